@@ -1,0 +1,1 @@
+"""Numbers: measured, simulated or estimated, never without saying which."""

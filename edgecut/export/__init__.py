@@ -1,0 +1,1 @@
+"""A model to a file; the only room that knows converters."""

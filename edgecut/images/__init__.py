@@ -1,0 +1,1 @@
+"""Labelled images, and the one way to the device's format."""

@@ -1,0 +1,1 @@
+"""What is said: frozen records without any heavy import."""

@@ -1,0 +1,73 @@
+"""A number with its unit, its kind, its place and its method; raw values kept, statistics derived."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from edgecut.records.document import Record
+
+Metric = Literal[
+    "latency", "cpu_time", "arena", "memory", "size", "flash", "accuracy", "accuracy_drop",
+    "max_abs_error", "sqnr", "cosine", "top1_agreement",
+]  # fmt: skip
+Kind = Literal["measured", "simulated", "estimated"]
+
+UNITS: dict[str, str] = {
+    "latency": "s", "cpu_time": "s", "arena": "bytes", "memory": "bytes", "size": "bytes", "flash": "bytes",
+    "accuracy": "fraction", "accuracy_drop": "fraction", "max_abs_error": "1", "sqnr": "dB", "cosine": "1",
+    "top1_agreement": "fraction",
+}  # fmt: skip
+
+
+class Measurement(Record):
+    """One metric of one artifact.
+
+    value: the figure to quote (the median of `values` where there are several), None if it could not be had; then
+    `reason` says why. error: the relative band around an estimate that holds in 9 of 10 cases (0.28 means +-28 %).
+    where: the machine ("host", a profile's id). method: how, in a few words.
+    """
+
+    metric: Metric
+    artifact: str
+    profile: str | None = None
+    unit: str
+    value: float | None
+    values: tuple[float, ...] = ()
+    kind: Kind
+    where: str
+    method: str
+    error: float | None = None
+    reason: str = ""
+    conditions: dict[str, Any] = {}
+
+    def quantile(self, fraction: float) -> float | None:
+        """The value below which `fraction` of the raw values lie (nearest rank); None without raw values."""
+        if not self.values:
+            return None
+        ordered = sorted(self.values)
+        return ordered[min(len(ordered) - 1, int(fraction * len(ordered)))]
+
+
+def measured(
+    metric: Metric, artifact: str, values: Sequence[float], *, where: str, method: str, profile: str | None = None,
+    kind: Kind = "measured", conditions: dict[str, Any] | None = None,
+) -> Measurement:  # fmt: skip
+    """A measurement whose value is the median of `values`."""
+    return Measurement(
+        metric=metric, artifact=artifact, profile=profile, unit=UNITS[metric], value=statistics.median(values),
+        values=tuple(values) if len(values) > 1 else (), kind=kind, where=where, method=method,
+        conditions=conditions or {},
+    )  # fmt: skip
+
+
+def missing(
+    metric: Metric, artifact: str, reason: str, *, where: str, method: str, profile: str | None = None,
+    kind: Kind = "measured",
+) -> Measurement:  # fmt: skip
+    """A measurement that could not be had, and why."""
+    return Measurement(
+        metric=metric, artifact=artifact, profile=profile, unit=UNITS[metric], value=None, kind=kind, where=where,
+        method=method, reason=reason,
+    )  # fmt: skip

@@ -1,0 +1,145 @@
+"""What a device is: processor, memory, runtime, sensor, budget, latency facts, and where each number is from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from edgecut.errors import RequestError
+from edgecut.records.document import Record, Seconds, SizeBytes, closest, parse, read_toml
+from edgecut.records.recipe import Format, Precision
+
+PACKAGED = Path(__file__).parents[1] / "profiles"
+CHECKOUT = Path(__file__).parents[2] / "profiles"
+
+
+class Cpu(Record):
+    """The processor that runs the model."""
+
+    core: str = ""
+    clock_hz: int | None = Field(default=None, gt=0)
+    cores: int | None = Field(default=None, gt=0)
+    simd: str = ""
+
+
+class Memory(Record):
+    """ram_bytes: the chip's total. contiguous_bytes: the largest single piece, which an arena must fit.
+
+    reserved_ram_bytes: what the firmware itself needs.
+    """
+
+    ram_bytes: SizeBytes | None = None
+    contiguous_bytes: SizeBytes | None = None
+    flash_bytes: SizeBytes | None = None
+    reserved_ram_bytes: SizeBytes = 0
+
+
+class Runtime(Record):
+    """What runs the file. It is part of the device: one board ran one benchmark in 601 ms and in 89 ms, by runtime."""
+
+    name: Literal["tflm", "litert", "onnxruntime", "vendor"]
+    version: str = ""
+    kernels: str = ""
+    formats: tuple[Format, ...] = ("tflite",)
+    precisions: tuple[Precision, ...] = ("float32", "int8")
+
+
+class Sensor(Record):
+    """What the device feeds."""
+
+    height: int = Field(gt=0)
+    width: int = Field(gt=0)
+    channels: Literal[1, 3, 4]
+    dtype: Literal["uint8", "int8", "float32"] = "uint8"
+
+
+class ProfileBudget(Record):
+    """The device's own limits."""
+
+    latency_s: Seconds | None = None
+    arena_bytes: SizeBytes | None = None
+    size_bytes: SizeBytes | None = None
+
+
+class LatencyFacts(Record):
+    """What the latency estimate rests on.
+
+    conv, depthwise, dense: effective cycles per multiply-accumulate by operator class; or float32_macs_per_s and
+    int8_macs_per_s: one rate for the whole model. error_p50, error_p90: the relative error that half and nine tenths
+    of the known cases stay within.
+    """
+
+    conv: float | None = Field(default=None, gt=0)
+    depthwise: float | None = Field(default=None, gt=0)
+    dense: float | None = Field(default=None, gt=0)
+    float32_macs_per_s: float | None = Field(default=None, gt=0)
+    int8_macs_per_s: float | None = Field(default=None, gt=0)
+    error_p50: float = Field(gt=0)
+    error_p90: float = Field(gt=0)
+    kind: Literal["measured", "published", "simulated"]
+
+
+class Reference(Record):
+    """Where a field's number is from."""
+
+    field: str
+    what: str
+
+
+class Profile(Record):
+    """One device with one runtime."""
+
+    schema_: Literal["edgecut.profile/1"] = Field(default="edgecut.profile/1", alias="schema")
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    title: str
+    class_: Literal["microcontroller", "linux", "android", "npu", "host"] = Field(alias="class")
+    cpu: Cpu = Cpu()
+    memory: Memory = Memory()
+    runtime: Runtime
+    sensor: Sensor | None = None
+    budget: ProfileBudget = ProfileBudget()
+    latency: LatencyFacts | None = None
+    sources: tuple[Reference, ...] = ()
+
+
+def profile_folders() -> tuple[Path, ...]:
+    """Where profiles are looked for by id, first hit wins: ./profiles, the user's folder, the shipped ones."""
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    shipped = PACKAGED if PACKAGED.is_dir() else CHECKOUT
+    return (Path("profiles"), config / "edgecut" / "profiles", shipped)
+
+
+def find_profile(name: str) -> Profile:
+    """The profile at a path ("board.toml"), or with an id in one of profile_folders().
+
+    Raises RequestError if there is none (closest ids offered), DocumentError with every fault of the file.
+    """
+    if name.endswith(".toml") or os.sep in name:
+        return read_profile(Path(name))
+    for folder in profile_folders():
+        path = folder / f"{name}.toml"
+        if path.is_file():
+            return read_profile(path)
+    known = sorted({path.stem for path in profile_paths()})
+    raise RequestError(f"no profile {name!r}{closest(name, known)}; `edgecut profile list` shows all")
+
+
+def profile_paths() -> Iterable[Path]:
+    """The profile files that can be found by id, sorted by id."""
+    found: dict[str, Path] = {}
+    for folder in profile_folders():
+        for path in sorted(folder.glob("*.toml")) if folder.is_dir() else ():
+            found.setdefault(path.stem, path)
+    return [found[name] for name in sorted(found)]
+
+
+def read_profile(path: Path) -> Profile:
+    """The profile in a TOML file. Raises RequestError or DocumentError."""
+    profile = parse(Profile, read_toml(path), str(path))
+    if profile.id != path.stem:
+        raise RequestError(f"{path}: id: is {profile.id!r}, and the file's name says {path.stem!r}; make them equal")
+    return profile

@@ -1,0 +1,188 @@
+"""What to do to which model. Every default of the product lives here, once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from edgecut.records.document import Record, Seconds, SizeBytes, parse, read_toml
+
+Precision = Literal["float32", "float16", "dynamic", "int8", "int16x8"]
+Format = Literal["tflite", "onnx"]
+LayerRef = str | int
+
+SCHEMA = "edgecut.recipe/1"
+
+
+class CustomPreprocess(Record):
+    """The source model's preprocessing x -> x * scale + offset, per channel after reordering."""
+
+    scale: float | tuple[float, float, float] = 1.0
+    offset: float | tuple[float, float, float] = 0.0
+    order: Literal["rgb", "bgr"] = "rgb"
+
+
+Preprocess = Literal["tf", "torch", "caffe", "raw", "none"] | CustomPreprocess
+
+
+class Source(Record):
+    """The model to start from, and what it was trained on."""
+
+    model: str
+    preprocess: Preprocess = "none"
+    sha256: str = ""
+    unsafe: bool = False
+
+
+class Replacement(Record):
+    """A range of layers "a..b", and the file of the model that takes its place."""
+
+    range: str
+    with_: str = Field(alias="with")
+
+
+class Cut(Record):
+    """Which part of the graph stays."""
+
+    to: LayerRef | tuple[LayerRef, ...] | None = None
+    start: LayerRef | tuple[LayerRef, ...] | None = Field(default=None, alias="from")
+    drop: tuple[str, ...] = ()
+    replace: tuple[Replacement, ...] = ()
+
+
+class Stem(Record):
+    """What the device feeds."""
+
+    channels: Literal[1, 3] | None = None
+    size: tuple[int, int] | None = None
+    resolution: Literal["reuse"] = "reuse"
+    pixels: Literal["normalized", "raw"] = "normalized"
+
+    @field_validator("size")
+    @classmethod
+    def _size_is_positive(cls, size: tuple[int, int] | None) -> tuple[int, int] | None:
+        if size is not None and min(size) < 1:
+            raise ValueError(f"height and width are at least 1, found {list(size)}")
+        return size
+
+
+class Head(Record):
+    """The small classifier behind the cut."""
+
+    classes: int = Field(ge=2)
+    pool: Literal["avg", "max", "none"] = "avg"
+    hidden: tuple[int, ...] = ()
+    train: Literal["ridge", "none"] = "ridge"
+    activation: Literal["softmax", "logits"] = "softmax"
+
+    @model_validator(mode="after")
+    def _ridge_is_linear(self) -> Head:
+        if self.hidden and self.train == "ridge":
+            raise ValueError("hidden layers can't be fitted by ridge; set train = 'none' or leave hidden out")
+        return self
+
+
+class Data(Record):
+    """Labelled images: class folders, or an .npz with x_train, y_train and perhaps x_test, y_test."""
+
+    train: str | None = None
+    val: str | None = None
+    labels: str | None = None
+    calibration: int = Field(default=200, ge=1)
+    limit: int | tuple[int, int] | None = None
+    val_fraction: float = Field(default=0.2, gt=0, lt=1)
+    seed: int = Field(default=0, ge=0)
+
+    @field_validator("limit")
+    @classmethod
+    def _limit_is_positive(cls, limit: int | tuple[int, int] | None) -> int | tuple[int, int] | None:
+        if limit is not None and min(limit if isinstance(limit, tuple) else (limit,)) < 1:
+            raise ValueError(f"at least 1 image is needed, found {limit}")
+        return limit
+
+
+class Export(Record):
+    """The files to write: each format in each precision."""
+
+    formats: tuple[Format, ...] = Field(default=("tflite",), min_length=1)
+    precisions: tuple[Precision, ...] = Field(default=("float32", "int8"), min_length=1)
+
+    @field_validator("formats", "precisions")
+    @classmethod
+    def _each_once(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(values))
+
+
+class Bench(Record):
+    """How latency is measured."""
+
+    runs: int = Field(default=50, ge=1)
+    warmup: int = Field(default=10, ge=0)
+    threads: int = Field(default=1, ge=1)
+
+
+class Budget(Record):
+    """The limits that a build is checked against."""
+
+    accuracy_drop: float | None = Field(default=None, ge=0, le=1)
+    size_bytes: SizeBytes | None = None
+    arena_bytes: SizeBytes | None = None
+    latency_s: Seconds | None = None
+
+
+class Recipe(Record):
+    """One whole request."""
+
+    schema_: Literal["edgecut.recipe/1"] = Field(default="edgecut.recipe/1", alias="schema")
+    name: str = Field(default="model", pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")
+    source: Source
+    cut: Cut = Cut()
+    stem: Stem = Stem()
+    head: Head | None = None
+    data: Data = Data()
+    export: Export = Export()
+    bench: Bench = Bench()
+    budget: Budget = Budget()
+
+
+def read_recipe(path: Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """The recipe in a TOML file, file names in it made relative to its folder.
+
+    overrides: {"table.key": value}, put over the file's own values.
+    Raises RequestError or DocumentError with every fault.
+    """
+    tables = read_toml(path)
+    for table, key in (("source", "model"), ("data", "train"), ("data", "val"), ("data", "labels")):
+        _resolve(tables.get(table), key, path.parent)
+    cut = tables.get("cut")
+    for row in cut.get("replace", ()) if isinstance(cut, dict) and isinstance(cut.get("replace"), list) else ():
+        _resolve(row, "with", path.parent)
+    return make_recipe(tables, overrides or {}, where=str(path))
+
+
+def make_recipe(tables: Mapping[str, Any], overrides: Mapping[str, Any], *, where: str) -> Recipe:
+    """The recipe that nested tables and {"table.key": value} overrides say together.
+
+    Raises DocumentError with every fault, each beginning with `where`.
+    """
+    merged = {k: dict(v) if isinstance(v, Mapping) else v for k, v in tables.items()}
+    for dotted, value in overrides.items():
+        *parents, key = dotted.split(".")
+        current: dict[str, Any] = merged
+        for parent in parents:
+            child = current.setdefault(parent, {})
+            if not isinstance(child, dict):
+                child = current[parent] = {}
+            current = child
+        current[key] = value
+    return parse(Recipe, merged, where)
+
+
+def _resolve(table: object, key: str, folder: Path) -> None:
+    if isinstance(table, dict) and isinstance(table.get(key), str):
+        value = table[key]
+        if value and not value.startswith("keras:") and not Path(value).is_absolute():
+            table[key] = str(folder / value)

@@ -1,0 +1,77 @@
+"""What a run did, what came out, and whether it fits."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from edgecut.records.artifact import Artifact
+from edgecut.records.document import Record
+from edgecut.records.measurement import Measurement
+
+State = Literal["meets", "misses", "unknown"]
+
+
+class Step(Record):
+    """One stop of the run, with the proof of what it claims.
+
+    proof: {"inputs": N, "max_abs_error": x, "exact": bool, ...}; empty for a step that claims nothing numeric.
+    """
+
+    name: str
+    changed: bool
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
+    proof: dict[str, Any] = {}
+    seconds: float = 0.0
+    cached: bool = False
+    notes: tuple[str, ...] = ()
+
+
+class Check(Record):
+    """A limit, what was found, and whether that meets it. basis: the kind of the number that answered."""
+
+    metric: str
+    artifact: str
+    profile: str | None = None
+    limit: float | str
+    value: float | str | None
+    unit: str
+    state: State
+    basis: str
+    reason: str = ""
+
+
+class SourceFacts(Record):
+    """The model that the run started from."""
+
+    path: str
+    sha256: str
+    layers: int
+    calls: int
+    params: int
+    macs: int | None
+
+
+class Report(Record):
+    """The whole run, as report.json holds it."""
+
+    schema_: Literal["edgecut.report/1"] = Field(default="edgecut.report/1", alias="schema")
+    edgecut: str
+    status: Literal["meets", "misses", "unknown", "failed"]
+    recipe: dict[str, Any]
+    profiles: tuple[dict[str, Any], ...]
+    environment: dict[str, Any]
+    source: SourceFacts
+    steps: tuple[Step, ...]
+    artifacts: tuple[Artifact, ...]
+    measurements: tuple[Measurement, ...]
+    checks: tuple[Check, ...]
+    notes: tuple[str, ...] = ()
+
+
+def overall(checks: tuple[Check, ...]) -> State:
+    """misses if any check misses, else unknown if any is unknown, else meets."""
+    states = {check.state for check in checks}
+    return "misses" if "misses" in states else "unknown" if "unknown" in states else "meets"

@@ -1,0 +1,1 @@
+"""The input side of a model."""

@@ -1,0 +1,1 @@
+"""A .tflite file read as data, without TensorFlow."""
