@@ -1,0 +1,192 @@
+"""Where a model can be cut, and what a cut keeps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from edgecut.graph.calls import Call, Calls, Tensor, ancestors, calls, descendants, flat
+
+
+@dataclass(frozen=True)
+class CutPoint:
+    """One tensor at which a model can be cut.
+
+    shape: with the batch axis. legal_start: whether everything behind it can be computed from it alone; `bypass`
+    names the other tensors that are needed where not. macs, params: what the model up to here costs in
+    multiply-accumulates of one inference (None where an operator isn't modelled or a size is open) and in weights.
+    activation_bytes: the size of this tensor for one image in its own dtype, None where a size is open.
+    """
+
+    name: str
+    position: int
+    type: str
+    shape: tuple[int | None, ...]
+    legal_start: bool
+    bypass: tuple[str, ...]
+    macs: int | None
+    params: int
+    activation_bytes: int | None
+
+
+def cut_points(model: keras.Model | Calls) -> tuple[CutPoint, ...]:
+    """Every tensor of a model in calling order, model inputs included, with what a cut there means."""
+    graph = model if isinstance(model, Calls) else calls(model)
+    frontiers = _frontiers(graph)
+    order = {call: position for position, call in enumerate(graph)}
+    masks = _ancestor_masks(graph, order)
+    call_macs = [macs_of(call) for call in graph]
+    layer_params = {id(call.operation): params_of(call.operation) for call in graph}
+    points = []
+    for call in graph:
+        upto = [graph[i] for i in _bits(masks[call])]
+        kept = {id(c.operation) for c in upto}
+        counts = [call_macs[order[c]] for c in upto]
+        for tensor in call.outputs:
+            bypass = frontiers[tensor]
+            points.append(CutPoint(
+                name=graph.tensor_name[tensor], position=order[call], type=call.type, shape=tensor.shape,
+                legal_start=bypass == (), bypass=() if bypass is None else tuple(graph.tensor_name[t] for t in bypass),
+                macs=None if any(c is None for c in counts) else sum(c for c in counts if c is not None),
+                params=sum(layer_params[i] for i in kept), activation_bytes=tensor_bytes(tensor),
+            ))  # fmt: skip
+    return tuple(points)
+
+
+def frontier(calls: Calls, starts: Iterable[Tensor], outputs: Iterable[Tensor] | None = None) -> tuple[Tensor, ...]:
+    """The tensors besides `starts` from which `outputs` (default: the model's) are computed: what a start needs more.
+
+    The calls behind the starts are kept; each tensor that they take from elsewhere is named. () means that the starts
+    suffice.
+    """
+    starts = tuple(starts)
+    wanted = flat(calls.outputs) if outputs is None else tuple(outputs)
+    behind = descendants(calls, starts) & ancestors(calls, wanted, stop=starts)
+    made = {tensor for call in behind for tensor in call.outputs} | set(starts)
+    taken = [tensor for call in calls if call in behind for tensor in call.inputs]
+    return tuple(dict.fromkeys(tensor for tensor in [*taken, *wanted] if tensor not in made))
+
+
+def legal_starts(calls: Calls) -> tuple[str, ...]:
+    """The names of the tensors from which alone all outputs can be computed, in calling order."""
+    return tuple(calls.tensor_name[tensor] for tensor, rest in _frontiers(calls).items() if rest == ())
+
+
+def tensor_bytes(tensor: Tensor) -> int | None:
+    """The bytes of a tensor for one image in its own dtype; None where a size is open."""
+    sizes = tensor.shape[1:] if tensor.shape[:1] == (None,) else tensor.shape
+    if any(size is None for size in sizes):
+        return None
+    width = 1 if tensor.dtype == "bool" else np.dtype("float16" if tensor.dtype == "bfloat16" else tensor.dtype).itemsize
+    return math.prod(size for size in sizes if size is not None) * width if tensor.dtype != "string" else None
+
+
+def params_of(operation: keras.Operation) -> int:
+    """The number of weights of a layer, trainable or not; 0 for an operator."""
+    return operation.count_params() if isinstance(operation, keras.Layer) and operation.built else 0
+
+
+def _frontiers(graph: Calls) -> dict[Tensor, tuple[Tensor, ...] | None]:
+    """For each tensor what a start there needs besides it; None where no output depends on it.
+
+    A single sweep of the live set answers for the legal ones (right after T, nothing but T is live); only the others
+    are looked at one by one.
+    """
+    wanted = set(flat(graph.outputs))
+    order = {call: position for position, call in enumerate(graph)}
+    useful = ancestors(graph, wanted)
+    last = {tensor: order[call] for call in graph if call in useful for tensor in call.inputs}
+    last.update(dict.fromkeys(wanted, len(graph)))
+    first = {tensor: order[call] for call in graph for tensor in call.outputs}
+    inputs = set(flat(graph.inputs))
+    live: set[Tensor] = inputs & last.keys()
+    found: dict[Tensor, tuple[Tensor, ...] | None] = {}
+    ready = max((first[tensor] for tensor in inputs), default=0)
+    for position, call in enumerate(graph):
+        live = {tensor for tensor in live if last[tensor] > position} | {t for t in call.outputs if last.get(t, -1) > position}
+        for tensor in call.outputs:
+            if position >= ready and live == {tensor}:
+                found[tensor] = ()
+            elif tensor not in last:
+                found[tensor] = None
+            else:
+                found[tensor] = frontier(graph, (tensor,))
+    return found
+
+
+def _ancestor_masks(graph: Calls, order: Mapping[Call, int]) -> dict[Call, int]:
+    """For each call the set of calls that it needs, itself included, as a bit mask over positions."""
+    masks: dict[Call, int] = {}
+    for position, call in enumerate(graph):
+        mask = 1 << position
+        for tensor in call.inputs:
+            mask |= masks[graph.producer[tensor]]
+        masks[call] = mask
+    return masks
+
+
+def _bits(mask: int) -> Iterable[int]:
+    return (i for i, bit in enumerate(reversed(bin(mask)[2:])) if bit == "1")
+
+
+def _size(shape: tuple[int | None, ...]) -> int | None:
+    """The elements of a tensor for one image; None where a size is open."""
+    sizes = shape[1:]
+    return None if any(s is None for s in sizes) else math.prod(s for s in sizes if s is not None)
+
+
+def macs_of(call: Call) -> int | None:
+    """The multiply-accumulates of one call for one image.
+
+    0 for operations without weights, of which only matrix products count; None where the operation isn't modelled.
+    """
+    rule = _MACS.get(call.type)
+    if rule is not None:
+        out, inp = _size(call.outputs[0].shape), _size(call.inputs[0].shape)
+        return None if out is None or inp is None else rule(call.operation, inp, out)
+    if isinstance(call.operation, keras.Layer):
+        return 0 if not _has_kernels(call.operation) else None
+    return None if call.type in {"Matmul", "Einsum", "Dot", "Tensordot", "Conv", "DepthwiseConv"} else 0
+
+
+def _has_kernels(layer: keras.Layer) -> bool:
+    # Vectors (BatchNormalization, biases, scalings) are element-wise and count as 0, as in the field's usual counts.
+    return any(len(weight.shape) > 1 for weight in layer.weights) or type(layer).__name__ in {"Attention", "Dot"}
+
+
+def _kernel_macs(layer: Any, inp: int, out: int) -> int:
+    return out * math.prod(layer.kernel.shape[:-1])
+
+
+def _depthwise_macs(layer: Any, inp: int, out: int) -> int:
+    return out * math.prod(layer.kernel_size)
+
+
+def _separable_macs(layer: Any, inp: int, out: int) -> int:
+    pixels = out // layer.filters
+    middle = layer.pointwise_kernel.shape[-2]
+    return pixels * middle * (math.prod(layer.kernel_size) + layer.filters)
+
+
+def _transposed_macs(layer: Any, inp: int, out: int) -> int:
+    return inp * math.prod(layer.kernel.shape[:-1])
+
+
+_MACS: Mapping[str, Callable[[Any, int, int], int]] = {
+    "Conv1D": _kernel_macs,
+    "Conv2D": _kernel_macs,
+    "Conv3D": _kernel_macs,
+    "Dense": _kernel_macs,
+    "DepthwiseConv1D": _depthwise_macs,
+    "DepthwiseConv2D": _depthwise_macs,
+    "SeparableConv1D": _separable_macs,
+    "SeparableConv2D": _separable_macs,
+    "Conv1DTranspose": _transposed_macs,
+    "Conv2DTranspose": _transposed_macs,
+    "Conv3DTranspose": _transposed_macs,
+}

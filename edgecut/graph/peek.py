@@ -1,0 +1,157 @@
+"""A model file looked into without Keras: whether it can be one, and its layer names."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import parse_qsl
+
+from edgecut.errors import SourceError
+
+Kind = Literal["keras", "h5", "saved_model", "application", "tflite", "onnx"]
+
+HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+PREFIX = "keras:"
+
+
+def kind_of(source: str) -> Kind:
+    """What a model source is, by its content rather than its name.
+
+    Raises SourceError if it is missing, empty, truncated or no model.
+    """
+    if source.startswith(PREFIX):
+        application_arguments(source)
+        return "application"
+    path = Path(source)
+    if not path.exists():
+        raise SourceError(f"{source}: no such file; give a .keras or .h5 file, or keras:NAME such as keras:MobileNetV2")
+    if path.is_dir():
+        if (path / "saved_model.pb").is_file():
+            return "saved_model"
+        raise SourceError(f"{source}: is a folder without saved_model.pb; give a .keras or .h5 file")
+    try:
+        with open(path, "rb") as file:
+            head = file.read(16)
+    except PermissionError as exc:
+        raise SourceError(f"{source}: can't be read (permission denied)") from exc
+    if not head:
+        raise SourceError(f"{source}: is empty; give a .keras or .h5 file")
+    if head.startswith(b"PK"):
+        _archive(path)
+        return "keras"
+    if head.startswith(HDF5_MAGIC):
+        return "h5"
+    if head[4:8] == b"TFL3":
+        return "tflite"
+    if path.suffix == ".onnx":
+        return "onnx"
+    raise SourceError(f"{source}: is no Keras model (neither a .keras archive nor an HDF5 file)")
+
+
+def config_of(source: str) -> dict[str, Any] | None:
+    """The model's configuration as saved in the file; None where the source holds none.
+
+    Raises SourceError as kind_of() does, and if the configuration can't be read.
+    """
+    kind = kind_of(source)
+    if kind == "keras":
+        return _archive(Path(source))
+    if kind == "h5":
+        return _h5_config(Path(source))
+    return None
+
+
+def layer_names(config: dict[str, Any]) -> tuple[str, ...]:
+    """The names that layers of a saved model have, "outer.inner" inside nested models; operators included."""
+    return tuple(dict.fromkeys(_names(config, "")))
+
+
+def lambda_names(config: dict[str, Any]) -> tuple[str, ...]:
+    """The names of the Lambda layers in a saved model's configuration: layers that carry code."""
+    return tuple(str(layer.get("config", {}).get("name")) for layer in _objects(config) if layer.get("class_name") == "Lambda")
+
+
+def application_arguments(source: str) -> tuple[str, dict[str, Any]]:
+    """("MobileNetV2", {"alpha": 0.35, ...}) from "keras:MobileNetV2?alpha=0.35&input_shape=96,96,3&weights=none".
+
+    Raises SourceError if the text isn't of that form.
+    """
+    name, _, query = source.removeprefix(PREFIX).partition("?")
+    if not name.isidentifier():
+        raise SourceError(f"{source}: a model's name is expected after {PREFIX!r}, such as keras:MobileNetV2")
+    arguments: dict[str, Any] = {}
+    try:
+        for key, value in parse_qsl(query, strict_parsing=True, keep_blank_values=True) if query else ():
+            arguments[key] = _value(value)
+    except ValueError as exc:
+        raise SourceError(f"{source}: 'key=value' pairs joined by '&' are expected after '?'") from exc
+    return name, arguments
+
+
+def _value(text: str) -> Any:
+    if "," in text:
+        return tuple(_value(part) for part in text.split(",") if part)
+    constants = {"none": None, "true": True, "false": False}
+    if text.lower() in constants:
+        return constants[text.lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _archive(path: Path) -> dict[str, Any]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if "config.json" not in archive.namelist():
+                raise SourceError(f"{path}: is a ZIP archive without config.json, so no .keras model")
+            config = json.loads(archive.read("config.json"))
+    except (zipfile.BadZipFile, EOFError, json.JSONDecodeError, UnicodeDecodeError) as exc:
+        raise SourceError(f"{path}: is truncated or damaged ({exc}); fetch or save it again") from exc
+    if not isinstance(config, dict):
+        raise SourceError(f"{path}: its config.json describes no model; fetch or save it again")
+    return config
+
+
+def _h5_config(path: Path) -> dict[str, Any] | None:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            text = file.attrs.get("model_config")
+            if text is None:
+                raise SourceError(
+                    f"{path}: holds weights without a model (no model_config); save the whole model with model.save()"
+                )
+            config = json.loads(text)
+    except (OSError, json.JSONDecodeError) as exc:
+        raise SourceError(f"{path}: is truncated or damaged ({exc}); fetch or save it again") from exc
+    return config if isinstance(config, dict) else None
+
+
+def _names(config: dict[str, Any], prefix: str) -> Iterator[str]:
+    layers = config.get("config", {}).get("layers") if isinstance(config.get("config"), dict) else None
+    for layer in layers if isinstance(layers, list) else ():
+        name = layer.get("name") or layer.get("config", {}).get("name")
+        if not name:
+            continue
+        if isinstance(layer.get("config"), dict) and isinstance(layer["config"].get("layers"), list):
+            yield from _names(layer, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        if "class_name" in value:
+            yield value
+        for child in value.values():
+            yield from _objects(child)
+    elif isinstance(value, list):
+        for child in value:
+            yield from _objects(child)

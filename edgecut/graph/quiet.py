@@ -1,0 +1,27 @@
+"""TensorFlow's import, without its chatter."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from edgecut.errors import RequestError
+from edgecut.streams import caught_output
+
+
+def import_keras_quietly() -> None:
+    """Import keras and tensorflow; what they print at start-up is not a user's concern.
+
+    Raises RequestError if Keras is configured for another backend than TensorFlow.
+    """
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if backend != "tensorflow":
+        raise RequestError(f"KERAS_BACKEND is {backend!r}, and edgecut needs 'tensorflow'; unset it")
+    if "tensorflow" in sys.modules:
+        return
+    with caught_output():
+        import keras
+        import tensorflow  # noqa: F401  its own import prints, so it happens here
+    found = keras.backend.backend()
+    if found != "tensorflow":
+        raise RequestError(f"Keras runs on {found!r}, and edgecut needs 'tensorflow'; set KERAS_BACKEND=tensorflow")

@@ -1,0 +1,117 @@
+"""A model source (file or name) to a Keras model; what can't be loaded, and why."""
+
+from __future__ import annotations
+
+import inspect
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from edgecut.errors import SourceError
+from edgecut.graph.peek import application_arguments, config_of, kind_of, lambda_names
+from edgecut.records.document import closest
+from edgecut.streams import caught_output
+
+
+def load(source: str | Path, *, unsafe: bool = False) -> keras.Model:
+    """The Keras model in a .keras or .h5 file, or built by keras.applications for "keras:NAME?key=value&...".
+
+    unsafe: allow Lambda layers, whose code is then run.
+    Raises SourceError in one sentence for whatever can't be loaded.
+    """
+    source = str(source)
+    kind = kind_of(source)
+    if kind == "application":
+        return _application(source)
+    if kind not in {"keras", "h5"}:
+        names = {"saved_model": "a SavedModel folder", "tflite": "a TFLite file", "onnx": "an ONNX file"}
+        raise SourceError(f"{source}: is {names[kind]}; a Keras model (.keras, .h5) is expected here")
+    config = config_of(source)
+    lambdas = lambda_names(config) if config else ()
+    if lambdas and not unsafe:
+        raise SourceError(
+            f"{source}: has Lambda layers ({', '.join(map(repr, lambdas))}), which run code that comes with the file; "
+            "pass --unsafe (source.unsafe = true) if you trust it"
+        )
+    return _load_file(source, kind, unsafe=unsafe)
+
+
+class _Keras2DepthwiseConv2D(keras.layers.DepthwiseConv2D):
+    """Reads a Keras 2 configuration, whose 'groups' key Keras 3 doesn't know, as today's layer."""
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> keras.layers.DepthwiseConv2D:
+        return keras.layers.DepthwiseConv2D.from_config({k: v for k, v in config.items() if k != "groups"})
+
+
+def _load_file(source: str, kind: str, *, unsafe: bool) -> keras.Model:
+    shims = {"DepthwiseConv2D": _Keras2DepthwiseConv2D} if kind == "h5" else None
+    # Keras names a file's kind by its ending alone; the content decided already.
+    fitting = Path(source).suffix in ({".keras"} if kind == "keras" else {".h5", ".hdf5", ".keras"})
+    if not fitting:
+        raise SourceError(f"{source}: holds a {'.' + kind} model under another ending; rename it to end in .{kind}")
+    try:
+        with caught_output():
+            model = keras.models.load_model(source, compile=False, safe_mode=not unsafe, custom_objects=shims)
+    except zipfile.BadZipFile as exc:
+        raise SourceError(f"{source}: is truncated or damaged ({exc}); fetch or save it again") from exc
+    except (ValueError, TypeError, KeyError, OSError, AttributeError, NotImplementedError, EOFError) as exc:
+        raise SourceError(f"{source}: can't be loaded: {_cause(exc)}") from exc
+    if not isinstance(model, keras.Model):
+        raise SourceError(f"{source}: holds a {type(model).__name__}, and a keras.Model is expected")
+    return model
+
+
+def _cause(error: Exception) -> str:
+    """The telling line of a Keras loading error, which is often wrapped in pages of configuration."""
+    text = str(error)
+    if "Could not locate class" in text:
+        name = text.split("Could not locate class '")[-1].split("'")[0]
+        return f"class {name!r} isn't known; register it with keras.saving.register_keras_serializable and import it first"
+    if "Unknown layer" in text or "Could not deserialize class" in text:
+        return text.splitlines()[0][:200].rstrip(".")
+    if "No such file" in text or "File not found" in text:
+        return "the archive's weights are missing or damaged; fetch or save it again"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return (lines[0][:200] if lines else type(error).__name__).rstrip(".")
+
+
+def _application(source: str) -> keras.Model:
+    name, arguments = application_arguments(source)
+    builders = application_names()
+    if name not in builders:
+        raise SourceError(f"{source}: keras.applications has no model {name!r}{closest(name, builders)}")
+    builder = getattr(keras.applications, name)
+    known = inspect.signature(builder).parameters
+    unknown = [key for key in arguments if key not in known]
+    if unknown:
+        raise SourceError(f"{source}: {name} takes no {unknown[0]!r}{closest(unknown[0], known)}")
+    weights = arguments.get("weights", known["weights"].default)
+    try:
+        with caught_output():
+            return builder(**arguments)
+    except (ValueError, TypeError) as exc:
+        raise SourceError(f"{source}: {str(exc).splitlines()[0].rstrip('.')}") from exc
+    except Exception as exc:
+        if weights is None or not _is_download_failure(exc):
+            raise
+        raise SourceError(
+            f"{source}: the {weights!r} weights could not be downloaded ({str(exc).splitlines()[0]}); "
+            "give a model file, or weights=none for random weights"
+        ) from exc
+
+
+def application_names() -> Sequence[str]:
+    """The names that keras.applications builds models under."""
+    return [
+        name for name, builder in vars(keras.applications).items()
+        if inspect.isfunction(builder) and "weights" in inspect.signature(builder).parameters
+    ]  # fmt: skip
+
+
+def _is_download_failure(error: Exception) -> bool:
+    # keras.utils.get_file raises a bare Exception("URL fetch failure on ...").
+    return "URL fetch failure" in str(error) or isinstance(error, OSError)
