@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
-import types
-import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from edgecut.errors import DocumentError, RequestError
+from edgecut.records.faults import closest, describe_faults, tuples
 from edgecut.records.units import parse_bytes, parse_seconds
 
 SizeBytes = Annotated[int, BeforeValidator(parse_bytes)]
 Seconds = Annotated[float, BeforeValidator(parse_seconds)]
+
+
+__all__ = ["Record", "Seconds", "SizeBytes", "closest", "parse", "read_toml"]
 
 
 class Record(BaseModel):
@@ -56,62 +57,7 @@ def parse(record: type[R], data: Mapping[str, Any], where: str) -> R:
     Raises DocumentError with all faults, each "where: dotted.path: what is wrong".
     """
     try:
-        return record.model_validate(dict(data))
+        # Strict: "10" is no whole number and true is not 1. A key has one spelling, the document's.
+        return record.model_validate(tuples(record, data), strict=True, by_alias=True, by_name=False)
     except ValidationError as exc:
-        raise DocumentError(_faults(record, exc, where)) from exc
-
-
-def closest(name: str, known: Iterable[str], count: int = 3) -> str:
-    """" (closest: 'a', 'b')" for the known names most like `name`; "" if none is like it."""
-    lower = {k.lower(): k for k in known}
-    hits = difflib.get_close_matches(name.lower(), list(lower), n=count, cutoff=0.5)
-    return f" (closest: {', '.join(repr(lower[h]) for h in hits)})" if hits else ""
-
-
-def _faults(record: type[Record], error: ValidationError, where: str) -> list[str]:
-    faults: dict[str, str] = {}
-    for detail in error.errors():
-        path = [p for p in detail["loc"] if not _is_union_branch(p)]
-        dotted = ".".join(str(p) for p in path)
-        head = f"{where}: {dotted}: " if dotted else f"{where}: "
-        kind = detail["type"]
-        if kind == "extra_forbidden":
-            known = _known_keys(record, path[:-1])
-            text = f"{head}unknown key{closest(str(path[-1]), known)}"
-        elif kind == "missing":
-            text = f"{head}is missing"
-        elif kind == "value_error":
-            text = head + str(detail["ctx"]["error"])
-        else:
-            text = f"{head}{detail['msg'][0].lower()}{detail['msg'][1:]}, found {detail['input']!r}"
-        # A union reports one fault per branch; the first says it.
-        faults.setdefault(dotted or text, text)
-    return list(faults.values())
-
-
-def _is_union_branch(part: int | str) -> bool:
-    """Pydantic adds the tried branch of a union ("str", "tuple[...]", a class name) to a fault's path."""
-    return isinstance(part, str) and (part in {"str", "int", "float", "bool"} or "[" in part or part[:1].isupper())
-
-
-def _known_keys(record: type[Record], path: Iterable[int | str]) -> list[str]:
-    current: Any = record
-    for part in path:
-        if isinstance(part, int):
-            continue
-        fields = {f.alias or name: f.annotation for name, f in current.model_fields.items()}
-        current = _inner_record(fields.get(str(part)))
-        if current is None:
-            return []
-    return [f.alias or name for name, f in current.model_fields.items()]
-
-
-def _inner_record(annotation: Any) -> type[Record] | None:
-    if isinstance(annotation, type) and issubclass(annotation, Record):
-        return annotation
-    if get_origin(annotation) in {Union, types.UnionType, tuple, list, typing.Annotated}:
-        for argument in get_args(annotation):
-            found = _inner_record(argument)
-            if found is not None:
-                return found
-    return None
+        raise DocumentError([f"{where}: {fault}" for fault in describe_faults(record, exc, data)]) from exc
