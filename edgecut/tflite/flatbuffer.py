@@ -1,0 +1,253 @@
+"""A .tflite file read as data: tensors, operators, inputs and outputs, without TensorFlow."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from edgecut.errors import SourceError
+
+IDENTIFIER = b"TFL3"
+
+# What the generated reader raises on bytes that are no flatbuffer or not a whole one.
+_DAMAGE = (struct.error, ValueError, IndexError, TypeError, AttributeError, OverflowError, KeyError)
+
+# Offsets of the `name` field in the vtables of the schema's Tensor (field 3) and TensorMap (field 0).
+_TENSOR_NAME, _TENSOR_MAP_NAME = 10, 4
+
+_BITS: dict[str, int] = {
+    "float32": 32, "float16": 16, "bfloat16": 16, "float64": 64, "int2": 2, "int4": 4, "int8": 8, "int16": 16,
+    "int32": 32, "int64": 64, "uint4": 4, "uint8": 8, "uint16": 16, "uint32": 32, "uint64": 64, "bool": 8,
+    "complex64": 64, "complex128": 128, "float8_e4m3fn": 8, "float8_e5m2": 8,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One tensor of the graph.
+
+    shape: as the file fixes it (a dynamic dimension is 1 there); `dynamic` tells whether one is. scales,
+    zero_points: empty if not quantized, one each per tensor, several per channel along `axis`. size_bytes: of
+    the elements; 0 for a type without a fixed size (string, resource, variant).
+    """
+
+    index: int
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    scales: tuple[float, ...] = ()
+    zero_points: tuple[int, ...] = ()
+    axis: int | None = None
+    is_constant: bool = False
+    is_variable: bool = False
+    dynamic: bool = False
+
+    @property
+    def elements(self) -> int:
+        """The number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def size_bytes(self) -> int:
+        """The bytes of all elements, packed as the runtime holds them."""
+        return -(-self.elements * _BITS.get(self.dtype, 0) // 8)
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One call. name: "CONV_2D", or the custom code of a custom operator. An absent optional input is -1."""
+
+    index: int
+    name: str
+    version: int
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    custom: bool = False
+
+
+@dataclass(frozen=True)
+class TfliteGraph:
+    """The first subgraph of a file, in execution order. subgraphs: how many the file has."""
+
+    tensors: tuple[Tensor, ...]
+    operators: tuple[Operator, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    subgraphs: int = 1
+    size_bytes: int = 0
+    description: str = ""
+
+
+def read(path: Path) -> TfliteGraph:
+    """The graph of a .tflite file. Raises SourceError if the file is missing, foreign, empty or damaged."""
+    return parse(read_content(path), str(path))
+
+
+def read_content(path: Path) -> bytes:
+    """The bytes of a file. Raises SourceError if it can't be read."""
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError as exc:
+        raise SourceError(f"{path}: no such file") from exc
+    except IsADirectoryError as exc:
+        raise SourceError(f"{path}: is a folder; a .tflite or .onnx file is expected") from exc
+    except OSError as exc:
+        raise SourceError(f"{path}: can't be read ({exc.strerror})") from exc
+
+
+def parse(content: bytes, where: str) -> TfliteGraph:
+    """The graph that a .tflite file's bytes describe; a SourceError begins with `where`, the file's name."""
+    model = _model(content, where)
+    try:
+        return _graph(model, len(content))
+    except _DAMAGE as exc:
+        raise SourceError(_damaged(where, content)) from exc
+
+
+def name_io(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
+    """The same model with its input and output tensors renamed; signatures carry the new names as well.
+
+    Nothing is packed anew, since the Python packer loses the 16-byte alignment that kernels rely on: new
+    strings are appended, and the offsets that pointed to the old ones point to them.
+    Raises SourceError if `content` is no .tflite model, or has no names to change; ValueError if the counts
+    differ.
+    """
+    where = "model"
+    graph = parse(content, where)
+    if (len(inputs), len(outputs)) != (len(graph.inputs), len(graph.outputs)):
+        raise ValueError(f"{len(graph.inputs)} input and {len(graph.outputs)} output names are expected")
+    root = schema.Model.GetRootAs(content, 0)
+    fields: list[tuple[Any, int, str]] = []
+    for index, name in zip((*graph.inputs, *graph.outputs), (*inputs, *outputs), strict=True):
+        fields.append((root.Subgraphs(0).Tensors(index), _TENSOR_NAME, name))
+    for signature in (root.SignatureDefs(k) for k in range(root.SignatureDefsLength())):
+        if signature.SubgraphIndex() == 0:
+            fields += _signature_fields(signature, dict(zip(graph.inputs, inputs, strict=True)), "Inputs")
+            fields += _signature_fields(signature, dict(zip(graph.outputs, outputs, strict=True)), "Outputs")
+    patched = bytearray(content)
+    for table, slot, name in fields:
+        _point_to_new_string(patched, table, slot, name, where)
+    return bytes(patched)
+
+
+def _signature_fields(signature: Any, names: Mapping[int, str], side: str) -> list[tuple[Any, int, str]]:
+    maps = [getattr(signature, side)(k) for k in range(getattr(signature, f"{side}Length")())]
+    return [(m, _TENSOR_MAP_NAME, names[m.TensorIndex()]) for m in maps if m.TensorIndex() in names]
+
+
+def _point_to_new_string(patched: bytearray, table: Any, slot: int, name: str, where: str) -> None:
+    offset = table._tab.Offset(slot)
+    if offset == 0:
+        raise SourceError(
+            f"{where}: an input or output tensor has no name field, so it can't be named {name!r}"
+        )
+    patched += bytes(-len(patched) % 4)
+    position, text = table._tab.Pos + offset, name.encode()
+    struct.pack_into("<I", patched, position, len(patched) - position)
+    patched += struct.pack("<I", len(text)) + text + b"\0"
+    patched += bytes(-len(patched) % 4)
+
+
+def _model(content: bytes, where: str) -> Any:
+    if not content:
+        raise SourceError(f"{where}: is empty; a .tflite file is expected")
+    if content[4:8] != IDENTIFIER:
+        raise SourceError(
+            f"{where}: is no .tflite file: bytes 4 to 8 are {content[4:8]!r}, and {IDENTIFIER!r} is expected"
+        )
+    try:
+        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    except _DAMAGE as exc:
+        raise SourceError(_damaged(where, content)) from exc
+    if not model.subgraphs or not model.operatorCodes or not model.buffers:
+        raise SourceError(f"{where}: holds no graph; a .tflite model with at least one operator is expected")
+    return model
+
+
+def _damaged(where: str, content: bytes) -> str:
+    found = f"cut short or overwritten; {len(content):,} bytes are here"
+    return f"{where}: is a damaged .tflite file ({found}); get it again"
+
+
+def _graph(model: Any, size_bytes: int) -> TfliteGraph:
+    first = model.subgraphs[0]
+    tensors = tuple(_tensor(k, t, model.buffers, size_bytes) for k, t in enumerate(first.tensors))
+    operators = tuple(_operator(k, op, model.operatorCodes) for k, op in enumerate(first.operators or ()))
+    inputs, outputs = _indices(first.inputs), _indices(first.outputs)
+    used = {i for op in operators for i in (*op.inputs, *op.outputs)} | {*inputs, *outputs}
+    if used and not -1 <= min(used) <= max(used) < len(tensors):
+        raise IndexError("an operator names a tensor that isn't there")
+    description = (model.description or b"").decode(errors="replace")
+    return TfliteGraph(tensors, operators, inputs, outputs, len(model.subgraphs), size_bytes, description)
+
+
+def _tensor(index: int, tensor: Any, buffers: Sequence[Any], size_bytes: int) -> Tensor:
+    buffer = buffers[tensor.buffer]
+    if buffer.offset and buffer.offset + buffer.size > size_bytes:
+        raise IndexError("a buffer lies behind the end of the file")
+    quantization = tensor.quantization
+    scales = _numbers(quantization.scale if quantization else None, float)
+    return Tensor(
+        index=index,
+        name=(tensor.name or b"").decode(errors="replace"),
+        shape=tuple(int(d) for d in _array(tensor.shape)),
+        dtype=_TYPES[tensor.type],
+        scales=scales,
+        zero_points=_numbers(quantization.zeroPoint if scales else None, int),
+        axis=int(quantization.quantizedDimension) if len(scales) > 1 else None,
+        is_constant=bool(len(_array(buffer.data)) or buffer.offset > 1),
+        is_variable=bool(tensor.isVariable),
+        dynamic=any(d < 0 for d in _array(tensor.shapeSignature)),
+    )
+
+
+def _operator(index: int, operator: Any, codes: Sequence[Any]) -> Operator:
+    code = codes[operator.opcodeIndex]
+    # Files of older converters keep the code in the deprecated 8-bit field alone.
+    number = max(code.builtinCode, code.deprecatedBuiltinCode)
+    custom = number == schema.BuiltinOperator.CUSTOM
+    name = (code.customCode or b"CUSTOM").decode(errors="replace") if custom else _OPERATORS[number]
+    options = vars(operator.builtinOptions) if operator.builtinOptions is not None else {}
+    return Operator(
+        index=index,
+        name=name,
+        version=int(code.version),
+        inputs=_indices(operator.inputs),
+        outputs=_indices(operator.outputs),
+        options={k: _plain(v) for k, v in options.items()},
+        custom=custom,
+    )
+
+
+def _array(values: Any) -> Any:
+    return () if values is None else values
+
+
+def _indices(values: Any) -> tuple[int, ...]:
+    return tuple(int(i) for i in _array(values))
+
+
+def _numbers(values: Any, kind: type) -> tuple[Any, ...]:
+    return tuple(kind(v) for v in _array(values))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return tuple(value.tolist())
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
+
+
+def _names(enumeration: type) -> dict[int, str]:
+    return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
+
+
+_OPERATORS = _names(schema.BuiltinOperator)
+_TYPES = {number: name.lower() for number, name in _names(schema.TensorType).items()}

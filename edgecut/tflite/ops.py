@@ -1,0 +1,116 @@
+"""What a .tflite graph computes: multiply-accumulates by operator, from a literal table."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+
+from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
+
+Macs = Callable[[TfliteGraph, Operator], int]
+
+
+def macs(graph: TfliteGraph) -> int | None:
+    """The multiply-accumulates of one inference, None if an operator isn't modelled."""
+    counts = [operator_macs(graph, operator) for operator in graph.operators]
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
+
+
+def macs_by_class(graph: TfliteGraph) -> dict[str, int]:
+    """The multiply-accumulates of the modelled operators as {"conv": n, "depthwise": n, "dense": n}."""
+    totals = {"conv": 0, "depthwise": 0, "dense": 0}
+    for operator in graph.operators:
+        if operator.name in COUNTED:
+            kind, count = COUNTED[operator.name]
+            totals[kind] += count(graph, operator)
+    return totals
+
+
+def operator_macs(graph: TfliteGraph, operator: Operator) -> int | None:
+    """The multiply-accumulates of one operator: 0 where it only moves or looks up; None if not modelled."""
+    if operator.custom:
+        return None
+    if operator.name in COUNTED:
+        return COUNTED[operator.name][1](graph, operator)
+    return 0 if operator.name in UNCOUNTED else None
+
+
+def not_modelled(graph: TfliteGraph) -> tuple[str, ...]:
+    """The names of operators whose multiply-accumulates aren't modelled, sorted, each once."""
+    return tuple(sorted({op.name for op in graph.operators if operator_macs(graph, op) is None}))
+
+
+def operator_counts(graph: TfliteGraph) -> dict[str, int]:
+    """How often each operator occurs, most frequent first."""
+    return dict(Counter(op.name for op in graph.operators).most_common())
+
+
+def _tensor(graph: TfliteGraph, indices: tuple[int, ...], position: int) -> Tensor:
+    return graph.tensors[indices[position]]
+
+
+def _conv(graph: TfliteGraph, op: Operator) -> int:
+    # Weights are (filters, kernel..., channels of one group).
+    return _tensor(graph, op.outputs, 0).elements * math.prod(_tensor(graph, op.inputs, 1).shape[1:])
+
+
+def _depthwise(graph: TfliteGraph, op: Operator) -> int:
+    # Weights are (1, kernel height, kernel width, channels).
+    return _tensor(graph, op.outputs, 0).elements * math.prod(_tensor(graph, op.inputs, 1).shape[1:3])
+
+
+def _transpose_conv(graph: TfliteGraph, op: Operator) -> int:
+    # Inputs are (output shape, weights, image); every element of the image meets every weight of its channel.
+    filters, height, width, _ = _tensor(graph, op.inputs, 1).shape
+    return _tensor(graph, op.inputs, 2).elements * filters * height * width
+
+
+def _conv_3d(graph: TfliteGraph, op: Operator) -> int:
+    # Weights are (depth, height, width, channels, filters).
+    return _tensor(graph, op.outputs, 0).elements * math.prod(_tensor(graph, op.inputs, 1).shape[:4])
+
+
+def _dense(graph: TfliteGraph, op: Operator) -> int:
+    return _tensor(graph, op.outputs, 0).elements * _tensor(graph, op.inputs, 1).shape[-1]
+
+
+def _batch_matmul(graph: TfliteGraph, op: Operator) -> int:
+    left = _tensor(graph, op.inputs, 0).shape
+    inner = left[-2] if op.options.get("adjX") else left[-1]
+    return _tensor(graph, op.outputs, 0).elements * inner
+
+
+def _svdf(graph: TfliteGraph, op: Operator) -> int:
+    # Feature weights (filters, inputs), then time weights (filters, memory), once per call.
+    return _tensor(graph, op.inputs, 1).elements + _tensor(graph, op.inputs, 2).elements
+
+
+COUNTED: dict[str, tuple[str, Macs]] = {
+    "CONV_2D": ("conv", _conv),
+    "CONV_3D": ("conv", _conv_3d),
+    "TRANSPOSE_CONV": ("conv", _transpose_conv),
+    "DEPTHWISE_CONV_2D": ("depthwise", _depthwise),
+    "FULLY_CONNECTED": ("dense", _dense),
+    "BATCH_MATMUL": ("dense", _batch_matmul),
+    "SVDF": ("dense", _svdf),
+}
+
+# Element-wise work, pooling, data movement and table look-ups. Control flow (IF, WHILE, CALL) and recurrent
+# operators are left out on purpose: what they compute isn't in the first subgraph's shapes alone.
+UNCOUNTED = frozenset({
+    "ABS", "ADD", "ADD_N", "ARG_MAX", "ARG_MIN", "ASSIGN_VARIABLE", "AVERAGE_POOL_2D", "BATCH_TO_SPACE_ND",
+    "BITCAST", "BROADCAST_ARGS", "BROADCAST_TO", "CAST", "CEIL", "CONCATENATION", "COS", "CUMSUM",
+    "DEPTH_TO_SPACE", "DEQUANTIZE", "DIV", "ELU", "EMBEDDING_LOOKUP", "EQUAL", "EXP", "EXPAND_DIMS",
+    "FAKE_QUANT", "FILL", "FLOOR", "FLOOR_DIV", "FLOOR_MOD", "GATHER", "GATHER_ND", "GELU", "GREATER",
+    "GREATER_EQUAL", "HARD_SWISH", "L2_NORMALIZATION", "L2_POOL_2D", "LEAKY_RELU", "LESS", "LESS_EQUAL",
+    "LOCAL_RESPONSE_NORMALIZATION", "LOG", "LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR", "LOGISTIC",
+    "LOG_SOFTMAX", "MAXIMUM", "MAX_POOL_2D", "MEAN", "MINIMUM", "MIRROR_PAD", "MUL", "NEG", "NOT_EQUAL",
+    "ONE_HOT", "PACK", "PAD", "PADV2", "POW", "PRELU", "QUANTIZE", "RANGE", "RANK", "READ_VARIABLE",
+    "REDUCE_ALL", "REDUCE_ANY", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "RELU", "RELU6", "RELU_0_TO_1",
+    "RELU_N1_TO_1", "RESHAPE", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "REVERSE_V2", "ROUND", "RSQRT",
+    "SCATTER_ND", "SELECT", "SELECT_V2", "SHAPE", "SIGN", "SIN", "SLICE", "SOFTMAX", "SPACE_TO_BATCH_ND",
+    "SPACE_TO_DEPTH", "SPLIT", "SPLIT_V", "SQRT", "SQUARE", "SQUARED_DIFFERENCE", "SQUEEZE", "STRIDED_SLICE",
+    "SUB", "SUM", "TANH", "TILE", "TOPK_V2", "TRANSPOSE", "UNPACK", "VAR_HANDLE", "WHERE", "ZEROS_LIKE",
+})  # fmt: skip

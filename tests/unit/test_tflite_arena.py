@@ -1,0 +1,208 @@
+"""The arena planner against published heads and built binaries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgecut.tflite.arena import (
+    CORTEX_M_ERROR,
+    Buffer,
+    cmsis_nn_scratch_bytes,
+    cortex_m_arena_bytes,
+    lifetimes,
+    live_bytes,
+    place,
+    planned_bytes,
+)
+from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, read
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+
+
+class Network:
+    """An int8 graph put together from shapes, tensors in the order the converter gives them."""
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        self.shapes: list[tuple[tuple[int, ...], bool]] = [((1, *shape), False)]
+        self.calls: list[tuple[str, tuple[int, ...], int]] = []
+
+    def call(
+        self, name: str, shape: Sequence[int], weights: Sequence[int] = (), extra: Sequence[int] = ()
+    ) -> int:
+        """Append a call on the last output (or on `extra`) and return its output's place."""
+        inputs = tuple(extra) or (self._last(),)
+        if weights:
+            self.shapes.append((tuple(weights), True))
+            inputs = (*inputs, len(self.shapes) - 1)
+        self.shapes.append(((1, *shape), False))
+        self.calls.append((name, inputs, len(self.shapes) - 1))
+        return self._last()
+
+    def _last(self) -> int:
+        return self.calls[-1][2] if self.calls else 0
+
+    def graph(self) -> TfliteGraph:
+        tensors = tuple(Tensor(k, str(k), s, "int8", is_constant=c) for k, (s, c) in enumerate(self.shapes))
+        operators = tuple(Operator(k, name, 1, i, (o,)) for k, (name, i, o) in enumerate(self.calls))
+        return TfliteGraph(tensors, operators, (0,), (self._last(),))
+
+
+def visual_wake_words() -> TfliteGraph:
+    net = Network((96, 96, 3))
+    net.call("CONV_2D", (48, 48, 8), (8, 3, 3, 3))
+    side, channels = 48, 8
+    for stride, filters in [
+        (1, 16),
+        (2, 32),
+        (1, 32),
+        (2, 64),
+        (1, 64),
+        (2, 128),
+        *[(1, 128)] * 5,
+        (2, 256),
+        (1, 256),
+    ]:
+        side //= stride
+        net.call("DEPTHWISE_CONV_2D", (side, side, channels), (1, 3, 3, channels))
+        net.call("CONV_2D", (side, side, filters), (filters, 1, 1, channels))
+        channels = filters
+    net.call("AVERAGE_POOL_2D", (1, 1, 256))
+    net.call("RESHAPE", (256,))
+    net.call("FULLY_CONNECTED", (2,), (2, 256))
+    net.call("SOFTMAX", (2,))
+    return net.graph()
+
+
+def keyword_spotting() -> TfliteGraph:
+    net = Network((49, 10, 1))
+    net.call("CONV_2D", (25, 5, 64), (64, 10, 4, 1))
+    for _ in range(4):
+        net.call("DEPTHWISE_CONV_2D", (25, 5, 64), (1, 3, 3, 64))
+        net.call("CONV_2D", (25, 5, 64), (64, 1, 1, 64))
+    net.call("AVERAGE_POOL_2D", (1, 1, 64))
+    net.call("RESHAPE", (64,))
+    net.call("FULLY_CONNECTED", (12,), (12, 64))
+    net.call("SOFTMAX", (12,))
+    return net.graph()
+
+
+def anomaly_detection() -> TfliteGraph:
+    net = Network((640,))
+    width = 640
+    for units in (128, 128, 128, 128, 8, 128, 128, 128, 128, 640):
+        net.call("FULLY_CONNECTED", (units,), (units, width))
+        width = units
+    return net.graph()
+
+
+def image_classification() -> TfliteGraph:
+    net = Network((32, 32, 3))
+    start = net.call("CONV_2D", (32, 32, 16), (16, 3, 3, 3))
+    net.call("CONV_2D", (32, 32, 16), (16, 3, 3, 16))
+    branch = net.call("CONV_2D", (32, 32, 16), (16, 3, 3, 16))
+    block = net.call("ADD", (32, 32, 16), extra=(start, branch))
+    for side, filters in ((16, 32), (8, 64)):
+        net.call("CONV_2D", (side, side, filters), (filters, 3, 3, filters // 2))
+        branch = net.call("CONV_2D", (side, side, filters), (filters, 3, 3, filters))
+        short = net.call("CONV_2D", (side, side, filters), (filters, 1, 1, filters // 2), extra=(block,))
+        block = net.call("ADD", (side, side, filters), extra=(short, branch))
+    net.call("AVERAGE_POOL_2D", (1, 1, 64))
+    net.call("RESHAPE", (64,))
+    net.call("FULLY_CONNECTED", (10,), (10, 64))
+    net.call("SOFTMAX", (10,))
+    return net.graph()
+
+
+@pytest.mark.parametrize(
+    ("graph", "head"),
+    [(visual_wake_words(), 73_728), (image_classification(), 49_152), (keyword_spotting(), 16_000),
+     (anomaly_detection(), 768)],
+    ids=["vww", "ic", "kws", "ad"],
+)  # fmt: skip
+def test_planner_gives_the_head_of_the_real_interpreter(graph: TfliteGraph, head: int) -> None:
+    assert planned_bytes(graph) == head
+
+
+@pytest.mark.parametrize(
+    ("graph", "built"),
+    [(visual_wake_words(), 100_804), (image_classification(), 55_092), (keyword_spotting(), 22_916),
+     (anomaly_detection(), 2_676)],
+    ids=["vww", "ic", "kws", "ad"],
+)  # fmt: skip
+def test_cortex_m_estimate_is_near_the_binaries_that_were_built(graph: TfliteGraph, built: int) -> None:
+    # 0.2, 0.1, 0.03 and 2.2 % off.
+    assert abs(cortex_m_arena_bytes(graph) / built - 1) <= 0.022
+    assert CORTEX_M_ERROR == 0.10
+
+
+def test_live_set_is_not_the_arena() -> None:
+    assert live_bytes(visual_wake_words()) == 55_296
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 400), st.integers(0, 12), st.integers(0, 6)).map(
+            lambda t: (t[0], t[1], t[1] + t[2])
+        ),
+        max_size=25,
+    )
+)
+def test_buffers_alive_together_never_overlap(rows: list[tuple[int, int, int]]) -> None:
+    """Two placements share a byte only if no operator needs both; every offset is a multiple of 16."""
+    placed = place(Buffer(k, *row) for k, row in enumerate(rows))
+    assert len(placed) == len(rows)
+    for k, a in enumerate(placed):
+        assert a.offset % 16 == 0
+        for b in placed[k + 1 :]:
+            together = a.buffer.first <= b.buffer.last and b.buffer.first <= a.buffer.last
+            apart = a.offset + a.buffer.size_bytes <= b.offset or b.offset + b.buffer.size_bytes <= a.offset
+            assert apart or not together
+
+
+def test_unused_tensors_and_constants_need_no_arena() -> None:
+    net = Network((8,))
+    net.call("FULLY_CONNECTED", (4,), (4, 8))
+    net.shapes.append(((1, 999), False))
+    assert next((b.order, b.first, b.last) for b in lifetimes(net.graph())) == (0, -1, 0)
+    assert {b.order for b in lifetimes(net.graph())} == {0, 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "weights", "options", "scratch"),
+    [
+        ("CONV_2D", 3, (8, 3, 3, 3), {}, 4 * 28),
+        ("CONV_2D", 16, (8, 1, 1, 16), {}, 0),
+        ("DEPTHWISE_CONV_2D", 16, (1, 3, 3, 16), {}, 0),
+        ("DEPTHWISE_CONV_2D", 16, (1, 5, 5, 16), {}, 800),
+        ("DEPTHWISE_CONV_2D", 16, (1, 5, 5, 32), {}, 0),
+        ("DEPTHWISE_CONV_2D", 16, (1, 5, 5, 16), {"dilationHFactor": 2, "dilationWFactor": 2}, 0),
+        ("AVERAGE_POOL_2D", 16, (), {}, 64),
+        ("MAX_POOL_2D", 16, (), {}, 0),
+    ],
+)
+def test_scratch_is_what_cmsis_nn_asks_for(
+    name: str, channels: int, weights: tuple[int, ...], options: dict[str, int], scratch: int
+) -> None:
+    tensors = (
+        Tensor(0, "x", (1, 8, 8, channels), "int8"),
+        Tensor(1, "w", weights, "int8", is_constant=True),
+        Tensor(2, "y", (1, 8, 8, 8), "int8"),
+    )
+    operator = Operator(0, name, 1, (0, 1), (2,), options)
+    assert cmsis_nn_scratch_bytes(TfliteGraph(tensors, (operator,), (0,), (2,)), operator) == scratch
+
+
+def test_float_operators_ask_for_no_scratch() -> None:
+    graph = read(FIXTURES / "tiny.float32.tflite")
+    assert [cmsis_nn_scratch_bytes(graph, operator) for operator in graph.operators] == [0] * 6
+
+
+@pytest.mark.real
+def test_planner_gives_the_head_of_the_interpreter_on_real_files(real: Path) -> None:
+    heads = {"cifar10_resnet": 49_152, "rock_paper_scissors": 134_480, "visual_wake_words": 138_240}
+    assert {name: planned_bytes(read(real / f"{name}.tflite")) for name in heads} == heads

@@ -1,0 +1,132 @@
+"""Reading and renaming .tflite files as data."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgecut.errors import SourceError
+from edgecut.tflite.flatbuffer import name_io, parse, read
+from edgecut.tflite.ops import macs, macs_by_class, not_modelled, operator_counts, operator_macs
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+INT8 = FIXTURES / "tiny.int8.tflite"
+INPUT, OUTPUT = "serving_default_image:0", "StatefulPartitionedCall_1:0"
+
+
+def test_tensors_and_operators_are_what_the_runtime_sees() -> None:
+    graph = read(INT8)
+    runtime = Interpreter(str(INT8))
+    for details in runtime.get_input_details() + runtime.get_output_details():
+        tensor = graph.tensors[details["index"]]
+        assert tensor.name == details["name"]
+        assert tensor.shape == tuple(details["shape"])
+        assert tensor.dtype == np.dtype(details["dtype"]).name
+        assert (tensor.scales[0], tensor.zero_points[0]) == details["quantization"]
+    assert [op.name for op in graph.operators] == [
+        "CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D", "AVERAGE_POOL_2D", "FULLY_CONNECTED", "SOFTMAX",
+    ]  # fmt: skip
+    assert graph.operators[0].options["strideH"] == 2
+
+
+def test_per_channel_weights_carry_a_scale_for_each_channel_and_their_axis() -> None:
+    graph = read(INT8)
+    depthwise = graph.tensors[graph.operators[1].inputs[1]]
+    assert (depthwise.axis, len(depthwise.scales), depthwise.is_constant) == (3, 8, True)
+    assert (depthwise.size_bytes, graph.tensors[graph.operators[1].inputs[2]].size_bytes) == (72, 32)
+
+
+def test_macs_are_counted_by_class() -> None:
+    graph = read(INT8)
+    stem, depthwise, pointwise, dense = 6 * 6 * 8 * 9, 6 * 6 * 8 * 9, 6 * 6 * 144 * 8, 144 * 4
+    assert macs_by_class(graph) == {"conv": stem + pointwise, "depthwise": depthwise, "dense": dense}
+    assert macs(graph) == stem + depthwise + pointwise + dense
+    assert operator_counts(graph)["CONV_2D"] == 2
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16", "dynamic", "int16x8"])
+def test_every_precision_counts_the_same_macs(precision: str) -> None:
+    assert macs(read(FIXTURES / f"tiny.{precision}.tflite")) == macs(read(INT8))
+
+
+def test_operator_outside_the_table_makes_the_count_unknown_not_zero() -> None:
+    graph = read(INT8)
+    strange = graph.operators[5].__class__(5, "WHILE", 1, (0,), (13,))
+    changed = graph.__class__(graph.tensors, (*graph.operators[:5], strange), graph.inputs, graph.outputs)
+    assert operator_macs(changed, strange) is None
+    assert macs(changed) is None
+    assert not_modelled(changed) == ("WHILE",)
+    assert macs_by_class(changed)["dense"] == 576
+
+
+def test_renamed_model_runs_bit_equal_under_its_new_names() -> None:
+    content = INT8.read_bytes()
+    renamed = Interpreter(model_content=name_io(content, ["camera"], ["classes_with_a_longer_name"]))
+    image = np.random.default_rng(0).integers(-128, 128, (1, 12, 12, 1)).astype(np.int8)
+    before = Interpreter(model_content=content).get_signature_runner()(image=image)["scores"]
+    after = renamed.get_signature_runner()(camera=image)["classes_with_a_longer_name"]
+    np.testing.assert_array_equal(before, after)
+    assert renamed.get_input_details()[0]["name"] == "camera"
+    assert renamed.get_output_details()[0]["name"] == "classes_with_a_longer_name"
+
+
+def test_renaming_leaves_weights_where_they_are_aligned() -> None:
+    content = INT8.read_bytes()
+    renamed = name_io(content, ["camera"], ["scores"])
+    changed = [k for k in range(len(content)) if content[k] != renamed[k]]
+    # Two tensors and two signature entries, 4 bytes each at most.
+    assert len(changed) <= 16
+    assert len(renamed) - len(content) <= 4 * 16
+
+
+def test_wrong_number_of_names_is_refused() -> None:
+    with pytest.raises(ValueError, match="1 input and 1 output names are expected"):
+        name_io(INT8.read_bytes(), ["a", "b"], ["c"])
+
+
+def test_missing_file_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SourceError) as caught:
+        read(tmp_path / "no.tflite")
+    assert str(caught.value) == f"{tmp_path / 'no.tflite'}: no such file"
+
+
+def test_folder_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SourceError) as caught:
+        read(tmp_path)
+    assert str(caught.value) == f"{tmp_path}: is a folder; a .tflite or .onnx file is expected"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "m.tflite: is empty; a .tflite file is expected"),
+        (b"hello world\n", "m.tflite: is no .tflite file: bytes 4 to 8 are b'o wo', and b'TFL3' is expected"),
+        (
+            INT8.read_bytes()[:5000],
+            "m.tflite: is a damaged .tflite file (cut short or overwritten; 5,000 bytes are here); "
+            "get it again",
+        ),
+    ],
+    ids=["empty", "foreign", "truncated"],
+)
+def test_unusable_content_is_one_sentence(content: bytes, message: str) -> None:
+    with pytest.raises(SourceError) as caught:
+        parse(content, "m.tflite")
+    assert str(caught.value) == message
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 9311), st.integers(0, 255)), min_size=1, max_size=10))
+def test_overwritten_bytes_are_read_or_refused(changes: list[tuple[int, int]]) -> None:
+    """Whatever bytes are overwritten, the reader returns a graph or raises SourceError."""
+    content = bytearray(INT8.read_bytes())
+    for position, value in changes:
+        content[position % len(content)] = value
+    with suppress(SourceError):
+        assert parse(bytes(content), "m.tflite").size_bytes == len(content)
