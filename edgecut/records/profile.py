@@ -70,7 +70,7 @@ class LatencyFacts(Record):
 
     conv, depthwise, dense: effective cycles per multiply-accumulate by operator class; or float32_macs_per_s and
     int8_macs_per_s: one rate for the whole model. error_p50, error_p90: the relative error that half and nine tenths
-    of the known cases stay within.
+    of the known cases stay within. basis: in a few words, on what the figures were taken.
     """
 
     conv: float | None = Field(default=None, gt=0)
@@ -81,6 +81,7 @@ class LatencyFacts(Record):
     error_p50: float = Field(gt=0)
     error_p90: float = Field(gt=0)
     kind: Literal["measured", "published", "simulated"]
+    basis: str = ""
 
 
 class Reference(Record):

@@ -1,0 +1,120 @@
+"""How long a device that can't be reached takes, from its profile's facts, with their error band."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from edgecut.records.measurement import UNITS, Measurement, missing
+from edgecut.records.profile import LatencyFacts, Profile
+from edgecut.records.recipe import Precision
+from edgecut.tflite.flatbuffer import Operator, TfliteGraph
+from edgecut.tflite.ops import COUNTED, macs_by_class, not_modelled, operator_macs
+
+METHOD = "from the profile's latency facts"
+
+
+def predict_latency(graph: TfliteGraph, profile: Profile, artifact: str) -> Measurement:
+    """The latency in seconds that the profile's facts give for a graph: estimated, or simulated.
+
+    Cycles per multiply-accumulate by class over the clock, or one rate of multiply-accumulates per second.
+    `error` is the profile's error_p90. Where an operator isn't modelled, the value is a lower bound:
+    conditions["at_least"] is True and conditions["not_modelled"] lists the operators.
+    Without facts, a clock or anything to count, or in a precision that the facts don't cover, the value is None
+    with the reason.
+    """
+    facts = profile.latency
+    if facts is None:
+        return _missing(profile, artifact, f"profile {profile.id!r} has no latency facts")
+    precision = compute_precision(graph)
+    if precision not in profile.runtime.precisions:
+        runs = ", ".join(profile.runtime.precisions)
+        return _missing(
+            profile, artifact, f"the file computes in {precision}, and profile {profile.id!r} runs {runs}"
+        )
+    seconds, method = _seconds(graph, facts, profile, precision)
+    if seconds is None:
+        return _missing(profile, artifact, method)
+    unknown = not_modelled(graph)
+    conditions: dict[str, Any] = {"precision": precision, "error_p50": facts.error_p50}
+    if unknown:
+        conditions |= {"at_least": True, "not_modelled": list(unknown)}
+    return Measurement(
+        metric="latency", artifact=artifact, profile=profile.id, unit=UNITS["latency"], value=seconds,
+        kind=_kind(profile), where=profile.id, method=method, error=facts.error_p90, conditions=conditions,
+    )  # fmt: skip
+
+
+def compute_precision(graph: TfliteGraph) -> Precision:
+    """The precision of most of the graph's multiply-accumulates; without any, that of its first input."""
+    totals: dict[Precision, int] = {}
+    for operator in graph.operators:
+        if operator.name in COUNTED:
+            precision = _operator_precision(graph, operator)
+            totals[precision] = totals.get(precision, 0) + (operator_macs(graph, operator) or 0)
+    if totals:
+        return max(totals, key=lambda name: totals[name])
+    return _ACTIVATIONS.get(graph.tensors[graph.inputs[0]].dtype if graph.inputs else "", "float32")
+
+
+_ACTIVATIONS: dict[str, Precision] = {
+    "int8": "int8",
+    "uint8": "int8",
+    "int16": "int16x8",
+}
+
+
+def _operator_precision(graph: TfliteGraph, operator: Operator) -> Precision:
+    activation = graph.tensors[operator.outputs[0]].dtype
+    if activation in _ACTIVATIONS:
+        return _ACTIVATIONS[activation]
+    weights = operator.inputs[1]
+    if graph.tensors[weights].dtype in {"int8", "uint8", "int4"}:
+        return "dynamic"
+    # A float16 file keeps its weights behind DEQUANTIZE; LiteRT computes in float32 then.
+    halves = {op.outputs[0] for op in graph.operators if op.name == "DEQUANTIZE"
+              and graph.tensors[op.inputs[0]].dtype == "float16"}  # fmt: skip
+    return "float16" if weights in halves else "float32"
+
+
+def _seconds(
+    graph: TfliteGraph, facts: LatencyFacts, profile: Profile, precision: str
+) -> tuple[float | None, str]:
+    """(seconds, method), or (None, the reason why there are none)."""
+    counts = macs_by_class(graph)
+    if not sum(counts.values()):
+        return None, "the file has no operator with multiply-accumulates that could be counted"
+    basis = f" ({facts.basis})" if facts.basis else ""
+    cycles = {"conv": facts.conv, "depthwise": facts.depthwise, "dense": facts.dense}
+    if any(value is not None for value in cycles.values()):
+        return _by_cycles(counts, cycles, profile, precision, basis)
+    rate = {"float32": facts.float32_macs_per_s, "float16": facts.float32_macs_per_s,
+            "int8": facts.int8_macs_per_s}.get(precision)  # fmt: skip
+    if rate is None:
+        return None, f"profile {profile.id!r} has no latency facts for {precision}"
+    return sum(counts.values()) / rate, f"MACs / MACs per second of {precision}{basis}"
+
+
+def _by_cycles(
+    counts: dict[str, int], cycles: dict[str, float | None], profile: Profile, precision: str, basis: str
+) -> tuple[float | None, str]:
+    if precision != "int8":
+        return None, f"profile {profile.id!r} has cycles per MAC of int8 files, and this one is {precision}"
+    if profile.cpu.clock_hz is None:
+        return None, f"profile {profile.id!r} has cycles per MAC and no cpu.clock_hz"
+    total = 0.0
+    for name, count in counts.items():
+        per_mac = cycles[name]
+        if count and per_mac is None:
+            return None, f"profile {profile.id!r} has no latency.{name}, and the file has {count} such MACs"
+        total += count * (per_mac or 0.0)
+    return total / profile.cpu.clock_hz, f"cycles per MAC by operator class / clock{basis}"
+
+
+def _kind(profile: Profile) -> Literal["simulated", "estimated"]:
+    return "simulated" if profile.latency is not None and profile.latency.kind == "simulated" else "estimated"
+
+
+def _missing(profile: Profile, artifact: str, reason: str) -> Measurement:
+    return missing(
+        "latency", artifact, reason, where=profile.id, method=METHOD, profile=profile.id, kind=_kind(profile)
+    )

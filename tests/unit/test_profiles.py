@@ -1,0 +1,156 @@
+"""The shipped profiles: complete, sourced, and what tools/make_profiles.py writes."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from edgecut.errors import DocumentError, RequestError
+from edgecut.records.profile import find_profile, profile_paths, read_profile
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "profiles"
+FACTS = Path(os.environ.get("EDGECUT_FACTS", ROOT.parent / "shared" / "facts"))
+IDS = [
+    "ek-ra8d1", "esp32-s3", "ethos-u55-128", "host", "nrf5340dk", "nucleo-f746zg", "nucleo-h7a3zi",
+    "nucleo-l4r5zi", "nucleo-l4r5zi-reference", "nucleo-l4r5zi-xcubeai", "nucleo-u575zi",
+    "raspberry-pi-3b-plus", "raspberry-pi-4",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def maker() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_profiles", ROOT / "tools" / "make_profiles.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["make_profiles"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def numbers(tables: Any, path: str = "") -> Iterator[str]:
+    for key, value in tables.items():
+        if isinstance(value, dict):
+            yield from numbers(value, f"{path}{key}.")
+        elif isinstance(value, int | float):
+            yield f"{path}{key}"
+
+
+def test_the_shipped_ids_are_those_of_the_contract() -> None:
+    assert sorted(path.stem for path in FOLDER.glob("*.toml")) == IDS
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_every_shipped_profile_parses(name: str) -> None:
+    assert read_profile(FOLDER / f"{name}.toml").id == name
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_every_number_has_one_source_row(name: str) -> None:
+    tables = tomllib.loads((FOLDER / f"{name}.toml").read_text())
+    rows = [row["field"] for row in tables.pop("sources", [])]
+    assert sorted(rows) == sorted(numbers(tables))
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_every_source_row_says_something(name: str) -> None:
+    assert all(len(source.what) > 20 for source in read_profile(FOLDER / f"{name}.toml").sources)
+
+
+def test_generation_gives_the_shipped_bytes(maker: ModuleType) -> None:
+    if not FACTS.is_dir():
+        pytest.skip("the tables of facts are not here (EDGECUT_FACTS names their folder)")
+    shipped = {path.stem: path.read_text() for path in FOLDER.glob("*.toml")}
+    assert maker.profiles(FACTS) == shipped
+
+
+def test_the_published_cycles_are_the_fit_to_the_benchmark_rows(maker: ModuleType) -> None:
+    if not FACTS.is_dir():
+        pytest.skip("the tables of facts are not here (EDGECUT_FACTS names their folder)")
+    tiny = maker._rows(FACTS / "mlperf_tiny.csv")
+    clocks = {"Nucleo-L4R5ZI": 120, "NUCLEO-L4R5ZI_MICROTVM-CMSIS-NN": 120, "NUCLEO_L4R5ZI": 120,
+              "DISCO_F746NG_int8": 216, "NUCLEO_H7A3ZI_Q": 280, "NUCLEO_U575ZI_Q": 160,
+              "NRF5340-DK_MICROTVM-CMSIS-NN": 128, "EK-RA8D1": 480}  # fmt: skip
+    for system, written in maker.CYCLES_PER_MAC.items():
+        cycles = {k: ms * clocks[system[2]] * 1e3 for k, ms in maker.tiny_milliseconds(tiny, system).items()}
+        # The written figures are rounded to two digits.
+        assert maker.cycles_per_mac(cycles, maker.TINY_MACS) == pytest.approx(written, abs=0.06, rel=0.005)
+
+
+def test_the_ethos_band_is_its_leave_one_out_error(maker: ModuleType) -> None:
+    facts = find_profile(str(FOLDER / "ethos-u55-128.toml")).latency
+    assert facts is not None
+    assert (facts.error_p50, facts.error_p90) == maker.band(maker.class_errors(*maker.ethos_cycles()))
+
+
+def test_the_raspberry_pi_4_band_is_its_leave_one_out_error(maker: ModuleType) -> None:
+    """The rows of the XNNPACK README that its sources quote, in ms."""
+    facts = find_profile(str(FOLDER / "raspberry-pi-4.toml")).latency
+    assert facts is not None
+    floats = {"MobileNet v1 1.0": 77.0, "MobileNet v2 1.0": 46.0, "MobileNet v3 Large": 40.0,
+              "MobileNet v3 Small": 15.0}  # fmt: skip
+    ints = {"MobileNet v1 1.0": 24.0, "MobileNet v2 1.0": 17.0}
+    errors = [
+        *maker.rate_errors(floats, maker.MOBILENET_MACS),
+        *maker.rate_errors(ints, maker.MOBILENET_MACS),
+    ]
+    assert (facts.error_p50, facts.error_p90) == maker.band(errors)
+
+
+def test_the_esp32_band_is_its_leave_one_out_error(maker: ModuleType) -> None:
+    facts = find_profile(str(FOLDER / "esp32-s3.toml")).latency
+    assert facts is not None
+    seconds = {"Person detection (VWW)": 0.054, "MobileNetV3 Small 1000 classes": 1.434}
+    assert (facts.error_p50, facts.error_p90) == maker.band(maker.rate_errors(seconds, maker.MOBILENET_MACS))
+
+
+def test_non_negative_fit_recovers_exact_cycles(maker: ModuleType) -> None:
+    cycles = {name: 3 * c + 12 * d + 5 * f for name, (c, d, f) in maker.TINY_MACS.items()}
+    assert maker.cycles_per_mac(cycles, maker.TINY_MACS) == pytest.approx((3, 12, 5))
+
+
+def test_non_negative_fit_never_goes_below_zero(maker: ModuleType) -> None:
+    macs = {"a": (100, 0, 0), "b": (100, 50, 0)}
+    assert maker.cycles_per_mac({"a": 200.0, "b": 150.0}, macs)[1] == 0
+
+
+def test_every_shipped_profile_is_found_by_its_id(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert [path.stem for path in profile_paths()] == IDS
+
+
+def test_an_unknown_profile_offers_the_closest_ids(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RequestError) as error:
+        find_profile("nrf5340")
+    assert str(error.value) == "no profile 'nrf5340' (closest: 'nrf5340dk'); `edgecut profile list` shows all"
+
+
+def test_a_profile_whose_id_is_not_its_file_name_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "board.toml"
+    path.write_text((FOLDER / "host.toml").read_text())
+    with pytest.raises(RequestError) as error:
+        read_profile(path)
+    assert str(error.value) == f"{path}: id: is 'host', and the file's name says 'board'; make them equal"
+
+
+def test_all_faults_of_a_profile_come_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "board.toml"
+    head = 'id = "board"\ntitle = "B"\nclass = "host"\n[runtime]\nname = "litert"\n'
+    path.write_text(head + '[cpu]\nclok_hz = 1\n[memory]\nram_bytes = "many"\n')
+    with pytest.raises(DocumentError) as error:
+        read_profile(path)
+    assert error.value.faults == (
+        f"{path}: cpu.clok_hz: unknown key (closest: 'clock_hz')",
+        f"{path}: memory.ram_bytes: 'many' is not a size such as '256 KiB'",
+    )

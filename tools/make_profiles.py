@@ -1,0 +1,385 @@
+"""Write the shipped device profiles from the tables of facts: `make_profiles.py FACTS_DIR profiles/`.
+
+FACTS_DIR holds devices.csv, mlperf_tiny.csv and latency_published.csv. A cell that the tables don't source
+stays absent from the profile; every number that is written has its own [[sources]] row.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import statistics
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+CLASSES = ("conv", "depthwise", "dense")
+
+# Multiply-accumulates (conv, depthwise, dense) of the four MLPerf Tiny models, counted from their layers:
+# MobileNetV1 0.25 at 96x96x3, ResNet-8 at 32x32x3, DS-CNN at 49x10x1, the 640-128-8-128-640 autoencoder.
+TINY_MACS = {
+    "vww": (6_690_816, 798_336, 512),
+    "ic": (12_500_992, 0, 640),
+    "kws": (2_368_000, 288_000, 768),
+    "ad": (0, 0, 264_192),
+}
+# MobileNetV2 0.35 at 96x96x3 with its 1,000 classes, counted in keras.applications.
+MOBILENET_V2_035_96_MACS = (9_074_304, 1_579_824, 1_280_000)
+# At 224x224x3 with 1,000 classes, counted in keras.applications; names as in latency_published.csv.
+MOBILENET_MACS = {
+    "MobileNet v1 1.0": 568_740_352,
+    "MobileNet v2 1.0": 300_774_272,
+    "MobileNet v3 Large": 216_589_760,
+    "MobileNet v3 Small": 56_510_400,
+    "MobileNetV3 Small 1000 classes": 56_510_400,
+    "Person detection (VWW)": 7_157_888,  # MobileNetV1 0.25 at 96x96 with one input channel
+}
+
+# (round, organisation, system) in mlperf_tiny.csv.
+L4R5_REFERENCE = ("v0.5", "reference", "Nucleo-L4R5ZI")
+L4R5_CMSIS = ("v1.1", "Krai", "NUCLEO-L4R5ZI_MICROTVM-CMSIS-NN")
+L4R5_XCUBE = ("v1.2", "STMicroelectronics", "NUCLEO_L4R5ZI")
+F746_HALE = ("v1.2", "bosch", "DISCO_F746NG_int8")
+H7A3_XCUBE = ("v1.2", "STMicroelectronics", "NUCLEO_H7A3ZI_Q")
+U575_XCUBE = ("v1.2", "STMicroelectronics", "NUCLEO_U575ZI_Q")
+NRF5340_CMSIS = ("v1.1", "Krai", "NRF5340-DK_MICROTVM-CMSIS-NN")
+RA8D1_TFLM = ("v1.2", "Renesas", "EK-RA8D1")
+
+# facts/prediction.md, table "MLPerf Tiny, effective cycles per MAC" (conv, depthwise, dense).
+CYCLES_PER_MAC = {
+    L4R5_REFERENCE: (6.8, 25.7, 4.6),
+    L4R5_CMSIS: (3.7, 12.2, 3.9),
+    L4R5_XCUBE: (1.6, 1.9, 2.4),
+    F746_HALE: (1.1, 5.8, 1.4),
+    H7A3_XCUBE: (0.9, 1.7, 1.3),
+    U575_XCUBE: (1.4, 1.6, 2.1),
+    NRF5340_CMSIS: (3.3, 8.5, 3.1),
+    RA8D1_TFLM: (0.33, 3.9, 0.96),
+}
+# facts/prediction.md: three models measured on the chip plus class ratios from the same runtime, 45 systems.
+ANCHORED = (0.12, 0.28)
+ANCHORED_SOURCE = (
+    "facts/prediction.md: error over 45 MLPerf Tiny systems when the chip and the runtime are known; for a "
+    "net unlike those four reckon with 35 %"
+)
+NOT_TFLM = (
+    "; measured with microTVM, which calls the same CMSIS-NN kernels: on Cortex-M33 TFLM itself differed "
+    "from it by 3 to 21 % in cycles (EK-RA6M4 against nRF5340)"
+)
+# facts/prediction.md (Vela 5.2, Ethos-U55-128 at 500 MHz) and facts/dependencies.md (MobileNetV2).
+ETHOS_CLOCK_HZ = 500_000_000
+ETHOS_MS = {"vww": 0.442, "ic": 0.403, "kws": 0.180, "ad": 0.402}
+ETHOS_MOBILENET_V2_CYCLES = 817_617
+# facts/prediction.md, from the same README as latency_published.csv, which lacks these two rows.
+PI3_EXTRA = {"MobileNet v3 Large": 67.0, "MobileNet v3 Small": 23.0}
+README = "google/XNNPACK README.md, table 'Raspberry Pi' (end2end-bench, all 4 cores, random weights)"
+
+Numbers = dict[str, tuple[float, str]]  # dotted field -> (number, where it is from)
+Texts = dict[str, Any]  # dotted field -> text, or a list of texts
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Write every profile into the folder that the second argument names."""
+    facts, folder = Path(arguments[0]), Path(arguments[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in profiles(facts).items():
+        (folder / f"{name}.toml").write_text(text, encoding="utf-8")
+
+
+def profiles(facts: Path) -> dict[str, str]:
+    """The TOML text of every profile by id."""
+    devices = {row["id"]: row for row in _rows(facts / "devices.csv")}
+    tiny = _rows(facts / "mlperf_tiny.csv")
+    published = _rows(facts / "latency_published.csv")
+    found = [_host(), *_microcontrollers(devices, tiny), _esp32(devices, published)]
+    found += [*_raspberries(devices, published), _ethos(devices)]
+    return {texts["id"]: _toml(texts, numbers) for texts, numbers in found}
+
+
+def cycles_per_mac(cycles: Mapping[str, float], macs: Mapping[str, Sequence[int]]) -> tuple[float, ...]:
+    """Cycles per multiply-accumulate by class, fitted to the models' cycles by least squared relative error.
+
+    cycles: model -> cycles of one inference. macs: model -> (conv, depthwise, dense). No result is negative;
+    a class that no model has is 0.
+    """
+    table = np.array([np.array(macs[name], float) / cycles[name] for name in cycles])
+    best, best_error = np.zeros(table.shape[1]), np.inf
+    # Non-negative least squares over three unknowns: the best of the subsets' fits that stay positive.
+    for size in range(1, table.shape[1] + 1):
+        for subset in itertools.combinations(range(table.shape[1]), size):
+            part, *_ = np.linalg.lstsq(table[:, subset], np.ones(len(table)), rcond=None)
+            error = float(((table[:, subset] @ part - 1) ** 2).sum())
+            if (part >= 0).all() and error < best_error - 1e-12:
+                best, best_error = np.zeros(table.shape[1]), error
+                best[list(subset)] = part
+    return tuple(float(c) for c in best)
+
+
+def class_errors(cycles: Mapping[str, float], macs: Mapping[str, Sequence[int]]) -> list[float]:
+    """|actual / estimate - 1| of each model, estimated from the others."""
+    errors = []
+    for name, actual in cycles.items():
+        others = {other: value for other, value in cycles.items() if other != name}
+        estimate = float(np.dot(cycles_per_mac(others, macs), macs[name]))
+        errors.append(abs(actual / estimate - 1))
+    return errors
+
+
+def rate_errors(seconds: Mapping[str, float], macs: Mapping[str, int]) -> list[float]:
+    """|actual / estimate - 1| of each model, estimated by the median rate of the others."""
+    errors = []
+    for name, actual in seconds.items():
+        rate = statistics.median(macs[other] / s for other, s in seconds.items() if other != name)
+        errors.append(abs(actual / (macs[name] / rate) - 1))
+    return errors
+
+
+def band(errors: Iterable[float]) -> tuple[float, float]:
+    """(p50, p90) of leave-one-out errors; the worst stands for the p90, since there are fewer than ten."""
+    ordered = sorted(errors)
+    return round(statistics.median(ordered), 2), round(ordered[-1], 2)
+
+
+def tiny_milliseconds(tiny: Sequence[Mapping[str, str]], system: tuple[str, str, str]) -> dict[str, float]:
+    """model -> ms of one MLPerf Tiny system, in performance mode."""
+    rows = [r for r in tiny if (r["round"], r["org"], r["system"]) == system and r["mode"] == "performance"]
+    return {name: float(next(r["ms"] for r in rows if r["task"] == name)) for name in TINY_MACS}
+
+
+def _microcontrollers(
+    devices: Mapping[str, Mapping[str, str]], tiny: Sequence[Mapping[str, str]]
+) -> list[tuple[Texts, Numbers]]:
+    l4r5, cmsis = "ST NUCLEO-L4R5ZI, Cortex-M4", ("tflm", "", "cmsis-nn")
+    xcube, hale = ("vendor", "9.0", "X-CUBE-AI"), ("vendor", "1.0.175", "HALE")
+    boards = [
+        ("nucleo-l4r5zi", l4r5, "cortex-m4", cmsis, "nucleo-l4r5zi", L4R5_CMSIS, 120, NOT_TFLM),
+        ("nucleo-l4r5zi-reference", f"{l4r5}, TFLM reference kernels", "cortex-m4",
+         ("tflm", "2.3.1", "reference"), "nucleo-l4r5zi", L4R5_REFERENCE, 120, ""),
+        ("nucleo-l4r5zi-xcubeai", f"{l4r5}, X-CUBE-AI", "cortex-m4", xcube, "nucleo-l4r5zi", L4R5_XCUBE, 120,
+         ""),
+        ("nucleo-f746zg", "ST NUCLEO-F746ZG, Cortex-M7, HALE", "cortex-m7", hale, "stm32f746g-disco",
+         F746_HALE, 216, ", on the DISCO-F746NG board, which has the same chip"),
+        ("nucleo-h7a3zi", "ST NUCLEO-H7A3ZI-Q, Cortex-M7, X-CUBE-AI", "cortex-m7", xcube, "", H7A3_XCUBE,
+         280, ""),
+        ("nucleo-u575zi", "ST NUCLEO-U575ZI-Q, Cortex-M33, X-CUBE-AI", "cortex-m33", xcube, "stm32u575",
+         U575_XCUBE, 160, ""),
+        ("nrf5340dk", "Nordic nRF5340-DK, Cortex-M33", "cortex-m33", cmsis, "nrf5340", NRF5340_CMSIS,
+         128, NOT_TFLM),
+        ("ek-ra8d1", "Renesas EK-RA8D1, Cortex-M85", "cortex-m85", ("tflm", "", ""), "", RA8D1_TFLM, 480, ""),
+    ]  # fmt: skip
+    found = []
+    for name, title, core, runtime, device, system, clock_mhz, remark in boards:
+        texts = _texts(name, title, "microcontroller", core, runtime, ["int8"])
+        facts = devices.get(device)
+        numbers = _memory(name, facts) if facts is not None else {}
+        if facts is not None and facts["cores"].startswith("1x"):
+            numbers["cpu.cores"] = (1, _from(facts, "src_soc_cores"))
+        numbers["cpu.clock_hz"] = (clock_mhz * 1_000_000, _clock_source(_label(system), facts))
+        _add_cycles(texts, numbers, system, tiny_milliseconds(tiny, system), remark)
+        found.append((texts, numbers))
+    return found
+
+
+def _engine(system: tuple[str, str, str]) -> str:
+    names = {L4R5_REFERENCE: "TFLM 2.3.1 reference kernels", L4R5_CMSIS: "microTVM + CMSIS-NN",
+             NRF5340_CMSIS: "microTVM + CMSIS-NN", F746_HALE: "HALE 1.0.175", RA8D1_TFLM: "TFLM"}  # fmt: skip
+    return names.get(system, "X-CUBE-AI 9.0")
+
+
+def _add_cycles(
+    texts: Texts, numbers: Numbers, system: tuple[str, str, str], ms: Mapping[str, float], remark: str
+) -> None:
+    shown = ", ".join(f"{name} {value:g} ms" for name, value in ms.items())
+    source = f"facts/prediction.md, fitted to {_label(system)} ({shown}){remark}"
+    for name, value in zip(CLASSES, CYCLES_PER_MAC[system], strict=True):
+        numbers[f"latency.{name}"] = (value, source)
+    for name, value in zip(("error_p50", "error_p90"), ANCHORED, strict=True):
+        numbers[f"latency.{name}"] = (value, ANCHORED_SOURCE)
+    texts["latency.kind"] = "published"
+    texts["latency.basis"] = f"{_engine(system)}, MLPerf Tiny {system[0]}"
+
+
+def _label(system: tuple[str, str, str]) -> str:
+    return f"MLPerf Tiny {system[0]}, {system[1]}, system {system[2]}"
+
+
+def _memory(name: str, facts: Mapping[str, str]) -> Numbers:
+    contiguous = {
+        "nucleo-f746zg": (320 * 1024, "src_ram", "320K contiguous at 0x20000000"),
+        "nucleo-u575zi": (768 * 1024, "src_ram", "768K contiguous"),
+        "esp32-s3": (327_680, "src_flash", "what PlatformIO leaves for heap and data of the 512K"),
+    } | {
+        f"nucleo-l4r5zi{variant}": (640 * 1024, "src_ram", "contiguous 640K via alias")
+        for variant in ("", "-reference", "-xcubeai")
+    }
+    numbers: Numbers = {"memory.ram_bytes": (int(facts["ram_bytes"]), _from(facts, "src_ram"))}
+    if name in contiguous:
+        size, column, remark = contiguous[name]
+        numbers["memory.contiguous_bytes"] = (size, f"{_from(facts, column)}: {remark}")
+    numbers["memory.flash_bytes"] = (int(facts["flash_bytes"]), _from(facts, "src_flash"))
+    return numbers
+
+
+def _esp32(
+    devices: Mapping[str, Mapping[str, str]], published: Sequence[Mapping[str, str]]
+) -> tuple[Texts, Numbers]:
+    facts = devices["esp32s3"]
+    rows = {r["model"]: r for r in published if r["device"] == "ESP32-S3 240 MHz"}
+    seconds = {model: float(row["latency_ms"].split()[0]) / 1e3 for model, row in rows.items()}
+    person = "Person detection (VWW)"
+    source = rows[person]["source"]
+    texts = _texts(
+        "esp32-s3", facts["title"], "microcontroller", "xtensa-lx7", ("tflm", "", "esp-nn"), ["int8"]
+    )
+    texts |= {"latency.kind": "published", "latency.basis": "ESP-NN README, person detection"}
+    numbers = _memory("esp32-s3", facts)
+    numbers["cpu.clock_hz"] = (int(facts["clock_hz"]), _from(facts, "src_clock"))
+    numbers["cpu.cores"] = (2, _from(facts, "src_soc_cores"))
+    numbers["latency.int8_macs_per_s"] = (
+        _three_digits(MOBILENET_MACS[person] / seconds[person]),
+        f"{source}: person detection, {MOBILENET_MACS[person]} MACs in {seconds[person] * 1e3:g} ms",
+    )
+    p50, p90 = band(rate_errors(seconds, MOBILENET_MACS))
+    for name, value in (("error_p50", p50), ("error_p90", p90)):
+        numbers[f"latency.{name}"] = (
+            value,
+            f"{source}: each of its two int8 models predicted from the other",
+        )
+    return texts, numbers
+
+
+def _raspberries(
+    devices: Mapping[str, Mapping[str, str]], published: Sequence[Mapping[str, str]]
+) -> list[tuple[Texts, Numbers]]:
+    boards = [
+        ("raspberry-pi-4", "rpi-4b", "cortex-a72", "Raspberry Pi 4 (BCM2711; ARM64)", {}, "64-bit OS"),
+        ("raspberry-pi-3b-plus", "rpi-3b-plus", "cortex-a53", "Raspberry Pi 3B+ (BCM2837B0; 32-bit)",
+         PI3_EXTRA, "32-bit OS, while LiteRT needs the 64-bit one"),
+    ]  # fmt: skip
+    found = []
+    for name, device, core, label, extra, remark in boards:
+        facts = devices[device]
+        precisions = ["float32", "float16", "dynamic", "int8", "int16x8"]
+        texts = _texts(
+            name, f"{facts['title']}, 64-bit OS", "linux", core, ("litert", "", "xnnpack"), precisions
+        )
+        texts |= {"latency.kind": "published", "latency.basis": "XNNPACK README 2022, all 4 cores"}
+        numbers: Numbers = {
+            "cpu.clock_hz": (int(facts["clock_hz"]), _from(facts, "src_clock")),
+            "cpu.cores": (4, _from(facts, "src_soc_cores")),
+        }
+        errors: list[float] = []
+        for field, dtype in (("float32", "fp32"), ("int8", "int8 per-channel")):
+            seconds = {r["model"]: float(r["latency_ms"]) / 1e3 for r in published
+                       if r["device"] == label and r["dtype"] == dtype}  # fmt: skip
+            if dtype == "fp32":
+                seconds |= {model: ms / 1e3 for model, ms in extra.items()}
+            rate = statistics.median(MOBILENET_MACS[model] / s for model, s in seconds.items())
+            shown = ", ".join(f"{model} {s * 1e3:g} ms" for model, s in seconds.items())
+            source = f"{README}, {remark}: median over {shown}"
+            numbers[f"latency.{field}_macs_per_s"] = (_three_digits(rate), source)
+            errors += rate_errors(seconds, MOBILENET_MACS)
+        for field, value in zip(("error_p50", "error_p90"), band(errors), strict=True):
+            text = f"{README}: each of the {len(errors)} rows predicted from the others of its dtype"
+            numbers[f"latency.{field}"] = (value, text)
+        found.append((texts, numbers))
+    return found
+
+
+def ethos_cycles() -> tuple[dict[str, float], dict[str, Sequence[int]]]:
+    """Vela's cycles of five models on the Ethos-U55-128, and their multiply-accumulates by class."""
+    cycles = {name: ms * 1e-3 * ETHOS_CLOCK_HZ for name, ms in ETHOS_MS.items()}
+    cycles["mobilenet_v2"] = ETHOS_MOBILENET_V2_CYCLES
+    return cycles, {**TINY_MACS, "mobilenet_v2": MOBILENET_V2_035_96_MACS}
+
+
+def _ethos(devices: Mapping[str, Mapping[str, str]]) -> tuple[Texts, Numbers]:
+    facts = devices["corstone-300-u55-128"]
+    title = "Arm Corstone-300, Cortex-M55 + Ethos-U55-128"
+    texts = _texts("ethos-u55-128", title, "npu", "ethos-u55-128", ("tflm", "", "ethos-u"), ["int8"])
+    texts |= {"latency.kind": "simulated", "latency.basis": "Vela 5.2, itself an estimate"}
+    board = facts["src_soc_cores"]
+    numbers: Numbers = {
+        "cpu.clock_hz": (ETHOS_CLOCK_HZ, facts["src_clock"]),
+        "memory.ram_bytes": (int(facts["ram_bytes"]), f"{board}: ITCM 512K, DTCM 512K, SRAM 1M, ISRAM 2M"),
+        "memory.contiguous_bytes": (2 * 1024 * 1024, f"{board}: ISRAM 2M, the largest piece"),
+    }
+    cycles, macs = ethos_cycles()
+    shown = ", ".join(f"{name} {value:.0f}" for name, value in cycles.items())
+    for name, value in zip(CLASSES, cycles_per_mac(cycles, macs), strict=True):
+        numbers[f"latency.{name}"] = (
+            round(value, 4),
+            f"Vela 5.2 at 500 MHz, fitted to the cycles of {shown}",
+        )
+    for field, value in zip(("error_p50", "error_p90"), band(class_errors(cycles, macs)), strict=True):
+        numbers[f"latency.{field}"] = (
+            value,
+            "Vela 5.2: each of the five models predicted from the other four",
+        )
+    return texts, numbers
+
+
+def _host() -> tuple[Texts, Numbers]:
+    precisions = ["float32", "float16", "dynamic", "int8", "int16x8"]
+    texts = _texts("host", "This machine, measured", "host", "", ("litert", "", ""), precisions)
+    texts["runtime.formats"] = ["tflite", "onnx"]
+    return texts, {}
+
+
+def _texts(
+    name: str, title: str, kind: str, core: str, runtime: Sequence[str], precisions: list[str]
+) -> Texts:
+    simd = {"cortex-m4": "dsp", "cortex-m7": "dsp", "cortex-m33": "dsp", "cortex-m85": "helium",
+            "xtensa-lx7": "pie", "cortex-a72": "neon", "cortex-a53": "neon"}  # fmt: skip
+    texts: Texts = {"schema": "edgecut.profile/1", "id": name, "title": title, "class": kind}
+    if core:
+        texts |= {"cpu.core": core} | ({"cpu.simd": simd[core]} if core in simd else {})
+    texts["runtime.name"] = runtime[0]
+    texts |= {
+        key: text for key, text in (("runtime.version", runtime[1]), ("runtime.kernels", runtime[2])) if text
+    }
+    return texts | {"runtime.formats": ["tflite"], "runtime.precisions": precisions}
+
+
+def _clock_source(label: str, facts: Mapping[str, str] | None) -> str:
+    return label if facts is None else f"{label}; {_from(facts, 'src_clock')}"
+
+
+def _from(facts: Mapping[str, str], column: str) -> str:
+    return f"devices.csv, {facts['id']}: {facts[column]}"
+
+
+def _three_digits(rate: float) -> int:
+    return int(float(f"{rate:.3g}"))
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _toml(texts: Texts, numbers: Numbers) -> str:
+    lines = ["# Written by tools/make_profiles.py; a change there, or in its tables, is what lasts."]
+    values: dict[str, Any] = {**texts, **{field: number for field, (number, _) in numbers.items()}}
+    lines += [f"{key} = {_value(value)}" for key, value in values.items() if "." not in key]
+    for table in ("cpu", "memory", "runtime", "latency"):
+        rows = [(key.split(".")[1], value) for key, value in values.items() if key.startswith(f"{table}.")]
+        if rows:
+            lines += ["", f"[{table}]", *(f"{key} = {_value(value)}" for key, value in rows)]
+    for field, (_, source) in numbers.items():
+        lines += ["", "[[sources]]", f"field = {_value(field)}", f"what = {_value(source)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, int):
+        return f"{value:_}"
+    return json.dumps(value, ensure_ascii=False)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
