@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -99,7 +100,8 @@ class _Builder:
         self.raw: dict[Tensor, Any] = entries
         self.resolved: dict[Tensor, Any] = {}
         self.clones: dict[int, tuple[keras.Operation, keras.Operation, str]] = {}
-        self.names: set[str] = {x._keras_history.operation.name for x in tree.flatten(list(entries.values()))}
+        self.given = [x._keras_history.operation for x in tree.flatten(list(entries.values()))]
+        self.names: set[str] = {operation.name for operation in self.given}
 
     def run(self, needed: set[Call]) -> None:
         for call in self.calls:
@@ -175,9 +177,9 @@ def unique_name(wanted: str, taken: set[str]) -> str:
 
 def _rename_twins(inputs: Sequence[Any], outputs: Sequence[Any], builder: _Builder) -> None:
     """Give spliced-in layers other names where they collide with the clones', which keep the source's."""
-    cloned = {id(clone) for _, clone, _ in builder.clones.values()}
+    settled = {id(clone) for _, clone, _ in builder.clones.values()} | {id(x) for x in builder.given}
     for operation in map_graph(inputs, outputs)[2]:
-        if id(operation) not in cloned and not isinstance(operation, keras.layers.InputLayer):
+        if id(operation) not in settled and not isinstance(operation, keras.layers.InputLayer):
             operation.name = unique_name(operation.name, builder.names)
             builder.names.add(operation.name)
 
@@ -232,5 +234,8 @@ def _needed(
 
 
 def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0].rstrip(".") if lines else type(error).__name__
+    """The line that says what is wrong; Keras puts the call's name in front and the arguments behind it."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith("Exception encountered when calling")]
+    return (telling or lines or [type(error).__name__])[0].split(" Received")[0].rstrip(".")
