@@ -1,0 +1,103 @@
+"""A Keras model to TFLite, through one SavedModel with batch 1 and named inputs and outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import tree
+
+from edgecut.errors import ExportError, RequestError
+from edgecut.records.recipe import Precision
+from edgecut.streams import caught_output
+from edgecut.tflite.flatbuffer import name_io
+
+NEEDS_CALIBRATION = ("int8", "int16x8")
+
+
+def write_saved_model(model: keras.Model, folder: Path) -> None:
+    """Write a SavedModel with batch 1, signature inputs named as the model's and outputs "output" or "output_k".
+
+    Raises RequestError if a height or width is open, ExportError if Keras can't export the model.
+    """
+    specs = []
+    for name, tensor in zip(input_names(model), model.inputs, strict=True):
+        if any(size is None for size in tensor.shape[1:]):
+            raise RequestError(f"export: input {name!r} has the open shape {tensor.shape}; fix its size with --size HxW")
+        specs.append(tf.TensorSpec((1, *tensor.shape[1:]), tensor.dtype, name=name))
+
+    @tf.function(input_signature=specs)
+    def serve(*inputs: Any) -> dict[str, Any]:
+        results = model(tree.pack_sequence_as(model._inputs_struct, list(inputs)), training=False)
+        return dict(zip(output_names(model), tree.flatten(results), strict=True))
+
+    with caught_output() as noise:
+        try:
+            archive = keras.export.ExportArchive()
+            archive.track(model)
+            archive.add_endpoint("serve", serve)
+            archive.write_out(str(folder), verbose=False)
+        except (ValueError, TypeError, RuntimeError, NotImplementedError, tf.errors.OpError) as exc:
+            raise ExportError(f"export: {model.name!r} can't be written as a SavedModel: {_reason(exc, noise())}") from exc
+
+
+def input_names(model: keras.Model) -> tuple[str, ...]:
+    """What an exported file calls the model's inputs: "input", or the layers' own names where there are several."""
+    if len(model.inputs) == 1:
+        return ("input",)
+    return tuple(tensor._keras_history.operation.name.replace(".", "_") for tensor in model.inputs)
+
+
+def output_names(model: keras.Model) -> tuple[str, ...]:
+    """What an exported file calls the model's outputs: "output", or "output_0", "output_1", ..."""
+    count = len(model.outputs)
+    return ("output",) if count == 1 else tuple(f"output_{k}" for k in range(count))
+
+
+def convert(
+    saved_model: Path, model: keras.Model, precision: Precision, calibration: Sequence[np.ndarray] | None = None
+) -> bytes:
+    """The TFLite file of a SavedModel that write_saved_model made from `model`.
+
+    calibration: for each input an array (n, ...) as the model takes it, for int8 and int16x8.
+    int8 and int16x8 take and put out integers, and refuse an operator that would stay in float.
+    Raises RequestError without the images that a precision needs, ExportError if the converter refuses the model.
+    """
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model))
+    if precision != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if precision in NEEDS_CALIBRATION:
+        if calibration is None or not len(calibration) or not len(calibration[0]):
+            raise RequestError(f"export: {precision} needs images to calibrate on; set data.train or pass --data")
+        converter.representative_dataset = lambda: _samples(input_names(model), calibration)
+        integers = tf.int8 if precision == "int8" else tf.int16
+        converter.inference_input_type = converter.inference_output_type = integers
+        converter.target_spec.supported_ops = [
+            tf.lite.OpsSet.TFLITE_BUILTINS_INT8 if precision == "int8"
+            else tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        ]  # fmt: skip
+    with caught_output() as noise:
+        try:
+            content = converter.convert()
+        except (ValueError, TypeError, RuntimeError, tf.errors.OpError) as exc:
+            raise ExportError(f"export: the converter refuses {precision}: {_reason(exc, noise())}") from exc
+    return name_io(content, input_names(model), output_names(model))
+
+
+def _samples(names: Sequence[str], calibration: Sequence[np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+    for row in zip(*calibration, strict=True):
+        yield {name: np.asarray(x, "float32")[None] for name, x in zip(names, row, strict=True)}
+
+
+def _reason(error: Exception, noise: str) -> str:
+    """The line of a converter's error, or of what it printed, that says what is wrong."""
+    lines = [line.strip() for text in (str(error), noise) for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if "error:" in line.lower() or "not supported" in line.lower() or "failed" in line.lower()]
+    line = (telling or lines or [type(error).__name__])[0]
+    return line[-300:].rstrip(".")
