@@ -116,7 +116,8 @@ def name_io(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> by
     """The same model with its input and output tensors renamed; signatures carry the new names as well.
 
     Nothing is packed anew, since the Python packer loses the 16-byte alignment that kernels rely on: new
-    strings are appended, and the offsets that pointed to the old ones point to them.
+    strings are appended, and the offsets that pointed to the old ones point to them. Where a
+    signature holds exactly these names already, it decides which tensor gets which; else the order does.
     Raises SourceError if `content` is no .tflite model, or has no names to change; ValueError if the counts
     differ.
     """
@@ -125,22 +126,31 @@ def name_io(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> by
     if (len(inputs), len(outputs)) != (len(graph.inputs), len(graph.outputs)):
         raise ValueError(f"{len(graph.inputs)} input and {len(graph.outputs)} output names are expected")
     root = schema.Model.GetRootAs(content, 0)
+    signatures = [root.SignatureDefs(k) for k in range(root.SignatureDefsLength())]
     fields: list[tuple[Any, int, str]] = []
-    for index, name in zip((*graph.inputs, *graph.outputs), (*inputs, *outputs), strict=True):
-        fields.append((root.Subgraphs(0).Tensors(index), _TENSOR_NAME, name))
-    for signature in (root.SignatureDefs(k) for k in range(root.SignatureDefsLength())):
-        if signature.SubgraphIndex() == 0:
-            fields += _signature_fields(signature, dict(zip(graph.inputs, inputs, strict=True)), "Inputs")
-            fields += _signature_fields(signature, dict(zip(graph.outputs, outputs, strict=True)), "Outputs")
+    for side, indices, names in (("Inputs", graph.inputs, inputs), ("Outputs", graph.outputs, outputs)):
+        maps = [m for s in signatures if s.SubgraphIndex() == 0 for m in _signature_maps(s, side)]
+        by_index = _assigned(indices, names, maps)
+        fields += [(root.Subgraphs(0).Tensors(k), _TENSOR_NAME, name) for k, name in by_index.items()]
+        fields += [
+            (m, _TENSOR_MAP_NAME, by_index[m.TensorIndex()]) for m in maps if m.TensorIndex() in by_index
+        ]
     patched = bytearray(content)
     for table, slot, name in fields:
         _point_to_new_string(patched, table, slot, name, where)
     return bytes(patched)
 
 
-def _signature_fields(signature: Any, names: Mapping[int, str], side: str) -> list[tuple[Any, int, str]]:
-    maps = [getattr(signature, side)(k) for k in range(getattr(signature, f"{side}Length")())]
-    return [(m, _TENSOR_MAP_NAME, names[m.TensorIndex()]) for m in maps if m.TensorIndex() in names]
+def _signature_maps(signature: Any, side: str) -> list[Any]:
+    return [getattr(signature, side)(k) for k in range(getattr(signature, f"{side}Length")())]
+
+
+def _assigned(indices: Sequence[int], names: Sequence[str], maps: Sequence[Any]) -> dict[int, str]:
+    known = {m.TensorIndex(): (m.Name() or b"").decode(errors="replace") for m in maps}
+    # The converter orders tensors by the signature's sorted keys ("output_10" before "output_2").
+    if set(known) == set(indices) and sorted(known.values()) == sorted(names):
+        return known
+    return dict(zip(indices, names, strict=True))
 
 
 def _point_to_new_string(patched: bytearray, table: Any, slot: int, name: str, where: str) -> None:

@@ -1,0 +1,126 @@
+"""What an artifact is, read from the written file itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from edgecut.errors import SourceError
+from edgecut.export.onnx_graph import OnnxGraph, read_onnx
+from edgecut.records.artifact import Artifact, TensorSpec, sha256_of
+from edgecut.records.recipe import Format, Precision
+from edgecut.tflite.flatbuffer import TfliteGraph, read
+from edgecut.tflite.ops import COUNTED, macs, operator_counts, operator_macs
+
+FORMATS: dict[str, Format] = {".tflite": "tflite", ".onnx": "onnx"}
+
+
+def read_artifact(
+    path: Path,
+    *,
+    name: str,
+    precision: str,
+    expects: Literal["raw", "normalized"] | None = None,
+    relative_to: Path | None = None,
+) -> Artifact:
+    """The artifact in a .tflite or .onnx file: shapes, dtypes, scales, operators, MACs, size and hash.
+
+    expects: what the inputs take; it is not written in a file. relative_to: the folder that the artifact's
+    path is given relative to. Raises SourceError if the file can't be read or is of another format.
+    """
+    graph = read_graph(path)
+    inputs, outputs = tensor_specs(graph)
+    if isinstance(graph, TfliteGraph):
+        operators, count = operator_counts(graph), macs(graph)
+    else:
+        operators, count = dict(Counter(n.operator for n in graph.nodes).most_common()), graph.macs
+    return Artifact(
+        name=name,
+        path=(path.relative_to(relative_to) if relative_to else path).as_posix(),
+        format=file_format(path),
+        precision=precision,
+        sha256=sha256_of(path),
+        size_bytes=path.stat().st_size,
+        inputs=tuple(spec.model_copy(update={"expects": expects}) for spec in inputs),
+        outputs=outputs,
+        operators=operators,
+        macs=count,
+    )
+
+
+def file_format(path: Path) -> Format:
+    """The format that the file's name says. Raises SourceError for another suffix."""
+    if path.suffix.lower() not in FORMATS:
+        raise SourceError(f"{path}: is neither a .tflite nor an .onnx file by its name")
+    return FORMATS[path.suffix.lower()]
+
+
+def read_graph(path: Path) -> TfliteGraph | OnnxGraph:
+    """The graph in a .tflite or .onnx file. Raises SourceError."""
+    return read(path) if file_format(path) == "tflite" else read_onnx(path)
+
+
+def tensor_specs(graph: TfliteGraph | OnnxGraph) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """The inputs and the outputs of a graph."""
+    if isinstance(graph, OnnxGraph):
+        return graph.inputs, graph.outputs
+    return _tflite_specs(graph, graph.inputs), _tflite_specs(graph, graph.outputs)
+
+
+def guess_precision(path: Path) -> Precision:
+    """The precision in which the file does most of its multiply-accumulates. Raises SourceError."""
+    graph = read_graph(path)
+    return _onnx_precision(graph) if isinstance(graph, OnnxGraph) else _tflite_precision(graph)
+
+
+def _tflite_specs(graph: TfliteGraph, indices: Sequence[int]) -> tuple[TensorSpec, ...]:
+    specs = []
+    for tensor in (graph.tensors[index] for index in indices):
+        single = len(tensor.scales) == 1
+        specs.append(
+            TensorSpec(
+                name=tensor.name,
+                shape=tensor.shape,
+                dtype=tensor.dtype,
+                scale=tensor.scales[0] if single else None,
+                zero_point=tensor.zero_points[0] if single else None,
+            )
+        )
+    return tuple(specs)
+
+
+def _tflite_precision(graph: TfliteGraph) -> Precision:
+    dequantized = {op.outputs[0]: op.inputs[0] for op in graph.operators if op.name == "DEQUANTIZE"}
+    votes: Counter[Precision] = Counter()
+    for operator in graph.operators:
+        if operator.name in COUNTED:
+            data = graph.tensors[operator.inputs[0 if operator.name != "TRANSPOSE_CONV" else 2]]
+            weights = graph.tensors[dequantized.get(operator.inputs[1], operator.inputs[1])]
+            votes[_pair_precision(data.dtype, weights.dtype)] += operator_macs(graph, operator) or 0
+    if votes:
+        return votes.most_common(1)[0][0]
+    dtypes = {t.dtype for t in graph.tensors if not t.is_constant and (t.scales or t.dtype == "float32")}
+    return "int16x8" if "int16" in dtypes else "int8" if dtypes & {"int8", "uint8"} else "float32"
+
+
+def _pair_precision(data: str, weights: str) -> Precision:
+    if data == "int16":
+        return "int16x8"
+    if data in {"int8", "uint8"}:
+        return "int8"
+    if weights == "float16":
+        return "float16"
+    return "float32" if weights == "float32" else "dynamic"
+
+
+def _onnx_precision(graph: OnnxGraph) -> Precision:
+    if graph.quantized_activations:
+        return "int16x8" if graph.quantized_activations in {"int16", "uint16"} else "int8"
+    operators = {node.operator for node in graph.nodes}
+    if graph.quantized_weights or operators & {"ConvInteger", "MatMulInteger"}:
+        return "dynamic"
+    if "QLinearConv" in operators:
+        return "int8"
+    return "float16" if graph.float16_weights else "float32"
