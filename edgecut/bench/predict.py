@@ -19,8 +19,8 @@ def predict_latency(graph: TfliteGraph, profile: Profile, artifact: str) -> Meas
     Cycles per multiply-accumulate by class over the clock, or one rate of multiply-accumulates per second.
     `error` is the profile's error_p90. Where an operator isn't modelled, the value is a lower bound:
     conditions["at_least"] is True and conditions["not_modelled"] lists the operators.
-    Without facts, a clock or anything to count, or in a precision that the facts don't cover, the value is None
-    with the reason.
+    Without facts, a clock or anything to count, or in a precision that the facts don't cover, the value is
+    None with the reason.
     """
     facts = profile.latency
     if facts is None:

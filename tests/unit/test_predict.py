@@ -20,7 +20,8 @@ def graph(dtype: str = "int8", weights: str | None = None, *extra: str) -> Tflit
     tensors = (
         Tensor(0, "in", (1, 4, 4, 3), dtype), Tensor(1, "cw", (8, 3, 3, 3), w),
         Tensor(2, "c", (1, 4, 4, 8), dtype), Tensor(3, "dw", (1, 3, 3, 8), w),
-        Tensor(4, "d", (1, 4, 4, 8), dtype), Tensor(5, "fw", (10, 8), w), Tensor(6, "f", (1, 10), dtype), Tensor(7, "half", (10, 8), "float16"),
+        Tensor(4, "d", (1, 4, 4, 8), dtype), Tensor(5, "fw", (10, 8), w),
+        Tensor(6, "f", (1, 10), dtype), Tensor(7, "half", (10, 8), "float16"),
     )  # fmt: skip
     rows = [("CONV_2D", (0, 1), 2), ("DEPTHWISE_CONV_2D", (2, 3), 4), ("FULLY_CONNECTED", (4, 5), 6)]
     rows += [(name, (6,), 6) for name in extra]

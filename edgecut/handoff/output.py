@@ -1,0 +1,167 @@
+"""The output folder: written beside its place, and put there in one move when it is whole."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from edgecut.errors import OutputError, StepError
+
+if sys.platform != "win32":
+    import fcntl
+
+# renameat2(2): the flag that swaps two paths in one move, and the value for "relative to the current folder".
+_RENAME_EXCHANGE, _AT_FDCWD = 2, -100
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def check_output(out: Path, *, force: bool, keep: Sequence[Path] = ()) -> None:
+    """Nothing, if `out` can be written as asked; nothing is changed.
+
+    keep: files and folders that the run reads, which the replaced folder must not hold.
+    Raises OutputError, one sentence with the remedy.
+    """
+    target = out.resolve()
+    if target in {Path.cwd(), *Path.cwd().parents}:
+        raise OutputError(f"{out}: is the current folder or holds it; name a folder of its own with -o")
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out}: is a file, and a folder is expected; name another one with -o")
+    if out.exists():
+        for path in (p.resolve() for p in keep):
+            if path == target or target in path.parents:
+                raise OutputError(f"{out}: holds {path}, which this run reads; name another folder with -o")
+        if not force:
+            raise OutputError(f"{out}: exists; pass --force to replace it, or name another folder with -o")
+    parent = next(p for p in target.parents if p.exists())
+    if not parent.is_dir():
+        raise OutputError(f"{out}: can't be made, since {parent} is a file; name another folder with -o")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise OutputError(
+            f"{out}: can't be made, since {parent} can't be written; name another folder with -o"
+        )
+
+
+@contextmanager
+def output_folder(out: Path, force: bool, keep: Sequence[Path] = ()) -> Iterator[Path]:
+    """A new empty folder OUT.partial that becomes `out` when the context ends well.
+
+    On any exception, an interrupt included, the partial folder is removed and what was at `out` before is
+    there unchanged; a killed run leaves OUT.partial, which the next one removes. keep: as in check_output.
+    Raises OutputError before anything is written, also where another run is writing `out`; StepError if the
+    disk is full.
+    """
+    target = out.resolve()
+    partial = target.with_name(f"{target.name}.partial")
+    aside = target.with_name(f".{target.name}.replaced-by-edgecut")
+    _refuse_if_in_use(out, partial)
+    _recover(target, aside)
+    check_output(out, force=force, keep=keep)
+    made = _make(out, partial)
+    lock = _lock(partial)
+    done = False
+    try:
+        yield partial
+        _publish(partial, target, aside)
+        done = True
+    except OSError as exc:
+        if exc.errno in _NO_ROOM:
+            text = (
+                f"{out}: can't be written ({exc.strerror}); free some space, or name another folder with -o"
+            )
+            raise StepError(text) from exc
+        raise
+    finally:
+        if done:
+            shutil.rmtree(partial, ignore_errors=True)
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            _recover(target, aside)
+            for folder in (partial, *made):
+                _remove_made(folder, whole=folder == partial)
+        if lock is not None:
+            os.close(lock)
+
+
+def _refuse_if_in_use(out: Path, partial: Path) -> None:
+    """Raise OutputError where a live run holds the partial folder; a dead one's lock is gone with it."""
+    if partial.is_dir() and not partial.is_symlink():
+        lock = _lock(partial)
+        if lock is None:
+            raise OutputError(
+                f"{out}: another run is writing it; wait for that, or name another folder with -o"
+            )
+        os.close(lock)
+
+
+def _lock(folder: Path) -> int | None:
+    """A descriptor that holds the folder until it is closed or the process ends; None if another one does."""
+    if sys.platform == "win32":
+        return os.open(os.devnull, os.O_RDONLY)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _make(out: Path, partial: Path) -> list[Path]:
+    """Make the partial folder anew; the parents that had to be made for it, innermost first."""
+    made = [p for p in partial.parents if not p.exists()]
+    try:
+        if partial.is_symlink() or partial.is_file():
+            partial.unlink()
+        elif partial.exists():
+            shutil.rmtree(partial)
+        partial.mkdir(parents=True)
+    except OSError as exc:
+        for folder in made:
+            _remove_made(folder, whole=False)
+        text = f"{out}: can't be made ({exc.strerror}: {exc.filename}); name another folder with -o"
+        raise OutputError(text) from exc
+    return made
+
+
+def _remove_made(folder: Path, *, whole: bool) -> None:
+    if whole:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    try:
+        folder.rmdir()
+    except OSError:
+        return  # somebody else has put something there meanwhile
+
+
+def _publish(partial: Path, target: Path, aside: Path) -> None:
+    """Move the partial folder to its place; at each instant the old or the new folder is whole."""
+    if not target.exists():
+        partial.rename(target)
+    elif not _exchanged(partial, target):
+        target.rename(aside)
+        partial.rename(target)
+
+
+def _recover(target: Path, aside: Path) -> None:
+    """Finish a replacement that was cut short between its two moves."""
+    if aside.is_dir() and not target.exists():
+        aside.rename(target)
+    elif aside.is_dir():
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _exchanged(first: Path, second: Path) -> bool:
+    """Swap two paths in one move; False where the system or its file system can't."""
+    if sys.platform != "linux":
+        return False
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    result: int = rename(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE)
+    return result == 0
