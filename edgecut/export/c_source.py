@@ -1,0 +1,226 @@
+"""A model file as C99 source: its bytes as an array, and a header that says what goes in and comes out."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from edgecut.records.artifact import Artifact, TensorSpec
+
+_BYTES_PER_LINE = 12
+_C_TYPES = {
+    "int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "uint16": "uint16_t", "int32": "int32_t",
+    "uint32": "uint32_t", "int64": "int64_t", "uint64": "uint64_t", "float32": "float", "float64": "double",
+    "bool": "uint8_t",
+}  # fmt: skip
+
+
+def c_files(
+    content: bytes,
+    name: str,
+    artifact: Artifact,
+    arena_bytes: int | None,
+    labels: Sequence[str],
+    byte_table: np.ndarray | None = None,
+) -> dict[str, str]:
+    """{file name: text} of NAME_model.h, NAME_model.c and NAME_io.h.
+
+    content: the model file that `artifact` describes. arena_bytes: the tensor arena to reserve, None if
+    unknown. byte_table: (channels, 256) in the input's dtype: what each camera byte becomes; (1, 256) if the
+    channels are alike; None leaves the table out.
+    """
+    symbol = c_symbol(name)
+    return {
+        f"{name}_model.h": _model_header(symbol, name, artifact),
+        f"{name}_model.c": _model_source(content, symbol, name, labels, byte_table),
+        f"{name}_io.h": _io_header(symbol, name, artifact, arena_bytes, labels, byte_table),
+    }
+
+
+def c_symbol(name: str) -> str:
+    """The name as the beginning of C identifiers: letters, digits and _, without the reserved beginnings."""
+    symbol = re.sub(r"[^A-Za-z0-9_]", "_", name).lstrip("_") or "model"
+    return f"m{symbol}" if symbol[0].isdigit() else symbol
+
+
+def input_rule(spec: TensorSpec) -> str:
+    """In one line, what an input value is made from; q is the value in the input's own dtype."""
+    real = "the camera's byte, 0 to 255" if spec.expects == "raw" else "the value that the source model takes"
+    if spec.scale is None:
+        return f"value = {real}"
+    if (spec.dtype, spec.scale, spec.zero_point, spec.expects) == ("int8", 1.0, -128, "raw"):
+        return "q = (int8_t)(camera byte ^ 0x80), which is the byte minus 128"
+    low, high = np.iinfo(spec.dtype).min, np.iinfo(spec.dtype).max
+    rounded = f"round(r / {spec.scale:.9g}){_signed(spec.zero_point)}"
+    return f"q = {rounded}, kept within {low} and {high}, where r is {real}"
+
+
+def _model_header(symbol: str, name: str, artifact: Artifact) -> str:
+    body = f"""
+/* {_comment(artifact.path)}, {artifact.precision}, SHA-256 {artifact.sha256} */
+#define {symbol.upper()}_MODEL_LEN {artifact.size_bytes}
+extern const unsigned char {symbol}_model[{symbol.upper()}_MODEL_LEN]; /* on a 16-byte boundary */
+extern const size_t {symbol}_model_len;
+extern const char {symbol}_model_sha256[65];
+"""
+    return _guarded(
+        f"{symbol.upper()}_MODEL_H", f"{name}: the model file as an array", "#include <stddef.h>", body
+    )
+
+
+def _model_source(
+    content: bytes, symbol: str, name: str, labels: Sequence[str], byte_table: np.ndarray | None
+) -> str:
+    digest = hashlib.sha256(content).hexdigest()
+    table = ""
+    if byte_table is not None:
+        c_type = _C_TYPES[byte_table.dtype.name]
+        rows = _table_rows(byte_table)
+        table = f"\nconst {c_type} {symbol}_from_byte[{len(byte_table)}][256] = {{\n{rows}}};\n"
+    names = ""
+    if labels:
+        rows = "".join(f"    {_string(label)},\n" for label in labels)
+        names = f"\nconst char *const {symbol}_labels[{len(labels)}] = {{\n{rows}}};\n"
+    return f"""/* {_comment(name)}: the model file as an array. Written by edgecut; do not edit.
+   SHA-256 {digest} */
+#include "{name}_model.h"
+
+#include "{name}_io.h"
+
+#if defined(__GNUC__) || defined(__clang__)
+#define {symbol.upper()}_ALIGNED __attribute__((aligned(16)))
+#elif defined(_MSC_VER)
+#define {symbol.upper()}_ALIGNED __declspec(align(16))
+#elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+#define {symbol.upper()}_ALIGNED _Alignas(16)
+#else
+#error "say here how this compiler puts an array on a 16-byte boundary"
+#endif
+
+const size_t {symbol}_model_len = {symbol.upper()}_MODEL_LEN;
+const char {symbol}_model_sha256[65] = "{digest}";
+{table}{names}
+{symbol.upper()}_ALIGNED const unsigned char {symbol}_model[{symbol.upper()}_MODEL_LEN] = {{
+{_array_rows(content)}}};
+"""
+
+
+def _io_header(
+    symbol: str,
+    name: str,
+    artifact: Artifact,
+    arena_bytes: int | None,
+    labels: Sequence[str],
+    byte_table: np.ndarray | None,
+) -> str:
+    prefix = symbol.upper()
+    parts: list[str] = []
+    for side, specs in (("INPUT", artifact.inputs), ("OUTPUT", artifact.outputs)):
+        for index, spec in enumerate(specs):
+            parts.append(_tensor_macros(f"{prefix}_{side}" + (f"_{index}" if index else ""), spec, side))
+    if byte_table is not None:
+        c_type = _C_TYPES[byte_table.dtype.name]
+        parts.append(
+            "\n/* What a camera byte becomes: one row for all channels, or one per channel of the input. */\n"
+            f"#define {prefix}_FROM_BYTE_ROWS {len(byte_table)}\n"
+            f"extern const {c_type} {symbol}_from_byte[{prefix}_FROM_BYTE_ROWS][256];\n"
+        )
+    if labels:
+        parts.append(
+            f"\n#define {prefix}_LABEL_COUNT {len(labels)}\n"
+            f"extern const char *const {symbol}_labels[{prefix}_LABEL_COUNT];\n"
+        )
+    parts.append(
+        "\n/* The tensor arena's size isn't known: no measurement answered it. */\n"
+        if arena_bytes is None
+        else f"\n#define {prefix}_ARENA_BYTES {arena_bytes} /* the tensor arena, on a 16-byte boundary */\n"
+    )
+    return _guarded(
+        f"{prefix}_IO_H", f"{name}: what goes in and what comes out", "#include <stdint.h>", "".join(parts)
+    )
+
+
+def _tensor_macros(prefix: str, spec: TensorSpec, side: str) -> str:
+    count = math.prod(spec.shape)
+    lines = [
+        f'\n/* {side.capitalize()} "{_comment(spec.name)}": {" x ".join(map(str, spec.shape))}, {spec.dtype}'
+    ]
+    if len(spec.shape) == 4:
+        lines[0] += ", NHWC: row by row, the channels of a pixel next to each other"
+    if side == "INPUT":
+        lines.append(f"   {_comment(input_rule(spec))}")
+    elif spec.scale is not None:
+        lines.append(f"   real value = {spec.scale:.9g} * (q{_signed(-(spec.zero_point or 0))})")
+    lines[-1] += " */"
+    lines += [f"#define {prefix}_TYPE {_C_TYPES[spec.dtype]}", f"#define {prefix}_RANK {len(spec.shape)}"]
+    lines += [f"#define {prefix}_DIM_{axis} {size}" for axis, size in enumerate(spec.shape)]
+    lines += [f"#define {prefix}_COUNT {count}"]
+    lines += [f"#define {prefix}_BYTES {count * np.dtype(spec.dtype).itemsize}"]
+    if spec.scale is not None:
+        lines += [f"#define {prefix}_SCALE {_float(spec.scale)}"]
+        lines += [f"#define {prefix}_ZERO_POINT ({spec.zero_point or 0})"]
+    if side == "INPUT" and spec.expects is not None:
+        lines += [f"#define {prefix}_EXPECTS_RAW {int(spec.expects == 'raw')}"]
+    return "\n".join(lines) + "\n"
+
+
+def _guarded(guard: str, title: str, includes: str, declarations: str) -> str:
+    return f"""/* {_comment(title)}. Written by edgecut; do not edit. */
+#ifndef {guard}
+#define {guard}
+
+{includes}
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+{declarations}
+#ifdef __cplusplus
+}}
+#endif
+
+#endif
+"""
+
+
+def _array_rows(content: bytes) -> str:
+    text, width = content.hex(" "), 3 * _BYTES_PER_LINE
+    starts = range(0, len(text), width)
+    return "".join(f"    0x{text[i : i + width - 1].replace(' ', ', 0x')},\n" for i in starts)
+
+
+def _table_rows(table: np.ndarray) -> str:
+    rows = []
+    for channel in table:
+        values = [_number(value) for value in channel.tolist()]
+        lines = [", ".join(values[i : i + 16]) for i in range(0, 256, 16)]
+        rows.append("    {" + ",\n     ".join(lines) + "},\n")
+    return "".join(rows)
+
+
+def _signed(value: int | None) -> str:
+    return f" {'-' if value < 0 else '+'} {abs(value)}" if value else ""
+
+
+def _number(value: float) -> str:
+    return _float(value) if isinstance(value, float) else str(value)
+
+
+def _float(value: float) -> str:
+    text = f"{value:.9g}"
+    return f"{text if set(text) & set('.e') else text + '.0'}f"
+
+
+def _string(text: str) -> str:
+    # Octal escapes end after three digits, whatever follows; ? is escaped since ??/ is a trigraph.
+    plain = set(range(32, 127)) - set(b'"\\?')
+    return '"' + "".join(chr(b) if b in plain else f"\\{b:03o}" for b in text.encode()) + '"'
+
+
+def _comment(text: str) -> str:
+    safe = text.encode("ascii", "backslashreplace").decode().replace("\n", " ").replace("\r", " ")
+    return safe.replace("*/", "* /").replace("/*", "/ *").replace("??", "? ?")

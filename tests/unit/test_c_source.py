@@ -1,0 +1,160 @@
+"""C source of a model: what the compiler sees is what the file holds."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgecut.export.c_source import c_files, c_symbol, input_rule
+from edgecut.records.artifact import Artifact, TensorSpec
+
+CC = shutil.which("cc")
+needs_compiler = pytest.mark.skipif(CC is None, reason="no C compiler (cc) is here")
+STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic"]
+
+
+def artifact(content: bytes, **changes: object) -> Artifact:
+    given_spec = {"name": "image", "shape": (1, 4, 5, 2), "dtype": "int8", "scale": 0.0078431377,
+                  "zero_point": -1, "expects": "normalized"}  # fmt: skip
+    return Artifact(
+        name="bell.int8.tflite", path="models/bell.int8.tflite", format="tflite", precision="int8",
+        sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content),
+        inputs=(TensorSpec.model_validate(given_spec | changes),),
+        outputs=(TensorSpec(name="scores", shape=(1, 3), dtype="int8", scale=0.00390625, zero_point=-128),),
+        operators={"CONV_2D": 1},
+    )  # fmt: skip
+
+
+def compiled(folder: Path, files: dict[str, str], main: str, *flags: str) -> str:
+    """What `main` prints, compiled with the files strictly."""
+    for name, text in {**files, "main.c": main}.items():
+        (folder / name).write_text(text)
+    sources = [name for name in (*files, "main.c") if name.endswith(".c")]
+    subprocess.run([str(CC), *STRICT, *flags, "-o", "run", *sources], cwd=folder, check=True, timeout=120)
+    return subprocess.run([folder / "run"], capture_output=True, text=True, check=True, timeout=30).stdout
+
+
+@needs_compiler
+def test_the_compiled_array_is_the_file(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 3 + b"\x00\xffend"
+    main = """#include <stdio.h>
+#include <stdint.h>
+#include "bell_model.h"
+int main(void) {
+    size_t i;
+    printf("%u %u ", (unsigned)bell_model_len, (unsigned)((uintptr_t)bell_model % 16));
+    for (i = 0; i < sizeof bell_model; i++) printf("%02x", bell_model[i]);
+    printf(" %s", bell_model_sha256);
+    return 0;
+}
+"""
+    printed = compiled(tmp_path, c_files(content, "bell", artifact(content), None, []), main)
+    assert printed == f"{len(content)} 0 {content.hex()} {hashlib.sha256(content).hexdigest()}"
+
+
+@needs_compiler
+def test_the_compiled_header_says_shapes_scales_labels_and_arena(tmp_path: Path) -> None:
+    labels = ['say "no"', "na\u00efve", "back\\slash", "what??/", "1\n2"]
+    main = """#include <stdio.h>
+#include "bell_io.h"
+int main(void) {
+    BELL_INPUT_TYPE x = -128;
+    int i;
+    printf("%d %d %d %d %d ", x, BELL_INPUT_DIM_0, BELL_INPUT_DIM_1, BELL_INPUT_DIM_2, BELL_INPUT_DIM_3);
+    printf("%d %d %.9g ", BELL_INPUT_COUNT, BELL_INPUT_BYTES, (double)BELL_INPUT_SCALE);
+    printf("%d %d|", BELL_INPUT_ZERO_POINT, BELL_INPUT_EXPECTS_RAW);
+    printf("%d %d %.9g %d|%d|", BELL_OUTPUT_RANK, BELL_OUTPUT_COUNT, (double)BELL_OUTPUT_SCALE,
+           BELL_OUTPUT_ZERO_POINT, BELL_ARENA_BYTES);
+    for (i = 0; i < BELL_LABEL_COUNT; i++) printf("%s;", bell_labels[i]);
+    return 0;
+}
+"""
+    printed = compiled(tmp_path, c_files(b"abc", "bell", artifact(b"abc"), 12_345, labels), main)
+    assert printed == (
+        "-128 1 4 5 2 40 40 0.00784313772 -1 0|2 3 0.00390625 -128|12345|" + "".join(f"{x};" for x in labels)
+    )
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "float32"])
+def test_the_compiled_byte_table_is_the_given_one(tmp_path: Path, dtype: str) -> None:
+    table = (np.arange(512).reshape(2, 256) / 3 - 60).astype(dtype)
+    main = """#include <stdio.h>
+#include "bell_io.h"
+int main(void) {
+    int c, b;
+    for (c = 0; c < BELL_FROM_BYTE_ROWS; c++)
+        for (b = 0; b < 256; b++) printf("%.9g ", (double)bell_from_byte[c][b]);
+    return 0;
+}
+"""
+    files = c_files(b"abc", "bell", artifact(b"abc", dtype=dtype, scale=None, zero_point=None), None, [], table)
+    printed = np.array(compiled(tmp_path, files, main).split(), float)
+    assert (printed.astype(dtype) == table.ravel()).all()
+
+
+@needs_compiler
+def test_both_headers_are_fit_for_cpp(tmp_path: Path) -> None:
+    compiler = shutil.which("c++")
+    if compiler is None:
+        pytest.skip("no C++ compiler (c++) is here")
+    files = c_files(b"abc", "bell", artifact(b"abc"), 1, ["a"])
+    use = "int main() { return bell_labels[0][0] == 'a' && bell_model[0] == 'a' ? 0 : 1; }"
+    (tmp_path / "use.cc").write_text(f'#include "bell_io.h"
+#include "bell_model.h"
+{use}
+')
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    subprocess.run([str(CC), "-c", "bell_model.c"], cwd=tmp_path, check=True, timeout=60)
+    subprocess.run([compiler, "-o", "run", "use.cc", "bell_model.o"], cwd=tmp_path, check=True, timeout=60)
+    subprocess.run([tmp_path / "run"], check=True, timeout=30)
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", ["front-door", "_hidden", "__X", "int", "A9"])
+def test_any_recipe_name_compiles(tmp_path: Path, name: str) -> None:
+    files = c_files(b"abc", name, artifact(b"abc", name="in/*put*/ ??/\n"), None, ["a"])
+    assert set(files) == {f"{name}_model.h", f"{name}_model.c", f"{name}_io.h"}
+    main = (
+        f'#include "{name}_model.h"\nint main(void) {{ return {c_symbol(name)}_model[0] == 97 ? 0 : 1; }}\n'
+    )
+    assert compiled(tmp_path, files, main) == ""
+
+
+def test_an_unknown_arena_is_said_and_not_defined() -> None:
+    text = c_files(b"abc", "bell", artifact(b"abc"), None, [])["bell_io.h"]
+    assert "ARENA_BYTES" not in text
+    assert "/* The tensor arena's size isn't known: no measurement answered it. */" in text
+
+
+def test_the_rule_for_raw_bytes_into_int8_is_one_exclusive_or() -> None:
+    spec = TensorSpec(name="x", shape=(1, 2, 2, 1), dtype="int8", scale=1.0, zero_point=-128, expects="raw")
+    assert input_rule(spec) == "q = (int8_t)(camera byte ^ 0x80), which is the byte minus 128"
+
+
+def test_the_rule_for_other_scales_is_the_formula() -> None:
+    spec = TensorSpec(name="x", shape=(1, 2, 2, 1), dtype="int8", scale=0.5, zero_point=-1, expects="raw")
+    assert input_rule(spec) == (
+        "q = round(r / 0.5) - 1, kept within -128 and 127, where r is the camera's byte, 0 to 255"
+    )
+
+
+def test_the_rule_for_float_is_the_value_itself() -> None:
+    spec = TensorSpec(name="x", shape=(1, 2, 2, 1), dtype="float32", expects="normalized")
+    assert input_rule(spec) == "value = the value that the source model takes"
+
+
+@given(st.binary(min_size=1, max_size=200))
+def test_every_byte_is_written_once_in_order(content: bytes) -> None:
+    """The array's literals are the content."""
+    text = c_files(content, "bell", artifact(content), None, [])["bell_model.c"]
+    rows = text[text.index("bell_model[BELL_MODEL_LEN] = {") :].split("{")[1].split("}")[0]
+    assert bytes(int(word, 16) for word in rows.replace(",", " ").split()) == content
