@@ -95,7 +95,8 @@ int main(void) {
     return 0;
 }
 """
-    files = c_files(b"abc", "bell", artifact(b"abc", dtype=dtype, scale=None, zero_point=None), None, [], table)
+    described = artifact(b"abc", dtype=dtype, scale=None, zero_point=None)
+    files = c_files(b"abc", "bell", described, None, [], table)
     printed = np.array(compiled(tmp_path, files, main).split(), float)
     assert (printed.astype(dtype) == table.ravel()).all()
 
@@ -107,10 +108,8 @@ def test_both_headers_are_fit_for_cpp(tmp_path: Path) -> None:
         pytest.skip("no C++ compiler (c++) is here")
     files = c_files(b"abc", "bell", artifact(b"abc"), 1, ["a"])
     use = "int main() { return bell_labels[0][0] == 'a' && bell_model[0] == 'a' ? 0 : 1; }"
-    (tmp_path / "use.cc").write_text(f'#include "bell_io.h"
-#include "bell_model.h"
-{use}
-')
+    includes = '#include "bell_io.h"\n#include "bell_model.h"\n'
+    (tmp_path / "use.cc").write_text(includes + use)
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     subprocess.run([str(CC), "-c", "bell_model.c"], cwd=tmp_path, check=True, timeout=60)
