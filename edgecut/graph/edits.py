@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -10,10 +11,11 @@ import keras
 from edgecut.errors import GraphError
 from edgecut.graph.calls import Call, Calls, Tensor, ancestors, calls, descendants, flat
 from edgecut.graph.cuts import frontier, legal_starts
+from edgecut.graph.proof import prove_edit
 from edgecut.graph.rebuild import Splice, fresh_input, rebuild, unique_name
 
 LayerRef = str | int
-Replacement = tuple[LayerRef, LayerRef, "keras.Model | Callable[..., Any]"]
+Replacement = tuple[LayerRef, LayerRef, keras.Model | Callable[..., Any]]
 
 
 def cut(
@@ -22,7 +24,7 @@ def cut(
     start: LayerRef | Sequence[LayerRef] | None = None,
     drop: str | Sequence[str] = (),
     replace: Sequence[Replacement] = (),
-    insert: Sequence[tuple[LayerRef, "keras.Layer | Callable[..., Any]"]] = (),
+    insert: Sequence[tuple[LayerRef, keras.Layer | Callable[..., Any]]] = (),
     multi: bool = False,
 ) -> keras.Model:
     """A fresh model that is the part of `model` asked for; without arguments a deep copy.
@@ -34,25 +36,77 @@ def cut(
     The result shares no weight with the source, and the source isn't changed.
     Raises GraphError with the names that would do, if a name is unknown or the graph doesn't allow the edit.
     """
+    return edit(model, to, start, drop, replace, insert, multi, prove=False).model
+
+
+@dataclass(frozen=True)
+class EditResult:
+    """A model made of another's calls, and the proof that it computes what they do.
+
+    proof: {"inputs", "max_abs_error", "exact"}, exact meaning bit-equal to the source's own layers on seeded inputs;
+    empty if none was asked for. An edit that is a plain function makes new layers each time it is called, so the
+    proof then covers what comes before it, and `notes` says so.
+    """
+
+    model: keras.Model
+    proof: dict[str, Any]
+    notes: tuple[str, ...] = ()
+
+
+def edit(
+    model: keras.Model,
+    to: LayerRef | Sequence[LayerRef] | None = None,
+    start: LayerRef | Sequence[LayerRef] | None = None,
+    drop: str | Sequence[str] = (),
+    replace: Sequence[Replacement] = (),
+    insert: Sequence[tuple[LayerRef, keras.Layer | Callable[..., Any]]] = (),
+    multi: bool = False,
+    *,
+    prove: bool = True,
+) -> EditResult:
+    """The same as `cut`, with the proof of the result."""
     graph = calls(model)
-    drops = (drop,) if isinstance(drop, str) else tuple(drop)
+    splices = _splices(graph, (drop,) if isinstance(drop, str) else drop, replace, insert)
+    outputs = _outputs(graph, to)
+    if start is None:
+        starts: tuple[Tensor, ...] = ()
+        result = rebuild(graph, outputs=outputs, splices=splices, **_used_inputs(graph, flat(outputs), splices))
+    else:
+        starts = _starts(graph, start, flat(outputs), multi=multi)
+        result = rebuild(graph, entries=_entries(graph, starts), outputs=outputs, splices=splices)
+    if not prove:
+        return EditResult(result, {})
+    repeatable = all(isinstance(splice.function, keras.Layer) or splice.function is _same for splice in splices.values())
+    if repeatable:
+        return EditResult(result, prove_edit(graph, result, flat(outputs), starts, splices))
+    ends = tuple(dict.fromkeys(x for splice in splices.values() for x in splice.sources))
+    part = rebuild(graph, outputs=list(ends), **_used_inputs(graph, ends, {}))
+    note = f"the proof covers what comes before the edit, up to {_names(graph, ends)}"
+    return EditResult(result, prove_edit(graph, part, ends), (note,))
+
+
+def _splices(
+    graph: Calls,
+    drops: Sequence[str],
+    replacements: Sequence[Replacement],
+    insertions: Sequence[tuple[LayerRef, keras.Layer | Callable[..., Any]]],
+) -> dict[Tensor, Splice]:
     splices: dict[Tensor, Splice] = {}
     for text in drops:
         first, last = _range(graph, text)
-        _add(splices, graph, *_bridge(graph, first, last, lambda x: x, f"drop {text!r}"))
-    for first_ref, last_ref, body in replace:
+        _add(splices, graph, *_bridge(graph, first, last, _same, f"drop {text!r}"))
+    for first_ref, last_ref, body in replacements:
         first, last = graph.find(first_ref), graph.find(last_ref)
         where = f"replace '{first.name}..{last.name}'"
         _add(splices, graph, *_bridge(graph, first, last, _as_function(body), where))
-    for after, layer in insert:
+    for after, layer in insertions:
         tensor = _one(graph, after)
         _add(splices, graph, tensor, Splice((tensor,), _as_function(layer)))
-    outputs = _outputs(graph, to)
-    if start is None:
-        return rebuild(graph, outputs=outputs, splices=splices, **_used_inputs(graph, flat(outputs), splices))
-    starts = _starts(graph, start, flat(outputs), multi=multi)
-    entries = _entries(graph, starts)
-    return rebuild(graph, entries=entries, outputs=outputs, splices=splices)
+    return splices
+
+
+def _same(tensor: Any) -> Any:
+    return tensor
 
 
 def _outputs(graph: Calls, to: LayerRef | Sequence[LayerRef] | None) -> Any:

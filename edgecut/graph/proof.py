@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -10,7 +10,7 @@ import numpy as np
 from keras import tree
 
 from edgecut.graph.calls import Calls, Tensor, calls, flat
-from edgecut.graph.rebuild import run
+from edgecut.graph.rebuild import Splice, run
 
 INPUTS = 8
 OPEN_SIZE = 96  # what an open height or width is tried at
@@ -30,27 +30,25 @@ def seeded_inputs(tensors: Sequence[Tensor], *, count: int = INPUTS, seed: int =
     return arrays
 
 
-def prove_cut(
-    source: keras.Model, result: keras.Model, *, ends: Sequence[Tensor] | None = None, starts: Sequence[Tensor] = (),
-    graph: Calls | None = None, count: int = INPUTS, seed: int = 0,
+def prove_edit(
+    graph: Calls, result: keras.Model, ends: Sequence[Tensor], starts: Sequence[Tensor] = (),
+    splices: Mapping[Tensor, Splice] | None = None, *, count: int = INPUTS, seed: int = 0,
 ) -> dict[str, Any]:  # fmt: skip
-    """{"inputs", "max_abs_error", "exact"}: `result` against the source's own activations on seeded inputs.
+    """{"inputs", "max_abs_error", "exact"}: `result` against the source's own layers on seeded inputs.
 
-    ends: the source's tensors that the result puts out (default: its outputs). starts: those that feed it (default:
-    its inputs), whose values the source computes. exact means bit-equal.
+    ends: the source's tensors that the result puts out. starts: those that feed it (default: the source's inputs),
+    whose values the source computes. splices: edits that are applied to the source's run, too. exact means bit-equal.
     """
-    graph = graph or calls(source)
-    ends = flat(graph.outputs) if ends is None else ends
     feeds = flat(graph.inputs)
     values = dict(zip(feeds, map(_to_tensor, seeded_inputs(feeds, count=count, seed=seed), feeds), strict=True))
-    wanted = run(graph, values, [*starts, *ends])
     if starts:
-        fed = wanted[: len(starts)]
+        fed = run(graph, values, starts)
+        expected = run(graph, dict(zip(starts, fed, strict=True)), ends, splices)
     else:
         taken = {call.name for call in calls(result) if call.is_input}
         fed = [values[tensor] for tensor in feeds if graph.producer[tensor].name in taken]
-    got = tree.flatten(call_flat(result, fed))
-    return difference(got, wanted[len(starts) :], inputs=count)
+        expected = run(graph, values, ends, splices)
+    return difference(tree.flatten(call_flat(result, fed)), expected, inputs=count)
 
 
 def call_flat(model: keras.Model, inputs: Sequence[Any]) -> Any:

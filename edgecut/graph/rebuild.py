@@ -13,7 +13,7 @@ from keras import tree
 from keras.src.ops.function import map_graph
 
 from edgecut.errors import GraphError
-from edgecut.graph.calls import Call, Calls, Tensor, ancestors, flat
+from edgecut.graph.calls import Call, Calls, Tensor, flat
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,25 +68,38 @@ def fresh_input(calls: Calls, tensor: Tensor, *, name: str | None = None) -> ker
     return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=name)
 
 
-def run(calls: Calls, values: Mapping[Tensor, Any], wanted: Sequence[Tensor]) -> list[Any]:
+def run(
+    calls: Calls, values: Mapping[Tensor, Any], wanted: Sequence[Tensor], splices: Mapping[Tensor, Splice] | None = None
+) -> list[Any]:
     """The values of the wanted tensors, computed by the source's own layers in inference from given values.
 
     Nothing is built: the source isn't changed. Values that no later call needs are let go.
     """
-    known = dict(values)
-    needed = ancestors(calls, wanted, stop=known)
+    splices = splices or {}
+    known, spliced = dict(values), dict[Tensor, Any]()
+
+    def resolve(tensor: Tensor) -> Any:
+        splice = splices.get(tensor)
+        if splice is None:
+            return known[tensor]
+        if tensor not in spliced:
+            spliced[tensor] = splice.function(*[known[x] if x is tensor else resolve(x) for x in splice.sources])
+        return spliced[tensor]
+
+    needed = _needed(calls, wanted, known, splices)
     order = [call for call in calls if call in needed]
     last_use = {tensor: position for position, call in enumerate(order) for tensor in call.inputs}
+    kept = {*wanted, *(x for splice in splices.values() for x in splice.sources)}
     for position, call in enumerate(order):
         args, kwargs = tree.map_structure(
-            lambda x: known[x] if isinstance(x, Tensor) else x, (call.args, call.kwargs)
+            lambda x: resolve(x) if isinstance(x, Tensor) else x, (call.args, call.kwargs)
         )
         results = call.operation(*args, **kwargs)
         known.update(zip(call.outputs, tree.flatten(results), strict=True))
         for tensor in call.inputs:
-            if last_use[tensor] == position and tensor not in wanted:
+            if last_use[tensor] == position and tensor not in kept:
                 known.pop(tensor, None)
-    return [known[tensor] for tensor in wanted]
+    return [resolve(tensor) for tensor in wanted]
 
 
 class _Builder:

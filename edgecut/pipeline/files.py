@@ -1,0 +1,162 @@
+"""The model files of a run: written, checked against the float model in their runtimes, measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+
+from edgecut.bench.agreement import agreement
+from edgecut.bench.measure import on_device, size
+from edgecut.bench.run import FileRunner
+from edgecut.bench.runners import local
+from edgecut.errors import RunError
+from edgecut.export.artifacts import write_file
+from edgecut.export.readback import read_artifact
+from edgecut.export.tflite import convert, write_saved_model
+from edgecut.graph.calls import calls, flat
+from edgecut.graph.predict import predict
+from edgecut.graph.proof import seeded_inputs
+from edgecut.head.probe import accuracy
+from edgecut.pipeline.fitting import FittedModel, calibration_inputs, predict_file, refit_on_int8, to_input
+from edgecut.pipeline.planning import NEEDS_IMAGES, taken_by
+from edgecut.records.artifact import Artifact
+from edgecut.records.measurement import Measurement, Metric, measured, missing
+from edgecut.records.recipe import Precision
+
+if TYPE_CHECKING:
+    from edgecut.pipeline.running import Run
+
+
+@dataclass(frozen=True)
+class WrittenFile:
+    """A file of the bundle, where it is, and what it is."""
+
+    path: Path
+    artifact: Artifact
+
+
+def keras_file(state: Run, model: keras.Model) -> Path:
+    """Write the float Keras model into the bundle."""
+    path = state.folder / "models" / f"{state.recipe.name}.keras"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    model.save(path)
+    return path
+
+
+def write_files(state: Run, fitted: FittedModel, scratch: Path) -> list[WrittenFile]:
+    """Every file of the plan, written and read back."""
+    files = []
+    with state.step("export") as facts:
+        precisions = list(dict.fromkeys(precision for _, precision in state.plan.files))
+        with state.progress.task("export", len(precisions)) as advance:
+            for precision in precisions:
+                content = _tflite(state, fitted, precision, scratch)
+                for form in (form for form, p in state.plan.files if p == precision):
+                    path = state.folder / "models" / f"{state.recipe.name}.{precision}.{form}"
+                    write_file(content, form, path)
+                    expects = state.recipe.stem.pixels if state.device_shape else None
+                    artifact = read_artifact(
+                        path, name=path.name, precision=precision, expects=expects, relative_to=state.folder
+                    )
+                    files.append(WrittenFile(path, artifact))
+                advance(1)
+        notes = []
+        if fitted.body is not None and "int8" in precisions:
+            notes.append("int8: the head is fitted on the features of the int8 body")
+        facts.update(after={file.artifact.name: file.artifact.size_bytes for file in files}, notes=tuple(notes))
+    return files
+
+
+def _tflite(state: Run, fitted: FittedModel, precision: Precision, scratch: Path) -> bytes:
+    model = refit_on_int8(state, fitted, scratch) if precision == "int8" else fitted.model
+    folder = scratch / ("int8" if precision == "int8" else "float")
+    if not folder.exists():
+        write_saved_model(model, folder)
+    calibration = [calibration_inputs(state)] if precision in NEEDS_IMAGES else None
+    return convert(folder, model, precision, calibration)
+
+
+def check_files(state: Run, model: keras.Model, files: Sequence[WrittenFile]) -> list[Measurement]:
+    """Each file run on the held-out images against the float model: errors and, with labels, accuracy.
+
+    Without images: on seeded random inputs, and only where the model has a single input.
+    """
+    if len(model.inputs) != 1:
+        reason = f"the model has {len(model.inputs)} inputs; files are checked on a single input"
+        return [missing("max_abs_error", f.artifact.name, reason, where="host", method="comparison") for f in files]
+    with state.step("check") as facts:
+        if state.dataset is not None:
+            pixels, labels = state.dataset.val.pixels, state.dataset.val.labels
+            reference = predict(
+                model, pixels, lambda x: to_input(state, x), title="float model", progress=state.progress
+            )
+        else:
+            pixels, labels = _seeded(state, model), None
+            reference = predict(model, pixels, lambda x: x)
+        classified = labels is not None and reference.ndim == 2 and int(labels.max()) < reference.shape[1]
+        conditions = {"images": len(pixels), "inputs": "held-out images" if state.dataset else "seeded random"}
+        found = []
+        float_accuracy = accuracy(reference, labels) if classified else None
+        if float_accuracy is not None:
+            name = f"{state.recipe.name}.keras"
+            found.append(measured("accuracy", name, [float_accuracy], where="host", method="Keras", conditions=conditions))
+        for file in files:
+            found += _check(state, file, pixels, labels, reference, float_accuracy, conditions)
+        facts.update(changed=False, proof={"inputs": len(pixels)}, after={"float_accuracy": float_accuracy})
+    return found
+
+
+def _check(
+    state: Run, file: WrittenFile, pixels: np.ndarray, labels: np.ndarray | None, reference: np.ndarray,
+    float_accuracy: float | None, conditions: dict[str, object],
+) -> Iterator[Measurement]:  # fmt: skip
+    name, method = file.artifact.name, "LiteRT" if file.artifact.format == "tflite" else "ONNX Runtime"
+    try:
+        runner = FileRunner(file.path)
+        if state.dataset is not None:
+            outputs = predict_file(state, runner, pixels, name)
+        else:
+            outputs = runner.predict(pixels)
+    except RunError as exc:
+        # A file that its own runtime refuses is worth reporting, not worth losing the others for.
+        yield missing("accuracy", name, str(exc), where="host", method=method)
+        return
+    values: dict[Metric, float] = dict(agreement(reference, outputs))  # type: ignore[arg-type]  # its keys are metrics
+    if float_accuracy is not None and labels is not None:
+        values["accuracy"] = accuracy(outputs, labels)
+        values["accuracy_drop"] = float_accuracy - values["accuracy"]
+    for metric, value in values.items():
+        yield measured(metric, name, [value], where="host", method=method, conditions=conditions)
+
+
+def _seeded(state: Run, model: keras.Model) -> np.ndarray:
+    if state.recipe.stem.pixels == "raw":
+        shape = (8, *model.inputs[0].shape[1:])
+        return np.random.default_rng(0).integers(0, 256, shape).astype("float32")
+    return seeded_inputs(flat(calls(model).inputs))[0]
+
+
+def bench_files(state: Run, files: Sequence[WrittenFile]) -> list[Measurement]:
+    """Size, host latency and memory of each file, and what it costs on each device whose runtime takes it."""
+    settings, profiles = state.recipe.bench, state.plan.profiles
+    host = next((profile for profile in profiles if profile.class_ == "host"), None)
+    found: list[Measurement] = []
+    with state.step("bench") as facts, state.progress.task("bench", len(files)) as advance:
+        for file in files:
+            name = file.artifact.name
+            found.append(size(file.path, name))
+            for profile in profiles:
+                if profile is not host and taken_by(profile, file.artifact.format, file.artifact.precision):
+                    found += on_device(file.path, profile, name)
+            found += local.measure(
+                file.path, runs=settings.runs, warmup=settings.warmup, threads=settings.threads, artifact=name,
+                profile=host,
+            )  # fmt: skip
+            advance(1)
+        facts.update(changed=False, after={"measurements": len(found)})
+    return found

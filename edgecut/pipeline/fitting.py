@@ -1,0 +1,113 @@
+"""The head, fitted on the features of the body as it will run."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+
+from edgecut.bench.run import FileRunner
+from edgecut.export.tflite import convert, write_saved_model
+from edgecut.graph.predict import predict
+from edgecut.head.attach import attach_head, attach_pool
+from edgecut.head.probe import Probe, fit_ridge
+from edgecut.images.dataset import calibration_sample
+from edgecut.images.device import model_input
+from edgecut.records.recipe import Head
+
+if TYPE_CHECKING:
+    from edgecut.pipeline.running import Run
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """The float model, and the pooled body that a quantized head is fitted on (None where no head is fitted)."""
+
+    model: keras.Model
+    body: keras.Model | None = None
+
+
+def fit_head(state: Run, model: keras.Model) -> FittedModel:
+    """The model with the recipe's head, fitted on the float body's features; the model itself without a head."""
+    head = state.recipe.head
+    if head is None:
+        return FittedModel(model)
+    with state.step("head") as facts:
+        before = [list(tensor.shape) for tensor in model.outputs]
+        if head.train == "none" or state.dataset is None:
+            result = FittedModel(
+                attach_head(model, head.classes, head.pool, head.hidden, head.activation)
+            )
+            facts.update(notes=("the head starts from seeded random weights",))
+        else:
+            body = attach_pool(model, head.pool)
+            train = state.dataset.train
+            features = predict(
+                body, train.pixels, lambda x: to_input(state, x), title="features", progress=state.progress
+            )
+            probe = fit_ridge(features, train.labels, head.classes)
+            facts.update(proof={"inputs": len(features), "leave_one_out_accuracy": probe.loo_accuracy, "penalty": probe.penalty})
+            result = FittedModel(_with_probe(body, head, probe), body)
+        facts.update(before={"outputs": before}, after={"outputs": [list(x.shape) for x in result.model.outputs]})
+    return result
+
+
+def refit_on_int8(state: Run, fitted: FittedModel, scratch: Path) -> keras.Model:
+    """The model to quantize: the head refitted on the features of the int8 body, which are not the float body's.
+
+    Without a fitted head the float model itself.
+    """
+    head, dataset = state.recipe.head, state.dataset
+    if head is None or dataset is None or fitted.body is None:
+        return fitted.model
+    write_saved_model(fitted.body, scratch / "body")
+    content = convert(scratch / "body", fitted.body, "int8", [calibration_inputs(state)])
+    with tempfile.NamedTemporaryFile(suffix=".tflite", dir=scratch) as file:
+        file.write(content)
+        file.flush()
+        runner = FileRunner(Path(file.name))
+        features = predict_file(state, runner, dataset.train.pixels, "int8 features")
+    return _with_probe(fitted.body, head, fit_ridge(features, dataset.train.labels, head.classes))
+
+
+def calibration_inputs(state: Run) -> np.ndarray:
+    """The images that set the int8 ranges, as the model takes them: (n, height, width, channels), float32.
+
+    Two corner pixels of the first are set to 0 and 255: images that never reach the extremes would change the
+    input's scale, and the camera's bytes would no longer pass as they are.
+    """
+    if state.dataset is None:
+        return np.zeros((0,), "float32")
+    data = state.recipe.data
+    pixels = calibration_sample(state.dataset.train, data.calibration, data.seed).copy()
+    pixels[0, 0, 0], pixels[0, -1, -1] = 0, 255
+    return to_input(state, pixels)
+
+
+def to_input(state: Run, pixels: np.ndarray) -> np.ndarray:
+    """What the model takes for the device's pictures: float32 of the same shape."""
+    return model_input(pixels, state.recipe.source.preprocess, state.recipe.stem.pixels)
+
+
+def predict_file(state: Run, runner: FileRunner, pixels: np.ndarray, title: str, batch: int = 64) -> np.ndarray:
+    """A file's outputs over the device's pictures, float32 (n, ...)."""
+    outputs = []
+    with state.progress.task(title, len(pixels)) as advance:
+        for first in range(0, len(pixels), batch):
+            part = pixels[first : first + batch]
+            outputs.append(runner.predict(to_input(state, part)))
+            advance(len(part))
+    return np.concatenate(outputs)
+
+
+def _with_probe(body: keras.Model, head: Head, probe: Probe) -> keras.Model:
+    # Softmax of ridge scores would be nearly uniform, and tie in int8: the temperature spreads them.
+    factor = probe.temperature if head.activation == "softmax" else 1.0
+    return attach_head(
+        body, head.classes, head.pool, (), head.activation,
+        kernel=(probe.kernel * factor).astype("float32"), bias=(probe.bias * factor).astype("float32"),
+    )  # fmt: skip

@@ -1,0 +1,210 @@
+"""What a request would do, and every fault of it, before anything heavy is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgecut.errors import DocumentError, RequestError, SourceError
+from edgecut.graph.peek import PREFIX, config_of, lambda_names, layer_names
+from edgecut.records.artifact import sha256_of
+from edgecut.records.document import closest
+from edgecut.records.profile import Profile, find_profile
+from edgecut.records.recipe import CustomPreprocess, Format, LayerRef, Precision, Recipe
+
+NEEDS_IMAGES: tuple[Precision, ...] = ("int8", "int16x8")
+ONNX_PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A request without known faults. steps: (name, what it will do). files: the (format, precision) pairs to write."""
+
+    recipe: Recipe
+    profiles: tuple[Profile, ...]
+    steps: tuple[tuple[str, str], ...]
+    files: tuple[tuple[Format, Precision], ...]
+    notes: tuple[str, ...] = ()
+
+
+def plan(recipe: Recipe, profiles: Sequence[Profile] = (), out: Path | None = None, force: bool = False) -> Plan:
+    """What a build of the recipe for the profiles (default: this host) would do; imports no TensorFlow.
+
+    out: also check that the output folder can be used.
+    Raises DocumentError with every fault that can be seen without loading the model.
+    """
+    chosen = tuple(profiles) or (find_profile("host"),)
+    files = tuple(
+        (form, precision) for form in recipe.export.formats for precision in recipe.export.precisions
+        if form == "tflite" or precision in ONNX_PRECISIONS
+    )  # fmt: skip
+    faults = [
+        *_source_faults(recipe), *_image_faults(recipe), *_stem_faults(recipe), *_export_faults(recipe, files),
+        *_profile_faults(files, chosen), *_output_faults(recipe, out, force),
+    ]  # fmt: skip
+    if faults:
+        raise DocumentError([f"{recipe.name}: {fault}" for fault in faults])
+    return Plan(recipe, chosen, tuple(_steps(recipe, chosen, files)), files, tuple(_notes(recipe, files)))
+
+
+def taken_by(profile: Profile, form: Format, precision: str) -> bool:
+    """Whether a profile's runtime takes a file of that format and precision."""
+    return form in profile.runtime.formats and precision in profile.runtime.precisions
+
+
+def _source_faults(recipe: Recipe) -> Iterator[str]:
+    source = recipe.source
+    try:
+        config = config_of(source.model)
+        if source.sha256 and not source.model.startswith(PREFIX):
+            found = sha256_of(Path(source.model))
+            if found != source.sha256.lower():
+                yield f"source.sha256: {source.model} has {found}, and the recipe asks for {source.sha256}"
+    except SourceError as exc:
+        yield f"source.model: {exc}"
+        return
+    if config is None:
+        return
+    lambdas = lambda_names(config)
+    if lambdas and not source.unsafe:
+        yield (
+            f"source.model: has Lambda layers ({', '.join(map(repr, lambdas))}), which run code that comes with the "
+            "file; pass --unsafe (source.unsafe = true) if you trust it"
+        )
+    names = layer_names(config)
+    for key, ref in _layer_refs(recipe):
+        if isinstance(ref, str) and names and _plain(ref, names) not in names:
+            yield f"{key}: no layer {ref!r}{closest(ref, names)}"
+
+
+def _layer_refs(recipe: Recipe) -> Iterator[tuple[str, LayerRef]]:
+    cut = recipe.cut
+    for key, value in (("cut.to", cut.to), ("cut.from", cut.start)):
+        for ref in value if isinstance(value, tuple) else (value,):
+            if ref is not None:
+                yield key, ref
+    for text in cut.drop:
+        yield from (("cut.drop", ref) for ref in text.split(".."))
+    for row in cut.replace:
+        yield from (("cut.replace", ref) for ref in row.range.split(".."))
+
+
+def _plain(ref: str, names: Sequence[str]) -> str:
+    """The layer that "layer@k" and "layer:j" are about."""
+    if ref in names:
+        return ref
+    base = ref.rpartition(":")[0] if ref.rpartition(":")[2].isdigit() else ref
+    return base.rpartition("@")[0] if base.rpartition("@")[2].isdigit() else base
+
+
+def _image_faults(recipe: Recipe) -> Iterator[str]:
+    data, head = recipe.data, recipe.head
+    # Imported here: it is only needed where a recipe names images.
+    if data.train is not None or data.val is not None or data.labels is not None:
+        from edgecut.images.found import data_faults
+
+        yield from data_faults(data, head.classes if head else None)
+    if data.train is None:
+        if data.val is not None:
+            yield "data.val: has no data.train beside it; set data.train (--data)"
+        if head is not None and head.train == "ridge":
+            yield "head.train: ridge is fitted on labelled images; set data.train (--data), or head.train = 'none'"
+        if recipe.budget.accuracy_drop is not None:
+            yield "budget.accuracy_drop: is measured on labelled images; set data.train (--data)"
+        for precision in recipe.export.precisions:
+            if precision in NEEDS_IMAGES:
+                yield f"export.precisions: {precision} needs images to calibrate on; set data.train (--data)"
+    elif recipe.cut.start is not None:
+        yield "cut.from: the model then takes no image, so data.train can't feed it; leave one of the two out"
+
+
+def _stem_faults(recipe: Recipe) -> Iterator[str]:
+    stem = recipe.stem
+    if recipe.cut.start is not None and (stem.channels or stem.size or stem.pixels == "raw"):
+        yield "stem: a model with cut.from has no image input to edit; leave [stem] or cut.from out"
+    if stem.channels == 1 and stem.pixels == "normalized" and _differs_by_channel(recipe):
+        yield (
+            "stem.pixels: source.preprocess treats the channels differently, so one normalized gray value can't carry "
+            "it; set stem.pixels = 'raw' (--pixels raw)"
+        )
+
+
+def _differs_by_channel(recipe: Recipe) -> bool:
+    preprocess = recipe.source.preprocess
+    if isinstance(preprocess, CustomPreprocess):
+        return any(isinstance(x, tuple) and len(set(x)) > 1 for x in (preprocess.scale, preprocess.offset))
+    return preprocess in {"torch", "caffe"}
+
+
+def _export_faults(recipe: Recipe, files: Sequence[tuple[Format, Precision]]) -> Iterator[str]:
+    for form in recipe.export.formats:
+        if not any(f == form for f, _ in files):
+            yield f"export.formats: {form} is written in {' and '.join(ONNX_PRECISIONS)}; add one to export.precisions"
+
+
+def _profile_faults(files: Sequence[tuple[Format, Precision]], profiles: Sequence[Profile]) -> Iterator[str]:
+    for profile in profiles:
+        if files and not any(taken_by(profile, *file) for file in files):
+            takes = profile.runtime
+            yield (
+                f"profile {profile.id}: takes {', '.join(takes.formats)} in {', '.join(takes.precisions)}, and none of "
+                f"the files to write is such; change export.formats or export.precisions"
+            )
+
+
+def read_paths(recipe: Recipe) -> tuple[Path, ...]:
+    """The files and folders that a build of the recipe reads, which its output must not replace."""
+    named = (recipe.source.model, recipe.data.train, recipe.data.val, recipe.data.labels, *(r.with_ for r in recipe.cut.replace))
+    return tuple(Path(name) for name in named if name and not name.startswith(PREFIX))
+
+
+def _output_faults(recipe: Recipe, out: Path | None, force: bool) -> Iterator[str]:
+    if out is None:
+        return
+    from edgecut.handoff.output import check_output
+
+    try:
+        check_output(out, force=force, keep=read_paths(recipe))
+    except RequestError as exc:
+        yield str(exc)
+
+
+def _steps(
+    recipe: Recipe, profiles: Sequence[Profile], files: Sequence[tuple[Format, Precision]]
+) -> Iterator[tuple[str, str]]:
+    cut, stem, head, data = recipe.cut, recipe.stem, recipe.head, recipe.data
+    yield "load", f"{recipe.source.model}, trained on {_spelled(recipe)} pixels"
+    edits = [
+        *([f"from {cut.start}"] if cut.start is not None else []), *([f"to {cut.to}"] if cut.to is not None else []),
+        *(f"drop {text}" for text in cut.drop), *(f"replace {row.range} by {row.with_}" for row in cut.replace),
+    ]  # fmt: skip
+    if edits:
+        yield "cut", ", ".join(edits)
+    if cut.start is None:
+        channels = {None: "the source's channels", 1: "gray", 3: "colour"}[stem.channels]
+        size = f"{stem.size[0]}x{stem.size[1]}" if stem.size else "the source's size"
+        yield "stem", f"{channels} at {size}, {stem.pixels} pixels"
+    if data.train is not None:
+        yield "data", f"{data.train}, calibration on {data.calibration} images"
+    if head is not None:
+        how = "fitted by ridge" if head.train == "ridge" else "untrained"
+        yield "head", f"{head.classes} classes, {head.pool} pooling, {head.activation}, {how}"
+    yield "export", ", ".join(f"{form} {precision}" for form, precision in files)
+    yield "check", "each file in its runtime against the float model"
+    yield "bench", f"for {', '.join(profile.id for profile in profiles)}"
+    yield "bundle", "models, C source, golden vectors, report"
+
+
+def _spelled(recipe: Recipe) -> str:
+    preprocess = recipe.source.preprocess
+    return preprocess if isinstance(preprocess, str) else "scaled and shifted"
+
+
+def _notes(recipe: Recipe, files: Sequence[tuple[Format, Precision]]) -> Iterator[str]:
+    if "onnx" in recipe.export.formats:
+        skipped = [p for p in recipe.export.precisions if ("onnx", p) not in files]
+        if skipped:
+            yield f"ONNX is written in {' and '.join(ONNX_PRECISIONS)}; {', '.join(skipped)} as TFLite only"
+    if recipe.source.preprocess == "none" and recipe.data.train is not None:
+        yield "source.preprocess is 'none': images are fed as 0..255; say what the model was trained on (--preprocess)"

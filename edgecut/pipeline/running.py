@@ -1,0 +1,226 @@
+"""A plan carried out, step by step, into a folder that appears whole or not at all."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import edgecut
+from edgecut.errors import DataError, RequestError
+from edgecut.handoff.output import output_folder
+from edgecut.pipeline.planning import Plan, plan, read_paths
+from edgecut.records.profile import Profile, find_profile
+from edgecut.records.progress import SILENT, Progress
+from edgecut.records.recipe import Recipe, read_recipe
+from edgecut.records.report import Report, SourceFacts, Step, overall
+
+if TYPE_CHECKING:
+    import keras
+
+    from edgecut.images.dataset import Dataset
+    from edgecut.pipeline.files import WrittenFile
+
+PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "onnxruntime", "onnx", "tf2onnx", "tflite-micro", "numpy")
+
+
+@dataclass
+class Run:
+    """What a run has so far. device_shape: (height, width, channels) of the device's pictures, None without a camera."""
+
+    plan: Plan
+    folder: Path
+    progress: Progress
+    steps: list[Step] = field(default_factory=list)
+    device_shape: tuple[int, int, int] | None = None
+    dataset: Dataset | None = None
+
+    @property
+    def recipe(self) -> Recipe:
+        """The request."""
+        return self.plan.recipe
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[dict[str, Any]]:
+        """Time a step; what is put into the dict (changed, before, after, proof, notes) goes into its record."""
+        facts: dict[str, Any] = {"changed": True}
+        begin = time.perf_counter()
+        with self.progress.task(name):
+            yield facts
+        self.steps.append(Step(name=name, seconds=round(time.perf_counter() - begin, 3), **facts))
+
+
+def build(
+    recipe: Recipe | str | Path,
+    profiles: Sequence[Profile | str] = (),
+    out: str | Path = "dist",
+    *,
+    force: bool = False,
+    progress: Progress = SILENT,
+) -> Report:
+    """The report of a whole build, whose bundle is then in `out`.
+
+    recipe: a Recipe or a recipe file. profiles: Profiles, ids or files; default: this host.
+    force: replace an existing `out`, which stays as it was if the build fails.
+    Raises RequestError before anything is started, StepError for a step that failed.
+    """
+    request = recipe if isinstance(recipe, Recipe) else read_recipe(Path(recipe))
+    devices = [profile if isinstance(profile, Profile) else find_profile(profile) for profile in profiles]
+    return run(plan(request, devices), Path(out), force=force, progress=progress)
+
+
+def run(plan: Plan, out: Path, *, force: bool = False, progress: Progress = SILENT) -> Report:
+    """Carry out a plan into the folder `out`; the same as `build`, for a request that was checked already."""
+    with output_folder(out, force, keep=read_paths(plan.recipe)) as folder:
+        return _run(Run(plan, folder, progress))
+
+
+def exit_code(report: Report, strict: bool = False) -> int:
+    """0 if every budget is met, 1 if one is missed; one that is unknown counts only if `strict`."""
+    return 1 if report.status == "misses" or (strict and report.status == "unknown") else 0
+
+
+def _run(state: Run) -> Report:
+    from edgecut.graph.quiet import import_keras_quietly
+
+    with state.progress.task("starting TensorFlow"):
+        import_keras_quietly()
+    from edgecut.pipeline.files import bench_files, check_files, keras_file, write_files
+    from edgecut.pipeline.fitting import fit_head
+    from edgecut.pipeline.judging import judge
+
+    model, source = _load(state)
+    model = _cut(state, model)
+    model = _stem(state, model)
+    _read_images(state, model)
+    fitted = fit_head(state, model)
+    keras_file(state, fitted.model)
+    with tempfile.TemporaryDirectory() as scratch:
+        files = write_files(state, fitted, Path(scratch))
+    measurements = [*check_files(state, fitted.model, files), *bench_files(state, files)]
+    artifacts = tuple(file.artifact for file in files)
+    checks = judge(state.recipe, state.plan.profiles, artifacts, measurements)
+    report = Report(
+        edgecut=edgecut.__version__, status=overall(checks), recipe=state.recipe.to_dict(),
+        profiles=tuple(profile.to_dict() for profile in state.plan.profiles), environment=environment(),
+        source=source, steps=tuple(state.steps), artifacts=artifacts, measurements=tuple(measurements), checks=checks,
+        notes=state.plan.notes,
+    )  # fmt: skip
+    _bundle(state, report, files)
+    return report
+
+
+def _load(state: Run) -> tuple[keras.Model, SourceFacts]:
+    from edgecut.graph.calls import calls
+    from edgecut.graph.cuts import cut_points
+    from edgecut.graph.peek import PREFIX
+    from edgecut.graph.source import load
+    from edgecut.records.artifact import sha256_of
+
+    source = state.recipe.source
+    with state.step("load") as facts:
+        model = load(source.model, unsafe=source.unsafe)
+        graph = calls(model)
+        found = SourceFacts(
+            path=source.model, sha256="" if source.model.startswith(PREFIX) else sha256_of(Path(source.model)),
+            layers=len(model.layers), calls=len(graph), params=model.count_params(), macs=cut_points(graph)[-1].macs,
+        )  # fmt: skip
+        facts.update(changed=False, after=_shapes(model))
+    return model, found
+
+
+def _cut(state: Run, model: keras.Model) -> keras.Model:
+    from edgecut.graph.edits import edit
+    from edgecut.graph.source import load
+
+    cut = state.recipe.cut
+    if cut.to is None and cut.start is None and not cut.drop and not cut.replace:
+        return model
+    with state.step("cut") as facts:
+        bodies = [load(row.with_, unsafe=state.recipe.source.unsafe) for row in cut.replace]
+        ranges = [row.range.partition("..") for row in cut.replace]
+        replacements = [(a, b or a, body) for (a, _, b), body in zip(ranges, bodies, strict=True)]
+        result = edit(model, to=cut.to, start=cut.start, drop=cut.drop, replace=replacements)
+        facts.update(before=_shapes(model), after=_shapes(result.model), proof=result.proof, notes=result.notes)
+    return result.model
+
+
+def _stem(state: Run, model: keras.Model) -> keras.Model:
+    from edgecut.stem.edit import stem
+
+    recipe = state.recipe
+    if recipe.cut.start is not None:
+        return model
+    wanted = recipe.stem
+    if wanted.channels is not None or wanted.size is not None or wanted.pixels == "raw":
+        with state.step("stem") as facts:
+            result = stem(
+                model, channels=wanted.channels, size=wanted.size, preprocess=recipe.source.preprocess,
+                resolution=wanted.resolution, pixels=wanted.pixels,
+            )  # fmt: skip
+            facts.update(
+                changed=result.construction != "none", before=_shapes(model), after=_shapes(result.model),
+                proof=result.proof, notes=(f"construction: {result.construction}", *result.notes),
+            )  # fmt: skip
+        model = result.model
+    shape = model.inputs[0].shape if len(model.inputs) == 1 else ()
+    if len(shape) == 4 and shape[3] in {1, 3}:
+        if None in shape[1:3]:
+            raise RequestError(f"stem.size: the model's input is {shape}, of open size; say what the device feeds (--size HxW)")
+        state.device_shape = (shape[1], shape[2], shape[3])
+    return model
+
+
+def _read_images(state: Run, model: keras.Model) -> None:
+    from edgecut.images.dataset import check_classes, read_data
+
+    recipe = state.recipe
+    if recipe.data.train is None:
+        return
+    if state.device_shape is None:
+        raise DataError(f"data.train: the model takes {[tuple(x.shape) for x in model.inputs]}, so images can't feed it")
+    height, width, channels = state.device_shape
+    with state.step("data") as facts:
+        dataset = read_data(recipe.data, height=height, width=width, channels=channels, progress=state.progress)
+        if recipe.head is not None:
+            dataset = check_classes(dataset, recipe.head.classes)
+        state.dataset = dataset
+        facts.update(changed=False, after={"train": len(dataset.train.pixels), "val": len(dataset.val.pixels)})
+
+
+def _bundle(state: Run, report: Report, files: Sequence[WrittenFile]) -> None:
+    from edgecut.handoff.bundle import write_bundle
+    from edgecut.pipeline.vectors import vectors_of
+    from edgecut.render.page import render_page
+
+    with state.progress.task("bundle"):
+        write_bundle(
+            state.folder, report=report, recipe=state.recipe, profiles=state.plan.profiles,
+            vectors=vectors_of(state, files), labels=state.dataset.labels if state.dataset else (),
+            page_html=render_page(report),
+        )  # fmt: skip
+
+
+def environment() -> dict[str, Any]:
+    """{"python", "platform", "packages"}: what the run's numbers depend on."""
+    packages = {}
+    for name in PACKAGES:
+        try:
+            packages[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {"python": platform.python_version(), "platform": platform.platform(), "packages": packages}
+
+
+def _shapes(model: keras.Model) -> dict[str, Any]:
+    return {
+        "inputs": [list(tensor.shape) for tensor in model.inputs],
+        "outputs": [list(tensor.shape) for tensor in model.outputs],
+        "params": model.count_params(),
+    }
