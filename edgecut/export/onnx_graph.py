@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,8 +64,10 @@ def read_onnx(path: Path) -> OnnxGraph:
         raise SourceError(f"{path}: is no .onnx file, or a damaged one; get it again") from exc
     if not model.graph.node or not model.graph.output:
         raise SourceError(f"{path}: holds no ONNX graph; a model with at least one node is expected")
-    inferred = onnx.shape_inference.infer_shapes(model)
-    return _graph(inferred)
+    # Foreign operators have no shapes to infer; what needs them is then not modelled.
+    with suppress(onnx.shape_inference.InferenceError):
+        model = onnx.shape_inference.infer_shapes(model)
+    return _graph(model)
 
 
 def _graph(model: Any) -> OnnxGraph:

@@ -1,0 +1,156 @@
+"""What a file costs: on this host, in the real microcontroller interpreter, or by a profile's estimate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from edgecut.bench.runners import local, tflm
+from edgecut.errors import RequestError, RunError
+from edgecut.export.readback import file_format, guess_precision, read_graph
+from edgecut.records.measurement import UNITS, Measurement, Metric, measured, missing
+from edgecut.records.nearest import closest
+from edgecut.records.profile import Profile, find_profile
+from edgecut.records.recipe import Bench
+from edgecut.tflite.arena import CORTEX_M_ERROR, cortex_m_arena_bytes
+from edgecut.tflite.flatbuffer import TfliteGraph, read
+
+PLANNER = "greedy planner with kernel scratch, tail fitted on four networks built for a Cortex-M4"
+
+# Cores without Helium, for which the rule of tflite/arena.py holds.
+DSP_CORES = ("cortex-m4", "cortex-m7", "cortex-m33")
+
+
+class Runner(Protocol):
+    """A module that measures a file on one kind of machine."""
+
+    def measure(
+        self, path: Path, *, runs: int, warmup: int, threads: int, artifact: str, profile: Profile | None
+    ) -> tuple[Measurement, ...]:
+        """Every metric that the machine can tell. Raises RunError or MissingRuntimeError."""
+        ...
+
+
+RUNNERS: dict[str, Runner] = {"local": local, "tflm": tflm}
+
+
+def bench(
+    path: str | Path,
+    profile: str | Profile = "host",
+    *,
+    runs: int | None = None,
+    warmup: int | None = None,
+    threads: int | None = None,
+    artifact: str | None = None,
+    runner: str | None = None,
+) -> tuple[Measurement, ...]:
+    """The size of a .tflite or .onnx file, and what it costs on a profile's device.
+
+    profile: an id, a path, or a Profile. artifact: what the measurements call the file (default: its name).
+    runner: "local" or "tflm" to measure by that one alone; by default the profile decides. Figures from this
+    host stand beside those of another device with profile None, so that they never answer its budget.
+    Raises SourceError for a file that can't be read, RequestError for an unknown profile or runner, RunError
+    if the file doesn't run here, MissingRuntimeError if the runner asked for is absent.
+    """
+    file, device = Path(path), profile if isinstance(profile, Profile) else find_profile(profile)
+    read_graph(file)
+    if runner is not None and runner not in RUNNERS:
+        known = " and ".join(repr(name) for name in RUNNERS)
+        raise RequestError(f"--runner: {known} are known, found {runner!r}{closest(runner, RUNNERS)}")
+    defaults = Bench()
+    plan = Bench(
+        runs=defaults.runs if runs is None else runs,
+        warmup=defaults.warmup if warmup is None else warmup,
+        threads=defaults.threads if threads is None else threads,
+    )
+    name = artifact or file.name
+    if runner == "tflm":
+        return (size(file, name), *_by(tflm, file, plan, name, device))
+    own = device if device.class_ == "host" else None
+    host = _by(local, file, plan, name, own)
+    if runner == "local" or own is not None:
+        return (size(file, name), *host)
+    return (size(file, name), *on_device(file, device, name), *host)
+
+
+def size(path: Path, artifact: str) -> Measurement:
+    """The bytes of a file."""
+    return measured("size", artifact, [path.stat().st_size], where="file", method="bytes of the written file")
+
+
+def on_device(path: Path, device: Profile, artifact: str) -> tuple[Measurement, ...]:
+    """Arena and latency of a device that isn't this host: by its interpreter, estimated, or missing."""
+    refusal = refused(path, device)
+    if refusal:
+        metrics: tuple[Metric, ...] = ("arena", "latency") if device.runtime.name == "tflm" else ("latency",)
+        return tuple(
+            missing(m, artifact, refusal, where=device.id, method="not run", profile=device.id)
+            for m in metrics
+        )
+    if file_format(path) != "tflite":
+        reason = "estimates need a .tflite file; this one is .onnx"
+        return (missing("latency", artifact, reason, where=device.id, method="not run", profile=device.id),)
+    from edgecut.bench.predict import predict_latency
+
+    graph = read(path)
+    return (*_arena(path, graph, device, artifact), predict_latency(graph, device, artifact))
+
+
+def refused(path: Path, device: Profile) -> str:
+    """Why the profile's runtime doesn't take the file's format or precision; "" if it does."""
+    runtime, kind, precision = device.runtime, file_format(path), guess_precision(path)
+    if kind not in runtime.formats:
+        return f"{device.id} runs {' and '.join(runtime.formats)} files, found {kind}"
+    if precision not in runtime.precisions:
+        return f"{device.id} runs {', '.join(runtime.precisions)}, and the file computes in {precision}"
+    return ""
+
+
+def _by(
+    runner: Runner, path: Path, plan: Bench, artifact: str, profile: Profile | None
+) -> tuple[Measurement, ...]:
+    return runner.measure(
+        path, runs=plan.runs, warmup=plan.warmup, threads=plan.threads, artifact=artifact, profile=profile
+    )
+
+
+def _arena(path: Path, graph: TfliteGraph, device: Profile, artifact: str) -> tuple[Measurement, ...]:
+    if device.runtime.name != "tflm":
+        return ()
+    estimate = _estimated_arena(graph, device, artifact)
+    if device.class_ == "npu":
+        reason = "the NPU's compiler plans the memory itself, and it isn't run here"
+        return (missing("arena", artifact, reason, where=device.id, method="not run", profile=device.id),)
+    if not tflm.is_here():
+        return estimate
+    try:
+        found = tflm.measure(path, runs=1, warmup=0, threads=1, artifact=artifact, profile=device)
+    except RunError as exc:
+        reason = str(exc).removeprefix(f"{path}: ")
+        return (
+            missing(
+                "arena",
+                artifact,
+                reason,
+                where=tflm.WHERE,
+                method="smallest arena by bisection",
+                profile=device.id,
+            ),
+        )
+    return (*found, *estimate)
+
+
+def _estimated_arena(graph: TfliteGraph, device: Profile, artifact: str) -> tuple[Measurement, ...]:
+    """The planner's figure for a Cortex-M without Helium; for another core where nothing better is here."""
+    on_cortex = device.cpu.core.lower().removesuffix("f") in DSP_CORES
+    if not on_cortex and tflm.is_here():
+        return ()
+    kernels = "cmsis-nn" if on_cortex and "cmsis" in device.runtime.kernels.lower() else "reference"
+    return (
+        Measurement(
+            metric="arena", artifact=artifact, profile=device.id, unit=UNITS["arena"],
+            value=cortex_m_arena_bytes(graph, kernels), kind="estimated", where=device.id,  # type: ignore[arg-type]
+            method=PLANNER, error=CORTEX_M_ERROR if on_cortex else None,
+            conditions={"kernels": kernels, "pointers": "32 bits"},
+        ),
+    )  # fmt: skip

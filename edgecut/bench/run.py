@@ -1,0 +1,165 @@
+"""A .tflite or .onnx file run on arrays in this process, without TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgecut.errors import RunError
+from edgecut.export.readback import read_graph, tensor_specs
+from edgecut.records.artifact import TensorSpec
+from edgecut.streams import caught_output
+from edgecut.tflite.flatbuffer import TfliteGraph
+
+Run = Callable[[np.ndarray], list[np.ndarray]]
+
+
+class FileRunner:
+    """A model file loaded in its runtime: LiteRT for .tflite, ONNX Runtime with default options for .onnx.
+
+    inputs, outputs: as read from the file; one input is expected.
+    """
+
+    def __init__(self, path: str | Path, threads: int = 1) -> None:
+        """Load the file. Raises SourceError if it can't be read, RunError if its runtime refuses it."""
+        self.path = Path(path)
+        graph = read_graph(self.path)
+        self.inputs, self.outputs = tensor_specs(graph)
+        if len(self.inputs) != 1:
+            raise RunError(f"{path}: takes {len(self.inputs)} inputs; a file with one input is expected")
+        load = _litert if isinstance(graph, TfliteGraph) else _onnxruntime
+        self._run = load(self.path, threads)
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """The first output in float32, shape (n, ...), for float32 images of shape (n, ...).
+
+        A quantized file's input is quantized with the file's own scale and zero point, its output
+        dequantized.
+        Raises RunError if the shape doesn't fit, the values aren't finite, or the runtime fails.
+        """
+        return self.predict_each(x)[0]
+
+    def predict_each(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Every output as `predict` gives the first one."""
+        rows = self._rows(x, lambda row: quantize(row, self.inputs[0], str(self.path)))
+        return tuple(dequantize(y, spec) for y, spec in zip(rows, self.outputs, strict=True))
+
+    def predict_raw(self, x: np.ndarray) -> np.ndarray:
+        """The first output in the file's own dtype, for images (n, ...) in the dtype of its input."""
+        return self.predict_raw_each(x)[0]
+
+    def predict_raw_each(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Every output as `predict_raw` gives the first one."""
+        if x.dtype.name != self.inputs[0].dtype:
+            raise RunError(f"{self.path}: takes {self.inputs[0].dtype}, found an array of {x.dtype.name}")
+        return self._rows(x, lambda row: row)
+
+    def _rows(self, x: np.ndarray, convert: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, ...]:
+        batch, *expected = (1 if size < 0 else size for size in self.inputs[0].shape)
+        fits = x.ndim == len(expected) + 1 and x.shape[1:] == tuple(expected)
+        if not fits or len(x) % batch:
+            raise RunError(
+                f"{self.path}: takes images of shape {(batch, *expected)}, found an array of {x.shape}"
+            )
+        results: list[np.ndarray] = []
+        for start in range(0, len(x), batch):
+            outputs = self._run(convert(x[start : start + batch]))
+            if not results:
+                results = [np.empty((len(x), *y.shape[1:]), y.dtype) for y in outputs]
+            for whole, part in zip(results, outputs, strict=True):
+                whole[start : start + batch] = part
+        return tuple(results) or tuple(np.empty((0, *s.shape[1:]), s.dtype) for s in self.outputs)
+
+
+def quantize(x: np.ndarray, spec: TensorSpec, where: str = "input") -> np.ndarray:
+    """Float values in the dtype of `spec`, as TFLite's QUANTIZE does it: float32, halves away from zero,
+    clipped.
+
+    Without a scale, integers are rounded and clipped alone. Raises RunError, beginning with `where`, for
+    values that aren't finite.
+    """
+    dtype = np.dtype(spec.dtype)
+    if dtype.kind not in "iu":
+        return x.astype(dtype)
+    if not np.isfinite(x).all():
+        raise RunError(f"{where}: the images hold values that aren't finite, so they can't be quantized")
+    scaled = x.astype(np.float32) / np.float32(1.0 if spec.scale is None else spec.scale)
+    # In float64, since 0.49999997 + 0.5 is 1 in float32.
+    rounded = np.trunc(scaled.astype(np.float64) + np.copysign(0.5, scaled)) + (spec.zero_point or 0)
+    limits = np.iinfo(dtype)
+    return np.clip(rounded, limits.min, limits.max).astype(dtype)
+
+
+def dequantize(y: np.ndarray, spec: TensorSpec) -> np.ndarray:
+    """Values of an output in float32: scale * (y - zero point), or the values themselves without a scale."""
+    if spec.scale is None:
+        return y.astype(np.float32)
+    return np.float32(spec.scale) * (y.astype(np.int32) - (spec.zero_point or 0)).astype(np.float32)
+
+
+def first_line(error: BaseException | str) -> str:
+    """The first line of a runtime's message that says something, without its full stop."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines or [type(error).__name__])[0].rstrip(".")[:300]
+
+
+def _litert(path: Path, threads: int) -> Run:
+    from ai_edge_litert.interpreter import Interpreter
+
+    with caught_output() as noise:
+        try:
+            interpreter = Interpreter(str(path), num_threads=threads)
+            interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as exc:
+            text = " ".join(line for line in noise().splitlines() if line.startswith("ERROR"))
+            raise RunError(f"{path}: LiteRT can't run it: {first_line(exc)} {text}".rstrip()) from exc
+    source = interpreter.get_input_details()[0]["index"]
+    targets = [details["index"] for details in interpreter.get_output_details()]
+
+    def run(x: np.ndarray) -> list[np.ndarray]:
+        # A stateful model (a variable tensor) starts anew with each image.
+        interpreter.reset_all_variables()
+        interpreter.set_tensor(source, np.ascontiguousarray(x))
+        try:
+            interpreter.invoke()
+        except RuntimeError as exc:
+            raise RunError(f"{path}: LiteRT failed while running it: {first_line(exc)}") from exc
+        return [interpreter.get_tensor(target) for target in targets]
+
+    return run
+
+
+def _onnxruntime(path: Path, threads: int) -> Run:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    failures: tuple[Any, ...] = tuple(
+        vars(onnxruntime.capi.onnxruntime_pybind11_state)[name]
+        for name in (
+            "Fail",
+            "InvalidArgument",
+            "InvalidGraph",
+            "InvalidProtobuf",
+            "NotImplemented",
+            "RuntimeException",
+        )
+    )
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except failures as exc:
+        raise RunError(f"{path}: ONNX Runtime can't run it: {first_line(exc)}") from exc
+    source = session.get_inputs()[0].name
+
+    def run(x: np.ndarray) -> list[np.ndarray]:
+        try:
+            results: list[np.ndarray] = session.run(None, {source: np.ascontiguousarray(x)})
+        except failures as exc:
+            raise RunError(f"{path}: ONNX Runtime failed while running it: {first_line(exc)}") from exc
+        return results
+
+    return run

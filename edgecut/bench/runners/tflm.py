@@ -1,0 +1,121 @@
+"""TensorFlow Lite Micro's real interpreter on this host: the smallest arena that works, and outputs."""
+
+from __future__ import annotations
+
+import base64
+import importlib.metadata
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgecut.bench.runners.local import run_job
+from edgecut.errors import MissingRuntimeError, RunError
+from edgecut.records.measurement import Measurement, measured
+from edgecut.records.profile import Profile
+from edgecut.tflite.arena import planned_bytes
+from edgecut.tflite.flatbuffer import read
+
+PACKAGE = "tflite-micro"
+WHERE = "TFLM interpreter on host"
+
+
+@dataclass(frozen=True)
+class TflmArena:
+    """smallest_bytes: a multiple of 16 with which the file is constructed and invoked; 16 less doesn't do.
+
+    head_bytes, tail_bytes: what the interpreter itself records of activations and persistent data. version:
+    of the package.
+    """
+
+    smallest_bytes: int
+    head_bytes: int
+    tail_bytes: int
+    version: str
+
+
+def measure(
+    path: Path, *, runs: int, warmup: int, threads: int, artifact: str, profile: Profile | None
+) -> tuple[Measurement, ...]:
+    """The arena that the real interpreter needs on this host; runs, warmup and threads change nothing.
+
+    Raises RunError if TFLM can't run the file, MissingRuntimeError if the interpreter is absent.
+    """
+    arena = smallest_arena_bytes(path)
+    conditions = {
+        "interpreter": f"{PACKAGE} {arena.version}",
+        "kernels": "reference",
+        "head_bytes": arena.head_bytes,
+        "tail_bytes": arena.tail_bytes,
+        "pointers": "64 bits: the tail is larger than with a microcontroller's 32 bits",
+        "scratch": "buffers of optimized kernels (CMSIS-NN, ESP-NN) are not in it",
+        "device_kernels": "" if profile is None else profile.runtime.kernels,
+    }
+    return (
+        measured(
+            "arena", artifact, [arena.smallest_bytes], where=WHERE, method="smallest arena by bisection",
+            profile=None if profile is None else profile.id, conditions=conditions,
+        ),
+    )  # fmt: skip
+
+
+def is_here() -> bool:
+    """Whether the interpreter's package is installed."""
+    return importlib.util.find_spec("tflite_micro") is not None
+
+
+def smallest_arena_bytes(path: Path) -> TflmArena:
+    """The smallest arena with which the interpreter constructs and invokes a .tflite file.
+
+    Each trial is a process of its own, because kernels abort and failed constructors leak.
+    Raises SourceError for a file that is no .tflite, RunError with the interpreter's words if it can't run
+    it, MissingRuntimeError if it is absent.
+    """
+    graph = read(path)
+    _must_be_here()
+    job = {"job": "tflm_arena", "path": str(path), "first_bytes": 2 * planned_bytes(graph) + 2**20}
+    result = _run(job, path)
+    return TflmArena(
+        smallest_bytes=result["smallest_bytes"],
+        head_bytes=result["head_bytes"],
+        tail_bytes=result["tail_bytes"],
+        version=importlib.metadata.version(PACKAGE),
+    )
+
+
+def run_tflm(path: Path, inputs: np.ndarray, arena_bytes: int) -> np.ndarray:
+    """The first output under TFLM for images (n, ...) in the file's own dtype, as an array (n, ...) of its
+    dtype.
+
+    Raises RunError if the arena is too small or a kernel fails, MissingRuntimeError if the interpreter is
+    absent.
+    """
+    graph = read(path)
+    _must_be_here()
+    source = graph.tensors[graph.inputs[0]]
+    if inputs.dtype.name != source.dtype or inputs.shape[1:] != source.shape[1:]:
+        raise RunError(
+            f"{path}: takes {source.dtype} images of shape {source.shape[1:]}, "
+            f"found {inputs.dtype.name} of shape {inputs.shape[1:]}"
+        )
+    encoded = [base64.b64encode(np.ascontiguousarray(x).tobytes()).decode() for x in inputs]
+    result = _run({"job": "tflm_run", "path": str(path), "arena_bytes": arena_bytes, "inputs": encoded}, path)
+    rows = [np.frombuffer(base64.b64decode(y), result["dtype"]) for y in result["outputs"]]
+    return np.stack(rows).reshape(len(rows), *result["shape"][1:])
+
+
+def _run(job: dict[str, Any], path: Path) -> dict[str, Any]:
+    try:
+        return run_job(job, path)
+    except RunError as exc:
+        said = str(exc).removeprefix(f"{path}: ")
+        raise RunError(f"{path}: TensorFlow Lite Micro can't run it: {said}") from exc
+
+
+def _must_be_here() -> None:
+    if not is_here():
+        raise MissingRuntimeError(
+            f"the TensorFlow Lite Micro interpreter is absent; install {PACKAGE!r} (on Linux x86-64)"
+        )

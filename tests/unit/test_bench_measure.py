@@ -1,0 +1,253 @@
+"""Measuring in child processes, and what is said where nothing can be measured."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgecut
+from edgecut.bench import measure
+from edgecut.bench.measure import bench
+from edgecut.bench.run import FileRunner
+from edgecut.bench.runners import local, tflm
+from edgecut.errors import MissingRuntimeError, RequestError, RunError, SourceError
+from edgecut.records.profile import find_profile
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+INT8 = FIXTURES / "tiny.int8.tflite"
+
+needs_tflm = pytest.mark.skipif(
+    not tflm.is_here(), reason="the tflite-micro interpreter is for Linux x86-64 only"
+)
+
+
+def job(path: Path) -> dict[str, object]:
+    return {"job": "latency", "path": str(path), "runs": 3, "warmup": 1, "threads": 1}
+
+
+def interpreter_runs(path: Path, arena_bytes: int) -> bool:
+    """Whether TFLM constructs and invokes the file, asked without edgecut."""
+    script = (
+        "import sys, numpy as np\n"
+        "from tflite_micro.python.tflite_micro import runtime\n"
+        "i = runtime.Interpreter.from_bytes(open(sys.argv[1], 'rb').read(), arena_size=int(sys.argv[2]))\n"
+        "d = i.get_input_details(0)\n"
+        "i.set_input(np.ones(d['shape'], d['dtype']), 0)\n"
+        "i.invoke()\n"
+    )
+    command = [sys.executable, "-c", script, str(path), str(arena_bytes)]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["tiny.int8.tflite", "tiny.int8.onnx", "tiny.float32.tflite"])
+def test_child_gives_a_time_for_each_run(name: str) -> None:
+    result = local.run_job(job(FIXTURES / name), FIXTURES / name)
+    assert len(result["wall_s"]) == len(result["cpu_s"]) == 3
+    assert min(result["wall_s"]) > 0
+
+
+def test_child_never_imports_tensorflow() -> None:
+    script = (
+        "import io, json, sys\n"
+        "sys.stdin = io.StringIO(sys.argv[1])\n"
+        "from edgecut.bench import worker\n"
+        "worker.main()\n"
+        "sys.exit(any(m.split('.')[0] in ('tensorflow', 'keras', 'onnx', 'pydantic') for m in sys.modules))\n"
+    )
+    for name in ("tiny.int8.tflite", "tiny.int8.onnx"):
+        command = [sys.executable, "-c", script, json.dumps(job(FIXTURES / name))]
+        assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def test_memory_is_the_child_s_own_growth_not_its_parent_s_peak() -> None:
+    ballast = np.ones(200_000_000, np.uint8)
+    found = local.run_job(job(INT8), INT8)["memory_bytes"]
+    assert ballast.all()
+    if sys.platform == "linux":
+        assert 0 < found < 100_000_000
+
+
+def test_damaged_file_in_the_child_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "cut.tflite"
+    path.write_bytes(INT8.read_bytes()[:4000])
+    with pytest.raises(RunError) as caught:
+        local.run_job(job(path), path)
+    assert str(caught.value) == (
+        f"{path}: the child process that ran it failed: "
+        "ValueError: The model is not a valid Flatbuffer buffer"
+    )
+
+
+def test_crashed_child_is_named_with_its_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def crashed(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(command, -6, "", "loading\nkernel check failed.\n")
+
+    monkeypatch.setattr(subprocess, "run", crashed)
+    with pytest.raises(RunError) as caught:
+        local.run_job(job(INT8), INT8)
+    assert str(caught.value) == (
+        f"{INT8}: the child process that ran it was stopped by SIGABRT; it last wrote: kernel check failed"
+    )
+
+
+def test_child_that_hangs_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hanging(command: list[str], timeout: float, **_: object) -> None:
+        raise subprocess.TimeoutExpired(command, timeout)
+
+    monkeypatch.setattr(subprocess, "run", hanging)
+    with pytest.raises(RunError) as caught:
+        local.run_job(job(INT8), INT8, timeout_s=5.0)
+    assert str(caught.value) == f"{INT8}: the child process that ran it was stopped after 5 s"
+
+
+def test_module_in_the_user_s_folder_is_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "numpy.py").write_text("raise SystemExit('taken over')")
+    monkeypatch.chdir(tmp_path)
+    assert local.run_job(job(INT8), INT8)["runtime"] == "ai-edge-litert"
+
+
+def test_host_profile_measures_here_and_answers_the_host() -> None:
+    found = {m.metric: m for m in bench(INT8, "host", runs=5, warmup=1)}
+    assert set(found) == {"size", "latency", "cpu_time", "memory"}
+    assert found["size"].value == INT8.stat().st_size
+    latency = found["latency"]
+    assert (latency.kind, latency.where, latency.profile, len(latency.values)) == (
+        "measured",
+        "host",
+        "host",
+        5,
+    )
+    assert latency.conditions["runtime"] == "ai-edge-litert"
+    assert latency.conditions["threads"] == 1
+
+
+@needs_tflm
+def test_device_gets_its_arena_and_prediction_and_host_figures_that_answer_nothing() -> None:
+    found = bench(INT8, "nucleo-l4r5zi", runs=2, warmup=0, artifact="demo.int8")
+    rows = [(m.metric, m.kind, m.where, m.profile) for m in found]
+    assert rows == [
+        ("size", "measured", "file", None),
+        ("arena", "measured", "TFLM interpreter on host", "nucleo-l4r5zi"),
+        ("arena", "estimated", "nucleo-l4r5zi", "nucleo-l4r5zi"),
+        ("latency", "estimated", "nucleo-l4r5zi", "nucleo-l4r5zi"),
+        ("latency", "measured", "host", None),
+        ("cpu_time", "measured", "host", None),
+        ("memory", "measured", "host", None),
+    ]
+    assert {m.artifact for m in found} == {"demo.int8"}
+    assert found[2].error == 0.10
+
+
+def test_device_without_the_interpreter_gets_an_estimate_with_its_band(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tflm, "is_here", lambda: False)
+    arenas = [m for m in bench(INT8, "nucleo-l4r5zi", runs=1, warmup=0) if m.metric == "arena"]
+    assert [(m.kind, m.error, m.where) for m in arenas] == [("estimated", 0.10, "nucleo-l4r5zi")]
+
+
+def test_interpreter_asked_for_and_absent_is_a_missing_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tflm, "is_here", lambda: False)
+    with pytest.raises(MissingRuntimeError) as caught:
+        bench(INT8, "nucleo-l4r5zi", runner="tflm")
+    assert str(caught.value) == (
+        "the TensorFlow Lite Micro interpreter is absent; install 'tflite-micro' (on Linux x86-64)"
+    )
+
+
+def test_precision_that_the_device_doesn_t_run_is_missing_with_the_reason() -> None:
+    found = measure.on_device(FIXTURES / "tiny.float16.tflite", find_profile("esp32-s3"), "x")
+    reason = "esp32-s3 runs int8, and the file computes in float16"
+    assert [(m.metric, m.value, m.reason) for m in found] == [
+        ("arena", None, reason),
+        ("latency", None, reason),
+    ]
+
+
+def test_format_that_the_device_doesn_t_run_is_missing_with_the_reason() -> None:
+    found = measure.on_device(FIXTURES / "tiny.int8.onnx", find_profile("raspberry-pi-4"), "x")
+    assert [(m.metric, m.value) for m in found] == [("latency", None)]
+    assert found[0].reason == "raspberry-pi-4 runs tflite files, found onnx"
+
+
+def test_npu_gets_no_arena_from_another_processor_s_interpreter() -> None:
+    found = measure.on_device(INT8, find_profile("ethos-u55-128"), "x")
+    assert found[0].value is None
+    assert found[0].reason == "the NPU's compiler plans the memory itself, and it isn't run here"
+
+
+def test_unknown_runner_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(RequestError) as caught:
+        bench(INT8, "host", runner="locall")
+    assert str(caught.value) == "--runner: 'local' and 'tflm' are known, found 'locall' (closest: 'local')"
+
+
+def test_missing_file_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(SourceError) as caught:
+        bench(tmp_path / "no.tflite")
+    assert str(caught.value) == f"{tmp_path / 'no.tflite'}: no such file"
+
+
+def test_public_name_can_be_called_after_its_modules_were_imported() -> None:
+    assert edgecut.bench(INT8, "host", runs=1, warmup=0)[0].metric == "size"
+
+
+@needs_tflm
+@pytest.mark.parametrize("name", ["tiny.int8.tflite", "tiny.float32.tflite", "tiny.int16x8.tflite"])
+def test_smallest_arena_runs_and_a_little_less_does_not(name: str) -> None:
+    arena = tflm.smallest_arena_bytes(FIXTURES / name)
+    assert interpreter_runs(FIXTURES / name, arena.smallest_bytes)
+    assert not interpreter_runs(FIXTURES / name, arena.smallest_bytes - 16)
+    assert not interpreter_runs(FIXTURES / name, arena.smallest_bytes - 1024)
+    assert arena.head_bytes + arena.tail_bytes <= arena.smallest_bytes
+
+
+@needs_tflm
+@pytest.mark.real
+@pytest.mark.parametrize("name", ["cifar10_resnet", "rock_paper_scissors", "visual_wake_words"])
+def test_smallest_arena_of_real_files_runs_and_a_little_less_does_not(name: str, real: Path) -> None:
+    path = real / f"{name}.tflite"
+    smallest = tflm.smallest_arena_bytes(path).smallest_bytes
+    assert interpreter_runs(path, smallest)
+    assert not interpreter_runs(path, smallest - 16)
+
+
+@needs_tflm
+def test_tflm_s_outputs_agree_with_litert_s_to_one_step() -> None:
+    x = np.random.default_rng(0).integers(-128, 128, (20, 12, 12, 1)).astype(np.int8)
+    found = tflm.run_tflm(INT8, x, tflm.smallest_arena_bytes(INT8).smallest_bytes)
+    assert (found.shape, found.dtype) == ((20, 4), np.int8)
+    assert np.abs(found.astype(int) - FileRunner(INT8).predict_raw(x)).max() <= 1
+
+
+@needs_tflm
+def test_model_that_tflm_can_t_run_is_told_in_its_own_words() -> None:
+    path = FIXTURES / "tiny.dynamic.tflite"
+    with pytest.raises(RunError) as caught:
+        tflm.smallest_arena_bytes(path)
+    assert str(caught.value) == (
+        f"{path}: TensorFlow Lite Micro can't run it: tensorflow/lite/micro/kernels/conv_common.cc "
+        "Hybrid models are not supported on TFLite Micro; Node CONV_2D (number 2) failed to prepare with status 1"
+    )
+
+
+@needs_tflm
+def test_arena_that_is_too_small_is_told() -> None:
+    with pytest.raises(
+        RunError, match=r"tiny\.int8\.tflite: TensorFlow Lite Micro can't run it: Failed to allocate"
+    ):
+        tflm.run_tflm(INT8, np.zeros((1, 12, 12, 1), np.int8), 2048)
+
+
+@needs_tflm
+def test_images_of_another_dtype_are_refused_by_tflm() -> None:
+    with pytest.raises(RunError) as caught:
+        tflm.run_tflm(INT8, np.zeros((1, 12, 12, 1), np.float32), 20_000)
+    assert str(caught.value) == (
+        f"{INT8}: takes int8 images of shape (12, 12, 1), found float32 of shape (12, 12, 1)"
+    )

@@ -1,0 +1,164 @@
+"""Running files on arrays in this process."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgecut.bench.run import FileRunner, dequantize, first_line, quantize
+from edgecut.errors import RunError, SourceError
+from edgecut.records.artifact import TensorSpec
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+INT8 = FIXTURES / "tiny.int8.tflite"
+SPEC = TensorSpec(name="x", shape=(1, 2), dtype="int8", scale=0.5, zero_point=-1)
+
+
+def images(count: int = 16) -> np.ndarray:
+    return np.random.default_rng(1).uniform(-1, 1, (count, 12, 12, 1)).astype(np.float32)
+
+
+def test_float_file_gives_what_a_plain_litert_loop_gives() -> None:
+    x = images()
+    interpreter = Interpreter(str(FIXTURES / "tiny.float32.tflite"))
+    interpreter.allocate_tensors()
+    expected = []
+    for row in x:
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], row[None])
+        interpreter.invoke()
+        expected.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0])
+    np.testing.assert_array_equal(FileRunner(FIXTURES / "tiny.float32.tflite").predict(x), np.stack(expected))
+
+
+@pytest.mark.parametrize(
+    ("name", "tolerance"),
+    [
+        ("tiny.float32.onnx", 1e-6),
+        ("tiny.float16.tflite", 1e-4),
+        ("tiny.dynamic.tflite", 1e-3),
+        ("tiny.int16x8.tflite", 5e-3),
+        ("tiny.int8.tflite", 1 / 128),
+        ("tiny.int8.onnx", 1 / 128),
+    ],
+)
+def test_every_precision_is_near_the_float_file(name: str, tolerance: float) -> None:
+    x = images()
+    expected = FileRunner(FIXTURES / "tiny.float32.tflite").predict(x)
+    found = FileRunner(FIXTURES / name).predict(x)
+    assert (found.dtype, found.shape) == (np.float32, (16, 4))
+    assert np.abs(found - expected).max() <= tolerance
+
+
+def test_onnx_int8_agrees_with_tflite_int8_to_one_step() -> None:
+    x = np.random.default_rng(2).integers(-128, 128, (64, 12, 12, 1)).astype(np.int8)
+    a, b = FileRunner(INT8).predict_raw(x), FileRunner(FIXTURES / "tiny.int8.onnx").predict_raw(x)
+    assert (a.dtype, b.dtype) == (np.int8, np.int8)
+    assert np.abs(a.astype(int) - b.astype(int)).max() <= 1
+
+
+def test_predict_is_quantize_then_raw_then_dequantize() -> None:
+    runner, x = FileRunner(INT8), images()
+    raw = runner.predict_raw(quantize(x, runner.inputs[0]))
+    np.testing.assert_array_equal(runner.predict(x), dequantize(raw, runner.outputs[0]))
+
+
+def test_results_don_t_change_when_the_runner_runs_again() -> None:
+    runner = FileRunner(INT8)
+    first = runner.predict(images())
+    kept = first.copy()
+    runner.predict(-images())
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_no_images_give_no_rows() -> None:
+    assert FileRunner(INT8).predict(images(0)).shape == (0, 4)
+
+
+def test_halves_are_rounded_away_from_zero_and_ends_are_clipped() -> None:
+    x = np.array([0.25, -0.25, 0.75, -0.75, 1e9, -1e9, 0.24999999], np.float32)
+    assert quantize(x, SPEC).tolist() == [0, -2, 1, -3, 127, -128, -1 + (np.float32(0.24999999) >= 0.25)]
+
+
+def test_a_value_just_below_a_half_is_rounded_down() -> None:
+    whole = SPEC.model_copy(update={"scale": 1.0, "zero_point": 0})
+    assert quantize(np.array([np.nextafter(np.float32(0.5), np.float32(0))]), whole).tolist() == [0]
+
+
+@given(st.lists(st.integers(-128, 127), min_size=1, max_size=50))
+def test_integers_survive_dequantize_and_quantize(values: list[int]) -> None:
+    """quantize(dequantize(q)) == q for every int8 value."""
+    q = np.array(values, np.int8)
+    np.testing.assert_array_equal(quantize(dequantize(q, SPEC), SPEC), q)
+
+
+def test_bytes_without_a_scale_are_rounded_and_clipped_alone() -> None:
+    spec = TensorSpec(name="x", shape=(1, 3), dtype="uint8")
+    assert quantize(np.array([-3.0, 1.5, 300.0], np.float32), spec).tolist() == [0, 2, 255]
+    assert dequantize(np.array([7], np.uint8), spec).tolist() == [7.0]
+
+
+def test_values_that_aren_t_finite_are_refused() -> None:
+    x = images(1)
+    x[0, 0, 0, 0] = np.nan
+    with pytest.raises(RunError) as caught:
+        FileRunner(INT8).predict(x)
+    assert (
+        str(caught.value) == f"{INT8}: the images hold values that aren't finite, so they can't be quantized"
+    )
+
+
+def test_images_of_another_shape_are_refused() -> None:
+    with pytest.raises(RunError) as caught:
+        FileRunner(INT8).predict(np.zeros((2, 12, 12, 3), np.float32))
+    assert (
+        str(caught.value) == f"{INT8}: takes images of shape (1, 12, 12, 1), found an array of (2, 12, 12, 3)"
+    )
+
+
+def test_raw_images_of_another_dtype_are_refused() -> None:
+    with pytest.raises(RunError) as caught:
+        FileRunner(INT8).predict_raw(images())
+    assert str(caught.value) == f"{INT8}: takes int8, found an array of float32"
+
+
+def test_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    shutil.copy(INT8, tmp_path / "model.bin")
+    with pytest.raises(SourceError) as caught:
+        FileRunner(tmp_path / "model.bin")
+    assert (
+        str(caught.value) == f"{tmp_path / 'model.bin'}: is neither a .tflite nor an .onnx file by its name"
+    )
+
+
+def test_foreign_onnx_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_text("hello world")
+    with pytest.raises(SourceError) as caught:
+        FileRunner(tmp_path / "m.onnx")
+    assert str(caught.value) == f"{tmp_path / 'm.onnx'}: is no .onnx file, or a damaged one; get it again"
+
+
+def test_empty_onnx_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").touch()
+    with pytest.raises(SourceError) as caught:
+        FileRunner(tmp_path / "m.onnx")
+    assert (
+        str(caught.value)
+        == f"{tmp_path / 'm.onnx'}: holds no ONNX graph; a model with at least one node is expected"
+    )
+
+
+def test_a_runtime_s_message_becomes_one_line() -> None:
+    assert first_line(ValueError("\n  first thing.\nsecond")) == "first thing"
+    assert first_line(ValueError()) == "ValueError"
+
+
+def test_loading_writes_nothing_to_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    FileRunner(INT8).predict(images(1))
+    FileRunner(FIXTURES / "tiny.int8.onnx").predict(images(1))
+    assert capfd.readouterr() == ("", "")
