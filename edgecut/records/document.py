@@ -10,7 +10,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from edgecut.errors import DocumentError, RequestError
-from edgecut.records.faults import closest, describe_faults, tuples
+from edgecut.records.faults import describe_faults, tuples
+from edgecut.records.nearest import closest
 from edgecut.records.units import parse_bytes, parse_seconds
 
 SizeBytes = Annotated[int, BeforeValidator(parse_bytes)]

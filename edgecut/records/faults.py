@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +9,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
+
+from edgecut.records.nearest import closest
 
 _WORDS: dict[Any, str] = {
     str: "text",
@@ -46,23 +47,24 @@ def describe_faults(record: type[BaseModel], error: ValidationError, data: Mappi
     return [f"{'.'.join(map(str, path))}: {faults[path]}" if path else faults[path] for path in deepest]
 
 
-def closest(name: str, known: Iterable[str], count: int = 3) -> str:
-    """ " (closest: 'a', 'b')" for the known names most like `name`; "" if none is like it."""
-    lower = {k.lower(): k for k in known}
-    hits = difflib.get_close_matches(name.lower(), list(lower), n=count, cutoff=0.5)
-    return f" (closest: {', '.join(repr(lower[h]) for h in hits)})" if hits else ""
-
-
 def keys_of(record: type[BaseModel]) -> list[str]:
     """The keys of a record as documents write them."""
     return [field.alias or name for name, field in record.model_fields.items()]
 
 
+def record_in(annotation: Any) -> type[BaseModel] | None:
+    """The record that an annotation allows, also as one of several types; None if it allows none."""
+    for member in _members(_bare(annotation)):
+        if isinstance(member, type) and issubclass(member, BaseModel):
+            return member
+    return None
+
+
 def tuples(annotation: Any, value: object) -> Any:
-    """The value with its lists as tuples where the annotation has tuples, which is what strict records take."""
+    """The value with lists as tuples where the annotation has tuples, which is what strict records take."""
     annotation = _bare(annotation)
     if isinstance(value, Mapping):
-        inner = _record_in(annotation)
+        inner = record_in(annotation)
         if inner is None:
             return value
         fields = _fields(inner)
@@ -79,7 +81,7 @@ def tuples(annotation: Any, value: object) -> Any:
 def _place(
     record: type[BaseModel], loc: Sequence[int | str], data: Mapping[str, Any]
 ) -> tuple[tuple[int | str, ...], Any, bool] | None:
-    """The path in the document that a fault is about, the annotation there, and whether the type is the fault.
+    """The path that a fault is about, the annotation there, and whether the value's type is the fault.
 
     None for a fault that only says that a table isn't one of the other things that might stand in its place.
     """
@@ -89,7 +91,7 @@ def _place(
         annotation = _bare(annotation)
         members = _members(annotation)
         if len(members) > 1:
-            inner = _record_in(annotation)
+            inner = record_in(annotation)
             if inner is None or not isinstance(_value_at(data, path), Mapping):
                 return tuple(path), annotation, True
             if inner.__name__ != part:
@@ -153,7 +155,7 @@ def _one_expected(annotation: Any) -> str:
         inner = _expected(arguments[0])
         count = "" if Ellipsis in get_args(annotation) else f"{len(arguments)} "
         return f"a list of {count}{_PLURALS.get(inner, f'({inner})')}"
-    record = _record_in(annotation)
+    record = record_in(annotation)
     if record is not None:
         return f"a table with {', '.join(keys_of(record))}"
     return _WORDS.get(annotation, "a table" if get_origin(annotation) is dict else "another value")
@@ -179,8 +181,8 @@ def _value_at(data: object, path: Iterable[int | str]) -> Any:
 def _keys_beside(record: type[BaseModel], path: Sequence[int | str]) -> list[str]:
     annotation: Any = record
     for part in path[:-1]:
-        annotation = _bare(_member_at(_record_in(annotation) or annotation, part))
-    beside = _record_in(annotation)
+        annotation = _bare(_member_at(record_in(annotation) or annotation, part))
+    beside = record_in(annotation)
     return keys_of(beside) if beside else []
 
 
@@ -209,10 +211,3 @@ def _bare(annotation: Any) -> Any:
 
 def _members(annotation: Any) -> tuple[Any, ...]:
     return get_args(annotation) if get_origin(annotation) in {Union, types.UnionType} else (annotation,)
-
-
-def _record_in(annotation: Any) -> type[BaseModel] | None:
-    for member in _members(annotation):
-        if isinstance(member, type) and issubclass(member, BaseModel):
-            return member
-    return None

@@ -1,0 +1,21 @@
+"""Single files that commands write."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from edgecut.errors import OutputError
+
+
+def check_target(path: Path, *, force: bool) -> None:
+    """Raises OutputError if a file can't be written at `path`, or is there and `force` isn't given."""
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder; name a file")
+    if path.exists() and not force:
+        raise OutputError(f"{path}: exists; pass --force to replace it")
+    folder = path.parent
+    if not folder.is_dir():
+        raise OutputError(f"{path}: there is no folder {str(folder)!r}; make it first")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"{path}: the folder {str(folder)!r} is read-only; choose another")

@@ -1,0 +1,209 @@
+"""The flags that set recipe keys: one row each, shared by the commands that take a recipe."""
+
+from __future__ import annotations
+
+import functools
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import click
+
+Parse = Callable[[str], Any]
+
+
+class Flag(NamedTuple):
+    """A flag and the recipe key that it sets.
+
+    parse: its text -> the key's value, raising ValueError with what is expected; None for a switch that sets
+    `value`. several: the flag may be repeated, each time adding to a list.
+    """
+
+    flags: tuple[str, ...]
+    key: str
+    parse: Parse | None
+    metavar: str
+    help: str
+    several: bool = False
+    value: Any = True
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as exc:
+        raise ValueError(f"{text!r} is no whole number") from exc
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _layers(text: str) -> Any:
+    """One layer or a list: names, or whole numbers for positions."""
+    refs = [int(word) if re.fullmatch(r"[+-]?\d+", word) else word for word in _words(text)]
+    if not refs:
+        raise ValueError("no layer is named; give a name, a position, or several with commas")
+    return refs[0] if len(refs) == 1 else refs
+
+
+def _size(text: str) -> list[int]:
+    match = re.fullmatch(r"(\d+)(?:[xX×](\d+))?", text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no size; height x width is expected, such as 96x96")
+    return [int(match[1]), int(match[2] or match[1])]
+
+
+def _limit(text: str) -> Any:
+    counts = [_integer(word) for word in _words(text)]
+    if len(counts) not in {1, 2}:
+        raise ValueError(f"{text!r} is no limit; N or N_TRAIN,N_VAL is expected, such as 2000,1000")
+    return counts[0] if len(counts) == 1 else counts
+
+
+def _preprocess(text: str) -> Any:
+    return toml_value(text) if text.lstrip().startswith("{") else text
+
+
+def toml_value(text: str) -> Any:
+    """The value that a TOML text says; text that isn't TOML is taken as it stands: words need no quotes.
+
+    Raises ValueError for a list, table or quoted text that isn't closed or has a fault inside.
+    """
+    try:
+        tables = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError as exc:
+        if text.lstrip()[:1] in {"[", "{", '"', "'"}:
+            raise ValueError(f"{text!r} is no TOML value: {exc}") from exc
+        return text
+    return tables["value"] if list(tables) == ["value"] else text
+
+
+FLAGS: tuple[Flag, ...] = (
+    Flag(("--name",), "name", str, "NAME", "What the model's files are called."),
+    Flag(("--to",), "cut.to", _layers, "LAYER",
+         "Cut behind this layer: a name, a position, or several, with commas."),
+    Flag(("--from",), "cut.from", _layers, "LAYER", "Start behind this layer."),
+    Flag(("--drop",), "cut.drop", _words, "A..B", "Leave these layers out.", several=True),
+    Flag(("--channels",), "stem.channels", _integer, "N", "Channels of the device's image: 1 or 3."),
+    Flag(("--gray",), "stem.channels", None, "", "The same as --channels 1.", value=1),
+    Flag(("--size",), "stem.size", _size, "HxW", "Height x width of the device's image."),
+    Flag(("--resolution",), "stem.resolution", str, "MODE", "How another size is reached."),
+    Flag(("--pixels",), "stem.pixels", str, "raw|normalized", "What the device feeds."),
+    Flag(("--preprocess",), "source.preprocess", _preprocess, "MODE",
+         "What the source model was trained on: tf, torch, caffe, raw, none, or a table {scale = ..., ...}."),
+    Flag(("--unsafe",), "source.unsafe", None, "", "Load a model that runs its own code (Lambda layers)."),
+    Flag(("--classes",), "head.classes", _integer, "N", "Put a new head with N classes behind the cut."),
+    Flag(("--head",), "head.train", str, "ridge|none", "How the head gets its weights."),
+    Flag(("--pool",), "head.pool", str, "avg|max|none", "What is between the cut and the head."),
+    Flag(("--data",), "data.train", str, "PATH", "Labelled images: class folders or an .npz file."),
+    Flag(("--val",), "data.val", str, "PATH", "Images on which accuracy is measured."),
+    Flag(("--labels",), "data.labels", str, "FILE", "Class names, one per line."),
+    Flag(("--limit",), "data.limit", _limit, "N[,M]", "Use only so many images (train, validation)."),
+    Flag(("--calibration",), "data.calibration", _integer, "N", "Images that set the int8 ranges."),
+    Flag(("--seed",), "data.seed", _integer, "N", "Seed of splits and samples."),
+    Flag(("--format",), "export.formats", _words, "tflite,onnx", "Files to write.", several=True),
+    Flag(("--precision",), "export.precisions", _words, "int8,...",
+         "float32, float16, dynamic, int8, int16x8.", several=True),
+    Flag(("--runs",), "bench.runs", _integer, "N", "Timed runs per file."),
+    Flag(("--warmup",), "bench.warmup", _integer, "N", "Runs before the timed ones."),
+    Flag(("--threads",), "bench.threads", _integer, "N", "Threads of the runtime."),
+)  # fmt: skip
+
+
+class Parsed(click.ParamType):
+    """A click type out of a function that raises ValueError with what is wrong."""
+
+    def __init__(self, parse: Parse, name: str) -> None:
+        """name: what the help shows for the value."""
+        self.parse = parse
+        self.name = name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The parsed value; a usage error where the text isn't what is expected."""
+        try:
+            return self.parse(value) if isinstance(value, str) else value
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
+
+
+def recipe_flags(*only: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Adds flags of FLAGS to a command, which gets them as the argument `overrides`, {"table.key": value}.
+
+    only: the flags to add, such as "--preprocess"; all of them and --set if none is named.
+    """
+    chosen = {name: flag for name, flag in _NAMES.items() if not only or flag.flags[0] in only}
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def run(*arguments: Any, **options: Any) -> Any:
+            given = {name: options.pop(name) for name in chosen}
+            overrides = overrides_of(given) | dict(options.pop("set_", ()))
+            return function(*arguments, overrides=overrides, **options)
+
+        wrapped: Callable[..., Any] = run if only else _SET(run)
+        for name, flag in reversed(chosen.items()):
+            wrapped = _option(name, flag)(wrapped)
+        return wrapped
+
+    return decorate
+
+
+def overrides_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The recipe keys that the flags set. Raises click.UsageError where two flags set one key differently."""
+    found: dict[str, Any] = {}
+    by: dict[str, str] = {}
+    for name, value in given.items():
+        flag = _NAMES[name]
+        if value is None or value == () or value is False:
+            continue
+        value = (
+            [v for part in value for v in part]
+            if flag.several
+            else flag.value
+            if flag.parse is None
+            else value
+        )
+        if found.setdefault(flag.key, value) != value:
+            raise click.UsageError(f"{by[flag.key]} and {flag.flags[0]} say different things; give one")
+        by.setdefault(flag.key, flag.flags[0])
+    return found
+
+
+def flag_of(key: str) -> str:
+    """The flag that sets a recipe key, "--set" for a key without one of its own."""
+    return next((flag.flags[0] for flag in FLAGS if flag.key == key), "--set")
+
+
+def several_profiles(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --profile, which may be repeated and may have commas, as the argument `profile_names`."""
+    return click.option(
+        "--profile", "profile_names", multiple=True, metavar="ID",
+        callback=lambda ctx, param, value: tuple(dict.fromkeys(w for text in value for w in _words(text))),
+        help="A device: an id of `edgecut profile list` or a TOML file; may be repeated.",
+    )(function)  # fmt: skip
+
+
+def _option(name: str, flag: Flag) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    if flag.parse is None:
+        return click.option(*flag.flags, name, is_flag=True, help=flag.help)
+    return click.option(
+        *flag.flags, name, type=Parsed(flag.parse, flag.metavar), metavar=flag.metavar, multiple=flag.several,
+        help=flag.help,
+    )  # fmt: skip
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    if not equals or not re.fullmatch(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*", key):
+        raise ValueError(f"{text!r} is no table.key=value")
+    return key, toml_value(value.strip())
+
+
+_NAMES: dict[str, Flag] = {f"flag_{flag.flags[0].lstrip('-')}": flag for flag in FLAGS}
+_SET = click.option(
+    "--set", "set_", multiple=True, metavar="KEY=VALUE", type=Parsed(_assignment, "KEY=VALUE"),
+    help="Set any recipe key, such as budget.latency_s='50 ms'.",
+)  # fmt: skip

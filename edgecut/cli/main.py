@@ -1,0 +1,88 @@
+"""The command line's root: a table of commands, each imported when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from edgecut import __version__
+from edgecut.cli.failures import Failures
+from edgecut.records.nearest import closest
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("demo", "The whole pipeline on the embedded model and images, offline."),
+    "build": ("build", "A recipe, or a model with flags, to a checked bundle."),
+    "plan": ("plan", "What would run, and every fault of the request."),
+    "inspect": ("inspect", "Layers, legal cuts and costs of a model; operators of a file."),
+    "export": ("export", "A Keras model to one .tflite or .onnx file."),
+    "bench": ("bench", "Latency, memory and arena of a file, measured or estimated."),
+    "verify": ("verify", "A bundle's hashes checked, its golden vectors re-run."),
+    "profile": ("profile", "The devices that edgecut knows."),
+    "new": ("new", "A commented recipe to start from."),
+    "doctor": ("doctor", "Which runtimes are here, and what each is for."),
+}
+"""name -> (module in edgecut.cli, what the list of commands says). The module's `command` is the command."""
+
+
+class Table(click.Group):
+    """The commands of COMMANDS. Listing them imports none of their modules."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, its module imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"edgecut.cli.{COMMANDS[cmd_name][0]}").command
+        return command if isinstance(command, click.Command) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the arguments name. An unknown one is a usage error with the closest offered."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            raise click.UsageError(f"no command {name!r}{closest(name, COMMANDS)}", ctx=ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, from the table."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, short) for name, (_, short) in COMMANDS.items()])
+
+
+@click.command(
+    cls=Table,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with `edgecut demo`, or `edgecut inspect MODEL` and `edgecut new MODEL --profile P`.",
+    no_args_is_help=True,
+)
+@click.version_option(__version__, prog_name="edgecut")
+def edgecut() -> None:
+    """Cut a pretrained Keras model, fit it to a device, and prove it."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line and ends the process with the exit code of interface.md."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    with Failures(words):
+        _complete()
+        with edgecut.make_context("edgecut", words) as context:
+            code = edgecut.invoke(context)
+        sys.stdout.flush()
+        raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _complete() -> None:
+    """Answers a shell that completes a command line, and ends the process; nothing otherwise."""
+    instruction = os.environ.get("_EDGECUT_COMPLETE")
+    if instruction:
+        from click.shell_completion import shell_complete
+
+        raise SystemExit(shell_complete(edgecut, {}, "edgecut", "_EDGECUT_COMPLETE", instruction))

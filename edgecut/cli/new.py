@@ -1,0 +1,170 @@
+"""`edgecut new`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic_core import PydanticUndefined
+
+from edgecut.cli.files import check_target
+from edgecut.cli.flags import FLAGS, recipe_flags
+from edgecut.cli.output import Output, with_output
+from edgecut.cli.request import read_source
+from edgecut.records.document import Record
+from edgecut.records.faults import record_in
+from edgecut.records.profile import Profile, find_profile
+from edgecut.records.recipe import Recipe, read_recipe
+from edgecut.records.toml_text import toml_value
+
+# What stands behind a commented key that has no default.
+EXAMPLES: dict[str, Any] = {
+    "cut.to": "layer_name",
+    "cut.from": "layer_name",
+    "stem.channels": 1,
+    "stem.size": [96, 96],
+    "head.classes": 10,
+    "data.train": "data/train",
+    "data.val": "data/val",
+    "data.labels": "labels.txt",
+    "data.limit": [2000, 1000],
+    "budget.accuracy_drop": 0.02,
+    "budget.size_bytes": "300 KiB",
+    "budget.arena_bytes": "256 KiB",
+    "budget.latency_s": "50 ms",
+}
+TABLES: dict[str, str] = {
+    "source": "The model to start from.",
+    "cut": "Which layers stay.",
+    "stem": "What the device feeds.",
+    "head": "The classifier behind the cut. Leave the table out to keep the model's own outputs.",
+    "data": "Labelled images: class folders, or an .npz with x_train, y_train and perhaps x_test, y_test.",
+    "export": "The files to write: each format in each precision.",
+    "bench": "How latency is measured.",
+    "budget": "Limits. A build that misses one ends with exit code 1.",
+}
+# For keys without a flag; the others are described where the flag is.
+COMMENTS: dict[str, str] = {
+    "schema": "",
+    "source.model": ".keras, .h5, or keras:NAME?weights=imagenet&input_shape=96,96,3",
+    "source.sha256": "Refuse another file.",
+    "cut.replace": "[{range = 'a..b', with = 'file.keras'}]",
+    "head.hidden": "Sizes of dense layers in between.",
+    "head.activation": "softmax | logits",
+    "data.val_fraction": "What is split off for validation where there is no val.",
+    "budget.accuracy_drop": "Against the float model, in the same metric.",
+    "budget.size_bytes": "Of the file.",
+    "budget.arena_bytes": "Memory for activations on a microcontroller.",
+    "budget.latency_s": "Of one inference.",
+}
+
+
+@click.command(
+    "new",
+    epilog="\b\nExample:\n"
+    "  edgecut new mobilenet.keras --preprocess tf --to conv_pw_5_relu --profile nucleo-l4r5zi",
+)
+@click.argument("model")
+@click.option("--profile", "profile_name", metavar="ID", help="Take the device's image, formats and limits.")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("recipe.toml"),
+    show_default=True,
+    help="The recipe to write.",
+)
+@click.option("--force", is_flag=True, help="Replace an existing OUT.")
+@recipe_flags()
+@with_output
+def command(
+    output: Output, *, model: str, profile_name: str | None, out: Path, force: bool, overrides: dict[str, Any]
+) -> int:
+    """Write a recipe with every key: those that are set, and the others as comments with their defaults.
+
+    What a flag or the profile says is set.
+    """
+    from edgecut.graph.peek import kind_of
+
+    check_target(out, force=force)
+    kind_of(model)
+    profile = find_profile(profile_name) if profile_name else None
+    given = {**_profile_keys(profile), **overrides}
+    settings = {"name": read_source(model, given).name, **given, "source.model": model}
+    text = recipe_text(_relative(settings, out.parent), profile)
+    out.write_text(text, encoding="utf-8")
+    recipe = read_recipe(out)
+    ready = f"edgecut build {out}{f' --profile {profile_name}' if profile_name else ''} -o dist"
+    output.table(f"wrote {out}; edit it, then: {ready}")
+    output.document({"path": str(out), "recipe": recipe.to_dict()})
+    return 0
+
+
+def recipe_text(settings: Mapping[str, Any], profile: Profile | None = None) -> str:
+    """A recipe's TOML text with every key of the record, set or as a comment.
+
+    settings: {"table.key": value}, the keys that are set.
+    """
+    lines = ["# A recipe for edgecut: what to do to which model. `edgecut plan FILE` checks it."]
+    if profile is not None:
+        lines.append(f"# For {profile.id}: {profile.title}.")
+    top = [name for name in Recipe.model_fields if record_in(Recipe.model_fields[name].annotation) is None]
+    lines += _key_lines(Recipe, "", settings, top)
+    for name, field in Recipe.model_fields.items():
+        inner = record_in(field.annotation)
+        if inner is None or not issubclass(inner, Record):
+            continue
+        is_set = name in {"source"} or any(key.startswith(f"{name}.") for key in settings)
+        optional = field.default is None and not is_set
+        lines += ["", f"# {TABLES[name]}", f"{'# ' if optional else ''}[{name}]"]
+        lines += _key_lines(inner, f"{name}.", settings, list(inner.model_fields))
+    return "\n".join(lines) + "\n"
+
+
+def _key_lines(
+    record: type[Record], prefix: str, settings: Mapping[str, Any], names: list[str]
+) -> Iterator[str]:
+    for name in names:
+        field = record.model_fields[name]
+        key = f"{prefix}{field.alias or name}"
+        default = None if field.default is PydanticUndefined else field.default
+        value = settings.get(key, default if default is not None else EXAMPLES.get(key))
+        parts = {k.removeprefix(f"{key}."): v for k, v in settings.items() if k.startswith(f"{key}.")}
+        is_set = key in settings or bool(parts) or key == "schema"
+        assignment = f"{field.alias or name} = {toml_value(parts or value)}"
+        comment = COMMENTS[key] if key in COMMENTS else _flag_help(key)
+        yield f"{'' if is_set else '# '}{assignment}{f'  # {comment}' if comment else ''}"
+
+
+def _flag_help(key: str) -> str:
+    return next(flag.help for flag in FLAGS if flag.key == key)
+
+
+def _profile_keys(profile: Profile | None) -> dict[str, Any]:
+    """What a device says about a recipe: its image, its files, its limits."""
+    if profile is None:
+        return {}
+    keys: dict[str, Any] = {
+        "export.formats": list(profile.runtime.formats[:1]),
+        "export.precisions": [p for p in profile.runtime.precisions if p in {"float32", "int8"}]
+        or list(profile.runtime.precisions),
+    }
+    if profile.sensor is not None:
+        keys["stem.size"] = [profile.sensor.height, profile.sensor.width]
+        if profile.sensor.channels in {1, 3}:
+            keys["stem.channels"] = profile.sensor.channels
+    budget = profile.budget.model_dump(exclude_none=True)
+    return keys | {f"budget.{key}": value for key, value in budget.items()}
+
+
+def _relative(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The settings with file names relative to the folder that the recipe is written to."""
+    found = dict(settings)
+    for key in ("source.model", "data.train", "data.val", "data.labels"):
+        name = found.get(key)
+        if isinstance(name, str) and not name.startswith("keras:") and not Path(name).is_absolute():
+            found[key] = Path(os.path.relpath(name, folder)).as_posix()
+    return found

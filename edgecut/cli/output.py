@@ -1,0 +1,91 @@
+"""What a command prints, and where: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgecut.records.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+class Output:
+    """The channels of one command."""
+
+    def __init__(self, *, as_json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
+        """as_json: one document on stdout and nothing else there. quiet: no progress, hints or notes."""
+        self.as_json = as_json
+        self.quiet = quiet
+        self.verbose = verbose
+
+    def table(self, *parts: RenderableType) -> None:
+        """Prints tables and lines for people on stdout; nothing with --json."""
+        if self.as_json:
+            return
+        from rich.console import Console
+
+        console = Console(highlight=False, markup=False, emoji=False)
+        for part in parts:
+            _write(functools.partial(console.print, part, soft_wrap=isinstance(part, str)))
+
+    def document(self, data: Mapping[str, Any]) -> None:
+        """Prints one JSON document on stdout with --json; nothing otherwise."""
+        if self.as_json:
+            _write(lambda: click.echo(json_text(data)))
+
+    def note(self, sentence: str) -> None:
+        """Prints a warning or hint on stderr, unless quiet."""
+        if not self.quiet:
+            click.echo(f"edgecut: {sentence}", err=True)
+
+    def progress(self) -> Progress:
+        """Bars on stderr; silent if quiet or where stderr is no terminal."""
+        if self.quiet or not sys.stderr.isatty():
+            return SILENT
+        from edgecut.render.progress import RichProgress
+
+        return RichProgress()
+
+
+def json_text(data: Mapping[str, Any]) -> str:
+    """The document as indented JSON. JSON has no infinity and no NaN: they are null."""
+    return json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def with_output(function: Callable[..., int | None]) -> Callable[..., int | None]:
+    """Adds --json, -q and -v to a command; its first argument is then an Output."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+    @click.option("-q", "--quiet", is_flag=True, help="No progress, hints or notes.")
+    @click.option("-v", "--verbose", is_flag=True, help="Say more about each step.")
+    @functools.wraps(function)
+    def run(*, as_json: bool, quiet: bool, verbose: bool, **options: Any) -> int | None:
+        return function(Output(as_json=as_json, quiet=quiet, verbose=verbose), **options)
+
+    return run
+
+
+def _write(action: Callable[[], None]) -> None:
+    """Writes to stdout and flushes. A reader that has gone (`| head`) doesn't change the exit code."""
+    try:
+        action()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, Mapping):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data

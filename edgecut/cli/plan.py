@@ -1,0 +1,57 @@
+"""`edgecut plan`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgecut.cli.flags import recipe_flags, several_profiles
+from edgecut.cli.output import Output, with_output
+from edgecut.cli.request import read_request
+
+
+@click.command(
+    "plan",
+    epilog="\b\nExamples:\n"
+    "  edgecut plan recipe.toml --profile nucleo-l4r5zi\n"
+    "  edgecut plan mobilenet.keras --to conv_pw_5_relu --classes 10 --data cifar10.npz --profile host",
+)
+@click.argument("source")
+@several_profiles
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), help="Also check that a build could write here."
+)
+@click.option("--force", is_flag=True, help="OUT may exist.")
+@recipe_flags()
+@with_output
+def command(
+    output: Output,
+    *,
+    source: str,
+    profile_names: tuple[str, ...],
+    out: Path | None,
+    force: bool,
+    overrides: dict[str, Any],
+) -> int:
+    """Show the steps that `edgecut build` would run, or every fault of the request. Takes no time.
+
+    SOURCE is a recipe (recipe.toml) or a model with flags. Exit code 2: the request has faults.
+    """
+    from edgecut import pipeline
+    from edgecut.render.tables import notes, plan_table
+
+    recipe, profiles = read_request(source, overrides, profile_names)
+    plan = pipeline.plan(recipe, profiles, out, force)
+    output.table(plan_table(plan.steps), *notes(plan.notes))
+    output.document(
+        {
+            "schema": "edgecut.plan/1",
+            "recipe": recipe.to_dict(),
+            "profiles": [profile.to_dict() for profile in profiles],
+            "steps": [{"name": name, "what": what} for name, what in plan.steps],
+            "notes": list(plan.notes),
+        }
+    )
+    return 0

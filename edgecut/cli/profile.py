@@ -1,0 +1,72 @@
+"""`edgecut profile`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgecut.cli.output import Output, with_output
+from edgecut.errors import DocumentError, RequestError
+from edgecut.records.profile import Profile, find_profile, profile_paths, read_profile
+
+
+@click.group(
+    "profile",
+    epilog="\b\nExamples:\n  edgecut profile list\n  edgecut profile show nucleo-l4r5zi\n"
+    "  edgecut profile check board.toml",
+)
+def command() -> None:
+    """The devices that edgecut knows: processor, memory, runtime, sensor, limits, and the numbers' sources.
+
+    Profiles are looked for in ./profiles, in ~/.config/edgecut/profiles and in the shipped ones.
+    """
+
+
+@command.command("list", epilog="\b\nExample:\n  edgecut profile list --json")
+@with_output
+def list_profiles(output: Output) -> int:
+    """All profiles, by class."""
+    from edgecut.render.tables import profile_table
+
+    profiles: list[Profile] = []
+    for path in profile_paths():
+        try:
+            profiles.append(read_profile(path))
+        except RequestError as exc:
+            output.note(f"left out: {exc}")
+    output.table(profile_table(profiles))
+    output.document({"profiles": [profile.to_dict() for profile in profiles]})
+    return 0
+
+
+@command.command("show", epilog="\b\nExample:\n  edgecut profile show nucleo-l4r5zi")
+@click.argument("profile")
+@with_output
+def show(output: Output, *, profile: str) -> int:
+    """One profile as TOML, every default filled in. PROFILE is an id or a TOML file."""
+    from edgecut.records.toml_text import toml_text
+
+    found = find_profile(profile)
+    if not output.as_json:
+        click.echo(toml_text(found.to_dict()), nl=False)
+    output.document(found.to_dict())
+    return 0
+
+
+@command.command("check", epilog="\b\nExample:\n  edgecut profile check board.toml")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@with_output
+def check(output: Output, *, files: tuple[Path, ...]) -> int:
+    """Check profiles of your own, all faults at once. Exit code 2: there are some."""
+    faults: list[str] = []
+    for path in files:
+        try:
+            read_profile(path)
+        except RequestError as exc:
+            faults += getattr(exc, "faults", (str(exc),))
+    output.document({"files": [str(path) for path in files], "faults": faults})
+    if faults:
+        raise DocumentError(faults)
+    output.table(*(f"{path}: is a profile" for path in files))
+    return 0

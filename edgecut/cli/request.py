@@ -1,0 +1,78 @@
+"""SOURCE, flags and profile names as a checked request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgecut.cli.flags import flag_of
+from edgecut.errors import DocumentError, RequestError
+from edgecut.records.profile import Profile, find_profile
+from edgecut.records.recipe import Recipe, make_recipe, read_recipe
+
+FLAGS_PLACE = "command line"
+
+
+def read_request(
+    source: str, overrides: Mapping[str, Any], profile_names: Sequence[str]
+) -> tuple[Recipe, tuple[Profile, ...]]:
+    """The recipe that a source and flags say, and the profiles of these names.
+
+    source: a recipe (ends in .toml) or a model.
+    Raises DocumentError with the faults of the recipe and of the profile names together.
+    """
+    faults: list[str] = []
+    recipe: Recipe | None = None
+    profiles: list[Profile] = []
+    try:
+        recipe = read_source(source, overrides)
+    except RequestError as exc:
+        faults += getattr(exc, "faults", (str(exc),))
+    for name in profile_names:
+        try:
+            profiles.append(find_profile(name))
+        except RequestError as exc:
+            faults += getattr(exc, "faults", (str(exc),))
+    if recipe is None or faults:
+        raise DocumentError(faults)
+    return recipe, tuple(profiles)
+
+
+def read_source(source: str, overrides: Mapping[str, Any]) -> Recipe:
+    """The recipe in a TOML file with overrides, or the one that a model and overrides make.
+
+    Raises RequestError or DocumentError; a fault of a value that a flag gave begins with the flag.
+    """
+    is_file = source.endswith(".toml")
+    where = str(Path(source)) if is_file else FLAGS_PLACE
+    try:
+        if is_file:
+            return read_recipe(Path(source), overrides)
+        named = {"source.model": source, **overrides}
+        if "name" not in named and (name := _name_of(source)):
+            named["name"] = name
+        return make_recipe({}, named, where=where)
+    except DocumentError as exc:
+        raise DocumentError([_by_flag(fault, where, overrides) for fault in exc.faults]) from exc
+
+
+def _name_of(model: str) -> str:
+    """A name for the files that are made out of a model; "" where its own name can't be one."""
+    stem = model.removeprefix("keras:").partition("?")[0] if model.startswith("keras:") else Path(model).stem
+    name = "".join(
+        letter if letter.isascii() and (letter.isalnum() or letter in "_-") else "_" for letter in stem
+    )
+    return f"_{name}" if name[:1].isdigit() or name[:1] == "-" else name
+
+
+def _by_flag(fault: str, where: str, overrides: Mapping[str, Any]) -> str:
+    """The fault with the flag in front if a flag gave the value."""
+    rest = fault.removeprefix(f"{where}: ")
+    for key in overrides:
+        if rest.startswith((f"{key}:", f"{key}.")):
+            return f"{flag_of(key)}: {rest}"
+    missing = rest.removesuffix(": is missing")
+    if missing != rest and flag_of(missing) != "--set":
+        return f"{fault}; pass {flag_of(missing)}"
+    return fault

@@ -1,0 +1,54 @@
+"""Tables as TOML text."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def toml_text(tables: Mapping[str, Any]) -> str:
+    """The TOML text of nested tables; reads back as the same data, less None values, which TOML hasn't."""
+    return "\n".join(_lines(tables, ())).strip() + "\n"
+
+
+def toml_value(value: Any) -> str:
+    """One value on one line; a table is written inline."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        # JSON's escapes are TOML's but for DEL, which TOML wants escaped.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, Mapping):
+        parts = (f"{_key(key)} = {toml_value(v)}" for key, v in value.items() if v is not None)
+        return f"{{{', '.join(parts)}}}"
+    return f"[{', '.join(toml_value(v) for v in value)}]"
+
+
+def _lines(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
+    plain = {k: v for k, v in table.items() if not isinstance(v, Mapping) and not _is_table_list(v)}
+    for key, value in plain.items():
+        if value is not None:
+            yield f"{_key(key)} = {toml_value(value)}"
+    for key, value in table.items():
+        name = ".".join(_key(part) for part in (*path, key))
+        if isinstance(value, Mapping):
+            yield from ("", f"[{name}]")
+            yield from _lines(value, (*path, key))
+        elif _is_table_list(value):
+            for row in value:
+                yield from ("", f"[[{name}]]")
+                yield from _lines(row, (*path, key))
+
+
+def _is_table_list(value: object) -> bool:
+    return isinstance(value, list | tuple) and bool(value) and all(isinstance(v, Mapping) for v in value)
+
+
+def _key(key: str) -> str:
+    return key if _BARE_KEY.fullmatch(key) else json.dumps(key, ensure_ascii=False)

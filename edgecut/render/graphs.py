@@ -1,0 +1,118 @@
+"""Tables of a model's calls and of a file's operators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from rich.console import RenderableType
+from rich.table import Table
+
+from edgecut.records.artifact import Artifact
+from edgecut.records.units import format_bytes
+from edgecut.render.tables import grid
+from edgecut.render.words import NOTHING, artifact_words, count_words, shape_words
+
+
+class Point(Protocol):
+    """A tensor at which a model can be cut, as graph/cuts.py describes it."""
+
+    @property
+    def name(self) -> str:
+        """The tensor's name."""
+
+    @property
+    def position(self) -> int:
+        """The place of its call in the list."""
+
+    @property
+    def type(self) -> str:
+        """What the layer is."""
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """The shape, batch first."""
+
+    @property
+    def legal_start(self) -> bool:
+        """Whether it alone determines everything behind it."""
+
+    @property
+    def bypass(self) -> tuple[str, ...]:
+        """What is needed besides it."""
+
+    @property
+    def macs(self) -> int | None:
+        """The multiply-accumulates up to here."""
+
+    @property
+    def params(self) -> int:
+        """The weights up to here."""
+
+    @property
+    def activation_bytes(self) -> int | None:
+        """The tensor's size for one image."""
+
+
+@dataclass(frozen=True)
+class OperatorRow:
+    """One operator of a file. macs: None where it isn't modelled."""
+
+    index: int
+    name: str
+    output: str
+    shape: tuple[int | None, ...] | None
+    dtype: str
+    macs: int | None
+
+
+def artifact_parts(artifact: Artifact) -> list[RenderableType]:
+    """What a file is: size, cost, inputs and outputs with their scales, operators by count."""
+    operators = ", ".join(f"{name} {count}" for name, count in artifact.operators.items())
+    table = grid("<tensor", "<shape", "<type", "scale", "zero point")
+    for role, specs in (("in", artifact.inputs), ("out", artifact.outputs)):
+        for spec in specs:
+            scale = NOTHING if spec.scale is None else f"{spec.scale:.6g}"
+            zero = NOTHING if spec.zero_point is None else str(spec.zero_point)
+            table.add_row(f"{role} {spec.name}", shape_words(spec.shape), spec.dtype, scale, zero)
+    macs = "MACs not modelled" if artifact.macs is None else f"{count_words(artifact.macs)} MACs"
+    head = f"{artifact.path}: {artifact_words(artifact)}, {format_bytes(artifact.size_bytes)}, {macs}"
+    return [head, table, f"operators: {operators}"]
+
+
+def point_table(points: Iterable[Point]) -> Table:
+    """One row for each tensor: what the model up to it costs, and whether a model can start there."""
+    table = grid("#", "~name", "<type", "<shape", "MACs", "params", "act.", "~start")
+    for p in points:
+        table.add_row(
+            str(p.position), p.name, p.type, shape_words(p.shape[1:]), _macs(p.macs), count_words(p.params),
+            "?" if p.activation_bytes is None else format_bytes(p.activation_bytes), _start(p),
+        )  # fmt: skip
+    return table
+
+
+def operator_table(rows: Iterable[OperatorRow]) -> Table:
+    """One row for each operator of a file, in execution order.
+
+    TFLite names a fused operator's tensor after all that was fused, with semicolons; the first name is shown.
+    """
+    table = grid("#", "<operator", "~output", "<shape", "<type", "MACs")
+    for row in rows:
+        table.add_row(
+            str(row.index), row.name, row.output.partition(";")[0],
+            shape_words(row.shape) if row.shape is not None else "?", row.dtype, _macs(row.macs),
+        )  # fmt: skip
+    return table
+
+
+def _macs(macs: int | None) -> str:
+    return "?" if macs is None else count_words(macs)
+
+
+def _start(point: Point) -> str:
+    if point.legal_start:
+        return "yes"
+    shown = ", ".join(point.bypass[:2])
+    more = f" and {len(point.bypass) - 2} more" if len(point.bypass) > 2 else ""
+    return f"needs {shown}{more}" if shown else "no"

@@ -1,0 +1,194 @@
+"""Tables for the terminal. All of them fit in 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from rich import box
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from edgecut.records.measurement import Measurement
+from edgecut.records.profile import Profile
+from edgecut.records.report import Check, Report, Step
+from edgecut.records.units import format_seconds
+from edgecut.render.results import file_labels, result_rows
+from edgecut.render.words import (
+    NOTHING,
+    band_words,
+    fact_words,
+    limit_words,
+    measured_words,
+    value_words,
+)
+
+STYLES = {"meets": "green", "misses": "bold red", "failed": "bold red", "unknown": "yellow"}
+
+
+def grid(*columns: str) -> Table:
+    """An empty table in the house's look.
+
+    columns: the headings. "<" before a heading makes the column left-aligned and unbroken, "~" left-aligned
+    and wrapped where the line is full; the others are numbers: right-aligned and unbroken.
+    """
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
+    for column in columns:
+        left = column[:1] in {"<", "~"}
+        wraps = column[:1] == "~"
+        table.add_column(
+            column[1:] if left else column,
+            justify="left" if left else "right",
+            no_wrap=not wraps,
+            overflow="fold" if wraps else "ellipsis",
+        )
+    return table
+
+
+def report_tables(report: Report, *, verbose: bool = False) -> list[RenderableType]:
+    """A report as tables: files, devices, checks, notes; the steps with their proofs if verbose."""
+    name = str(report.recipe.get("name", "model"))
+    parts: list[RenderableType] = [
+        Text.assemble((name, "bold"), ": ", (report.status, STYLES[report.status]), _why(report))
+    ]
+    if verbose and report.steps:
+        parts.append(step_table(report.steps))
+    if report.artifacts:
+        parts.append(artifact_table(report))
+    on_devices = [m for m in report.measurements if m.profile not in {None, "host"}]
+    if on_devices:
+        parts.append(device_table(on_devices, file_labels(report)))
+    if report.checks:
+        parts.append(check_table(report.checks, file_labels(report)))
+    parts += notes(report.notes)
+    return parts
+
+
+def artifact_table(report: Report) -> Table:
+    """One row for each file, and for the float model behind them, with what was measured here."""
+    table = grid("<file", "size", "accuracy", "drop", "same top-1", "SQNR", "latency", "p90")
+    for r in result_rows(report):
+        table.add_row(r.label, r.size, r.accuracy, r.drop, r.same_top1, r.sqnr, r.latency, r.latency_p90)
+    return table
+
+
+def device_table(measurements: Sequence[Measurement], labels: Mapping[str, str]) -> Table:
+    """What is known about each device that isn't this machine: value, kind and error band."""
+    table = grid("<device", "<file", "<metric", "value", "<kind", "<band")
+    reasons: list[tuple[str, str]] = []
+    before = ""
+    for m in sorted(measurements, key=lambda m: str(m.profile)):
+        device = str(m.profile)
+        table.add_row(
+            device if device != before else "", labels.get(m.artifact, m.artifact), m.metric,
+            measured_words(m), m.kind if m.value is not None else "", band_words(m.error),
+        )  # fmt: skip
+        if m.value is None:
+            reasons.append((f"{device} {m.metric}", m.reason))
+        before = device
+    return _with_reasons(table, reasons)
+
+
+def check_table(checks: Iterable[Check], labels: Mapping[str, str]) -> Table:
+    """One row for each limit. What is unknown says why underneath."""
+    table = grid("<check", "<file", "<device", "limit", "value", "<state", "<basis")
+    reasons: list[tuple[str, str]] = []
+    for check in checks:
+        table.add_row(
+            check.metric, labels.get(check.artifact, check.artifact), check.profile or "", limit_words(check),
+            value_words(check.value, check.unit), Text(check.state, STYLES[check.state]), check.basis,
+        )  # fmt: skip
+        if check.reason:
+            reasons.append((check.metric, check.reason))
+    return _with_reasons(table, reasons)
+
+
+def step_table(steps: Iterable[Step]) -> Table:
+    """One row for each stop of the run, with its proof."""
+    table = grid("<step", "time", "~proof and notes")
+    for step in steps:
+        proof = fact_words(step.proof)
+        table.add_row(
+            step.name,
+            "cached" if step.cached else format_seconds(step.seconds),
+            "; ".join(filter(None, [proof, *step.notes])),
+        )
+    return table
+
+
+def measurement_table(measurements: Iterable[Measurement]) -> Table:
+    """One row for each measurement: its value, p90 where it was taken several times, kind, place and band."""
+    table = grid("<metric", "value", "p90", "<kind", "<where", "<band", "~how")
+    for m in measurements:
+        table.add_row(
+            m.metric, measured_words(m), value_words(m.quantile(0.9), m.unit) if m.values else "", m.kind,
+            m.where, band_words(m.error), m.reason or m.method,
+        )  # fmt: skip
+    return table
+
+
+def plan_table(steps: Iterable[tuple[str, str]]) -> Table:
+    """One row for each step that would run."""
+    table = grid("#", "<step", "~what it does")
+    for number, (name, what) in enumerate(steps, 1):
+        table.add_row(str(number), name, what)
+    return table
+
+
+def profile_table(profiles: Iterable[Profile]) -> Table:
+    """One row for each device, grouped by class."""
+    table = grid("<id", "<core", "clock", "RAM", "flash", "<runtime")
+    before = ""
+    for p in sorted(profiles, key=lambda p: (_CLASSES.index(p.class_), p.id)):
+        if p.class_ != before:
+            table.add_row(Text(p.class_, "bold"))
+        table.add_row(
+            f"  {p.id}", p.cpu.core or NOTHING, _clock(p.cpu.clock_hz),
+            value_words(p.memory.ram_bytes, "bytes"), value_words(p.memory.flash_bytes, "bytes"),
+            p.runtime.name,
+        )  # fmt: skip
+        before = p.class_
+    return table
+
+
+def notes(sentences: Sequence[str]) -> list[RenderableType]:
+    """Sentences as a list; nothing for none."""
+    if not sentences:
+        return []
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for sentence in sentences:
+        table.add_row("·", sentence)
+    return [Text("notes", style="bold"), table]
+
+
+def _with_reasons(table: Table, reasons: Iterable[tuple[str, str]]) -> Table:
+    """The table with sentences underneath that say why something isn't known, each once.
+
+    reasons: (what isn't known, why).
+    """
+    by_reason: dict[str, list[str]] = {}
+    for what, why in reasons:
+        by_reason.setdefault(why, []).append(what)
+    if by_reason:
+        sentences = (f"{', '.join(dict.fromkeys(what))}: {why}" for why, what in by_reason.items())
+        table.caption = Text("\n".join(sentences), justify="left")
+        table.caption_justify = "left"
+        table.caption_style = ""
+    return table
+
+
+_CLASSES = ("host", "linux", "android", "npu", "microcontroller")
+
+
+def _why(report: Report) -> str:
+    counts = {state: sum(check.state == state for check in report.checks) for state in STYLES}
+    words = [f"{counts[state]} {state}" for state in ("meets", "misses", "unknown") if counts[state]]
+    return f" ({len(report.checks)} limits: {', '.join(words)})" if words else " (no limits are set)"
+
+
+def _clock(hertz: int | None) -> str:
+    if hertz is None:
+        return NOTHING
+    return f"{hertz / 1e9:g} GHz" if hertz >= 10**9 else f"{hertz / 1e6:g} MHz"

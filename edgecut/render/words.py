@@ -1,0 +1,90 @@
+"""Numbers and names as the tables and the page show them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from edgecut.records.artifact import Artifact
+from edgecut.records.measurement import Measurement
+from edgecut.records.report import Check
+from edgecut.records.units import format_bytes, format_count, format_seconds
+
+NOTHING = "–"
+
+
+def fraction_words(value: float) -> str:
+    """0.8125 as "0.813"."""
+    return f"{value:.3f}"
+
+
+_BY_UNIT: dict[str, Callable[[float], str]] = {
+    "s": format_seconds,
+    "bytes": format_bytes,
+    "fraction": fraction_words,
+    "dB": lambda value: f"{value:.1f} dB",
+    "1": lambda value: f"{value:.3g}",
+}
+
+
+def value_words(value: float | str | None, unit: str) -> str:
+    """A value with its unit: 0.0123 s as "12.3 ms"; a dash for None."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, str):
+        return value
+    return _BY_UNIT.get(unit, lambda number: f"{number:g} {unit}".rstrip())(value)
+
+
+def measured_words(measurement: Measurement) -> str:
+    """A measurement's value with its unit; "at least" where not all operators are modelled."""
+    words = value_words(measurement.value, measurement.unit)
+    return f"≥ {words}" if measurement.conditions.get("at_least") and measurement.value is not None else words
+
+
+def band_words(error: float | None) -> str:
+    """0.28 as "±28 %", 1.0 and more as "×/÷ 2"; "" for None."""
+    if error is None:
+        return ""
+    return f"±{error * 100:.0f} %" if error < 1 else f"×/÷ {1 + error:.2g}"
+
+
+def artifact_words(artifact: Artifact) -> str:
+    """What tells a run's artifacts apart: "tflite int8"."""
+    return f"{artifact.format} {artifact.precision}"
+
+
+def limit_words(check: Check) -> str:
+    """A check's limit with its unit."""
+    return value_words(check.limit, check.unit)
+
+
+def count_words(count: float | None) -> str:
+    """7489536 as "7.49 M"; "not modelled" for None."""
+    return "not modelled" if count is None else format_count(count)
+
+
+def shape_words(shape: tuple[int | None, ...]) -> str:
+    """(None, 96, 96, 3) as "?×96×96×3"."""
+    return "×".join("?" if size is None else str(size) for size in shape) or "scalar"
+
+
+def fact_words(facts: Mapping[str, Any]) -> str:
+    """{"inputs": 8, "max_abs_error": 1.2e-07} as "inputs 8, max_abs_error 1.2e-07"."""
+    return ", ".join(f"{key} {_plain(value)}" for key, value in facts.items() if value is not None)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if isinstance(value, Mapping):
+        return f"({fact_words(value)})"
+    if isinstance(value, list | tuple):
+        return (
+            "×".join(map(str, value))
+            if all(isinstance(v, int) for v in value)
+            else ", ".join(map(str, value))
+        )
+    return str(value)
