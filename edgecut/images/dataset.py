@@ -1,0 +1,172 @@
+"""Labelled images in the device's format, in a training and a validation part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from edgecut.errors import DataError
+from edgecut.images.found import data_faults, one_class_fault
+from edgecut.images.labels import check_labels
+from edgecut.images.listing import class_count_fault, read_class_names
+from edgecut.images.npz import pair_names, read_headers
+from edgecut.images.sampling import evenly, sampled, split
+from edgecut.images.sources import PictureSource, open_any, open_folder, open_npz
+from edgecut.records.progress import SILENT, Progress
+from edgecut.records.recipe import Data
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Pictures in the device's format, with their labels if they have any.
+
+    pixels: (n, height, width, channels), uint8. labels: (n,), int64, or None.
+    """
+
+    pixels: np.ndarray
+    labels: np.ndarray | None
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """What a head is fitted on, and what its accuracy is measured on.
+
+    labels: the class names; the numbers as text where nothing names them (`named` is False then).
+    """
+
+    train: Images
+    val: Images
+    labels: tuple[str, ...]
+    named: bool
+
+
+def read_data(data: Data, *, height: int, width: int, channels: int, progress: Progress = SILENT) -> Dataset:
+    """The recipe's images in the device's format.
+
+    Training images come from data.train, class folders or an .npz (x_train, y_train). Validation images come
+    from data.val (of an .npz: x_test, else x_train), else from x_test of the training .npz, else each class
+    of the training images gives data.val_fraction of its own, chosen by data.seed. data.limit bounds each
+    part: an .npz gives its first images, folders give evenly of each class in sorted order.
+    Raises DataError.
+    """
+    faults = data_faults(data, None)
+    if data.train is None:
+        faults.insert(0, "data.train: is missing; a folder of class folders or an .npz is expected")
+    if data.train is None or faults:
+        raise DataError("\n".join(faults))
+    names = read_class_names(Path(data.labels), "data.labels") if data.labels is not None else None
+    train = _open(data.train, "data.train", names)
+    val = _open_val(data, data.train, names or train.names)
+    labels, named = _class_names(train, val, names)
+    sizes = data.limit if isinstance(data.limit, tuple) else (data.limit, data.limit)
+    if val is None:
+        train_indices, val_indices = split(_labels(train), data.val_fraction, data.seed, "data.train")
+    else:
+        train_indices, val_indices = np.arange(len(train)), np.arange(len(val))
+    chosen = (
+        (train, _limited(train, train_indices, sizes[0])),
+        (val or train, _limited(val or train, val_indices, sizes[1])),
+    )
+    _check_two_classes(_labels(train)[chosen[0][1]], data.train)
+    parts = [
+        Images(
+            source.read(indices, height=height, width=width, channels=channels, progress=progress),
+            _labels(source)[indices],
+        )
+        for source, indices in chosen
+    ]
+    return Dataset(parts[0], parts[1], labels, named)
+
+
+def check_classes(dataset: Dataset, classes: int) -> Dataset:
+    """The dataset with a name for each of head.classes classes.
+
+    Raises DataError if there are more or fewer named classes, or a label is none of 0..classes-1.
+    """
+    if dataset.named:
+        fault = class_count_fault("data.train", dataset.labels, classes)
+        if fault is not None:
+            raise DataError(fault)
+        return dataset
+    for where, part in (("data.train", dataset.train), ("data.val", dataset.val)):
+        if part.labels is not None:
+            check_labels(part.labels, classes, where)
+    return replace(dataset, labels=tuple(str(number) for number in range(classes)))
+
+
+def read_calibration(
+    path: str | Path, *, height: int, width: int, channels: int, count: int | None = None, seed: int = 0,
+    where: str = "data", progress: Progress = SILENT,
+) -> np.ndarray:  # fmt: skip
+    """Images to calibrate on, in the device's format: (n, height, width, channels), uint8.
+
+    path: class folders, a folder of images without labels, or an .npz (x_train, or its only array of
+    pictures). count: how many to choose at random, evenly over the classes where there are any; None: all.
+    where: what the path was given as, for the error messages. Raises DataError.
+    """
+    source = open_any(str(path), where)
+    chosen = sampled(source.labels, len(source), count if count is not None else len(source), seed)
+    return source.read(chosen, height=height, width=width, channels=channels, progress=progress)
+
+
+def calibration_sample(images: Images, count: int, seed: int) -> np.ndarray:
+    """`count` of the images (all, if there are fewer), chosen at random; uint8, in the device's format.
+
+    Evenly over the classes where there are labels. The same seed chooses the same images.
+    """
+    return images.pixels[sampled(images.labels, len(images.pixels), count, seed)]
+
+
+def _open(path: str, where: str, names: tuple[str, ...] | None) -> PictureSource:
+    if Path(path).is_dir():
+        return open_folder(Path(path), where, names)
+    pair = pair_names(read_headers(Path(path), where), prefer_test=where == "data.val")
+    return open_npz(Path(path), where, pair)
+
+
+def _open_val(data: Data, train: str, names: tuple[str, ...] | None) -> PictureSource | None:
+    """The validation images that have a place of their own; None if they must be split off."""
+    if data.val is not None:
+        if names is None and Path(data.val).is_dir():
+            raise DataError(
+                f"data.val: {data.val} has class folders, and the numbers in {train} have no names; "
+                "set data.labels to a file that names them"
+            )
+        return _open(data.val, "data.val", names)
+    if not Path(train).is_dir() and "x_test" in read_headers(Path(train), "data.train"):
+        return open_npz(Path(train), "data.train", ("x_test", "y_test"))
+    return None
+
+
+def _class_names(
+    train: PictureSource, val: PictureSource | None, names: tuple[str, ...] | None
+) -> tuple[tuple[str, ...], bool]:
+    """The class names, and whether somebody gave them; numbers up to the highest label otherwise."""
+    given = names or train.names
+    labels = [_labels(train)] + ([] if val is None else [_labels(val)])
+    count = len(given) if given is not None else 1 + max(int(part.max()) for part in labels)
+    for source, part in zip((train, val), labels, strict=False):
+        if source is not None:
+            check_labels(part, count, source.where)
+    return (given, True) if given is not None else (tuple(str(number) for number in range(count)), False)
+
+
+def _limited(source: PictureSource, indices: np.ndarray, limit: int | None) -> np.ndarray:
+    if limit is None or limit >= len(indices):
+        return indices
+    if isinstance(source.pictures, np.ndarray):
+        return indices[:limit]
+    return indices[evenly(_labels(source)[indices], limit)]
+
+
+def _check_two_classes(labels: np.ndarray, path: str) -> None:
+    if len(np.unique(labels)) < 2:
+        raise DataError(one_class_fault(Path(path), "data.train", int(labels[0])))
+
+
+def _labels(source: PictureSource) -> np.ndarray:
+    if source.labels is None:
+        raise DataError(f"{source.where}: has no labels")
+    return source.labels

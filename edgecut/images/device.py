@@ -1,0 +1,87 @@
+"""The one way from a picture to what the device's camera would give, and from there to the model's input.
+
+Training, calibration, checks and golden vectors all go through here.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from edgecut.errors import DataError
+from edgecut.images.preprocess import normalize
+from edgecut.records.recipe import Preprocess
+
+
+def to_device(image: np.ndarray, height: int, width: int, channels: int) -> np.ndarray:
+    """The picture in the device's format: (height, width, channels), uint8.
+
+    image: uint8, (h, w) or (h, w, 1) gray, (h, w, 3) R, G, B, or (h, w, 4) whose alpha is dropped.
+    Resized first (bilinear, Pillow's, which averages when it shrinks), then made gray by luma
+    (0.299 R + 0.587 G + 0.114 B, rounded to the nearest byte, halves up). Gray is repeated where 3 channels
+    are asked for. A picture that has the size and the channels already comes back with its own bytes. Raises
+    DataError for another dtype, shape or number of channels.
+    """
+    return to_device_batch(image[None], height, width, channels)[0]
+
+
+def to_device_batch(images: np.ndarray, height: int, width: int, channels: int) -> np.ndarray:
+    """The same as to_device for (n, h, w) or (n, h, w, c): (n, height, width, channels), uint8.
+
+    The result shares memory with `images` where nothing has to change.
+    """
+    _check(images, height, width, channels)
+    pixels = images[..., None] if images.ndim == 3 else images[..., :3]
+    if pixels.shape[1:3] != (height, width):
+        pixels = _resized(pixels, height, width)
+    if pixels.shape[-1] == channels:
+        return pixels
+    return _luma(pixels) if channels == 1 else np.repeat(pixels, 3, axis=-1)
+
+
+def model_input(
+    pixels: np.ndarray, preprocess: Preprocess, pixels_mode: Literal["raw", "normalized"]
+) -> np.ndarray:
+    """What the model takes for the device's pixels: (n, height, width, channels), float32.
+
+    pixels: uint8, the same shape. pixels_mode: a recipe's stem.pixels; "raw" gives the bytes as they are,
+    "normalized" what the source model was trained on. Raises DataError as `normalize` does.
+    """
+    return pixels.astype(np.float32) if pixels_mode == "raw" else normalize(pixels, preprocess)
+
+
+def _check(images: np.ndarray, height: int, width: int, channels: int) -> None:
+    if channels not in (1, 3):
+        raise DataError(
+            f"images: a device of {channels} channels can't be fed from pictures; 1 or 3 are expected"
+        )
+    if min(height, width) < 1:
+        raise DataError(f"images: {height} x {width} is no size; height and width are at least 1")
+    if images.dtype != np.uint8:
+        raise DataError(f"images: bytes (uint8) are expected, found {images.dtype}")
+    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[-1] not in (1, 3, 4)):
+        raise DataError(
+            f"images: a picture is (h, w) or (h, w, c) with 1, 3 or 4 channels, found {images.shape[1:]}; "
+            "channels come last"
+        )
+    if 0 in images.shape[1:]:
+        raise DataError(f"images: a picture without pixels, found {images.shape[1:]}")
+
+
+def _resized(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """(n, h, w, 1 or 3) -> (n, height, width, the same channels)."""
+    result = np.empty((len(pixels), height, width, pixels.shape[-1]), np.uint8)
+    for index, image in enumerate(pixels):
+        picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else np.ascontiguousarray(image))
+        resized = np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
+        result[index] = resized.reshape(result.shape[1:])
+    return result
+
+
+def _luma(pixels: np.ndarray) -> np.ndarray:
+    """(n, h, w, 3) -> (n, h, w, 1); in whole numbers, so that it is the same on every machine."""
+    red, green, blue = (pixels[..., channel].astype(np.uint32) for channel in range(3))
+    gray = (299 * red + 587 * green + 114 * blue + 500) // 1000
+    return gray.astype(np.uint8)[..., None]

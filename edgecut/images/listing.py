@@ -1,0 +1,92 @@
+"""What lies in a folder of images, and in a file of class names.
+
+The standard library alone, so that `plan` is quick.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from edgecut.errors import DataError
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".gif", ".webp", ".tif", ".tiff")
+
+
+def class_folders(folder: Path, where: str) -> list[Path]:
+    """The subfolders, sorted by name, without those whose name begins with "." or "__".
+
+    Raises DataError if the folder can't be listed.
+    """
+    try:
+        found = [entry.name for entry in os.scandir(folder) if entry.is_dir()]
+    except OSError as exc:
+        raise DataError(f"{where}: {folder} can't be listed ({exc.strerror})") from exc
+    return [folder / name for name in sorted(found) if not name.startswith((".", "__"))]
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The images in a folder and the folders in it, sorted; known by their suffix, hidden files left out."""
+    return sorted(
+        Path(parent) / name for parent, _, names in os.walk(folder) for name in names if is_image_name(name)
+    )
+
+
+def has_image(folder: Path) -> bool:
+    """Whether image_files(folder) would find any, without listing them all."""
+    return any(is_image_name(name) for _, _, names in os.walk(folder) for name in names)
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file's name says that it is an image."""
+    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
+
+
+def read_class_names(path: Path, where: str) -> tuple[str, ...]:
+    """The class names in a text file, one to a line; empty lines at the end are left out.
+
+    Raises DataError if the file is missing, is no UTF-8 text, is empty, or names a class twice or not at all.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as exc:
+        raise DataError(f"{where}: no such file {str(path)!r}") from exc
+    except OSError as exc:
+        raise DataError(f"{where}: {path} can't be read ({exc.strerror})") from exc
+    except UnicodeDecodeError as exc:
+        raise DataError(f"{where}: {path} is no UTF-8 text; one class name to a line is expected") from exc
+    names = tuple(line.strip() for line in text.rstrip().splitlines())
+    if not names:
+        raise DataError(f"{where}: {path} is empty; one class name to a line is expected")
+    for number, name in enumerate(names, 1):
+        if not name:
+            raise DataError(f"{where}: {path}: line {number} is empty; one class name to a line is expected")
+        if name in names[: number - 1]:
+            raise DataError(f"{where}: {path}: line {number}: the class {name!r} is named twice")
+    return names
+
+
+def folder_faults(folder: Path, where: str) -> list[str]:
+    """What is wrong with a folder that should hold a folder of images for each class."""
+    try:
+        classes = class_folders(folder, where)
+    except DataError as exc:
+        return [str(exc)]
+    if not classes:
+        found = "images" if has_image(folder) else "neither folders nor images"
+        return [f"{where}: {folder} holds {found}; one folder of images for each class is expected"]
+    return [
+        f"{where}: the class folder {str(path)!r} holds no image ({', '.join(IMAGE_SUFFIXES)}); "
+        "add images or remove the folder"
+        for path in classes
+        if not has_image(path)
+    ]
+
+
+def class_count_fault(where: str, names: tuple[str, ...], classes: int) -> str | None:
+    """The sentence that says that `names` are not as many as head.classes, or None if they are."""
+    if len(names) == classes:
+        return None
+    shown = ", ".join(repr(name) for name in names[:3]) + (", ..." if len(names) > 3 else "")
+    noun = "class" if len(names) == 1 else "classes"
+    return f"{where}: has {len(names)} {noun} ({shown}), and head.classes is {classes}; make them equal"

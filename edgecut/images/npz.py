@@ -1,0 +1,127 @@
+"""What an .npz says it holds, read from its headers alone.
+
+The standard library alone, so that `plan` is quick. The header of an .npy member is a Python literal:
+numpy.org/doc/stable/reference/generated/numpy.lib.format.html.
+"""
+
+from __future__ import annotations
+
+import ast
+import struct
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgecut.errors import DataError
+
+_MAGIC = b"\x93NUMPY"
+_LONGEST_HEADER_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Header:
+    """The shape and the type of one array. dtype: as numpy writes it, such as "|u1" or "<i8"."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def kind(self) -> str:
+        """The letter of the type: u, i and f for numbers, O for Python objects."""
+        return self.dtype[1:2]
+
+    @property
+    def is_pictures(self) -> bool:
+        """Whether it can be (n, h, w) or (n, h, w, c) pictures."""
+        return len(self.shape) == 3 or (len(self.shape) == 4 and self.shape[3] in (1, 3, 4))
+
+
+def read_headers(path: Path, where: str) -> dict[str, Header]:
+    """The arrays of an .npz by name, without reading their values.
+
+    Raises DataError if the file is no .npz, is cut short, or a member is no array.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [name for name in archive.namelist() if name.endswith(".npy")]
+            return {name.removesuffix(".npy"): _read_header(archive, name) for name in members}
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, SyntaxError, struct.error) as exc:
+        raise DataError(
+            f"{where}: {path} is cut short, damaged or no .npz; write it again with numpy.savez"
+        ) from exc
+    except (OSError, NotImplementedError, RuntimeError) as exc:
+        raise DataError(f"{where}: {path} can't be read ({exc})") from exc
+
+
+def pair_names(headers: dict[str, Header], *, prefer_test: bool) -> tuple[str, str]:
+    """The names of the pictures and of the labels to take.
+
+    x_test and y_test where preferred and there, else x_train and y_train.
+    """
+    return ("x_test", "y_test") if prefer_test and "x_test" in headers else ("x_train", "y_train")
+
+
+def pair_faults(headers: dict[str, Header], names: tuple[str, str], path: Path, where: str) -> list[str]:
+    """What is wrong with a labelled pair of arrays, as far as the headers tell."""
+    missing = [name for name in names if name not in headers]
+    if missing:
+        found = ", ".join(headers) or "nothing"
+        return [f"{where}: {path} holds {found}; {names[0]} and {names[1]} are expected"]
+    pictures, labels = headers[names[0]], headers[names[1]]
+    faults = picture_faults(pictures, names[0], path, where) + _label_faults(labels, names[1], path, where)
+    if not faults and pictures.shape[0] != labels.shape[0]:
+        faults.append(
+            f"{where}: {path}: {names[0]} holds {pictures.shape[0]} pictures and {names[1]} "
+            f"{labels.shape[0]} labels; make them equal"
+        )
+    return faults
+
+
+def picture_faults(header: Header, name: str, path: Path, where: str) -> list[str]:
+    """What is wrong with an array that should hold pictures."""
+    start = f"{where}: {path}: {name}"
+    if header.kind == "O":
+        return [
+            f"{start} holds Python objects, which are never loaded; save it as one array of bytes (uint8)"
+        ]
+    if header.kind not in "uif":
+        return [f"{start} is of the type {header.dtype!r}; pictures are bytes (uint8)"]
+    if not header.is_pictures:
+        return [
+            f"{start} has the shape {header.shape}; (n, h, w) or (n, h, w, c) with 1, 3 or 4 channels is "
+            "expected, channels last"
+        ]
+    if 0 in header.shape:
+        return [f"{start} has the shape {header.shape}, which holds no picture"]
+    return []
+
+
+def _label_faults(header: Header, name: str, path: Path, where: str) -> list[str]:
+    start = f"{where}: {path}: {name}"
+    if header.kind == "O":
+        return [f"{start} holds Python objects, which are never loaded; save it as whole numbers"]
+    if len(header.shape) == 2 and header.shape[1] > 1:
+        return [
+            f"{start} has the shape {header.shape}; one whole number for each picture is expected "
+            "(from one-hot rows: argmax(axis=1))"
+        ]
+    if header.kind not in "ui":
+        return [f"{start} is of the type {header.dtype!r}; labels are whole numbers"]
+    if len(header.shape) not in (1, 2) or 0 in header.shape:
+        return [f"{start} has the shape {header.shape}; (n,) or (n, 1) is expected"]
+    return []
+
+
+def _read_header(archive: zipfile.ZipFile, name: str) -> Header:
+    with archive.open(name) as file:
+        start = file.read(8)
+        if start[:6] != _MAGIC:
+            raise ValueError(f"{name} is no array")
+        size, code = (2, "<H") if start[6] == 1 else (4, "<I")
+        (length,) = struct.unpack(code, file.read(size))
+        if length > _LONGEST_HEADER_BYTES:
+            raise ValueError(f"{name} has a header of {length} bytes")
+        fields = ast.literal_eval(file.read(length).decode("utf-8"))
+    shape, dtype = fields["shape"], fields["descr"]
+    return Header(tuple(int(extent) for extent in shape), dtype if isinstance(dtype, str) else "|V")

@@ -1,0 +1,152 @@
+"""A folder or an .npz as one thing: labels known at once, pictures in the device's format when asked for."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgecut.errors import DataError
+from edgecut.images.decode import decode_all
+from edgecut.images.device import to_device_batch
+from edgecut.images.found import class_names_fault, kind_fault
+from edgecut.images.listing import class_folders, folder_faults, image_files
+from edgecut.images.npz import Header, pair_faults, picture_faults, read_headers
+from edgecut.records.progress import Progress
+
+
+@dataclass(frozen=True, eq=False)
+class PictureSource:
+    """Pictures that are not yet in the device's format.
+
+    pictures: files, or one array (n, h, w) or (n, h, w, c) of bytes. labels: (n,) int64, or None. names: the
+    class names that the folders give, None for an .npz.
+    """
+
+    where: str
+    pictures: Sequence[Path] | np.ndarray
+    labels: np.ndarray | None
+    names: tuple[str, ...] | None
+
+    def __len__(self) -> int:
+        """The number of pictures."""
+        return len(self.pictures)
+
+    def read(
+        self, chosen: np.ndarray, *, height: int, width: int, channels: int, progress: Progress
+    ) -> np.ndarray:
+        """The chosen pictures (indices) in the device's format: (n, height, width, channels), uint8."""
+        if isinstance(self.pictures, np.ndarray):
+            with progress.task("reading images", len(chosen)) as advance:
+                pixels = to_device_batch(as_bytes(self.pictures[chosen], self.where), height, width, channels)
+                advance(len(chosen))
+            return pixels
+        files = [self.pictures[index] for index in chosen]
+        return decode_all(
+            files, height=height, width=width, channels=channels, where=self.where, progress=progress
+        )
+
+
+def open_folder(folder: Path, where: str, names: tuple[str, ...] | None) -> PictureSource:
+    """The images of a folder of class folders.
+
+    names: the known classes, whose positions are the labels; None: the folders' names, sorted.
+    Raises DataError with all faults of the folder.
+    """
+    faults = folder_faults(folder, where)
+    if faults:
+        raise DataError("\n".join(faults))
+    folders = class_folders(folder, where)
+    found = tuple(path.name for path in folders)
+    fault = class_names_fault(folder, where, found, names) if names is not None else None
+    if fault is not None:
+        raise DataError(fault)
+    known = names if names is not None else found
+    files: list[Path] = []
+    labels: list[int] = []
+    for path in folders:
+        members = image_files(path)
+        files += members
+        labels += [known.index(path.name)] * len(members)
+    return PictureSource(where, files, np.array(labels, np.int64), found)
+
+
+def open_npz(path: Path, where: str, pair: tuple[str, str]) -> PictureSource:
+    """The pictures and labels of an .npz under the names in `pair`. Raises DataError."""
+    headers = read_headers(path, where)
+    faults = pair_faults(headers, pair, path, where)
+    if faults:
+        raise DataError("\n".join(faults))
+    pictures, labels = (_load(path, name, where) for name in pair)
+    return PictureSource(f"{where}: {path}: {pair[0]}", pictures, labels.reshape(-1).astype(np.int64), None)
+
+
+def open_any(path: str, where: str) -> PictureSource:
+    """The images at `path`, with labels where it has them: class folders, a flat folder, or an .npz.
+
+    Of an .npz: x_train (with y_train), or the only array that can be pictures. Raises DataError.
+    """
+    fault = kind_fault(path, where)
+    if fault is not None:
+        raise DataError(fault)
+    if not Path(path).is_dir():
+        return _open_any_npz(Path(path), where)
+    files = image_files(Path(path))
+    if not files:
+        raise DataError(f"{where}: {path} holds no image")
+    if any(file.parent == Path(path) for file in files):
+        return PictureSource(where, files, None, None)
+    tops = [file.relative_to(path).parts[0] for file in files]
+    return PictureSource(where, files, np.unique(tops, return_inverse=True)[1].astype(np.int64), None)
+
+
+def as_bytes(pictures: np.ndarray, where: str) -> np.ndarray:
+    """The same pictures as uint8. Raises DataError unless all values are whole numbers in 0..255.
+
+    Values that are no bytes, and floats that never exceed 1, are taken for scaled pixels and refused.
+    """
+    if pictures.dtype == np.uint8:
+        return pictures
+    low, high = pictures.min(), pictures.max()
+    is_float = pictures.dtype.kind == "f"
+    if low >= 0 and high <= 255 and not (is_float and (high <= 1 or np.any(pictures != np.rint(pictures)))):
+        return pictures.astype(np.uint8)
+    scaled = is_float and low >= 0 and high <= 1
+    remedy = "multiply by 255, round and save as uint8" if scaled else "save the original pixels as uint8"
+    raise DataError(
+        f"{where} holds {pictures.dtype} values from {low:g} to {high:g}; bytes 0..255 are expected; {remedy}"
+    )
+
+
+def _open_any_npz(path: Path, where: str) -> PictureSource:
+    headers = read_headers(path, where)
+    if "x_train" in headers and "y_train" in headers:
+        return open_npz(path, where, ("x_train", "y_train"))
+    name = _only_pictures(headers, path, where)
+    faults = picture_faults(headers[name], name, path, where)
+    if faults:
+        raise DataError(faults[0])
+    return PictureSource(f"{where}: {path}: {name}", _load(path, name, where), None, None)
+
+
+def _only_pictures(headers: dict[str, Header], path: Path, where: str) -> str:
+    if "x_train" in headers:
+        return "x_train"
+    found = [name for name, header in headers.items() if header.is_pictures]
+    if len(found) == 1:
+        return found[0]
+    shown = ", ".join(found or headers) or "nothing"
+    what = "several arrays of pictures" if found else "no array of pictures"
+    raise DataError(f"{where}: {path} holds {what} ({shown}); call the one to use x_train")
+
+
+def _load(path: Path, name: str, where: str) -> np.ndarray:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return np.asarray(arrays[name])
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError) as exc:
+        raise DataError(f"{where}: {path}: {name} can't be read, the file is damaged ({exc})") from exc
