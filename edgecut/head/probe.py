@@ -1,0 +1,179 @@
+"""A linear classifier in closed form: ridge regression on features, the penalty chosen by leave-one-out.
+
+Hastie, Tibshirani, Friedman, The Elements of Statistical Learning, 3.4.1 (ridge by the singular values) and
+7.10 (leave-one-out of a linear smoother from its hat matrix).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgecut.errors import HeadError
+from edgecut.images.labels import check_labels
+
+# Penalties per sample, on features of unit variance.
+PENALTIES: tuple[float, ...] = tuple(10.0 ** (k / 2) for k in range(-10, 5))
+# Below this share of the largest value of the channel, a deviation is the rounding of float32.
+_DEAD_RELATIVE_STD = 1e-5
+_TEMPERATURES = (1e-2, 1e2)
+_BISECTIONS = 50
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """A linear classifier: scores = features @ kernel + bias.
+
+    kernel: (d, classes), float32; bias: (classes,), float32; the standardisation of the features is folded
+    into both. penalty: the chosen one, per sample. loo_accuracy, loo_error: of the leave-one-out scores, as
+    the fraction of hits and the mean squared error. temperature: what the scores are multiplied by so that
+    their softmax gives the likeliest probabilities. dead: how many of the d channels hardly vary and have a
+    weight of exactly 0.
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray
+    penalty: float
+    temperature: float
+    loo_accuracy: float
+    loo_error: float
+    dead: int
+
+    def scores(self, features: np.ndarray) -> np.ndarray:
+        """(n, d) -> (n, classes), float32, near 1 for the class and near 0 for the others."""
+        return np.asarray(features, np.float32) @ self.kernel + self.bias
+
+    def scaled(self) -> tuple[np.ndarray, np.ndarray]:
+        """Kernel and bias for a head that ends in softmax: both times the temperature, float32."""
+        factor = np.float32(self.temperature)
+        return self.kernel * factor, self.bias * factor
+
+
+def fit_ridge(
+    features: np.ndarray, labels: np.ndarray, classes: int, penalties: Sequence[float] = PENALTIES
+) -> Probe:
+    """The ridge classifier with the penalty whose leave-one-out squared error is smallest.
+
+    features: (n, d), float; computed in float64. labels: (n,), whole numbers in 0..classes-1; a class without
+    images gets a score of 0. penalties: per sample, greater than 0, on features of unit variance; all are
+    tried with one eigendecomposition of min(n, d) squared. Raises DataError for a label that is no class,
+    HeadError for features that can't be fitted.
+    """
+    labels = np.asarray(labels).reshape(-1)
+    _check(features, labels, penalties)
+    check_labels(labels, classes, "labels")
+    wide = np.asarray(features, np.float64)
+    mean = wide.mean(axis=0)
+    deviation, alive = _deviation(wide)
+    inverse = np.where(alive, 1 / np.where(alive, deviation, 1), 0)
+    standard = (wide - mean) * inverse
+    targets = np.eye(classes)[labels]
+    prior = targets.mean(axis=0)
+    basis = _Basis(standard, targets - prior)
+    trials = [_leave_one_out(basis, targets, prior, penalty) for penalty in penalties]
+    errors = [float(np.mean((targets - left_out) ** 2)) for left_out in trials]
+    best = int(np.argmin(errors))
+    kernel = basis.weights(penalties[best]) * inverse[:, None]
+    return Probe(
+        kernel=kernel.astype(np.float32),
+        bias=(prior - mean @ kernel).astype(np.float32),
+        penalty=penalties[best],
+        temperature=fit_temperature(trials[best], labels),
+        loo_accuracy=accuracy(trials[best], labels),
+        loo_error=errors[best],
+        dead=int(np.sum(~alive)),
+    )
+
+
+def fit_temperature(scores: np.ndarray, labels: np.ndarray) -> float:
+    """The factor in 0.01..100 by which the scores' softmax gives the labels the greatest likelihood.
+
+    scores: (n, classes), of images that were not fitted on. Guo et al., On Calibration of Modern Neural
+    Networks, 2017, with 1 / temperature as the factor. The likelihood is concave in the factor, so its slope
+    is bisected.
+    """
+    own = scores[np.arange(len(labels)), labels]
+    low, high = np.log(_TEMPERATURES)
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        scaled = scores * np.exp(middle)
+        weights = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        expected = (weights * scores).sum(axis=1) / weights.sum(axis=1)
+        low, high = (middle, high) if np.sum(own - expected) >= 0 else (low, middle)
+    return float(np.exp((low + high) / 2))
+
+
+def accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
+    """The fraction of rows whose largest score is at the label; of equal scores the first counts.
+
+    scores: (n, classes); labels: (n,).
+    """
+    return float(np.mean(np.argmax(scores, axis=1) == np.asarray(labels).reshape(-1)))
+
+
+class _Basis:
+    """Standardised features turned to their principal axes, so that each further penalty costs little.
+
+    standard: (n, d) of zero mean; targets: (n, classes) of zero mean.
+    """
+
+    def __init__(self, standard: np.ndarray, targets: np.ndarray) -> None:
+        count, width = standard.shape
+        self.count = count
+        self._dual = standard if width > count else None
+        gram = standard @ standard.T if width > count else standard.T @ standard
+        energies, self._axes = np.linalg.eigh(gram)
+        self._energies = np.clip(energies, 0, None)
+        self._rows = self._axes * np.sqrt(self._energies) if width > count else standard @ self._axes
+        self._squares = self._rows**2
+        self._products = self._rows.T @ targets
+        self._targets = targets
+
+    def fit(self, penalty: float) -> tuple[np.ndarray, np.ndarray]:
+        """The fitted targets (n, classes), and the diagonal of the hat matrix (n,)."""
+        inverse = 1 / (self._energies + penalty * self.count)
+        return self._rows @ (inverse[:, None] * self._products), self._squares @ inverse
+
+    def weights(self, penalty: float) -> np.ndarray:
+        """The weights of the standardised features: (d, classes)."""
+        inverse = 1 / (self._energies + penalty * self.count)
+        if self._dual is None:
+            return self._axes @ (inverse[:, None] * self._products)
+        return self._dual.T @ (self._axes @ (inverse[:, None] * (self._axes.T @ self._targets)))
+
+
+def _leave_one_out(basis: _Basis, targets: np.ndarray, prior: np.ndarray, penalty: float) -> np.ndarray:
+    """The scores that each sample would get from a fit on all the others; (n, classes).
+
+    Exact for a fixed standardisation. The intercept isn't penalised and gives the hat matrix its 1 / n.
+    """
+    fitted, hat = basis.fit(penalty)
+    residual = targets - prior - fitted
+    return targets - residual / (1 - hat - 1 / basis.count)[:, None]
+
+
+def _deviation(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each channel's standard deviation, and whether that is more than rounding; both (d,)."""
+    deviation = features.std(axis=0)
+    return deviation, deviation > _DEAD_RELATIVE_STD * np.abs(features).max(axis=0)
+
+
+def _check(features: np.ndarray, labels: np.ndarray, penalties: Sequence[float]) -> None:
+    if features.ndim != 2:
+        raise HeadError(
+            f"head: features of shape {features.shape} can't be fitted; (n, channels) is expected"
+        )
+    if len(features) != len(labels):
+        raise HeadError(f"head: {len(features)} rows of features and {len(labels)} labels; make them equal")
+    if len(features) < 2 or not features.shape[1]:
+        raise HeadError(
+            f"head: features of shape {features.shape} can't be fitted; at least 2 rows are needed"
+        )
+    if not np.all(np.isfinite(features)):
+        raise HeadError(
+            "head: the features hold NaN or infinity; check source.preprocess and the model's weights"
+        )
+    if not penalties or min(penalties) <= 0:
+        raise HeadError(f"head: penalties are greater than 0, found {list(penalties)}")
