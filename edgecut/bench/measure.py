@@ -12,10 +12,11 @@ from edgecut.records.measurement import UNITS, Measurement, Metric, measured, mi
 from edgecut.records.nearest import closest
 from edgecut.records.profile import Profile, find_profile
 from edgecut.records.recipe import Bench
-from edgecut.tflite.arena import CORTEX_M_ERROR, cortex_m_arena_bytes
+from edgecut.tflite.arena import CORTEX_M_ERROR, cortex_m_arena_bytes, esp32_s3_arena_bytes
 from edgecut.tflite.flatbuffer import TfliteGraph, read
 
 PLANNER = "greedy planner with kernel scratch, tail fitted on four networks built for a Cortex-M4"
+ESP_NN_PLANNER = "greedy planner with ESP-NN's scratch as its source asks for it, not confirmed on a device"
 
 # Cores without Helium, for which the rule of tflite/arena.py holds.
 DSP_CORES = ("cortex-m4", "cortex-m7", "cortex-m33")
@@ -141,16 +142,26 @@ def _arena(path: Path, graph: TfliteGraph, device: Profile, artifact: str) -> tu
 
 
 def _estimated_arena(graph: TfliteGraph, device: Profile, artifact: str) -> tuple[Measurement, ...]:
-    """The planner's figure for a Cortex-M without Helium; for another core where nothing better is here."""
-    on_cortex = device.cpu.core.lower().removesuffix("f") in DSP_CORES
-    if not on_cortex and tflm.is_here():
+    """The planner's figure where a rule is known for the device's core and kernels, else none."""
+    core, kernels = device.cpu.core.lower().removesuffix("f"), device.runtime.kernels.lower()
+    value: int | None = None
+    error, method = None, PLANNER
+    if core in DSP_CORES:
+        value = cortex_m_arena_bytes(graph, "cmsis-nn" if "cmsis" in kernels else "reference")
+        error = CORTEX_M_ERROR
+    elif core == "xtensa-lx7" and kernels == "esp-nn":
+        value, method = esp32_s3_arena_bytes(graph), ESP_NN_PLANNER
+    elif not tflm.is_here():
+        value, method = (
+            cortex_m_arena_bytes(graph, "reference"),
+            f"{PLANNER}; {core or 'the core'} is another",
+        )
+    if value is None:
         return ()
-    kernels = "cmsis-nn" if on_cortex and "cmsis" in device.runtime.kernels.lower() else "reference"
+    conditions = {"kernels": device.runtime.kernels, "pointers": "32 bits"}
     return (
         Measurement(
-            metric="arena", artifact=artifact, profile=device.id, unit=UNITS["arena"],
-            value=cortex_m_arena_bytes(graph, kernels), kind="estimated", where=device.id,  # type: ignore[arg-type]
-            method=PLANNER, error=CORTEX_M_ERROR if on_cortex else None,
-            conditions={"kernels": kernels, "pointers": "32 bits"},
+            metric="arena", artifact=artifact, profile=device.id, unit=UNITS["arena"], value=value,
+            kind="estimated", where=device.id, method=method, error=error, conditions=conditions,
         ),
     )  # fmt: skip

@@ -205,7 +205,7 @@ def _trial(content: bytes, arena_bytes: int) -> str | None:
             os._exit(_run_once(content, arena_bytes))
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         ended = (
-            f"it was stopped by {signal.Signals(-status).name}"
+            f"a kernel ended in {signal.Signals(-status).name}"
             if status < 0
             else "it failed without a message"
         )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
+from edgecut.tflite.scratch import cmsis_nn_scratch_bytes, esp_nn_s3_scratch_bytes
 
 ALIGNMENT = 16
 
@@ -104,50 +105,35 @@ def cortex_m_arena_bytes(graph: TfliteGraph, kernels: Literal["cmsis-nn", "refer
     and 350, was fitted on four networks built and run for a Cortex-M4; within 2.2 % on these, see
     CORTEX_M_ERROR.
     """
-    buffers = list(lifetimes(graph))
-    if kernels == "cmsis-nn":
-        order = len(graph.tensors)
-        for operator in graph.operators:
-            size = cmsis_nn_scratch_bytes(graph, operator)
-            if size:
-                buffers.append(Buffer(order, size, operator.index, operator.index))
-                order += 1
-    filters = sum(
-        graph.tensors[op.outputs[0]].shape[-1]
-        for op in graph.operators
-        if op.name in {"CONV_2D", "DEPTHWISE_CONV_2D"}
-    )
-    return _height(place(buffers)) + 8 * filters + 150 * len(graph.operators) + 350
+    scratch = cmsis_nn_scratch_bytes if kernels == "cmsis-nn" else _no_scratch
+    return planned_bytes_with(graph, scratch) + tail_bytes(graph)
 
 
-def cmsis_nn_scratch_bytes(graph: TfliteGraph, operator: Operator) -> int:
-    """The scratch that CMSIS-NN's int8 kernel asks for on a core with DSP and without Helium (M4, M7, M33).
+def esp32_s3_arena_bytes(graph: TfliteGraph) -> int | None:
+    """An estimate of TFLM's whole arena on an ESP32-S3 with ESP-NN, None if a kernel's scratch isn't known.
 
-    From arm_convolve_get_buffer_sizes_s8.c, arm_depthwise_conv_get_buffer_sizes_s8.c and
-    arm_avgpool_get_buffer_sizes_s8.c at ARM-software/CMSIS-NN@99f736a. 0 for other operators and for float
-    ones.
+    The scratch was read from ESP-NN's source and not confirmed on a device; the tail is the Cortex-M's.
+    ESP-NN copies the weights of a convolution into the arena, so this is often far above the activations.
     """
-    image = graph.tensors[operator.inputs[0]] if operator.inputs and operator.inputs[0] >= 0 else None
-    if image is None or image.dtype != "int8":
-        return 0
-    channels = image.shape[-1]
-    if operator.name == "AVERAGE_POOL_2D":
-        return 4 * channels
-    if operator.name == "CONV_2D":
-        _, height, width, depth = graph.tensors[operator.inputs[1]].shape
-        column = -(-height * width * depth // 4) * 4
-        return 0 if (height, width) == (1, 1) else 4 * column
-    if operator.name == "DEPTHWISE_CONV_2D":
-        _, height, width, filters = graph.tensors[operator.inputs[1]].shape
-        dilated = (
-            operator.options.get("dilationHFactor", 1),
-            operator.options.get("dilationWFactor", 1),
-        ) != (1, 1)
-        # 3x3 has its own kernel where the padding is at most 1, as it always is for SAME and VALID.
-        if filters != channels or dilated or (height, width) == (3, 3):
-            return 0
-        return 2 * channels * height * width
-    return 0
+    if any(esp_nn_s3_scratch_bytes(graph, operator) is None for operator in graph.operators):
+        return None
+    return planned_bytes_with(graph, lambda g, op: esp_nn_s3_scratch_bytes(g, op) or 0) + tail_bytes(graph)
+
+
+def planned_bytes_with(graph: TfliteGraph, scratch: Callable[[TfliteGraph, Operator], int]) -> int:
+    """The arena's head with each operator's scratch, which lives as long as the operator runs."""
+    wanted = [(operator.index, scratch(graph, operator)) for operator in graph.operators]
+    extra = [
+        Buffer(len(graph.tensors) + k, size, index, index) for k, (index, size) in enumerate(wanted) if size
+    ]
+    return _height(place((*lifetimes(graph), *extra)))
+
+
+def tail_bytes(graph: TfliteGraph) -> int:
+    """What TFLM keeps beside the activations with 32-bit pointers; cortex_m_arena_bytes says how well."""
+    names = {"CONV_2D", "DEPTHWISE_CONV_2D"}
+    filters = sum(graph.tensors[op.outputs[0]].shape[-1] for op in graph.operators if op.name in names)
+    return 8 * filters + 150 * len(graph.operators) + 350
 
 
 def aligned(size_bytes: int) -> int:
@@ -157,3 +143,7 @@ def aligned(size_bytes: int) -> int:
 
 def _height(placements: Iterable[Placement]) -> int:
     return max((p.offset + aligned(p.buffer.size_bytes) for p in placements), default=0)
+
+
+def _no_scratch(_graph: TfliteGraph, _operator: Operator) -> int:
+    return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from edgecut.bench.run import FileRunner
 from edgecut.bench.runners import local, tflm
 from edgecut.errors import MissingRuntimeError, RequestError, RunError, SourceError
 from edgecut.records.profile import find_profile
+from edgecut.tflite.flatbuffer import read
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 INT8 = FIXTURES / "tiny.int8.tflite"
@@ -151,6 +153,16 @@ def test_device_without_the_interpreter_gets_an_estimate_with_its_band(
     assert [(m.kind, m.error, m.where) for m in arenas] == [("estimated", 0.10, "nucleo-l4r5zi")]
 
 
+@needs_tflm
+def test_esp32_s3_s_own_scratch_is_estimated_beside_the_interpreter_s_figure() -> None:
+    arenas = [m for m in measure.on_device(INT8, find_profile("esp32-s3"), "x") if m.metric == "arena"]
+    assert [(m.kind, m.value, m.error) for m in arenas] == [
+        ("measured", 8816, None),
+        ("estimated", 9346, None),
+    ]
+    assert "not confirmed on a device" in arenas[1].method
+
+
 def test_interpreter_asked_for_and_absent_is_a_missing_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tflm, "is_here", lambda: False)
     with pytest.raises(MissingRuntimeError) as caught:
@@ -232,8 +244,20 @@ def test_model_that_tflm_can_t_run_is_told_in_its_own_words() -> None:
         tflm.smallest_arena_bytes(path)
     assert str(caught.value) == (
         f"{path}: TensorFlow Lite Micro can't run it: tensorflow/lite/micro/kernels/conv_common.cc "
-        "Hybrid models are not supported on TFLite Micro; Node CONV_2D (number 2) failed to prepare with status 1"
+        "Hybrid models are not supported on TFLite Micro; "
+        "Node CONV_2D (number 2) failed to prepare with status 1"
     )
+
+
+@needs_tflm
+def test_kernel_that_aborts_is_told_and_ends_nobody_else(tmp_path: Path) -> None:
+    graph, content = read(INT8), INT8.read_bytes()
+    scale = struct.pack("<f", graph.tensors[graph.operators[-1].inputs[0]].scales[0])
+    path = tmp_path / "tiny_softmax_scale.tflite"
+    path.write_bytes(content.replace(scale, struct.pack("<f", 1e-12)))
+    with pytest.raises(RunError) as caught:
+        tflm.smallest_arena_bytes(path)
+    assert str(caught.value) == f"{path}: TensorFlow Lite Micro can't run it: a kernel ended in SIGABRT"
 
 
 @needs_tflm

@@ -12,14 +12,15 @@ from hypothesis import strategies as st
 from edgecut.tflite.arena import (
     CORTEX_M_ERROR,
     Buffer,
-    cmsis_nn_scratch_bytes,
     cortex_m_arena_bytes,
+    esp32_s3_arena_bytes,
     lifetimes,
     live_bytes,
     place,
     planned_bytes,
 )
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, read
+from edgecut.tflite.scratch import cmsis_nn_scratch_bytes, esp_nn_s3_scratch_bytes
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
@@ -191,10 +192,44 @@ def test_scratch_is_what_cmsis_nn_asks_for(
     tensors = (
         Tensor(0, "x", (1, 8, 8, channels), "int8"),
         Tensor(1, "w", weights, "int8", is_constant=True),
-        Tensor(2, "y", (1, 8, 8, 8), "int8"),
+        Tensor(2, "y", (1, 8, 8, weights[3] if name.startswith("DEPTHWISE") else 8), "int8"),
     )
     operator = Operator(0, name, 1, (0, 1), (2,), options)
     assert cmsis_nn_scratch_bytes(TfliteGraph(tensors, (operator,), (0,), (2,)), operator) == scratch
+
+
+@pytest.mark.parametrize(
+    ("name", "image", "weights", "output", "scratch"),
+    [
+        # 1x1: the weights' copy, 16 rows of channels, 64.
+        ("CONV_2D", (8, 8, 16), (32, 1, 1, 16), (8, 8, 32), 16 * 32 + 16 * 16 + 64),
+        # The first layer of a gray or RGB network: columns of 32 bytes.
+        ("CONV_2D", (8, 8, 3), (8, 3, 3, 3), (8, 8, 8), 4 * 8 + 16 + 8 * 32 + 16 + 32 + 64),
+        # 3x3 with one pixel of padding on each side.
+        ("CONV_2D", (8, 8, 16), (8, 3, 3, 16), (8, 8, 8), 1600 + 9 * 16 * 8 + 48 * 3 * 8 + 1296 + 32 + 64),
+        ("DEPTHWISE_CONV_2D", (8, 8, 16), (1, 3, 3, 16), (8, 8, 16), 144 + 16 + 1600),
+        ("DEPTHWISE_CONV_2D", (8, 8, 16), (1, 3, 3, 16), (6, 6, 16), 144 + 16),
+        ("DEPTHWISE_CONV_2D", (8, 8, 8), (1, 3, 3, 8), (8, 8, 8), 2 * (72 + 512) + 32),
+        ("DEPTHWISE_CONV_2D", (8, 8, 5), (1, 3, 3, 5), (8, 8, 5), None),
+        ("SOFTMAX", (1, 1, 10), (), (1, 1, 10), 40),
+    ],
+)
+def test_scratch_is_what_esp_nn_asks_for_on_the_s3(
+    name: str, image: tuple[int, ...], weights: tuple[int, ...], output: tuple[int, ...], scratch: int | None
+) -> None:
+    tensors = (
+        Tensor(0, "x", (1, *image), "int8"),
+        Tensor(1, "w", weights, "int8", is_constant=True),
+        Tensor(2, "y", (1, *output), "int8"),
+    )
+    operator = Operator(0, name, 1, (0, 1), (2,), {"strideH": 1, "strideW": 1})
+    graph = TfliteGraph(tensors, (operator,), (0,), (2,))
+    assert esp_nn_s3_scratch_bytes(graph, operator) == scratch
+    assert (esp32_s3_arena_bytes(graph) is None) == (scratch is None)
+
+
+def test_weights_copied_on_the_s3_show_in_its_arena() -> None:
+    assert esp32_s3_arena_bytes(image_classification()) > 1.9 * cortex_m_arena_bytes(image_classification())
 
 
 def test_float_operators_ask_for_no_scratch() -> None:

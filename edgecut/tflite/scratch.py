@@ -1,0 +1,147 @@
+"""The scratch memory that a microcontroller's optimized int8 kernels ask for, read from their sources."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from edgecut.tflite.flatbuffer import Operator, TfliteGraph
+
+
+@dataclass(frozen=True)
+class Window:
+    """A convolution's sizes.
+
+    padded_height, padded_width: the image with all its padding; end_height, end_width: with the padding below and
+    on the right alone. depth: the kernel's channels. A depthwise one's multiplier is filters // channels.
+    """
+
+    height: int
+    width: int
+    channels: int
+    kernel_height: int
+    kernel_width: int
+    depth: int
+    filters: int
+    output_height: int
+    output_width: int
+    strides: tuple[int, int]
+    dilated: bool
+    padded_height: int
+    padded_width: int
+    end_height: int
+    end_width: int
+
+    @property
+    def padded(self) -> bool:
+        """Whether there is any padding."""
+        return (self.padded_height, self.padded_width) != (self.height, self.width)
+
+
+def cmsis_nn_scratch_bytes(graph: TfliteGraph, operator: Operator) -> int:
+    """What CMSIS-NN's kernel asks for on a core with DSP and without Helium (M4, M7, M33).
+
+    From arm_convolve_get_buffer_sizes_s8.c, arm_depthwise_conv_get_buffer_sizes_s8.c and
+    arm_avgpool_get_buffer_sizes_s8.c at ARM-software/CMSIS-NN@99f736a. 0 for a float operator. A 3x3 depthwise
+    kernel needs none where its padding is at most 1, as it always is for SAME and VALID.
+    """
+    if not _is_int8(graph, operator):
+        return 0
+    if operator.name == "AVERAGE_POOL_2D":
+        return 4 * graph.tensors[operator.inputs[0]].shape[-1]
+    if operator.name == "CONV_2D":
+        w = window(graph, operator)
+        one = (w.kernel_height, w.kernel_width) == (1, 1)
+        return 0 if one else 4 * _up(w.kernel_height * w.kernel_width * w.depth, 4)
+    if operator.name == "DEPTHWISE_CONV_2D":
+        w = window(graph, operator)
+        if w.filters != w.channels or w.dilated or (w.kernel_height, w.kernel_width) == (3, 3):
+            return 0
+        return 2 * w.channels * w.kernel_height * w.kernel_width
+    return 0
+
+
+def esp_nn_s3_scratch_bytes(graph: TfliteGraph, operator: Operator) -> int | None:
+    """What ESP-NN's kernel asks for on an ESP32-S3; None where its case isn't known, 0 for a float operator.
+
+    From esp_nn_conv_esp32s3.c:315-384, esp_nn_depthwise_conv_s8_esp32s3.c:348-440 and esp_nn_softmax_opt.c at
+    espressif/esp-nn@d45b843.
+    """
+    if not _is_int8(graph, operator):
+        return 0
+    if operator.name == "CONV_2D":
+        return _esp_nn_s3_conv(window(graph, operator))
+    if operator.name == "DEPTHWISE_CONV_2D":
+        return _esp_nn_s3_depthwise(window(graph, operator))
+    return 4 * graph.tensors[operator.inputs[0]].shape[-1] if operator.name == "SOFTMAX" else 0
+
+
+def window(graph: TfliteGraph, operator: Operator) -> Window:
+    """The sizes of a CONV_2D or DEPTHWISE_CONV_2D, padding as TensorFlow shares it out: larger half last."""
+    _, height, width, channels = graph.tensors[operator.inputs[0]].shape
+    _, kernel_height, kernel_width, depth = graph.tensors[operator.inputs[1]].shape
+    _, output_height, output_width, filters = graph.tensors[operator.outputs[0]].shape
+    options = operator.options
+    strides = int(options.get("strideH", 1)), int(options.get("strideW", 1))
+    dilation = int(options.get("dilationHFactor", 1)), int(options.get("dilationWFactor", 1))
+    rows = _padding(height, output_height, kernel_height, strides[0], dilation[0])
+    columns = _padding(width, output_width, kernel_width, strides[1], dilation[1])
+    return Window(
+        height=height, width=width, channels=channels, kernel_height=kernel_height, kernel_width=kernel_width,
+        depth=depth, filters=filters, output_height=output_height, output_width=output_width, strides=strides,
+        dilated=dilation != (1, 1), padded_height=height + rows, padded_width=width + columns,
+        end_height=height + rows - rows // 2, end_width=width + columns - columns // 2,
+    )  # fmt: skip
+
+
+def _padding(size: int, output: int, kernel: int, stride: int, dilation: int) -> int:
+    return max(0, (output - 1) * stride + (kernel - 1) * dilation + 1 - size)
+
+
+def _esp_nn_s3_conv(w: Window) -> int:
+    c8, c16 = _up(w.channels, 8), _up(w.channels, 16)
+    taps = w.kernel_height * w.kernel_width
+    if taps == 1 and w.strides == (1, 1) and not w.padded:
+        area = w.width * w.height
+        return c8 * w.filters + (area * c8 if w.channels % 8 else 0) + (0 if area < 8 else 16 * c8) + 64
+    if w.kernel_width * w.channels < 16 <= taps * w.channels:
+        column = _up(taps * w.channels, 16)
+        return 4 * w.filters + 16 + w.filters * column + 16 + column + 64
+    row = _up(w.kernel_width * w.channels, 16) * w.kernel_height * w.filters
+    image = w.padded_width * w.padded_height * w.channels if w.padded else 0
+    behind = (w.end_height, w.end_width) != (w.height, w.width)
+    end = w.end_width * w.end_height * w.channels if behind else 0
+    return image + taps * c16 * w.filters + row + end + 4 * w.filters + 64
+
+
+def _esp_nn_s3_depthwise(w: Window) -> int | None:
+    taps, c, multiplier = w.kernel_height * w.kernel_width, w.channels, w.filters // w.channels
+    weights, image, full = taps * w.filters, w.width * w.height * c, w.padded_width * w.padded_height * c
+    if multiplier % 4 == 0:
+        return 2 * (weights + image) + 32
+    if multiplier != 1 or c % 8:
+        return None
+    if (w.kernel_height, w.kernel_width) != (3, 3):
+        whole = 2 * (weights + image)
+        return whole + 32 if whole <= 48 * 1024 else 2 * weights + 2 * w.width * w.kernel_height * c + 32
+    if c % 16 == 0:
+        if not w.padded:
+            return weights + 16
+        return weights + 16 + (full if full <= 40 * 1024 else w.padded_width * w.kernel_height * c)
+    if c == 8:
+        return 2 * (weights + image) + 32
+    c16 = _up(c, 16)
+    padded_area = w.padded_width * w.padded_height
+    return 9 * c16 + padded_area * c16 + w.output_width * w.output_height * c16 + 64
+
+
+def _is_int8(graph: TfliteGraph, operator: Operator) -> bool:
+    return (
+        bool(operator.inputs)
+        and operator.inputs[0] >= 0
+        and graph.tensors[operator.inputs[0]].dtype == "int8"
+    )
+
+
+def _up(size: int, step: int) -> int:
+    return math.ceil(size / step) * step
