@@ -12,8 +12,8 @@ from edgecut.tflite.flatbuffer import Operator, TfliteGraph
 class Window:
     """A convolution's sizes.
 
-    padded_height, padded_width: the image with all its padding; end_height, end_width: with the padding below and
-    on the right alone. depth: the kernel's channels. A depthwise one's multiplier is filters // channels.
+    padded_height, padded_width: the image with all its padding; end_height, end_width: with the padding below
+    and on the right alone. depth: the kernel's channels. A depthwise one's multiplier is filters // channels.
     """
 
     height: int
@@ -42,8 +42,8 @@ def cmsis_nn_scratch_bytes(graph: TfliteGraph, operator: Operator) -> int:
     """What CMSIS-NN's kernel asks for on a core with DSP and without Helium (M4, M7, M33).
 
     From arm_convolve_get_buffer_sizes_s8.c, arm_depthwise_conv_get_buffer_sizes_s8.c and
-    arm_avgpool_get_buffer_sizes_s8.c at ARM-software/CMSIS-NN@99f736a. 0 for a float operator. A 3x3 depthwise
-    kernel needs none where its padding is at most 1, as it always is for SAME and VALID.
+    arm_avgpool_get_buffer_sizes_s8.c at ARM-software/CMSIS-NN@99f736a. 0 for a float operator. A 3x3
+    depthwise kernel needs none where its padding is at most 1, as it always is for SAME and VALID.
     """
     if not _is_int8(graph, operator):
         return 0
