@@ -59,6 +59,6 @@ def run_build(
         output.note(sentence)
     report = pipeline.run(plan, out, force=force, progress=output.progress())
     output.table(*report_tables(report, verbose=output.verbose))
-    output.table(f"wrote {out}")
+    output.table("", f"wrote {out}")
     output.document(report.to_dict())
     return pipeline.exit_code(report, strict)

@@ -51,9 +51,11 @@ def result_rows(report: Report) -> list[ResultRow]:
 def file_labels(report: Report) -> dict[str, str]:
     """What each file is called in tables: "tflite int8"; its own name if two would be called the same."""
     words = [artifact_words(artifact) for artifact in report.artifacts]
-    return {
-        a.name: w if words.count(w) == 1 else a.name for a, w in zip(report.artifacts, words, strict=True)
+    labels = {
+        a.name: words[k] if words.count(words[k]) == 1 else a.name for k, a in enumerate(report.artifacts)
     }
+    models = {m.artifact for m in report.measurements if m.artifact.endswith(".keras")}
+    return {**dict.fromkeys(models, "keras float32"), **labels}
 
 
 def _value(report: Report, metric: str, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from rich import box
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -23,6 +23,10 @@ from edgecut.render.words import (
     value_words,
 )
 
+LEGEND = (
+    "drop: accuracy lost against the float model; agree: images with its class.\n"
+    "latency, p90: one inference on this machine, median and 90th percentile."
+)
 STYLES = {"meets": "green", "misses": "bold red", "failed": "bold red", "unknown": "yellow"}
 
 
@@ -60,16 +64,18 @@ def report_tables(report: Report, *, verbose: bool = False) -> list[RenderableTy
         parts.append(device_table(on_devices, file_labels(report)))
     if report.checks:
         parts.append(check_table(report.checks, file_labels(report)))
-    parts += notes(report.notes)
-    return parts
+    if report.notes:
+        parts.append(Group(*notes(report.notes)))
+    return [parts[0], *(part for table in parts[1:] for part in ("", table))]
 
 
 def artifact_table(report: Report) -> Table:
     """One row for each file, and for the float model behind them, with what was measured here."""
-    table = grid("<file", "size", "accuracy", "drop", "same top-1", "SQNR", "latency", "p90")
+    table = grid("~file", "size", "accuracy", "drop", "agree", "SQNR dB", "latency", "p90")
     for r in result_rows(report):
-        table.add_row(r.label, r.size, r.accuracy, r.drop, r.same_top1, r.sqnr, r.latency, r.latency_p90)
-    return table
+        sqnr = r.sqnr.removesuffix(" dB")
+        table.add_row(r.label, r.size, r.accuracy, r.drop, r.same_top1, sqnr, r.latency, r.latency_p90)
+    return _with_caption(table, LEGEND)
 
 
 def device_table(measurements: Sequence[Measurement], labels: Mapping[str, str]) -> Table:
@@ -85,6 +91,8 @@ def device_table(measurements: Sequence[Measurement], labels: Mapping[str, str])
         )  # fmt: skip
         if m.value is None:
             reasons.append((f"{device} {m.metric}", m.reason))
+        elif m.kind == "measured" and m.where != device:
+            reasons.append((f"{m.metric}, measured", f"by the {m.where}"))
         before = device
     return _with_reasons(table, reasons)
 
@@ -107,7 +115,8 @@ def step_table(steps: Iterable[Step]) -> Table:
     """One row for each stop of the run, with its proof."""
     table = grid("<step", "time", "~proof and notes")
     for step in steps:
-        proof = fact_words(step.proof)
+        # The reason of a tolerance is a sentence of its own, for which report.html has room.
+        proof = fact_words({key: value for key, value in step.proof.items() if key != "tolerance_reason"})
         table.add_row(
             step.name,
             "cached" if step.cached else format_seconds(step.seconds),
@@ -173,9 +182,14 @@ def _with_reasons(table: Table, reasons: Iterable[tuple[str, str]]) -> Table:
         by_reason.setdefault(why, []).append(what)
     if by_reason:
         sentences = (f"{', '.join(dict.fromkeys(what))}: {why}" for why, what in by_reason.items())
-        table.caption = Text("\n".join(sentences), justify="left")
-        table.caption_justify = "left"
-        table.caption_style = ""
+        return _with_caption(table, "\n".join(sentences))
+    return table
+
+
+def _with_caption(table: Table, text: str) -> Table:
+    table.caption = Text(text)
+    table.caption_justify = "left"
+    table.caption_style = "dim"
     return table
 
 

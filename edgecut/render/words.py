@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from edgecut.records.artifact import Artifact
@@ -88,3 +88,7 @@ def _plain(value: object) -> str:
             else ", ".join(map(str, value))
         )
     return str(value)
+
+
+def _is_shape(value: Sequence[object]) -> bool:
+    return len(value) > 1 and all(size is None or type(size) is int for size in value)
