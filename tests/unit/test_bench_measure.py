@@ -238,6 +238,15 @@ def test_tflm_s_outputs_agree_with_litert_s_to_one_step() -> None:
 
 
 @needs_tflm
+@pytest.mark.real
+def test_reference_kernels_give_tflm_s_outputs_bit_by_bit(real: Path) -> None:
+    path = real / "cifar10_resnet.tflite"
+    x = np.random.default_rng(0).integers(-128, 128, (10, 32, 32, 3)).astype(np.int8)
+    found = tflm.run_tflm(path, x, tflm.smallest_arena_bytes(path).smallest_bytes)
+    np.testing.assert_array_equal(FileRunner(path, kernels="reference").predict_raw(x), found)
+
+
+@needs_tflm
 def test_model_that_tflm_can_t_run_is_told_in_its_own_words() -> None:
     path = FIXTURES / "tiny.dynamic.tflite"
     with pytest.raises(RunError) as caught:
