@@ -24,9 +24,7 @@ def _solved(standard: np.ndarray, targets: np.ndarray, penalty: float) -> tuple[
     """Kernel and unpenalised bias of one ridge problem, straight from the normal equations."""
     mean, prior = standard.mean(axis=0), targets.mean(axis=0)
     centred = standard - mean
-    kernel = np.linalg.solve(
-        centred.T @ centred + penalty * np.eye(standard.shape[1]), centred.T @ (targets - prior)
-    )
+    kernel = np.linalg.solve(centred.T @ centred + penalty * np.eye(standard.shape[1]), centred.T @ (targets - prior))
     return kernel, prior - mean @ kernel
 
 
@@ -44,9 +42,7 @@ def _refitted_scores(features: np.ndarray, labels: np.ndarray, classes: int, pen
 
 @pytest.mark.parametrize(("count", "channels"), [(40, 7), (20, 33), (25, 25)])
 @pytest.mark.parametrize("penalty", [1e-5, 0.1, 10.0])
-def test_leave_one_out_equals_refitting_without_each_sample(
-    count: int, channels: int, penalty: float
-) -> None:
+def test_leave_one_out_equals_refitting_without_each_sample(count: int, channels: int, penalty: float) -> None:
     features, labels = _clusters(count, channels)
     scores = _refitted_scores(features, labels, 3, penalty)
 
@@ -151,6 +147,38 @@ def test_scaled_head_keeps_the_order_of_the_scores() -> None:
     )
 
 
+def test_rounded_kernel_is_held_exactly_by_int8() -> None:
+    features, labels = _clusters(60, 6)
+    kernel = fit_ridge(features, labels, 3).rounded().kernel.astype(np.float64)
+    steps = kernel / (np.abs(kernel).max(axis=0) / 127)
+    # Weights are float32: 127 steps of it.
+    np.testing.assert_allclose(steps, np.rint(steps), atol=127 * 2**-23)
+
+
+def test_rounding_leaves_the_mean_score_of_each_class() -> None:
+    """The mean over the fitted features of rounded().scores is that of scores."""
+    features, labels = _clusters(60, 6)
+    probe = fit_ridge(features + 100, labels, 3)
+    rounded = probe.rounded()
+    assert not np.array_equal(rounded.kernel, probe.kernel)
+    np.testing.assert_allclose(
+        (features + 100).mean(axis=0) @ rounded.kernel + rounded.bias,
+        (features + 100).mean(axis=0) @ probe.kernel + probe.bias,
+        atol=1e-4,
+    )
+
+
+def test_rounding_again_changes_nothing() -> None:
+    features, labels = _clusters(60, 6)
+    once = fit_ridge(features, labels, 3).rounded()
+    np.testing.assert_allclose(once.rounded().kernel, once.kernel, rtol=1e-6)
+
+
+def test_a_kernel_of_zeros_rounds_to_zeros() -> None:
+    probe = fit_ridge(np.ones((4, 3)), np.array([0, 0, 0, 1]), 2).rounded()
+    np.testing.assert_array_equal(probe.kernel, np.zeros((3, 2), np.float32))
+
+
 def test_accuracy_of_equal_scores_counts_the_first() -> None:
     scores = np.array([[0.5, 0.5], [0.5, 0.5], [0.1, 0.9], [0.9, 0.1]])
     assert accuracy(scores, np.array([0, 1, 1, 1])) == 0.5
@@ -180,9 +208,7 @@ def test_labels_out_of_range_are_refused() -> None:
         ),
     ],
 )  # fmt: skip
-def test_features_that_cannot_be_fitted_are_refused(
-    features: np.ndarray, labels: list[int], message: str
-) -> None:
+def test_features_that_cannot_be_fitted_are_refused(features: np.ndarray, labels: list[int], message: str) -> None:
     with pytest.raises(HeadError) as caught:
         fit_ridge(features, np.array(labels), 2)
     assert str(caught.value) == message
