@@ -42,9 +42,7 @@ def check_output(out: Path, *, force: bool, keep: Sequence[Path] = ()) -> None:
     if not parent.is_dir():
         raise OutputError(f"{out}: can't be made, since {parent} is a file; name another folder with -o")
     if not os.access(parent, os.W_OK | os.X_OK):
-        raise OutputError(
-            f"{out}: can't be made, since {parent} can't be written; name another folder with -o"
-        )
+        raise OutputError(f"{out}: can't be made, since {parent} can't be written; name another folder with -o")
 
 
 @contextmanager
@@ -71,9 +69,7 @@ def output_folder(out: Path, force: bool, keep: Sequence[Path] = ()) -> Iterator
         done = True
     except OSError as exc:
         if exc.errno in _NO_ROOM:
-            text = (
-                f"{out}: can't be written ({exc.strerror}); free some space, or name another folder with -o"
-            )
+            text = f"{out}: can't be written ({exc.strerror}); free some space, or name another folder with -o"
             raise StepError(text) from exc
         raise
     finally:
@@ -93,9 +89,7 @@ def _refuse_if_in_use(out: Path, partial: Path) -> None:
     if partial.is_dir() and not partial.is_symlink():
         lock = _lock(partial)
         if lock is None:
-            raise OutputError(
-                f"{out}: another run is writing it; wait for that, or name another folder with -o"
-            )
+            raise OutputError(f"{out}: another run is writing it; wait for that, or name another folder with -o")
         os.close(lock)
 
 

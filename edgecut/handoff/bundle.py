@@ -1,0 +1,177 @@
+"""The folder for the embedded team: models, C source, vectors, report, and a manifest over all of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from edgecut.bench.run import quantize
+from edgecut.export.c_source import c_files
+from edgecut.handoff.provenance import git_state
+from edgecut.handoff.readme import readme
+from edgecut.handoff.recipe_text import recipe_toml, resolved
+from edgecut.handoff.vectors import Vectors, agreements, json_text, tried_in_tflm, write_vectors
+from edgecut.images.device import model_input
+from edgecut.images.preprocess import affine
+from edgecut.records.artifact import Artifact, sha256_of
+from edgecut.records.document import Record
+from edgecut.records.profile import Profile
+from edgecut.records.recipe import Recipe
+from edgecut.records.report import Report
+
+MANIFEST, SEAL = "manifest.json", "manifest.sha256"
+_SMALLEST_FIRST = ("int8", "int16x8", "dynamic", "float16", "float32")
+
+
+class BundleFile(Record):
+    """A file of the bundle; path: relative to it, with forward slashes."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+
+
+class Manifest(Record):
+    """manifest.json. git: {"commit", "dirty"} of the recipe's folder, None outside git."""
+
+    schema_: Literal["edgecut.bundle/1"] = Field(default="edgecut.bundle/1", alias="schema")
+    name: str
+    edgecut: str
+    status: str
+    environment: dict[str, Any]
+    recipe: dict[str, Any]
+    profiles: tuple[str, ...]
+    git: dict[str, str | bool] | None
+    files: tuple[BundleFile, ...]
+
+
+def device_artifact(artifacts: Sequence[Artifact]) -> Artifact | None:
+    """The artifact that a device runs: the TFLite file of the smallest precision, else the ONNX one."""
+    ranked = sorted(artifacts, key=lambda a: (a.format != "tflite", _SMALLEST_FIRST.index(a.precision)))
+    return ranked[0] if ranked else None
+
+
+def write_bundle(
+    folder: Path,
+    *,
+    report: Report,
+    recipe: Recipe,
+    profiles: Sequence[Profile],
+    vectors: Vectors | None,
+    labels: Sequence[str],
+    page_html: str,
+    recipe_folder: Path | None = None,
+) -> None:
+    """Complete a bundle in `folder`, where the model files of report.artifacts are already.
+
+    vectors: of one artifact, None without. labels: class names in the outputs' order. recipe_folder: whose
+    git state the manifest holds; default: the current folder, since a request by flags has no file.
+    The same arguments give the same bytes.
+    """
+    whole = resolved(recipe)
+    artifact = _of_vectors(folder, report, vectors) or device_artifact(report.artifacts)
+    arena_bytes = arena_of(report, artifact) if artifact is not None else None
+    if artifact is not None and vectors is not None:
+        vectors = _written_vectors(folder, report, artifact, vectors)
+    if artifact is not None and artifact.format == "tflite":
+        _write_c(folder / "c", folder / artifact.path, whole, artifact, arena_bytes, labels)
+    texts = {
+        "recipe.toml": recipe_toml(whole),
+        "report.json": json_text(report.to_dict()),
+        "report.html": page_html,
+        "README.md": readme(report, whole, artifact, arena_bytes, vectors, labels),
+    }
+    if labels:
+        texts["labels.txt"] = "".join(f"{label}\n" for label in labels)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    git = git_state(recipe_folder or Path.cwd(), [folder, folder.with_name(folder.name.removesuffix(".partial"))])
+    seal(folder, report, whole, profiles, git)
+
+
+def seal(
+    folder: Path,
+    report: Report,
+    recipe: Recipe,
+    profiles: Sequence[Profile],
+    git: dict[str, str | bool] | None,
+) -> None:
+    """Write manifest.json over every file in the folder, and its own hash beside it."""
+    paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    files = [
+        BundleFile(path=path, sha256=sha256_of(folder / path), size_bytes=(folder / path).stat().st_size)
+        for path in paths
+        if path not in {MANIFEST, SEAL}
+    ]
+    manifest = Manifest(
+        name=recipe.name, edgecut=report.edgecut, status=report.status, environment=report.environment,
+        recipe=recipe.to_dict(), profiles=tuple(profile.id for profile in profiles), git=git,
+        files=tuple(files),
+    )  # fmt: skip
+    (folder / MANIFEST).write_text(json_text(manifest.to_dict()), encoding="utf-8")
+    (folder / SEAL).write_text(f"{sha256_of(folder / MANIFEST)}  {MANIFEST}\n", encoding="utf-8")
+
+
+def arena_of(report: Report, artifact: Artifact) -> int | None:
+    """The tensor arena in bytes that is enough by every row of the report, a multiple of 16; None without one.
+
+    An estimate counts with its error band.
+    """
+    rows = [m for m in report.measurements if m.metric == "arena" and m.artifact == artifact.name]
+    sizes = [m.value * (1 + (m.error or 0.0)) for m in rows if m.value is not None]
+    return 16 * math.ceil(max(sizes) / 16) if sizes else None
+
+
+def byte_table(recipe: Recipe, artifact: Artifact) -> np.ndarray | None:
+    """What each camera byte becomes in the artifact's input: (channels, 256) in its dtype.
+
+    (1, 256) if the channels are alike; None if no camera feeds the artifact.
+    """
+    spec = artifact.inputs[0]
+    if len(artifact.inputs) != 1 or spec.expects is None or len(spec.shape) != 4 or spec.shape[3] not in {1, 3}:
+        return None
+    channels = spec.shape[3]
+    if channels == 1 and spec.expects == "normalized" and not affine(recipe.source.preprocess).treats_channels_alike:
+        return None
+    grays = np.repeat(np.arange(256, dtype=np.uint8).reshape(256, 1, 1, 1), channels, axis=3)
+    values = quantize(model_input(grays, recipe.source.preprocess, spec.expects), spec)
+    table = values.reshape(256, channels).T
+    return table[:1] if (table == table[0]).all() else np.ascontiguousarray(table)
+
+
+def _of_vectors(folder: Path, report: Report, vectors: Vectors | None) -> Artifact | None:
+    if vectors is None:
+        return None
+    return next((a for a in report.artifacts if (folder / a.path).resolve() == vectors.path.resolve()), None)
+
+
+def _written_vectors(folder: Path, report: Report, artifact: Artifact, vectors: Vectors) -> Vectors:
+    measured = [m.value for m in report.measurements
+                if m.metric == "arena" and m.artifact == artifact.name and m.kind == "measured"]  # fmt: skip
+    arena_bytes = max((int(value) for value in measured if value is not None), default=None)
+    if arena_bytes is not None:
+        vectors = tried_in_tflm(vectors, arena_bytes, artifact.macs or 0)
+    vectors = replace(vectors, input=artifact.inputs[0])
+    found = agreements(folder, report.artifacts, vectors)
+    write_vectors(vectors, folder / "vectors", artifact.path, found)
+    return vectors
+
+
+def _write_c(
+    folder: Path,
+    file: Path,
+    recipe: Recipe,
+    artifact: Artifact,
+    arena_bytes: int | None,
+    labels: Sequence[str],
+) -> None:
+    folder.mkdir()
+    table = byte_table(recipe, artifact)
+    for name, text in c_files(file.read_bytes(), recipe.name, artifact, arena_bytes, labels, table).items():
+        (folder / name).write_text(text, encoding="utf-8")

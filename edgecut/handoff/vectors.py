@@ -1,0 +1,242 @@
+"""Golden vectors: what the camera gives, what goes into the file, and what must come out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from edgecut.bench.run import FileRunner, dequantize, quantize
+from edgecut.bench.runners import tflm
+from edgecut.errors import RunError
+from edgecut.records.artifact import Artifact, TensorSpec
+from edgecut.records.document import Record
+from edgecut.streams import caught_output
+
+_FLOAT_TOLERANCE = 1e-4
+# TFLM's reference kernels take about 10 ns per multiply-accumulate here, so this is half a second.
+_TFLM_MACS = 50_000_000
+_LSB_REASON = (
+    "int8 kernels of different libraries round differently: one step is usual (tensorflow issue 99072), and "
+    "LiteRT with and without its XNNPACK delegate differ by {found} on these vectors"
+)
+_FLOAT_REASON = (
+    "float kernels add in different orders: 1e-4 of the largest output, and four times the {found:.3g} by "
+    "which LiteRT with and without its XNNPACK delegate differ on these vectors"
+)
+
+
+class Tolerance(Record):
+    """How far an output may be off: in steps of its quantization, or in its own unit."""
+
+    lsb: int | None = None
+    absolute: float | None = None
+    reason: str = ""
+
+
+class GoldenOutput(Record):
+    """One output of the file, and how far it may be off."""
+
+    spec: TensorSpec
+    tolerance: Tolerance
+
+
+class GoldenFiles(Record):
+    """The files of one vector, beside vectors.json; `expected` holds all outputs, one after the other."""
+
+    camera: str | None
+    input: str
+    expected: str
+
+
+class Agreement(Record):
+    """Another artifact of the same precision, fed with the same inputs, against `reference`.
+
+    found: the largest difference when the bundle was made. agrees: whether that was within the tolerance.
+    """
+
+    artifact: str
+    reference: str
+    tolerance: Tolerance
+    found: float
+    agrees: bool
+
+
+class VectorSheet(Record):
+    """vectors.json. All files are little-endian, in C order, without a header.
+
+    tflm_lsb: the largest difference under TensorFlow Lite Micro's interpreter, in steps; None if not run.
+    """
+
+    schema_: Literal["edgecut.vectors/1"] = Field(default="edgecut.vectors/1", alias="schema")
+    artifact: str
+    camera_shape: tuple[int, ...] | None
+    input: TensorSpec
+    outputs: tuple[GoldenOutput, ...]
+    vectors: tuple[GoldenFiles, ...]
+    agreements: tuple[Agreement, ...] = ()
+    tflm_lsb: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """k golden vectors of the file at `path`.
+
+    camera: (k, height, width, channels) uint8, None where no camera feeds the model. inputs: (k, ...) in the
+    file's input dtype. expected: one array (k, ...) per output, in the file's output dtypes. tflm_lsb: as in
+    VectorSheet.
+    """
+
+    path: Path
+    camera: np.ndarray | None
+    inputs: np.ndarray
+    expected: tuple[np.ndarray, ...]
+    input: TensorSpec
+    outputs: tuple[GoldenOutput, ...]
+    tflm_lsb: int | None = None
+
+
+def golden_vectors(artifact_path: Path, camera_pixels: np.ndarray | None, model_inputs: np.ndarray) -> Vectors:
+    """The vectors that a model file gives by its own runtime on this host.
+
+    camera_pixels: (k, height, width, channels) uint8, what the device's camera gives. model_inputs: (k, ...)
+    float32, the same as the float model takes it; quantized by the file's own scale. Raises RunError if the
+    file can't be run.
+    """
+    runner = FileRunner(artifact_path)
+    inputs = quantize(model_inputs, runner.inputs[0], str(artifact_path))
+    expected = runner.predict_raw_each(inputs)
+    others = _other_kernels(artifact_path, inputs) if artifact_path.suffix == ".tflite" else expected
+    outputs = tuple(
+        GoldenOutput(spec=spec, tolerance=_tolerance(spec, here, there))
+        for spec, here, there in zip(runner.outputs, expected, others, strict=True)
+    )
+    return Vectors(artifact_path, camera_pixels, inputs, expected, runner.inputs[0], outputs)
+
+
+def tried_in_tflm(vectors: Vectors, arena_bytes: int, macs: int) -> Vectors:
+    """The same vectors with a tolerance that TensorFlow Lite Micro's own kernels keep as well.
+
+    As many vectors are run as 50 million multiply-accumulates allow, at least one. The vectors come back as
+    they are for several outputs, float outputs, where the interpreter is absent, and where it can't run the
+    file.
+    """
+    output = vectors.outputs[0]
+    if len(vectors.outputs) > 1 or output.tolerance.lsb is None or not tflm.is_here():
+        return vectors
+    count = max(1, min(len(vectors.inputs), _TFLM_MACS // max(macs, 1)))
+    try:
+        found = tflm.run_tflm(vectors.path, vectors.inputs[:count], arena_bytes)
+    except RunError:
+        return vectors
+    off = int(np.abs(vectors.expected[0][:count].astype(np.int64) - found.astype(np.int64)).max(initial=0))
+    reason = f"{output.tolerance.reason}; TensorFlow Lite Micro's reference kernels by {off}"
+    wider = Tolerance(lsb=max(output.tolerance.lsb, off), reason=reason)
+    return replace(vectors, outputs=(GoldenOutput(spec=output.spec, tolerance=wider),), tflm_lsb=off)
+
+
+def write_vectors(vectors: Vectors, folder: Path, artifact: str, agreements: Sequence[Agreement]) -> None:
+    """Write camera_K.bin, input_K.bin, expected_K.bin and vectors.json into a new folder."""
+    folder.mkdir()
+    rows = []
+    for k in range(len(vectors.inputs)):
+        camera = None if vectors.camera is None else f"camera_{k}.bin"
+        row = GoldenFiles(camera=camera, input=f"input_{k}.bin", expected=f"expected_{k}.bin")
+        if camera is not None and vectors.camera is not None:
+            (folder / camera).write_bytes(_bytes(vectors.camera[k]))
+        (folder / row.input).write_bytes(_bytes(vectors.inputs[k]))
+        (folder / row.expected).write_bytes(b"".join(_bytes(output[k]) for output in vectors.expected))
+        rows.append(row)
+    sheet = VectorSheet(
+        artifact=artifact,
+        camera_shape=None if vectors.camera is None else vectors.camera.shape[1:],
+        input=vectors.input,
+        outputs=vectors.outputs,
+        vectors=tuple(rows),
+        agreements=tuple(agreements),
+        tflm_lsb=vectors.tflm_lsb,
+    )
+    (folder / "vectors.json").write_text(json_text(sheet.to_dict()), encoding="utf-8")
+
+
+def json_text(data: Any) -> str:
+    """JSON that is the same text for the same data: sorted, indented, with a last newline."""
+    return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def agreements(folder: Path, artifacts: Sequence[Artifact], vectors: Vectors) -> tuple[Agreement, ...]:
+    """How each ONNX artifact under `folder` agrees with the TFLite one of its precision on equal inputs."""
+    x = dequantize(vectors.inputs, vectors.input)
+    partners = {a.precision: a for a in artifacts if a.format == "tflite"}
+    found = []
+    for artifact in (a for a in artifacts if a.format == "onnx" and a.precision in partners):
+        partner = partners[artifact.precision]
+        reference, spec = reference_outputs(folder / partner.path, x)
+        tolerance = _agreement_tolerance(spec, reference)
+        off = distance(reference, FileRunner(folder / artifact.path).predict(x), tolerance, spec)
+        limit = tolerance.absolute if tolerance.lsb is None else tolerance.lsb
+        found.append(
+            Agreement(
+                artifact=artifact.path, reference=partner.path, tolerance=tolerance, found=off,
+                agrees=off <= (limit or 0.0),
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def reference_outputs(path: Path, x: np.ndarray) -> tuple[np.ndarray, TensorSpec]:
+    """(outputs (k, ...) in float32, the output's spec) of a file for float inputs."""
+    runner = FileRunner(path)
+    return runner.predict(x), runner.outputs[0]
+
+
+def distance(reference: np.ndarray, outputs: np.ndarray, tolerance: Tolerance, spec: TensorSpec) -> float:
+    """The largest difference of two float outputs in the tolerance's unit: steps of `spec`, or absolute."""
+    off = float(np.abs(reference.astype(np.float64) - outputs.astype(np.float64)).max(initial=0.0))
+    return round(off / (spec.scale or 1.0), 3) if tolerance.lsb is not None else off
+
+
+def _agreement_tolerance(spec: TensorSpec, reference: np.ndarray) -> Tolerance:
+    if spec.scale is not None:
+        return Tolerance(lsb=1, reason="both compute the same integers, but for the rounding of single kernels")
+    largest = float(np.abs(reference).max(initial=0.0))
+    return Tolerance(absolute=_FLOAT_TOLERANCE * max(largest, 1e-6), reason="1e-4 of the largest output")
+
+
+def _tolerance(spec: TensorSpec, here: np.ndarray, there: np.ndarray) -> Tolerance:
+    off = np.abs(here.astype(np.float64) - there.astype(np.float64)).max(initial=0.0)
+    if here.dtype.kind in "iu":
+        return Tolerance(lsb=max(1, int(off)), reason=_LSB_REASON.format(found=int(off)))
+    largest = float(np.abs(here).max(initial=0.0))
+    absolute = max(_FLOAT_TOLERANCE * max(largest, 1e-6), 4 * float(off))
+    return Tolerance(absolute=absolute, reason=_FLOAT_REASON.format(found=float(off)))
+
+
+def _other_kernels(path: Path, inputs: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The same outputs by LiteRT's own kernels, without the XNNPACK delegate."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    try:
+        with caught_output():
+            interpreter = Interpreter(str(path), experimental_op_resolver_type=kernels)
+            interpreter.allocate_tensors()
+        source = interpreter.get_input_details()[0]["index"]
+        targets = [details["index"] for details in interpreter.get_output_details()]
+        rows = []
+        for x in inputs:
+            interpreter.set_tensor(source, x[None])
+            interpreter.invoke()
+            rows.append([interpreter.get_tensor(target)[0] for target in targets])
+    except (RuntimeError, ValueError) as exc:
+        raise RunError(f"{path}: LiteRT can't run it without its delegate: {exc}") from exc
+    return tuple(np.stack(outputs) for outputs in zip(*rows, strict=True))
+
+
+def _bytes(array: np.ndarray) -> bytes:
+    return np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()

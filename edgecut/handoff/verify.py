@@ -1,0 +1,227 @@
+"""A bundle checked against its manifest, and its golden vectors run again, without TensorFlow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+import numpy as np
+
+from edgecut.bench.run import FileRunner, dequantize
+from edgecut.errors import DocumentError, EdgecutError, RequestError
+from edgecut.handoff.bundle import MANIFEST, SEAL, Manifest
+from edgecut.handoff.vectors import Tolerance, VectorSheet, distance
+from edgecut.records.artifact import sha256_of
+from edgecut.records.document import Record, parse
+from edgecut.records.progress import SILENT, Advance, Progress
+from edgecut.records.recipe import read_recipe
+from edgecut.records.report import Report
+
+R = TypeVar("R", bound=Record)
+VECTORS = "vectors/vectors.json"
+
+
+@dataclass(frozen=True)
+class VerifyResult:
+    """How many files and vectors were checked, what differs (one sentence each), and remarks."""
+
+    files: int
+    vectors: int
+    faults: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def verify(folder: Path, progress: Progress = SILENT) -> VerifyResult:
+    """Whether a bundle is what its manifest says, and does what its vectors say.
+
+    Raises RequestError if the folder is no bundle, or one of another schema.
+    """
+    if not folder.is_dir():
+        raise RequestError(f"{folder}: is no folder; the folder of a bundle is expected")
+    if not (folder / MANIFEST).is_file():
+        raise RequestError(f"{folder}: is no bundle: it has no {MANIFEST}")
+    faults = list(_seal_faults(folder))
+    manifest = _manifest(folder, sealed=not faults)
+    if manifest is None:
+        return VerifyResult(0, 0, (*faults, f"{MANIFEST}: is damaged, so nothing else could be checked"), ())
+    with progress.task("checking files", len(manifest.files)) as advance:
+        changed: set[str] = set()
+        for fault_path, fault in _file_faults(folder, manifest, advance):
+            changed.add(fault_path)
+            faults.append(fault)
+    faults += _document_faults(folder, manifest, changed)
+    vectors, found, notes = _vector_faults(folder, manifest, changed, progress)
+    return VerifyResult(len(manifest.files), vectors, (*faults, *found), tuple(notes))
+
+
+def _seal_faults(folder: Path) -> Iterator[str]:
+    path = folder / SEAL
+    if not path.is_file():
+        yield f"{SEAL}: is missing"
+    elif path.read_bytes() != f"{sha256_of(folder / MANIFEST)}  {MANIFEST}\n".encode():
+        yield f"{MANIFEST}: is not the file whose hash {SEAL} holds"
+
+
+def _manifest(folder: Path, *, sealed: bool) -> Manifest | None:
+    """The manifest; None if it can't be read and its seal is broken, too."""
+    try:
+        tables = json.loads((folder / MANIFEST).read_bytes())
+        if sealed and isinstance(tables, dict) and tables.get("schema") != "edgecut.bundle/1":
+            found = tables.get("schema")
+            raise RequestError(f"{folder}: is of schema {found!r}, and this edgecut reads 'edgecut.bundle/1'")
+        return parse(Manifest, tables, MANIFEST)
+    except (ValueError, TypeError, DocumentError) as exc:
+        if sealed:
+            raise RequestError(f"{folder}: {MANIFEST} is no manifest of edgecut") from exc
+        return None
+
+
+def _file_faults(folder: Path, manifest: Manifest, advance: Advance) -> Iterator[tuple[str, str]]:
+    listed = {entry.path for entry in manifest.files}
+    for entry in manifest.files:
+        path = folder / entry.path
+        parts = PurePosixPath(entry.path)
+        if parts.is_absolute() or ".." in parts.parts:
+            yield entry.path, f"{entry.path}: lies outside the bundle"
+        elif not path.is_file():
+            yield entry.path, f"{entry.path}: is missing"
+        elif path.stat().st_size != entry.size_bytes:
+            size = path.stat().st_size
+            yield entry.path, f"{entry.path}: has {size} bytes, and the manifest says {entry.size_bytes}"
+        elif sha256_of(path) != entry.sha256:
+            yield entry.path, f"{entry.path}: is not the file that the manifest lists (its SHA-256 differs)"
+        advance(1)
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if (path.is_file() or path.is_symlink()) and name not in {*listed, MANIFEST, SEAL}:
+            yield name, f"{name}: isn't in the manifest"
+
+
+def _document_faults(folder: Path, manifest: Manifest, changed: set[str]) -> Iterator[str]:
+    """What report.json and recipe.toml say against the files; changed files were named already."""
+    listed = {entry.path: entry for entry in manifest.files}
+    for name in ("report.json", "recipe.toml", "README.md"):
+        if name not in listed:
+            yield f"{name}: isn't in the manifest"
+    if "report.json" in listed and "report.json" not in changed:
+        report = _document(folder, "report.json", Report)
+        if report is None:
+            yield "report.json: is no report of schema 'edgecut.report/1'"
+        else:
+            for artifact in report.artifacts:
+                entry = listed.get(artifact.path)
+                if entry is None:
+                    yield f"{artifact.path}: is in report.json, and not in the manifest"
+                elif entry.sha256 != artifact.sha256:
+                    yield f"{artifact.path}: is not the file that report.json describes"
+    if "recipe.toml" in listed and "recipe.toml" not in changed:
+        try:
+            read_recipe(folder / "recipe.toml")
+        except RequestError as exc:
+            yield f"recipe.toml: can't be read as a recipe: {exc}"
+
+
+def _document(folder: Path, name: str, record: type[R]) -> R | None:
+    try:
+        return parse(record, json.loads((folder / name).read_bytes()), name)
+    except (ValueError, TypeError, DocumentError):
+        return None
+
+
+def _vector_faults(
+    folder: Path, manifest: Manifest, changed: set[str], progress: Progress
+) -> tuple[int, list[str], list[str]]:
+    """(vectors run again, faults, notes)."""
+    listed = {entry.path for entry in manifest.files}
+    if VECTORS not in listed:
+        return 0, [], ["the bundle has no golden vectors"]
+    sheet = _document(folder, VECTORS, VectorSheet) if VECTORS not in changed else None
+    if sheet is None:
+        return 0, [], ["the golden vectors were not run, since vectors.json is damaged"]
+    needed = {
+        sheet.artifact,
+        *(f"vectors/{name}" for row in sheet.vectors for name in (row.input, row.expected)),
+    }
+    damaged = sorted(needed & changed | needed - listed)
+    if damaged:
+        return (
+            0,
+            [],
+            [f"the golden vectors were not run, since {', '.join(damaged)} differ from the manifest"],
+        )
+    try:
+        with progress.task("re-running vectors", len(sheet.vectors)) as advance:
+            faults, inputs = _rerun(folder, sheet)
+            advance(len(sheet.vectors))
+        more, notes = _agreement_faults(folder, sheet, inputs, changed)
+    except EdgecutError as exc:
+        return 0, [f"{sheet.artifact}: the golden vectors can't be run: {exc}"], []
+    return len(sheet.vectors), [*faults, *more], notes
+
+
+def _rerun(folder: Path, sheet: VectorSheet) -> tuple[list[str], np.ndarray]:
+    """(faults, the inputs (k, ...) in the file's dtype)."""
+    shape = (len(sheet.vectors), *sheet.input.shape[1:])
+    content = b"".join((folder / "vectors" / row.input).read_bytes() for row in sheet.vectors)
+    inputs = np.frombuffer(content, np.dtype(sheet.input.dtype).newbyteorder("<"))
+    if inputs.size != np.prod(shape):
+        return ["vectors/vectors.json: says another input shape than the files have"], np.empty((0, *shape[1:]))
+    inputs = inputs.astype(sheet.input.dtype).reshape(shape)
+    outputs = FileRunner(folder / sheet.artifact).predict_raw_each(inputs)
+    faults = []
+    for k, row in enumerate(sheet.vectors):
+        found = b"".join(np.ascontiguousarray(y[k], y.dtype.newbyteorder("<")).tobytes() for y in outputs)
+        expected = (folder / "vectors" / row.expected).read_bytes()
+        if len(found) != len(expected):
+            faults.append(f"vectors/{row.expected}: holds {len(expected)} bytes, and the file puts out {len(found)}")
+        else:
+            faults += _output_faults(row.expected, expected, [y[k] for y in outputs], sheet)
+    return faults, inputs
+
+
+def _output_faults(name: str, expected: bytes, outputs: list[np.ndarray], sheet: VectorSheet) -> Iterator[str]:
+    start = 0
+    for output, golden in zip(outputs, sheet.outputs, strict=True):
+        dtype = output.dtype.newbyteorder("<")
+        wanted = np.frombuffer(expected, dtype, output.size, start).reshape(output.shape)
+        start += output.nbytes
+        off = float(np.abs(output.astype(np.float64) - wanted.astype(np.float64)).max(initial=0.0))
+        if not off <= _limit(golden.tolerance):
+            unit = " LSB" if golden.tolerance.lsb is not None else ""
+            yield (
+                f"vectors/{name}: {sheet.artifact} puts out {golden.spec.name!r} off by {off:g}{unit}, "
+                f"and {_limit(golden.tolerance):g}{unit} is allowed"
+            )
+
+
+def _agreement_faults(
+    folder: Path, sheet: VectorSheet, inputs: np.ndarray, changed: set[str]
+) -> tuple[list[str], list[str]]:
+    """(faults, notes) of the ONNX files against the TFLite ones on the same inputs."""
+    faults, notes = [], []
+    x = dequantize(inputs, sheet.input)
+    for row in sheet.agreements:
+        if row.artifact in changed or row.reference in changed:
+            notes.append(f"{row.artifact}: not compared with {row.reference}, since one of them was changed")
+            continue
+        if not row.agrees:
+            notes.append(f"{row.artifact}: differed from {row.reference} by {row.found:g} when the bundle was made")
+            continue
+        reference = FileRunner(folder / row.reference)
+        spec = reference.outputs[0]
+        outputs = FileRunner(folder / row.artifact).predict(x)
+        off = distance(reference.predict(x), outputs, row.tolerance, spec)
+        if not off <= _limit(row.tolerance):
+            unit = " LSB" if row.tolerance.lsb is not None else ""
+            faults.append(
+                f"{row.artifact}: differs from {row.reference} by {off:g}{unit}, "
+                f"and {_limit(row.tolerance):g}{unit} is allowed"
+            )
+    return faults, notes
+
+
+def _limit(tolerance: Tolerance) -> float:
+    return float(tolerance.lsb) if tolerance.lsb is not None else tolerance.absolute or 0.0
