@@ -15,19 +15,20 @@ _HOMES = {
     "calls": "edgecut.graph.calls",
     "cut_points": "edgecut.graph.cuts",
     "cut": "edgecut.graph.edits",
-    "stem": "edgecut.stem.edit",
     "attach_head": "edgecut.head.attach",
-    "export": "edgecut.export.artifacts",
-    "bench": "edgecut.bench.measure",
     "build": "edgecut.pipeline",
 }
+# These are packages, too, and can be called (edgecut/rooms.py).
+_CALLABLE_ROOMS = ("stem", "export", "bench")
 
-__all__ = ["__version__", *_HOMES]
+__all__ = ["__version__", *_HOMES, *_CALLABLE_ROOMS]
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
+    if name in _CALLABLE_ROOMS:
+        return import_module(f"edgecut.{name}")
     raise AttributeError(f"module 'edgecut' has no attribute {name!r}")
 
 

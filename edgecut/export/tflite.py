@@ -27,10 +27,11 @@ def write_saved_model(model: keras.Model, folder: Path) -> None:
     specs = []
     for name, tensor in zip(input_names(model), model.inputs, strict=True):
         if any(size is None for size in tensor.shape[1:]):
-            raise RequestError(f"export: input {name!r} has the open shape {tensor.shape}; fix its size with --size HxW")
+            raise RequestError(
+                f"export: input {name!r} has the open shape {tensor.shape}; fix its size with --size HxW"
+            )
         specs.append(tf.TensorSpec((1, *tensor.shape[1:]), tensor.dtype, name=name))
 
-    @tf.function(input_signature=specs)
     def serve(*inputs: Any) -> dict[str, Any]:
         results = model(tree.pack_sequence_as(model._inputs_struct, list(inputs)), training=False)
         return dict(zip(output_names(model), tree.flatten(results), strict=True))
@@ -39,10 +40,12 @@ def write_saved_model(model: keras.Model, folder: Path) -> None:
         try:
             archive = keras.export.ExportArchive()
             archive.track(model)
-            archive.add_endpoint("serve", serve)
+            archive.add_endpoint("serve", tf.function(serve, input_signature=specs))
             archive.write_out(str(folder), verbose=False)
         except (ValueError, TypeError, RuntimeError, NotImplementedError, tf.errors.OpError) as exc:
-            raise ExportError(f"export: {model.name!r} can't be written as a SavedModel: {_reason(exc, noise())}") from exc
+            raise ExportError(
+                f"export: {model.name!r} can't be written as a SavedModel: {_reason(exc, noise())}"
+            ) from exc
 
 
 def input_names(model: keras.Model) -> tuple[str, ...]:
@@ -59,7 +62,10 @@ def output_names(model: keras.Model) -> tuple[str, ...]:
 
 
 def convert(
-    saved_model: Path, model: keras.Model, precision: Precision, calibration: Sequence[np.ndarray] | None = None
+    saved_model: Path,
+    model: keras.Model,
+    precision: Precision,
+    calibration: Sequence[np.ndarray] | None = None,
 ) -> bytes:
     """The TFLite file of a SavedModel that write_saved_model made from `model`.
 
@@ -98,6 +104,10 @@ def _samples(names: Sequence[str], calibration: Sequence[np.ndarray]) -> Iterato
 def _reason(error: Exception, noise: str) -> str:
     """The line of a converter's error, or of what it printed, that says what is wrong."""
     lines = [line.strip() for text in (str(error), noise) for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if "error:" in line.lower() or "not supported" in line.lower() or "failed" in line.lower()]
+    telling = [
+        line
+        for line in lines
+        if "error:" in line.lower() or "not supported" in line.lower() or "failed" in line.lower()
+    ]
     line = (telling or lines or [type(error).__name__])[0]
     return line[-300:].rstrip(".")

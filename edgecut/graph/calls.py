@@ -242,7 +242,10 @@ class _Rows:
         if inner is not None and kwargs.get("mask") is None:
             given = _match_inputs(inner, args[0] if args else kwargs["inputs"])
             if given is not None:
-                pushed = {**({"training": kwargs["training"]} if kwargs.get("training") is not None else {}), **overrides}
+                pushed = {
+                    **({"training": kwargs["training"]} if kwargs.get("training") is not None else {}),
+                    **overrides,
+                }
                 self._open_nested(inner, given, node, path, pushed)
                 return
         for key, value in overrides.items():
@@ -254,7 +257,12 @@ class _Rows:
         self.calls.append(Call(path, path, operation, args, kwargs, inputs, outputs))
 
     def _open_nested(
-        self, inner: Functional, given: tuple[Tensor, ...], node: Node, path: str, overrides: Mapping[str, Any]
+        self,
+        inner: Functional,
+        given: tuple[Tensor, ...],
+        node: Node,
+        path: str,
+        overrides: Mapping[str, Any],
     ) -> None:
         # The same nested model may be opened twice: its tensors mean other values each time.
         kept = dict(self.tensors)
@@ -268,11 +276,13 @@ class _Rows:
         self.tensors.update({id(x): tensor for x, tensor in zip(node.outputs, results, strict=True)})
 
     def _infer_shapes(self, first: int, results: list[Tensor]) -> list[Tensor]:
-        """Renew the shapes from call `first` on: a nested model that was built on an open size is called on a fixed one."""
+        """Renew the shapes from call `first` on, where a nested model of open size is called on a fixed one."""
         renewed: dict[Tensor, Tensor] = {}
         for position in range(first, len(self.calls)):
             call = self.calls[position]
-            args, kwargs = tree.map_structure(lambda x: renewed.get(x, x) if isinstance(x, Tensor) else x, (call.args, call.kwargs))
+            args, kwargs = tree.map_structure(
+                lambda x: renewed.get(x, x) if isinstance(x, Tensor) else x, (call.args, call.kwargs)
+            )
             spec = call.operation.compute_output_spec(*_symbolic(args), **_symbolic(kwargs))
             outputs = tuple(_tensor(x) for x in tree.flatten(spec))
             renewed.update(zip(call.outputs, outputs, strict=True))
@@ -284,9 +294,7 @@ class _Rows:
 
 
 def _symbolic(structure: Any) -> Any:
-    return tree.map_structure(
-        lambda x: keras.KerasTensor(x.shape, x.dtype) if isinstance(x, Tensor) else x, structure
-    )
+    return tree.map_structure(lambda x: keras.KerasTensor(x.shape, x.dtype) if isinstance(x, Tensor) else x, structure)
 
 
 def _match_inputs(graph: Functional, given: Any) -> tuple[Tensor, ...] | None:

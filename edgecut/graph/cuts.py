@@ -82,7 +82,9 @@ def tensor_bytes(tensor: Tensor) -> int | None:
     sizes = tensor.shape[1:] if tensor.shape[:1] == (None,) else tensor.shape
     if any(size is None for size in sizes):
         return None
-    width = 1 if tensor.dtype == "bool" else np.dtype("float16" if tensor.dtype == "bfloat16" else tensor.dtype).itemsize
+    width = (
+        1 if tensor.dtype == "bool" else np.dtype("float16" if tensor.dtype == "bfloat16" else tensor.dtype).itemsize
+    )
     return math.prod(size for size in sizes if size is not None) * width if tensor.dtype != "string" else None
 
 
@@ -108,7 +110,9 @@ def _frontiers(graph: Calls) -> dict[Tensor, tuple[Tensor, ...] | None]:
     found: dict[Tensor, tuple[Tensor, ...] | None] = {}
     ready = max((first[tensor] for tensor in inputs), default=0)
     for position, call in enumerate(graph):
-        live = {tensor for tensor in live if last[tensor] > position} | {t for t in call.outputs if last.get(t, -1) > position}
+        live = {tensor for tensor in live if last[tensor] > position} | {
+            t for t in call.outputs if last.get(t, -1) > position
+        }
         for tensor in call.outputs:
             if position >= ready and live == {tensor}:
                 found[tensor] = ()
@@ -156,7 +160,10 @@ def macs_of(call: Call) -> int | None:
 
 def _has_kernels(layer: keras.Layer) -> bool:
     # Vectors (BatchNormalization, biases, scalings) are element-wise and count as 0, as in the field's usual counts.
-    return any(len(weight.shape) > 1 for weight in layer.weights) or type(layer).__name__ in {"Attention", "Dot"}
+    return any(len(weight.shape) > 1 for weight in layer.weights) or type(layer).__name__ in {
+        "Attention",
+        "Dot",
+    }
 
 
 def _kernel_macs(layer: Any, inp: int, out: int) -> int:

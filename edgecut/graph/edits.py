@@ -76,7 +76,9 @@ def edit(
         result = rebuild(graph, entries=_entries(graph, starts), outputs=outputs, splices=splices)
     if not prove:
         return EditResult(result, {})
-    repeatable = all(isinstance(splice.function, keras.Layer) or splice.function is _same for splice in splices.values())
+    repeatable = all(
+        isinstance(splice.function, keras.Layer) or splice.function is _same for splice in splices.values()
+    )
     if repeatable:
         return EditResult(result, prove_edit(graph, result, flat(outputs), starts, splices))
     ends = tuple(dict.fromkeys(x for splice in splices.values() for x in splice.sources))
@@ -127,7 +129,10 @@ def _used_inputs(graph: Calls, outputs: Iterable[Tensor], splices: dict[Tensor, 
         return {}
     entries = {tensor: fresh_input(graph, tensor) for tensor in used}
     if isinstance(graph.inputs, dict):
-        return {"entries": entries, "inputs": {k: entries[v] for k, v in graph.inputs.items() if v in entries}}
+        return {
+            "entries": entries,
+            "inputs": {k: entries[v] for k, v in graph.inputs.items() if v in entries},
+        }
     return {"entries": entries, "inputs": [entries[tensor] for tensor in used]}
 
 
@@ -176,9 +181,7 @@ def _range(graph: Calls, text: str) -> tuple[Call, Call]:
     return graph.find(first), graph.find(last if dots else first)
 
 
-def _bridge(
-    graph: Calls, first: Call, last: Call, body: Callable[..., Any], where: str
-) -> tuple[Tensor, Splice]:
+def _bridge(graph: Calls, first: Call, last: Call, body: Callable[..., Any], where: str) -> tuple[Tensor, Splice]:
     """The splice that puts `body` in the place of the calls from `first` to `last`."""
     inside = _between(graph, first, last, where)
     made = {tensor for call in inside for tensor in call.outputs}
@@ -233,5 +236,3 @@ def _one(graph: Calls, ref: LayerRef) -> Tensor:
 
 def _names(graph: Calls, tensors: Iterable[Tensor]) -> str:
     return ", ".join(repr(graph.tensor_name[tensor]) for tensor in tensors)
-
-

@@ -71,7 +71,9 @@ def layer_names(config: dict[str, Any]) -> tuple[str, ...]:
 
 def lambda_names(config: dict[str, Any]) -> tuple[str, ...]:
     """The names of the Lambda layers in a saved model's configuration: layers that carry code."""
-    return tuple(str(layer.get("config", {}).get("name")) for layer in _objects(config) if layer.get("class_name") == "Lambda")
+    return tuple(
+        str(layer.get("config", {}).get("name")) for layer in _objects(config) if layer.get("class_name") == "Lambda"
+    )
 
 
 def application_arguments(source: str) -> tuple[str, dict[str, Any]]:

@@ -50,7 +50,9 @@ def rebuild(
         entries = {tensor: fresh_input(calls, tensor) for tensor in flat(calls.inputs)}
         inputs = tree.map_structure(lambda tensor: entries[tensor], calls.inputs) if inputs is None else inputs
     inputs = list(entries.values()) if inputs is None else inputs
-    inputs = inputs[0] if isinstance(inputs, list) and len(inputs) == 1 and not isinstance(calls.inputs, list) else inputs
+    inputs = (
+        inputs[0] if isinstance(inputs, list) and len(inputs) == 1 and not isinstance(calls.inputs, list) else inputs
+    )
     builder = _Builder(calls, dict(entries), splices)
     builder.run(_needed(calls, flat(outputs), entries, splices))
     results = tree.map_structure(builder.resolve, outputs)
@@ -69,7 +71,10 @@ def fresh_input(calls: Calls, tensor: Tensor, *, name: str | None = None) -> ker
 
 
 def run(
-    calls: Calls, values: Mapping[Tensor, Any], wanted: Sequence[Tensor], splices: Mapping[Tensor, Splice] | None = None
+    calls: Calls,
+    values: Mapping[Tensor, Any],
+    wanted: Sequence[Tensor],
+    splices: Mapping[Tensor, Splice] | None = None,
 ) -> list[Any]:
     """The values of the wanted tensors, computed by the source's own layers in inference from given values.
 
@@ -105,9 +110,7 @@ def run(
 class _Builder:
     """The new model's tensors and the clones of layers, while a graph is called again."""
 
-    def __init__(
-        self, calls: Calls, entries: dict[Tensor, Any], splices: Mapping[Tensor, Splice]
-    ) -> None:
+    def __init__(self, calls: Calls, entries: dict[Tensor, Any], splices: Mapping[Tensor, Splice]) -> None:
         self.calls = calls
         self.splices = splices
         self.raw: dict[Tensor, Any] = entries
@@ -127,7 +130,9 @@ class _Builder:
             try:
                 results = tree.flatten(clone(*args, **kwargs))
             except (ValueError, TypeError, RuntimeError) as exc:
-                shapes = ", ".join(str(tuple(x.shape)) for x in tree.flatten((args, kwargs)) if isinstance(x, keras.KerasTensor))
+                shapes = ", ".join(
+                    str(tuple(x.shape)) for x in tree.flatten((args, kwargs)) if isinstance(x, keras.KerasTensor)
+                )
                 raise GraphError(f"layer {call.name!r} ({call.type}) can't take {shapes}: {_first_line(exc)}") from exc
             for tensor, result in zip(call.outputs, results, strict=True):
                 self.raw.setdefault(tensor, result)

@@ -70,7 +70,9 @@ def _cause(error: Exception) -> str:
     text = str(error)
     if "Could not locate class" in text:
         name = text.split("Could not locate class '")[-1].split("'")[0]
-        return f"class {name!r} isn't known; register it with keras.saving.register_keras_serializable and import it first"
+        return (
+            f"class {name!r} isn't known; register it with keras.saving.register_keras_serializable and import it first"
+        )
     if "Unknown layer" in text or "Could not deserialize class" in text:
         return text.splitlines()[0][:200].rstrip(".")
     if "No such file" in text or "File not found" in text:

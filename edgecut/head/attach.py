@@ -71,7 +71,9 @@ def attach_head(
     result = _extended(body, layers)
     if kernel is not None:
         if tuple(kernel.shape) != tuple(dense.kernel.shape):
-            raise HeadError(f"head: a kernel of shape {kernel.shape} doesn't fit; {tuple(dense.kernel.shape)} is expected")
+            raise HeadError(
+                f"head: a kernel of shape {kernel.shape} doesn't fit; {tuple(dense.kernel.shape)} is expected"
+            )
         dense.kernel.assign(kernel)
     if bias is not None:
         dense.bias.assign(bias)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -98,13 +98,19 @@ def check_files(state: Run, model: keras.Model, files: Sequence[WrittenFile]) ->
         else:
             pixels, labels = _seeded(state, model), None
             reference = predict(model, pixels, lambda x: x)
-        classified = labels is not None and reference.ndim == 2 and int(labels.max()) < reference.shape[1]
-        conditions = {"images": len(pixels), "inputs": "held-out images" if state.dataset else "seeded random"}
+        if labels is not None and (reference.ndim != 2 or int(labels.max()) >= reference.shape[1]):
+            labels = None  # the outputs are no scores of these classes
+        conditions: dict[str, Any] = {
+            "images": len(pixels),
+            "inputs": "held-out images" if state.dataset else "seeded random",
+        }
         found = []
-        float_accuracy = accuracy(reference, labels) if classified else None
+        float_accuracy = None if labels is None else accuracy(reference, labels)
         if float_accuracy is not None:
             name = f"{state.recipe.name}.keras"
-            found.append(measured("accuracy", name, [float_accuracy], where="host", method="Keras", conditions=conditions))
+            found.append(
+                measured("accuracy", name, [float_accuracy], where="host", method="Keras", conditions=conditions)
+            )
         for file in files:
             found += _check(state, file, pixels, labels, reference, float_accuracy, conditions)
         facts.update(changed=False, proof={"inputs": len(pixels)}, after={"float_accuracy": float_accuracy})
@@ -113,20 +119,17 @@ def check_files(state: Run, model: keras.Model, files: Sequence[WrittenFile]) ->
 
 def _check(
     state: Run, file: WrittenFile, pixels: np.ndarray, labels: np.ndarray | None, reference: np.ndarray,
-    float_accuracy: float | None, conditions: dict[str, object],
+    float_accuracy: float | None, conditions: dict[str, Any],
 ) -> Iterator[Measurement]:  # fmt: skip
     name, method = file.artifact.name, "LiteRT" if file.artifact.format == "tflite" else "ONNX Runtime"
     try:
         runner = FileRunner(file.path)
-        if state.dataset is not None:
-            outputs = predict_file(state, runner, pixels, name)
-        else:
-            outputs = runner.predict(pixels)
+        outputs = predict_file(state, runner, pixels, name) if state.dataset else runner.predict(pixels)
     except RunError as exc:
         # A file that its own runtime refuses is worth reporting, not worth losing the others for.
         yield missing("accuracy", name, str(exc), where="host", method=method)
         return
-    values: dict[Metric, float] = dict(agreement(reference, outputs))  # type: ignore[arg-type]  # its keys are metrics
+    values: dict[Metric, float] = {**agreement(reference, outputs)}
     if float_accuracy is not None and labels is not None:
         values["accuracy"] = accuracy(outputs, labels)
         values["accuracy_drop"] = float_accuracy - values["accuracy"]

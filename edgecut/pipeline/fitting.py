@@ -39,9 +39,7 @@ def fit_head(state: Run, model: keras.Model) -> FittedModel:
     with state.step("head") as facts:
         before = [list(tensor.shape) for tensor in model.outputs]
         if head.train == "none" or state.dataset is None:
-            result = FittedModel(
-                attach_head(model, head.classes, head.pool, head.hidden, head.activation)
-            )
+            result = FittedModel(attach_head(model, head.classes, head.pool, head.hidden, head.activation))
             facts.update(notes=("the head starts from seeded random weights",))
         else:
             body = attach_pool(model, head.pool)
@@ -49,8 +47,14 @@ def fit_head(state: Run, model: keras.Model) -> FittedModel:
             features = predict(
                 body, train.pixels, lambda x: to_input(state, x), title="features", progress=state.progress
             )
-            probe = fit_ridge(features, train.labels, head.classes)
-            facts.update(proof={"inputs": len(features), "leave_one_out_accuracy": probe.loo_accuracy, "penalty": probe.penalty})
+            probe = fit_ridge(features, state.labels, head.classes)
+            facts.update(
+                proof={
+                    "inputs": len(features),
+                    "leave_one_out_accuracy": probe.loo_accuracy,
+                    "penalty": probe.penalty,
+                }
+            )
             result = FittedModel(_with_probe(body, head, probe), body)
         facts.update(before={"outputs": before}, after={"outputs": [list(x.shape) for x in result.model.outputs]})
     return result
@@ -71,7 +75,7 @@ def refit_on_int8(state: Run, fitted: FittedModel, scratch: Path) -> keras.Model
         file.flush()
         runner = FileRunner(Path(file.name))
         features = predict_file(state, runner, dataset.train.pixels, "int8 features")
-    return _with_probe(fitted.body, head, fit_ridge(features, dataset.train.labels, head.classes))
+    return _with_probe(fitted.body, head, fit_ridge(features, state.labels, head.classes))
 
 
 def calibration_inputs(state: Run) -> np.ndarray:

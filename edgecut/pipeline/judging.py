@@ -13,7 +13,10 @@ from edgecut.records.report import Check, State
 
 
 def judge(
-    recipe: Recipe, profiles: Sequence[Profile], artifacts: Sequence[Artifact], measurements: Sequence[Measurement]
+    recipe: Recipe,
+    profiles: Sequence[Profile],
+    artifacts: Sequence[Artifact],
+    measurements: Sequence[Measurement],
 ) -> tuple[Check, ...]:
     """A check for each limit of the recipe and of each profile, on each file that the profile's runtime takes.
 
@@ -24,9 +27,9 @@ def judge(
         takers = [p for p in profiles if taken_by(p, artifact.format, artifact.precision)]
         if takers and recipe.budget.accuracy_drop is not None:
             checks.append(_check("accuracy_drop", recipe.budget.accuracy_drop, artifact, None, measurements))
-        sizes = {limit: profile for profile in takers if (limit := _size_limit(recipe, profile)) is not None}
-        if sizes:
-            checks.append(_check("size", min(sizes), artifact, None, measurements))
+        size_limit = _strictest(*(_size_limit(recipe, profile) for profile in takers))
+        if size_limit is not None:
+            checks.append(_check("size", size_limit, artifact, None, measurements))
         for profile in takers:
             has_arena = profile.runtime.name == "tflm" or not any(p.runtime.name == "tflm" for p in takers)
             for metric, limit in _limits(recipe, profile):
@@ -42,10 +45,10 @@ def _size_limit(recipe: Recipe, profile: Profile) -> int | None:
 
 def _limits(recipe: Recipe, profile: Profile) -> Iterator[tuple[Metric, float]]:
     memory = profile.memory
-    arena = _strictest(recipe.budget.arena_bytes, profile.budget.arena_bytes)
+    arena: int | None = _strictest(recipe.budget.arena_bytes, profile.budget.arena_bytes)
     if profile.class_ == "microcontroller":
         ram = _strictest(memory.contiguous_bytes, memory.ram_bytes)
-        arena = _strictest(arena, ram - memory.reserved_ram_bytes if ram is not None else None)
+        arena = _strictest(arena, None if ram is None else ram - memory.reserved_ram_bytes)
     if arena is not None:
         yield "arena", arena
     latency = [x for x in (recipe.budget.latency_s, profile.budget.latency_s) if x is not None]
@@ -58,7 +61,11 @@ def _strictest(*limits: int | None) -> int | None:
 
 
 def _check(
-    metric: Metric, limit: float, artifact: Artifact, profile: Profile | None, measurements: Sequence[Measurement]
+    metric: Metric,
+    limit: float,
+    artifact: Artifact,
+    profile: Profile | None,
+    measurements: Sequence[Measurement],
 ) -> Check:
     if metric == "size":
         return _verdict(metric, limit, artifact, None, float(artifact.size_bytes), "measured")

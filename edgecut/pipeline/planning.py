@@ -155,7 +155,13 @@ def _profile_faults(files: Sequence[tuple[Format, Precision]], profiles: Sequenc
 
 def read_paths(recipe: Recipe) -> tuple[Path, ...]:
     """The files and folders that a build of the recipe reads, which its output must not replace."""
-    named = (recipe.source.model, recipe.data.train, recipe.data.val, recipe.data.labels, *(r.with_ for r in recipe.cut.replace))
+    named = (
+        recipe.source.model,
+        recipe.data.train,
+        recipe.data.val,
+        recipe.data.labels,
+        *(r.with_ for r in recipe.cut.replace),
+    )
     return tuple(Path(name) for name in named if name and not name.startswith(PREFIX))
 
 

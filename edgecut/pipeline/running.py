@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import edgecut
 from edgecut.errors import DataError, RequestError
 from edgecut.handoff.output import output_folder
@@ -24,15 +26,29 @@ from edgecut.records.report import Report, SourceFacts, Step, overall
 if TYPE_CHECKING:
     import keras
 
+    from edgecut.handoff.vectors import Vectors
     from edgecut.images.dataset import Dataset
     from edgecut.pipeline.files import WrittenFile
 
-PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "onnxruntime", "onnx", "tf2onnx", "tflite-micro", "numpy")
+VECTORS = 4  # golden vectors in a bundle
+PACKAGES = (
+    "tensorflow",
+    "keras",
+    "ai-edge-litert",
+    "onnxruntime",
+    "onnx",
+    "tf2onnx",
+    "tflite-micro",
+    "numpy",
+)
 
 
 @dataclass
 class Run:
-    """What a run has so far. device_shape: (height, width, channels) of the device's pictures, None without a camera."""
+    """What a run has so far.
+
+    device_shape: (height, width, channels) of the device's pictures, None without a camera.
+    """
 
     plan: Plan
     folder: Path
@@ -45,6 +61,13 @@ class Run:
     def recipe(self) -> Recipe:
         """The request."""
         return self.plan.recipe
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The training labels, (n,) int64. Raises DataError if the images have none."""
+        if self.dataset is None or self.dataset.train.labels is None:
+            raise DataError("data.train: has no labels to fit a head on; give class folders or an .npz with y_train")
+        return self.dataset.train.labels
 
     @contextmanager
     def step(self, name: str) -> Iterator[dict[str, Any]]:
@@ -169,10 +192,12 @@ def _stem(state: Run, model: keras.Model) -> keras.Model:
                 proof=result.proof, notes=(f"construction: {result.construction}", *result.notes),
             )  # fmt: skip
         model = result.model
-    shape = model.inputs[0].shape if len(model.inputs) == 1 else ()
+    shape: tuple[Any, ...] = tuple(model.inputs[0].shape) if len(model.inputs) == 1 else ()
     if len(shape) == 4 and shape[3] in {1, 3}:
         if None in shape[1:3]:
-            raise RequestError(f"stem.size: the model's input is {shape}, of open size; say what the device feeds (--size HxW)")
+            raise RequestError(
+                f"stem.size: the model's input is {shape}, of open size; say what the device feeds (--size HxW)"
+            )
         state.device_shape = (shape[1], shape[2], shape[3])
     return model
 
@@ -184,7 +209,9 @@ def _read_images(state: Run, model: keras.Model) -> None:
     if recipe.data.train is None:
         return
     if state.device_shape is None:
-        raise DataError(f"data.train: the model takes {[tuple(x.shape) for x in model.inputs]}, so images can't feed it")
+        raise DataError(
+            f"data.train: the model takes {[tuple(x.shape) for x in model.inputs]}, so images can't feed it"
+        )
     height, width, channels = state.device_shape
     with state.step("data") as facts:
         dataset = read_data(recipe.data, height=height, width=width, channels=channels, progress=state.progress)
@@ -196,15 +223,32 @@ def _read_images(state: Run, model: keras.Model) -> None:
 
 def _bundle(state: Run, report: Report, files: Sequence[WrittenFile]) -> None:
     from edgecut.handoff.bundle import write_bundle
-    from edgecut.pipeline.vectors import vectors_of
     from edgecut.render.page import render_page
 
     with state.progress.task("bundle"):
         write_bundle(
             state.folder, report=report, recipe=state.recipe, profiles=state.plan.profiles,
-            vectors=vectors_of(state, files), labels=state.dataset.labels if state.dataset else (),
+            vectors=_vectors(state, files), labels=state.dataset.labels if state.dataset else (),
             page_html=render_page(report),
         )  # fmt: skip
+
+
+def _vectors(state: Run, files: Sequence[WrittenFile]) -> Vectors | None:
+    """Golden vectors of the file that a device runs: held-out pictures, or seeded bytes without images."""
+    from edgecut.handoff.bundle import device_artifact
+    from edgecut.handoff.vectors import golden_vectors
+    from edgecut.pipeline.fitting import to_input
+
+    artifact = device_artifact([file.artifact for file in files])
+    file = next((file for file in files if file.artifact == artifact), None)
+    if file is None or state.device_shape is None:
+        return None
+    if state.dataset is not None:
+        val = state.dataset.val.pixels
+        pixels = val[np.linspace(0, len(val) - 1, min(VECTORS, len(val))).astype(int)]
+    else:
+        pixels = np.random.default_rng(0).integers(0, 256, (VECTORS, *state.device_shape)).astype("uint8")
+    return golden_vectors(file.path, pixels, to_input(state, pixels))
 
 
 def environment() -> dict[str, Any]:

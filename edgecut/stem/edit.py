@@ -77,7 +77,9 @@ def _image_input(graph: Calls) -> Tensor:
         raise StemError(f"stem: the model has {len(inputs)} inputs; a stem edit needs exactly one image input")
     (tensor,) = inputs
     if len(tensor.shape) != 4:
-        raise StemError(f"stem: the model's input has shape {tensor.shape}; (batch, height, width, channels) is expected")
+        raise StemError(
+            f"stem: the model's input has shape {tensor.shape}; (batch, height, width, channels) is expected"
+        )
     if tensor.shape[3] not in {1, 3}:
         raise StemError(f"stem: the model's input has {tensor.shape[3]} channels; 1 or 3 are expected")
     return tensor
@@ -164,11 +166,15 @@ def _first_conv(graph: Calls, source: Tensor, linear: LinearMap) -> _FirstConv |
 
 
 def _foldable(layer: keras.layers.Conv2D) -> bool:
-    return layer.groups == 1 and layer.data_format == "channels_last" and getattr(layer, "quantization_mode", None) is None
+    return (
+        layer.groups == 1 and layer.data_format == "channels_last" and getattr(layer, "quantization_mode", None) is None
+    )
 
 
 def _total_padding(
-    layer: keras.layers.Conv2D, shape: tuple[int | None, ...], explicit: tuple[tuple[int, int], tuple[int, int]]
+    layer: keras.layers.Conv2D,
+    shape: tuple[int | None, ...],
+    explicit: tuple[tuple[int, int], tuple[int, int]],
 ) -> tuple[tuple[int, int], tuple[int, int]] | None:
     """The zeros around the picture, by side: explicit ones and those of "same"; None if the size is open.
 
@@ -190,7 +196,11 @@ def _total_padding(
 
 
 def _with_ones(
-    device: keras.KerasTensor, first: _FirstConv, layer: keras.layers.Conv2D, folded: np.ndarray, kernel: np.ndarray
+    device: keras.KerasTensor,
+    first: _FirstConv,
+    layer: keras.layers.Conv2D,
+    folded: np.ndarray,
+    kernel: np.ndarray,
 ) -> keras.KerasTensor:
     """The convolution over the device's channels and one that is constant in the picture and zero in the padding.
 
@@ -216,7 +226,7 @@ def _conv(
         result = clone(x)
         clone.kernel.assign(kernel.astype("float32"))
         if use_bias:
-            own = _array(layer.bias).astype("float64") if layer.use_bias else 0.0
+            own = _array(layer.bias).astype("float64") if layer.use_bias else np.zeros(kernel.shape[3])
             clone.bias.assign((own + (0.0 if bias is None else bias)).astype("float32"))
         clone.trainable = layer.trainable
         return result
@@ -224,9 +234,7 @@ def _conv(
     return call
 
 
-def _pointwise(
-    matrix: np.ndarray, offset: np.ndarray, name: str
-) -> Callable[[keras.KerasTensor], keras.KerasTensor]:
+def _pointwise(matrix: np.ndarray, offset: np.ndarray, name: str) -> Callable[[keras.KerasTensor], keras.KerasTensor]:
     """A 1x1 convolution that applies matrix (out, in) and offset (out,) to each pixel."""
 
     def call(x: keras.KerasTensor) -> keras.KerasTensor:
@@ -248,9 +256,7 @@ def _array(variable: Any) -> np.ndarray:
     return keras.ops.convert_to_numpy(variable)
 
 
-def _prove(
-    graph: Calls, source: Tensor, edited: keras.Model, linear: LinearMap, *, raw: bool
-) -> dict[str, Any]:
+def _prove(graph: Calls, source: Tensor, edited: keras.Model, linear: LinearMap, *, raw: bool) -> dict[str, Any]:
     """The edited model on seeded device pixels against the source's own layers on the equivalent input."""
     height, width, channels = (size or OPEN_SIZE for size in edited.inputs[0].shape[1:])
     random = np.random.default_rng(0)

@@ -1,0 +1,34 @@
+"""Rooms that share their name with a public function: edgecut.stem is a package, and edgecut.stem(model) a call."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+HOMES = {"stem": "edgecut.stem.edit", "export": "edgecut.export.artifacts", "bench": "edgecut.bench.measure"}
+
+
+class CallableRoom(ModuleType):
+    """A package that can be called as the public function of its name, which is loaded on the first call."""
+
+    @property
+    def function(self) -> Any:
+        """The public function."""
+        name = self.__name__.rpartition(".")[2]
+        return getattr(import_module(HOMES[name]), name)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return inspect.signature(self.function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function."""
+        return self.function(*args, **kwargs)
+
+
+def make_callable(module: str) -> None:
+    """Let the package of that name, which is being imported, be called."""
+    sys.modules[module].__class__ = CallableRoom
