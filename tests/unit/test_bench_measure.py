@@ -23,9 +23,7 @@ from edgecut.tflite.flatbuffer import read
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 INT8 = FIXTURES / "tiny.int8.tflite"
 
-needs_tflm = pytest.mark.skipif(
-    not tflm.is_here(), reason="the tflite-micro interpreter is for Linux x86-64 only"
-)
+needs_tflm = pytest.mark.skipif(not tflm.is_here(), reason="the tflite-micro interpreter is for Linux x86-64 only")
 
 
 def job(path: Path) -> dict[str, object]:
@@ -80,8 +78,7 @@ def test_damaged_file_in_the_child_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(RunError) as caught:
         local.run_job(job(path), path)
     assert str(caught.value) == (
-        f"{path}: the child process that ran it failed: "
-        "ValueError: The model is not a valid Flatbuffer buffer"
+        f"{path}: the child process that ran it failed: ValueError: The model is not a valid Flatbuffer buffer"
     )
 
 
@@ -230,7 +227,7 @@ def test_smallest_arena_of_real_files_runs_and_a_little_less_does_not(name: str,
 
 
 @needs_tflm
-def test_tflm_s_outputs_agree_with_litert_s_to_one_step() -> None:
+def test_tflm_s_outputs_of_the_tiny_network_agree_with_litert_s_to_one_step() -> None:
     x = np.random.default_rng(0).integers(-128, 128, (20, 12, 12, 1)).astype(np.int8)
     found = tflm.run_tflm(INT8, x, tflm.smallest_arena_bytes(INT8).smallest_bytes)
     assert (found.shape, found.dtype) == ((20, 4), np.int8)
@@ -239,11 +236,14 @@ def test_tflm_s_outputs_agree_with_litert_s_to_one_step() -> None:
 
 @needs_tflm
 @pytest.mark.real
-def test_reference_kernels_give_tflm_s_outputs_bit_by_bit(real: Path) -> None:
+def test_reference_kernels_are_nearer_to_tflm_than_the_default_ones_and_not_equal(real: Path) -> None:
     path = real / "cifar10_resnet.tflite"
-    x = np.random.default_rng(0).integers(-128, 128, (10, 32, 32, 3)).astype(np.int8)
-    found = tflm.run_tflm(path, x, tflm.smallest_arena_bytes(path).smallest_bytes)
-    np.testing.assert_array_equal(FileRunner(path, kernels="reference").predict_raw(x), found)
+    x = np.random.default_rng(0).integers(-128, 128, (100, 32, 32, 3)).astype(np.int8)
+    device = tflm.run_tflm(path, x, tflm.smallest_arena_bytes(path).smallest_bytes)
+    plain = FileRunner(path, kernels="reference").predict_raw(x)
+    default = FileRunner(path).predict_raw(x)
+    # Inequality is asserted, too: a file that agrees in LiteRT is no proof of what a microcontroller gives.
+    assert 0 < (plain != device).sum() < (default != device).sum()
 
 
 @needs_tflm
@@ -271,9 +271,7 @@ def test_kernel_that_aborts_is_told_and_ends_nobody_else(tmp_path: Path) -> None
 
 @needs_tflm
 def test_arena_that_is_too_small_is_told() -> None:
-    with pytest.raises(
-        RunError, match=r"tiny\.int8\.tflite: TensorFlow Lite Micro can't run it: Failed to allocate"
-    ):
+    with pytest.raises(RunError, match=r"tiny\.int8\.tflite: TensorFlow Lite Micro can't run it: Failed to allocate"):
         tflm.run_tflm(INT8, np.zeros((1, 12, 12, 1), np.int8), 2048)
 
 
@@ -281,6 +279,4 @@ def test_arena_that_is_too_small_is_told() -> None:
 def test_images_of_another_dtype_are_refused_by_tflm() -> None:
     with pytest.raises(RunError) as caught:
         tflm.run_tflm(INT8, np.zeros((1, 12, 12, 1), np.float32), 20_000)
-    assert str(caught.value) == (
-        f"{INT8}: takes int8 images of shape (12, 12, 1), found float32 of shape (12, 12, 1)"
-    )
+    assert str(caught.value) == (f"{INT8}: takes int8 images of shape (12, 12, 1), found float32 of shape (12, 12, 1)")

@@ -55,7 +55,7 @@ def test_every_precision_is_near_the_float_file(name: str, tolerance: float) -> 
     assert np.abs(found - expected).max() <= tolerance
 
 
-def test_onnx_int8_agrees_with_tflite_int8_to_one_step() -> None:
+def test_onnx_int8_of_the_tiny_network_agrees_with_tflite_int8_to_one_step() -> None:
     x = np.random.default_rng(2).integers(-128, 128, (64, 12, 12, 1)).astype(np.int8)
     a, b = FileRunner(INT8).predict_raw(x), FileRunner(FIXTURES / "tiny.int8.onnx").predict_raw(x)
     assert (a.dtype, b.dtype) == (np.int8, np.int8)
@@ -108,17 +108,13 @@ def test_values_that_aren_t_finite_are_refused() -> None:
     x[0, 0, 0, 0] = np.nan
     with pytest.raises(RunError) as caught:
         FileRunner(INT8).predict(x)
-    assert (
-        str(caught.value) == f"{INT8}: the images hold values that aren't finite, so they can't be quantized"
-    )
+    assert str(caught.value) == f"{INT8}: the images hold values that aren't finite, so they can't be quantized"
 
 
 def test_images_of_another_shape_are_refused() -> None:
     with pytest.raises(RunError) as caught:
         FileRunner(INT8).predict(np.zeros((2, 12, 12, 3), np.float32))
-    assert (
-        str(caught.value) == f"{INT8}: takes images of shape (1, 12, 12, 1), found an array of (2, 12, 12, 3)"
-    )
+    assert str(caught.value) == f"{INT8}: takes images of shape (1, 12, 12, 1), found an array of (2, 12, 12, 3)"
 
 
 def test_raw_images_of_another_dtype_are_refused() -> None:
@@ -131,9 +127,7 @@ def test_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     shutil.copy(INT8, tmp_path / "model.bin")
     with pytest.raises(SourceError) as caught:
         FileRunner(tmp_path / "model.bin")
-    assert (
-        str(caught.value) == f"{tmp_path / 'model.bin'}: is neither a .tflite nor an .onnx file by its name"
-    )
+    assert str(caught.value) == f"{tmp_path / 'model.bin'}: is neither a .tflite nor an .onnx file by its name"
 
 
 def test_foreign_onnx_file_is_refused(tmp_path: Path) -> None:
@@ -148,8 +142,7 @@ def test_empty_onnx_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError) as caught:
         FileRunner(tmp_path / "m.onnx")
     assert (
-        str(caught.value)
-        == f"{tmp_path / 'm.onnx'}: holds no ONNX graph; a model with at least one node is expected"
+        str(caught.value) == f"{tmp_path / 'm.onnx'}: holds no ONNX graph; a model with at least one node is expected"
     )
 
 
