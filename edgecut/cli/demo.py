@@ -33,6 +33,4 @@ def command(output: Output, *, out: Path, force: bool) -> int:
     microcontroller: cut, gray stem, new head, float32 and int8, checked, measured and bundled.
     """
     recipe = read_recipe(RECIPE)
-    return run_build(
-        output, recipe, tuple(find_profile(name) for name in PROFILES), out, force=force, strict=False
-    )
+    return run_build(output, recipe, tuple(find_profile(name) for name in PROFILES), out, force=force, strict=False)

@@ -79,11 +79,14 @@ def _check(recipe: Recipe, precision: str, out: Path, force: bool) -> None:
 
 
 def _export(output: Output, recipe: Recipe, target: Format, precision: Precision, out: Path) -> Any:
-    from edgecut.export.artifacts import export
-    from edgecut.graph.source import load
+    from edgecut.graph.quiet import import_keras_quietly
 
     progress = output.progress()
     with progress.task("loading the model"):
+        import_keras_quietly()
+        from edgecut.export.artifacts import export
+        from edgecut.graph.source import load
+
         model = load(recipe.source.model, unsafe=recipe.source.unsafe)
     images = _calibration(output, recipe, model) if precision in CALIBRATED else None
     with progress.task(f"writing {target} {precision}"):

@@ -75,9 +75,7 @@ def _explained(error: BaseException, arguments: Sequence[str]) -> tuple[tuple[st
             _drop_stdout()
             return (), 0
         case OSError() if error.errno in _MACHINE_FAULTS:
-            return (
-                f"error: {error.filename or 'output'}: {error.strerror}; make room or choose another place",
-            ), 3
+            return (f"error: {error.filename or 'output'}: {error.strerror}; make room or choose another place",), 3
         case MemoryError():
             return ("error: not enough memory for this step; close other programs or use a smaller input",), 3
     path = _write_log(error, arguments)

@@ -158,13 +158,7 @@ def overrides_of(given: Mapping[str, Any]) -> dict[str, Any]:
         flag = _NAMES[name]
         if value is None or value == () or value is False:
             continue
-        value = (
-            [v for part in value for v in part]
-            if flag.several
-            else flag.value
-            if flag.parse is None
-            else value
-        )
+        value = [v for part in value for v in part] if flag.several else flag.value if flag.parse is None else value
         if found.setdefault(flag.key, value) != value:
             raise click.UsageError(f"{by[flag.key]} and {flag.flags[0]} say different things; give one")
         by.setdefault(flag.key, flag.flags[0])

@@ -16,6 +16,9 @@ from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile, find_profile
 from edgecut.records.units import format_bytes, format_count
 
+# Columns from which the tensors that bypass a cut have room in the table.
+WIDE = 120
+
 
 @click.command(
     "inspect",
@@ -32,8 +35,8 @@ from edgecut.records.units import format_bytes, format_count
 def command(output: Output, *, model: str, cuts: bool, profile_names: tuple[str, ...], unsafe: bool) -> int:
     """List a Keras model's calls with shapes and costs, or the operators of a .tflite or .onnx file.
 
-    Costs add up from the input to the row. A name or a number of the list is what --to takes. Files are read
-    without TensorFlow.
+    Costs add up from the input to the row. A name or a number of the list is what --to takes. -v also names
+    what bypasses a tensor. Files are read without TensorFlow.
     """
     profiles = [find_profile(name) for name in profile_names]
     if Path(model).suffix.lower() in {".tflite", ".onnx"}:
@@ -41,18 +44,18 @@ def command(output: Output, *, model: str, cuts: bool, profile_names: tuple[str,
     return _inspect_model(output, model, profiles, only_cuts=cuts, unsafe=unsafe)
 
 
-def _inspect_model(
-    output: Output, source: str, profiles: Sequence[Profile], *, only_cuts: bool, unsafe: bool
-) -> int:
+def _inspect_model(output: Output, source: str, profiles: Sequence[Profile], *, only_cuts: bool, unsafe: bool) -> int:
     from edgecut.graph.peek import kind_of
-
-    kind_of(source)
-    from edgecut.graph.calls import calls
-    from edgecut.graph.cuts import cut_points
-    from edgecut.graph.source import load
+    from edgecut.graph.quiet import import_keras_quietly
     from edgecut.render.graphs import point_table
 
+    kind_of(source)
     with output.progress().task("loading the model"):
+        import_keras_quietly()
+        from edgecut.graph.calls import calls
+        from edgecut.graph.cuts import cut_points
+        from edgecut.graph.source import load
+
         graph = calls(load(source, unsafe=unsafe))
         points = cut_points(graph)
     shown = [p for p in points if p.legal_start] if only_cuts else points
@@ -61,7 +64,7 @@ def _inspect_model(
     cost = "MACs not modelled" if macs is None else f"{format_count(macs)} MACs"
     output.table(
         f"{source}: {layers} layers, {len(graph)} calls, {format_count(params)} parameters, {cost}",
-        point_table(shown),
+        point_table(shown, bypass=output.verbose or output.width() >= WIDE),
         *(_largest_activation(points, profile) for profile in profiles),
     )
     output.document(

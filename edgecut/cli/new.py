@@ -64,8 +64,7 @@ COMMENTS: dict[str, str] = {
 
 @click.command(
     "new",
-    epilog="\b\nExample:\n"
-    "  edgecut new mobilenet.keras --preprocess tf --to conv_pw_5_relu --profile nucleo-l4r5zi",
+    epilog="\b\nExample:\n  edgecut new mobilenet.keras --preprocess tf --to conv_pw_5_relu --profile nucleo-l4r5zi",
 )
 @click.argument("model")
 @click.option("--profile", "profile_name", metavar="ID", help="Take the device's image, formats and limits.")
@@ -124,9 +123,7 @@ def recipe_text(settings: Mapping[str, Any], profile: Profile | None = None) -> 
     return "\n".join(lines) + "\n"
 
 
-def _key_lines(
-    record: type[Record], prefix: str, settings: Mapping[str, Any], names: list[str]
-) -> Iterator[str]:
+def _key_lines(record: type[Record], prefix: str, settings: Mapping[str, Any], names: list[str]) -> Iterator[str]:
     for name in names:
         field = record.model_fields[name]
         key = f"{prefix}{field.alias or name}"

@@ -6,6 +6,7 @@ import functools
 import json
 import math
 import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,10 @@ class Output:
         """Prints one JSON document on stdout with --json; nothing otherwise."""
         if self.as_json:
             _write(lambda: click.echo(json_text(data)))
+
+    def width(self) -> int:
+        """The columns of the terminal, 80 where there is none."""
+        return shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
 
     def note(self, sentence: str) -> None:
         """Prints a warning or hint on stderr, unless quiet."""

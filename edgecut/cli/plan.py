@@ -20,9 +20,7 @@ from edgecut.cli.request import read_request
 )
 @click.argument("source")
 @several_profiles
-@click.option(
-    "-o", "--out", type=click.Path(path_type=Path), help="Also check that a build could write here."
-)
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Also check that a build could write here.")
 @click.option("--force", is_flag=True, help="OUT may exist.")
 @recipe_flags()
 @with_output

@@ -60,9 +60,7 @@ def read_source(source: str, overrides: Mapping[str, Any]) -> Recipe:
 def _name_of(model: str) -> str:
     """A name for the files that are made out of a model; "" where its own name can't be one."""
     stem = model.removeprefix("keras:").partition("?")[0] if model.startswith("keras:") else Path(model).stem
-    name = "".join(
-        letter if letter.isascii() and (letter.isalnum() or letter in "_-") else "_" for letter in stem
-    )
+    name = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "_-") else "_" for letter in stem)
     return f"_{name}" if name[:1].isdigit() or name[:1] == "-" else name
 
 

@@ -81,13 +81,17 @@ def artifact_parts(artifact: Artifact) -> list[RenderableType]:
     return [head, table, f"operators: {operators}"]
 
 
-def point_table(points: Iterable[Point]) -> Table:
-    """One row for each tensor: what the model up to it costs, and whether a model can start there."""
-    table = grid("#", "~name", "<type", "<shape", "MACs", "params", "act.", "~start")
+def point_table(points: Iterable[Point], *, bypass: bool = False) -> Table:
+    """One row for each tensor: what the model up to it costs, and whether a model can start there.
+
+    bypass: name the tensors that are needed besides where it can't, which takes more than 80 columns.
+    """
+    table = grid("#", "~name", "<type", "<shape", "MACs", "params", "bytes", "~start")
+    table.columns[2].max_width = None if bypass else 12
     for p in points:
         table.add_row(
             str(p.position), p.name, p.type, shape_words(p.shape[1:]), _macs(p.macs), count_words(p.params),
-            "?" if p.activation_bytes is None else format_bytes(p.activation_bytes), _start(p),
+            "?" if p.activation_bytes is None else format_bytes(p.activation_bytes), _start(p, bypass=bypass),
         )  # fmt: skip
     return table
 
@@ -110,9 +114,7 @@ def _macs(macs: int | None) -> str:
     return "?" if macs is None else count_words(macs)
 
 
-def _start(point: Point) -> str:
+def _start(point: Point, *, bypass: bool) -> str:
     if point.legal_start:
         return "yes"
-    shown = ", ".join(point.bypass[:2])
-    more = f" and {len(point.bypass) - 2} more" if len(point.bypass) > 2 else ""
-    return f"needs {shown}{more}" if shown else "no"
+    return f"needs {', '.join(point.bypass)}" if bypass and point.bypass else "no"

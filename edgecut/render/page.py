@@ -54,9 +54,7 @@ def render_page(report: Report) -> str:
         ("Devices", _devices(report)),
         ("Environment", _facts(report.environment)),
     )
-    body = "".join(
-        f"<section><h2>{title}</h2>{content}</section>\n" for title, content in sections if content
-    )
+    body = "".join(f"<section><h2>{title}</h2>{content}</section>\n" for title, content in sections if content)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -195,9 +193,7 @@ def _devices(report: Report) -> Html:
 
 
 def _facts(facts: Mapping[str, Any]) -> Html:
-    rows = [
-        (key, fact_words(value) if isinstance(value, Mapping) else str(value)) for key, value in facts.items()
-    ]
+    rows = [(key, fact_words(value) if isinstance(value, Mapping) else str(value)) for key, value in facts.items()]
     return _table((Column("fact"), Column("value")), rows)
 
 
@@ -213,9 +209,7 @@ def _table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Html:
     kept = [k for k in range(len(columns)) if any(row[k] not in {"", NOTHING} for row in rows)]
     head = "".join(f"<th{_class(columns[k])}>{escape(columns[k].title)}</th>" for k in kept)
     lines = "".join(f"<tr>{''.join(_cell(columns[k], row[k]) for k in kept)}</tr>\n" for row in rows)
-    return Html(
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead>\n<tbody>{lines}</tbody></table></div>'
-    )
+    return Html(f'<div class="wide"><table><thead><tr>{head}</tr></thead>\n<tbody>{lines}</tbody></table></div>')
 
 
 def _cell(column: Column, text: str) -> str:

@@ -51,20 +51,14 @@ def result_rows(report: Report) -> list[ResultRow]:
 def file_labels(report: Report) -> dict[str, str]:
     """What each file is called in tables: "tflite int8"; its own name if two would be called the same."""
     words = [artifact_words(artifact) for artifact in report.artifacts]
-    labels = {
-        a.name: words[k] if words.count(words[k]) == 1 else a.name for k, a in enumerate(report.artifacts)
-    }
+    labels = {a.name: words[k] if words.count(words[k]) == 1 else a.name for k, a in enumerate(report.artifacts)}
     models = {m.artifact for m in report.measurements if m.artifact.endswith(".keras")}
     return {**dict.fromkeys(models, "keras float32"), **labels}
 
 
 def _value(report: Report, metric: str, name: str) -> str:
     return next(
-        (
-            value_words(m.value, m.unit)
-            for m in report.measurements
-            if (m.metric, m.artifact) == (metric, name)
-        ),
+        (value_words(m.value, m.unit) for m in report.measurements if (m.metric, m.artifact) == (metric, name)),
         NOTHING,
     )
 
@@ -75,8 +69,7 @@ def _host_latency(report: Report, name: str) -> Measurement | None:
         (
             m
             for m in report.measurements
-            if (m.metric, m.artifact, m.where, m.kind) == ("latency", name, "host", "measured")
-            and m.value is not None
+            if (m.metric, m.artifact, m.where, m.kind) == ("latency", name, "host", "measured") and m.value is not None
         ),
         None,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -27,6 +28,7 @@ LEGEND = (
     "drop: accuracy lost against the float model; agree: images with its class.\n"
     "latency, p90: one inference on this machine, median and 90th percentile."
 )
+OfDevice = TypeVar("OfDevice", Measurement, Check)
 STYLES = {"meets": "green", "misses": "bold red", "failed": "bold red", "unknown": "yellow"}
 
 
@@ -80,34 +82,36 @@ def artifact_table(report: Report) -> Table:
 
 def device_table(measurements: Sequence[Measurement], labels: Mapping[str, str]) -> Table:
     """What is known about each device that isn't this machine: value, kind and error band."""
-    table = grid("<device", "<file", "<metric", "value", "<kind", "<band")
+    table = grid("~device", "<file", "value", "<kind", "<band")
     reasons: list[tuple[str, str]] = []
-    before = ""
-    for m in sorted(measurements, key=lambda m: str(m.profile)):
-        device = str(m.profile)
-        table.add_row(
-            device if device != before else "", labels.get(m.artifact, m.artifact), m.metric,
-            measured_words(m), m.kind if m.value is not None else "", band_words(m.error),
-        )  # fmt: skip
-        if m.value is None:
-            reasons.append((f"{device} {m.metric}", m.reason))
-        elif m.kind == "measured" and m.where != device:
-            reasons.append((f"{m.metric}, measured", f"by the {m.where}"))
-        before = device
+    for device, rows in _by_device(measurements):
+        table.add_row(Text(device, "bold"))
+        for m in rows:
+            kind = m.kind if m.value is not None else ""
+            label = labels.get(m.artifact, m.artifact)
+            table.add_row(f"  {m.metric}", label, measured_words(m), kind, band_words(m.error))
+            if m.value is None:
+                reasons.append((f"{device} {m.metric}", m.reason))
+            elif m.kind == "measured" and m.where != device:
+                reasons.append((f"{m.metric}, measured", f"by the {m.where}"))
     return _with_reasons(table, reasons)
 
 
-def check_table(checks: Iterable[Check], labels: Mapping[str, str]) -> Table:
-    """One row for each limit. What is unknown says why underneath."""
-    table = grid("<check", "<file", "<device", "limit", "value", "<state", "<basis")
+def check_table(checks: Sequence[Check], labels: Mapping[str, str]) -> Table:
+    """One row for each limit, by device. What is unknown says why underneath."""
+    table = grid("~check", "<file", "limit", "value", "<state", "<basis")
     reasons: list[tuple[str, str]] = []
-    for check in checks:
-        table.add_row(
-            check.metric, labels.get(check.artifact, check.artifact), check.profile or "", limit_words(check),
-            value_words(check.value, check.unit), Text(check.state, STYLES[check.state]), check.basis,
-        )  # fmt: skip
-        if check.reason:
-            reasons.append((check.metric, check.reason))
+    for device, rows in _by_device(checks):
+        if device:
+            table.add_row(Text(device, "bold"))
+        for check in rows:
+            table.add_row(
+                f"{'  ' if device else ''}{check.metric}", labels.get(check.artifact, check.artifact),
+                limit_words(check), value_words(check.value, check.unit),
+                Text(check.state, STYLES[check.state]), check.basis if check.value is not None else "",
+            )  # fmt: skip
+            if check.reason:
+                reasons.append((f"{device} {check.metric}".strip(), check.reason))
     return _with_reasons(table, reasons)
 
 
@@ -170,6 +174,15 @@ def notes(sentences: Sequence[str]) -> list[RenderableType]:
     for sentence in sentences:
         table.add_row("·", sentence)
     return [Text("notes", style="bold"), table]
+
+
+def _by_device(rows: Iterable[OfDevice]) -> Iterator[tuple[str, list[OfDevice]]]:
+    """The rows of each device, "" for what belongs to none, which comes first."""
+    devices: dict[str, list[OfDevice]] = {}
+    for row in rows:
+        devices.setdefault(row.profile or "", []).append(row)
+    for device in sorted(devices):
+        yield device, devices[device]
 
 
 def _with_reasons(table: Table, reasons: Iterable[tuple[str, str]]) -> Table:

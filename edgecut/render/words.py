@@ -82,11 +82,7 @@ def _plain(value: object) -> str:
     if isinstance(value, Mapping):
         return f"({fact_words(value)})"
     if isinstance(value, list | tuple):
-        return (
-            "×".join(map(str, value))
-            if all(isinstance(v, int) for v in value)
-            else ", ".join(map(str, value))
-        )
+        return "×".join(map(str, value)) if all(isinstance(v, int) for v in value) else ", ".join(map(str, value))
     return str(value)
 
 
