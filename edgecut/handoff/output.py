@@ -69,7 +69,9 @@ def output_folder(out: Path, force: bool, keep: Sequence[Path] = ()) -> Iterator
         done = True
     except OSError as exc:
         if exc.errno in _NO_ROOM:
-            text = f"{out}: can't be written ({exc.strerror}); free some space, or name another folder with -o"
+            # HDF5 puts a paragraph into strerror.
+            said = os.strerror(exc.errno)
+            text = f"{out}: can't be written ({said}); free some space, or name another folder with -o"
             raise StepError(text) from exc
         raise
     finally:
