@@ -75,7 +75,9 @@ def refit_on_int8(state: Run, fitted: FittedModel, scratch: Path) -> keras.Model
         file.flush()
         runner = FileRunner(Path(file.name))
         features = predict_file(state, runner, dataset.train.pixels, "int8 features")
-    return _with_probe(fitted.body, head, fit_ridge(features, state.labels, head.classes))
+    # Rounded to the int8 grid with the bias mended, the weights pass the converter as they are.
+    probe = fit_ridge(features, state.labels, head.classes).rounded()
+    return _with_probe(fitted.body, head, probe)
 
 
 def calibration_inputs(state: Run) -> np.ndarray:
