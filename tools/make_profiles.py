@@ -224,17 +224,13 @@ def _memory(name: str, facts: Mapping[str, str]) -> Numbers:
     return numbers
 
 
-def _esp32(
-    devices: Mapping[str, Mapping[str, str]], published: Sequence[Mapping[str, str]]
-) -> tuple[Texts, Numbers]:
+def _esp32(devices: Mapping[str, Mapping[str, str]], published: Sequence[Mapping[str, str]]) -> tuple[Texts, Numbers]:
     facts = devices["esp32s3"]
     rows = {r["model"]: r for r in published if r["device"] == "ESP32-S3 240 MHz"}
     seconds = {model: float(row["latency_ms"].split()[0]) / 1e3 for model, row in rows.items()}
     person = "Person detection (VWW)"
     source = rows[person]["source"]
-    texts = _texts(
-        "esp32-s3", facts["title"], "microcontroller", "xtensa-lx7", ("tflm", "", "esp-nn"), ["int8"]
-    )
+    texts = _texts("esp32-s3", facts["title"], "microcontroller", "xtensa-lx7", ("tflm", "", "esp-nn"), ["int8"])
     texts |= {"latency.kind": "published", "latency.basis": "ESP-NN README, person detection"}
     numbers = _memory("esp32-s3", facts)
     numbers["cpu.clock_hz"] = (int(facts["clock_hz"]), _from(facts, "src_clock"))
@@ -264,9 +260,7 @@ def _raspberries(
     for name, device, core, label, extra, remark in boards:
         facts = devices[device]
         precisions = ["float32", "float16", "dynamic", "int8", "int16x8"]
-        texts = _texts(
-            name, f"{facts['title']}, 64-bit OS", "linux", core, ("litert", "", "xnnpack"), precisions
-        )
+        texts = _texts(name, f"{facts['title']}, 64-bit OS", "linux", core, ("litert", "", "xnnpack"), precisions)
         texts |= {"latency.kind": "published", "latency.basis": "XNNPACK README 2022, all 4 cores"}
         numbers: Numbers = {
             "cpu.clock_hz": (int(facts["clock_hz"]), _from(facts, "src_clock")),
@@ -330,18 +324,14 @@ def _host() -> tuple[Texts, Numbers]:
     return texts, {}
 
 
-def _texts(
-    name: str, title: str, kind: str, core: str, runtime: Sequence[str], precisions: list[str]
-) -> Texts:
+def _texts(name: str, title: str, kind: str, core: str, runtime: Sequence[str], precisions: list[str]) -> Texts:
     simd = {"cortex-m4": "dsp", "cortex-m7": "dsp", "cortex-m33": "dsp", "cortex-m85": "helium",
             "xtensa-lx7": "pie", "cortex-a72": "neon", "cortex-a53": "neon"}  # fmt: skip
     texts: Texts = {"schema": "edgecut.profile/1", "id": name, "title": title, "class": kind}
     if core:
         texts |= {"cpu.core": core} | ({"cpu.simd": simd[core]} if core in simd else {})
     texts["runtime.name"] = runtime[0]
-    texts |= {
-        key: text for key, text in (("runtime.version", runtime[1]), ("runtime.kernels", runtime[2])) if text
-    }
+    texts |= {key: text for key, text in (("runtime.version", runtime[1]), ("runtime.kernels", runtime[2])) if text}
     return texts | {"runtime.formats": ["tflite"], "runtime.precisions": precisions}
 
 

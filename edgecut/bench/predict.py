@@ -28,9 +28,7 @@ def predict_latency(graph: TfliteGraph, profile: Profile, artifact: str) -> Meas
     precision = compute_precision(graph)
     if precision not in profile.runtime.precisions:
         runs = ", ".join(profile.runtime.precisions)
-        return _missing(
-            profile, artifact, f"the file computes in {precision}, and profile {profile.id!r} runs {runs}"
-        )
+        return _missing(profile, artifact, f"the file computes in {precision}, and profile {profile.id!r} runs {runs}")
     seconds, method = _seconds(graph, facts, profile, precision)
     if seconds is None:
         return _missing(profile, artifact, method)
@@ -76,9 +74,7 @@ def _operator_precision(graph: TfliteGraph, operator: Operator) -> Precision:
     return "float16" if weights in halves else "float32"
 
 
-def _seconds(
-    graph: TfliteGraph, facts: LatencyFacts, profile: Profile, precision: str
-) -> tuple[float | None, str]:
+def _seconds(graph: TfliteGraph, facts: LatencyFacts, profile: Profile, precision: str) -> tuple[float | None, str]:
     """(seconds, method), or (None, the reason why there are none)."""
     counts = macs_by_class(graph)
     if not sum(counts.values()):

@@ -67,14 +67,10 @@ extern const unsigned char {symbol}_model[{symbol.upper()}_MODEL_LEN]; /* on a 1
 extern const size_t {symbol}_model_len;
 extern const char {symbol}_model_sha256[65];
 """
-    return _guarded(
-        f"{symbol.upper()}_MODEL_H", f"{name}: the model file as an array", "#include <stddef.h>", body
-    )
+    return _guarded(f"{symbol.upper()}_MODEL_H", f"{name}: the model file as an array", "#include <stddef.h>", body)
 
 
-def _model_source(
-    content: bytes, symbol: str, name: str, labels: Sequence[str], byte_table: np.ndarray | None
-) -> str:
+def _model_source(content: bytes, symbol: str, name: str, labels: Sequence[str], byte_table: np.ndarray | None) -> str:
     digest = hashlib.sha256(content).hexdigest()
     table = ""
     if byte_table is not None:
@@ -139,16 +135,12 @@ def _io_header(
         if arena_bytes is None
         else f"\n#define {prefix}_ARENA_BYTES {arena_bytes} /* the tensor arena, on a 16-byte boundary */\n"
     )
-    return _guarded(
-        f"{prefix}_IO_H", f"{name}: what goes in and what comes out", "#include <stdint.h>", "".join(parts)
-    )
+    return _guarded(f"{prefix}_IO_H", f"{name}: what goes in and what comes out", "#include <stdint.h>", "".join(parts))
 
 
 def _tensor_macros(prefix: str, spec: TensorSpec, side: str) -> str:
     count = math.prod(spec.shape)
-    lines = [
-        f'\n/* {side.capitalize()} "{_comment(spec.name)}": {" x ".join(map(str, spec.shape))}, {spec.dtype}'
-    ]
+    lines = [f'\n/* {side.capitalize()} "{_comment(spec.name)}": {" x ".join(map(str, spec.shape))}, {spec.dtype}']
     if len(spec.shape) == 4:
         lines[0] += ", NHWC: row by row, the channels of a pixel next to each other"
     if side == "INPUT":

@@ -122,9 +122,7 @@ def test_both_headers_are_fit_for_cpp(tmp_path: Path) -> None:
 def test_any_recipe_name_compiles(tmp_path: Path, name: str) -> None:
     files = c_files(b"abc", name, artifact(b"abc", name="in/*put*/ ??/\n"), None, ["a"])
     assert set(files) == {f"{name}_model.h", f"{name}_model.c", f"{name}_io.h"}
-    main = (
-        f'#include "{name}_model.h"\nint main(void) {{ return {c_symbol(name)}_model[0] == 97 ? 0 : 1; }}\n'
-    )
+    main = f'#include "{name}_model.h"\nint main(void) {{ return {c_symbol(name)}_model[0] == 97 ? 0 : 1; }}\n'
     assert compiled(tmp_path, files, main) == ""
 
 

@@ -51,9 +51,7 @@ def test_cycles_per_mac_by_class_over_the_clock() -> None:
 
 
 def test_one_rate_for_the_whole_model() -> None:
-    found = predict_latency(
-        graph("float32"), profile({"float32_macs_per_s": 1e6, "int8_macs_per_s": 4e6}), "m"
-    )
+    found = predict_latency(graph("float32"), profile({"float32_macs_per_s": 1e6, "int8_macs_per_s": 4e6}), "m")
     assert found.value == pytest.approx((CONV_MACS + DEPTHWISE_MACS + DENSE_MACS) / 1e6)
     assert found.method == "MACs / MACs per second of float32"
 
