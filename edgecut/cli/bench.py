@@ -54,7 +54,7 @@ def command(
                 file, profile, runs=settings.runs, warmup=settings.warmup, threads=settings.threads, **options
             )
     measurements = _each_once(found)
-    output.table(measurement_table(measurements))
+    output.table(measurement_table(measurements, verbose=output.verbose))
     output.document({"measurements": [measurement.to_dict() for measurement in measurements]})
     return 0
 

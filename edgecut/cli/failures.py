@@ -65,7 +65,8 @@ def _explained(error: BaseException, arguments: Sequence[str]) -> tuple[tuple[st
             return tuple(f"error: {fault}" for fault in faults), error.exit_code
         case click.exceptions.Exit():
             return (), error.exit_code
-        case click.exceptions.NoArgsIsHelpError():
+        case click.UsageError() if error.format_message().startswith("Usage:"):
+            # A group without a command: click puts its whole help page into the message.
             return (error.format_message(),), USAGE
         case click.ClickException():
             return (f"error: {_usage_sentence(error)}",), USAGE

@@ -86,7 +86,7 @@ def _inspect_file(output: Output, path: Path, profiles: Sequence[Profile]) -> in
     estimates = _estimates(path, profiles)
     output.table(*artifact_parts(artifact), operator_table(rows))
     if estimates:
-        output.table(measurement_table(estimates))
+        output.table(measurement_table(estimates, verbose=output.verbose))
     output.document(
         {
             "schema": "edgecut.inspect/1",

@@ -11,7 +11,7 @@ import click
 
 from edgecut import __version__
 from edgecut.cli.failures import Failures
-from edgecut.records.nearest import closest
+from edgecut.cli.groups import Group
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "The whole pipeline on the embedded model and images, offline."),
@@ -28,7 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """name -> (module in edgecut.cli, what the list of commands says). The module's `command` is the command."""
 
 
-class Table(click.Group):
+class Table(Group):
     """The commands of COMMANDS. Listing them imports none of their modules."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -41,15 +41,6 @@ class Table(click.Group):
             return None
         command = importlib.import_module(f"edgecut.cli.{COMMANDS[cmd_name][0]}").command
         return command if isinstance(command, click.Command) else None
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that the arguments name. An unknown one is a usage error with the closest offered."""
-        name = args[0]
-        if name not in COMMANDS and not name.startswith("-"):
-            raise click.UsageError(f"no command {name!r}{closest(name, COMMANDS)}", ctx=ctx)
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, from the table."""

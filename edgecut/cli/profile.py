@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from edgecut.cli.groups import Group
 from edgecut.cli.output import Output, with_output
 from edgecut.errors import DocumentError, RequestError
 from edgecut.records.profile import Profile, find_profile, profile_paths, read_profile
@@ -13,6 +14,7 @@ from edgecut.records.profile import Profile, find_profile, profile_paths, read_p
 
 @click.group(
     "profile",
+    cls=Group,
     epilog="\b\nExamples:\n  edgecut profile list\n  edgecut profile show nucleo-l4r5zi\n"
     "  edgecut profile check board.toml",
 )

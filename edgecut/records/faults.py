@@ -41,9 +41,7 @@ def describe_faults(record: type[BaseModel], error: ValidationError, data: Mappi
             continue
         path, annotation, by_type = place
         faults.setdefault(path, _sentence(record, path, annotation, by_type, detail, data))
-    deepest = [
-        path for path in faults if not any(other[: len(path)] == path and other != path for other in faults)
-    ]
+    deepest = [path for path in faults if not any(other[: len(path)] == path and other != path for other in faults)]
     return [f"{'.'.join(map(str, path))}: {faults[path]}" if path else faults[path] for path in deepest]
 
 

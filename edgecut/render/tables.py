@@ -71,16 +71,16 @@ def report_tables(report: Report, *, verbose: bool = False) -> list[RenderableTy
     return [parts[0], *(part for table in parts[1:] for part in ("", table))]
 
 
-def artifact_table(report: Report) -> Table:
+def artifact_table(report: Report) -> Group:
     """One row for each file, and for the float model behind them, with what was measured here."""
     table = grid("~file", "size", "accuracy", "drop", "agree", "SQNR dB", "latency", "p90")
     for r in result_rows(report):
         sqnr = r.sqnr.removesuffix(" dB")
         table.add_row(r.label, r.size, r.accuracy, r.drop, r.same_top1, sqnr, r.latency, r.latency_p90)
-    return _with_caption(table, LEGEND)
+    return Group(table, Text(LEGEND, "dim"))
 
 
-def device_table(measurements: Sequence[Measurement], labels: Mapping[str, str]) -> Table:
+def device_table(measurements: Sequence[Measurement], labels: Mapping[str, str]) -> Group:
     """What is known about each device that isn't this machine: value, kind and error band."""
     table = grid("~device", "<file", "value", "<kind", "<band")
     reasons: list[tuple[str, str]] = []
@@ -97,7 +97,7 @@ def device_table(measurements: Sequence[Measurement], labels: Mapping[str, str])
     return _with_reasons(table, reasons)
 
 
-def check_table(checks: Sequence[Check], labels: Mapping[str, str]) -> Table:
+def check_table(checks: Sequence[Check], labels: Mapping[str, str]) -> Group:
     """One row for each limit, by device. What is unknown says why underneath."""
     table = grid("~check", "<file", "limit", "value", "<state", "<basis")
     reasons: list[tuple[str, str]] = []
@@ -129,15 +129,21 @@ def step_table(steps: Iterable[Step]) -> Table:
     return table
 
 
-def measurement_table(measurements: Iterable[Measurement]) -> Table:
-    """One row for each measurement: its value, p90 where it was taken several times, kind, place and band."""
-    table = grid("<metric", "value", "p90", "<kind", "<where", "<band", "~how")
+def measurement_table(measurements: Iterable[Measurement], *, verbose: bool = False) -> Group:
+    """One row for each measurement: its value, p90 where it was taken several times, kind, place and band.
+
+    What could not be had says why underneath. verbose: also how each was found.
+    """
+    table = grid("<metric", "value", "p90", "<kind", "~where", "<band", *(["~how"] if verbose else []))
+    reasons: list[tuple[str, str]] = []
     for m in measurements:
-        table.add_row(
-            m.metric, measured_words(m), value_words(m.quantile(0.9), m.unit) if m.values else "", m.kind,
-            m.where, band_words(m.error), m.reason or m.method,
-        )  # fmt: skip
-    return table
+        p90 = value_words(m.quantile(0.9), m.unit) if m.values else ""
+        kind = m.kind if m.value is not None else ""
+        how = [m.method] if verbose else []
+        table.add_row(m.metric, measured_words(m), p90, kind, m.where, band_words(m.error), *how)
+        if m.value is None:
+            reasons.append((f"{m.where} {m.metric}", m.reason))
+    return _with_reasons(table, reasons)
 
 
 def plan_table(steps: Iterable[tuple[str, str]]) -> Table:
@@ -185,7 +191,7 @@ def _by_device(rows: Iterable[OfDevice]) -> Iterator[tuple[str, list[OfDevice]]]
         yield device, devices[device]
 
 
-def _with_reasons(table: Table, reasons: Iterable[tuple[str, str]]) -> Table:
+def _with_reasons(table: Table, reasons: Iterable[tuple[str, str]]) -> Group:
     """The table with sentences underneath that say why something isn't known, each once.
 
     reasons: (what isn't known, why).
@@ -193,17 +199,8 @@ def _with_reasons(table: Table, reasons: Iterable[tuple[str, str]]) -> Table:
     by_reason: dict[str, list[str]] = {}
     for what, why in reasons:
         by_reason.setdefault(why, []).append(what)
-    if by_reason:
-        sentences = (f"{', '.join(dict.fromkeys(what))}: {why}" for why, what in by_reason.items())
-        return _with_caption(table, "\n".join(sentences))
-    return table
-
-
-def _with_caption(table: Table, text: str) -> Table:
-    table.caption = Text(text)
-    table.caption_justify = "left"
-    table.caption_style = "dim"
-    return table
+    sentences = (f"{', '.join(dict.fromkeys(what))}: {why}" for why, what in by_reason.items())
+    return Group(table, *(Text(sentence, "dim") for sentence in sentences))
 
 
 _CLASSES = ("host", "linux", "android", "npu", "microcontroller")

@@ -82,7 +82,7 @@ def _plain(value: object) -> str:
     if isinstance(value, Mapping):
         return f"({fact_words(value)})"
     if isinstance(value, list | tuple):
-        return "×".join(map(str, value)) if all(isinstance(v, int) for v in value) else ", ".join(map(str, value))
+        return shape_words(tuple(value)) if _is_shape(value) else ", ".join(map(str, value))
     return str(value)
 
 

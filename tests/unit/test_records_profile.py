@@ -19,9 +19,7 @@ def write(path: Path, text: str) -> Path:
 
 
 def test_all_faults_of_a_profile_are_named(tmp_path: Path) -> None:
-    path = write(
-        tmp_path / "board.toml", GOOD + 'kernel = "x"\n[cpu]\nclock_hz = "fast"\n[memory]\nram = 1\n'
-    )
+    path = write(tmp_path / "board.toml", GOOD + 'kernel = "x"\n[cpu]\nclock_hz = "fast"\n[memory]\nram = 1\n')
     with pytest.raises(DocumentError) as caught:
         read_profile(path)
     assert caught.value.faults == (
@@ -52,7 +50,4 @@ def test_an_unknown_profile_offers_the_closest(tmp_path: Path, monkeypatch: pyte
     write(tmp_path / "profiles" / "xyzzyboard.toml", GOOD)
     with pytest.raises(RequestError) as caught:
         find_profile("xyzzybord")
-    assert (
-        str(caught.value)
-        == "no profile 'xyzzybord' (closest: 'xyzzyboard'); `edgecut profile list` shows all"
-    )
+    assert str(caught.value) == "no profile 'xyzzybord' (closest: 'xyzzyboard'); `edgecut profile list` shows all"

@@ -1,0 +1,165 @@
+"""Every way in which a command can fail: one sentence on stderr, and its exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from edgecut import errors
+from edgecut.cli.failures import Failures
+from tests.unit.command_line import run
+
+
+def ending(error: BaseException, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """The exit code and stderr of a command that raises `error`."""
+    with pytest.raises(SystemExit) as end, Failures(["build", "m.keras"]):
+        raise error
+    assert isinstance(end.value.code, int)
+    return end.value.code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (errors.RequestError("a: b"), 2, "edgecut: error: a: b\n"),
+        (errors.DocumentError(["a: b", "a: c"]), 2, "edgecut: error: a: b\nedgecut: error: a: c\n"),
+        (errors.StepError("export: failed"), 3, "edgecut: error: export: failed\n"),
+        (errors.VerifyError(["x: differs"]), 1, "edgecut: error: x: differs\n"),
+        (errors.MissingRuntimeError("no vela"), 4, "edgecut: error: no vela\n"),
+        (KeyboardInterrupt(), 130, "edgecut: interrupted\n"),
+        (click.Abort(), 130, "edgecut: interrupted\n"),
+        (
+            MemoryError(),
+            3,
+            "edgecut: error: not enough memory for this step; close other programs or use a smaller input\n",
+        ),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "out/x"),
+            3,
+            "edgecut: error: out/x: No space left on device; make room or choose another place\n",
+        ),
+        (click.UsageError("Got unexpected extra argument (x)"), 2,
+         "edgecut: error: got unexpected extra argument (x); see `edgecut --help`\n"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)  # fmt: skip
+def test_a_failure_is_said_in_one_sentence(
+    error: BaseException, code: int, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ending(error, capsys) == (code, text)
+
+
+def test_a_bug_leaves_a_log_with_the_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    code, text = ending(ZeroDivisionError("oh\nno"), capsys)
+    log = next((tmp_path / "edgecut").glob("bug-*.log"))
+    assert (code, text) == (5, f"edgecut: bug: ZeroDivisionError: oh; the details are in {log}\n")
+    content = log.read_text()
+    assert "arguments: ['build', 'm.keras']" in content
+    assert content.endswith("ZeroDivisionError: oh\nno\n")
+
+
+def test_a_bug_without_a_writable_cache_logs_to_the_temporary_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    code, text = ending(ValueError(), capsys)
+    log = next(tmp_path.glob("bug-*.log"))
+    assert (code, text) == (5, f"edgecut: bug: ValueError: no message; the details are in {log}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["buidl"], "edgecut: error: no command 'buidl' (closest: 'build'); see `edgecut --help`\n"),
+        (["build"], "edgecut: error: missing argument 'SOURCE'; see `edgecut build --help`\n"),
+        (["build", "m.keras"], "edgecut: error: missing option '-o' / '--out'; see `edgecut build --help`\n"),
+        (
+            ["plan", "m.keras", "--chanels", "1"],
+            "edgecut: error: no option '--chanels' (closest: '--channels'); see `edgecut plan --help`\n",
+        ),
+        (
+            ["plan", "m.keras", "--size", "big"],
+            "edgecut: error: invalid value for '--size': 'big' is no size; height x width is expected, such as "
+            "96x96; see `edgecut plan --help`\n",
+        ),
+        (
+            ["plan", "m.keras", "--gray", "--channels", "3"],
+            "edgecut: error: --channels and --gray say different things; give one; see `edgecut plan --help`\n",
+        ),
+        (
+            ["plan", "m.keras", "--set", "classes"],
+            "edgecut: error: invalid value for '--set': 'classes' is no table.key=value; see `edgecut plan --help`\n",
+        ),
+        (["profile", "shwo"], "edgecut: error: no command 'shwo' (closest: 'show'); see `edgecut profile --help`\n"),
+    ],
+)
+def test_a_wrong_command_line_is_one_sentence(words: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = run(capsys, *words)
+    assert (answer.code, answer.out, answer.err) == (2, "", text)
+
+
+def test_help_alone_is_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = run(capsys, "-h")
+    assert (answer.code, answer.err) == (0, "")
+
+
+def test_an_unwritable_stream_gets_question_marks(tmp_path: Path) -> None:
+    child = subprocess.run(
+        [sys.executable, "-m", "edgecut", "profile", "list"],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"}, capture_output=True, check=False,
+    )  # fmt: skip
+    assert (child.returncode, child.stderr) == (0, b"")
+
+
+def test_a_reader_that_leaves_is_no_failure(tmp_path: Path) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "edgecut", "profile", "list", "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert child.stdout is not None
+    assert child.stderr is not None
+    child.stdout.close()
+    assert (child.wait(), child.stderr.read()) == (0, b"")
+    child.stderr.close()
+
+
+WAITING = """
+import sys, time
+from edgecut.cli import main, verify
+def wait(*args, **options):
+    sys.stdout.write("ready")
+    sys.stdout.flush()
+    time.sleep(60)
+verify.command.callback = wait
+main.main(["verify", "x"])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_a_signal_is_an_interrupt(number: signal.Signals) -> None:
+    child = subprocess.Popen([sys.executable, "-c", WAITING], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.read(5) == "ready"
+    child.send_signal(number)
+    _, text = child.communicate(timeout=30)
+    assert (child.returncode, text) == (130, "edgecut: interrupted\n")
+
+
+def test_the_old_meaning_of_sigterm_comes_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit), Failures([]):
+        raise errors.RequestError("x")
+    assert signal.getsignal(signal.SIGTERM) is before

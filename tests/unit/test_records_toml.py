@@ -1,0 +1,32 @@
+"""Tables written as TOML read back as the same tables."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgecut.records.toml_text import toml_text
+
+text = st.text(st.characters(codec="utf-8"), max_size=12)
+scalars = st.one_of(text, st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False))
+values = st.recursive(
+    scalars,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(text, inner, max_size=3)),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(text, values, max_size=4))
+def test_tables_are_the_same_after_writing_and_reading(tables: dict[str, Any]) -> None:
+    """tomllib.loads(toml_text(tables)) == tables."""
+    assert tomllib.loads(toml_text(tables)) == tables
+
+
+def test_the_layout_has_keys_before_tables() -> None:
+    tables = {"cpu": {"clock_hz": 5, "note": None}, "id": "a", "sources": [{"field": "x"}, {"field": "y"}]}
+    assert toml_text(tables) == (
+        'id = "a"\n\n[cpu]\nclock_hz = 5\n\n[[sources]]\nfield = "x"\n\n[[sources]]\nfield = "y"\n'
+    )
