@@ -1,0 +1,46 @@
+"""Commands that load a Keras model, on the demo's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edgecut.bench.run import FileRunner
+from tests.unit.command_line import run
+
+DEMO = Path(__file__).parents[2] / "edgecut" / "demo_data"
+MODEL = str(DEMO / "cifar10_backbone.keras")
+
+
+def test_inspect_gives_what_a_cut_costs(capsys: pytest.CaptureFixture[str]) -> None:
+    document = json.loads(run(capsys, "inspect", MODEL, "--json").out)
+    points = {point["name"]: point for point in document["cut_points"]}
+    assert (document["calls"], points["block_2_add"]["legal_start"]) == (40, True)
+    assert points["block_2_1_conv"]["bypass"] == ["block_2_shortcut_bn"]
+    assert points["predictions"]["macs"] == document["macs"]
+    # 32 x 32 x 16 outputs of 3 x 3 x 3 multiply-accumulates each, by hand.
+    assert points["stem_conv"]["macs"] == 32 * 32 * 16 * 27
+
+
+def test_inspect_can_leave_out_what_is_no_start(capsys: pytest.CaptureFixture[str]) -> None:
+    points = json.loads(run(capsys, "inspect", MODEL, "--cuts", "--json").out)["cut_points"]
+    assert "block_2_add" in [point["name"] for point in points]
+    assert all(point["legal_start"] for point in points)
+
+
+def test_export_writes_a_file_that_takes_calibrated_pixels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "m.tflite"
+    data = str(DEMO / "fashion_mnist.npz")
+    answer = run(
+        capsys, "export", MODEL, "--data", data, "--preprocess", "tf", "--calibration", "50", "-o", str(out), "--json"
+    )
+    (artifact,) = json.loads(answer.out)["artifacts"]
+    assert (answer.code, answer.err, artifact["precision"]) == (0, "", "int8")
+    taken = FileRunner(out).inputs[0]
+    # Pixels go from -1 to 1 under `tf`, so 256 steps of 2 / 255.
+    assert taken.scale == pytest.approx(2 / 255, rel=0.01)
+    assert run(capsys, "export", MODEL, "--precision", "float32", "-o", str(out)) == (
+        2, "", f"edgecut: error: {out}: exists; pass --force to replace it\n",
+    )  # fmt: skip
