@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
 
 from edgecut.errors import ExportError
 from edgecut.streams import caught_output
 
 OPSET = 18  # the highest that tf2onnx 1.17 writes
+
+Scale = tuple[str, str]  # the names of a scale and a zero point
 
 
 def write_onnx(tflite: Path, path: Path) -> None:
@@ -20,10 +28,111 @@ def write_onnx(tflite: Path, path: Path) -> None:
         import tf2onnx
 
         logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+        _keep_biases()
         try:
             model, _ = tf2onnx.convert.from_tflite(str(tflite), opset=OPSET)
         except (ValueError, TypeError, RuntimeError, KeyError, AttributeError, NotImplementedError) as exc:
             lines = [line.strip() for line in [*str(exc).splitlines(), *noise().splitlines()] if line.strip()]
             reason = lines[0].rstrip(".") if lines else type(exc).__name__
             raise ExportError(f"export: {tflite.name} has no ONNX form: {reason}") from exc
+    carry_bytes(model.graph)
     path.write_bytes(model.SerializeToString())
+
+
+def carry_bytes(graph: onnx.GraphProto) -> None:
+    """Let int8 activations travel as uint8, which changes no value; inputs, outputs and weights stay int8.
+
+    ONNX Runtime on x86 computes in integers only on uint8 activations. It turns int8 ones over by itself
+    (QDQS8ToU8Transformer), but not at the model's inputs and outputs, around a Transpose or where a tensor has two
+    readers; there it computes in float, and MobileNetV1 was up to 11 steps off at its output, where it is now equal.
+    """
+    constants = {x.name: x for x in graph.initializer}
+    turned = [node for node in graph.node if _is_int8_activation(node, constants)]
+    edges = _edge_scales(graph, turned)
+    shifted: dict[str, str] = {}
+
+    def as_uint8(zero_point: str) -> str:
+        if zero_point not in shifted:
+            value = numpy_helper.to_array(constants[zero_point]).astype(np.int16) + 128
+            shifted[zero_point] = f"{zero_point}/uint8"
+            graph.initializer.append(numpy_helper.from_array(value.astype(np.uint8), shifted[zero_point]))
+        return shifted[zero_point]
+
+    for node in turned:
+        node.input[2] = as_uint8(node.input[2])
+    first: list[onnx.NodeProto] = []
+    last: list[onnx.NodeProto] = []
+    inputs = {x.name for x in graph.input}
+    for name, (scale, zero_point) in edges.items():
+        signed, unsigned = (scale, zero_point), (scale, as_uint8(zero_point))
+        _rename(graph, name, f"{name}/uint8")
+        if name in inputs:
+            first += _requantize(name, signed, f"{name}/uint8", unsigned)
+        else:
+            last += _requantize(f"{name}/uint8", unsigned, name, signed)
+    nodes = [*first, *graph.node, *last]
+    del graph.node[:], graph.value_info[:]
+    graph.node.extend(nodes)
+
+
+def _is_int8_activation(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) -> bool:
+    """Whether a node quantizes to int8, or dequantizes int8 values that aren't constants (weights)."""
+    if node.op_type not in {"QuantizeLinear", "DequantizeLinear"} or node.input[0] in constants:
+        return False
+    return len(node.input) > 2 and constants[node.input[2]].data_type == onnx.TensorProto.INT8
+
+
+def _edge_scales(graph: onnx.GraphProto, turned: Sequence[onnx.NodeProto]) -> dict[str, Scale]:
+    """The scale of each int8 input and output of the graph, found through operators that only move elements."""
+    scales: dict[str, Scale] = {}
+    for node in turned:
+        name = node.output[0] if node.op_type == "QuantizeLinear" else node.input[0]
+        scales[name] = (node.input[1], node.input[2])
+    for order in (list(graph.node), list(reversed(graph.node))):
+        for node in order:
+            ends = [node.input[0], node.output[0]] if node.input else []
+            known = next((scales[name] for name in ends if name in scales), None)
+            if known is not None and node.op_type in {"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten"}:
+                scales.update({name: scales.get(name, known) for name in ends})
+    edges = [x for x in (*graph.input, *graph.output) if x.type.tensor_type.elem_type == onnx.TensorProto.INT8]
+    return {x.name: scales[x.name] for x in edges if x.name in scales}
+
+
+def _rename(graph: onnx.GraphProto, old: str, new: str) -> None:
+    for node in graph.node:
+        node.input[:] = [new if name == old else name for name in node.input]
+        node.output[:] = [new if name == old else name for name in node.output]
+
+
+def _requantize(source: str, source_scale: Scale, target: str, target_scale: Scale) -> list[onnx.NodeProto]:
+    real = f"{source}/real"
+    return [
+        helper.make_node("DequantizeLinear", [source, *source_scale], [real]),
+        helper.make_node("QuantizeLinear", [real, *target_scale], [target]),
+    ]
+
+
+def _keep_biases() -> None:
+    """Mend tf2onnx 1.17's FULLY_CONNECTED, which drops the bias, without a word, if the input has more than 2 axes.
+
+    Such an input is flattened first, so that the library's own handler never takes that path.
+    """
+    from tf2onnx.handler import tfl_op
+    from tf2onnx.tflite_handlers.tfl_math import TflFullyConnectedOp
+    from tf2onnx.utils import make_name
+
+    class FullyConnected(TflFullyConnectedOp):
+        @classmethod
+        def to_tf(cls, ctx: Any, node: Any, **kwargs: Any) -> None:
+            if node.attr["keep_num_dims"].i == 0 and ctx.get_rank(node.input[0]) != 2:
+                features = ctx.get_shape(node.input[1])[1]
+                shape = ctx.make_const(make_name("flat_shape"), np.array([-1, features], np.int64))
+                flat = ctx.make_node(
+                    "Reshape", [node.input[0], shape.output[0]], shapes=[[1, features]],
+                    dtypes=[ctx.get_dtype(node.input[0])],
+                )  # fmt: skip
+                flat.skip_conversion = True
+                ctx.replace_input(node, node.input[0], flat.output[0], 0)
+            TflFullyConnectedOp.to_tf(ctx, node, **kwargs)
+
+    tfl_op(["TFL_FULLY_CONNECTED"])(FullyConnected)

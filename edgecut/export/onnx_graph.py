@@ -104,9 +104,7 @@ def _graph(model: Any) -> OnnxGraph:
 
 
 def _dims(value: Any, dynamic: int) -> Shape:
-    return tuple(
-        d.dim_value if d.HasField("dim_value") else dynamic for d in value.type.tensor_type.shape.dim
-    )
+    return tuple(d.dim_value if d.HasField("dim_value") else dynamic for d in value.type.tensor_type.shape.dim)
 
 
 def _spec(value: Any, node: Any, constant: Callable[[str], float | None]) -> TensorSpec:
@@ -136,9 +134,7 @@ def _input_spec(value: Any, graph: Any, constant: Callable[[str], float | None])
     return _spec(value, node, constant)
 
 
-def _output_spec(
-    value: Any, producers: Mapping[str, Any], constant: Callable[[str], float | None]
-) -> TensorSpec:
+def _output_spec(value: Any, producers: Mapping[str, Any], constant: Callable[[str], float | None]) -> TensorSpec:
     node = producers.get(value.name)
     while node is not None and node.op_type in _MOVES:
         node = producers.get(node.input[0])

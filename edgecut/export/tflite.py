@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import tree
+from tensorflow.lite.python.convert_phase import ConverterError
 
 from edgecut.errors import ExportError, RequestError
 from edgecut.records.recipe import Precision
@@ -91,7 +92,7 @@ def convert(
     with caught_output() as noise:
         try:
             content = converter.convert()
-        except (ValueError, TypeError, RuntimeError, tf.errors.OpError) as exc:
+        except (ConverterError, ValueError, TypeError, RuntimeError, tf.errors.OpError) as exc:
             raise ExportError(f"export: the converter refuses {precision}: {_reason(exc, noise())}") from exc
     return name_io(content, input_names(model), output_names(model))
 
@@ -104,6 +105,10 @@ def _samples(names: Sequence[str], calibration: Sequence[np.ndarray]) -> Iterato
 def _reason(error: Exception, noise: str) -> str:
     """The line of a converter's error, or of what it printed, that says what is wrong."""
     lines = [line.strip() for text in (str(error), noise) for line in text.splitlines() if line.strip()]
+    for kind in ("Custom ops:", "Flex ops:"):
+        named = next((line.removeprefix(kind).strip() for line in lines if line.startswith(kind)), "")
+        if named:
+            return f"TFLite has no operator for {named}; cut before it, or replace it"
     telling = [
         line
         for line in lines

@@ -1,0 +1,122 @@
+import keras
+import numpy as np
+import onnx
+import pytest
+
+from edgecut import export
+from edgecut.bench.run import FileRunner
+from edgecut.errors import ExportError, RequestError
+from tests.graph import models
+
+L = keras.layers
+
+
+def images(count=16, seed=0, size=16):
+    return np.random.default_rng(seed).uniform(0, 255, (count, size, size, 3)).astype("float32")
+
+
+def residual_classifier(head="mean"):
+    x = inputs = keras.Input((16, 16, 3), name="image")
+    x = L.Rescaling(1 / 127.5, offset=-1, name="rescale")(x)
+    x = L.Conv2D(8, 3, strides=2, padding="same", activation="relu", name="stem")(x)
+    y = L.Conv2D(8, 3, padding="same", activation="relu", name="conv")(x)
+    x = L.Add(name="add")([x, y])
+    x = (
+        L.GlobalAveragePooling2D(name="pool")(x)
+        if head == "mean"
+        else L.Flatten(name="flat")(L.AveragePooling2D(3, name="pool")(x))
+    )
+    return models.settle(keras.Model(inputs, L.Dense(4, activation="softmax", name="dense")(x), name="residual"))
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16", "dynamic", "int8", "int16x8"])
+def test_each_precision_runs_and_agrees_with_the_keras_model(tmp_path, precision):
+    model = models.chain()
+    artifact = export(model, "tflite", precision, images(), tmp_path / "m.tflite")
+    runner, x = FileRunner(tmp_path / "m.tflite"), images(seed=1)
+    tolerance = {"float32": 1e-5, "float16": 5e-3, "dynamic": 5e-2, "int8": 8e-2, "int16x8": 5e-2}[precision]
+    np.testing.assert_allclose(runner.predict(x), np.asarray(model(x)), atol=tolerance)
+    assert [(t.name, t.shape) for t in artifact.inputs] == [("input", (1, 16, 16, 3))]
+    assert [(t.name, t.shape) for t in artifact.outputs] == [("output", (1, 5))]
+    kind = {"int8": "int8", "int16x8": "int16"}.get(precision, "float32")
+    assert (artifact.inputs[0].dtype, artifact.outputs[0].dtype) == (kind, kind)
+    assert artifact.precision == precision
+
+
+@pytest.mark.parametrize("build", [models.chain, residual_classifier, lambda: residual_classifier("flatten")])
+def test_int8_onnx_agrees_with_int8_tflite_to_one_step(tmp_path, build):
+    model = build()
+    export(model, "tflite", "int8", images(), tmp_path / "m.tflite")
+    export(model, "onnx", "int8", images(), tmp_path / "m.onnx")
+    one, other = FileRunner(tmp_path / "m.tflite"), FileRunner(tmp_path / "m.onnx")
+    x = images(64, seed=1)
+    steps = np.abs(one.predict(x) - other.predict(x)) / one.outputs[0].scale
+    assert steps.max() <= 1.001
+    assert (one.inputs[0].dtype, other.inputs[0].dtype) == ("int8", "int8")
+
+
+def test_int8_onnx_computes_in_integers_throughout(tmp_path):
+    export(residual_classifier(), "onnx", "int8", images(), tmp_path / "m.onnx")
+    graph = onnx.load(tmp_path / "m.onnx").graph
+    signed = {x.name for x in graph.initializer if x.data_type == onnx.TensorProto.INT8}
+    edges = {x.name for x in (*graph.input, *graph.output)}
+    inside = [
+        node for node in graph.node
+        if node.op_type == "QuantizeLinear" and node.input[2] in signed and node.output[0] not in edges
+    ]  # fmt: skip
+    assert inside == []
+
+
+def test_a_dense_layer_keeps_its_bias_in_onnx_behind_a_flattened_map(tmp_path):
+    x = inputs = keras.Input((4, 4, 2), name="image")
+    x = L.Flatten(name="flat")(L.MaxPooling2D(2, name="pool")(x))
+    model = models.settle(keras.Model(inputs, L.Dense(3, name="dense")(x)))
+    model.get_layer("dense").bias.assign([5.0, -7.0, 9.0])
+    export(model, "onnx", "float32", path=tmp_path / "m.onnx")
+    pictures = np.random.default_rng(0).normal(size=(3, 4, 4, 2)).astype("float32")
+    np.testing.assert_allclose(
+        FileRunner(tmp_path / "m.onnx").predict(pictures), np.asarray(model(pictures)), atol=1e-5
+    )
+
+
+def test_int8_without_images_is_refused(tmp_path):
+    with pytest.raises(RequestError) as caught:
+        export(models.chain(), "tflite", "int8", None, tmp_path / "m.tflite")
+    assert str(caught.value) == "export: int8 needs images to calibrate on; set data.train or pass --data"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_open_size_is_refused(tmp_path):
+    x = keras.Input((None, None, 3), name="image")
+    with pytest.raises(RequestError) as caught:
+        export(keras.Model(x, L.Conv2D(2, 3, name="conv")(x)), "tflite", "float32", path=tmp_path / "m.tflite")
+    assert str(caught.value) == (
+        "export: input 'input' has the open shape (None, None, None, 3); fix its size with --size HxW"
+    )
+
+
+def test_onnx_is_written_in_two_precisions(tmp_path):
+    with pytest.raises(RequestError, match=r"^export: ONNX is written in float32 and int8, found 'float16'$"):
+        export(models.chain(), "onnx", "float16", path=tmp_path / "m.onnx")
+
+
+def test_what_the_converter_refuses_is_said_in_one_sentence(tmp_path, capfd):
+    x = keras.Input((8,), name="x")
+    model = keras.Model(x, keras.ops.erfinv(keras.ops.tanh(x)))
+    with pytest.raises(ExportError) as caught:
+        export(model, "tflite", "float32", path=tmp_path / "m.tflite")
+    assert str(caught.value) == (
+        "export: the converter refuses float32: TFLite has no operator for Erfinv; cut before it, or replace it"
+    )
+    assert capfd.readouterr() == ("", "")
+
+
+def test_several_inputs_and_outputs_keep_their_names(tmp_path):
+    artifact = export(models.structured(), "tflite", "float32", path=tmp_path / "m.tflite")
+    assert {t.name for t in artifact.inputs} == {"left", "right"}
+    assert {t.name for t in artifact.outputs} == {"output_0", "output_1"}
+
+
+def test_the_converter_prints_nothing(tmp_path, capfd):
+    export(models.chain(), "onnx", "int8", images(), tmp_path / "m.onnx")
+    assert capfd.readouterr() == ("", "")
