@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from edgecut.export.readback import tflite_precision
 from edgecut.records.measurement import UNITS, Measurement, missing
 from edgecut.records.profile import LatencyFacts, Profile
-from edgecut.records.recipe import Precision
-from edgecut.tflite.flatbuffer import Operator, TfliteGraph
-from edgecut.tflite.ops import COUNTED, macs_by_class, not_modelled, operator_macs
+from edgecut.tflite.flatbuffer import TfliteGraph
+from edgecut.tflite.ops import macs_by_class, not_modelled
 
 METHOD = "from the profile's latency facts"
 
@@ -25,7 +25,7 @@ def predict_latency(graph: TfliteGraph, profile: Profile, artifact: str) -> Meas
     facts = profile.latency
     if facts is None:
         return _missing(profile, artifact, f"profile {profile.id!r} has no latency facts")
-    precision = compute_precision(graph)
+    precision = tflite_precision(graph)
     if precision not in profile.runtime.precisions:
         runs = ", ".join(profile.runtime.precisions)
         return _missing(profile, artifact, f"the file computes in {precision}, and profile {profile.id!r} runs {runs}")
@@ -40,38 +40,6 @@ def predict_latency(graph: TfliteGraph, profile: Profile, artifact: str) -> Meas
         metric="latency", artifact=artifact, profile=profile.id, unit=UNITS["latency"], value=seconds,
         kind=_kind(profile), where=profile.id, method=method, error=facts.error_p90, conditions=conditions,
     )  # fmt: skip
-
-
-def compute_precision(graph: TfliteGraph) -> Precision:
-    """The precision of most of the graph's multiply-accumulates; without any, that of its first input."""
-    totals: dict[Precision, int] = {}
-    for operator in graph.operators:
-        if operator.name in COUNTED:
-            precision = _operator_precision(graph, operator)
-            totals[precision] = totals.get(precision, 0) + (operator_macs(graph, operator) or 0)
-    if totals:
-        return max(totals, key=lambda name: totals[name])
-    return _ACTIVATIONS.get(graph.tensors[graph.inputs[0]].dtype if graph.inputs else "", "float32")
-
-
-_ACTIVATIONS: dict[str, Precision] = {
-    "int8": "int8",
-    "uint8": "int8",
-    "int16": "int16x8",
-}
-
-
-def _operator_precision(graph: TfliteGraph, operator: Operator) -> Precision:
-    activation = graph.tensors[operator.outputs[0]].dtype
-    if activation in _ACTIVATIONS:
-        return _ACTIVATIONS[activation]
-    weights = operator.inputs[1]
-    if graph.tensors[weights].dtype in {"int8", "uint8", "int4"}:
-        return "dynamic"
-    # A float16 file keeps its weights behind DEQUANTIZE; LiteRT computes in float32 then.
-    halves = {op.outputs[0] for op in graph.operators if op.name == "DEQUANTIZE"
-              and graph.tensors[op.inputs[0]].dtype == "float16"}  # fmt: skip
-    return "float16" if weights in halves else "float32"
 
 
 def _seconds(graph: TfliteGraph, facts: LatencyFacts, profile: Profile, precision: str) -> tuple[float | None, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -113,6 +113,14 @@ def first_line(error: BaseException | str) -> str:
     return (lines or [type(error).__name__])[0].rstrip(".")[:300]
 
 
+def onnx_failures() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises on a model that it refuses or can't finish."""
+    import onnxruntime
+
+    names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
+    return tuple(vars(onnxruntime.capi.onnxruntime_pybind11_state)[name] for name in names)
+
+
 def _litert(path: Path, threads: int, kernels: str) -> Run:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -146,17 +154,7 @@ def _onnxruntime(path: Path, threads: int) -> Run:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    failures: tuple[Any, ...] = tuple(
-        vars(onnxruntime.capi.onnxruntime_pybind11_state)[name]
-        for name in (
-            "Fail",
-            "InvalidArgument",
-            "InvalidGraph",
-            "InvalidProtobuf",
-            "NotImplemented",
-            "RuntimeException",
-        )
-    )
+    failures = onnx_failures()
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except failures as exc:

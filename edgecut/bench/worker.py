@@ -204,11 +204,7 @@ def _trial(content: bytes, arena_bytes: int) -> str | None:
         if pid == 0:
             os._exit(_run_once(content, arena_bytes))
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        ended = (
-            f"a kernel ended in {signal.Signals(-status).name}"
-            if status < 0
-            else "it failed without a message"
-        )
+        ended = f"a kernel ended in {signal.Signals(-status).name}" if status < 0 else "it failed without a message"
         return None if status == 0 else _reason(read_noise(), ended)
 
 

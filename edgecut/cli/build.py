@@ -44,17 +44,25 @@ def command(
     the recipe says. Exit code 1: a limit of the recipe or of a profile is missed.
     """
     recipe, profiles = read_request(source, overrides, profile_names)
-    return run_build(output, recipe, profiles, out, force=force, strict=strict)
+    file = Path(source) if source.endswith(".toml") else None
+    return run_build(output, recipe, profiles, out, force=force, strict=strict, recipe_file=file)
 
 
 def run_build(
-    output: Output, recipe: Recipe, profiles: tuple[Profile, ...], out: Path, *, force: bool, strict: bool
+    output: Output,
+    recipe: Recipe,
+    profiles: tuple[Profile, ...],
+    out: Path,
+    *,
+    force: bool,
+    strict: bool,
+    recipe_file: Path | None = None,
 ) -> int:
     """Plans and runs a recipe, shows the report, and returns the exit code."""
     from edgecut import pipeline
     from edgecut.render.tables import report_tables
 
-    plan = pipeline.plan(recipe, profiles, out, force)
+    plan = pipeline.plan(recipe, profiles, out, force, recipe_file)
     for sentence in plan.notes:
         output.note(sentence)
     report = pipeline.run(plan, out, force=force, progress=output.progress())

@@ -72,7 +72,7 @@ def tensor_specs(graph: TfliteGraph | OnnxGraph) -> tuple[tuple[TensorSpec, ...]
 def guess_precision(path: Path) -> Precision:
     """The precision in which the file does most of its multiply-accumulates. Raises SourceError."""
     graph = read_graph(path)
-    return _onnx_precision(graph) if isinstance(graph, OnnxGraph) else _tflite_precision(graph)
+    return _onnx_precision(graph) if isinstance(graph, OnnxGraph) else tflite_precision(graph)
 
 
 def _tflite_specs(graph: TfliteGraph, indices: Sequence[int]) -> tuple[TensorSpec, ...]:
@@ -91,7 +91,8 @@ def _tflite_specs(graph: TfliteGraph, indices: Sequence[int]) -> tuple[TensorSpe
     return tuple(specs)
 
 
-def _tflite_precision(graph: TfliteGraph) -> Precision:
+def tflite_precision(graph: TfliteGraph) -> Precision:
+    """The precision of most of a graph's multiply-accumulates; without any, that of its activations."""
     dequantized = {op.outputs[0]: op.inputs[0] for op in graph.operators if op.name == "DEQUANTIZE"}
     votes: Counter[Precision] = Counter()
     for operator in graph.operators:

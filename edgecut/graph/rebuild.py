@@ -174,7 +174,8 @@ def clone_operation(operation: keras.Operation, name: str) -> keras.Operation:
             return type(operation).from_config(config)
         except (TypeError, ValueError, NotImplementedError) as exc:
             raise GraphError(
-                f"layer {name!r} ({type(operation).__name__}) can't be copied from its configuration: {_first_line(exc)}; "
+                f"layer {name!r} ({type(operation).__name__}) can't be copied from its configuration: "
+                f"{_first_line(exc)}; "
                 "give the class a get_config() that its __init__ takes back"
             ) from exc
     # Operators carry no weights, and some can't be serialized: a copy with empty node lists is the same operator.

@@ -57,8 +57,6 @@ def _bytes_of(picture: Image.Image, path: Path, where: str) -> np.ndarray:
     if picture.mode.startswith("I;16"):
         return (np.asarray(picture) >> 8).astype(np.uint8)
     if picture.mode in ("I", "F"):
-        raise DataError(
-            f"{where}: {path} holds {picture.mode!r} pixels of 32 bits; save it with 8 bits to a channel"
-        )
+        raise DataError(f"{where}: {path} holds {picture.mode!r} pixels of 32 bits; save it with 8 bits to a channel")
     gray = picture.mode in ("1", "L", "LA", "La")
     return np.asarray(picture.convert("L" if gray else "RGB"))

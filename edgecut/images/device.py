@@ -41,9 +41,7 @@ def to_device_batch(images: np.ndarray, height: int, width: int, channels: int) 
     return _luma(pixels) if channels == 1 else np.repeat(pixels, 3, axis=-1)
 
 
-def model_input(
-    pixels: np.ndarray, preprocess: Preprocess, pixels_mode: Literal["raw", "normalized"]
-) -> np.ndarray:
+def model_input(pixels: np.ndarray, preprocess: Preprocess, pixels_mode: Literal["raw", "normalized"]) -> np.ndarray:
     """What the model takes for the device's pixels: (n, height, width, channels), float32.
 
     pixels: uint8, the same shape. pixels_mode: a recipe's stem.pixels; "raw" gives the bytes as they are,
@@ -54,9 +52,7 @@ def model_input(
 
 def _check(images: np.ndarray, height: int, width: int, channels: int) -> None:
     if channels not in (1, 3):
-        raise DataError(
-            f"images: a device of {channels} channels can't be fed from pictures; 1 or 3 are expected"
-        )
+        raise DataError(f"images: a device of {channels} channels can't be fed from pictures; 1 or 3 are expected")
     if min(height, width) < 1:
         raise DataError(f"images: {height} x {width} is no size; height and width are at least 1")
     if images.dtype != np.uint8:

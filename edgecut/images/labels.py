@@ -24,6 +24,4 @@ def check_labels(labels: np.ndarray, classes: int, where: str) -> None:
         remedy = "number the classes from 0 and leave out images without a class"
     else:
         remedy = f"set head.classes = {high + 1} or leave those images out"
-    raise DataError(
-        f"{where}: labels are {low}..{high}, and {classes} classes allow 0..{classes - 1}; {remedy}"
-    )
+    raise DataError(f"{where}: labels are {low}..{high}, and {classes} classes allow 0..{classes - 1}; {remedy}")

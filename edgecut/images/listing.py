@@ -27,9 +27,7 @@ def class_folders(folder: Path, where: str) -> list[Path]:
 
 def image_files(folder: Path) -> list[Path]:
     """The images in a folder and the folders in it, sorted; known by their suffix, hidden files left out."""
-    return sorted(
-        Path(parent) / name for parent, _, names in os.walk(folder) for name in names if is_image_name(name)
-    )
+    return sorted(Path(parent) / name for parent, _, names in os.walk(folder) for name in names if is_image_name(name))
 
 
 def has_image(folder: Path) -> bool:

@@ -47,9 +47,7 @@ def read_headers(path: Path, where: str) -> dict[str, Header]:
             members = [name for name in archive.namelist() if name.endswith(".npy")]
             return {name.removesuffix(".npy"): _read_header(archive, name) for name in members}
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, SyntaxError, struct.error) as exc:
-        raise DataError(
-            f"{where}: {path} is cut short, damaged or no .npz; write it again with numpy.savez"
-        ) from exc
+        raise DataError(f"{where}: {path} is cut short, damaged or no .npz; write it again with numpy.savez") from exc
     except (OSError, NotImplementedError, RuntimeError) as exc:
         raise DataError(f"{where}: {path} can't be read ({exc})") from exc
 
@@ -82,9 +80,7 @@ def picture_faults(header: Header, name: str, path: Path, where: str) -> list[st
     """What is wrong with an array that should hold pictures."""
     start = f"{where}: {path}: {name}"
     if header.kind == "O":
-        return [
-            f"{start} holds Python objects, which are never loaded; save it as one array of bytes (uint8)"
-        ]
+        return [f"{start} holds Python objects, which are never loaded; save it as one array of bytes (uint8)"]
     if header.kind not in "uif":
         return [f"{start} is of the type {header.dtype!r}; pictures are bytes (uint8)"]
     if not header.is_pictures:

@@ -62,9 +62,7 @@ def normalize(pixels: np.ndarray, preprocess: Preprocess) -> np.ndarray:
     """
     channels = pixels.shape[-1]
     if channels not in (1, 3):
-        raise DataError(
-            f"images: {channels} channels can't be preprocessed; 1 (gray) or 3 (R, G, B) are expected"
-        )
+        raise DataError(f"images: {channels} channels can't be preprocessed; 1 (gray) or 3 (R, G, B) are expected")
     mapping = affine(preprocess)
     if channels == 1 and not mapping.treats_channels_alike:
         raise DataError(

@@ -45,7 +45,6 @@ def split(labels: np.ndarray, fraction: float, seed: int, where: str) -> tuple[n
     held_out = np.sort(np.concatenate(parts))
     if not len(held_out):
         raise DataError(
-            f"{where}: no class has two images, so none can be held out to measure accuracy; "
-            "add images or set data.val"
+            f"{where}: no class has two images, so none can be held out to measure accuracy; add images or set data.val"
         )
     return np.setdiff1d(np.arange(len(labels)), held_out), held_out

@@ -36,9 +36,7 @@ class PictureSource:
         """The number of pictures."""
         return len(self.pictures)
 
-    def read(
-        self, chosen: np.ndarray, *, height: int, width: int, channels: int, progress: Progress
-    ) -> np.ndarray:
+    def read(self, chosen: np.ndarray, *, height: int, width: int, channels: int, progress: Progress) -> np.ndarray:
         """The chosen pictures (indices) in the device's format: (n, height, width, channels), uint8."""
         if isinstance(self.pictures, np.ndarray):
             with progress.task("reading images", len(chosen)) as advance:
@@ -46,9 +44,7 @@ class PictureSource:
                 advance(len(chosen))
             return pixels
         files = [self.pictures[index] for index in chosen]
-        return decode_all(
-            files, height=height, width=width, channels=channels, where=self.where, progress=progress
-        )
+        return decode_all(files, height=height, width=width, channels=channels, where=self.where, progress=progress)
 
 
 def open_folder(folder: Path, where: str, names: tuple[str, ...] | None) -> PictureSource:

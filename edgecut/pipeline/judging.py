@@ -72,15 +72,22 @@ def _check(
     rows = [m for m in measurements if m.artifact == artifact.name and m.metric == metric and _answers(m, profile)]
     # A measured number answers before an estimate of the same thing.
     rows.sort(key=lambda m: (m.value is None, ["measured", "simulated", "estimated"].index(m.kind)))
-    if not rows or rows[0].value is None:
-        reason = rows[0].reason if rows else _why_unknown(metric, profile)
-        return _verdict(metric, limit, artifact, profile, None, "unknown", reason=reason)
-    best = rows[0]
-    band = 0.0 if best.kind == "measured" else (best.error or 0.0)
-    return _verdict(
-        metric, limit, artifact, profile, best.value, best.kind, band=band,
-        at_least=bool(best.conditions.get("at_least")),
-    )  # fmt: skip
+    if not rows:
+        return _verdict(metric, limit, artifact, profile, None, "unknown", reason=_why_unknown(metric, profile))
+    verdicts = [_judged(row, metric, limit, artifact, profile) for row in rows]
+    # A lower bound may leave open what an estimate beside it settles.
+    return next((verdict for verdict in verdicts if verdict.state != "unknown"), verdicts[0])
+
+
+def _judged(row: Measurement, metric: Metric, limit: float, artifact: Artifact, profile: Profile | None) -> Check:
+    if row.value is None:
+        return _verdict(metric, limit, artifact, profile, None, "unknown", reason=row.reason)
+    at_least = bool(row.conditions.get("at_least"))
+    if row.kind != "measured" and row.error is None:
+        reason = "the estimate has no known error band"
+        return _verdict(metric, limit, artifact, profile, row.value, row.kind, band=None, reason=reason)
+    band = 0.0 if row.kind == "measured" else row.error
+    return _verdict(metric, limit, artifact, profile, row.value, row.kind, band=band, at_least=at_least)
 
 
 def _answers(measurement: Measurement, profile: Profile | None) -> bool:
@@ -94,20 +101,18 @@ def _answers(measurement: Measurement, profile: Profile | None) -> bool:
 
 def _verdict(
     metric: Metric, limit: float, artifact: Artifact, profile: Profile | None, value: float | None, basis: str, *,
-    band: float = 0.0, at_least: bool = False, reason: str = "",
+    band: float | None = 0.0, at_least: bool = False, reason: str = "",
 ) -> Check:  # fmt: skip
-    state: State
-    if value is None:
-        state = "unknown"
-    elif value * (1 - band) > limit:
-        state = "misses"
-    elif value * (1 + band) <= limit and not at_least:
-        state = "meets"
-    else:
-        state = "unknown"
-        reason = "an operator isn't modelled, so it is at least this" if at_least else (
-            f"the estimate's band of +-{band:.0%} reaches across the limit"
-        )  # fmt: skip
+    state: State = "unknown"
+    if value is not None and band is not None:
+        if value * (1 - band) > limit:
+            state = "misses"
+        elif at_least:
+            reason = reason or "the device needs at least this, and may need more"
+        elif value * (1 + band) <= limit:
+            state = "meets"
+        else:
+            reason = f"the estimate's band of ±{band:.0%} reaches across the limit"
     return Check(
         metric=metric, artifact=artifact.name, profile=profile.id if profile else None, limit=limit, value=value,
         unit=UNITS[metric], state=state, basis=basis, reason=reason,

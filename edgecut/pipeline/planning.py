@@ -26,12 +26,19 @@ class Plan:
     steps: tuple[tuple[str, str], ...]
     files: tuple[tuple[Format, Precision], ...]
     notes: tuple[str, ...] = ()
+    recipe_file: Path | None = None
 
 
-def plan(recipe: Recipe, profiles: Sequence[Profile] = (), out: Path | None = None, force: bool = False) -> Plan:
+def plan(
+    recipe: Recipe,
+    profiles: Sequence[Profile] = (),
+    out: Path | None = None,
+    force: bool = False,
+    recipe_file: Path | None = None,
+) -> Plan:
     """What a build of the recipe for the profiles (default: this host) would do; imports no TensorFlow.
 
-    out: also check that the output folder can be used.
+    out: also check that the output folder can be used. recipe_file: where the recipe was read from, if it was.
     Raises DocumentError with every fault that can be seen without loading the model.
     """
     chosen = tuple(profiles) or (find_profile("host"),)
@@ -41,11 +48,11 @@ def plan(recipe: Recipe, profiles: Sequence[Profile] = (), out: Path | None = No
     )  # fmt: skip
     faults = [
         *_source_faults(recipe), *_image_faults(recipe), *_stem_faults(recipe), *_export_faults(recipe, files),
-        *_profile_faults(files, chosen), *_output_faults(recipe, out, force),
+        *_profile_faults(files, chosen), *_output_faults(recipe, recipe_file, out, force),
     ]  # fmt: skip
     if faults:
         raise DocumentError([f"{recipe.name}: {fault}" for fault in faults])
-    return Plan(recipe, chosen, tuple(_steps(recipe, chosen, files)), files, tuple(_notes(recipe, files)))
+    return Plan(recipe, chosen, tuple(_steps(recipe, chosen, files)), files, tuple(_notes(recipe, files)), recipe_file)
 
 
 def taken_by(profile: Profile, form: Format, precision: str) -> bool:
@@ -153,7 +160,7 @@ def _profile_faults(files: Sequence[tuple[Format, Precision]], profiles: Sequenc
             )
 
 
-def read_paths(recipe: Recipe) -> tuple[Path, ...]:
+def read_paths(recipe: Recipe, recipe_file: Path | None) -> tuple[Path, ...]:
     """The files and folders that a build of the recipe reads, which its output must not replace."""
     named = (
         recipe.source.model,
@@ -162,16 +169,17 @@ def read_paths(recipe: Recipe) -> tuple[Path, ...]:
         recipe.data.labels,
         *(r.with_ for r in recipe.cut.replace),
     )
-    return tuple(Path(name) for name in named if name and not name.startswith(PREFIX))
+    paths = [Path(name) for name in named if name and not name.startswith(PREFIX)]
+    return (*paths, *([recipe_file] if recipe_file else []))
 
 
-def _output_faults(recipe: Recipe, out: Path | None, force: bool) -> Iterator[str]:
+def _output_faults(recipe: Recipe, recipe_file: Path | None, out: Path | None, force: bool) -> Iterator[str]:
     if out is None:
         return
     from edgecut.handoff.output import check_output
 
     try:
-        check_output(out, force=force, keep=read_paths(recipe))
+        check_output(out, force=force, keep=read_paths(recipe, recipe_file))
     except RequestError as exc:
         yield str(exc)
 

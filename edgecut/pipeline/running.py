@@ -93,14 +93,15 @@ def build(
     force: replace an existing `out`, which stays as it was if the build fails.
     Raises RequestError before anything is started, StepError for a step that failed.
     """
+    file = None if isinstance(recipe, Recipe) else Path(recipe)
     request = recipe if isinstance(recipe, Recipe) else read_recipe(Path(recipe))
     devices = [profile if isinstance(profile, Profile) else find_profile(profile) for profile in profiles]
-    return run(plan(request, devices), Path(out), force=force, progress=progress)
+    return run(plan(request, devices, Path(out), force, file), Path(out), force=force, progress=progress)
 
 
 def run(plan: Plan, out: Path, *, force: bool = False, progress: Progress = SILENT) -> Report:
     """Carry out a plan into the folder `out`; the same as `build`, for a request that was checked already."""
-    with output_folder(out, force, keep=read_paths(plan.recipe)) as folder:
+    with output_folder(out, force, keep=read_paths(plan.recipe, plan.recipe_file)) as folder:
         return _run(Run(plan, folder, progress))
 
 
@@ -230,6 +231,7 @@ def _bundle(state: Run, report: Report, files: Sequence[WrittenFile]) -> None:
             state.folder, report=report, recipe=state.recipe, profiles=state.plan.profiles,
             vectors=_vectors(state, files), labels=state.dataset.labels if state.dataset else (),
             page_html=render_page(report),
+            recipe_folder=state.plan.recipe_file.parent if state.plan.recipe_file else None,
         )  # fmt: skip
 
 

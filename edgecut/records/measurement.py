@@ -6,6 +6,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from pydantic import Field
+
 from edgecut.records.document import Record
 
 Metric = Literal[
@@ -40,7 +42,7 @@ class Measurement(Record):
     method: str
     error: float | None = None
     reason: str = ""
-    conditions: dict[str, Any] = {}
+    conditions: dict[str, Any] = Field(default_factory=dict)
 
     def quantile(self, fraction: float) -> float | None:
         """The value below which `fraction` of the raw values lie (nearest rank); None without raw values."""

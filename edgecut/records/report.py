@@ -21,9 +21,9 @@ class Step(Record):
 
     name: str
     changed: bool
-    before: dict[str, Any] = {}
-    after: dict[str, Any] = {}
-    proof: dict[str, Any] = {}
+    before: dict[str, Any] = Field(default_factory=dict)
+    after: dict[str, Any] = Field(default_factory=dict)
+    proof: dict[str, Any] = Field(default_factory=dict)
     seconds: float = 0.0
     cached: bool = False
     notes: tuple[str, ...] = ()

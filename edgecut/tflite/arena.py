@@ -89,10 +89,7 @@ def live_bytes(graph: TfliteGraph) -> int:
     """The largest sum of tensors alive at once: what no planner can go below. It is not the arena."""
     buffers = lifetimes(graph)
     return max(
-        (
-            sum(b.size_bytes for b in buffers if b.first <= k <= b.last)
-            for k in range(-1, len(graph.operators) + 1)
-        ),
+        (sum(b.size_bytes for b in buffers if b.first <= k <= b.last) for k in range(-1, len(graph.operators) + 1)),
         default=0,
     )
 
@@ -123,9 +120,7 @@ def esp32_s3_arena_bytes(graph: TfliteGraph) -> int | None:
 def planned_bytes_with(graph: TfliteGraph, scratch: Callable[[TfliteGraph, Operator], int]) -> int:
     """The arena's head with each operator's scratch, which lives as long as the operator runs."""
     wanted = [(operator.index, scratch(graph, operator)) for operator in graph.operators]
-    extra = [
-        Buffer(len(graph.tensors) + k, size, index, index) for k, (index, size) in enumerate(wanted) if size
-    ]
+    extra = [Buffer(len(graph.tensors) + k, size, index, index) for k, (index, size) in enumerate(wanted) if size]
     return _height(place((*lifetimes(graph), *extra)))
 
 

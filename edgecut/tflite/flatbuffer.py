@@ -132,9 +132,7 @@ def name_io(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> by
         maps = [m for s in signatures if s.SubgraphIndex() == 0 for m in _signature_maps(s, side)]
         by_index = _assigned(indices, names, maps)
         fields += [(root.Subgraphs(0).Tensors(k), _TENSOR_NAME, name) for k, name in by_index.items()]
-        fields += [
-            (m, _TENSOR_MAP_NAME, by_index[m.TensorIndex()]) for m in maps if m.TensorIndex() in by_index
-        ]
+        fields += [(m, _TENSOR_MAP_NAME, by_index[m.TensorIndex()]) for m in maps if m.TensorIndex() in by_index]
     patched = bytearray(content)
     for table, slot, name in fields:
         _point_to_new_string(patched, table, slot, name, where)
@@ -156,9 +154,7 @@ def _assigned(indices: Sequence[int], names: Sequence[str], maps: Sequence[Any])
 def _point_to_new_string(patched: bytearray, table: Any, slot: int, name: str, where: str) -> None:
     offset = table._tab.Offset(slot)
     if offset == 0:
-        raise SourceError(
-            f"{where}: an input or output tensor has no name field, so it can't be named {name!r}"
-        )
+        raise SourceError(f"{where}: an input or output tensor has no name field, so it can't be named {name!r}")
     patched += bytes(-len(patched) % 4)
     position, text = table._tab.Pos + offset, name.encode()
     struct.pack_into("<I", patched, position, len(patched) - position)

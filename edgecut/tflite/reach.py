@@ -57,6 +57,9 @@ class Network(Generic[Key]):
         Raises GraphError where there is nothing between, where a start isn't used, or where more than the starts is
         needed: the tensors that bypass them, and the nearest starts that would do, are then named.
         """
+        fixed = [tensor for tensor in (*wanted, *starts) if tensor not in self.fed]
+        if fixed:
+            raise GraphError(f"{self._names(fixed)} is computed from constants alone; name a tensor that an input feeds")
         same = [tensor for tensor in wanted if tensor in starts]
         if same:
             raise GraphError(f"from {self._names(same)} to itself there is nothing; end behind it")

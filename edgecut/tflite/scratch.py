@@ -136,11 +136,7 @@ def _esp_nn_s3_depthwise(w: Window) -> int | None:
 
 
 def _is_int8(graph: TfliteGraph, operator: Operator) -> bool:
-    return (
-        bool(operator.inputs)
-        and operator.inputs[0] >= 0
-        and graph.tensors[operator.inputs[0]].dtype == "int8"
-    )
+    return bool(operator.inputs) and operator.inputs[0] >= 0 and graph.tensors[operator.inputs[0]].dtype == "int8"
 
 
 def _up(size: int, step: int) -> int:

@@ -31,9 +31,7 @@ def test_precision_is_that_of_the_kernels_not_of_the_inputs(real: Path) -> None:
 
 def test_artifact_is_what_the_file_says() -> None:
     path = FIXTURES / "tiny.int8.tflite"
-    artifact = read_artifact(
-        path, name="tiny.int8", precision="int8", expects="raw", relative_to=FIXTURES.parent
-    )
+    artifact = read_artifact(path, name="tiny.int8", precision="int8", expects="raw", relative_to=FIXTURES.parent)
     assert artifact.path == "fixtures/tiny.int8.tflite"
     assert artifact.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert artifact.size_bytes == path.stat().st_size

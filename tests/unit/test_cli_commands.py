@@ -25,7 +25,7 @@ def pipeline(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A pipeline that records what it is asked for, and reports report()."""
     asked: dict[str, Any] = {}
 
-    def plan(recipe: Any, profiles: Any, out: Any = None, force: bool = False) -> Any:
+    def plan(recipe: Any, profiles: Any, out: Any = None, force: bool = False, recipe_file: Any = None) -> Any:
         asked.update(recipe=recipe, profiles=[p.id for p in profiles], out=out, force=force)
         return types.SimpleNamespace(steps=(("load", "m.keras"),), notes=("mind the gap",))
 

@@ -72,9 +72,7 @@ def test_limit_takes_the_first_of_an_npz(tmp_path: Path) -> None:
 
 
 def test_one_limit_counts_for_both_parts(tmp_path: Path) -> None:
-    path = _npz(
-        tmp_path, x_train=_pixels(6), y_train=np.arange(6) % 2, x_test=_pixels(4), y_test=np.arange(4) % 2
-    )
+    path = _npz(tmp_path, x_train=_pixels(6), y_train=np.arange(6) % 2, x_test=_pixels(4), y_test=np.arange(4) % 2)
     dataset = _read(train=path, limit=3)
     assert (len(dataset.train.pixels), len(dataset.val.pixels)) == (3, 3)
 
@@ -262,9 +260,7 @@ def test_one_function_brings_files_and_arrays_to_the_device(tmp_path: Path) -> N
 
 @pytest.mark.real
 def test_cifar10_is_read_in_order(real: Path) -> None:
-    dataset = read_data(
-        Data(train=str(real / "cifar10.npz"), limit=(2000, 1000)), height=32, width=32, channels=3
-    )
+    dataset = read_data(Data(train=str(real / "cifar10.npz"), limit=(2000, 1000)), height=32, width=32, channels=3)
     with np.load(real / "cifar10.npz") as arrays:
         np.testing.assert_array_equal(dataset.train.pixels, arrays["x_train"][:2000])
         np.testing.assert_array_equal(dataset.val.labels, arrays["y_test"][:1000])
@@ -274,6 +270,4 @@ def test_only_one_class_within_the_limit_is_refused(tmp_path: Path) -> None:
     path = _npz(tmp_path, x_train=_pixels(4), y_train=np.array([7, 7, 7, 1]))
     with pytest.raises(DataError) as caught:
         _read(train=path, val=path, limit=3)
-    assert str(caught.value) == (
-        f"data.train: {path} holds the one class 7; at least two are needed to learn from"
-    )
+    assert str(caught.value) == (f"data.train: {path} holds the one class 7; at least two are needed to learn from")

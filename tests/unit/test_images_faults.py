@@ -79,18 +79,14 @@ def test_an_empty_class_folder_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_without_class_folders_is_refused(tmp_path: Path) -> None:
     expected = "one folder of images for each class is expected"
-    assert _both(train=str(tmp_path)) == (
-        f"data.train: {tmp_path} holds neither folders nor images; {expected}"
-    )
+    assert _both(train=str(tmp_path)) == (f"data.train: {tmp_path} holds neither folders nor images; {expected}")
     Image.fromarray(X[0]).save(tmp_path / "x.png")
     assert _both(train=str(tmp_path)) == f"data.train: {tmp_path} holds images; {expected}"
 
 
 def test_a_single_class_folder_is_refused(tmp_path: Path) -> None:
     root = _folders(tmp_path / "train", "a")
-    assert _both(train=root) == (
-        f"data.train: {root} holds the one class 'a'; at least two are needed to learn from"
-    )
+    assert _both(train=root) == (f"data.train: {root} holds the one class 'a'; at least two are needed to learn from")
 
 
 def test_an_image_that_does_not_decode_is_named(tmp_path: Path) -> None:
@@ -169,9 +165,7 @@ def test_an_npz_with_a_flipped_byte_is_named(tmp_path: Path) -> None:
         ({"x_train": X, "y_train": Y / 2}, ": y_train is of the type '<f8'; labels are whole numbers"),
     ],
 )  # fmt: skip
-def test_arrays_of_the_wrong_kind_are_refused(
-    tmp_path: Path, arrays: dict[str, np.ndarray], fault: str
-) -> None:
+def test_arrays_of_the_wrong_kind_are_refused(tmp_path: Path, arrays: dict[str, np.ndarray], fault: str) -> None:
     path = _npz(tmp_path, **arrays)
     faults = data_faults(Data(train=path), None)
     assert faults[0] == f"data.train: {path}{fault}"
@@ -235,8 +229,7 @@ def test_labels_above_the_heads_classes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         check_classes(dataset, 3)
     assert str(caught.value) == (
-        "data.train: labels are 0..4, and 3 classes allow 0..2; set head.classes = 5 or leave "
-        "those images out"
+        "data.train: labels are 0..4, and 3 classes allow 0..2; set head.classes = 5 or leave those images out"
     )
 
 
@@ -308,8 +301,7 @@ def test_every_fault_is_found_at_once(tmp_path: Path) -> None:
 
 def test_classes_of_one_image_each_cannot_be_split(tmp_path: Path) -> None:
     assert _refusal(train=_folders(tmp_path / "train", "a", "b")) == (
-        "data.train: no class has two images, so none can be held out to measure accuracy; "
-        "add images or set data.val"
+        "data.train: no class has two images, so none can be held out to measure accuracy; add images or set data.val"
     )
 
 
@@ -320,9 +312,7 @@ def test_classes_of_one_image_each_cannot_be_split(tmp_path: Path) -> None:
         ({"a": Y, "b": Y}, "no array of pictures (a, b)"),
     ],
 )
-def test_calibration_needs_to_know_which_array(
-    tmp_path: Path, arrays: dict[str, np.ndarray], fault: str
-) -> None:
+def test_calibration_needs_to_know_which_array(tmp_path: Path, arrays: dict[str, np.ndarray], fault: str) -> None:
     path = _npz(tmp_path, **arrays)
     with pytest.raises(DataError) as caught:
         read_calibration(path, height=8, width=8, channels=3, where="--data")

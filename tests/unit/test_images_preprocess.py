@@ -8,11 +8,7 @@ from edgecut.images.preprocess import affine, normalize
 from edgecut.records.recipe import CustomPreprocess, Preprocess
 
 # Every byte in each of the three channels, in a different order in each.
-BYTES = (
-    np.stack([np.roll(np.arange(256), 85 * c) for c in range(3)], axis=-1)
-    .astype(np.uint8)
-    .reshape(1, 16, 16, 3)
-)
+BYTES = np.stack([np.roll(np.arange(256), 85 * c) for c in range(3)], axis=-1).astype(np.uint8).reshape(1, 16, 16, 3)
 
 
 def _keras_formula(pixels: np.ndarray, mode: str) -> np.ndarray:
@@ -58,17 +54,13 @@ def test_float_pixels_are_taken_as_bytes_are() -> None:
 def test_many_images_are_the_same_as_each_alone() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 224, 224, 1), np.uint8)
     together = normalize(pixels, "tf")
-    np.testing.assert_array_equal(
-        together, np.concatenate([normalize(image[None], "tf") for image in pixels])
-    )
+    np.testing.assert_array_equal(together, np.concatenate([normalize(image[None], "tf") for image in pixels]))
 
 
 @pytest.mark.parametrize("mode", ["tf", "raw", CustomPreprocess(scale=0.5, offset=3.0, order="bgr")])
 def test_gray_equals_one_channel_of_replicated_gray(mode: Preprocess) -> None:
     gray = BYTES[..., :1]
-    np.testing.assert_array_equal(
-        normalize(gray, mode), normalize(np.repeat(gray, 3, axis=-1), mode)[..., :1]
-    )
+    np.testing.assert_array_equal(normalize(gray, mode), normalize(np.repeat(gray, 3, axis=-1), mode)[..., :1])
 
 
 @pytest.mark.parametrize(
@@ -92,6 +84,4 @@ def test_gray_is_refused_where_the_channels_are_treated_differently(mode: Prepro
 def test_other_numbers_of_channels_are_refused() -> None:
     with pytest.raises(DataError) as caught:
         normalize(np.zeros((1, 2, 2, 4), np.uint8), "tf")
-    assert (
-        str(caught.value) == "images: 4 channels can't be preprocessed; 1 (gray) or 3 (R, G, B) are expected"
-    )
+    assert str(caught.value) == "images: 4 channels can't be preprocessed; 1 (gray) or 3 (R, G, B) are expected"

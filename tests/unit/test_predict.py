@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from edgecut.bench.predict import compute_precision, predict_latency
+from edgecut.bench.predict import predict_latency
+from edgecut.export.readback import tflite_precision
 from edgecut.records.document import parse
 from edgecut.records.profile import Profile, find_profile
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
@@ -111,14 +112,14 @@ def test_a_file_without_anything_to_count_has_no_estimate_rather_than_zero() -> 
      ("float32", None, "float32")],
 )  # fmt: skip
 def test_the_precision_is_that_of_the_arithmetic(dtype: str, weights: str | None, precision: str) -> None:
-    assert compute_precision(graph(dtype, weights)) == precision
+    assert tflite_precision(graph(dtype, weights)) == precision
 
 
 def test_half_precision_weights_behind_dequantize_are_float16() -> None:
     source = graph("float32")
     dequantize = tuple(Operator(9 + k, "DEQUANTIZE", 1, (7,), (k,)) for k in (1, 3, 5))
     halves = TfliteGraph(source.tensors, (*dequantize, *source.operators), (0,), (6,))
-    assert compute_precision(halves) == "float16"
+    assert tflite_precision(halves) == "float16"
 
 
 def test_the_shipped_board_predicts_its_own_benchmark_within_its_band(

@@ -32,9 +32,7 @@ class Network:
         self.shapes: list[tuple[tuple[int, ...], bool]] = [((1, *shape), False)]
         self.calls: list[tuple[str, tuple[int, ...], int]] = []
 
-    def call(
-        self, name: str, shape: Sequence[int], weights: Sequence[int] = (), extra: Sequence[int] = ()
-    ) -> int:
+    def call(self, name: str, shape: Sequence[int], weights: Sequence[int] = (), extra: Sequence[int] = ()) -> int:
         """Append a call on the last output (or on `extra`) and return its output's place."""
         inputs = tuple(extra) or (self._last(),)
         if weights:
@@ -147,9 +145,7 @@ def test_live_set_is_not_the_arena() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.integers(1, 400), st.integers(0, 12), st.integers(0, 6)).map(
-            lambda t: (t[0], t[1], t[1] + t[2])
-        ),
+        st.tuples(st.integers(1, 400), st.integers(0, 12), st.integers(0, 6)).map(lambda t: (t[0], t[1], t[1] + t[2])),
         max_size=25,
     )
 )

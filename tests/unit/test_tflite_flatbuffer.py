@@ -109,8 +109,7 @@ def test_folder_is_one_sentence(tmp_path: Path) -> None:
         (b"hello world\n", "m.tflite: is no .tflite file: bytes 4 to 8 are b'o wo', and b'TFL3' is expected"),
         (
             INT8.read_bytes()[:5000],
-            "m.tflite: is a damaged .tflite file (cut short or overwritten; 5,000 bytes are here); "
-            "get it again",
+            "m.tflite: is a damaged .tflite file (cut short or overwritten; 5,000 bytes are here); get it again",
         ),
     ],
     ids=["empty", "foreign", "truncated"],

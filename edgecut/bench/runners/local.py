@@ -43,13 +43,9 @@ def measure(
     clock = f"median processor time of the {owner} in single runs"
     growth = "growth of a child process's peak resident memory over loading and running"
     if result["memory_bytes"] is None:
-        memory = missing(
-            "memory", artifact, "this system doesn't tell a process's memory", method=growth, **place
-        )
+        memory = missing("memory", artifact, "this system doesn't tell a process's memory", method=growth, **place)
     else:
-        memory = measured(
-            "memory", artifact, [result["memory_bytes"]], method=growth, conditions=conditions, **place
-        )
+        memory = measured("memory", artifact, [result["memory_bytes"]], method=growth, conditions=conditions, **place)
     return (
         measured(
             "latency", artifact, result["wall_s"], method="median wall time of runs in a child process",
