@@ -39,15 +39,13 @@ def cut_tflite(content: bytes, to: Sequence[str | int], start: Sequence[str | in
     """
     graph = parse(content, "model")
     part, outputs = select(graph, to, start)
-    stateful = sorted({graph.operators[place].name for place in part.kept} & STATEFUL)
-    if stateful:
-        raise GraphError(f"the part keeps state between runs ({', '.join(stateful)}); cut where no variable is used")
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-    if getattr(model, "externalBuffers", None):
-        raise SourceError("model: keeps weights in other files (external buffers); a file in one piece is expected")
-    _inline_buffers(model, content)
-    _shrink(model, graph, part, outputs)
-    return _packed(model)
+    return _cut(content, graph, part, outputs)
+
+
+def cut_tensors(content: bytes, to: Sequence[int], start: Sequence[int] = ()) -> bytes:
+    """The same as cut_tflite, for tensors given by their index; inputs and outputs come in the order given."""
+    graph = parse(content, "model")
+    return _cut(content, graph, network(graph).part(tuple(to), tuple(start)), tuple(to))
 
 
 def select(
@@ -101,6 +99,18 @@ def find_tensors(graph: TfliteGraph, ref: str | int) -> tuple[int, ...]:
     if any(tensor.name == ref for tensor in graph.tensors):
         raise GraphError(f"{ref!r} is a constant of the file; name a tensor that is computed from the input")
     raise GraphError(f"no tensor {ref!r}{closest(ref, (short_name(tensor.name) for tensor in fed), 5)}")
+
+
+def _cut(content: bytes, graph: TfliteGraph, part: Part[int], outputs: tuple[int, ...]) -> bytes:
+    stateful = sorted({graph.operators[place].name for place in part.kept} & STATEFUL)
+    if stateful:
+        raise GraphError(f"the part keeps state between runs ({', '.join(stateful)}); cut where no variable is used")
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    if getattr(model, "externalBuffers", None):
+        raise SourceError("model: keeps weights in other files (external buffers); a file in one piece is expected")
+    _inline_buffers(model, content)
+    _shrink(model, graph, part, outputs)
+    return _packed(model)
 
 
 def _inline_buffers(model: Any, content: bytes) -> None:
