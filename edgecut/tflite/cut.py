@@ -12,7 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 from edgecut.errors import GraphError, SourceError
 from edgecut.records.nearest import closest
 from edgecut.tflite.flatbuffer import IDENTIFIER, TfliteGraph, parse
-from edgecut.tflite.reach import Network, Node, Part
+from edgecut.tflite.reach import Network, Node, Part, matching, short_names
 
 ALIGNMENT = 16  # schema.fbs: `data:[ubyte] (force_align: 16)`; kernels rely on it
 
@@ -63,12 +63,8 @@ def select(
 def network(graph: TfliteGraph) -> Network[int]:
     """The graph's operators as a Network over tensor indices."""
     nodes = (Node(tuple(i for i in op.inputs if i >= 0), op.outputs) for op in graph.operators)
-    return Network(tuple(nodes), graph.inputs, lambda index: short_name(graph.tensors[index].name))
-
-
-def short_name(name: str) -> str:
-    """A tensor's name without the names of what was fused into its operator, which follow after semicolons."""
-    return name.partition(";")[0]
+    short = short_names(tensor.name for tensor in graph.tensors)
+    return Network(tuple(nodes), graph.inputs, lambda index: short[graph.tensors[index].name])
 
 
 def find_tensors(graph: TfliteGraph, ref: str | int) -> tuple[int, ...]:
@@ -82,23 +78,18 @@ def find_tensors(graph: TfliteGraph, ref: str | int) -> tuple[int, ...]:
             last = len(graph.operators) - 1
             raise GraphError(f"no operator at position {ref}: the file has {last + 1} operators, 0 to {last}")
         return graph.operators[ref].outputs
-    fed = [graph.tensors[index] for index in network(graph).fed]
-    matches = (
-        lambda name: name == ref,
-        lambda name: short_name(name) == ref,
-        lambda name: ref in name.split(";"),
-    )
-    for match in matches:
-        found = [tensor for tensor in fed if match(tensor.name)]
-        if len(found) == 1:
-            return (found[0].index,)
-        if found:
-            places = {i: op.index for op in graph.operators for i in op.outputs}
-            choices = ", ".join(str(places.get(tensor.index, "an input")) for tensor in found)
-            raise GraphError(f"{len(found)} tensors are called {ref!r}; give the operator's position: {choices}")
+    net = network(graph)
+    names = {index: graph.tensors[index].name for index in net.fed}
+    meant = matching(ref, names.values())
+    found = [index for index, name in names.items() if name in meant]
+    if len(found) == 1:
+        return (found[0],)
+    if found:
+        choices = ", ".join(str(net.producer.get(index, "an input")) for index in found)
+        raise GraphError(f"{len(found)} tensors are called {ref!r}; give the operator's position: {choices}")
     if any(tensor.name == ref for tensor in graph.tensors):
         raise GraphError(f"{ref!r} is a constant of the file; name a tensor that is computed from the input")
-    raise GraphError(f"no tensor {ref!r}{closest(ref, (short_name(tensor.name) for tensor in fed), 5)}")
+    raise GraphError(f"no tensor {ref!r}{closest(ref, (net.label(index) for index in net.fed), 5)}")
 
 
 def _cut(content: bytes, graph: TfliteGraph, part: Part[int], outputs: tuple[int, ...]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -59,7 +60,9 @@ class Network(Generic[Key]):
         """
         fixed = [tensor for tensor in (*wanted, *starts) if tensor not in self.fed]
         if fixed:
-            raise GraphError(f"{self._names(fixed)} is computed from constants alone; name a tensor that an input feeds")
+            raise GraphError(
+                f"{self._names(fixed)} is computed from constants alone; name a tensor that an input feeds"
+            )
         same = [tensor for tensor in wanted if tensor in starts]
         if same:
             raise GraphError(f"from {self._names(same)} to itself there is nothing; end behind it")
@@ -131,3 +134,24 @@ class Network(Generic[Key]):
 
     def _names(self, tensors: Iterable[Key]) -> str:
         return ", ".join(repr(self.label(tensor)) for tensor in tensors)
+
+
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """What each tensor is called: its name without those of what was fused into it, where that means no other tensor.
+
+    Converters join the names of fused operators with semicolons, the one that puts the tensor out first.
+    """
+    names = tuple(dict.fromkeys(names))
+    counts = Counter(name.partition(";")[0] for name in names)
+    return {name: name if counts[name.partition(";")[0]] > 1 else name.partition(";")[0] for name in names}
+
+
+def matching(ref: str, names: Iterable[str]) -> tuple[str, ...]:
+    """The names that a reference means: the whole name, else its beginning, else any of those that were fused."""
+    names = tuple(names)
+    rules: tuple[Callable[[str], bool], ...] = (
+        lambda name: name == ref,
+        lambda name: name.partition(";")[0] == ref,
+        lambda name: ref in name.split(";"),
+    )
+    return next((found for rule in rules if (found := tuple(filter(rule, names)))), ())

@@ -1,0 +1,258 @@
+"""A .tflite or .onnx file cut, and the proof that the written part computes what the whole file does there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgecut.bench.run import first_line, onnx_failures
+from edgecut.errors import RequestError, RunError
+from edgecut.export import onnx_cut
+from edgecut.export.readback import file_format, read_graph, tensor_specs
+from edgecut.records.artifact import TensorSpec
+from edgecut.records.report import Step
+from edgecut.streams import caught_output
+from edgecut.tflite import cut as tflite_cut
+from edgecut.tflite.flatbuffer import TfliteGraph, read, read_content
+from edgecut.tflite.reach import short_names
+
+INPUTS = 8
+OPEN_SIZE = 96  # what an open size is tried at
+
+# ONNX Runtime's fusions depend on what is around a node; a tensor may then differ in the last bits.
+FUSION_TOLERANCE = 1e-4
+
+Refs = Sequence[str | int]
+Arrays = Mapping[str, np.ndarray]
+Run = Callable[[Arrays], list[np.ndarray]]
+
+
+def cut_file(
+    path: str | Path, to: str | int | Refs | None, start: str | int | Refs | None, out: str | Path
+) -> dict[str, Any]:
+    """Write the part of a .tflite or .onnx file between tensors to `out`, and prove it; without TensorFlow.
+
+    to, start: tensor names or operator positions as in `edgecut inspect`, one or several; None or () is the file's own
+    outputs or inputs. The result is a Step as a dict: name "cut", changed, before and after ({"inputs", "outputs":
+    {name: shape}, "operators", "macs", "size_bytes"}), seconds, notes, and proof ({"inputs": 8, "max_abs_error": 0.0,
+    "exact": True, "where": the runtime}): the written file read back and run on what the whole file computes at
+    `start` for 8 seeded inputs. `out` is written whole or not at all.
+    Raises SourceError, GraphError or RequestError for what can't be cut, RunError if the runtime can't run it or the
+    part isn't bit-equal.
+    """
+    began, source, target = time.perf_counter(), Path(path), Path(out)
+    kind = file_format(source)
+    if target.suffix.lower() != source.suffix.lower():
+        raise RequestError(f"{target}: the part of a {kind} file is one, too; name it *{source.suffix.lower()}")
+    content = read_content(source)
+    read_graph(source)
+    cut, prove = (tflite_cut.cut_tflite, _prove_tflite) if kind == "tflite" else (onnx_cut.cut_onnx, _prove_onnx)
+    partial = target.with_name(f"{target.stem}.partial{target.suffix}")
+    try:
+        partial.write_bytes(cut(content, _refs(to), _refs(start)))
+        proof, notes = prove(source, partial, _refs(to), _refs(start))
+        if not proof["exact"]:
+            raise RunError(
+                f"{target}: differs from {source} by up to {proof['max_abs_error']:.3g} on {INPUTS} inputs, and should "
+                "be equal; nothing was written"
+            )
+        before, after = _facts(source), _facts(partial)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    step = Step(
+        name="cut", changed=before != after, before=before, after=after, proof=proof, notes=notes,
+        seconds=time.perf_counter() - began,
+    )  # fmt: skip
+    return step.model_dump(mode="json")
+
+
+def seeded(specs: Sequence[TensorSpec], random: np.random.Generator) -> dict[str, np.ndarray]:
+    """An array for each input: floats in -1..1, 8 and 16 bit integers over their range, others 0 or 1."""
+    arrays = {}
+    for spec in specs:
+        shape = tuple((1 if axis == 0 else OPEN_SIZE) if size < 0 else size for axis, size in enumerate(spec.shape))
+        dtype = np.dtype(spec.dtype)
+        if dtype.kind == "f":
+            arrays[spec.name] = random.uniform(-1, 1, shape).astype(dtype)
+        elif dtype.kind in "iu" and dtype.itemsize <= 2:
+            limits = np.iinfo(dtype)
+            arrays[spec.name] = random.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+        else:
+            arrays[spec.name] = random.integers(0, 2, shape).astype(dtype)
+    return arrays
+
+
+def _refs(refs: str | int | Refs | None) -> tuple[str | int, ...]:
+    if refs is None:
+        return ()
+    return (refs,) if isinstance(refs, str | int) else tuple(refs)
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    """What a file takes, puts out, holds and costs, read from it."""
+    from edgecut.tflite.ops import macs
+
+    graph = read_graph(path)
+    inputs, outputs = tensor_specs(graph)
+    short = short_names(spec.name for spec in (*inputs, *outputs))
+    return {
+        "inputs": {short[spec.name]: list(spec.shape) for spec in inputs},
+        "outputs": {short[spec.name]: list(spec.shape) for spec in outputs},
+        "operators": len(graph.operators) if isinstance(graph, TfliteGraph) else len(graph.nodes),
+        "macs": macs(graph) if isinstance(graph, TfliteGraph) else graph.macs,
+        "size_bytes": path.stat().st_size,
+    }
+
+
+def _compare(
+    specs: Sequence[TensorSpec], source: Callable[[Arrays], tuple[list[np.ndarray], list[np.ndarray]]],
+    part: Callable[[list[np.ndarray]], list[np.ndarray]],
+) -> dict[str, Any]:  # fmt: skip
+    """{"inputs", "max_abs_error", "exact"}: `part` on what `source` computes at the start, against its ends.
+
+    source: inputs -> (the values that feed the part, the values that it should put out).
+    """
+    random, error, exact = np.random.default_rng(0), 0.0, True
+    for _ in range(INPUTS):
+        fed, expected = source(seeded(specs, random))
+        for a, b in zip(part(fed), expected, strict=True):
+            exact = exact and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+            if a.shape == b.shape and a.size:
+                error = max(error, float(np.max(np.abs(a.astype("float64") - b.astype("float64")))))
+    return {"inputs": INPUTS, "max_abs_error": error, "exact": exact}
+
+
+def _prove_tflite(path: Path, part: Path, to: Refs, start: Refs) -> tuple[dict[str, Any], tuple[str, ...]]:
+    graph = read(path)
+    chosen, ends = tflite_cut.select(graph, to, start)
+    specs, _ = tensor_specs(graph)
+    whole = _litert(path, keep=True)
+    piece = _litert(part, keep=False)
+
+    def source(x: Arrays) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        _invoke(whole, dict(zip(graph.inputs, x.values(), strict=True)))
+        fed = dict(zip(graph.inputs, x.values(), strict=True))
+        values = [fed[i] if i in fed else whole.get_tensor(i) for i in chosen.entries]
+        return values, [whole.get_tensor(i) for i in ends]
+
+    def run(values: list[np.ndarray]) -> list[np.ndarray]:
+        _invoke(piece, dict(zip((d["index"] for d in piece.get_input_details()), values, strict=True)))
+        return [piece.get_tensor(d["index"]) for d in piece.get_output_details()]
+
+    where = "LiteRT, built-in kernels without a delegate"
+    return {**_compare(specs, source, run), "where": where}, ()
+
+
+def _litert(path: Path, *, keep: bool) -> Any:
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    with caught_output():
+        try:
+            # A delegate computes the tensors between its ends without keeping them.
+            interpreter = Interpreter(
+                str(path), experimental_preserve_all_tensors=keep,
+                experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+            )  # fmt: skip
+            interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as exc:
+            raise RunError(f"cut: LiteRT can't run {path if keep else 'the part'}: {first_line(exc)}") from exc
+    return interpreter
+
+
+def _invoke(interpreter: Any, values: Mapping[int, np.ndarray]) -> None:
+    interpreter.reset_all_variables()
+    for index, value in values.items():
+        interpreter.set_tensor(index, np.ascontiguousarray(value))
+    try:
+        interpreter.invoke()
+    except RuntimeError as exc:
+        raise RunError(f"cut: LiteRT failed while running the file: {first_line(exc)}") from exc
+
+
+def _prove_onnx(path: Path, part: Path, to: Refs, start: Refs) -> tuple[dict[str, Any], tuple[str, ...]]:
+    model = onnx_cut.parse_onnx(read_content(path))
+    chosen, ends = onnx_cut.select(model, to, start)
+    known = onnx_cut.value_types(model)
+    own = {value.name for value in (*model.graph.input, *model.graph.output)}
+    interior = [name for name in dict.fromkeys((*chosen.entries, *ends)) if name not in own]
+    notes = (*_activation_notes(model, ends), *_layout_notes(model, part, interior))
+    model.graph.output.extend(known[name] for name in interior)
+    specs, _ = tensor_specs(read_graph(path))
+    plain, fused = (
+        _compare(specs, *_onnx_pair(model.SerializeToString(), part.read_bytes(), chosen.entries, ends, fuse=fuse))
+        for fuse in (False, True)
+    )
+    if fused["max_abs_error"] > FUSION_TOLERANCE:
+        notes = (*notes, (
+            "with ONNX Runtime's default fusions the part differs from the file by up to "
+            f"{fused['max_abs_error']:.2g}; PadFusion is known to fold a zero Pad wrongly into MaxPool: run both with "
+            'disabled_optimizers=["PadFusion"]'
+        ))  # fmt: skip
+    proof = {**plain, "where": "ONNX Runtime without fusions", "max_abs_error_with_fusions": fused["max_abs_error"]}
+    return proof, notes
+
+
+def _onnx_pair(
+    whole: bytes, part: bytes, entries: Sequence[str], ends: Sequence[str], *, fuse: bool
+) -> tuple[
+    Callable[[Arrays], tuple[list[np.ndarray], list[np.ndarray]]], Callable[[list[np.ndarray]], list[np.ndarray]]
+]:
+    first, second = _session(whole, fuse=fuse), _session(part, fuse=fuse)
+    wanted = [name for name in dict.fromkeys((*entries, *ends))]
+
+    def source(x: Arrays) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        asked = [name for name in wanted if name not in x]
+        values = {**x, **dict(zip(asked, first(asked, x), strict=True))}
+        return [values[name] for name in entries], [values[name] for name in ends]
+
+    def run(values: list[np.ndarray]) -> list[np.ndarray]:
+        return second(list(ends), dict(zip(entries, values, strict=True)))
+
+    return source, run
+
+
+def _session(content: bytes, *, fuse: bool) -> Callable[[list[str], Arrays], list[np.ndarray]]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 1, 3
+    if not fuse:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except onnx_failures() as exc:
+        raise RunError(f"cut: ONNX Runtime can't run it: {first_line(exc)}") from exc
+
+    def run(names: list[str], x: Arrays) -> list[np.ndarray]:
+        try:
+            return list(session.run(names, dict(x)))
+        except onnx_failures() as exc:
+            raise RunError(f"cut: ONNX Runtime failed while running it: {first_line(exc)}") from exc
+
+    return run
+
+
+def _layout_notes(model: Any, part: Path, interior: Sequence[str]) -> tuple[str, ...]:
+    """A note for each new input or output that is an image, since channels come first inside an ONNX graph."""
+    shapes = {spec.name: spec.shape for side in tensor_specs(read_graph(part)) for spec in side}
+    images = [n for n in onnx_cut.image_tensors(model, interior) if len(shapes[n]) == 4]
+    short = short_names(shapes)
+    return tuple(
+        f"{short[name]!r} is inside the ONNX graph, where images are (batch, channels, height, width): "
+        f"{'x'.join('?' if size < 0 else str(size) for size in shapes[name])}"
+        for name in images
+    )
+
+
+def _activation_notes(model: Any, ends: Sequence[str]) -> tuple[str, ...]:
+    behind = {name: onnx_cut.activation_behind(model, name) for name in ends}
+    short = short_names(ends)
+    return tuple(
+        f"{short[name]!r} is the value before its activation, which is {after!r} in this file; end there to keep it"
+        for name, after in behind.items() if after is not None
+    )  # fmt: skip
