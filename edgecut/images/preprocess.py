@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from edgecut.errors import DataError
+from edgecut.records.document import parse
+from edgecut.records.nearest import closest
 from edgecut.records.recipe import CustomPreprocess, Preprocess
+
+NAMES = ("tf", "torch", "caffe", "raw", "none")
 
 # keras.applications.imagenet_utils, preprocess_input(mode="torch"): of pixels divided by 255, in the order R,
 # G, B.
@@ -38,8 +43,13 @@ class Affine:
         return bool(np.all(self.scale == self.scale[0]) and np.all(self.offset == self.offset[0]))
 
 
-def affine(preprocess: Preprocess) -> Affine:
-    """The map that a recipe's `source.preprocess` means."""
+def affine(preprocess: Preprocess | Mapping[str, Any]) -> Affine:
+    """The map that a recipe's `source.preprocess` means; a mapping has the keys of CustomPreprocess.
+
+    Raises DataError for a name that isn't known, DocumentError for a mapping with faults.
+    """
+    if isinstance(preprocess, Mapping):
+        preprocess = parse(CustomPreprocess, preprocess, "preprocess")
     if isinstance(preprocess, CustomPreprocess):
         return _affine(preprocess.scale, preprocess.offset, preprocess.order)
     if preprocess == "tf":
@@ -49,10 +59,12 @@ def affine(preprocess: Preprocess) -> Affine:
         return _affine(1 / (255 * std), -np.array(_TORCH_MEAN) / std, "rgb")
     if preprocess == "caffe":
         return _affine(1.0, -np.array(_CAFFE_MEAN), "bgr")
+    if preprocess not in NAMES:
+        raise DataError(f"preprocess {preprocess!r} isn't known{closest(str(preprocess), NAMES)}; give one of {NAMES}")
     return _affine(1.0, 0.0, "rgb")
 
 
-def normalize(pixels: np.ndarray, preprocess: Preprocess) -> np.ndarray:
+def normalize(pixels: np.ndarray, preprocess: Preprocess | Mapping[str, Any]) -> np.ndarray:
     """The pixels as the source model was trained on them, float32.
 
     pixels: (n, height, width, channels) in 0..255, uint8 or float; colour is R, G, B.
@@ -86,7 +98,7 @@ def _affine(scale: object, offset: object, order: Literal["rgb", "bgr"]) -> Affi
     return Affine(three[0], three[1], order)
 
 
-def _spelled(preprocess: Preprocess) -> str:
+def _spelled(preprocess: Preprocess | Mapping[str, Any]) -> str:
     if isinstance(preprocess, str):
         return repr(preprocess)
     return f"{{scale = {_toml(preprocess.scale)}, offset = {_toml(preprocess.offset)}}}"

@@ -85,3 +85,18 @@ def test_other_numbers_of_channels_are_refused() -> None:
     with pytest.raises(DataError) as caught:
         normalize(np.zeros((1, 2, 2, 4), np.uint8), "tf")
     assert str(caught.value) == "images: 4 channels can't be preprocessed; 1 (gray) or 3 (R, G, B) are expected"
+
+
+def test_a_mapping_means_the_same_as_the_record() -> None:
+    pixels = np.arange(2 * 2 * 2 * 3, dtype=np.uint8).reshape(2, 2, 2, 3)
+    facts = {"scale": 0.5, "offset": [1.0, 2.0, 3.0], "order": "bgr"}
+    expected = normalize(pixels, CustomPreprocess(scale=0.5, offset=(1.0, 2.0, 3.0), order="bgr"))
+    assert np.array_equal(normalize(pixels, facts), expected)
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(DataError) as caught:
+        normalize(np.zeros((1, 2, 2, 3), np.uint8), "tff")
+    assert str(caught.value) == (
+        "preprocess 'tff' isn't known (closest: 'tf', 'caffe'); give one of ('tf', 'torch', 'caffe', 'raw', 'none')"
+    )
