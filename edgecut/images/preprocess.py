@@ -99,7 +99,7 @@ def _affine(scale: object, offset: object, order: Literal["rgb", "bgr"]) -> Affi
 
 
 def _spelled(preprocess: Preprocess | Mapping[str, Any]) -> str:
-    if isinstance(preprocess, str):
+    if not isinstance(preprocess, CustomPreprocess):
         return repr(preprocess)
     return f"{{scale = {_toml(preprocess.scale)}, offset = {_toml(preprocess.offset)}}}"
 
