@@ -47,9 +47,7 @@ def convert(saved_model: str, precision: str) -> bytes:
     if precision in ("int8", "int16x8"):
         converter.representative_dataset = lambda: ([image[None]] for image in calibration_images())
         wide = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
-        converter.target_spec.supported_ops = [
-            wide if precision == "int16x8" else tf.lite.OpsSet.TFLITE_BUILTINS_INT8
-        ]
+        converter.target_spec.supported_ops = [wide if precision == "int16x8" else tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = tf.int16 if precision == "int16x8" else tf.int8
         converter.inference_output_type = converter.inference_input_type
     return converter.convert()
@@ -72,9 +70,7 @@ def main(folder: Path) -> None:
             path = folder / f"tiny.{precision}.tflite"
             path.write_bytes(convert(scratch, precision))
             if precision in ("float32", "int8"):
-                tf2onnx.convert.from_tflite(
-                    str(path), opset=17, output_path=str(folder / f"tiny.{precision}.onnx")
-                )
+                tf2onnx.convert.from_tflite(str(path), opset=17, output_path=str(folder / f"tiny.{precision}.onnx"))
 
 
 if __name__ == "__main__":

@@ -67,9 +67,7 @@ def backbone() -> keras.Model:
     return keras.Model(pixels, x, name="cifar10_backbone")
 
 
-def train(
-    model: keras.Model, images: np.ndarray, labels: np.ndarray, *, epochs: int, batch: int = 128
-) -> None:
+def train(model: keras.Model, images: np.ndarray, labels: np.ndarray, *, epochs: int, batch: int = 128) -> None:
     """Fit in place: SGD, one warm-up, a cosine decay; each epoch shifts and mirrors the images anew."""
     steps = epochs * (len(images) // batch)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -89,9 +87,7 @@ def train(
         fed = normalized(augmented(images[order], random))
         history = model.fit(fed, targets[order], batch_size=batch, shuffle=False, verbose=0).history
         seconds = time.perf_counter() - started
-        print(
-            f"epoch {epoch + 1}/{epochs}: accuracy {history['accuracy'][0]:.4f}, {seconds:.0f} s", flush=True
-        )
+        print(f"epoch {epoch + 1}/{epochs}: accuracy {history['accuracy'][0]:.4f}, {seconds:.0f} s", flush=True)
 
 
 def augmented(images: np.ndarray, random: np.random.Generator) -> np.ndarray:
