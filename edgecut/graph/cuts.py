@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
-from edgecut.graph.calls import Call, Calls, Tensor, ancestors, calls, descendants, flat
+from edgecut.graph.callgraph import Call, Calls, Tensor, ancestors, descendants, flat
+from edgecut.graph.calls import calls
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,17 @@ def frontier(calls: Calls, starts: Iterable[Tensor], outputs: Iterable[Tensor] |
     behind = descendants(calls, starts) & ancestors(calls, wanted, stop=starts)
     made = {tensor for call in behind for tensor in call.outputs} | set(starts)
     taken = [tensor for call in calls if call in behind for tensor in call.inputs]
-    return tuple(dict.fromkeys(tensor for tensor in [*taken, *wanted] if tensor not in made))
+    missing = dict.fromkeys(tensor for tensor in [*taken, *wanted] if tensor not in made)
+    return _without_derived(calls, starts, list(missing))
+
+
+def _without_derived(calls: Calls, starts: Sequence[Tensor], missing: list[Tensor]) -> tuple[Tensor, ...]:
+    """The missing tensors without those that can be computed from the others and the starts."""
+    for tensor in missing[::-1]:
+        rest = [*starts, *(x for x in missing if x is not tensor)]
+        if len(missing) > 1 and not any(call.is_input for call in ancestors(calls, [tensor], stop=rest)):
+            missing.remove(tensor)
+    return tuple(missing)
 
 
 def legal_starts(calls: Calls) -> tuple[str, ...]:
@@ -80,12 +91,12 @@ def legal_starts(calls: Calls) -> tuple[str, ...]:
 def tensor_bytes(tensor: Tensor) -> int | None:
     """The bytes of a tensor for one image in its own dtype; None where a size is open."""
     sizes = tensor.shape[1:] if tensor.shape[:1] == (None,) else tensor.shape
-    if any(size is None for size in sizes):
+    if any(size is None for size in sizes) or tensor.dtype == "string":
         return None
     width = (
         1 if tensor.dtype == "bool" else np.dtype("float16" if tensor.dtype == "bfloat16" else tensor.dtype).itemsize
     )
-    return math.prod(size for size in sizes if size is not None) * width if tensor.dtype != "string" else None
+    return math.prod(size for size in sizes if size is not None) * width
 
 
 def params_of(operation: keras.Operation) -> int:

@@ -2,150 +2,196 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import keras
+from keras import tree
 
 from edgecut.errors import GraphError
-from edgecut.graph.calls import Call, Calls, Tensor, ancestors, calls, descendants, flat
-from edgecut.graph.cuts import frontier, legal_starts
+from edgecut.graph.blocks import block
+from edgecut.graph.callgraph import Calls, Tensor, ancestors, descendants, flat
+from edgecut.graph.calls import calls
+from edgecut.graph.cuts import frontier, legal_starts, params_of
+from edgecut.graph.masks import Mask, no_mask
+from edgecut.graph.naming import unique_name
 from edgecut.graph.proof import prove_edit
-from edgecut.graph.rebuild import Splice, fresh_input, rebuild, unique_name
+from edgecut.graph.ranges import Bodies, LayerRef, bridge, check_single, lost_masks, range_of, rebuild_model, spliced
+from edgecut.graph.rebuild import Built, Splice, build, fresh_input
+from edgecut.graph.trace import all_operations, unmarked
 
-LayerRef = str | int
-Replacement = tuple[LayerRef, LayerRef, keras.Model | Callable[..., Any]]
+Body: TypeAlias = "keras.Model | keras.Layer | Callable[..., Any] | str"
+Replacement: TypeAlias = tuple[LayerRef, LayerRef, Body]
+Insertion: TypeAlias = tuple[LayerRef, Body]
 
 
 def cut(
     model: keras.Model,
     to: LayerRef | Sequence[LayerRef] | None = None,
     start: LayerRef | Sequence[LayerRef] | None = None,
-    drop: str | Sequence[str] = (),
+    drop: LayerRef | Sequence[LayerRef] = (),
     replace: Sequence[Replacement] = (),
-    insert: Sequence[tuple[LayerRef, keras.Layer | Callable[..., Any]]] = (),
+    insert: Sequence[Insertion] = (),
     multi: bool = False,
+    *,
+    project: bool = False,
 ) -> keras.Model:
     """A fresh model that is the part of `model` asked for; without arguments a deep copy.
 
     to: the layer (or layers, for several outputs) that ends it. start: the layer whose output feeds it, or a list
     that names all entries; multi=True adds the entries that are missing. drop: names or "a..b", the layers to leave
-    out, with what follows kept. replace: (first, last, model or callable). insert: (after, layer or callable).
-    Names are as in `edgecut inspect`: "layer", "outer.inner", "layer@k", "layer:j", or a position.
+    out, with what follows kept. replace: (first, last, body). insert: (after, body). A body is a model, a layer, a
+    function on Keras tensors, or a text for blocks.block. project=True puts a 1x1 projection behind a body, or in the
+    place of dropped layers, where the width differs from what was there.
+    Names are as in `edgecut inspect`: "layer", "outer.inner", "layer@k", "layer:j", "layer:mask", or a position.
     The result shares no weight with the source, and the source isn't changed.
     Raises GraphError with the names that would do, if a name is unknown or the graph doesn't allow the edit.
     """
-    return edit(model, to, start, drop, replace, insert, multi, prove=False).model
+    return edit(model, to, start, drop, replace, insert, multi, project=project, prove=False).model
 
 
 @dataclass(frozen=True)
 class EditResult:
     """A model made of another's calls, and the proof that it computes what they do.
 
-    proof: {"inputs", "max_abs_error", "exact"}, exact meaning bit-equal to the source's own layers on seeded inputs;
-    empty if none was asked for. An edit that is a plain function makes new layers each time it is called, so the
-    proof then covers what comes before it, and `notes` says so.
+    proof: {"inputs", "max_abs_error", "exact"}, exact meaning bit-equal to the source's own layers, with the edit's
+    bodies in their places, on seeded inputs; where not exact, "tolerance" and "reason", too. Empty if none was asked
+    for. before, after: {"inputs": [shape], "outputs": [shape], "params": weights} of the source and the result.
+    weights_dropped: how many weights of the source the result doesn't hold.
     """
 
     model: keras.Model
     proof: dict[str, Any]
     notes: tuple[str, ...] = ()
+    before: dict[str, Any] = field(default_factory=dict)
+    after: dict[str, Any] = field(default_factory=dict)
+    weights_dropped: int = 0
 
 
 def edit(
     model: keras.Model,
     to: LayerRef | Sequence[LayerRef] | None = None,
     start: LayerRef | Sequence[LayerRef] | None = None,
-    drop: str | Sequence[str] = (),
+    drop: LayerRef | Sequence[LayerRef] = (),
     replace: Sequence[Replacement] = (),
-    insert: Sequence[tuple[LayerRef, keras.Layer | Callable[..., Any]]] = (),
+    insert: Sequence[Insertion] = (),
     multi: bool = False,
     *,
+    project: bool = False,
     prove: bool = True,
 ) -> EditResult:
-    """The same as `cut`, with the proof of the result."""
+    """The same as `cut`, with the proof of the result.
+
+    Raises StepError if the result differs from its source by more than rounding.
+    """
     graph = calls(model)
-    splices = _splices(graph, (drop,) if isinstance(drop, str) else drop, replace, insert)
-    outputs = _outputs(graph, to)
-    if start is None:
-        starts: tuple[Tensor, ...] = ()
-        result = rebuild(graph, outputs=outputs, splices=splices, **_used_inputs(graph, flat(outputs), splices))
-    else:
-        starts = _starts(graph, start, flat(outputs), multi=multi)
-        result = rebuild(graph, entries=_entries(graph, starts), outputs=outputs, splices=splices)
-    if not prove:
-        return EditResult(result, {})
-    repeatable = all(
-        isinstance(splice.function, keras.Layer) or splice.function is _same for splice in splices.values()
+    with unmarked(all_operations(model)):
+        drops = (drop,) if isinstance(drop, str | int) else drop
+        splices, hidden = _splices(graph, drops, replace, insert, project=project)
+        outputs = _outputs(graph, to, hidden)
+        starts = () if start is None else _starts(graph, start, flat(outputs), splices, multi=multi)
+        if start is None:
+            feeds = _used_inputs(graph, flat(outputs), splices)
+            built = build(graph, outputs=outputs, splices=splices, **feeds)
+        else:
+            built = build(graph, entries=_entries(graph, starts), outputs=outputs, splices=splices)
+        result = _freed(built.model, model)
+        proof = {}
+        if prove:
+            made = {tensor: Splice(splices[tensor].sources, f) for tensor, f in built.functions.items()}
+            proof = prove_edit(graph, result, flat(outputs), starts, {**splices, **made}, source=model)
+    return EditResult(
+        result, proof, _notes(graph, starts, start), _facts(graph), _model_facts(result), _dropped(graph, built)
     )
-    if repeatable:
-        return EditResult(result, prove_edit(graph, result, flat(outputs), starts, splices))
-    ends = tuple(dict.fromkeys(x for splice in splices.values() for x in splice.sources))
-    part = rebuild(graph, outputs=list(ends), **_used_inputs(graph, ends, {}))
-    note = f"the proof covers what comes before the edit, up to {_names(graph, ends)}"
-    return EditResult(result, prove_edit(graph, part, ends), (note,))
 
 
 def _splices(
     graph: Calls,
-    drops: Sequence[str],
+    drops: Sequence[LayerRef],
     replacements: Sequence[Replacement],
-    insertions: Sequence[tuple[LayerRef, keras.Layer | Callable[..., Any]]],
-) -> dict[Tensor, Splice]:
+    insertions: Sequence[Insertion],
+    *,
+    project: bool,
+) -> tuple[dict[Tensor, Splice], dict[Tensor, str]]:
+    """What takes the place of which tensor, and the tensors that an edit takes away, with that edit."""
     splices: dict[Tensor, Splice] = {}
-    for text in drops:
-        first, last = _range(graph, text)
-        _add(splices, graph, *_bridge(graph, first, last, _same, f"drop {text!r}"))
-    for first_ref, last_ref, body in replacements:
-        first, last = graph.find(first_ref), graph.find(last_ref)
-        where = f"replace '{first.name}..{last.name}'"
-        _add(splices, graph, *_bridge(graph, first, last, _as_function(body), where))
-    for after, layer in insertions:
+    hidden: dict[Tensor, str] = {}
+    bodies = Bodies()
+    ranges: list[tuple[LayerRef, LayerRef, Body | None, str]] = [
+        (*_ends(graph, ref), None, f"drop {str(ref)!r}") for ref in drops
+    ]
+    ranges += [(first, last, body, _replace_text(graph, first, last)) for first, last, body in replacements]
+    for first, last, body, where in ranges:
+        found = range_of(graph, first, last, where)
+        if body is None or isinstance(body, str):
+            check_single(graph, found, first, where)
+        if body is None:
+            splice = bridge(found)
+        else:
+            body = block(body, found.fed[0]) if isinstance(body, str) else body
+            splice = Splice(found.fed, bodies.function(body, len(found.fed), where))
+        _add(splices, graph, found.end, Splice(splice.sources, splice.function, project))
+        splices.update({mask: Splice((), no_mask) for mask in lost_masks(graph, found)})
+        hidden.update({x: where for call in found.inside for x in call.outputs if x is not found.end})
+    for after, body in insertions:
         tensor = _one(graph, after)
-        _add(splices, graph, tensor, Splice((tensor,), _as_function(layer)))
-    return splices
+        made = block(body, tensor) if isinstance(body, str) else body
+        function = bodies.function(made, 1, f"insert after {graph.tensor_name[tensor]!r}")
+        _add(splices, graph, tensor, Splice((tensor,), function, project))
+    return splices, hidden
 
 
-def _same(tensor: Any) -> Any:
-    return tensor
-
-
-def _outputs(graph: Calls, to: LayerRef | Sequence[LayerRef] | None) -> Any:
+def _outputs(graph: Calls, to: LayerRef | Sequence[LayerRef] | None, hidden: Mapping[Tensor, str]) -> Any:
     if to is None:
         return graph.outputs
-    if isinstance(to, str | int):
-        tensors = graph.tensors(to)[1]
-        return tensors[0] if len(tensors) == 1 else list(tensors)
-    return [tensor for ref in to for tensor in graph.tensors(ref)[1]]
+    refs = (to,) if isinstance(to, str | int) else tuple(to)
+    if not refs:
+        raise GraphError("to names no layer; leave it out to keep the model's own outputs")
+    tensors = [tensor for ref in refs for tensor in graph.tensors(ref)[1]]
+    for tensor in tensors:
+        if tensor in hidden:
+            raise GraphError(f"to {graph.tensor_name[tensor]!r} is taken away by {hidden[tensor]}; end elsewhere")
+    return tensors[0] if len(tensors) == 1 and isinstance(to, str | int) else tensors
 
 
-def _used_inputs(graph: Calls, outputs: Iterable[Tensor], splices: dict[Tensor, Splice]) -> dict[str, Any]:
+def _used_inputs(graph: Calls, outputs: Iterable[Tensor], splices: Mapping[Tensor, Splice]) -> dict[str, Any]:
     """The entries and inputs of a model that starts where its source does: only those inputs that are still used."""
-    needed = ancestors(graph, [*outputs, *(x for splice in splices.values() for x in splice.sources)])
+    edited, new = spliced(graph, splices)
+    needed = {call.outputs for call in ancestors(edited, [new.get(x, x) for x in outputs])}
     whole = flat(graph.inputs)
-    used = [tensor for tensor in whole if graph.producer[tensor] in needed]
+    used = [tensor for tensor in whole if (tensor,) in needed]
     if len(used) == len(whole) or not used:
         return {}
     entries = {tensor: fresh_input(graph, tensor) for tensor in used}
     if isinstance(graph.inputs, dict):
-        return {
-            "entries": entries,
-            "inputs": {k: entries[v] for k, v in graph.inputs.items() if v in entries},
-        }
+        kept = {key: entries[value] for key, value in graph.inputs.items() if entries.get(value) is not None}
+        return {"entries": entries, "inputs": kept}
     return {"entries": entries, "inputs": [entries[tensor] for tensor in used]}
 
 
 def _starts(
-    graph: Calls, start: LayerRef | Sequence[LayerRef], outputs: Sequence[Tensor], *, multi: bool
+    graph: Calls,
+    start: LayerRef | Sequence[LayerRef],
+    outputs: Sequence[Tensor],
+    splices: Mapping[Tensor, Splice],
+    *,
+    multi: bool,
 ) -> tuple[Tensor, ...]:
     refs = (start,) if isinstance(start, str | int) else tuple(start)
-    starts = tuple(tensor for ref in refs for tensor in graph.tensors(ref)[1])
-    behind = descendants(graph, starts)
-    idle = [graph.tensor_name[t] for t in outputs if t not in starts and graph.producer[t] not in behind]
+    if not refs:
+        raise GraphError("start names no layer; leave it out to keep the model's own inputs")
+    starts = tuple(dict.fromkeys(tensor for ref in refs for tensor in graph.tensors(ref)[1]))
+    edited, new = spliced(graph, splices)
+    ends = [new.get(tensor, tensor) for tensor in outputs]
+    behind = {call.outputs for call in descendants(edited, starts)}
+    idle = [
+        graph.tensor_name[old] for old, x in zip(outputs, ends, strict=True)
+        if x not in starts and edited.producer[x].outputs not in behind
+    ]  # fmt: skip
     if len(idle) == len(outputs):
         raise GraphError(f"from {_names(graph, starts)}: the output {idle[0]!r} doesn't depend on it; start before it")
-    missing = frontier(graph, starts, outputs)
+    missing = _unspliced(frontier(edited, starts, ends), splices, new, starts)
     if missing and not multi:
         legal = _nearest(graph, starts)
         raise GraphError(
@@ -153,6 +199,22 @@ def _starts(
             f"pass multi=True (--multi) to add them as inputs{f', or start at {legal}' if legal else ''}"
         )
     return (*starts, *missing)
+
+
+def _unspliced(
+    missing: Iterable[Tensor], splices: Mapping[Tensor, Splice], new: Mapping[Tensor, Tensor], starts: Sequence[Tensor]
+) -> tuple[Tensor, ...]:
+    """Missing tensors with what edits are computed from in the place of what they compute."""
+    old = {edited: tensor for tensor, edited in new.items()}
+    pending, found = list(missing), dict[Tensor, None]()
+    while pending:
+        tensor = pending.pop(0)
+        if tensor in old:
+            replaced = old[tensor]
+            pending.extend(x if x is replaced else new.get(x, x) for x in splices[replaced].sources)
+        elif tensor not in starts:
+            found[tensor] = None
+    return tuple(found)
 
 
 def _entries(graph: Calls, starts: Sequence[Tensor]) -> dict[Tensor, keras.KerasTensor]:
@@ -176,41 +238,21 @@ def _nearest(graph: Calls, starts: Sequence[Tensor]) -> str:
     return " or ".join(repr(name) for name in before + after)
 
 
-def _range(graph: Calls, text: str) -> tuple[Call, Call]:
-    first, dots, last = text.partition("..")
-    return graph.find(first), graph.find(last if dots else first)
+def _ends(graph: Calls, ref: LayerRef) -> tuple[LayerRef, LayerRef]:
+    """The first and last of "a..b"; a position may be written in digits there."""
+    if isinstance(ref, int):
+        return ref, ref
+    first, dots, last = ref.partition("..")
+
+    def read(text: str) -> LayerRef:
+        return int(text) if text.lstrip("-").isdigit() and text not in graph.names else text
+
+    return read(first), read(last if dots else first)
 
 
-def _bridge(graph: Calls, first: Call, last: Call, body: Callable[..., Any], where: str) -> tuple[Tensor, Splice]:
-    """The splice that puts `body` in the place of the calls from `first` to `last`."""
-    inside = _between(graph, first, last, where)
-    made = {tensor for call in inside for tensor in call.outputs}
-    if len(last.outputs) != 1:
-        raise GraphError(f"{where}: {last.name!r} puts out {len(last.outputs)} tensors; a range ends in exactly one")
-    fed = tuple(dict.fromkeys(first.inputs))
-    if len(fed) != 1:
-        raise GraphError(
-            f"{where}: {first.name!r} takes {len(fed)} tensors ({_names(graph, fed)}); a range begins with one that "
-            "takes exactly one"
-        )
-    leaks = [
-        tensor for tensor in made - {last.outputs[0]}
-        if any(call not in inside for call in graph.consumers[tensor]) or tensor in flat(graph.outputs)
-    ]  # fmt: skip
-    if leaks:
-        raise GraphError(
-            f"{where}: {_names(graph, leaks)} is also used behind the range; end the range where the branches have met"
-        )
-    return last.outputs[0], Splice(fed, body)
-
-
-def _between(graph: Calls, first: Call, last: Call, where: str) -> set[Call]:
-    if first.is_input:
-        raise GraphError(f"{where}: {first.name!r} is a model input; begin behind it")
-    inside = ({first} | descendants(graph, first.outputs)) & ancestors(graph, last.outputs)
-    if first not in inside or last not in inside:
-        raise GraphError(f"{where}: {last.name!r} doesn't depend on {first.name!r}; give the range in calling order")
-    return inside
+def _replace_text(graph: Calls, first: LayerRef, last: LayerRef) -> str:
+    named = [ref if isinstance(ref, str) else graph.find(ref).name for ref in (first, last)]
+    return f"replace '{named[0]}..{named[1]}'"
 
 
 def _add(splices: dict[Tensor, Splice], graph: Calls, tensor: Tensor, splice: Splice) -> None:
@@ -219,12 +261,11 @@ def _add(splices: dict[Tensor, Splice], graph: Calls, tensor: Tensor, splice: Sp
     splices[tensor] = splice
 
 
-def _as_function(body: keras.Model | keras.Layer | Callable[..., Any]) -> Callable[..., Any]:
-    """A function on Keras tensors; a model is rebuilt in place, layer by layer, so that nothing of it is shared."""
-    if isinstance(body, keras.Model):
-        # A rebuilt copy is called, so that the caller's model keeps its own graph and weights.
-        return rebuild(calls(body))
-    return body
+def _freed(result: keras.Model, source: keras.Model) -> keras.Model:
+    """The result, or a copy of it if a given function has put layers of the source into it."""
+    own = {id(operation) for operation in all_operations(source)}
+    shared = any(id(operation) in own for operation in all_operations(result))
+    return rebuild_model(result) if shared else result
 
 
 def _one(graph: Calls, ref: LayerRef) -> Tensor:
@@ -236,3 +277,29 @@ def _one(graph: Calls, ref: LayerRef) -> Tensor:
 
 def _names(graph: Calls, tensors: Iterable[Tensor]) -> str:
     return ", ".join(repr(graph.tensor_name[tensor]) for tensor in tensors)
+
+
+def _notes(graph: Calls, starts: Sequence[Tensor], start: LayerRef | Sequence[LayerRef] | None) -> tuple[str, ...]:
+    masks = [tensor for tensor in starts if isinstance(graph.producer[tensor].operation, Mask)]
+    return (f"{_names(graph, masks)} is a mask and an input of its own",) if masks else ()
+
+
+def _facts(graph: Calls) -> dict[str, Any]:
+    operations = {id(call.operation): call.operation for call in graph}
+    return {
+        "inputs": [list(tensor.shape) for tensor in flat(graph.inputs)],
+        "outputs": [list(tensor.shape) for tensor in flat(graph.outputs)],
+        "params": sum(params_of(operation) for operation in operations.values()),
+    }
+
+
+def _model_facts(model: keras.Model) -> dict[str, Any]:
+    return {
+        "inputs": [list(x.shape) for x in model.inputs],
+        "outputs": [list(x.shape) for x in tree.flatten(model.outputs)],
+        "params": model.count_params(),
+    }
+
+
+def _dropped(graph: Calls, built: Built) -> int:
+    return int(_facts(graph)["params"]) - sum(params_of(operation) for operation in built.kept)

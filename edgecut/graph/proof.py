@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import tree
 
-from edgecut.graph.calls import Calls, Tensor, calls, flat
+from edgecut.errors import GraphError, StepError
+from edgecut.graph.callgraph import Calls, Tensor, flat
+from edgecut.graph.calls import calls
+from edgecut.graph.clones import states_of
 from edgecut.graph.rebuild import Splice, run
 
 INPUTS = 8
 OPEN_SIZE = 96  # what an open height or width is tried at
+# Eager kernels are deterministic and the layers the same, so equal means bit-equal; a fused or reordered float32 sum
+# of up to some ten thousand terms differs by about this much of the largest value.
+TOLERANCE = 1e-5
+WORDS = ("", "a", "b", "the", "of", "to", "and", "cut")
 
 
 def seeded_inputs(tensors: Sequence[Tensor], *, count: int = INPUTS, seed: int = 0) -> list[np.ndarray]:
-    """`count` seeded inputs for each tensor: floats in -1..1, integers and booleans 0 or 1, open sizes 96."""
+    """`count` seeded inputs for each tensor: floats in -1..1, integers and booleans 0 or 1, words, open sizes 96."""
     random = np.random.default_rng(seed)
     arrays = []
     for tensor in tensors:
-        batch = count if tensor.shape[0] is None else tensor.shape[0]
+        batch = count if not tensor.shape or tensor.shape[0] is None else tensor.shape[0]
         shape = (batch, *(OPEN_SIZE if size is None else size for size in tensor.shape[1:]))
         if "float" in tensor.dtype:
             arrays.append(random.uniform(-1, 1, shape).astype("float32"))
+        elif tensor.dtype == "string":
+            arrays.append(np.asarray(WORDS, dtype=object)[random.integers(0, len(WORDS), shape)])
         else:
             arrays.append(random.integers(0, 2, shape))
     return arrays
@@ -32,23 +43,32 @@ def seeded_inputs(tensors: Sequence[Tensor], *, count: int = INPUTS, seed: int =
 
 def prove_edit(
     graph: Calls, result: keras.Model, ends: Sequence[Tensor], starts: Sequence[Tensor] = (),
-    splices: Mapping[Tensor, Splice] | None = None, *, count: int = INPUTS, seed: int = 0,
+    splices: Mapping[Tensor, Splice] | None = None, *, source: keras.Model | None = None, count: int = INPUTS,
+    seed: int = 0,
 ) -> dict[str, Any]:  # fmt: skip
     """{"inputs", "max_abs_error", "exact"}: `result` against the source's own layers on seeded inputs.
 
     ends: the source's tensors that the result puts out. starts: those that feed it (default: the source's inputs),
-    whose values the source computes. splices: edits that are applied to the source's run, too. exact means bit-equal.
+    whose values the source computes. splices: edits that are applied to the source's run, too. exact means bit-equal;
+    where it isn't, "tolerance" and "reason" say what is let pass. Stateful layers of both are left as they were.
+    Raises StepError if the difference is larger than that.
     """
     feeds = flat(graph.inputs)
     values = dict(zip(feeds, map(_to_tensor, seeded_inputs(feeds, count=count, seed=seed), feeds), strict=True))
-    if starts:
-        fed = run(graph, values, starts)
-        expected = run(graph, dict(zip(starts, fed, strict=True)), ends, splices)
-    else:
-        taken = {call.name for call in calls(result) if call.is_input}
-        fed = [values[tensor] for tensor in feeds if graph.producer[tensor].name in taken]
-        expected = run(graph, values, ends, splices)
-    return difference(tree.flatten(call_flat(result, fed)), expected, inputs=count)
+    layers = [call.operation for call in graph if isinstance(call.operation, keras.Layer)]
+    with undisturbed(*layers, result, *([] if source is None else [source])):
+        if starts:
+            fed = run(graph, values, starts)
+            _check_declared(graph, starts, fed)
+        else:
+            taken = {call.name for call in calls(result) if call.is_input}
+            fed = [values[tensor] for tensor in feeds if graph.producer[tensor].name in taken]
+    with undisturbed(*layers, result):
+        given = dict(zip(starts, fed, strict=True)) if starts else values
+        expected = run(graph, given, ends, splices)
+    with undisturbed(result):
+        got = tree.flatten(call_flat(result, fed))
+    return _judged(difference(got, expected, inputs=count), expected)
 
 
 def call_flat(model: keras.Model, inputs: Sequence[Any]) -> Any:
@@ -59,13 +79,65 @@ def call_flat(model: keras.Model, inputs: Sequence[Any]) -> Any:
 def difference(got: Sequence[Any], expected: Sequence[Any], *, inputs: int) -> dict[str, Any]:
     """{"inputs", "max_abs_error", "exact"} of arrays that should be bit-equal."""
     error, exact = 0.0, True
-    for a, b in zip(got, expected, strict=True):
-        a, b = keras.ops.convert_to_numpy(a), keras.ops.convert_to_numpy(b)
-        exact = exact and a.shape == b.shape and bool(np.array_equal(a, b, equal_nan=True))
-        if a.size and a.dtype.kind in "fiu":
-            error = max(error, float(np.max(np.abs(a.astype("float64") - b.astype("float64")))))
+    for a, b in zip(map(to_array, got), map(to_array, expected), strict=True):
+        if a.shape != b.shape:
+            return {"inputs": inputs, "max_abs_error": float("inf"), "exact": False}
+        numeric = a.dtype.kind in "fiub"
+        same = (a == b) | (a != a) & (b != b) if a.dtype.kind == "f" else a == b
+        exact = exact and bool(np.all(same))
+        if not np.all(same):
+            off = np.abs(a.astype("float64") - b.astype("float64"))[~same] if numeric else np.asarray([np.inf])
+            error = max(error, float(np.max(np.nan_to_num(off, nan=np.inf))))
     return {"inputs": inputs, "max_abs_error": error, "exact": exact}
 
 
+def to_array(value: Any) -> np.ndarray:
+    """A tensor's values, of a sparse one all of them; 16-bit floats as float32."""
+    if isinstance(value, tf.SparseTensor):
+        value = tf.sparse.to_dense(value)
+    array = value.numpy() if isinstance(value, tf.Tensor) else keras.ops.convert_to_numpy(value)
+    return array.astype("float32") if array.dtype.name == "bfloat16" else array
+
+
+@contextmanager
+def undisturbed(*layers: keras.Layer) -> Iterator[None]:
+    """Puts back what running layers changes in them: states of recurrent layers and of random generators."""
+    parts = [part for layer in layers for part in layer._flatten_layers()]
+    weights = {id(variable) for part in parts for variable in part._trainable_variables}
+    variables = {id(v): v for layer in layers for v in layer.variables if id(v) not in weights}
+    variables.update({id(state): state for part in parts for state in states_of(part)})
+    kept = [(variable, keras.ops.convert_to_numpy(variable)) for variable in variables.values()]
+    try:
+        yield
+    finally:
+        for variable, value in kept:
+            variable.assign(value)
+
+
+def _check_declared(graph: Calls, starts: Sequence[Tensor], fed: Sequence[Any]) -> None:
+    for tensor, value in zip(starts, fed, strict=True):
+        if len(value.shape) != len(tensor.shape):
+            raise GraphError(
+                f"from {graph.tensor_name[tensor]!r}: Keras declares it as {tensor.shape} and computes "
+                f"{tuple(value.shape)}, so no input can be made for it; start behind it"
+            )
+
+
+def _judged(proof: dict[str, Any], expected: Sequence[Any]) -> dict[str, Any]:
+    if proof["exact"]:
+        return proof
+    arrays = [np.abs(x) for x in map(to_array, expected) if x.dtype.kind == "f" and x.size]
+    tolerance = TOLERANCE * max([1.0, *(float(np.max(x[np.isfinite(x)], initial=0.0)) for x in arrays)])
+    if not proof["max_abs_error"] <= tolerance:
+        raise StepError(
+            f"the result differs from its source by {proof['max_abs_error']:.3g} on {proof['inputs']} seeded inputs, "
+            f"and {tolerance:.3g} is let pass for rounding; a layer that is random at inference can't be proven"
+        )
+    return {**proof, "tolerance": tolerance, "reason": "float sums in another order"}
+
+
 def _to_tensor(array: np.ndarray, tensor: Tensor) -> Any:
-    return keras.ops.convert_to_tensor(array, dtype=tensor.dtype)
+    if tensor.dtype == "string":
+        return tf.constant(array.tolist())
+    dense = keras.ops.convert_to_tensor(array, dtype=tensor.dtype)
+    return tf.sparse.from_dense(dense) if tensor.sparse else dense

@@ -2,29 +2,48 @@
 
 from __future__ import annotations
 
-import copy
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 from keras import tree
+from keras.src import backend
+from keras.src.models.functional import operation_fn
 from keras.src.ops.function import map_graph
 
 from edgecut.errors import GraphError
-from edgecut.graph.calls import Call, Calls, Tensor, flat
+from edgecut.graph.callgraph import Call, Calls, Tensor, flat
+from edgecut.graph.clones import classes_of, clone_operation, copy_layer_state, own_constants
+from edgecut.graph.masks import Mask, carried_masks, carry, masks_to_make, no_mask, unattached
+from edgecut.graph.naming import unique_name
+from edgecut.graph.sentences import telling_line
 
 
 @dataclass(frozen=True, eq=False)
 class Splice:
     """What takes a tensor's place: function applied to the values of `sources`.
 
-    A source that is the replaced tensor itself means its own, unspliced value.
+    A source that is the replaced tensor itself means its own, unspliced value. project: whether a 1x1 projection
+    follows where the result is wider or narrower than the tensor that it replaces.
     """
 
     sources: tuple[Tensor, ...]
     function: Callable[..., Any]
+    project: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Built:
+    """A rebuilt model and what it is made of.
+
+    kept: the source's layers of which it holds copies. functions: what each splice computes in it, as a function of
+    the values of the splice's sources.
+    """
+
+    model: keras.Model
+    kept: tuple[keras.Operation, ...]
+    functions: Mapping[Tensor, Callable[..., Any]]
 
 
 def rebuild(
@@ -44,6 +63,19 @@ def rebuild(
     layer once; nothing is shared with the source, and the source isn't changed.
     Raises GraphError if an output needs an input that is no entry, or if a layer doesn't take what it is given.
     """
+    return build(calls, entries=entries, inputs=inputs, outputs=outputs, splices=splices, name=name).model
+
+
+def build(
+    calls: Calls,
+    *,
+    entries: Mapping[Tensor, keras.KerasTensor] | None = None,
+    inputs: Any = None,
+    outputs: Any = None,
+    splices: Mapping[Tensor, Splice] | None = None,
+    name: str | None = None,
+) -> Built:
+    """The same as `rebuild`, with what the model is made of."""
     splices = splices or {}
     outputs = calls.outputs if outputs is None else outputs
     if entries is None:
@@ -54,12 +86,12 @@ def rebuild(
         inputs[0] if isinstance(inputs, list) and len(inputs) == 1 and not isinstance(calls.inputs, list) else inputs
     )
     builder = _Builder(calls, dict(entries), splices)
-    builder.run(_needed(calls, flat(outputs), entries, splices))
+    builder.run(_needed(calls, flat(outputs), entries, splices), flat(outputs))
     results = tree.map_structure(builder.resolve, outputs)
     _rename_twins(tree.flatten(inputs), tree.flatten(results), builder)
     model = keras.Model(inputs, results, name=name or calls.name)
     builder.copy_state()
-    return model
+    return Built(model, tuple(source for source, _, _ in builder.clones.values()), builder.functions)
 
 
 def fresh_input(calls: Calls, tensor: Tensor, *, name: str | None = None) -> keras.KerasTensor:
@@ -67,7 +99,7 @@ def fresh_input(calls: Calls, tensor: Tensor, *, name: str | None = None) -> ker
     call = calls.producer[tensor]
     if call.is_input and name is None:
         return type(call.operation).from_config(call.operation.get_config()).output
-    return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=name)
+    return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, sparse=tensor.sparse, name=name)
 
 
 def run(
@@ -77,6 +109,8 @@ def run(
     splices: Mapping[Tensor, Splice] | None = None,
 ) -> list[Any]:
     """The values of the wanted tensors, computed by the source's own layers in inference from given values.
+
+    Inference is what predict() does: training=False for every layer, also for one that was called with another value.
 
     Nothing is built: the source isn't changed. Values that no later call needs are let go.
     """
@@ -92,15 +126,30 @@ def run(
         return spliced[tensor]
 
     needed = _needed(calls, wanted, known, splices)
-    order = [call for call in calls if call in needed]
+    make = masks_to_make(calls, values, wanted) & needed
+    order = [call for call in calls if call in (make if isinstance(call.operation, Mask) else needed)]
     last_use = {tensor: position for position, call in enumerate(order) for tensor in call.inputs}
     kept = {*wanted, *(x for splice in splices.values() for x in splice.sources)}
+
+    def attach(tensor: Tensor) -> None:
+        for data, mask in unattached(calls, tensor, known, values):
+            backend.set_keras_mask(known[data], known[mask])
+
+    for tensor in values:
+        attach(tensor)
     for position, call in enumerate(order):
-        args, kwargs = tree.map_structure(
-            lambda x: resolve(x) if isinstance(x, Tensor) else x, (call.args, call.kwargs)
-        )
-        results = call.operation(*args, **kwargs)
-        known.update(zip(call.outputs, tree.flatten(results), strict=True))
+        results = carried_masks(calls, call, known)
+        if results is None:
+            # A mask may be computed from the mask alone, where the value that carries it isn't at hand.
+            absent = () if not isinstance(call.operation, Mask) else {x for x in flat(call.args) if x not in known}
+            args, kwargs = tree.map_structure(
+                lambda x: resolve(x) if isinstance(x, Tensor) and x not in absent else x,  # noqa: B023  used at once
+                (call.args, call.kwargs),
+            )
+            results = tree.flatten(operation_fn(call.operation, training=False)(*args, **kwargs))
+        for tensor, result in zip(call.outputs, results, strict=True):
+            known.setdefault(tensor, result)
+            attach(tensor)
         for tensor in call.inputs:
             if last_use[tensor] == position and tensor not in kept:
                 known.pop(tensor, None)
@@ -113,85 +162,137 @@ class _Builder:
     def __init__(self, calls: Calls, entries: dict[Tensor, Any], splices: Mapping[Tensor, Splice]) -> None:
         self.calls = calls
         self.splices = splices
+        self.entries = frozenset(entries)
         self.raw: dict[Tensor, Any] = entries
         self.resolved: dict[Tensor, Any] = {}
+        self.functions: dict[Tensor, Callable[..., Any]] = {}
         self.clones: dict[int, tuple[keras.Operation, keras.Operation, str]] = {}
         self.given = [x._keras_history.operation for x in tree.flatten(list(entries.values()))]
         self.names: set[str] = {operation.name for operation in self.given}
+        self.classes = classes_of(call.operation for call in calls)
 
-    def run(self, needed: set[Call]) -> None:
+    def run(self, needed: set[Call], outputs: Sequence[Tensor]) -> None:
+        for tensor in tuple(self.raw):
+            self._attach(tensor)
+        make = masks_to_make(self.calls, self.entries, outputs) & needed
         for call in self.calls:
-            if call not in needed or all(tensor in self.raw for tensor in call.outputs):
+            is_mask = isinstance(call.operation, Mask)
+            if call not in (make if is_mask else needed) or all(tensor in self.raw for tensor in call.outputs):
                 continue
-            args, kwargs = tree.map_structure(
-                lambda x: self.resolve(x) if isinstance(x, Tensor) else x, (call.args, call.kwargs)
-            )
-            clone = self.clone(call)
-            try:
-                results = tree.flatten(clone(*args, **kwargs))
-            except (ValueError, TypeError, RuntimeError) as exc:
-                shapes = ", ".join(
-                    str(tuple(x.shape)) for x in tree.flatten((args, kwargs)) if isinstance(x, keras.KerasTensor)
-                )
-                raise GraphError(f"layer {call.name!r} ({call.type}) can't take {shapes}: {_first_line(exc)}") from exc
+            results = self._masks(call) if is_mask else self._results(call)
             for tensor, result in zip(call.outputs, results, strict=True):
                 self.raw.setdefault(tensor, result)
+                self._attach(tensor)
 
     def resolve(self, tensor: Tensor) -> Any:
         splice = self.splices.get(tensor)
         if splice is None:
             return self.raw[tensor]
         if tensor not in self.resolved:
+            if splice.function is no_mask:
+                return None
             sources = [self.raw[x] if x is tensor else self.resolve(x) for x in splice.sources]
-            self.resolved[tensor] = splice.function(*sources)
+            result = self._spliced(tensor, splice, sources)
+            if splice.project:
+                result = projected(result, tensor.shape[-1], unique_name("projection", self.names))
+            self.resolved[tensor] = result
+            self.functions[tensor] = _function(sources, result)
         return self.resolved[tensor]
 
-    def clone(self, call: Call) -> keras.Operation:
-        known = self.clones.get(id(call.operation))
-        if known is None:
-            name = unique_name(call.layer, self.names)
-            self.names.add(name)
-            known = (call.operation, clone_operation(call.operation, name), call.name)
-            self.clones[id(call.operation)] = known
-        return known[1]
+    def _spliced(self, tensor: Tensor, splice: Splice, sources: list[Any]) -> Any:
+        place = f"what takes the place of {self.calls.tensor_name[tensor]!r}"
+        try:
+            results = tree.flatten(splice.function(*sources))
+        except (ValueError, TypeError, RuntimeError, AttributeError) as exc:
+            shapes = ", ".join(str(tuple(x.shape)) for x in sources)
+            raise GraphError(f"{place} can't take {shapes}: {telling_line(exc)}") from exc
+        if len(results) != 1 or not isinstance(results[0], keras.KerasTensor):
+            kinds = ", ".join(type(x).__name__ for x in results)
+            raise GraphError(f"{place} puts out {kinds or 'nothing'}, and one Keras tensor is expected")
+        return results[0]
 
     def copy_state(self) -> None:
         for source, clone, name in self.clones.values():
             if isinstance(source, keras.Layer):
-                _copy_layer_state(source, clone, name)
+                try:
+                    copy_layer_state(source, clone, name)
+                except GraphError as exc:
+                    raise GraphError(f"{exc}{self._remedy()}") from exc
 
-
-def clone_operation(operation: keras.Operation, name: str) -> keras.Operation:
-    """A layer or operator of the same configuration, without its weights and without its place in a graph."""
-    if isinstance(operation, keras.layers.Lambda):
-        return keras.layers.Lambda(
-            operation.function, output_shape=operation._output_shape, mask=operation.mask,
-            arguments=copy.deepcopy(operation.arguments), name=name, dtype=operation.dtype_policy,
-        )  # fmt: skip
-    if isinstance(operation, keras.Layer):
-        config = {**operation.get_config(), "name": name}
+    def _results(self, call: Call) -> list[Any]:
+        args, kwargs = self._resolved((call.args, call.kwargs))
+        clone = self._clone(call)
         try:
-            return type(operation).from_config(config)
-        except (TypeError, ValueError, NotImplementedError) as exc:
+            return tree.flatten(clone(*args, **kwargs))
+        except (ValueError, TypeError, RuntimeError) as exc:
+            shapes = ", ".join(
+                str(tuple(x.shape)) for x in tree.flatten((args, kwargs)) if isinstance(x, keras.KerasTensor)
+            )
             raise GraphError(
-                f"layer {name!r} ({type(operation).__name__}) can't be copied from its configuration: "
-                f"{_first_line(exc)}; "
-                "give the class a get_config() that its __init__ takes back"
+                f"layer {call.name!r} ({call.type}) can't take {shapes}: {telling_line(exc)}{self._remedy()}"
             ) from exc
-    # Operators carry no weights, and some can't be serialized: a copy with empty node lists is the same operator.
-    clone = copy.copy(operation)
-    clone._inbound_nodes, clone._outbound_nodes = [], []
-    clone.name = name
-    return clone
+
+    def _masks(self, call: Call) -> list[Any]:
+        """The masks that a layer's results carry: by themselves where it was run, else computed as it does."""
+        carried = carried_masks(self.calls, call, self.raw)
+        if carried is not None:
+            return carried
+        args = tree.map_structure(
+            lambda x: keras.KerasTensor(x.shape, x.dtype) if isinstance(x, Tensor) and x not in self.raw
+            else self.resolve(x) if isinstance(x, Tensor) else x, call.args,
+        )  # fmt: skip
+        layer = call.operation.layer
+        return Mask(clone_operation(layer, layer.name, self.classes)).call(*args)
+
+    def _attach(self, tensor: Tensor) -> None:
+        for data, mask in unattached(self.calls, tensor, self.raw, self.entries):
+            name = unique_name(f"{self.calls.tensor_name[data]}_masked".replace(":", "_").replace("@", "_"), self.names)
+            self.names.add(name)
+            self.raw[data] = carry(self.raw[data], self.raw[mask], name)
+
+    def _resolved(self, structure: Any) -> Any:
+        values = tree.map_structure(lambda x: self.resolve(x) if isinstance(x, Tensor) else x, structure)
+        return own_constants(values)
+
+    def _clone(self, call: Call) -> keras.Operation:
+        known = self.clones.get(id(call.operation))
+        if known is None:
+            name = unique_name(call.layer, self.names)
+            self.names.add(name)
+            known = (call.operation, clone_operation(call.operation, name, self.classes), call.name)
+            self.clones[id(call.operation)] = known
+        return known[1]
+
+    def _remedy(self) -> str:
+        """What to do about a shape that doesn't fit, where an edit has changed a width."""
+        for tensor, value in self.resolved.items():
+            if len(value.shape) == len(tensor.shape) and value.shape[-1] != tensor.shape[-1]:
+                return (
+                    f"; add projection: {self.calls.tensor_name[tensor]!r} is {tensor.shape[-1]} wide and what takes "
+                    f"its place {value.shape[-1]}, so pass project=True (--project)"
+                )
+        return ""
 
 
-def unique_name(wanted: str, taken: set[str]) -> str:
-    """`wanted`, or with the first "_k" that makes it unlike every taken name."""
-    name, count = wanted, 0
-    while name in taken:
-        count += 1
-        name = f"{wanted}_{count}"
-    return name
+def projected(value: keras.KerasTensor, width: int | None, name: str) -> keras.KerasTensor:
+    """`value` with its last axis brought to `width` by a seeded 1x1 convolution (Dense for a vector or sequence)."""
+    if width is None or value.shape[-1] == width:
+        return value
+    initializer = keras.initializers.GlorotUniform(seed=0)
+    if len(value.shape) == 4:
+        return keras.layers.Conv2D(width, 1, kernel_initializer=initializer, name=name)(value)
+    return keras.layers.Dense(width, kernel_initializer=initializer, name=name)(value)
+
+
+def _function(sources: Sequence[Any], result: Any) -> Callable[..., Any]:
+    """What was computed from Keras tensors, as a function of values."""
+    if any(x is result for x in sources):
+        position = next(i for i, x in enumerate(sources) if x is result)
+        return lambda *values: values[position]
+    function = keras.Function(list(sources), result)
+    return lambda *values: function._run_through_graph(
+        list(values), operation_fn=lambda operation: operation_fn(operation, training=False)
+    )
 
 
 def _rename_twins(inputs: Sequence[Any], outputs: Sequence[Any], builder: _Builder) -> None:
@@ -201,29 +302,6 @@ def _rename_twins(inputs: Sequence[Any], outputs: Sequence[Any], builder: _Build
         if id(operation) not in settled and not isinstance(operation, keras.layers.InputLayer):
             operation.name = unique_name(operation.name, builder.names)
             builder.names.add(operation.name)
-
-
-def _copy_layer_state(source: keras.Layer, clone: keras.Layer, name: str) -> None:
-    if len(source.variables) != len(clone.variables):
-        raise GraphError(
-            f"layer {name!r} ({type(source).__name__}) has {len(source.variables)} weights, and its copy from its "
-            f"configuration {len(clone.variables)}; let its build() make them all"
-        )
-    for old, new in zip(source.variables, clone.variables, strict=True):
-        if tuple(old.shape) != tuple(new.shape):
-            raise GraphError(
-                f"layer {name!r} ({type(source).__name__}) has a {old.name} of shape {tuple(old.shape)}, and its new "
-                f"input asks for {tuple(new.shape)}; cut before it, or keep the shape that it was trained on"
-            )
-        new.assign(old)
-    for old_layer, new_layer in zip(source._flatten_layers(), clone._flatten_layers(), strict=True):
-        if old_layer.trainable != new_layer.trainable:
-            new_layer.trainable = old_layer.trainable
-        if isinstance(old_layer, keras.layers.Normalization):
-            # Its set weights have no effect until this is called.
-            new_layer.finalize_state()
-    for old, new in zip(source.variables, clone.variables, strict=True):
-        new.trainable = old.trainable
 
 
 def _needed(
@@ -250,11 +328,3 @@ def _needed(
         found.add(call)
         pending.extend((source, True) for source in call.inputs)
     return found
-
-
-def _first_line(error: Exception) -> str:
-    """The line that says what is wrong; Keras puts the call's name in front and the arguments behind it."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if not line.startswith("Exception encountered when calling")]
-    return (telling or lines or [type(error).__name__])[0].split(" Received")[0].rstrip(".")

@@ -9,7 +9,8 @@ import numpy as np
 
 from edgecut.errors import HeadError
 from edgecut.graph.calls import calls
-from edgecut.graph.rebuild import rebuild, unique_name
+from edgecut.graph.naming import unique_name
+from edgecut.graph.rebuild import rebuild
 
 _POOLING = {
     (4, "avg"): keras.layers.GlobalAveragePooling2D,

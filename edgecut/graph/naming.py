@@ -1,0 +1,50 @@
+"""Names of layers: those that Keras makes up, those that a class gives, and free ones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+from keras.src.utils.naming import to_snake_case
+
+
+def attribute_names(model: keras.Model) -> dict[int, str]:
+    """The name that the class gives to each layer it holds, by the layer's id: "conv1", "blocks.0"."""
+    found: dict[int, str] = {}
+    for name, value in vars(model).items():
+        if not name.startswith("_"):
+            for path, layer in _layers_in(name, value):
+                found.setdefault(id(layer), path)
+    return found
+
+
+def has_automatic_name(operation: keras.Operation) -> bool:
+    """Whether Keras named the operation: such a name differs from process to process."""
+    return re.fullmatch(rf"{re.escape(automatic_name(operation))}(_\d+)?", operation.name) is not None
+
+
+def automatic_name(operation: keras.Operation) -> str:
+    """The name that Keras gives to the first operation of its kind."""
+    return str(to_snake_case(type(operation).__name__))
+
+
+def unique_name(wanted: str, taken: set[str]) -> str:
+    """`wanted`, or with the first "_k" that makes it unlike every taken name."""
+    name, count = wanted, 0
+    while name in taken:
+        count += 1
+        name = f"{wanted}_{count}"
+    return name
+
+
+def _layers_in(path: str, value: Any) -> Iterator[tuple[str, keras.Layer]]:
+    if isinstance(value, keras.Layer):
+        yield path, value
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _layers_in(f"{path}.{index}", item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _layers_in(f"{path}.{key}", item)
