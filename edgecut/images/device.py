@@ -12,7 +12,15 @@ from PIL import Image
 
 from edgecut.errors import DataError
 from edgecut.images.preprocess import normalize
+from edgecut.records.artifact import TensorSpec
 from edgecut.records.recipe import Preprocess
+
+# What a device's picture can be, and its channels. YUV is ITU-R BT.601 in full range, as JFIF has it: U and V are 128
+# without colour.
+CHANNELS: dict[str, int] = {"gray": 1, "rgb": 3, "bgr": 3, "yuv": 3, "rgba": 4}
+DEFAULT_ORDER: dict[int, str] = {1: "gray", 3: "rgb", 4: "rgba"}
+YUV_TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
+_RGB_TO_YUV = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 
 
 def to_device(image: np.ndarray, height: int, width: int, channels: int) -> np.ndarray:
@@ -41,6 +49,25 @@ def to_device_batch(images: np.ndarray, height: int, width: int, channels: int) 
     return _luma(pixels) if channels == 1 else np.repeat(pixels, 3, axis=-1)
 
 
+def in_order(pixels: np.ndarray, order: str) -> np.ndarray:
+    """Pictures as a device of that order gives them: (n, height, width, CHANNELS[order]), uint8.
+
+    pixels: uint8, (n, height, width, 1) for "gray", else (n, height, width, 3) R, G, B. Alpha is 255; YUV is rounded
+    to the nearest byte, halves up.
+    """
+    if order in {"gray", "rgb"}:
+        return pixels
+    if order == "bgr":
+        return np.ascontiguousarray(pixels[..., ::-1])
+    if order == "rgba":
+        return np.concatenate([pixels, np.full_like(pixels[..., :1], 255)], axis=-1)
+    result = np.empty_like(pixels)
+    for index, picture in enumerate(pixels):
+        mixed = picture.astype(np.float64) @ np.transpose(_RGB_TO_YUV) + (0.0, 128.0, 128.0)
+        result[index] = np.clip(np.floor(mixed + 0.5), 0, 255)
+    return result
+
+
 def model_input(pixels: np.ndarray, preprocess: Preprocess, pixels_mode: Literal["raw", "normalized"]) -> np.ndarray:
     """What the model takes for the device's pixels: (n, height, width, channels), float32.
 
@@ -48,6 +75,18 @@ def model_input(pixels: np.ndarray, preprocess: Preprocess, pixels_mode: Literal
     "normalized" what the source model was trained on. Raises DataError as `normalize` does.
     """
     return pixels.astype(np.float32) if pixels_mode == "raw" else normalize(pixels, preprocess)
+
+
+def file_input(pixels: np.ndarray, preprocess: Preprocess, spec: TensorSpec) -> np.ndarray:
+    """What a model file takes for the device's pixels, as real values: (n, height, width, channels), float32.
+
+    spec: the file's input; what it expects must be known. An int8 input that expects raw pixels holds the byte
+    minus 128 whatever its scale is, so that the camera's bytes pass unchanged (xor 0x80).
+    """
+    if spec.expects == "raw" and spec.dtype == "int8" and spec.scale is not None:
+        held = pixels.astype(np.float32) - np.float32(128 + (spec.zero_point or 0))
+        return held * np.float32(spec.scale)
+    return model_input(pixels, preprocess, "raw" if spec.expects == "raw" else "normalized")
 
 
 def _check(images: np.ndarray, height: int, width: int, channels: int) -> None:

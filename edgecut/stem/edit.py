@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -11,30 +11,63 @@ import numpy as np
 
 from edgecut.errors import GraphError, StemError
 from edgecut.graph.calls import Call, Calls, Tensor, calls, flat
-from edgecut.graph.proof import INPUTS, OPEN_SIZE
-from edgecut.graph.rebuild import rebuild, run
+from edgecut.graph.rebuild import rebuild, unique_name
+from edgecut.images.device import CHANNELS, DEFAULT_ORDER
 from edgecut.records.recipe import Preprocess
-from edgecut.stem.channels import LinearMap, channel_map, fold_kernel, offset_kernel, pad_value
-from edgecut.stem.pixels import layer_affine, source_preprocess
+from edgecut.stem.channels import LinearMap
+from edgecut.stem.construct import Candidate, Device, cheapest, own_cost, whole_picture
+from edgecut.stem.first import FirstOp, first_operators
+from edgecut.stem.flatten import resized_flattens
+from edgecut.stem.pixels import device_map
+from edgecut.stem.proof import cost_of, dead_notes, prove, prove_on_images
+from edgecut.stem.resolution import MODES, factor_of
 
-TOLERANCE = 1e-5
-TOLERANCE_REASON = "folded kernels round once more in float32"
+BYTE_CENTRE = 127.5  # the middle of 0..255, and half its range
 
 
 @dataclass(frozen=True)
 class StemResult:
     """A model with another input, and the proof that it sees what its source saw.
 
-    construction: how the edit was made: "none", "kernel sum", "kernel fold", "bias fold", "constant padding",
-    "ones channel" or "1x1 convolution", with "reuse" for another resolution.
+    construction: how the edit was made: "none", "kernel sum", "kernel fold", "bias fold", "constant padding", "ones
+    channel", "1x1 convolution" or "concatenate"; with another size also "reuse", "adjoint", "stride", "nearest fold",
+    "average fold", "upsampling", "average pooling" or "fit".
     proof: {"inputs", "max_abs_error", "relative_error", "exact", "tolerance", "tolerance_reason"}: the result on
-    device pixels against the source on the equivalent input at the same size.
+    device pixels against the source on the equivalent input. What isn't exact by construction ("stride", "fit") has
+    "exact": False, and its error as measured.
+    cost: {"macs", "operators"}, each {"before", "after"}: multiply-accumulates of one inference (None where an
+    operator isn't modelled) and calls of layers and operators, those left out that do nothing in inference.
     """
 
     model: keras.Model
     construction: str
     proof: dict[str, Any]
     notes: tuple[str, ...] = ()
+    cost: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """What a stem edit is made from.
+
+    linear: what the source takes, of what the device feeds, at the source's resolution. device: its picture. fold:
+    whether everything affine before and behind the first operator goes into it.
+    """
+
+    graph: Calls
+    source: Tensor
+    linear: LinearMap
+    device: Device
+    channels: int
+    fold: bool
+
+    @property
+    def runs_at(self) -> tuple[int | None, int | None]:
+        """(height, width) at which the source's own layers run."""
+        if self.device.mode == "reuse":
+            return self.device.size
+        height, width = self.source.shape[1:3]
+        return height, width
 
 
 def stem(
@@ -44,31 +77,132 @@ def stem(
     preprocess: Preprocess = "none",
     resolution: str = "reuse",
     pixels: str = "normalized",
+    data: np.ndarray | None = None,
+    *,
+    order: str | None = None,
+    channel_map: tuple[Any, Any] | None = None,
+    kernel: int | tuple[int, int] | None = None,
+    stride: int | tuple[int, int] | None = None,
+    filters: int | None = None,
+    batch_norm: bool = False,
 ) -> StemResult:
     """A copy of `model` that takes (batch, height, width, channels) as the device feeds it, float32.
 
-    channels: 1 or 3; a gray pixel counts as the same value in each of the source's channels, a colour pixel for a
-    gray source as its luma. size: (height, width); the weights are reused as they are. preprocess: what the source
-    was trained on. pixels: "normalized" takes what the source took, "raw" takes 0..255 with the preprocessing folded
-    into the first convolution, exact at zero-padded borders too.
+    channels: 1, 3 or 4. order: "gray", "rgb", "bgr", "yuv" (BT.601, full range) or "rgba", by default the first with
+    so many channels; a gray pixel counts as the same value in each of the source's channels, a colour pixel for a gray
+    source as its luma, and alpha has no effect. channel_map: instead of both, (M, t): the source sees M @ pixel + t,
+    M: (source channels, device channels), of values as the device feeds them, before the source's preprocessing if
+    these are raw. size: (height, width). preprocess: what the source was trained on. pixels: "normalized" takes what
+    the source took, "raw" takes 0..255 with all that is affine before and behind the first operator folded into it,
+    exact at zero-padded borders too.
+    resolution: "reuse": the weights at another size. "nearest": the source at its own size on the device's pixels
+    repeated. "average": the same on averages of them. "stride": the first stride divided instead. "fit": a new first
+    convolution, fitted to the source's own responses on `data`, of `kernel`, `stride` and `filters` as given (by
+    default the source's, the stride as the sizes ask) with a 1x1 convolution where the filters are others and
+    BatchNormalization if `batch_norm`.
+    data: pictures (n, height, width, 3 or 1), bytes; for "fit", and elsewhere to look for channels that no longer
+    vary and for the error of "stride".
     Raises StemError for what can't be exact or can't be made: the message says which part, and what can.
     """
-    if resolution != "reuse":
-        raise StemError(f"stem: resolution {resolution!r} isn't built; use 'reuse'")
     graph = calls(model)
     source = _image_input(graph)
-    linear, device_channels = _device_map(graph, source, channels, preprocess, pixels)
-    shape = (*(size or source.shape[1:3]), device_channels)
-    device = keras.Input(shape, dtype=source.dtype, batch_size=source.shape[0], name=graph.producer[source].name)
-    construction, replaced, value = _cheapest(graph, source, device, linear)
+    linear = _map_of(source, channels, order, channel_map, preprocess, raw=_is_raw(pixels))
+    if resolution == "fit":
+        from edgecut.stem.fit import fit_stem  # the least used way is also the largest
+
+        return fit_stem(
+            graph, source, linear, size=size, preprocess=preprocess, raw=pixels == "raw",
+            order=_order(source, channels, order, channel_map), images=data, kernel=kernel, stride=stride,
+            filters=filters, batch_norm=batch_norm,
+        )  # fmt: skip
+    _refuse_fit_options(kernel=kernel, stride=stride, filters=filters, batch_norm=batch_norm or None)
+    edit = _edit_of(graph, source, linear, size, resolution, raw=pixels == "raw")
+    construction, edited = apply(edit)
+    if resolution == "reuse" and edit.device.size != tuple(source.shape[1:3]):
+        construction = "reuse" if construction == "none" else f"{construction}, reuse"
+    proof = prove(edit, edited)
+    notes = [*_notes(construction, proof)]
+    if data is not None:
+        seen = _order(source, channels, order, channel_map)
+        if resolution == "stride":
+            proof |= prove_on_images(edit, edited, data, preprocess, seen, raw=pixels == "raw")
+        notes += dead_notes(edit, edited, data, preprocess, seen, raw=pixels == "raw")
+    return StemResult(edited, construction, proof, tuple(notes), cost_of(graph, edited))
+
+
+def apply(edit: Edit) -> tuple[str, keras.Model]:
+    """(construction, model): the cheapest way, built. Raises StemError where a layer can't take the size."""
+    shape = (*edit.device.size, edit.channels)
+    name = edit.graph.producer[edit.source].name
+    device = keras.Input(shape, dtype=edit.source.dtype, batch_size=edit.source.shape[0], name=name)
+    construction, entries = _cheapest(edit, device)
+    resized = edit.device.mode == "reuse" and edit.device.size != tuple(edit.source.shape[1:3])
+    splices = {t: s for t, s in resized_flattens(edit.graph).items() if t not in entries} if resized else {}
     try:
-        edited = rebuild(graph, entries={replaced: value}, inputs=device)
+        edited = rebuild(edit.graph, entries=entries, inputs=device, splices=splices)
     except GraphError as exc:
         raise StemError(f"stem: size {shape[0]}x{shape[1]}: {exc}") from exc
-    if size is not None and tuple(size) != tuple(source.shape[1:3]):
-        construction = "reuse" if construction == "none" else f"{construction}, reuse"
-    proof = _prove(graph, source, edited, linear, raw=pixels == "raw")
-    return StemResult(edited, construction, proof, _notes(construction, proof))
+    return construction, edited
+
+
+def _cheapest(edit: Edit, device: keras.KerasTensor) -> tuple[str, dict[Tensor, keras.KerasTensor]]:
+    """(construction, {the source's tensor that is replaced: its new value}) of the cheapest exact way."""
+    untouched = edit.linear.is_identity and not edit.device.is_resampled
+    if untouched and not edit.fold:
+        return "none", {edit.source: device}
+    firsts = first_operators(edit.graph, edit.source, edit.linear, edit.runs_at, fold=edit.fold)
+    if untouched and all(first.linear.is_identity for first in firsts):
+        return "none", {edit.source: device}
+    ways = [cheapest(first, edit.device) for first in firsts]
+    chosen = [way for way in ways if way is not None]
+    whole = _whole(edit, firsts)
+    folded = bool(chosen) and len(chosen) == len(firsts)
+    # Only where every consumer is folded is nothing left of the preprocessing's own operators.
+    if whole is not None and (not folded or (not edit.fold and whole.cost < sum(way.cost for way in chosen))):
+        return whole.name, {edit.source: _built(whole, device)}
+    if not folded:
+        raise StemError(
+            f"stem: resolution {edit.device.mode!r} needs a first convolution whose stride is a multiple of "
+            f"{edit.device.factor}; use 'nearest', 'fit' or 'reuse'"
+        )
+    names = list(dict.fromkeys(way.name for way in chosen))
+    built = {first.output: _built(way, device, first.call) for first, way in zip(firsts, chosen, strict=True)}
+    _name_apart(edit.graph, built)
+    return "; ".join(names), built
+
+
+def _name_apart(graph: Calls, built: dict[Tensor, keras.KerasTensor]) -> None:
+    """Give the layers in front of the first operators names of their own, as Keras asks."""
+    settled = {value._keras_history.operation for value in built.values()}
+    replaced = {graph.producer[tensor].layer for tensor in built}
+    taken = {call.layer for call in graph} - replaced | {operation.name for operation in settled}
+    pending = [value._keras_history.operation for value in built.values()]
+    while pending:
+        for node in pending.pop()._inbound_nodes:
+            for operation in [parent.operation for parent in node.parent_nodes]:
+                if operation not in settled and not isinstance(operation, keras.layers.InputLayer):
+                    operation.name = unique_name(operation.name, taken)
+                    taken.add(operation.name)
+                    settled.add(operation)
+                    pending.append(operation)
+
+
+def _built(way: Candidate, device: keras.KerasTensor, call: Call | None = None) -> keras.KerasTensor:
+    try:
+        return way.build(device)
+    except ValueError as exc:
+        reason = str(exc).splitlines()[0].split(" Received")[0].rstrip(".")
+        who = f"layer {call.name!r} ({call.type})" if call is not None else "the new first operator"
+        shape = tuple(device.shape)
+        raise StemError(f"stem: size {shape[1]}x{shape[2]}: {who} can't take {shape}: {reason}") from exc
+
+
+def _whole(edit: Edit, firsts: Sequence[FirstOp]) -> Candidate | None:
+    """The way that leaves the source as it is, with the source's own cost; None for what only a fold can do."""
+    if edit.device.mode == "stride" and edit.device.is_resampled:
+        return None
+    way = whole_picture(edit.linear, edit.device)
+    return Candidate(way.name, way.cost + sum(own_cost(first) for first in firsts), way.build)
 
 
 def _image_input(graph: Calls) -> Tensor:
@@ -80,206 +214,96 @@ def _image_input(graph: Calls) -> Tensor:
         raise StemError(
             f"stem: the model's input has shape {tensor.shape}; (batch, height, width, channels) is expected"
         )
-    if tensor.shape[3] not in {1, 3}:
-        raise StemError(f"stem: the model's input has {tensor.shape[3]} channels; 1 or 3 are expected")
     return tensor
 
 
-def _device_map(
-    graph: Calls, source: Tensor, channels: int | None, preprocess: Preprocess, pixels: str
-) -> tuple[LinearMap, int]:
-    """What the source takes, as a linear map of what the device feeds."""
-    source_channels = int(source.shape[3] or 0)
-    device_channels = channels or source_channels
-    if device_channels not in {1, 3}:
-        raise StemError(f"stem: channels is {channels}; 1 (gray) or 3 (colour) is expected")
+def _is_raw(pixels: str) -> bool:
     if pixels not in {"normalized", "raw"}:
         raise StemError(f"stem: pixels is {pixels!r}; 'normalized' or 'raw' is expected")
-    linear = channel_map(source_channels, device_channels)
-    if pixels == "raw":
-        trained_on = source_preprocess(preprocess, source_channels)
-        linear = LinearMap(trained_on.matrix @ linear.matrix, trained_on.matrix @ linear.offset + trained_on.offset)
-    return linear, device_channels
+    return pixels == "raw"
 
 
-@dataclass(frozen=True)
-class _FirstConv:
-    """The model's first convolution, and how the picture gets to it.
-
-    linear: from the device to the convolution's input, layers that are affine per channel included.
-    explicit: ((top, bottom), (left, right)) of a ZeroPadding2D in front of it.
-    """
-
-    call: Call
-    linear: LinearMap
-    explicit: tuple[tuple[int, int], tuple[int, int]]
-
-
-def _cheapest(
-    graph: Calls, source: Tensor, device: keras.KerasTensor, linear: LinearMap
-) -> tuple[str, Tensor, keras.KerasTensor]:
-    """(construction, the source's tensor that is replaced, its new value): the cheapest exact one."""
-    if linear.is_identity:
-        return "none", source, device
-    first = _first_conv(graph, source, linear)
-    if first is None:
-        return "1x1 convolution", source, _pointwise(linear.matrix, linear.offset, "stem_adapter")(device)
-    replaced = first.call.outputs[0]
-    layer = first.call.operation
-    kernel = _array(layer.kernel)
-    folded = fold_kernel(kernel, first.linear.matrix)
-    if not first.linear.offset.any():
-        name = "kernel sum" if kernel.shape[2] == 3 and folded.shape[2] == 1 else "kernel fold"
-        padded = _zero_padded(device, first.explicit)
-        return name, replaced, _conv(layer, folded, None, layer.padding)(padded)
-    bias = offset_kernel(kernel, first.linear.offset).sum(axis=(0, 1, 2))
-    pads = _total_padding(layer, device.shape, first.explicit)
-    if pads is not None and not np.any(pads):
-        return "bias fold", replaced, _conv(layer, folded, bias, "valid")(device)
-    value = pad_value(first.linear)
-    if pads is not None and value is not None:
-        padded = keras.ops.pad(device, ((0, 0), *pads, (0, 0)), mode="constant", constant_values=value)
-        return "constant padding", replaced, _conv(layer, folded, bias, "valid")(padded)
-    if folded.shape[2] + 1 < kernel.shape[2]:
-        return "ones channel", replaced, _with_ones(device, first, layer, folded, kernel)
-    return "1x1 convolution", source, _pointwise(linear.matrix, linear.offset, "stem_adapter")(device)
+def _map_of(
+    source: Tensor, channels: int | None, order: str | None, custom: tuple[Any, Any] | None, preprocess: Preprocess,
+    *, raw: bool,
+) -> LinearMap:  # fmt: skip
+    """What the source takes, as a linear map of what the device feeds."""
+    width = int(source.shape[3] or 0)
+    if custom is not None:
+        return _custom_map(width, channels, order, custom, preprocess, raw=raw)
+    if width not in {1, 3}:
+        raise StemError(
+            f"stem: the model's input has {width} channels; 1 or 3 are expected, or a channel_map (M, t) that says "
+            "what they are of the device's"
+        )
+    return device_map(width, _order(source, channels, order, None), preprocess, raw=raw)
 
 
-def _first_conv(graph: Calls, source: Tensor, linear: LinearMap) -> _FirstConv | None:
-    """The convolution that the picture reaches through affine layers and padding alone; None if there is none."""
-    tensor, explicit = source, ((0, 0), (0, 0))
-    channels = linear.matrix.shape[0]
-    while len(graph.consumers[tensor]) == 1 and tensor not in flat(graph.outputs):
-        (call,) = graph.consumers[tensor]
-        operation = call.operation
-        affine = layer_affine(operation, channels)
-        if affine is not None and explicit == ((0, 0), (0, 0)):
-            linear = linear.then(*affine)
-        elif type(operation) is keras.layers.ZeroPadding2D and explicit == ((0, 0), (0, 0)):
-            explicit = operation.padding
-        elif type(operation) is keras.layers.Conv2D and _foldable(operation):
-            return _FirstConv(call, linear, explicit)
-        else:
-            return None
-        tensor = call.outputs[0]
-    return None
+def _order(source: Tensor, channels: int | None, order: str | None, custom: object) -> str | None:
+    """What the device's channels are; None where they are the source's own, or a map's."""
+    if custom is not None:
+        return None
+    if order is not None and order not in CHANNELS:
+        raise StemError(f"stem: order is {order!r}; one of {', '.join(map(repr, CHANNELS))} is expected")
+    if channels is not None and channels not in DEFAULT_ORDER:
+        raise StemError(f"stem: channels is {channels}; 1 (gray), 3 (colour) or 4 (RGBA) is expected")
+    if order is not None:
+        if channels not in {None, CHANNELS[order]}:
+            raise StemError(f"stem: order {order!r} has {CHANNELS[order]} channels, and channels is {channels}")
+        return order
+    return None if channels in {None, source.shape[3]} else DEFAULT_ORDER[channels or 0]
 
 
-def _foldable(layer: keras.layers.Conv2D) -> bool:
-    return (
-        layer.groups == 1 and layer.data_format == "channels_last" and getattr(layer, "quantization_mode", None) is None
-    )
+def _custom_map(
+    width: int, channels: int | None, order: str | None, custom: tuple[Any, Any], preprocess: Preprocess, *, raw: bool
+) -> LinearMap:
+    if channels is not None or order is not None:
+        raise StemError("stem: a channel_map says what the channels are; leave channels and order out")
+    matrix, offset = (np.asarray(part, "float64") for part in custom)
+    if matrix.ndim != 2 or matrix.shape[0] != width or offset.shape != (width,):
+        raise StemError(
+            f"stem: channel_map has shapes {matrix.shape} and {offset.shape}; ({width}, device channels) and "
+            f"({width},) are expected"
+        )
+    linear = LinearMap(matrix, offset)
+    if not raw or preprocess in {"raw", "none"}:
+        return linear
+    return device_map(width, None, preprocess, raw=True).after(linear)
 
 
-def _total_padding(
-    layer: keras.layers.Conv2D,
-    shape: tuple[int | None, ...],
-    explicit: tuple[tuple[int, int], tuple[int, int]],
-) -> tuple[tuple[int, int], tuple[int, int]] | None:
-    """The zeros around the picture, by side: explicit ones and those of "same"; None if the size is open.
-
-    "same" as TensorFlow pads: ceil(size / stride) outputs, the odd zero at the end.
-    """
-    if layer.padding == "valid":
-        return explicit
-    pads = []
-    for axis in (0, 1):
-        size = shape[1 + axis]
-        if size is None:
-            return None
-        before, after = explicit[axis]
-        size += before + after
-        reach = (layer.kernel_size[axis] - 1) * layer.dilation_rate[axis] + 1
-        total = max((-(-size // layer.strides[axis]) - 1) * layer.strides[axis] + reach - size, 0)
-        pads.append((before + total // 2, after + total - total // 2))
-    return pads[0], pads[1]
+def _edit_of(
+    graph: Calls, source: Tensor, linear: LinearMap, size: tuple[int, int] | None, resolution: str, *, raw: bool
+) -> Edit:
+    if resolution not in MODES:
+        raise StemError(f"stem: resolution is {resolution!r}; one of {', '.join(map(repr, MODES))} is expected")
+    own = (source.shape[1], source.shape[2])
+    wanted = own if size is None else (int(size[0]), int(size[1]))
+    if size is not None and min(size) < 1:
+        raise StemError(f"stem: size is {tuple(size)}; height and width are at least 1")
+    factor = (1, 1)
+    if resolution != "reuse" and wanted != own:
+        sides = zip(own, wanted, ("height", "width"), strict=True)
+        height, width = (factor_of(a, b, resolution, where) for a, b, where in sides)
+        factor = (height, width)
+    centre, spread = (BYTE_CENTRE, BYTE_CENTRE) if raw else (0.0, 1.0)
+    device = Device(wanted, resolution, factor, centre, spread)
+    return Edit(graph, source, linear, device, linear.matrix.shape[1], fold=raw)
 
 
-def _with_ones(
-    device: keras.KerasTensor,
-    first: _FirstConv,
-    layer: keras.layers.Conv2D,
-    folded: np.ndarray,
-    kernel: np.ndarray,
-) -> keras.KerasTensor:
-    """The convolution over the device's channels and one that is constant in the picture and zero in the padding.
-
-    The constant is as large as a bright pixel of the device would be, so that one int8 scale fits both.
-    """
-    channels = folded.shape[2]
-    constant = max(1.0, float(np.abs(first.linear.offset).max() / np.abs(first.linear.matrix).max()))
-    offset = np.append(np.zeros(channels), constant)
-    extended = _pointwise(np.eye(channels + 1, channels), offset, "stem_ones")(device)
-    weights = np.concatenate([folded, offset_kernel(kernel, first.linear.offset) / constant], axis=2)
-    return _conv(layer, weights, None, layer.padding)(_zero_padded(extended, first.explicit))
-
-
-def _conv(
-    layer: keras.layers.Conv2D, kernel: np.ndarray, bias: np.ndarray | None, padding: str
-) -> Callable[[keras.KerasTensor], keras.KerasTensor]:
-    """A convolution like `layer` with another kernel, `bias` added to its own, and another padding."""
-
-    def call(x: keras.KerasTensor) -> keras.KerasTensor:
-        config = layer.get_config()
-        use_bias = layer.use_bias or bias is not None
-        clone = keras.layers.Conv2D.from_config({**config, "padding": padding, "use_bias": use_bias})
-        result = clone(x)
-        clone.kernel.assign(kernel.astype("float32"))
-        if use_bias:
-            own = _array(layer.bias).astype("float64") if layer.use_bias else np.zeros(kernel.shape[3])
-            clone.bias.assign((own + (0.0 if bias is None else bias)).astype("float32"))
-        clone.trainable = layer.trainable
-        return result
-
-    return call
-
-
-def _pointwise(matrix: np.ndarray, offset: np.ndarray, name: str) -> Callable[[keras.KerasTensor], keras.KerasTensor]:
-    """A 1x1 convolution that applies matrix (out, in) and offset (out,) to each pixel."""
-
-    def call(x: keras.KerasTensor) -> keras.KerasTensor:
-        layer = keras.layers.Conv2D(matrix.shape[0], 1, use_bias=bool(offset.any()), name=name)
-        result = layer(x)
-        layer.kernel.assign(matrix.T[None, None].astype("float32"))
-        if layer.use_bias:
-            layer.bias.assign(offset.astype("float32"))
-        return result
-
-    return call
-
-
-def _zero_padded(x: keras.KerasTensor, pads: tuple[tuple[int, int], tuple[int, int]]) -> keras.KerasTensor:
-    return x if pads == ((0, 0), (0, 0)) else keras.layers.ZeroPadding2D(pads, name="stem_pad")(x)
-
-
-def _array(variable: Any) -> np.ndarray:
-    return keras.ops.convert_to_numpy(variable)
-
-
-def _prove(graph: Calls, source: Tensor, edited: keras.Model, linear: LinearMap, *, raw: bool) -> dict[str, Any]:
-    """The edited model on seeded device pixels against the source's own layers on the equivalent input."""
-    height, width, channels = (size or OPEN_SIZE for size in edited.inputs[0].shape[1:])
-    random = np.random.default_rng(0)
-    batch = source.shape[0] or INPUTS
-    if raw:
-        pixels = random.integers(0, 256, (batch, height, width, channels)).astype("float32")
-    else:
-        pixels = random.uniform(-1, 1, (batch, height, width, channels)).astype("float32")
-    equivalent = linear(pixels).astype("float32")
-    expected = run(graph, {source: keras.ops.convert_to_tensor(equivalent)}, flat(graph.outputs))
-    got = keras.tree.flatten(edited(pixels, training=False))
-    error = max(float(np.max(np.abs(_array(a) - _array(b)))) for a, b in zip(got, expected, strict=True))
-    largest = max(float(np.max(np.abs(_array(b)))) for b in expected)
-    relative = error / largest if largest else error
-    return {
-        "inputs": batch, "max_abs_error": error, "relative_error": relative, "exact": relative <= TOLERANCE,
-        "tolerance": TOLERANCE, "tolerance_reason": TOLERANCE_REASON,
-    }  # fmt: skip
+def _refuse_fit_options(**options: object) -> None:
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise StemError(f"stem: {given[0]} is for a fitted stem; set resolution = 'fit'")
 
 
 def _notes(construction: str, proof: dict[str, Any]) -> tuple[str, ...]:
     if proof["exact"]:
         return ()
+    if "stride" in construction:
+        return (
+            f"stride isn't exact: on noise it is off by {proof['relative_error']:.2f} of the largest output; give "
+            "images (data) for the error on those, or use resolution 'nearest' or 'fit'",
+        )
     return (
         f"the {construction} is exact in real numbers, and this model amplifies float32 rounding to "
         f"{proof['relative_error']:.1e} of its largest output",

@@ -95,26 +95,9 @@ def test_normalization_layers_in_front_fold_into_the_convolution():
     norm = L.Normalization(mean=(120.0, 110.0, 100.0), variance=(3000.0, 3100.0, 2900.0), name="norm")
     model = first_conv(3, 2, "same", 16, 16, before=[L.Rescaling(2.0, offset=1.0, name="rescale"), norm])
     result = stem(model, channels=1, preprocess="raw", pixels="raw")
-    assert [layer.name for layer in result.model.layers] == ["image", "stem_ones", "conv", "bn"]
+    assert [layer.name for layer in result.model.layers] == ["image", "stem_ones", "conv"]
     pixels = bytes_like(16, 16, 1)
     expected = model(np.repeat(pixels, 3, axis=-1).astype("float32"))
-    assert relative(result.model(pixels.astype("float32")), expected) < 1e-5
-
-
-@pytest.mark.parametrize("first", ["depthwise", "two consumers", "dense"])
-def test_whatever_comes_first_the_map_is_exact(first):
-    x = inputs = keras.Input((10, 10, 3), name="image")
-    if first == "depthwise":
-        x = L.DepthwiseConv2D(3, padding="same", name="dw")(x)
-    elif first == "two consumers":
-        x = L.Concatenate(name="join")([L.Conv2D(2, 3, padding="same", name="a")(x), x])
-    else:
-        x = L.Dense(4, name="dense")(L.Flatten(name="flat")(x))
-    model = models.settle(keras.Model(inputs, x))
-    result = stem(model, channels=1, preprocess="caffe", pixels="raw")
-    pixels = bytes_like(10, 10, 1)
-    expected = model(normalize(np.repeat(pixels, 3, axis=-1), "caffe"))
-    assert result.construction == "1x1 convolution"
     assert relative(result.model(pixels.astype("float32")), expected) < 1e-5
 
 
@@ -160,15 +143,6 @@ def refusal(model, **options):
     return str(caught.value)
 
 
-def test_a_dense_layer_of_fixed_size_refuses_another_resolution():
-    x = inputs = keras.Input((8, 8, 3), name="image")
-    model = models.settle(keras.Model(inputs, L.Dense(2, name="dense")(L.Flatten(name="flat")(x))))
-    assert refusal(model, size=(4, 4)) == (
-        "stem: size 4x4: layer 'dense' (Dense) has a kernel of shape (192, 2), and its new input asks for (48, 2); cut "
-        "before it, or keep the shape that it was trained on"
-    )
-
-
 def test_too_small_a_picture_names_the_layer_that_collapses():
     assert refusal(first_conv(3, 1, "valid", 16, 16), size=(2, 2)) == (
         "stem: size 2x2: layer 'conv' (Conv2D) can't take (None, 2, 2, 3): "
@@ -184,4 +158,4 @@ def test_what_is_no_image_is_refused():
     assert refusal(models.recurrent(), channels=1) == (
         "stem: the model's input has shape (None, 5, 4); (batch, height, width, channels) is expected"
     )
-    assert refusal(models.chain(), channels=4) == "stem: channels is 4; 1 (gray) or 3 (colour) is expected"
+    assert refusal(models.chain(), channels=2) == "stem: channels is 2; 1 (gray), 3 (colour) or 4 (RGBA) is expected"

@@ -1,0 +1,202 @@
+"""Proof that a model with another stem sees what its source saw, and what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from edgecut.graph.calls import Calls, Tensor, calls, flat
+from edgecut.graph.cuts import macs_of
+from edgecut.graph.proof import INPUTS, OPEN_SIZE
+from edgecut.graph.rebuild import run
+from edgecut.images.device import in_order, to_device_batch
+from edgecut.records.recipe import Preprocess
+from edgecut.stem.flatten import resample, resized_maps
+from edgecut.stem.pixels import device_map, is_dropped_in_inference
+
+if TYPE_CHECKING:
+    from edgecut.stem.edit import Edit
+
+TOLERANCE = 1e-5
+TOLERANCE_REASON = "folded kernels round once more in float32"
+# A channel whose deviation over pictures and places is below this share of its map's largest one doesn't vary.
+_VARIES = 1e-4
+_LOOKED_AT = 16  # pictures
+# Maps become dead where little of the picture is left; larger ones cost more and tell the same.
+_SMALL_MAP = 64
+_ALIVE_DROP = 0.5
+
+
+def prove(edit: Edit, edited: keras.Model) -> dict[str, Any]:
+    """The edited model on seeded device pixels against the source's own layers on the equivalent input."""
+    height, width, channels = (size or OPEN_SIZE for size in edited.inputs[0].shape[1:])
+    random = np.random.default_rng(0)
+    batch = edit.source.shape[0] or INPUTS
+    shape = (batch, height, width, channels)
+    if edit.device.centre:
+        pixels = random.integers(0, 256, shape).astype("float32")
+    else:
+        pixels = random.uniform(-1, 1, shape).astype("float32")
+    got = keras.tree.flatten(edited(pixels, training=False))
+    return compared(got, source_outputs(edit, pixels), inputs=batch, exact=not _is_approximate(edit))
+
+
+def source_outputs(edit: Edit, pixels: np.ndarray) -> list[Any]:
+    """What the source's own layers give on the equivalent of the device's pixels, (n, height, width, channels)."""
+    whole = resample(pixels, edit.device.mode, edit.device.factor) if edit.device.is_resampled else pixels
+    equivalent = keras.ops.convert_to_tensor(edit.linear(whole).astype("float32"))
+    return run(edit.graph, {edit.source: equivalent}, flat(edit.graph.outputs), resized_maps(edit.graph))
+
+
+def compared(got: list[Any], expected: list[Any], *, inputs: int, exact: bool = True) -> dict[str, Any]:
+    """The proof of arrays that should be equal. exact: False for what isn't meant to be."""
+    pairs = [(_array(a), _array(b)) for a, b in zip(got, expected, strict=True)]
+    error = max(float(np.max(np.abs(a - b))) for a, b in pairs)
+    largest = max(float(np.max(np.abs(b))) for _, b in pairs)
+    relative = error / largest if largest else error
+    return {
+        "inputs": inputs, "max_abs_error": error, "relative_error": relative,
+        "exact": exact and relative <= TOLERANCE, "tolerance": TOLERANCE, "tolerance_reason": TOLERANCE_REASON,
+    }  # fmt: skip
+
+
+def prove_on_images(
+    edit: Edit, edited: keras.Model, images: np.ndarray, preprocess: Preprocess, order: str | None, *, raw: bool
+) -> dict[str, Any]:
+    """The error on real pictures: the edited model on the device's, the source on the same at its own size.
+
+    {"images", "image_error", "top1_agreement"}: the root mean square of the difference over that of the source's
+    outputs, and how often the largest output is the same one, where the outputs are scores.
+    """
+    height, width = (size or OPEN_SIZE for size in edit.source.shape[1:3])
+    own = source_pictures(images, height, width, int(edit.source.shape[3] or 0), preprocess)
+    seen = device_pictures(edit, images, preprocess, order, raw=raw)
+    expected, got = [], []
+    for first in range(0, len(own), INPUTS):
+        values = {edit.source: keras.ops.convert_to_tensor(own[first : first + INPUTS])}
+        expected.append(_array(run(edit.graph, values, flat(edit.graph.outputs))[0]))
+        got.append(_array(keras.tree.flatten(edited(seen[first : first + INPUTS], training=False))[0]))
+    return {"images": len(own), **image_error(np.concatenate(got), np.concatenate(expected))}
+
+
+def image_error(got: np.ndarray, expected: np.ndarray) -> dict[str, float]:
+    """{"image_error", "top1_agreement"} as in prove_on_images."""
+    square = float(
+        np.mean((got.astype("float64") - expected) ** 2) / max(np.mean(expected.astype("float64") ** 2), 1e-30)
+    )
+    found = {"image_error": square**0.5}
+    if expected.ndim == 2 and expected.shape[1] > 1:
+        found["top1_agreement"] = float(np.mean(got.argmax(axis=1) == expected.argmax(axis=1)))
+    return found
+
+
+def source_pictures(images: np.ndarray, height: int, width: int, channels: int, preprocess: Preprocess) -> np.ndarray:
+    """Pictures, bytes, as the source takes them: (n, height, width, channels), float32."""
+    pixels = to_device_batch(images, height, width, channels)
+    return device_map(channels, "gray" if channels == 1 else "rgb", preprocess, raw=True)(pixels).astype("float32")
+
+
+def device_pictures(
+    edit: Edit, images: np.ndarray, preprocess: Preprocess, order: str | None, *, raw: bool
+) -> np.ndarray:
+    """Pictures, bytes, as the edited model takes them: (n, height, width, channels), float32."""
+    height, width = (size or OPEN_SIZE for size in edit.device.size)
+    channels = int(edit.source.shape[3] or 0)
+    own = "gray" if channels == 1 else "rgb"
+    pixels = in_order(to_device_batch(images, height, width, 1 if (order or own) == "gray" else 3), order or own)
+    if raw:
+        return pixels.astype("float32")
+    if order is None:
+        return device_map(channels, own, preprocess, raw=True)(pixels).astype("float32")
+    # Each channel as the source's preprocessing would have made it; device_map refused what that has no meaning for.
+    scale, offset = (np.asarray(x) for x in _alike(preprocess))
+    return (pixels * scale + offset).astype("float32")
+
+
+def _alike(preprocess: Preprocess) -> tuple[float, float]:
+    from edgecut.images.preprocess import affine
+
+    facts = affine(preprocess)
+    return float(facts.scale[0]), float(facts.offset[0])
+
+
+def cost_of(graph: Calls, edited: keras.Model) -> dict[str, Any]:
+    """{"macs", "operators"}, each {"before", "after"}, of the source and the edited model."""
+    after = calls(edited)
+    return {
+        "macs": {"before": _macs(graph), "after": _macs(after)},
+        "operators": {"before": _operators(graph), "after": _operators(after)},
+    }
+
+
+def dead_notes(
+    edit: Edit, edited: keras.Model, images: np.ndarray, preprocess: Preprocess, order: str | None, *, raw: bool
+) -> Iterator[str]:
+    """A sentence for the first small map of which more than half of the channels no longer vary on the pictures.
+
+    Compared with the source on the same pictures at its own size; of a map that was dead there nothing is said.
+    """
+    if tuple(edit.device.size) == tuple(edit.source.shape[1:3]):
+        return
+    pictures = images[np.linspace(0, len(images) - 1, min(_LOOKED_AT, len(images))).astype(int)]
+    seen = device_pictures(edit, pictures, preprocess, order, raw=raw)
+    graph = calls(edited)
+    maps = {graph.tensor_name[t]: t for t in small_maps(graph)}
+    if not maps:
+        return
+    height, width = (size or OPEN_SIZE for size in edit.source.shape[1:3])
+    own = source_pictures(pictures, height, width, int(edit.source.shape[3] or 0), preprocess)
+    twins = {edit.graph.tensor_name[call_out]: call_out for call in edit.graph for call_out in call.outputs}
+    shared = [name for name in maps if name in twins]
+    before = varying(edit.graph, edit.source, own, [twins[name] for name in shared])
+    after = varying(graph, flat(graph.inputs)[0], seen, [maps[name] for name in shared])
+    for name, old, new in zip(shared, before, after, strict=True):
+        if new < _ALIVE_DROP * old:
+            channels = maps[name].shape[3]
+            yield (
+                f"at {edit.device.size[0]}x{edit.device.size[1]} the map of {name!r} "
+                f"({maps[name].shape[1]}x{maps[name].shape[2]}) is dead: {new} of its {channels} channels vary on "
+                f"{len(pictures)} images, {old} at the source's size; cut before it, or feed a larger picture"
+            )
+            return
+
+
+def small_maps(graph: Calls) -> list[Tensor]:
+    """The 4-D maps of at most 64 places, in calling order."""
+    found = []
+    for call in graph:
+        for tensor in call.outputs:
+            shape = tensor.shape
+            if not call.is_input and len(shape) == 4 and None not in shape[1:] and shape[1] * shape[2] <= _SMALL_MAP:  # type: ignore[operator]
+                found.append(tensor)
+    return found
+
+
+def varying(graph: Calls, source: Tensor, inputs: np.ndarray, maps: list[Tensor]) -> list[int]:
+    """How many channels of each map vary over the inputs and their places."""
+    values = run(graph, {source: keras.ops.convert_to_tensor(inputs)}, maps)
+    counts = []
+    for value in values:
+        deviation = _array(value).std(axis=(0, 1, 2))
+        counts.append(int(np.sum(deviation > _VARIES * max(float(deviation.max()), 1e-30))))
+    return counts
+
+
+def _is_approximate(edit: Edit) -> bool:
+    return edit.device.mode == "stride" and edit.device.is_resampled
+
+
+def _macs(graph: Calls) -> int | None:
+    counts = [macs_of(call) for call in graph]
+    return None if None in counts else sum(count or 0 for count in counts)
+
+
+def _operators(graph: Calls) -> int:
+    return sum(not call.is_input and not is_dropped_in_inference(call.operation) for call in graph)
+
+
+def _array(value: Any) -> np.ndarray:
+    return keras.ops.convert_to_numpy(value)
