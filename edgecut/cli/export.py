@@ -44,7 +44,9 @@ def command(
     force: bool,
     overrides: dict[str, Any],
 ) -> int:
-    """Write a Keras model as it is to one .tflite or .onnx file, and show what the file holds.
+    """Write a model as it is to one .tflite or .onnx file, and show what the file holds.
+
+    MODEL is a Keras model, or a SavedModel folder of any origin.
 
     int8 and int16x8 need images (--data) and what the model was trained on (--preprocess).
     """
@@ -79,15 +81,20 @@ def _check(recipe: Recipe, precision: str, out: Path, force: bool) -> None:
 
 
 def _export(output: Output, recipe: Recipe, target: Format, precision: Precision, out: Path) -> Any:
+    from edgecut.graph.peek import kind_of
     from edgecut.graph.quiet import import_keras_quietly
 
     progress = output.progress()
     with progress.task("loading the model"):
         import_keras_quietly()
         from edgecut.export.artifacts import export
+        from edgecut.graph.exported import load_exported
         from edgecut.graph.source import load
 
-        model = load(recipe.source.model, unsafe=recipe.source.unsafe)
+        source = recipe.source.model
+        # A SavedModel's function is what it computes, whatever wrote it; only cutting it needs its layers.
+        is_function = kind_of(source) == "saved_model"
+        model = load_exported(source) if is_function else load(source, unsafe=recipe.source.unsafe)
     images = _calibration(output, recipe, model) if precision in CALIBRATED else None
     with progress.task(f"writing {target} {precision}"):
         return export(model, format=target, precision=precision, calibration=images, path=out)

@@ -61,6 +61,28 @@ def config_of(source: str) -> dict[str, Any] | None:
         return _archive(Path(source))
     if kind == "h5":
         return _h5_config(Path(source))
+    if kind == "saved_model":
+        return _saved_model_config(Path(source))
+    return None
+
+
+def keras_version(source: str) -> str | None:
+    """The version of Keras that wrote a file, such as "2.15.0"; None where the source doesn't say.
+
+    Raises SourceError as kind_of() does, and if the file is damaged.
+    """
+    kind, path = kind_of(source), Path(source)
+    if kind == "keras":
+        with zipfile.ZipFile(path) as archive:
+            known = "metadata.json" in archive.namelist()
+            metadata = json.loads(archive.read("metadata.json")) if known else {}
+        return str(metadata["keras_version"]) if "keras_version" in metadata else None
+    if kind == "h5":
+        import h5py
+
+        with h5py.File(path, "r") as file:
+            version = file.attrs.get("keras_version")
+        return version.decode() if isinstance(version, bytes) else version
     return None
 
 
@@ -71,9 +93,8 @@ def layer_names(config: dict[str, Any]) -> tuple[str, ...]:
 
 def lambda_names(config: dict[str, Any]) -> tuple[str, ...]:
     """The names of the Lambda layers in a saved model's configuration: layers that carry code."""
-    return tuple(
-        str(layer.get("config", {}).get("name")) for layer in _objects(config) if layer.get("class_name") == "Lambda"
-    )
+    found = (layer for layer in _objects(config) if layer.get("class_name") == "Lambda")
+    return tuple(dict.fromkeys(str(layer.get("config", {}).get("name")) for layer in found))
 
 
 def application_arguments(source: str) -> tuple[str, dict[str, Any]]:
@@ -118,6 +139,54 @@ def _archive(path: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise SourceError(f"{path}: its config.json describes no model; fetch or save it again")
     return config
+
+
+def _saved_model_config(folder: Path) -> dict[str, Any] | None:
+    """The configuration in keras_metadata.pb, which Keras 2 writes; None where there is none or it has no layers.
+
+    The file is a SavedMetadata message: field 1 holds its objects, whose field 3 is the path within the model and
+    field 5 the object's metadata as JSON (tf_keras/protobuf/saved_metadata.proto).
+    """
+    path = folder / "keras_metadata.pb"
+    if not path.is_file():
+        return None
+    try:
+        objects = [dict(_fields(content)) for number, content in _fields(path.read_bytes()) if number == 1]
+        root = next((o for o in objects if o.get(3) == b"root"), None)
+        config = json.loads(root[5]) if root else None
+    except (IndexError, KeyError, ValueError) as exc:
+        raise SourceError(f"{path}: is truncated or damaged ({exc}); fetch or save it again") from exc
+    return config if isinstance(config, dict) and isinstance(config.get("config"), dict) else None
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """The fields of a protobuf message as (number, content), those that aren't text or messages left out."""
+    place = 0
+
+    def varint() -> int:
+        nonlocal place
+        value = shift = 0
+        while True:
+            byte = message[place]
+            place += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    while place < len(message):
+        key = varint()
+        kind = key & 7
+        if kind == 0:
+            varint()
+        elif kind in {1, 5}:
+            place += 8 if kind == 1 else 4
+        else:
+            size = varint()
+            if kind != 2 or place + size > len(message):
+                raise IndexError("a field is longer than the file")
+            yield key >> 3, message[place : place + size]
+            place += size
 
 
 def _h5_config(path: Path) -> dict[str, Any] | None:

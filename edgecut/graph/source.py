@@ -3,40 +3,107 @@
 from __future__ import annotations
 
 import inspect
+import json
+import re
 import zipfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from edgecut.errors import SourceError
-from edgecut.graph.peek import application_arguments, config_of, kind_of, lambda_names
+from edgecut.errors import GraphError, SourceError
+from edgecut.graph.peek import Kind, application_arguments, config_of, keras_version, kind_of, lambda_names
 from edgecut.records.document import closest
 from edgecut.streams import caught_output
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """A model and how it was read. proof: of a Keras 2 file that was brought over, what agreement.py says; else {}."""
+
+    model: keras.Model
+    proof: dict[str, Any]
+    notes: tuple[str, ...] = ()
+
+
 def load(source: str | Path, *, unsafe: bool = False) -> keras.Model:
-    """The Keras model in a .keras or .h5 file, or built by keras.applications for "keras:NAME?key=value&...".
+    """The Keras model in a .keras or .h5 file or SavedModel folder of Keras 2 or 3, or "keras:NAME?key=value&...".
 
     unsafe: allow Lambda layers, whose code is then run.
     Raises SourceError in one sentence for whatever can't be loaded.
     """
+    return read_source(source, unsafe=unsafe).model
+
+
+def read_source(source: str | Path, *, unsafe: bool = False) -> Loaded:
+    """The same as `load`, with the proof that a Keras 2 model computes the same as a Keras 3 one."""
     source = str(source)
     kind = kind_of(source)
     if kind == "application":
-        return _application(source)
-    if kind not in {"keras", "h5"}:
-        names = {"saved_model": "a SavedModel folder", "tflite": "a TFLite file", "onnx": "an ONNX file"}
+        return Loaded(_application(source), {})
+    if kind in {"tflite", "onnx"}:
+        names = {"tflite": "a TFLite file", "onnx": "an ONNX file"}
         raise SourceError(f"{source}: is {names[kind]}; a Keras model (.keras, .h5) is expected here")
     config = config_of(source)
+    if kind == "saved_model" and config is None:
+        raise SourceError(
+            f"{source}: is an exported SavedModel, which holds functions and no layers, so there is nothing to cut; "
+            "`edgecut export` and `edgecut bench` work on it, or give the .keras file that it was exported from"
+        )
     lambdas = lambda_names(config) if config else ()
     if lambdas and not unsafe:
         raise SourceError(
             f"{source}: has Lambda layers ({', '.join(map(repr, lambdas))}), which run code that comes with the file; "
             "pass --unsafe (source.unsafe = true) if you trust it"
         )
-    return _load_file(source, kind, unsafe=unsafe)
+    return _read_file(source, kind, config or {}, unsafe=unsafe)
+
+
+def _read_file(source: str, kind: Kind, config: dict[str, Any], *, unsafe: bool) -> Loaded:
+    _check_ending(source, kind)
+    if kind != "saved_model" and not _is_keras_2(source):
+        return Loaded(_load_file(source, kind, unsafe=unsafe), {})
+    from edgecut.graph.bridge import read_keras_2
+
+    # Keras 3 reads most .h5 files of Keras 2, and takes its hard_sigmoid for another function of that name.
+    if kind != "h5" or "hard_sigmoid" in json.dumps(config):
+        return _cross(source, read_keras_2(source, unsafe=unsafe))
+    try:
+        return Loaded(_load_file(source, kind, unsafe=unsafe), {})
+    except SourceError as exc:
+        try:
+            old = read_keras_2(source, unsafe=unsafe)
+        except SourceError:
+            raise exc from exc.__cause__
+        return _cross(source, old)
+
+
+def _cross(source: str, old: Any) -> Loaded:
+    from edgecut.graph.bridge import cross_to_keras
+
+    try:
+        crossing = cross_to_keras(old)
+    except GraphError as exc:
+        raise SourceError(f"{source}: is a Keras 2 model that can't be read as Keras 3: {exc}") from exc
+    error = crossing.proof["max_abs_error"]
+    return Loaded(crossing.model, crossing.proof, (
+        f"a Keras 2 model, rebuilt in Keras 3 with the same weights; on {crossing.proof['inputs']} inputs its outputs "
+        f"{'are equal' if crossing.proof['exact'] else f'differ by up to {error:.2g}'}",
+    ))  # fmt: skip
+
+
+def _is_keras_2(source: str) -> bool:
+    """Whether Keras 2 or 1 wrote a file; old ones don't say."""
+    return (keras_version(source) or "2").split(".")[0] in {"1", "2"}
+
+
+def _check_ending(source: str, kind: Kind) -> None:
+    # Keras names a file's kind by its ending alone; the content decided already.
+    endings = {"keras": {".keras"}, "h5": {".h5", ".hdf5", ".keras"}}
+    if kind in endings and Path(source).suffix not in endings[kind]:
+        raise SourceError(f"{source}: holds a {'.' + kind} model under another ending; rename it to end in .{kind}")
 
 
 class _Keras2DepthwiseConv2D(keras.layers.DepthwiseConv2D):
@@ -49,10 +116,6 @@ class _Keras2DepthwiseConv2D(keras.layers.DepthwiseConv2D):
 
 def _load_file(source: str, kind: str, *, unsafe: bool) -> keras.Model:
     shims = {"DepthwiseConv2D": _Keras2DepthwiseConv2D} if kind == "h5" else None
-    # Keras names a file's kind by its ending alone; the content decided already.
-    fitting = Path(source).suffix in ({".keras"} if kind == "keras" else {".h5", ".hdf5", ".keras"})
-    if not fitting:
-        raise SourceError(f"{source}: holds a {'.' + kind} model under another ending; rename it to end in .{kind}")
     try:
         with caught_output():
             model = keras.models.load_model(source, compile=False, safe_mode=not unsafe, custom_objects=shims)
@@ -68,12 +131,13 @@ def _load_file(source: str, kind: str, *, unsafe: bool) -> keras.Model:
 def _cause(error: Exception) -> str:
     """The telling line of a Keras loading error, which is often wrapped in pages of configuration."""
     text = str(error)
-    if "Could not locate class" in text:
-        name = text.split("Could not locate class '")[-1].split("'")[0]
+    unknown = re.search(r"(?:Could not locate class|Unknown layer:) '(\w+)'", text)
+    if unknown:
         return (
-            f"class {name!r} isn't known; register it with keras.saving.register_keras_serializable and import it first"
+            f"class {unknown[1]!r} isn't known; register it with keras.saving.register_keras_serializable and import "
+            "it first"
         )
-    if "Unknown layer" in text or "Could not deserialize class" in text:
+    if "Could not deserialize class" in text:
         return text.splitlines()[0][:200].rstrip(".")
     if "No such file" in text or "File not found" in text:
         return "the archive's weights are missing or damaged; fetch or save it again"

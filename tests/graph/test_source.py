@@ -7,8 +7,10 @@ import pytest
 
 from edgecut import load
 from edgecut.errors import SourceError
-from edgecut.graph.peek import application_arguments, config_of, layer_names
-from tests.graph import models
+from edgecut.graph.exported import load_exported
+from edgecut.graph.peek import application_arguments, config_of, keras_version, layer_names
+from edgecut.graph.source import read_source
+from tests.graph import models, test_bridge
 
 
 def fails(source, **options):
@@ -139,3 +141,113 @@ def test_application_arguments_are_typed():
     assert application_arguments("keras:X?a=1&b=0.5&c=1,2,3&d=none&e=true&f=text") == (
         "X", {"a": 1, "b": 0.5, "c": (1, 2, 3), "d": None, "e": True, "f": "text"},
     )  # fmt: skip
+
+
+def test_a_keras_2_archive_loads_with_its_weights_and_its_proof(tmp_path):
+    old = test_bridge.functional()
+    old.save(tmp_path / "m.keras")
+    loaded = read_source(tmp_path / "m.keras")
+    assert keras_version(str(tmp_path / "m.keras")).startswith("2.")
+    assert [w.tobytes() for w in old.get_weights()] == [w.tobytes() for w in loaded.model.get_weights()]
+    assert (loaded.proof["inputs"], loaded.proof["exact"]) == (2, loaded.proof["max_abs_error"] == 0)
+    assert loaded.notes[0].startswith(
+        "a Keras 2 model, rebuilt in Keras 3 with the same weights; on 2 inputs its outputs "
+    )
+
+
+def test_a_keras_2_saved_model_loads_with_its_layers(tmp_path):
+    old = test_bridge.nested()
+    old.save(tmp_path / "folder")
+    loaded = load(tmp_path / "folder")
+    x = np.random.default_rng(0).uniform(-1, 1, (2, 6, 6, 3)).astype("float32")
+    np.testing.assert_allclose(np.asarray(loaded(x)), np.asarray(old(x)), rtol=1e-5)
+    names = layer_names(config_of(str(tmp_path / "folder")))
+    assert {"image", "backbone.block.c1", "backbone.bn", "pool"} <= set(names)
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_a_keras_2_h5_file_with_another_hard_sigmoid_is_not_read_as_keras_3s(tmp_path):
+    old = test_bridge.hard()
+    old.save(tmp_path / "m.h5")
+    x = np.linspace(-4, 4, 12).reshape(2, 6).astype("float32")
+    np.testing.assert_allclose(np.asarray(load(tmp_path / "m.h5")(x)), np.asarray(old(x)), atol=1e-6)
+    wrong = np.asarray(keras.models.load_model(tmp_path / "m.h5", compile=False)(x))
+    assert np.abs(wrong - np.asarray(old(x))).max() > 0.001
+
+
+def test_a_keras_2_h5_file_with_functions_of_tensorflow_loads(tmp_path):
+    old = test_bridge.operators()
+    old.save(tmp_path / "m.h5")
+    x = np.random.default_rng(0).uniform(-1, 1, (2, 8, 8, 4)).astype("float32")
+    np.testing.assert_allclose(np.asarray(load(tmp_path / "m.h5")(x)), np.asarray(old(x)), rtol=1e-5)
+
+
+def test_a_keras_2_file_with_a_custom_class_says_so(tmp_path):
+    import tf_keras
+
+    class Foreign(tf_keras.layers.Layer):
+        pass
+
+    x = tf_keras.Input((4,))
+    path = tmp_path / "m.h5"
+    tf_keras.Model(x, Foreign(name="foreign")(x)).save(path)
+    assert fails(path) == (
+        f"{path}: can't be loaded: class 'Foreign' isn't known; register it with "
+        "keras.saving.register_keras_serializable and import it first"
+    )
+
+
+def test_a_lambda_in_a_keras_2_saved_model_needs_leave(tmp_path):
+    import tf_keras
+
+    x = tf_keras.Input((4,), name="x")
+    tf_keras.Model(x, tf_keras.layers.Lambda(lambda t: t * 2, name="twice")(x)).save(tmp_path / "folder")
+    assert fails(tmp_path / "folder") == (
+        f"{tmp_path / 'folder'}: has Lambda layers ('twice'), which run code that comes with the file; pass --unsafe "
+        "(source.unsafe = true) if you trust it"
+    )
+    loaded = load(tmp_path / "folder", unsafe=True)
+    assert np.array_equal(np.asarray(loaded(np.ones((1, 4), "float32"))), np.full((1, 4), 2, "float32"))
+
+
+def test_damaged_metadata_of_a_saved_model_is_named(tmp_path):
+    test_bridge.sequential().save(tmp_path / "folder")
+    path = tmp_path / "folder" / "keras_metadata.pb"
+    path.write_bytes(path.read_bytes()[:100])
+    assert fails(tmp_path / "folder") == (
+        f"{path}: is truncated or damaged (a field is longer than the file); fetch or save it again"
+    )
+
+
+def test_an_exported_saved_model_says_why_it_can_not_be_cut(tmp_path):
+    folder = tmp_path / "exported"
+    models.chain().export(folder, verbose=False)
+    assert fails(folder) == (
+        f"{folder}: is an exported SavedModel, which holds functions and no layers, so there is nothing to cut; "
+        "`edgecut export` and `edgecut bench` work on it, or give the .keras file that it was exported from"
+    )
+
+
+@pytest.mark.parametrize("build", [models.chain, models.structured])
+def test_an_exported_saved_model_runs_as_one_layer(tmp_path, build):
+    model = build()
+    model.export(tmp_path / "exported", verbose=False)
+    loaded = load_exported(str(tmp_path / "exported"))
+    random = np.random.default_rng(0)
+    given = {x.name: random.uniform(0, 1, (1, *x.shape[1:])).astype("float32") for x in model.inputs}
+    whole = model(given if len(given) > 1 else next(iter(given.values())))
+    part = loaded([given[x.name] for x in loaded.inputs] if len(given) > 1 else next(iter(given.values())))
+    for a, b in zip(keras.tree.flatten(whole), keras.tree.flatten(part), strict=True):
+        np.testing.assert_allclose(np.asarray(b), np.asarray(a), rtol=1e-5)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", ["cifar10_resnet", "visual_wake_words", "rock_paper_scissors"])
+def test_keras_3_reads_the_real_keras_2_files_as_keras_2_does(real, name):
+    from edgecut.graph.bridge import read_keras_2
+
+    path = str(real / f"{name}.h5")
+    old, new = read_keras_2(path), load(path)
+    x = np.random.default_rng(0).uniform(0, 255, (2, *old.input_shape[1:])).astype("float32")
+    np.testing.assert_allclose(np.asarray(new(x)), np.asarray(old(x)), atol=1e-5)
+    assert [w.tobytes() for w in old.get_weights()] == [w.tobytes() for w in new.get_weights()]

@@ -1,0 +1,61 @@
+"""A SavedModel's serving function as a Keras model of one layer: it can be run and exported, and has nothing to cut."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from edgecut.errors import SourceError
+from edgecut.streams import caught_output
+
+
+class ServingFunction(keras.layers.Layer):
+    """A layer that calls a SavedModel's function, whose variables stay its own."""
+
+    def __init__(self, folder: str, signature: str, **options: Any) -> None:
+        """signature: the name of the function in the SavedModel."""
+        super().__init__(trainable=False, **options)
+        self._loaded = tf.saved_model.load(folder)
+        self._function = self._loaded.signatures[signature]
+
+    @property
+    def specs(self) -> dict[str, Any]:
+        """The TensorSpec of each argument by its name, in the order of the names."""
+        return dict(sorted(self._function.structured_input_signature[1].items()))
+
+    def call(self, *inputs: Any) -> Any:
+        """The function's outputs: one tensor, or a dict of them by name."""
+        results = self._function(**dict(zip(self.specs, inputs, strict=True)))
+        return next(iter(results.values())) if len(results) == 1 else results
+
+
+def load_exported(source: str) -> keras.Model:
+    """A model that runs the serving function of a SavedModel folder, for one image at a time.
+
+    What was exported from Keras 2 or 3, or written by TensorFlow alone, loads alike, and no code of the file is run.
+    Raises SourceError if the folder can't be read or has no serving function.
+    """
+    folder = Path(source)
+    try:
+        with caught_output():
+            names = tf.saved_model.load(source).signatures.keys()
+    except (OSError, ValueError, KeyError, AttributeError, tf.errors.OpError) as exc:
+        raise SourceError(f"{source}: can't be loaded as a SavedModel: {str(exc).splitlines()[0][:200]}") from exc
+    signature = next((name for name in ("serving_default", "serve", *names) if name in names), None)
+    if signature is None:
+        raise SourceError(f"{source}: has no serving function; save it with model.export()")
+    with caught_output():
+        layer = ServingFunction(source, signature, name=f"{_identifier(folder.name)}_function")
+        inputs = [
+            keras.Input(batch_shape=(1, *spec.shape[1:]), dtype=spec.dtype.name, name=name)
+            for name, spec in layer.specs.items()
+        ]
+        return keras.Model(inputs if len(inputs) > 1 else inputs[0], layer(*inputs), name=_identifier(folder.name))
+
+
+def _identifier(name: str) -> str:
+    return re.sub(r"\W", "_", name) or "model"

@@ -1,0 +1,51 @@
+"""SavedModel folders through `edgecut export` to files that run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecut.bench.run import FileRunner
+from edgecut.export.artifacts import export
+from edgecut.graph.exported import load_exported
+from tests.graph import models, test_bridge
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("saved") / "exported"
+    models.chain().export(folder, verbose=False)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("format_", "precision", "tolerance"),
+    [
+        ("tflite", "float32", 1e-5),
+        ("tflite", "float16", 0.01),
+        ("tflite", "dynamic", 0.05),
+        ("tflite", "int8", 0.2),
+        ("onnx", "float32", 1e-5),
+        ("onnx", "int8", 0.2),
+    ],
+)
+def test_an_exported_saved_model_is_written_in_every_precision(
+    folder: Path, tmp_path: Path, format_: str, precision: str, tolerance: float
+) -> None:
+    images = np.random.default_rng(0).uniform(0, 255, (8, 16, 16, 3)).astype("float32")
+    path = tmp_path / f"m.{format_}"
+    artifact = export(load_exported(str(folder)), format_, precision, calibration=images, path=path)
+    assert artifact.inputs[0].shape == (1, 16, 16, 3)
+    assert not set(artifact.operators) & {"SHAPE", "PACK", "STRIDED_SLICE", "Shape"}
+    expected = np.asarray(models.chain()(images))
+    assert np.abs(FileRunner(path).predict(images) - expected).max() < tolerance
+
+
+def test_a_keras_2_saved_model_is_exported_by_its_function(tmp_path: Path) -> None:
+    old = test_bridge.functional()
+    old.save(tmp_path / "folder")
+    export(load_exported(str(tmp_path / "folder")), "tflite", "float32", path=tmp_path / "m.tflite")
+    images = np.random.default_rng(0).uniform(-1, 1, (4, 9, 9, 3)).astype("float32")
+    np.testing.assert_allclose(FileRunner(tmp_path / "m.tflite").predict(images), np.asarray(old(images)), atol=1e-5)
