@@ -188,7 +188,7 @@ def _steps(
     recipe: Recipe, profiles: Sequence[Profile], files: Sequence[tuple[Format, Precision]]
 ) -> Iterator[tuple[str, str]]:
     cut, stem, head, data = recipe.cut, recipe.stem, recipe.head, recipe.data
-    yield "load", f"{recipe.source.model}, trained on {_spelled(recipe)} pixels"
+    yield "load", f"{recipe.source.model}, {_spelled(recipe)}"
     edits = [
         *([f"from {cut.start}"] if cut.start is not None else []), *([f"to {cut.to}"] if cut.to is not None else []),
         *(f"drop {text}" for text in cut.drop), *(f"replace {row.range} by {row.with_}" for row in cut.replace),
@@ -212,7 +212,9 @@ def _steps(
 
 def _spelled(recipe: Recipe) -> str:
     preprocess = recipe.source.preprocess
-    return preprocess if isinstance(preprocess, str) else "scaled and shifted"
+    if preprocess == "none":
+        return "whose preprocessing isn't said"
+    return f"trained on {preprocess if isinstance(preprocess, str) else 'scaled and shifted'} pixels"
 
 
 def _notes(recipe: Recipe, files: Sequence[tuple[Format, Precision]]) -> Iterator[str]:
