@@ -83,9 +83,9 @@ def file_input(pixels: np.ndarray, preprocess: Preprocess, spec: TensorSpec) -> 
     spec: the file's input; what it expects must be known. An int8 input that expects raw pixels holds the byte
     minus 128 whatever its scale is, so that the camera's bytes pass unchanged (xor 0x80).
     """
-    if spec.expects == "raw" and spec.dtype == "int8" and spec.scale is not None:
+    if spec.takes_bytes:
         held = pixels.astype(np.float32) - np.float32(128 + (spec.zero_point or 0))
-        return held * np.float32(spec.scale)
+        return held * np.float32(spec.scale or 1.0)
     return model_input(pixels, preprocess, "raw" if spec.expects == "raw" else "normalized")
 
 

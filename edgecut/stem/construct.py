@@ -119,18 +119,18 @@ def _ways(first: FirstOp, pixels: int, device: Device) -> Iterator[Candidate]:
     """The ways to take the device's channels and values. pixels: of the picture that the convolution walks over."""
     whole = first.composed
     for variant in (whole, first) if first.pointwise is not None else (first,):
-        yield from _folds(variant, pixels, device)
+        yield from folds(variant, pixels, device)
     linear = first.linear
     if not linear.is_identity:
         rows, channels = linear.matrix.shape
         own = replace(first, linear=LinearMap(np.eye(rows), np.zeros(rows)))
-        behind = min(_folds(own, pixels, device), key=lambda way: way.cost)
+        behind = min(folds(own, pixels, device), key=lambda way: way.cost)
         mix = pointwise(linear.matrix, linear.offset, "stem_adapter")
         cost = behind.cost + pixels * rows * (channels + 1)
         yield Candidate("1x1 convolution", cost, lambda x: behind.build(mix(x)))
 
 
-def _folds(first: FirstOp, pixels: int, device: Device) -> Iterator[Candidate]:
+def folds(first: FirstOp, pixels: int, device: Device) -> Iterator[Candidate]:
     """The convolution itself made to take the device's values."""
     linear = first.linear
     diagonal = linear.matrix.shape[0] == linear.matrix.shape[1] and not _off_diagonal(linear.matrix).any()

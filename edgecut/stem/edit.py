@@ -11,7 +11,8 @@ import numpy as np
 
 from edgecut.errors import GraphError, StemError
 from edgecut.graph.calls import Call, Calls, Tensor, calls, flat
-from edgecut.graph.rebuild import rebuild, unique_name
+from edgecut.graph.naming import unique_name
+from edgecut.graph.rebuild import rebuild
 from edgecut.images.device import CHANNELS, DEFAULT_ORDER
 from edgecut.records.recipe import Preprocess
 from edgecut.stem.channels import LinearMap

@@ -120,3 +120,24 @@ def _applied(layer: Any, x: keras.KerasTensor, kernel: np.ndarray, bias: np.ndar
     if layer.use_bias:
         layer.bias.assign(bias.astype("float32"))
     return result
+
+
+def normalized_behind(value: keras.KerasTensor, mean: np.ndarray, deviation: np.ndarray) -> keras.KerasTensor:
+    """A layer's output with a BatchNormalization between the layer and its activation, which changes no value.
+
+    mean, deviation: (filters,), what the layer gives before its activation, so that training starts in step.
+    """
+    last = value._keras_history.operation
+    activation = last.get_config()["activation"]
+    last.activation = keras.activations.linear
+    layer = keras.layers.BatchNormalization(name=f"{last.name}_normalization")
+    value = layer(value)
+    values = {
+        "moving_mean": mean, "moving_variance": deviation**2, "beta": mean,
+        "gamma": np.sqrt(deviation**2 + layer.epsilon),
+    }  # fmt: skip
+    for name, array in values.items():
+        getattr(layer, name).assign(array.astype("float32"))
+    if activation in (None, "linear"):
+        return value
+    return keras.layers.Activation(activation, name=f"{last.name}_activation")(value)

@@ -1,0 +1,283 @@
+"""A new first convolution, fitted by least squares to the source's own responses on images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from edgecut.errors import GraphError, StemError
+from edgecut.graph.calls import Calls, Tensor, flat
+from edgecut.graph.rebuild import rebuild, run
+from edgecut.records.recipe import Preprocess
+from edgecut.stem.channels import LinearMap
+from edgecut.stem.construct import Device, folds
+from edgecut.stem.edit import BYTE_CENTRE, Edit, StemResult
+from edgecut.stem.first import FirstOp, Pointwise, first_operators
+from edgecut.stem.flatten import resized_flattens, resized_maps
+from edgecut.stem.layers import normalized_behind
+from edgecut.stem.proof import compared, cost_of, device_pictures, output_errors, source_pictures
+from edgecut.stem.resolution import Axis
+
+HELD_OUT = 0.2  # of the images
+_BATCH = 8
+# Of the mean variance of a tap: neighbouring pixels are nearly the same, and what tells them apart is little.
+_RIDGE = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """The new operator, and what it is worth.
+
+    error: the root mean square of what it misses over that of the responses' variation, on held-out images. mean,
+    deviation: (filters,) of its responses.
+    """
+
+    operator: FirstOp
+    error: float
+    mean: np.ndarray
+    deviation: np.ndarray
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the new convolution is to be. kernel: (height, width); stride: (rows, columns); filters: how many."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    filters: int
+    batch_norm: bool
+
+
+def fit_stem(
+    graph: Calls, source: Tensor, linear: LinearMap, *, size: tuple[int, int] | None, preprocess: Preprocess, raw: bool,
+    order: str | None, images: np.ndarray | None, kernel: int | tuple[int, int] | None,
+    stride: int | tuple[int, int] | None, filters: int | None, batch_norm: bool,
+) -> StemResult:  # fmt: skip
+    """The result of stem(resolution="fit"); the arguments are as there. linear: what the source takes of the device.
+
+    The new convolution's output is to be what the source's first one (with the BatchNormalization behind it) gives:
+    at the source's own size where its stride times the ratio of the sizes is whole, else at the device's.
+    Raises StemError where there is nothing to fit to, or nothing to fit on.
+    """
+    if images is None or len(images) < 2:
+        raise StemError("stem: resolution 'fit' needs at least 2 images to fit on; give data (--data)")
+    own = (source.shape[1], source.shape[2])
+    device_size = own if size is None else (int(size[0]), int(size[1]))
+    if None in own or None in device_size:
+        raise StemError("stem: resolution 'fit' needs a source of fixed size; use 'reuse' with a size first")
+    first, runs_at = _target(graph, source, own, device_size)
+    wanted = _wanted(first, runs_at, device_size, kernel, stride, filters, batch_norm=batch_norm)
+    mode = "reuse" if runs_at == device_size else "fit"
+    centre = BYTE_CENTRE if raw else 0.0
+    device = Device(device_size, mode, (1, 1), centre, centre or 1.0)
+    edit = Edit(graph, source, linear, device, linear.matrix.shape[1], fold=True)
+    channels = int(source.shape[3] or 0)
+    theirs = source_pictures(images, int(runs_at[0] or 0), int(runs_at[1] or 0), channels, preprocess)
+    seen = device_pictures(edit, images, preprocess, order, raw=raw)
+    held = max(1, round(len(images) * HELD_OUT))
+    fitted = _fitted(first, wanted, device, theirs, seen, held)
+    edited = _applied(edit, fitted, wanted)
+    proof = {
+        **_proof(edit, edited, theirs[-held:], seen[-held:]),
+        "response_error": fitted.error,
+        "fitted_on": len(seen) - held,
+    }
+    name = "fit" if mode == "fit" or size is None else "fit, reuse"
+    if wanted.filters != first.bias.size:
+        name += ", 1x1 convolution"
+    return StemResult(edited, name, proof, tuple(_notes(first, wanted, fitted.error, held)), cost_of(graph, edited))
+
+
+def _target(
+    graph: Calls, source: Tensor, own: tuple[int | None, int | None], device: tuple[int | None, int | None]
+) -> tuple[FirstOp, tuple[int | None, int | None]]:
+    """(the operator whose responses are the target, the size at which the source gives them)."""
+    channels = int(source.shape[3] or 0)
+    identity = LinearMap(np.eye(channels), np.zeros(channels))
+    for size in (own, device):
+        firsts = first_operators(graph, source, identity, size, fold=True)
+        if len(firsts) != 1 or firsts[0].is_dense:
+            raise StemError(
+                f"stem: resolution 'fit' needs one first convolution, and the picture goes into {len(firsts)} that "
+                "can be replaced; use 'reuse', 'nearest' or 'average'"
+            )
+        first = firsts[0].composed
+        strides = (first.rows.stride, first.columns.stride)
+        if all(_whole(s, d, o) for s, d, o in zip(strides, device, size, strict=True)):
+            return first, size
+    return first, device
+
+
+def _whole(stride: int, device: int | None, source: int | None) -> bool:
+    return (stride * (device or 0)) % (source or 1) == 0
+
+
+def _wanted(
+    first: FirstOp, runs_at: tuple[int | None, int | None], device: tuple[int | None, int | None],
+    kernel: int | tuple[int, int] | None, stride: int | tuple[int, int] | None, filters: int | None, *,
+    batch_norm: bool,
+) -> Wanted:  # fmt: skip
+    axes = (first.rows, first.columns)
+    ratio = tuple(max(1, axis.stride * (d or 0) // (o or 1)) for axis, d, o in zip(axes, device, runs_at, strict=True))
+    chosen = Wanted(
+        _pair(kernel) or (first.rows.kernel, first.columns.kernel), _pair(stride) or (ratio[0], ratio[1]),
+        first.bias.size if filters is None else filters, batch_norm,
+    )  # fmt: skip
+    if min(*chosen.kernel, *chosen.stride, chosen.filters) < 1:
+        raise StemError("stem: kernel, stride and filters are at least 1")
+    if chosen.stride != ratio:
+        raise StemError(
+            f"stem: stride {chosen.stride} doesn't give the source's {axes[0].outputs}x{axes[1].outputs} responses "
+            f"from {device[0]}x{device[1]} pixels; use {ratio}"
+        )
+    return chosen
+
+
+def _walk(axis: Axis, size: int | None, kernel: int, stride: int) -> Axis:
+    """The walk over the device's picture with as many outputs as the source's, its window centred on the same place."""
+    outputs = axis.outputs or 0
+    # The middle of the source's first window, in the device's pixels.
+    middle = ((axis.reach - 1) / 2 - (axis.before or 0) + 0.5) * (size or 0) / (axis.size or 1) - 0.5
+    before = max(0, int(np.ceil((kernel - 1) / 2 - middle - 1e-9)))
+    after = max(0, (outputs - 1) * stride + kernel - before - (size or 0))
+    return Axis(size, kernel, stride, 1, before, after)
+
+
+def _fitted(first: FirstOp, wanted: Wanted, device: Device, theirs: np.ndarray, seen: np.ndarray, held: int) -> Fitted:
+    """The new operator, fitted on all but the last `held` pictures and judged on those."""
+    sides = zip((first.rows, first.columns), device.size, wanted.kernel, wanted.stride, strict=True)
+    rows, columns = (_walk(axis, size, kernel, stride) for axis, size, kernel, stride in sides)
+    if (rows.outputs, columns.outputs) != (first.rows.outputs, first.columns.outputs):
+        raise StemError(
+            f"stem: a kernel of {wanted.kernel} leaves {rows.outputs}x{columns.outputs} responses, and the source has "
+            f"{first.rows.outputs}x{first.columns.outputs}; use a larger one"
+        )
+    pixels = (seen - device.centre) / device.spread
+    products, targets, sums = _gram(_pairs(first, rows, columns, theirs[:-held], pixels[:-held]))
+    count, mean_x, mean_y = products[-1, -1], products[-1, :-1] / products[-1, -1], sums / products[-1, -1]
+    spread = products[:-1, :-1] / count - np.outer(mean_x, mean_x)
+    ridge = _RIDGE * max(float(np.trace(spread)) / len(spread), 1e-12)
+    weights = np.linalg.solve(spread + ridge * np.eye(len(spread)), targets[:-1] / count - np.outer(mean_x, mean_y))
+    kernel, behind, bias = _ranked(weights, spread, mean_y - mean_x @ weights, wanted.filters)
+    shape = (*wanted.kernel, seen.shape[3], kernel.shape[1])
+    channels = seen.shape[3]
+    scaled = LinearMap(np.eye(channels) / device.spread, np.full(channels, -device.centre / device.spread))
+    whole = weights if behind is None else kernel @ behind
+    left = varied = 0.0
+    for x, y in _pairs(first, rows, columns, theirs[-held:], pixels[-held:]):
+        left += float(np.sum((y - x[:, :-1] @ whole - bias) ** 2))
+        varied += float(np.sum((y - mean_y) ** 2))
+    operator = replace(
+        first, linear=scaled, kernel=kernel.reshape(shape), rows=rows, columns=columns, groups=1, is_depthwise=False,
+        bias=bias if behind is None else np.zeros(kernel.shape[1]),
+        pointwise=None if behind is None else Pointwise(behind, bias),
+    )  # fmt: skip
+    deviation = np.sqrt(np.clip(np.einsum("if,ij,jf->f", weights, spread, weights), 0, None))
+    return Fitted(operator, (left / max(varied, 1e-30)) ** 0.5, mean_y, deviation)
+
+
+def _pairs(
+    first: FirstOp, rows: Axis, columns: Axis, theirs: np.ndarray, pixels: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(windows of the device's picture with a 1 behind each, the source's responses there), by batches, float64."""
+    pads = ((0, 0), (rows.before or 0, rows.after or 0), (columns.before or 0, columns.after or 0), (0, 0))
+    for start in range(0, len(pixels), _BATCH):
+        part = np.pad(pixels[start : start + _BATCH], pads).astype("float64")
+        windows = np.lib.stride_tricks.sliding_window_view(part, (rows.kernel, columns.kernel), axis=(1, 2))
+        windows = windows[:, :: rows.stride, :: columns.stride].transpose(0, 1, 2, 4, 5, 3)
+        windows = windows[:, : rows.outputs, : columns.outputs]
+        x = windows.reshape(-1, rows.kernel * columns.kernel * part.shape[3])
+        yield np.append(x, np.ones((len(x), 1)), axis=1), _responses(first, theirs[start : start + _BATCH])
+
+
+def _responses(first: FirstOp, theirs: np.ndarray) -> np.ndarray:
+    """What the source's first operator gives before its activation: (places, filters), float64."""
+    seen = first.linear(theirs)
+    pads = ((0, 0), *((axis.before or 0, axis.after or 0) for axis in (first.rows, first.columns)), (0, 0))
+    padded = keras.ops.convert_to_tensor(np.pad(seen, pads).astype("float32"))
+    kernel = keras.ops.convert_to_tensor(first.kernel.astype("float32"))
+    strides = (first.rows.stride, first.columns.stride)
+    if strides[0] != strides[1]:
+        values = keras.ops.conv(padded, kernel, strides=1, padding="valid")[:, :: strides[0], :: strides[1]]
+    else:
+        values = keras.ops.conv(
+            padded,
+            kernel,
+            strides=strides,
+            padding="valid",
+            dilation_rate=(first.rows.dilation, first.columns.dilation),
+        )
+    return keras.ops.convert_to_numpy(values).reshape(-1, first.bias.size).astype("float64") + first.bias
+
+
+def _gram(pairs: Iterator[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(X'X, X'Y, the sums of Y) of windows X with a last column of ones, and responses Y."""
+    products: Any = 0.0
+    targets: Any = 0.0
+    for x, y in pairs:
+        products, targets = products + x.T @ x, targets + x.T @ y
+    return products, targets, targets[-1]
+
+
+def _ranked(
+    weights: np.ndarray, spread: np.ndarray, bias: np.ndarray, filters: int
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """(kernel (taps, filters), the 1x1 kernel behind it (filters, responses) or None, bias).
+
+    Reduced-rank regression (Izenman, 1975): of the fitted responses the directions of largest variance. Each is
+    brought to unit deviation, so that one int8 scale fits all. Filters beyond the responses repeat, half each.
+    """
+    responses = weights.shape[1]
+    if filters == responses:
+        return weights, None, bias
+    energies, axes = np.linalg.eigh(weights.T @ spread @ weights)
+    rank = min(filters, responses)
+    axes, energies = axes[:, ::-1][:, :rank], np.clip(energies[::-1][:rank], 1e-12, None)
+    kernel, behind = weights @ axes / np.sqrt(energies), (axes * np.sqrt(energies)).T
+    copies = np.bincount(np.arange(filters) % rank, minlength=rank)
+    chosen = np.arange(filters) % rank
+    return kernel[:, chosen], behind[chosen] / copies[chosen][:, None], bias
+
+
+def _applied(edit: Edit, fitted: Fitted, wanted: Wanted) -> keras.Model:
+    graph, source = edit.graph, edit.source
+    name = graph.producer[source].name
+    device = keras.Input((*edit.device.size, edit.channels), dtype=source.dtype, batch_size=source.shape[0], name=name)
+    way = min(folds(fitted.operator, edit.device.pixels(), edit.device), key=lambda candidate: candidate.cost)
+    value = way.build(device)
+    if wanted.batch_norm:
+        value = normalized_behind(value, fitted.mean, fitted.deviation)
+    entries = {fitted.operator.output: value}
+    splices = {t: s for t, s in resized_flattens(graph).items() if t not in entries}
+    try:
+        return rebuild(graph, entries=entries, inputs=device, splices=splices if edit.device.mode == "reuse" else {})
+    except GraphError as exc:
+        raise StemError(f"stem: size {edit.device.size[0]}x{edit.device.size[1]}: {exc}") from exc
+
+
+def _proof(edit: Edit, edited: keras.Model, theirs: np.ndarray, seen: np.ndarray) -> dict[str, Any]:
+    """The edited model on held-out device pictures against the source on the same at its own size."""
+    errors = output_errors(edit, edited, theirs, seen)
+    got = keras.tree.flatten(edited(seen[:_BATCH], training=False))
+    values = {edit.source: keras.ops.convert_to_tensor(theirs[:_BATCH])}
+    expected = run(edit.graph, values, flat(edit.graph.outputs), resized_maps(edit.graph))
+    return {**compared(got, expected, inputs=len(seen), exact=False), **errors}
+
+
+def _notes(first: FirstOp, wanted: Wanted, error: float, held: int) -> Iterator[str]:
+    yield (
+        f"fitted: {wanted.filters} filters of {wanted.kernel[0]}x{wanted.kernel[1]}, stride {wanted.stride[0]}; off by "
+        f"{error:.3f} of the variation of the source's responses on {held} held-out images"
+    )
+    if wanted.filters > first.bias.size:
+        yield f"{wanted.filters} filters in front of {first.bias.size} responses add nothing until they are trained"
+
+
+def _pair(value: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
