@@ -6,27 +6,28 @@ stays absent from the profile; every number that is written has its own [[source
 
 from __future__ import annotations
 
-import csv
 import itertools
-import json
 import statistics
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from profile_bands import band as tiny_band
+from profile_boards import boards, npu_256
+from profile_tiny import TINY_MACS
+from profile_toml import (
+    Numbers,
+    Texts,
+    cell_source,
+    profile_texts,
+    profile_toml,
+    read_rows,
+    three_digits,
+)
 
 CLASSES = ("conv", "depthwise", "dense")
 
-# Multiply-accumulates (conv, depthwise, dense) of the four MLPerf Tiny models, counted from their layers:
-# MobileNetV1 0.25 at 96x96x3, ResNet-8 at 32x32x3, DS-CNN at 49x10x1, the 640-128-8-128-640 autoencoder.
-TINY_MACS = {
-    "vww": (6_690_816, 798_336, 512),
-    "ic": (12_500_992, 0, 640),
-    "kws": (2_368_000, 288_000, 768),
-    "ad": (0, 0, 264_192),
-}
 # MobileNetV2 0.35 at 96x96x3 with its 1,000 classes, counted in keras.applications.
 MOBILENET_V2_035_96_MACS = (9_074_304, 1_579_824, 1_280_000)
 # At 224x224x3 with 1,000 classes, counted in keras.applications; names as in latency_published.csv.
@@ -78,9 +79,6 @@ ETHOS_MOBILENET_V2_CYCLES = 817_617
 PI3_EXTRA = {"MobileNet v3 Large": 67.0, "MobileNet v3 Small": 23.0}
 README = "google/XNNPACK README.md, table 'Raspberry Pi' (end2end-bench, all 4 cores, random weights)"
 
-Numbers = dict[str, tuple[float, str]]  # dotted field -> (number, where it is from)
-Texts = dict[str, Any]  # dotted field -> text, or a list of texts
-
 
 def main(arguments: Sequence[str]) -> None:
     """Write every profile into the folder that the second argument names."""
@@ -92,12 +90,12 @@ def main(arguments: Sequence[str]) -> None:
 
 def profiles(facts: Path) -> dict[str, str]:
     """The TOML text of every profile by id."""
-    devices = {row["id"]: row for row in _rows(facts / "devices.csv")}
-    tiny = _rows(facts / "mlperf_tiny.csv")
-    published = _rows(facts / "latency_published.csv")
+    devices = {row["id"]: row for row in read_rows(facts / "devices.csv")}
+    tiny = read_rows(facts / "mlperf_tiny.csv")
+    published = read_rows(facts / "latency_published.csv")
     found = [_host(), *_microcontrollers(devices, tiny), _esp32(devices, published)]
-    found += [*_raspberries(devices, published), _ethos(devices)]
-    return {texts["id"]: _toml(texts, numbers) for texts, numbers in found}
+    found += [*_raspberries(devices, published), _ethos(devices), npu_256(devices), *boards(devices, published)]
+    return {texts["id"]: profile_toml(texts, numbers) for texts, numbers in found}
 
 
 def cycles_per_mac(cycles: Mapping[str, float], macs: Mapping[str, Sequence[int]]) -> tuple[float, ...]:
@@ -173,13 +171,13 @@ def _microcontrollers(
     ]  # fmt: skip
     found = []
     for name, title, core, runtime, device, system, clock_mhz, remark in boards:
-        texts = _texts(name, title, "microcontroller", core, runtime, ["int8"])
+        texts = profile_texts(name, title, "microcontroller", core, runtime, ["int8"])
         facts = devices.get(device)
         numbers = _memory(name, facts) if facts is not None else {}
         if facts is not None and facts["cores"].startswith("1x"):
-            numbers["cpu.cores"] = (1, _from(facts, "src_soc_cores"))
+            numbers["cpu.cores"] = (1, cell_source(facts, "src_soc_cores"))
         numbers["cpu.clock_hz"] = (clock_mhz * 1_000_000, _clock_source(_label(system), facts))
-        _add_cycles(texts, numbers, system, tiny_milliseconds(tiny, system), remark)
+        _add_cycles(texts, numbers, system, tiny, remark)
         found.append((texts, numbers))
     return found
 
@@ -191,14 +189,17 @@ def _engine(system: tuple[str, str, str]) -> str:
 
 
 def _add_cycles(
-    texts: Texts, numbers: Numbers, system: tuple[str, str, str], ms: Mapping[str, float], remark: str
+    texts: Texts, numbers: Numbers, system: tuple[str, str, str], tiny: Sequence[Mapping[str, str]], remark: str
 ) -> None:
+    ms = tiny_milliseconds(tiny, system)
     shown = ", ".join(f"{name} {value:g} ms" for name, value in ms.items())
     source = f"facts/prediction.md, fitted to {_label(system)} ({shown}){remark}"
     for name, value in zip(CLASSES, CYCLES_PER_MAC[system], strict=True):
         numbers[f"latency.{name}"] = (value, source)
-    for name, value in zip(("error_p50", "error_p90"), ANCHORED, strict=True):
-        numbers[f"latency.{name}"] = (value, ANCHORED_SOURCE)
+    for name, known, own in zip(("error_p50", "error_p90"), ANCHORED, tiny_band(tiny, system), strict=True):
+        better = f"{ANCHORED_SOURCE}; its own four rows, each from the other three, stay within {own:g}"
+        worse = f"{_label(system)}: each of its four rows predicted from the other three, ratios of the same runtime"
+        numbers[f"latency.{name}"] = (max(known, own), worse if own > known else better)
     texts["latency.kind"] = "published"
     texts["latency.basis"] = f"{_engine(system)}, MLPerf Tiny {system[0]}"
 
@@ -216,11 +217,11 @@ def _memory(name: str, facts: Mapping[str, str]) -> Numbers:
         f"nucleo-l4r5zi{variant}": (640 * 1024, "src_ram", "contiguous 640K via alias")
         for variant in ("", "-reference", "-xcubeai")
     }
-    numbers: Numbers = {"memory.ram_bytes": (int(facts["ram_bytes"]), _from(facts, "src_ram"))}
+    numbers: Numbers = {"memory.ram_bytes": (int(facts["ram_bytes"]), cell_source(facts, "src_ram"))}
     if name in contiguous:
         size, column, remark = contiguous[name]
-        numbers["memory.contiguous_bytes"] = (size, f"{_from(facts, column)}: {remark}")
-    numbers["memory.flash_bytes"] = (int(facts["flash_bytes"]), _from(facts, "src_flash"))
+        numbers["memory.contiguous_bytes"] = (size, f"{cell_source(facts, column)}: {remark}")
+    numbers["memory.flash_bytes"] = (int(facts["flash_bytes"]), cell_source(facts, "src_flash"))
     return numbers
 
 
@@ -230,13 +231,13 @@ def _esp32(devices: Mapping[str, Mapping[str, str]], published: Sequence[Mapping
     seconds = {model: float(row["latency_ms"].split()[0]) / 1e3 for model, row in rows.items()}
     person = "Person detection (VWW)"
     source = rows[person]["source"]
-    texts = _texts("esp32-s3", facts["title"], "microcontroller", "xtensa-lx7", ("tflm", "", "esp-nn"), ["int8"])
+    texts = profile_texts("esp32-s3", facts["title"], "microcontroller", "xtensa-lx7", ("tflm", "", "esp-nn"), ["int8"])
     texts |= {"latency.kind": "published", "latency.basis": "ESP-NN README, person detection"}
     numbers = _memory("esp32-s3", facts)
-    numbers["cpu.clock_hz"] = (int(facts["clock_hz"]), _from(facts, "src_clock"))
-    numbers["cpu.cores"] = (2, _from(facts, "src_soc_cores"))
+    numbers["cpu.clock_hz"] = (int(facts["clock_hz"]), cell_source(facts, "src_clock"))
+    numbers["cpu.cores"] = (2, cell_source(facts, "src_soc_cores"))
     numbers["latency.int8_macs_per_s"] = (
-        _three_digits(MOBILENET_MACS[person] / seconds[person]),
+        three_digits(MOBILENET_MACS[person] / seconds[person]),
         f"{source}: person detection, {MOBILENET_MACS[person]} MACs in {seconds[person] * 1e3:g} ms",
     )
     p50, p90 = band(rate_errors(seconds, MOBILENET_MACS))
@@ -260,11 +261,13 @@ def _raspberries(
     for name, device, core, label, extra, remark in boards:
         facts = devices[device]
         precisions = ["float32", "float16", "dynamic", "int8", "int16x8"]
-        texts = _texts(name, f"{facts['title']}, 64-bit OS", "linux", core, ("litert", "", "xnnpack"), precisions)
+        texts = profile_texts(
+            name, f"{facts['title']}, 64-bit OS", "linux", core, ("litert", "", "xnnpack"), precisions
+        )
         texts |= {"latency.kind": "published", "latency.basis": "XNNPACK README 2022, all 4 cores"}
         numbers: Numbers = {
-            "cpu.clock_hz": (int(facts["clock_hz"]), _from(facts, "src_clock")),
-            "cpu.cores": (4, _from(facts, "src_soc_cores")),
+            "cpu.clock_hz": (int(facts["clock_hz"]), cell_source(facts, "src_clock")),
+            "cpu.cores": (4, cell_source(facts, "src_soc_cores")),
         }
         errors: list[float] = []
         for field, dtype in (("float32", "fp32"), ("int8", "int8 per-channel")):
@@ -275,7 +278,7 @@ def _raspberries(
             rate = statistics.median(MOBILENET_MACS[model] / s for model, s in seconds.items())
             shown = ", ".join(f"{model} {s * 1e3:g} ms" for model, s in seconds.items())
             source = f"{README}, {remark}: median over {shown}"
-            numbers[f"latency.{field}_macs_per_s"] = (_three_digits(rate), source)
+            numbers[f"latency.{field}_macs_per_s"] = (three_digits(rate), source)
             errors += rate_errors(seconds, MOBILENET_MACS)
         for field, value in zip(("error_p50", "error_p90"), band(errors), strict=True):
             text = f"{README}: each of the {len(errors)} rows predicted from the others of its dtype"
@@ -294,7 +297,7 @@ def ethos_cycles() -> tuple[dict[str, float], dict[str, Sequence[int]]]:
 def _ethos(devices: Mapping[str, Mapping[str, str]]) -> tuple[Texts, Numbers]:
     facts = devices["corstone-300-u55-128"]
     title = "Arm Corstone-300, Cortex-M55 + Ethos-U55-128"
-    texts = _texts("ethos-u55-128", title, "npu", "ethos-u55-128", ("tflm", "", "ethos-u"), ["int8"])
+    texts = profile_texts("ethos-u55-128", title, "npu", "ethos-u55-128", ("tflm", "", "ethos-u"), ["int8"])
     texts |= {"latency.kind": "simulated", "latency.basis": "Vela 5.2, itself an estimate"}
     board = facts["src_soc_cores"]
     numbers: Numbers = {
@@ -319,56 +322,13 @@ def _ethos(devices: Mapping[str, Mapping[str, str]]) -> tuple[Texts, Numbers]:
 
 def _host() -> tuple[Texts, Numbers]:
     precisions = ["float32", "float16", "dynamic", "int8", "int16x8"]
-    texts = _texts("host", "This machine, measured", "host", "", ("litert", "", ""), precisions)
+    texts = profile_texts("host", "This machine, measured", "host", "", ("litert", "", ""), precisions)
     texts["runtime.formats"] = ["tflite", "onnx"]
     return texts, {}
 
 
-def _texts(name: str, title: str, kind: str, core: str, runtime: Sequence[str], precisions: list[str]) -> Texts:
-    simd = {"cortex-m4": "dsp", "cortex-m7": "dsp", "cortex-m33": "dsp", "cortex-m85": "helium",
-            "xtensa-lx7": "pie", "cortex-a72": "neon", "cortex-a53": "neon"}  # fmt: skip
-    texts: Texts = {"schema": "edgecut.profile/1", "id": name, "title": title, "class": kind}
-    if core:
-        texts |= {"cpu.core": core} | ({"cpu.simd": simd[core]} if core in simd else {})
-    texts["runtime.name"] = runtime[0]
-    texts |= {key: text for key, text in (("runtime.version", runtime[1]), ("runtime.kernels", runtime[2])) if text}
-    return texts | {"runtime.formats": ["tflite"], "runtime.precisions": precisions}
-
-
 def _clock_source(label: str, facts: Mapping[str, str] | None) -> str:
-    return label if facts is None else f"{label}; {_from(facts, 'src_clock')}"
-
-
-def _from(facts: Mapping[str, str], column: str) -> str:
-    return f"devices.csv, {facts['id']}: {facts[column]}"
-
-
-def _three_digits(rate: float) -> int:
-    return int(float(f"{rate:.3g}"))
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _toml(texts: Texts, numbers: Numbers) -> str:
-    lines = ["# Written by tools/make_profiles.py; a change there, or in its tables, is what lasts."]
-    values: dict[str, Any] = {**texts, **{field: number for field, (number, _) in numbers.items()}}
-    lines += [f"{key} = {_value(value)}" for key, value in values.items() if "." not in key]
-    for table in ("cpu", "memory", "runtime", "latency"):
-        rows = [(key.split(".")[1], value) for key, value in values.items() if key.startswith(f"{table}.")]
-        if rows:
-            lines += ["", f"[{table}]", *(f"{key} = {_value(value)}" for key, value in rows)]
-    for field, (_, source) in numbers.items():
-        lines += ["", "[[sources]]", f"field = {_value(field)}", f"what = {_value(source)}"]
-    return "\n".join(lines) + "\n"
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, int):
-        return f"{value:_}"
-    return json.dumps(value, ensure_ascii=False)
+    return label if facts is None else f"{label}; {cell_source(facts, 'src_clock')}"
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import click
 from edgecut.cli.groups import Group
 from edgecut.cli.output import Output, with_output
 from edgecut.errors import DocumentError, RequestError
+from edgecut.records.plausible import implausible
 from edgecut.records.profile import Profile, find_profile, profile_paths, read_profile
 
 
@@ -60,11 +61,11 @@ def show(output: Output, *, profile: str) -> int:
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
 @with_output
 def check(output: Output, *, files: tuple[Path, ...]) -> int:
-    """Check profiles of your own, all faults at once. Exit code 2: there are some."""
+    """Check profiles of your own: keys, units, and numbers that no such device has. Exit code 2: there are faults."""
     faults: list[str] = []
     for path in files:
         try:
-            read_profile(path)
+            faults += (f"{path}: {fault}" for fault in implausible(read_profile(path)))
         except RequestError as exc:
             faults += getattr(exc, "faults", (str(exc),))
     output.document({"files": [str(path) for path in files], "faults": faults})

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -92,11 +92,12 @@ class Reference(Record):
 
 
 class Profile(Record):
-    """One device with one runtime."""
+    """One device with one runtime. extends: the profile that it was a variant of, "" for none."""
 
     schema_: Literal["edgecut.profile/1"] = Field(default="edgecut.profile/1", alias="schema")
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
     title: str
+    extends: str = ""
     class_: Literal["microcontroller", "linux", "android", "npu", "host"] = Field(alias="class")
     cpu: Cpu = Cpu()
     memory: Memory = Memory()
@@ -139,8 +140,57 @@ def profile_paths() -> Iterable[Path]:
 
 
 def read_profile(path: Path) -> Profile:
-    """The profile in a TOML file. Raises RequestError or DocumentError."""
-    profile = parse(Profile, read_toml(path), str(path))
+    """The profile in a TOML file, on top of the one it extends. Raises RequestError or DocumentError."""
+    profile = parse(Profile, _tables(path, ()), str(path))
     if profile.id != path.stem:
         raise RequestError(f"{path}: id: is {profile.id!r}, and the file's name says {path.stem!r}; make them equal")
     return profile
+
+
+def _tables(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    """The tables of a file, those of the profile that it extends beneath them."""
+    tables = read_toml(path)
+    base = tables.get("extends", "")
+    if not isinstance(base, str) or not base:
+        return tables
+    if path.resolve() in seen:
+        raise RequestError(
+            f"{path}: extends: comes back to itself by way of {base!r}; a profile without it ends the row"
+        )
+    below = _tables(_base_path(path, base), (*seen, path.resolve()))
+    own = [row for row in tables.get("sources", ()) if isinstance(row, dict)]
+    replaced = {row.get("field") for row in own} | {*_fields(tables)}
+    kept = [row for row in below.get("sources", ()) if isinstance(row, dict) and row.get("field") not in replaced]
+    return {**_laid_over(below, tables), "sources": [*kept, *own]}
+
+
+def _base_path(path: Path, base: str) -> Path:
+    """The file of a base: a path relative to the file that names it, a neighbour, or an id of profile_folders()."""
+    if base.endswith(".toml") or os.sep in base:
+        return path.parent / base
+    known = {found.stem: found for found in profile_paths()} | {p.stem: p for p in path.parent.glob("*.toml")}
+    # A variant may carry its base's id in a folder that hides it: then the next folder's is meant.
+    if base == path.stem or base not in known:
+        others = [folder / f"{base}.toml" for folder in profile_folders()]
+        found = next((p for p in others if p.is_file() and p.resolve() != path.resolve()), None)
+        if found is None:
+            raise RequestError(f"{path}: extends: no profile {base!r}{closest(base, sorted(set(known) - {path.stem}))}")
+        return found
+    return known[base]
+
+
+def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(below)
+    for key, value in above.items():
+        under = result.get(key)
+        result[key] = _laid_over(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
+    return result
+
+
+def _fields(tables: Mapping[str, Any], before: str = "") -> Iterable[str]:
+    """The dotted path of every value in the tables."""
+    for key, value in tables.items():
+        if isinstance(value, dict):
+            yield from _fields(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}"

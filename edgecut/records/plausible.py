@@ -1,0 +1,93 @@
+"""Numbers that no device of a class has: a unit mistaken, a digit too many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgecut.records.profile import Profile
+from edgecut.records.units import format_bytes
+
+KIB, MIB, GIB = 2**10, 2**20, 2**30
+
+# Class -> (smallest, largest) clock in Hz. Wider than any device known, narrower than a mistaken unit.
+CLOCKS = {
+    "microcontroller": (1_000_000, 2_000_000_000),
+    "linux": (100_000_000, 8_000_000_000),
+    "android": (100_000_000, 8_000_000_000),
+    "npu": (1_000_000, 4_000_000_000),
+    "host": (100_000_000, 8_000_000_000),
+}
+# Class -> (smallest, largest) RAM in bytes.
+RAM = {
+    "microcontroller": (2 * KIB, 128 * MIB),
+    "linux": (32 * MIB, 4096 * GIB),
+    "android": (32 * MIB, 4096 * GIB),
+    "npu": (16 * KIB, 4096 * GIB),
+    "host": (32 * MIB, 4096 * GIB),
+}
+CYCLES_PER_MAC = (0.001, 2000.0)
+MACS_PER_S = (1e4, 1e15)
+
+
+def implausible(profile: Profile) -> tuple[str, ...]:
+    """One sentence for each number that can't be meant, beginning with its dotted path; () if there is none."""
+    return (*_processor(profile), *_memory(profile), *_runtime(profile), *_latency(profile))
+
+
+def _processor(profile: Profile) -> Iterator[str]:
+    clock, (low, high) = profile.cpu.clock_hz, CLOCKS[profile.class_]
+    if clock is not None and not low <= clock <= high:
+        yield (
+            f"cpu.clock_hz: {clock:_} Hz is outside {low:_} to {high:_} of any {profile.class_}; "
+            "the unit is hertz (120 MHz is 120_000_000)"
+        )
+    if profile.cpu.cores is not None and profile.cpu.cores > 1024:
+        yield f"cpu.cores: {profile.cpu.cores} cores; at most 1024 are expected"
+
+
+def _memory(profile: Profile) -> Iterator[str]:
+    memory, (low, high) = profile.memory, RAM[profile.class_]
+    ram = memory.ram_bytes
+    if ram is not None and not low <= ram <= high:
+        yield (
+            f"memory.ram_bytes: {format_bytes(ram)} is outside {format_bytes(low)} to {format_bytes(high)} of any "
+            f"{profile.class_}; the unit is bytes, or write it as '640 KiB'"
+        )
+    if ram is not None and memory.contiguous_bytes is not None and memory.contiguous_bytes > ram:
+        piece = format_bytes(memory.contiguous_bytes)
+        yield f"memory.contiguous_bytes: {piece} is more than the {format_bytes(ram)} of memory.ram_bytes"
+    if ram is not None and memory.reserved_ram_bytes >= ram:
+        kept = format_bytes(memory.reserved_ram_bytes)
+        yield f"memory.reserved_ram_bytes: {kept} leaves nothing of the {format_bytes(ram)} of memory.ram_bytes"
+    if profile.class_ == "microcontroller" and memory.flash_bytes is not None and memory.flash_bytes < 4 * KIB:
+        yield f"memory.flash_bytes: {memory.flash_bytes} bytes holds no model; the unit is bytes"
+
+
+def _runtime(profile: Profile) -> Iterator[str]:
+    takes = {"tflm": ("tflite",), "litert": ("tflite",), "onnxruntime": ("onnx",)}.get(profile.runtime.name)
+    if takes is None or profile.class_ == "host":
+        return
+    foreign = [form for form in profile.runtime.formats if form not in takes]
+    if foreign:
+        yield f"runtime.formats: {profile.runtime.name} runs {takes[0]} files, found {', '.join(foreign)}"
+
+
+def _latency(profile: Profile) -> Iterator[str]:
+    facts = profile.latency
+    if facts is None:
+        return
+    for name in ("conv", "depthwise", "dense"):
+        value = getattr(facts, name)
+        if value is not None and not CYCLES_PER_MAC[0] <= value <= CYCLES_PER_MAC[1]:
+            yield (
+                f"latency.{name}: {value:g} cycles per MAC is outside {CYCLES_PER_MAC[0]:g} to {CYCLES_PER_MAC[1]:g}; "
+                "the unit is clock cycles for one multiply-accumulate"
+            )
+    for name in ("float32_macs_per_s", "int8_macs_per_s"):
+        value = getattr(facts, name)
+        if value is not None and not MACS_PER_S[0] <= value <= MACS_PER_S[1]:
+            yield f"latency.{name}: {value:g} is outside {MACS_PER_S[0]:g} to {MACS_PER_S[1]:g} MACs per second"
+    if facts.error_p50 > facts.error_p90:
+        yield f"latency.error_p50: {facts.error_p50:g} is more than error_p90, {facts.error_p90:g}; the other way round"
+    if any(getattr(facts, name) for name in ("conv", "depthwise", "dense")) and profile.cpu.clock_hz is None:
+        yield "latency: cycles per MAC say nothing without cpu.clock_hz; give the clock"

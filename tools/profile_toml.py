@@ -1,0 +1,60 @@
+"""A profile's TOML text from fields and sourced numbers."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+Numbers = dict[str, tuple[float, str]]  # dotted field -> (number, where it is from)
+Texts = dict[str, Any]  # dotted field -> text, or a list of texts
+
+
+def profile_texts(name: str, title: str, kind: str, core: str, runtime: Sequence[str], precisions: list[str]) -> Texts:
+    """The text fields that every profile has."""
+    simd = {"cortex-m4": "dsp", "cortex-m7": "dsp", "cortex-m33": "dsp", "cortex-m85": "helium",
+            "xtensa-lx7": "pie", "cortex-a72": "neon", "cortex-a53": "neon", "cortex-a57": "neon"}  # fmt: skip
+    texts: Texts = {"schema": "edgecut.profile/1", "id": name, "title": title, "class": kind}
+    if core:
+        texts |= {"cpu.core": core} | ({"cpu.simd": simd[core]} if core in simd else {})
+    texts["runtime.name"] = runtime[0]
+    texts |= {key: text for key, text in (("runtime.version", runtime[1]), ("runtime.kernels", runtime[2])) if text}
+    return texts | {"runtime.formats": ["tflite"], "runtime.precisions": precisions}
+
+
+def cell_source(facts: Mapping[str, str], column: str) -> str:
+    """What a [[sources]] row says of a cell of devices.csv."""
+    return f"devices.csv, {facts['id']}: {facts[column]}"
+
+
+def three_digits(rate: float) -> int:
+    """The rate rounded to three digits."""
+    return int(float(f"{rate:.3g}"))
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a table of facts."""
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def profile_toml(texts: Texts, numbers: Numbers) -> str:
+    """The file: text fields, numbers, and a [[sources]] row for each number."""
+    lines = ["# Written by tools/make_profiles.py; a change there, or in its tables, is what lasts."]
+    values: dict[str, Any] = {**texts, **{field: number for field, (number, _) in numbers.items()}}
+    lines += [f"{key} = {_value(value)}" for key, value in values.items() if "." not in key]
+    for table in ("cpu", "memory", "runtime", "latency"):
+        rows = [(key.split(".")[1], value) for key, value in values.items() if key.startswith(f"{table}.")]
+        if rows:
+            lines += ["", f"[{table}]", *(f"{key} = {_value(value)}" for key, value in rows)]
+    for field, (_, source) in numbers.items():
+        lines += ["", "[[sources]]", f"field = {_value(field)}", f"what = {_value(source)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, int):
+        return f"{value:_}"
+    return json.dumps(value, ensure_ascii=False)
