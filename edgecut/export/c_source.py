@@ -26,18 +26,20 @@ def c_files(
     arena_bytes: int | None,
     labels: Sequence[str],
     byte_table: np.ndarray | None = None,
+    bgr: bool = False,
 ) -> dict[str, str]:
     """{file name: text} of NAME_model.h, NAME_model.c and NAME_io.h.
 
     content: the model file that `artifact` describes. arena_bytes: the tensor arena to reserve, None if
     unknown. byte_table: (channels, 256) in the input's dtype: what each camera byte becomes; (1, 256) if the
-    channels are alike; None leaves the table out.
+    channels are alike; None leaves the table out. bgr: whether a colour input takes the channels in the order B, G,
+    R; a camera's are R, G, B.
     """
     symbol = c_symbol(name)
     return {
         f"{name}_model.h": _model_header(symbol, name, artifact),
         f"{name}_model.c": _model_source(content, symbol, name, labels, byte_table),
-        f"{name}_io.h": _io_header(symbol, name, artifact, arena_bytes, labels, byte_table),
+        f"{name}_io.h": _io_header(symbol, name, artifact, arena_bytes, labels, byte_table, bgr),
     }
 
 
@@ -61,7 +63,7 @@ def input_rule(spec: TensorSpec) -> str:
 
 def _model_header(symbol: str, name: str, artifact: Artifact) -> str:
     body = f"""
-/* {_comment(artifact.path)}, {artifact.precision}, SHA-256 {artifact.sha256} */
+/* {c_comment(artifact.path)}, {artifact.precision}, SHA-256 {artifact.sha256} */
 #define {symbol.upper()}_MODEL_LEN {artifact.size_bytes}
 extern const unsigned char {symbol}_model[{symbol.upper()}_MODEL_LEN]; /* on a 16-byte boundary */
 extern const size_t {symbol}_model_len;
@@ -81,7 +83,7 @@ def _model_source(content: bytes, symbol: str, name: str, labels: Sequence[str],
     if labels:
         rows = "".join(f"    {_string(label)},\n" for label in labels)
         names = f"\nconst char *const {symbol}_labels[{len(labels)}] = {{\n{rows}}};\n"
-    return f"""/* {_comment(name)}: the model file as an array. Written by edgecut; do not edit.
+    return f"""/* {c_comment(name)}: the model file as an array. Written by edgecut; do not edit.
    SHA-256 {digest} */
 #include "{name}_model.h"
 
@@ -112,12 +114,15 @@ def _io_header(
     arena_bytes: int | None,
     labels: Sequence[str],
     byte_table: np.ndarray | None,
+    bgr: bool,
 ) -> str:
     prefix = symbol.upper()
     parts: list[str] = []
     for side, specs in (("INPUT", artifact.inputs), ("OUTPUT", artifact.outputs)):
         for index, spec in enumerate(specs):
             parts.append(_tensor_macros(f"{prefix}_{side}" + (f"_{index}" if index else ""), spec, side))
+    if artifact.inputs[0].expects is not None and len(artifact.inputs[0].shape) == 4:
+        parts.append(_byte_order(prefix, artifact.inputs[0].shape[3], bgr))
     if byte_table is not None:
         c_type = _C_TYPES[byte_table.dtype.name]
         parts.append(
@@ -138,13 +143,24 @@ def _io_header(
     return _guarded(f"{prefix}_IO_H", f"{name}: what goes in and what comes out", "#include <stdint.h>", "".join(parts))
 
 
+def _byte_order(prefix: str, channels: int, bgr: bool) -> str:
+    order = {1: "GRAY", 3: "BGR" if bgr else "RGB"}.get(channels, "")
+    named = f'#define {prefix}_INPUT_ORDER "{order}"\n' if order else ""
+    source = f"({channels - 1} - (c))" if bgr else "(c)"
+    return (
+        "\n/* The image is one byte per channel, row by row from the top left, gray or R, G, B of each pixel.\n"
+        "   Channel c of the input comes from this channel of the image: */\n"
+        f"{named}#define {prefix}_CAMERA_CHANNEL(c) {source}\n"
+    )
+
+
 def _tensor_macros(prefix: str, spec: TensorSpec, side: str) -> str:
     count = math.prod(spec.shape)
-    lines = [f'\n/* {side.capitalize()} "{_comment(spec.name)}": {" x ".join(map(str, spec.shape))}, {spec.dtype}']
+    lines = [f'\n/* {side.capitalize()} "{c_comment(spec.name)}": {" x ".join(map(str, spec.shape))}, {spec.dtype}']
     if len(spec.shape) == 4:
         lines[0] += ", NHWC: row by row, the channels of a pixel next to each other"
     if side == "INPUT":
-        lines.append(f"   {_comment(input_rule(spec))}")
+        lines.append(f"   {c_comment(input_rule(spec))}")
     elif spec.scale is not None:
         lines.append(f"   real value = {spec.scale:.9g} * (q{_signed(-(spec.zero_point or 0))})")
     lines[-1] += " */"
@@ -161,7 +177,7 @@ def _tensor_macros(prefix: str, spec: TensorSpec, side: str) -> str:
 
 
 def _guarded(guard: str, title: str, includes: str, declarations: str) -> str:
-    return f"""/* {_comment(title)}. Written by edgecut; do not edit. */
+    return f"""/* {c_comment(title)}. Written by edgecut; do not edit. */
 #ifndef {guard}
 #define {guard}
 
@@ -213,6 +229,7 @@ def _string(text: str) -> str:
     return '"' + "".join(chr(b) if b in plain else f"\\{b:03o}" for b in text.encode()) + '"'
 
 
-def _comment(text: str) -> str:
+def c_comment(text: str) -> str:
+    """The text as it can stand inside a C comment or, without quotes in it, a C string."""
     safe = text.encode("ascii", "backslashreplace").decode().replace("\n", " ").replace("\r", " ")
     return safe.replace("*/", "* /").replace("/*", "/ *").replace("??", "? ?")

@@ -12,10 +12,14 @@ import numpy as np
 from pydantic import Field
 
 from edgecut.bench.run import quantize
+from edgecut.export.c_ops import operators_of, ops_header
 from edgecut.export.c_source import c_files
+from edgecut.export.c_test import VectorFiles, c_test_files
+from edgecut.handoff.model_card import model_card
 from edgecut.handoff.provenance import git_state
 from edgecut.handoff.readme import readme
 from edgecut.handoff.recipe_text import recipe_toml, resolved
+from edgecut.handoff.sbom import sbom
 from edgecut.handoff.vectors import Vectors, agreements, json_text, tried_in_tflm, write_vectors
 from edgecut.images.device import model_input
 from edgecut.images.preprocess import affine
@@ -80,12 +84,14 @@ def write_bundle(
     if artifact is not None and vectors is not None:
         vectors = _written_vectors(folder, report, artifact, vectors)
     if artifact is not None and artifact.format == "tflite":
-        _write_c(folder / "c", folder / artifact.path, whole, artifact, arena_bytes, labels)
+        _write_c(folder, whole, artifact, arena_bytes, labels, vectors)
     texts = {
         "recipe.toml": recipe_toml(whole),
         "report.json": json_text(report.to_dict()),
         "report.html": page_html,
         "README.md": readme(report, whole, artifact, arena_bytes, vectors, labels),
+        "MODEL_CARD.md": model_card(report, whole, labels),
+        "sbom.cdx.json": json_text(sbom(report, whole)),
     }
     if labels:
         texts["labels.txt"] = "".join(f"{label}\n" for label in labels)
@@ -165,13 +171,32 @@ def _written_vectors(folder: Path, report: Report, artifact: Artifact, vectors: 
 
 def _write_c(
     folder: Path,
-    file: Path,
     recipe: Recipe,
     artifact: Artifact,
     arena_bytes: int | None,
     labels: Sequence[str],
+    vectors: Vectors | None,
 ) -> None:
-    folder.mkdir()
-    table = byte_table(recipe, artifact)
-    for name, text in c_files(file.read_bytes(), recipe.name, artifact, arena_bytes, labels, table).items():
-        (folder / name).write_text(text, encoding="utf-8")
+    (folder / "c").mkdir()
+    content, table = (folder / artifact.path).read_bytes(), byte_table(recipe, artifact)
+    texts = c_files(content, recipe.name, artifact, arena_bytes, labels, table, bgr=_takes_bgr(recipe, artifact))
+    texts[f"{recipe.name}_ops.h"] = ops_header(recipe.name, operators_of(content))
+    files = (
+        [] if vectors is None else [_vector_files(folder / "vectors", k, vectors) for k in range(len(vectors.inputs))]
+    )
+    limits = [] if vectors is None else [output.tolerance for output in vectors.outputs]
+    tolerances = [float(t.lsb) if t.lsb is not None else t.absolute or 0.0 for t in limits]
+    texts |= c_test_files(recipe.name, artifact, files, tolerances, has_table=table is not None)
+    for name, text in texts.items():
+        (folder / "c" / name).write_text(text, encoding="utf-8")
+
+
+def _takes_bgr(recipe: Recipe, artifact: Artifact) -> bool:
+    spec = artifact.inputs[0]
+    normalized = spec.expects == "normalized" and len(spec.shape) == 4 and spec.shape[3] == 3
+    return normalized and affine(recipe.source.preprocess).order == "bgr"
+
+
+def _vector_files(folder: Path, k: int, vectors: Vectors) -> VectorFiles:
+    camera = None if vectors.camera is None else (folder / f"camera_{k}.bin").read_bytes()
+    return VectorFiles(camera, (folder / f"input_{k}.bin").read_bytes(), (folder / f"expected_{k}.bin").read_bytes())

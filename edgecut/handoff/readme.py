@@ -15,10 +15,12 @@ from edgecut.records.units import format_bytes, format_seconds
 
 _WHAT = {
     "models/": "the model files; the `.keras` one is the float model that the others were made from",
-    "c/": "the model for the device as a C array, and a header with shapes, scales and the arena",
+    "c/": "the model as a C array, headers with shapes, scales, arena and TFLM's operators, and a test (make test)",
     "vectors/": "inputs with the outputs that they must give",
     "labels.txt": "the classes, in the order of the output",
     "report.html, report.json": "how it was made and measured, every step with its proof",
+    "MODEL_CARD.md": "where the model comes from, what it was judged on, its limits",
+    "sbom.cdx.json": "the bill of materials (CycloneDX): model, data and tools with their hashes and versions",
     "recipe.toml": "the request, which `edgecut build` takes",
     "manifest.json": "the SHA-256 of every file; its own is in manifest.sha256",
 }
@@ -154,6 +156,9 @@ def _port(recipe: Recipe, artifact: Artifact, vectors: Vectors) -> str:
     lines += [f"{'; '.join(outputs)}. All files are plain little-endian arrays; `vectors/vectors.json` describes them."]
     checked = f"checks every file and runs `{artifact.path}` on the vectors"
     lines += ["", f"On a computer, `edgecut verify` on this folder {checked}."]
+    if artifact.format == "tflite":
+        hook = f"`make test RUNTIME=...` runs the vectors by the function that `{recipe.name}_test.c` declares"
+        lines[-1] += f" With a C compiler alone, `make -C c test` checks the model and the vectors' files; {hook}."
     return "\n".join(lines)
 
 

@@ -49,7 +49,7 @@ def adopt(folder: Path, name: str) -> None:
 
 
 def test_a_whole_bundle_has_no_fault(whole: Path) -> None:
-    assert verify(whole) == VerifyResult(files=22, vectors=3, faults=(), notes=())
+    assert verify(whole) == VerifyResult(files=27, vectors=3, faults=(), notes=())
 
 
 def test_a_copy_elsewhere_has_no_fault(folder: Path) -> None:

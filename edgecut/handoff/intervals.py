@@ -1,0 +1,54 @@
+"""How far a figure from a sample may be from the truth, and whether two figures differ by more than chance."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+
+import numpy as np
+
+# The normal distribution's two-sided 95 % point.
+_Z95 = 1.959963984540054
+
+
+def wilson(hits: int, trials: int) -> tuple[float, float]:
+    """The 95 % interval of a fraction, hits of trials (Wilson 1927, equation for the score interval).
+
+    (0, 1) without trials.
+    """
+    if trials == 0:
+        return 0.0, 1.0
+    share, spread = hits / trials, _Z95**2 / trials
+    middle = share + spread / 2
+    half = _Z95 * math.sqrt(share * (1 - share) / trials + spread / (4 * trials))
+    # The ends are exact at 0 and 1, where the formula leaves a rounding error.
+    low = 0.0 if hits == 0 else (middle - half) / (1 + spread)
+    return low, 1.0 if hits == trials else (middle + half) / (1 + spread)
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """The two-sided probability that two classifiers of equal quality differ so much: McNemar's exact test.
+
+    only_first, only_second: images that one of the two alone has right. 1 where there are none.
+    """
+    n, fewer = only_first + only_second, min(only_first, only_second)
+    if n == 0:
+        return 1.0
+    # In logarithms, since a binomial coefficient of 10,000 images is beyond a float.
+    logs = [
+        math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) - n * math.log(2) for k in range(fewer + 1)
+    ]
+    return min(1.0, 2 * math.fsum(math.exp(value) for value in logs))
+
+
+def ratio_interval(first: Sequence[float], second: Sequence[float], seed: int = 0) -> tuple[float, float, float]:
+    """(second / first, low, high): the median of paired ratios with its 95 % bootstrap interval.
+
+    first, second: times of the same rounds, all above zero, at least one of each; seed: of the resampling, so that
+    equal times give equal ends.
+    """
+    ratios = np.log(np.asarray(second, np.float64) / np.asarray(first, np.float64))
+    picks = np.random.default_rng(seed).integers(0, len(ratios), (2000, len(ratios)))
+    low, high = np.quantile(np.median(ratios[picks], axis=1), (0.025, 0.975))
+    return math.exp(statistics.median(ratios.tolist())), math.exp(low), math.exp(high)

@@ -1,0 +1,93 @@
+"""sbom.cdx.json: what a bundle was made of, in CycloneDX 1.6."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from edgecut.handoff.model_card import accuracy_interval
+from edgecut.records.artifact import Artifact, sha256_of
+from edgecut.records.recipe import Recipe
+from edgecut.records.report import Report
+
+
+def sbom(report: Report, recipe: Recipe) -> dict[str, Any]:
+    """The document: the model and its files, source model and data with their hashes, tools with their versions.
+
+    Without a time, so that the same inputs give the same bytes; the serial number comes from the artifacts' hashes.
+    """
+    hashes = "".join(artifact.sha256 for artifact in report.artifacts)
+    main = f"model:{recipe.name}"
+    inputs = list(_inputs(report, recipe))
+    files = [_file(report, artifact) for artifact in report.artifacts]
+    packages = report.environment.get("packages", {})
+    tools = [{"type": "application", "name": "edgecut", "version": report.edgecut}]
+    tools += [{"type": "library", "name": name, "version": version, "purl": f"pkg:pypi/{name}@{version}"}
+              for name, version in packages.items()]  # fmt: skip
+    return {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, f'edgecut:{recipe.name}:{hashes}')}",
+        "version": 1,
+        "metadata": {
+            "component": {"type": "machine-learning-model", "bom-ref": main, "name": recipe.name},
+            "tools": {"components": tools},
+        },
+        "components": [*files, *inputs],
+        "dependencies": [
+            {"ref": main, "dependsOn": [file["bom-ref"] for file in files]},
+            *({"ref": file["bom-ref"], "dependsOn": [row["bom-ref"] for row in inputs]} for file in files),
+        ],
+    }
+
+
+def _file(report: Report, artifact: Artifact) -> dict[str, Any]:
+    metrics = []
+    for row in report.measurements:
+        if row.artifact == artifact.name and row.metric == "accuracy" and row.value is not None:
+            metric: dict[str, Any] = {"type": "accuracy", "value": f"{row.value:.6g}"}
+            ends = accuracy_interval(row)
+            if ends is not None:
+                metric["confidenceInterval"] = {"lowerBound": f"{ends[0]:.6g}", "upperBound": f"{ends[1]:.6g}"}
+            metrics.append(metric)
+    card: dict[str, Any] = {
+        "modelParameters": {
+            "inputs": [{"format": _format(spec.dtype, spec.shape)} for spec in artifact.inputs],
+            "outputs": [{"format": _format(spec.dtype, spec.shape)} for spec in artifact.outputs],
+        }
+    }
+    if metrics:
+        card["quantitativeAnalysis"] = {"performanceMetrics": metrics}
+    return {
+        "type": "machine-learning-model",
+        "bom-ref": f"file:{artifact.path}",
+        "name": artifact.path,
+        "hashes": [_sha256(artifact.sha256)],
+        "modelCard": card,
+    }
+
+
+def _inputs(report: Report, recipe: Recipe) -> Iterator[dict[str, Any]]:
+    source: dict[str, Any] = {"type": "machine-learning-model", "bom-ref": "source", "name": _name(report.source.path)}
+    if report.source.sha256:
+        source["hashes"] = [_sha256(report.source.sha256)]
+    yield source
+    for key, given in (("train", recipe.data.train), ("val", recipe.data.val), ("labels", recipe.data.labels)):
+        path = None if given is None else Path(given)
+        if path is not None and path.exists():
+            yield {"type": "data", "bom-ref": f"data:{key}", "name": path.name, "hashes": [_sha256(sha256_of(path))],
+                   "data": [{"type": "dataset", "name": key}]}  # fmt: skip
+
+
+def _name(path: str) -> str:
+    return path if path.startswith("keras:") else Path(path).name
+
+
+def _sha256(digest: str) -> dict[str, str]:
+    return {"alg": "SHA-256", "content": digest}
+
+
+def _format(dtype: str, shape: tuple[int, ...]) -> str:
+    return f"{dtype} {'x'.join(str(size) for size in shape)}"

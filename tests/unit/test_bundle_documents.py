@@ -1,0 +1,84 @@
+"""The model card and the bill of materials say what the report says, and the figures carry their intervals."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgecut.handoff.intervals import mcnemar, ratio_interval, wilson
+from edgecut.handoff.model_card import model_card
+from edgecut.handoff.sbom import sbom
+from edgecut.records.artifact import sha256_of
+from edgecut.records.measurement import measured
+from tests.unit.test_bundle import artifacts_in, bundle, recipe_of, report_of
+
+
+def accuracy(images: int = 100, value: float = 0.8, name: str = "bell.int8.tflite"):
+    return measured("accuracy", name, [value], where="host", method="LiteRT", conditions={"images": images})
+
+
+def test_the_bill_of_materials_is_valid_cyclonedx(tmp_path: Path) -> None:
+    folder = bundle(tmp_path / "dist", ("float32.tflite", "int8.tflite"), accuracy())
+    fault = JsonStrictValidator(SchemaVersion.V1_6).validate_str((folder / "sbom.cdx.json").read_text())
+    assert fault is None
+
+
+def test_the_bill_of_materials_has_the_hashes_of_the_models_and_of_the_data(tmp_path: Path) -> None:
+    (tmp_path / "train.npz").write_bytes(b"images")
+    artifacts = artifacts_in(tmp_path, ("int8.tflite",))
+    recipe = recipe_of({"data": {"train": str(tmp_path / "train.npz")}})
+    document = sbom(report_of(artifacts), recipe)
+    found = {row["name"]: row.get("hashes", [{}])[0].get("content") for row in document["components"]}
+    assert found == {
+        "models/bell.int8.tflite": artifacts[0].sha256, "m.keras": None,
+        "train.npz": sha256_of(tmp_path / "train.npz"),
+    }  # fmt: skip
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(document)) is None
+
+
+def test_the_model_card_gives_the_accuracy_with_its_interval(tmp_path: Path) -> None:
+    artifacts = artifacts_in(tmp_path, ("int8.tflite",))
+    card = model_card(report_of(artifacts, accuracy()), recipe_of(), ["cat", "dog"])
+    assert "| bell.int8.tflite | 0.8000 | 0.7112 to 0.8666 | 100 |\n" in card
+    assert "| licence | not stated; whoever releases the model fills this in |\n" in card
+
+
+def test_a_model_card_without_images_says_that_nothing_was_judged(tmp_path: Path) -> None:
+    card = model_card(report_of(artifacts_in(tmp_path, ("int8.tflite",))), recipe_of(), [])
+    assert "Not measured: there were no labelled images.\n" in card
+    assert "| images | none were given: no head was fitted and no accuracy measured |\n" in card
+
+
+def test_the_interval_is_wilsons() -> None:
+    # Newcombe, Statistics in Medicine 17 (1998), table I, method 3.
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson(15, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
+    assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
+    assert wilson(0, 0) == (0.0, 1.0)
+
+
+@given(st.integers(0, 3000), st.integers(0, 3000))
+def test_an_interval_holds_its_fraction_and_stays_a_fraction(hits: int, misses: int) -> None:
+    """0 <= low <= hits / trials <= high <= 1."""
+    low, high = wilson(hits, hits + misses)
+    assert 0 <= low <= hits / max(1, hits + misses) <= high <= 1
+
+
+def test_mcnemars_test_is_the_binomial_one() -> None:
+    assert mcnemar(0, 0) == 1.0
+    assert mcnemar(5, 5) == 1.0
+    assert mcnemar(0, 5) == pytest.approx(2 / 32)
+    assert mcnemar(1, 9) == pytest.approx(2 * 11 / 1024)
+    assert mcnemar(20_000, 20_000) == 1.0
+
+
+@given(st.lists(st.floats(1e-6, 1.0), min_size=1, max_size=30))
+def test_equal_times_have_a_ratio_of_one(times: list[float]) -> None:
+    """ratio_interval(x, x) == (1, 1, 1)."""
+    assert ratio_interval(times, times) == (1.0, 1.0, 1.0)
