@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import flatbuffers
-import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgecut.errors import GraphError, SourceError
+from edgecut.errors import GraphError
 from edgecut.records.nearest import closest
-from edgecut.tflite.flatbuffer import IDENTIFIER, TfliteGraph, parse
+from edgecut.tflite.flatbuffer import TfliteGraph, parse
+from edgecut.tflite.pack import AlignedBuffer, packed, unpacked
 from edgecut.tflite.reach import Network, Node, Part, matching, short_names
-
-ALIGNMENT = 16  # schema.fbs: `data:[ubyte] (force_align: 16)`; kernels rely on it
 
 # Operators whose effect isn't in their outputs: a part of the graph would lose it.
 STATEFUL = frozenset({
@@ -96,27 +93,9 @@ def _cut(content: bytes, graph: TfliteGraph, part: Part[int], outputs: tuple[int
     stateful = sorted({graph.operators[place].name for place in part.kept} & STATEFUL)
     if stateful:
         raise GraphError(f"the part keeps state between runs ({', '.join(stateful)}); cut where no variable is used")
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-    if getattr(model, "externalBuffers", None):
-        raise SourceError("model: keeps weights in other files (external buffers); a file in one piece is expected")
-    _inline_buffers(model, content)
+    model = unpacked(content)
     _shrink(model, graph, part, outputs)
-    return _packed(model)
-
-
-def _inline_buffers(model: Any, content: bytes) -> None:
-    """Bring data that lies behind the flatbuffer (files beyond 2 GB, or made with offsets) into the buffers."""
-    whole = np.frombuffer(content, np.uint8)
-    for buffer in model.buffers:
-        if buffer.offset > 1:
-            buffer.data = whole[buffer.offset : buffer.offset + buffer.size]
-        buffer.offset = buffer.size = 0
-    for subgraph in model.subgraphs:
-        for operator in subgraph.operators or ():
-            if operator.largeCustomOptionsOffset > 1:
-                first = operator.largeCustomOptionsOffset
-                operator.customOptions = whole[first : first + operator.largeCustomOptionsSize]
-            operator.largeCustomOptionsOffset = operator.largeCustomOptionsSize = 0
+    return packed(model)
 
 
 def _shrink(model: Any, graph: TfliteGraph, part: Part[int], outputs: Sequence[int]) -> None:
@@ -199,31 +178,7 @@ def _drop_unused_buffers(model: Any) -> None:
         full = model.buffers[holder.buffer].data is not None and len(model.buffers[holder.buffer].data)
         holder.buffer = kept.setdefault(holder.buffer, len(kept) + 1) if full else 0
     empty = schema.BufferT()
-    model.buffers = [empty, *(_AlignedBuffer(model.buffers[old].data) for old in kept)]
-
-
-class _AlignedBuffer(schema.BufferT):
-    """A buffer that is packed on a 16-byte boundary; the generated packer would put it on any byte."""
-
-    def __init__(self, data: Any) -> None:
-        super().__init__()
-        self.data = np.ascontiguousarray(data, np.uint8)
-
-    def Pack(self, builder: Any) -> int:
-        """Write the buffer; the place of its table."""
-        builder.StartVector(1, len(self.data), ALIGNMENT)
-        builder.head -= len(self.data)
-        builder.Bytes[builder.head : builder.head + len(self.data)] = self.data.tobytes()
-        data = builder.EndVector()
-        schema.BufferStart(builder)
-        schema.BufferAddData(builder, data)
-        return int(schema.BufferEnd(builder))
-
-
-def _packed(model: Any) -> bytes:
-    builder = flatbuffers.Builder(1 << 20)
-    builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
-    return bytes(builder.Output())
+    model.buffers = [empty, *(AlignedBuffer(model.buffers[old].data) for old in kept)]
 
 
 def _fields(options: Any) -> dict[str, Any]:

@@ -1,0 +1,94 @@
+"""`edgecut explain`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgecut.cli.files import check_target
+from edgecut.cli.flags import recipe_flags
+from edgecut.cli.output import Output, with_output
+from edgecut.cli.request import read_source
+from edgecut.errors import DataError, RequestError
+from edgecut.records.explanation import Explanation
+from edgecut.records.recipe import Recipe
+
+PLOTS = (".svg", ".png")
+
+
+@click.command(
+    "explain",
+    epilog="\b\nExamples:\n"
+    "  edgecut explain dist/models/m.int8.tflite --source dist/models/m.keras --data photos --preprocess tf\n"
+    "  edgecut explain m.int8.tflite --source mobilenet.keras --data photos --preprocess tf --plot error.svg",
+)
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.option("--source", required=True, metavar="MODEL", help="The Keras model that the file was made of.")
+@click.option("--images", default=32, show_default=True, type=click.IntRange(4, 32), help="How many images to use.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also draw it: FILE.svg or FILE.png.")
+@click.option("--force", is_flag=True, help="Replace an existing plot.")
+@recipe_flags("--data", "--preprocess", "--pixels", "--seed", "--unsafe")
+@with_output
+def command(
+    output: Output, *, artifact: Path, source: str, images: int, plot: Path | None, force: bool,
+    overrides: dict[str, Any],
+) -> int:  # fmt: skip
+    """Say which layers lose most by quantization, in the source model's names, and why.
+
+    The source model and the file run on the same images; each of the file's tensors is compared with the layer that
+    it stands for.
+    """
+    from edgecut.render.explained import explanation_tables
+    from edgecut.render.explained_plot import draw
+
+    recipe = read_source(source, overrides)
+    _check(recipe, artifact, plot, force)
+    found = _explain(output, recipe, artifact, images)
+    if plot is not None:
+        plot.write_bytes(draw(found, plot.suffix.lower()))
+    output.table(*explanation_tables(found, verbose=output.verbose))
+    output.document({"explanation": found.to_dict()})
+    return 0
+
+
+def _check(recipe: Recipe, artifact: Path, plot: Path | None, force: bool) -> None:
+    """Raises RequestError for what can be known before a model is loaded."""
+    from edgecut.graph.peek import kind_of
+    from edgecut.tflite.flatbuffer import read
+
+    if artifact.suffix.lower() == ".onnx":
+        raise RequestError(f"{artifact}: an ONNX file's interior can't be read; explain the .tflite file of its build")
+    graph = read(artifact)
+    if not any(tensor.scales for tensor in graph.tensors):
+        raise RequestError(f"{artifact}: nothing in it is quantized, so there is nothing to explain")
+    kind_of(recipe.source.model)
+    if recipe.data.train is None:
+        raise RequestError("explain: the file and the source are compared on images; pass --data")
+    if not Path(recipe.data.train).exists():
+        raise DataError(f"--data: no such file or folder {recipe.data.train!r}")
+    if plot is not None:
+        if plot.suffix.lower() not in PLOTS:
+            raise RequestError(f"--plot: {plot} ends in neither .svg nor .png; rename it")
+        check_target(plot, force=force)
+
+
+def _explain(output: Output, recipe: Recipe, artifact: Path, count: int) -> Explanation:
+    from edgecut.graph.quiet import import_keras_quietly
+    from edgecut.images.dataset import read_calibration
+    from edgecut.tflite.flatbuffer import read
+
+    progress = output.progress()
+    with progress.task("loading the source model"):
+        import_keras_quietly()
+        from edgecut.graph.source import load
+        from edgecut.quantize.explain_file import explain_file, picture_shape
+
+        model = load(recipe.source.model, unsafe=recipe.source.unsafe)
+    height, width, channels = picture_shape(read(artifact), str(artifact))
+    pixels = read_calibration(
+        recipe.data.train or "", height=height, width=width, channels=channels, count=count, seed=recipe.data.seed,
+        where="--data", progress=progress,
+    )  # fmt: skip
+    return explain_file(artifact, model, pixels, recipe.source.preprocess, recipe.stem.pixels, progress=progress)

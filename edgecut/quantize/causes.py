@@ -1,0 +1,83 @@
+"""Suspected causes of a quantization error, in words, each with the figure that supports it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from edgecut.records.explanation import Cause, LayerError, Suspicion
+from edgecut.tflite.flatbuffer import Tensor, TfliteGraph
+
+# Above this a layer keeps nearly all that it computes, and needs no cause.
+HEALTHY_DB = 30.0
+_OUTLIER = 4.0
+_SATURATED = 0.01
+_NARROW = 0.25
+_SHIFT_SHARE = 0.5
+# Ranges that were set on other images are exceeded in many layers at once.
+_UNCALIBRATED_LAYERS, _UNCALIBRATED_SATURATION = 0.3, 0.004
+
+
+def cause_of(row: LayerError, values: np.ndarray, tensor: Tensor) -> tuple[Cause | None, str]:
+    """The likeliest cause of one layer's error, and a sentence with its figure; (None, "") for a healthy layer.
+
+    values: the source's own values of the layer.
+    """
+    if row.sqnr_varying >= HEALTHY_DB or row.range is None:
+        return None, ""
+    if row.saturation >= _SATURATED:
+        return "uncalibrated", (
+            f"{row.saturation:.1%} of the values are beyond the range {_span(row.range)}; they reach {_span(row.used)}"
+        )
+    high_share = float(np.quantile(np.abs(values), 0.999))
+    largest = max(abs(row.range[0]), abs(row.range[1]))
+    if high_share > 0 and largest > _OUTLIER * high_share:
+        return "range outlier", (
+            f"the range reaches to {largest:.3g}, and 99.9 % of the values are within {high_share:.3g}"
+        )
+    if row.shift_share >= _SHIFT_SHARE:
+        return "biased mean", _shift_words(row)
+    if row.narrow >= _NARROW:
+        return "unequal channels", (
+            f"{row.narrow:.0%} of the channels get less than 16 of the 256 steps of {_span(row.range)}"
+        )
+    return None, ""
+
+
+def whole_causes(
+    graph: TfliteGraph, layers: Sequence[LayerError], in_float: Sequence[str], images: np.ndarray
+) -> Iterator[Suspicion]:
+    """What is wrong with more than one layer."""
+    quantized = [layer for layer in layers if layer.range is not None]
+    cut = [layer for layer in quantized if layer.saturation >= _UNCALIBRATED_SATURATION]
+    if quantized and len(cut) >= max(2, _UNCALIBRATED_LAYERS * len(quantized)):
+        worst = max(cut, key=lambda layer: layer.saturation)
+        yield Suspicion(
+            cause="uncalibrated", layer=cut[0].name, figure=len(cut) / len(quantized),
+            sentence=f"the ranges were set on images unlike these: {len(cut)} of {len(quantized)} layers are exceeded, "
+            f"{worst.name!r} by {worst.saturation:.0%} of its values; calibrate on images of the device's kind",
+        )  # fmt: skip
+    shifted = next((x for x in layers if x.mean_shift >= 0.05 and x.shift_share >= _SHIFT_SHARE), None)
+    if shifted is not None and not cut:
+        yield Suspicion(
+            cause="biased mean", layer=shifted.name, figure=shifted.mean_shift,
+            sentence=f"a mean shift starts at {shifted.name!r}: {_shift_words(shifted)}; precision 'auto' corrects it",
+        )  # fmt: skip
+    if in_float:
+        shown = ", ".join(in_float[:5]) + (f" and {len(in_float) - 5} more" if len(in_float) > 5 else "")
+        yield Suspicion(
+            cause="operator left in float", layer=None, figure=len(in_float),
+            sentence=f"{len(in_float)} of {len(graph.operators)} operators compute in float: {shown}",
+        )  # fmt: skip
+
+
+def _shift_words(row: LayerError) -> str:
+    words = f"{row.shift_share:.0%} of the error is a constant shift, {row.mean_shift:.2g} standard deviations"
+    if row.worst_channel is None:
+        return words
+    return f"{words} ({row.worst_shift:.2g} in channel {row.worst_channel})"
+
+
+def _span(limits: tuple[float, float]) -> str:
+    return f"{limits[0]:.3g} to {limits[1]:.3g}"

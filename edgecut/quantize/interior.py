@@ -1,0 +1,106 @@
+"""The values inside a .tflite file while it runs, by LiteRT's own kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from edgecut.errors import RunError
+from edgecut.quantize.twins import real_values
+from edgecut.streams import caught_output
+from edgecut.tflite.cut import cut_tensors
+from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, parse
+
+
+class Interior:
+    """A file loaded so that every tensor can be read after a run. Variables start anew with each run.
+
+    Delegates are left out: a tensor inside one isn't there to be read.
+    """
+
+    def __init__(self, content: bytes, graph: TfliteGraph | None = None, *, whole: bool = True) -> None:
+        """whole: keep all tensors, not only inputs and outputs. Raises RunError if LiteRT refuses the file."""
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+        self.graph = graph or parse(content, "model")
+        resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if whole else OpResolverType.AUTO
+        with caught_output():
+            try:
+                self._interpreter = Interpreter(
+                    model_content=content, experimental_preserve_all_tensors=whole,
+                    experimental_op_resolver_type=resolver,
+                )  # fmt: skip
+                self._interpreter.allocate_tensors()
+            except (RuntimeError, ValueError) as exc:
+                raise RunError(f"model: LiteRT can't run it: {exc}") from exc
+
+    def run(self, feeds: Sequence[np.ndarray]) -> None:
+        """Run once. feeds: for each input of the graph an array with the batch axis, in the tensor's own dtype."""
+        self._interpreter.reset_all_variables()
+        for index, array in zip(self.graph.inputs, feeds, strict=True):
+            self._interpreter.set_tensor(index, np.ascontiguousarray(array))
+        try:
+            self._interpreter.invoke()
+        except RuntimeError as exc:
+            raise RunError(f"model: LiteRT failed while running it: {exc}") from exc
+
+    def raw(self, index: int) -> np.ndarray:
+        """A copy of a tensor's elements after the last run, with the batch axis."""
+        result: np.ndarray = self._interpreter.get_tensor(index)
+        return result
+
+    def real(self, index: int) -> np.ndarray:
+        """What a tensor's elements mean after the last run, float32, with the batch axis."""
+        return real_values(self.raw(index), self.graph.tensors[index])
+
+
+def outputs_of(content: bytes, images: np.ndarray, advance: Any = None) -> tuple[np.ndarray, ...]:
+    """Every output of a file over images (n, ...), float32, as its default runtime gives it."""
+    interior = Interior(content, whole=False)
+    graph = interior.graph
+    rows: list[list[np.ndarray]] = [[] for _ in graph.outputs]
+    for image in quantized_rows(images, graph.tensors[graph.inputs[0]]):
+        interior.run([image])
+        for row, index in zip(rows, graph.outputs, strict=True):
+            row.append(interior.real(index))
+        if advance is not None:
+            advance(1)
+    return tuple(np.concatenate(row) for row in rows)
+
+
+def run_operator(
+    content: bytes, graph: TfliteGraph, operator: Operator, values: Mapping[int, Sequence[np.ndarray]]
+) -> dict[int, list[np.ndarray]]:
+    """What one operator puts out for the values of its inputs, in the file's own integers."""
+    fed = tuple(dict.fromkeys(i for i in operator.inputs if i in values))
+    if not fed:
+        return {}
+    runner = Interior(cut_tensors(content, operator.outputs, fed), whole=False)
+    found: dict[int, list[np.ndarray]] = {i: [] for i in operator.outputs}
+    for row in zip(*(values[i] for i in fed), strict=True):
+        runner.run(row)
+        for index, inner in zip(operator.outputs, runner.graph.outputs, strict=True):
+            found[index].append(runner.raw(inner))
+    return found
+
+
+def quantized_rows(images: np.ndarray, tensor: Tensor) -> Iterator[np.ndarray]:
+    """The images one by one with a batch axis, in a tensor's own dtype and on its grid."""
+    for image in images:
+        yield to_grid(image[None], tensor)
+
+
+def to_grid(values: np.ndarray, tensor: Tensor) -> np.ndarray:
+    """Real values as a tensor holds them, rounded to its grid (halves away from zero) and clipped."""
+    dtype = np.dtype(tensor.dtype)
+    if dtype.kind not in "iu":
+        return values.astype(dtype)
+    scale = np.float32(tensor.scales[0] if tensor.scales else 1.0)
+    zero = tensor.zero_points[0] if tensor.zero_points else 0
+    scaled = values.astype(np.float32) / scale
+    # In float64, since 0.49999997 + 0.5 is 1 in float32.
+    rounded = np.trunc(scaled.astype(np.float64) + np.copysign(0.5, scaled)) + zero
+    limits = np.iinfo(dtype)
+    return np.clip(rounded, limits.min, limits.max).astype(dtype)
