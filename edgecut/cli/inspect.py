@@ -12,6 +12,7 @@ import click
 
 from edgecut.cli.flags import several_profiles
 from edgecut.cli.output import Output, with_output
+from edgecut.errors import RequestError
 from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile, find_profile
 from edgecut.records.units import format_bytes, format_count
@@ -30,17 +31,23 @@ WIDE = 120
 @click.argument("model")
 @click.option("--cuts", is_flag=True, help="Only the tensors at which a model can also start.")
 @several_profiles
+@click.option("--picture", type=click.Path(path_type=Path), help="Draw a .tflite file's memory (FILE.svg).")
 @click.option("--unsafe", is_flag=True, help="Load a model that runs its own code (Lambda layers).")
 @with_output
-def command(output: Output, *, model: str, cuts: bool, profile_names: tuple[str, ...], unsafe: bool) -> int:
+def command(
+    output: Output, *, model: str, cuts: bool, profile_names: tuple[str, ...], picture: Path | None, unsafe: bool
+) -> int:
     """List a Keras model's calls with shapes and costs, or the operators of a .tflite or .onnx file.
 
     Costs add up from the input to the row. A name or a number of the list is what --to takes. -v also names
-    what bypasses a tensor. Files are read without TensorFlow.
+    what bypasses a tensor. Files are read without TensorFlow. For a .tflite file also when it needs the most memory,
+    and with --profile which operators the device's runtime lacks or runs slowly.
     """
     profiles = [find_profile(name) for name in profile_names]
     if Path(model).suffix.lower() in {".tflite", ".onnx"}:
-        return _inspect_file(output, Path(model), profiles)
+        return _inspect_file(output, Path(model), profiles, picture)
+    if picture is not None:
+        raise RequestError(f"--picture: the memory of a .tflite file is drawn, found {model!r}; export it first")
     return _inspect_model(output, model, profiles, only_cuts=cuts, unsafe=unsafe)
 
 
@@ -76,23 +83,35 @@ def _inspect_model(output: Output, source: str, profiles: Sequence[Profile], *, 
     return 0
 
 
-def _inspect_file(output: Output, path: Path, profiles: Sequence[Profile]) -> int:
+def _inspect_file(output: Output, path: Path, profiles: Sequence[Profile], picture: Path | None) -> int:
+    from edgecut.cli.device_facts import device_document, device_parts, write_picture
     from edgecut.export.readback import guess_precision, read_artifact, read_graph
     from edgecut.render.graphs import artifact_parts, operator_table
     from edgecut.render.tables import measurement_table
+    from edgecut.tflite.flatbuffer import TfliteGraph
 
     artifact = read_artifact(path, name=path.stem, precision=guess_precision(path))
-    rows = _operator_rows(read_graph(path))
+    graph = read_graph(path)
+    rows = _operator_rows(graph)
     estimates = _estimates(path, profiles)
     output.table(*artifact_parts(artifact), operator_table(rows))
     if estimates:
         output.table(measurement_table(estimates, verbose=output.verbose))
+    facts: dict[str, Any] = {}
+    if isinstance(graph, TfliteGraph):
+        output.table(*device_parts(graph, profiles))
+        facts = device_document(graph, profiles)
+        if picture is not None:
+            write_picture(graph, path.name, picture)
+    elif picture is not None:
+        raise RequestError(f"--picture: the memory of a .tflite file is drawn, found {str(path)!r}")
     output.document(
         {
             "schema": "edgecut.inspect/1",
             "artifact": artifact.to_dict(),
             "operators": [asdict(row) for row in rows],
             "measurements": [m.to_dict() for m in estimates],
+            **facts,
         }
     )
     return 0

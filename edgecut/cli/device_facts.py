@@ -1,0 +1,70 @@
+"""What `edgecut inspect` says of a .tflite file on devices: its memory's peak, and what runtimes make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from edgecut.errors import OutputError, RequestError
+from edgecut.records.profile import Profile
+from edgecut.records.units import format_bytes
+from edgecut.tflite.flatbuffer import TfliteGraph
+from edgecut.tflite.peak import LiveTensor, live_tensors, peak
+from edgecut.tflite.support import verdicts
+
+BLAMED = 4  # tensors named in the sentence on the peak
+
+
+def device_parts(graph: TfliteGraph, profiles: Sequence[Profile]) -> Iterator[str]:
+    """Sentences for the terminal: the peak, then for each profile every operator that isn't on its fast path."""
+    moment = peak(graph)
+    if moment is not None:
+        blamed = ", ".join(f"{_called(t)} {format_bytes(t.size_bytes)}" for t in moment.tensors[:BLAMED])
+        more = len(moment.tensors) - BLAMED
+        alive = format_bytes(moment.live_bytes)
+        yield (
+            f"memory: the most is alive at operator {moment.operator}, {moment.name}: {alive} "
+            f"of an arena head of {format_bytes(moment.planned_bytes)}; {blamed}"
+            + (f" and {more} more" if more > 0 else "")
+        )
+    for profile in profiles:
+        runtime = profile.runtime
+        found = verdicts(graph, runtime.name, runtime.kernels, runtime.version)
+        if not found:
+            yield f"{profile.id}: the operators of {runtime.name} are not known here"
+        elif all(verdict.state == "supported" for verdict in found):
+            yield f"{profile.id}: every operator is supported by {runtime.name}"
+        yield from (f"{profile.id}: {v.state}: {v.sentence()}" for v in found if v.state != "supported")
+
+
+def device_document(graph: TfliteGraph, profiles: Sequence[Profile]) -> dict[str, Any]:
+    """{"memory": the peak or None, "verdicts": {profile: one for each operator}} for --json."""
+    moment = peak(graph)
+    return {
+        "memory": None if moment is None else asdict(moment),
+        "verdicts": {
+            p.id: [asdict(v) for v in verdicts(graph, p.runtime.name, p.runtime.kernels, p.runtime.version)]
+            for p in profiles
+        },
+    }
+
+
+def write_picture(graph: TfliteGraph, title: str, path: Path) -> None:
+    """Write the picture of the file's memory. Raises RequestError for another ending, OutputError if it can't be."""
+    from edgecut.render.memory_plot import Bar, memory_svg
+
+    moment = peak(graph)
+    if path.suffix.lower() != ".svg" or moment is None:
+        raise RequestError(f"--picture: an .svg file of a model with operators is written, found {str(path)!r}")
+    bars = [Bar(_called(t), t.first, t.last, t.offset, t.size_bytes) for t in live_tensors(graph)]
+    names = [operator.name for operator in graph.operators]
+    try:
+        path.write_text(memory_svg(title, bars, names, moment.operator, moment.planned_bytes), encoding="utf-8")
+    except OSError as exc:
+        raise OutputError(f"--picture: {path} can't be written ({exc.strerror})") from exc
+
+
+def _called(tensor: LiveTensor) -> str:
+    return tensor.layer or tensor.name.partition(";")[0]

@@ -1,0 +1,160 @@
+"""Whether a runtime has a kernel for each operator of a .tflite file, a fast one, or none, and what mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from edgecut.tflite.flatbuffer import Operator, TfliteGraph
+from edgecut.tflite.layers import layer_of
+from edgecut.tflite.support_tables import CMSIS_NN, ESP_NN, ETHOS_U, TFLM, TFLM_COMMIT, XNNPACK
+
+State = Literal["supported", "slow", "unsupported"]
+
+FAST = {"cmsis-nn": CMSIS_NN, "esp-nn": ESP_NN}
+LIBRARY = {"cmsis-nn": "CMSIS-NN", "esp-nn": "ESP-NN"}
+
+# Registered in TFLM's sources of today and absent from libraries that boards ship: one said "Didn't find op SUM".
+LATE = frozenset({"SUM"})
+
+# Operators that only move or rename, or whose work is next to nothing: no kernel of theirs is worth a warning.
+_CHEAP = frozenset({
+    "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "SHAPE", "PACK", "UNPACK", "SPLIT", "SPLIT_V", "SLICE", "STRIDED_SLICE",
+    "CONCATENATION", "PAD", "PADV2", "QUANTIZE", "DEQUANTIZE", "CAST", "FILL", "GATHER", "VAR_HANDLE",
+    "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE", "BROADCAST_TO", "BROADCAST_ARGS", "ARG_MAX", "ARG_MIN",
+})  # fmt: skip
+
+FIXED_BATCH = "export with the batch fixed at 1: a dynamic batch is what leaves SHAPE, STRIDED_SLICE and PACK"
+REMEDIES = {
+    "SUM": "use a mean instead (GlobalAveragePooling2D), its size multiplied into the next layer's weights",
+    "SHAPE": FIXED_BATCH,
+    "GELU": "retrain with relu6 or relu in place of gelu; no rewrite computes the same",
+    "POW": "write a square as x * x, and retrain without other powers",
+    "TILE": "use UpSampling2D (nearest) or concatenate",
+    "CONV_3D": "cut before it, or use 2D convolutions",
+    "TOPK_V2": "cut before it and choose the best scores on the device",
+    "ONE_HOT": "cut before it and encode on the device",
+    "WHERE": "multiply by a mask instead",
+    "EXP": "cut before it and compute it on the device from the output's 256 values",
+    "HARD_SWISH": "retrain with relu6 in place of hard-swish; no rewrite computes the same",
+    "RESIZE_BILINEAR": "resize by nearest neighbour, or in int8",
+}
+POOL_AS_AVERAGE = "use AveragePooling2D over the whole image in place of GlobalAveragePooling2D: the same numbers"
+POOL_AS_MEAN = "use GlobalAveragePooling2D in place of AveragePooling2D over the whole image: the same numbers"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a runtime makes of one operator.
+
+    dtype: of the data, "dynamic" for float data with int8 weights. layer: of the source model, "" if the file doesn't
+    tell. reason, remedy: "" where it is supported; remedy also where none is known.
+    """
+
+    index: int
+    operator: str
+    version: int
+    dtype: str
+    layer: str
+    state: State
+    reason: str = ""
+    remedy: str = ""
+
+    def sentence(self) -> str:
+        """The verdict in one sentence without a full stop."""
+        place = f"layer {self.layer!r}" if self.layer else f"operator {self.index}"
+        return f"{place}: {self.operator} ({self.dtype}) {self.reason}" + (f"; {self.remedy}" if self.remedy else "")
+
+
+def verdicts(graph: TfliteGraph, runtime: str, kernels: str = "", version: str = "") -> tuple[Verdict, ...]:
+    """A verdict for each operator in execution order; () for a runtime whose kernels aren't known.
+
+    runtime, kernels, version: as in a profile's [runtime].
+    """
+    kernels = kernels.lower()
+    if runtime not in {"tflm", "litert"}:
+        return ()
+    return tuple(_verdict(graph, operator, runtime, kernels, version) for operator in graph.operators)
+
+
+def judge_operator(name: str, dtype: str, runtime: str, kernels: str = "", version: str = "") -> tuple[State, str, str]:
+    """(state, reason, remedy) of an operator with data of a dtype; what verdicts() asks for each."""
+    state, reason = _tflm(name, dtype, kernels.lower(), version) if runtime == "tflm" else _litert(name, dtype)
+    return state, reason, "" if state == "supported" else _remedy(name, runtime, state)
+
+
+def unsupported(found: Iterable[Verdict]) -> tuple[Verdict, ...]:
+    """The verdicts that keep a file from running."""
+    return tuple(verdict for verdict in found if verdict.state == "unsupported")
+
+
+def data_type(graph: TfliteGraph, operator: Operator) -> str:
+    """The dtype of an operator's data: its first input that is no constant; "dynamic" for float with int8 weights."""
+    present = [graph.tensors[i] for i in operator.inputs if i >= 0]
+    fed = [t for t in present if not t.is_constant] or present
+    data = fed[-1] if operator.name == "TRANSPOSE_CONV" and fed else fed[0] if fed else None
+    if data is None:
+        return ""
+    weights = graph.tensors[operator.inputs[1]].dtype if len(operator.inputs) > 1 and operator.inputs[1] >= 0 else ""
+    weighted = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL"}
+    dynamic = operator.name in weighted and data.dtype == "float32" and weights == "int8"
+    return "dynamic" if dynamic else data.dtype
+
+
+def _verdict(graph: TfliteGraph, operator: Operator, runtime: str, kernels: str, version: str) -> Verdict:
+    dtype = data_type(graph, operator)
+    state, reason, remedy = judge_operator(operator.name, dtype, runtime, kernels, version)
+    return Verdict(
+        operator.index, operator.name, operator.version, dtype, layer_of(graph, operator), state, reason, remedy
+    )
+
+
+def _tflm(name: str, dtype: str, kernels: str, version: str) -> tuple[State, str]:
+    if name not in TFLM:
+        return "unsupported", "is not registered in TensorFlow Lite Micro"
+    if name in LATE and TFLM_COMMIT not in version:
+        return "unsupported", (
+            f"is in TFLM's sources since {TFLM_COMMIT} at the latest and missing from libraries that boards ship "
+            f"(\"Didn't find op {name}\"); the profile's runtime.version doesn't say {TFLM_COMMIT!r}"
+        )
+    takes = TFLM[name]
+    wanted = "float32" if dtype == "dynamic" else dtype
+    if takes and wanted not in takes:
+        return "unsupported", f"has no {dtype} kernel in TensorFlow Lite Micro, which takes {', '.join(takes)}"
+    if dtype == "dynamic":
+        return "unsupported", "has float data and int8 weights, which TensorFlow Lite Micro doesn't mix"
+    return _fast(name, dtype, kernels)
+
+
+def _fast(name: str, dtype: str, kernels: str) -> tuple[State, str]:
+    if name in _CHEAP:
+        return "supported", ""
+    if kernels == "ethos-u":
+        on_cpu = name not in ETHOS_U or dtype == "float32"
+        return ("slow", "isn't taken by the Ethos-U and runs on the processor") if on_cpu else ("supported", "")
+    if kernels not in FAST:
+        return "supported", ""
+    if name not in FAST[kernels]:
+        return "slow", f"has no {LIBRARY[kernels]} kernel and runs reference code"
+    if dtype == "float32":
+        return "slow", f"in float32 has no {LIBRARY[kernels]} kernel and runs reference code"
+    return "supported", ""
+
+
+def _litert(name: str, dtype: str) -> tuple[State, str]:
+    if dtype == "int16" and name not in _CHEAP:
+        return "slow", "in int16 is never taken by XNNPACK"
+    if name in _CHEAP or dtype in XNNPACK.get(name, ()):
+        return "supported", ""
+    if XNNPACK.get(name):
+        return "slow", f"isn't taken by XNNPACK in {dtype}; it takes {', '.join(XNNPACK[name])}"
+    return "slow", "isn't taken by XNNPACK"
+
+
+def _remedy(name: str, runtime: str, state: State) -> str:
+    if state == "slow" and name == "MEAN":
+        return POOL_AS_AVERAGE
+    if state == "slow" and name == "AVERAGE_POOL_2D" and runtime == "litert":
+        return POOL_AS_MEAN
+    return REMEDIES.get(name, "")
