@@ -20,7 +20,15 @@ from edgecut.handoff.provenance import git_state
 from edgecut.handoff.readme import readme
 from edgecut.handoff.recipe_text import recipe_toml, resolved
 from edgecut.handoff.sbom import sbom
-from edgecut.handoff.vectors import Vectors, agreements, json_text, tried_in_tflm, write_vectors
+from edgecut.handoff.vectors import (
+    GoldenFiles,
+    Vectors,
+    VectorSheet,
+    agreements,
+    json_text,
+    tried_in_tflm,
+    write_vectors,
+)
 from edgecut.images.device import model_input
 from edgecut.images.preprocess import affine
 from edgecut.records.artifact import Artifact, sha256_of
@@ -81,10 +89,13 @@ def write_bundle(
     whole = resolved(recipe)
     artifact = _of_vectors(folder, report, vectors) or device_artifact(report.artifacts)
     arena_bytes = arena_of(report, artifact) if artifact is not None else None
+    sheet: VectorSheet | None = None
     if artifact is not None and vectors is not None:
-        vectors = _written_vectors(folder, report, artifact, vectors)
+        vectors, sheet = _written_vectors(folder, report, artifact, vectors)
     if artifact is not None and artifact.format == "tflite":
-        _write_c(folder, whole, artifact, arena_bytes, labels, vectors)
+        (folder / "c").mkdir()
+        for name, text in c_texts(folder, report, whole, artifact, labels, sheet).items():
+            (folder / "c" / name).write_text(text, encoding="utf-8")
     texts = {
         "recipe.toml": recipe_toml(whole),
         "report.json": json_text(report.to_dict()),
@@ -151,13 +162,30 @@ def byte_table(recipe: Recipe, artifact: Artifact) -> np.ndarray | None:
     return table[:1] if (table == table[0]).all() else np.ascontiguousarray(table)
 
 
+def c_texts(
+    folder: Path, report: Report, recipe: Recipe, artifact: Artifact, labels: Sequence[str], sheet: VectorSheet | None
+) -> dict[str, str]:
+    """{file name: text} of all that belongs into the bundle's folder c, from the other files of the bundle.
+
+    sheet: of the vectors that are in `folder` already, None without vectors.
+    """
+    name, content, table = recipe.name, (folder / artifact.path).read_bytes(), byte_table(recipe, artifact)
+    bgr = _takes_bgr(recipe, artifact)
+    texts = c_files(content, name, artifact, arena_of(report, artifact), labels, table, bgr=bgr)
+    texts[f"{name}_ops.h"] = ops_header(name, operators_of(content))
+    vectors = [] if sheet is None else [_vector_files(folder / "vectors", row) for row in sheet.vectors]
+    limits = [] if sheet is None else [output.tolerance for output in sheet.outputs]
+    tolerances = [float(t.lsb) if t.lsb is not None else t.absolute or 0.0 for t in limits]
+    return texts | c_test_files(name, artifact, vectors, tolerances, has_table=table is not None)
+
+
 def _of_vectors(folder: Path, report: Report, vectors: Vectors | None) -> Artifact | None:
     if vectors is None:
         return None
     return next((a for a in report.artifacts if (folder / a.path).resolve() == vectors.path.resolve()), None)
 
 
-def _written_vectors(folder: Path, report: Report, artifact: Artifact, vectors: Vectors) -> Vectors:
+def _written_vectors(folder: Path, report: Report, artifact: Artifact, vectors: Vectors) -> tuple[Vectors, VectorSheet]:
     measured = [m.value for m in report.measurements
                 if m.metric == "arena" and m.artifact == artifact.name and m.kind == "measured"]  # fmt: skip
     arena_bytes = max((int(value) for value in measured if value is not None), default=None)
@@ -165,30 +193,7 @@ def _written_vectors(folder: Path, report: Report, artifact: Artifact, vectors: 
         vectors = tried_in_tflm(vectors, arena_bytes, artifact.macs or 0)
     vectors = replace(vectors, input=artifact.inputs[0])
     found = agreements(folder, report.artifacts, vectors)
-    write_vectors(vectors, folder / "vectors", artifact.path, found)
-    return vectors
-
-
-def _write_c(
-    folder: Path,
-    recipe: Recipe,
-    artifact: Artifact,
-    arena_bytes: int | None,
-    labels: Sequence[str],
-    vectors: Vectors | None,
-) -> None:
-    (folder / "c").mkdir()
-    content, table = (folder / artifact.path).read_bytes(), byte_table(recipe, artifact)
-    texts = c_files(content, recipe.name, artifact, arena_bytes, labels, table, bgr=_takes_bgr(recipe, artifact))
-    texts[f"{recipe.name}_ops.h"] = ops_header(recipe.name, operators_of(content))
-    files = (
-        [] if vectors is None else [_vector_files(folder / "vectors", k, vectors) for k in range(len(vectors.inputs))]
-    )
-    limits = [] if vectors is None else [output.tolerance for output in vectors.outputs]
-    tolerances = [float(t.lsb) if t.lsb is not None else t.absolute or 0.0 for t in limits]
-    texts |= c_test_files(recipe.name, artifact, files, tolerances, has_table=table is not None)
-    for name, text in texts.items():
-        (folder / "c" / name).write_text(text, encoding="utf-8")
+    return vectors, write_vectors(vectors, folder / "vectors", artifact.path, found)
 
 
 def _takes_bgr(recipe: Recipe, artifact: Artifact) -> bool:
@@ -197,6 +202,6 @@ def _takes_bgr(recipe: Recipe, artifact: Artifact) -> bool:
     return normalized and affine(recipe.source.preprocess).order == "bgr"
 
 
-def _vector_files(folder: Path, k: int, vectors: Vectors) -> VectorFiles:
-    camera = None if vectors.camera is None else (folder / f"camera_{k}.bin").read_bytes()
-    return VectorFiles(camera, (folder / f"input_{k}.bin").read_bytes(), (folder / f"expected_{k}.bin").read_bytes())
+def _vector_files(folder: Path, row: GoldenFiles) -> VectorFiles:
+    camera = None if row.camera is None else (folder / row.camera).read_bytes()
+    return VectorFiles(camera, (folder / row.input).read_bytes(), (folder / row.expected).read_bytes())

@@ -140,8 +140,8 @@ def tried_in_tflm(vectors: Vectors, arena_bytes: int, macs: int) -> Vectors:
     return replace(vectors, outputs=(GoldenOutput(spec=output.spec, tolerance=wider),), tflm_lsb=off)
 
 
-def write_vectors(vectors: Vectors, folder: Path, artifact: str, agreements: Sequence[Agreement]) -> None:
-    """Write camera_K.bin, input_K.bin, expected_K.bin and vectors.json into a new folder."""
+def write_vectors(vectors: Vectors, folder: Path, artifact: str, agreements: Sequence[Agreement]) -> VectorSheet:
+    """Write camera_K.bin, input_K.bin, expected_K.bin and vectors.json into a new folder; what vectors.json says."""
     folder.mkdir()
     rows = []
     for k in range(len(vectors.inputs)):
@@ -162,6 +162,7 @@ def write_vectors(vectors: Vectors, folder: Path, artifact: str, agreements: Seq
         tflm_lsb=vectors.tflm_lsb,
     )
     (folder / "vectors.json").write_text(json_text(sheet.to_dict()), encoding="utf-8")
+    return sheet
 
 
 def json_text(data: Any) -> str:

@@ -54,7 +54,12 @@ def verify(folder: Path, progress: Progress = SILENT) -> VerifyResult:
             faults.append(fault)
     faults += _document_faults(folder, manifest, changed)
     vectors, found, notes = _vector_faults(folder, manifest, changed, progress)
-    return VerifyResult(len(manifest.files), vectors, (*faults, *found), tuple(notes))
+    faults += found
+    if not faults:
+        with progress.task("compiling the C test, trying the arena"):
+            faults, more = _native_faults(folder)
+        notes += more
+    return VerifyResult(len(manifest.files), vectors, tuple(faults), tuple(notes))
 
 
 def _seal_faults(folder: Path) -> Iterator[str]:
@@ -98,6 +103,19 @@ def _file_faults(folder: Path, manifest: Manifest, advance: Advance) -> Iterator
         name = path.relative_to(folder).as_posix()
         if (path.is_file() or path.is_symlink()) and name not in {*listed, MANIFEST, SEAL}:
             yield name, f"{name}: isn't in the manifest"
+
+
+def _native_faults(folder: Path) -> tuple[list[str], list[str]]:
+    """(faults, notes) of the C source and the arena, in a bundle whose files are sound."""
+    from edgecut.handoff.native import arena_faults, c_faults
+
+    report = parse(Report, json.loads((folder / "report.json").read_bytes()), "report.json")
+    sheet = _document(folder, VECTORS, VectorSheet) if (folder / VECTORS).is_file() else None
+    faults, notes = c_faults(folder, report, read_recipe(folder / "recipe.toml"), sheet)
+    if sheet is not None:
+        more, said = arena_faults(folder, report, sheet, _inputs(folder, sheet))
+        faults, notes = [*faults, *more], [*notes, *said]
+    return faults, notes
 
 
 def _document_faults(folder: Path, manifest: Manifest, changed: set[str]) -> Iterator[str]:
@@ -164,12 +182,9 @@ def _vector_faults(
 
 def _rerun(folder: Path, sheet: VectorSheet) -> tuple[list[str], np.ndarray]:
     """(faults, the inputs (k, ...) in the file's dtype)."""
-    shape = (len(sheet.vectors), *sheet.input.shape[1:])
-    content = b"".join((folder / "vectors" / row.input).read_bytes() for row in sheet.vectors)
-    inputs = np.frombuffer(content, np.dtype(sheet.input.dtype).newbyteorder("<"))
-    if inputs.size != np.prod(shape):
-        return ["vectors/vectors.json: says another input shape than the files have"], np.empty((0, *shape[1:]))
-    inputs = inputs.astype(sheet.input.dtype).reshape(shape)
+    inputs = _inputs(folder, sheet)
+    if not len(inputs):
+        return ["vectors/vectors.json: says another input shape than the files have"], inputs
     outputs = FileRunner(folder / sheet.artifact).predict_raw_each(inputs)
     faults = []
     for k, row in enumerate(sheet.vectors):
@@ -180,6 +195,17 @@ def _rerun(folder: Path, sheet: VectorSheet) -> tuple[list[str], np.ndarray]:
         else:
             faults += _output_faults(row.expected, expected, [y[k] for y in outputs], sheet)
     return faults, inputs
+
+
+def _inputs(folder: Path, sheet: VectorSheet) -> np.ndarray:
+    """All inputs (k, ...) in the file's dtype; none of them if the files don't fit the shape."""
+    shape = (len(sheet.vectors), *sheet.input.shape[1:])
+    content = b"".join((folder / "vectors" / row.input).read_bytes() for row in sheet.vectors)
+    size = np.dtype(sheet.input.dtype).itemsize
+    if len(content) != np.prod(shape) * size:
+        return np.empty((0, *shape[1:]), sheet.input.dtype)
+    inputs = np.frombuffer(content, np.dtype(sheet.input.dtype).newbyteorder("<"))
+    return inputs.astype(sheet.input.dtype).reshape(shape)
 
 
 def _output_faults(name: str, expected: bytes, outputs: list[np.ndarray], sheet: VectorSheet) -> Iterator[str]:

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from edgecut.errors import RequestError
+from edgecut.handoff import native
 from edgecut.handoff.verify import VerifyResult, verify
-from tests.unit.test_bundle import bundle
+from tests.unit.test_bundle import arena, bundle
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +131,51 @@ def test_one_step_of_the_quantization_is_within_the_tolerance(folder: Path) -> N
     content[0] = (content[0] + 1) % 256
     path.write_bytes(bytes(content))
     adopt(folder, "vectors/expected_1.bin")
-    assert verify(folder).faults == ()
+    assert verify(folder).faults == (
+        "c/bell_test.c: isn't what edgecut writes for this bundle's model, recipe and vectors",
+    )
+
+
+def test_source_of_another_hand_is_named_and_never_run(folder: Path, tmp_path: Path) -> None:
+    path = folder / "c" / "bell_model.c"
+    evil = '\n#include <stdlib.h>\n__attribute__((constructor)) static void run(void) { exit(system("touch %s")); }\n'
+    path.write_text(path.read_text() + evil % (tmp_path / "ran"))
+    adopt(folder, "c/bell_model.c")
+    assert verify(folder).faults == (
+        "c/bell_model.c: isn't what edgecut writes for this bundle's model, recipe and vectors",
+    )
+    assert not (tmp_path / "ran").exists()
+
+
+def test_source_of_another_version_is_not_run_and_that_is_said(folder: Path) -> None:
+    tables = json.loads((folder / "report.json").read_text())
+    (folder / "report.json").write_text(json.dumps(tables | {"edgecut": "0.0.9"}))
+    adopt(folder, "report.json")
+    assert verify(folder) == VerifyResult(27, 3, (), (
+        "c: was written by edgecut 0.0.9; its test wasn't run, `make -C c test` runs it",
+    ))  # fmt: skip
+
+
+def test_without_a_compiler_the_c_test_is_said_not_to_have_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "COMPILERS", ("no-such-compiler",))
+    assert verify(folder) == VerifyResult(
+        27, 3, (), ("c: the test wasn't compiled, since no C compiler (cc) is here",)
+    )  # fmt: skip
+
+
+def test_an_arena_that_tflm_finds_too_small_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("tflite_micro", reason="tflite-micro is not here")
+    folder = bundle(tmp_path / "dist", ("int8.tflite",), arena(64 * 1024, "measured"))
+    assert verify(folder) == VerifyResult(24, 3, (), ())
+    tables = json.loads((folder / "report.json").read_text())
+    tables["measurements"][0]["value"] = 1024
+    (folder / "report.json").write_text(json.dumps(tables))
+    adopt(folder, "report.json")
+    faults = verify(folder).faults
+    assert faults[0] == "c/bell_io.h: isn't what edgecut writes for this bundle's model, recipe and vectors"
+    assert faults[1].startswith(
+        "models/bell.int8.tflite: doesn't run in TFLM with the arena of 1024 bytes that report.json gives: "
+    )
 
 
 def test_an_onnx_file_of_another_model_is_found_by_running_it(folder: Path) -> None:

@@ -1,0 +1,110 @@
+"""The checks of a bundle beyond its files and vectors: the C test compiled, and the arena tried in TFLM."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+import edgecut
+from edgecut.bench.runners import tflm
+from edgecut.errors import RunError
+from edgecut.handoff.bundle import c_texts, device_artifact
+from edgecut.handoff.vectors import VectorSheet
+from edgecut.records.recipe import Recipe
+from edgecut.records.report import Report
+
+COMPILERS = ("cc", "gcc", "clang")
+_STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O0")
+_TIMEOUT_S = 120
+# Beyond this a compiler takes gigabytes for one array: gcc 12 about 60 bytes for each of the model's.
+_LARGEST_MODEL = 16 * 2**20
+# As in vectors.py: TFLM's reference kernels take about 10 ns per multiply-accumulate.
+_TFLM_MACS = 50_000_000
+
+
+def c_faults(folder: Path, report: Report, recipe: Recipe, sheet: VectorSheet | None) -> tuple[list[str], list[str]]:
+    """(faults, notes) of the folder c, whose files are as the manifest says.
+
+    What is compiled and run is this edgecut's own text for the bundle, never the bundle's: a bundle from a stranger
+    must not bring code. The bundle's files must be equal to it.
+    """
+    artifact = next((a for a in report.artifacts if sheet is not None and a.path == sheet.artifact), None)
+    artifact = artifact or device_artifact(report.artifacts)
+    if artifact is None or artifact.format != "tflite":
+        return [], []
+    if report.edgecut != edgecut.__version__:
+        note = f"c: was written by edgecut {report.edgecut}; its test wasn't run, `make -C c test` runs it"
+        return [], [note]
+    named = folder / "labels.txt"
+    labels = named.read_text(encoding="utf-8").split("\n")[:-1] if named.is_file() else []
+    texts = c_texts(folder, report, recipe, artifact, labels, sheet)
+    faults = [
+        f"c/{name}: isn't what edgecut writes for this bundle's model, recipe and vectors"
+        for name, text in texts.items()
+        if not (folder / "c" / name).is_file() or (folder / "c" / name).read_bytes() != text.encode()
+    ]
+    if faults:
+        return faults, []
+    compiler = next((path for name in COMPILERS if (path := shutil.which(name))), None)
+    if compiler is None:
+        return [], ["c: the test wasn't compiled, since no C compiler (cc) is here"]
+    if artifact.size_bytes > _LARGEST_MODEL:
+        return [], [f"c: the test wasn't compiled, since the model is larger than {_LARGEST_MODEL >> 20} MiB"]
+    return _compiled(compiler, folder, recipe.name, texts), []
+
+
+def arena_faults(folder: Path, report: Report, sheet: VectorSheet, inputs: np.ndarray) -> tuple[list[str], list[str]]:
+    """(faults, notes): whether TFLM runs the vectors in the arena that the report gives as measured.
+
+    inputs: (k, ...) in the file's dtype, as many as 50 million multiply-accumulates allow are run, at least one.
+    """
+    artifact = next((a for a in report.artifacts if a.path == sheet.artifact), None)
+    if artifact is None or sheet.tflm_lsb is None or not len(inputs):
+        return [], []
+    rows = [m for m in report.measurements if (m.metric, m.artifact, m.kind) == ("arena", artifact.name, "measured")]
+    arena = max((int(m.value) for m in rows if m.value is not None), default=None)
+    if arena is None:
+        return [], []
+    if not tflm.is_here():
+        return [], [f"the arena wasn't tried, since {tflm.PACKAGE} isn't here"]
+    count = max(1, min(len(inputs), _TFLM_MACS // max(artifact.macs or 0, 1)))
+    try:
+        found = tflm.run_tflm(folder / artifact.path, inputs[:count], arena)
+    except RunError as exc:
+        return [
+            f"{artifact.path}: doesn't run in TFLM with the arena of {arena} bytes that report.json gives: {exc}"
+        ], []
+    limit = sheet.outputs[0].tolerance.lsb or 0
+    faults = []
+    for row, y in zip(sheet.vectors, found, strict=False):
+        wanted = np.frombuffer((folder / "vectors" / row.expected).read_bytes(), y.dtype.newbyteorder("<"))
+        off = int(np.abs(y.astype(np.int64).ravel() - wanted.astype(np.int64)).max(initial=0))
+        if off > limit:
+            faults.append(f"vectors/{row.expected}: TFLM gives an output off by {off} LSB, and {limit} LSB is allowed")
+    return faults, []
+
+
+def _compiled(compiler: str, folder: Path, name: str, texts: dict[str, str]) -> list[str]:
+    with tempfile.TemporaryDirectory() as scratch:
+        for file, text in texts.items():
+            (Path(scratch) / file).write_text(text, encoding="utf-8")
+        command = [compiler, *_STRICT, "-o", "test.run", f"{name}_test.c", f"{name}_model.c"]
+        try:
+            built = subprocess.run(
+                command, cwd=scratch, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, check=False
+            )
+            if built.returncode != 0:
+                said = next((line for line in built.stderr.splitlines() if "error" in line), "no message").strip()
+                return [f"c/{name}_test.c: {Path(compiler).name} refuses it: {said}"]
+            words = [str(Path(scratch) / "test.run"), str((folder / "vectors").absolute())]
+            done = subprocess.run(
+                words, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return [f"c/{name}_test.c: wasn't compiled and run within {_TIMEOUT_S} s"]
+    lines = done.stdout.splitlines() or [f"it ended with {done.returncode}"]
+    return [] if done.returncode == 0 else [f"c/{name}_test.c: {line}" for line in lines]
