@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgecut.errors import DocumentError, RequestError, SourceError
 from edgecut.graph.peek import PREFIX, config_of, lambda_names, layer_names
+from edgecut.pipeline.runtimes import operator_faults, operator_notes
 from edgecut.records.artifact import sha256_of
 from edgecut.records.document import closest
 from edgecut.records.profile import Profile, find_profile
@@ -49,10 +50,12 @@ def plan(
     faults = [
         *_source_faults(recipe), *_image_faults(recipe), *_stem_faults(recipe), *_export_faults(recipe, files),
         *_profile_faults(files, chosen), *_output_faults(recipe, recipe_file, out, force),
+        *operator_faults(recipe, files, chosen),
     ]  # fmt: skip
     if faults:
         raise DocumentError([f"{recipe.name}: {fault}" for fault in faults])
-    return Plan(recipe, chosen, tuple(_steps(recipe, chosen, files)), files, tuple(_notes(recipe, files)), recipe_file)
+    notes = (*_notes(recipe, files), *operator_notes(recipe, files, chosen))
+    return Plan(recipe, chosen, tuple(_steps(recipe, chosen, files)), files, notes, recipe_file)
 
 
 def taken_by(profile: Profile, form: Format, precision: str) -> bool:

@@ -118,15 +118,19 @@ def _run(state: Run) -> Report:
     from edgecut.pipeline.files import bench_files, check_files, keras_file, write_files
     from edgecut.pipeline.fitting import fit_head
     from edgecut.pipeline.judging import judge
+    from edgecut.pipeline.runtimes import refuse_file, refuse_model
 
     model, source = _load(state)
     model = _cut(state, model)
+    refuse_model(model, state.plan.files, state.plan.profiles)
     model = _stem(state, model)
     _read_images(state, model)
     fitted = fit_head(state, model)
     keras_file(state, fitted.model)
     with tempfile.TemporaryDirectory() as scratch:
         files = write_files(state, fitted, Path(scratch))
+    for file in files:
+        refuse_file(file.path, file.artifact.precision, state.plan.profiles)
     measurements = [*check_files(state, fitted.model, files), *bench_files(state, files)]
     artifacts = tuple(file.artifact for file in files)
     checks = judge(state.recipe, state.plan.profiles, artifacts, measurements)

@@ -1,0 +1,102 @@
+"""What the devices' runtimes make of the operators of a build: refused before a file is written, or noted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgecut.errors import ExportError, RequestError, SourceError
+from edgecut.graph.lowering import expected_operators
+from edgecut.graph.peek import config_of
+from edgecut.records.profile import Profile
+from edgecut.records.recipe import Format, Precision, Recipe
+from edgecut.tflite.flatbuffer import read
+from edgecut.tflite.support import State, judge_operator, unsupported, verdicts
+
+if TYPE_CHECKING:
+    import keras
+
+Files = Sequence[tuple[Format, Precision]]
+
+# The dtype of the data in a file of each precision.
+DTYPES: dict[Precision, str] = {
+    "float32": "float32", "float16": "float32", "dynamic": "float32", "int8": "int8", "int16x8": "int16",
+}  # fmt: skip
+
+
+def operator_faults(recipe: Recipe, files: Files, profiles: Sequence[Profile]) -> Iterator[str]:
+    """A fault for each layer whose operator a profile's runtime lacks, as far as the saved model tells."""
+    yield from _sentences(_planned(recipe), files, profiles, "unsupported")
+
+
+def operator_notes(recipe: Recipe, files: Files, profiles: Sequence[Profile]) -> Iterator[str]:
+    """A note for each layer whose operator a profile's runtime runs slowly."""
+    pooled = recipe.head is not None and recipe.head.pool == "avg"
+    operators = [*_planned(recipe), *([("head_pool", "MEAN")] if pooled else [])]
+    yield from _sentences(operators, files, profiles, "slow")
+
+
+def refuse_model(model: keras.Model, files: Files, profiles: Sequence[Profile]) -> None:
+    """Raises RequestError if a layer of the model becomes an operator that a profile's runtime lacks."""
+    faults = list(_sentences(expected_operators(_config(model)), files, profiles, "unsupported"))
+    if faults:
+        raise RequestError("\n".join(faults))
+
+
+def refuse_file(path: Path, precision: str, profiles: Sequence[Profile]) -> None:
+    """Raises ExportError if a written .tflite file has an operator that the runtime of a profile lacks."""
+    if path.suffix.lower() != ".tflite":
+        return
+    graph = read(path)
+    for profile in profiles:
+        if _takes(profile, "tflite", precision):
+            runtime = profile.runtime
+            missing = unsupported(verdicts(graph, runtime.name, runtime.kernels, runtime.version))
+            if missing:
+                said = "; ".join(dict.fromkeys(verdict.sentence() for verdict in missing))
+                raise ExportError(f"export: {path.name}: profile {profile.id}: {said}")
+
+
+def _planned(recipe: Recipe) -> tuple[tuple[str, str], ...]:
+    cut = recipe.cut
+    if cut.start is not None or cut.drop or cut.replace:
+        return ()  # What is then left is known once the model is edited.
+    try:
+        config = config_of(recipe.source.model)
+    except SourceError:
+        return ()
+    ends = cut.to if isinstance(cut.to, tuple) else () if cut.to is None else (cut.to,)
+    if config is None or any(not isinstance(end, str) for end in ends):
+        return ()
+    return expected_operators(config, [str(end).partition("@")[0].partition(":")[0] for end in ends])
+
+
+def _sentences(
+    operators: Sequence[tuple[str, str]], files: Files, profiles: Sequence[Profile], wanted: State
+) -> Iterator[str]:
+    for profile in profiles:
+        runtime = profile.runtime
+        if runtime.name not in {"tflm", "litert"} or profile.class_ == "host":
+            continue
+        dtypes = dict.fromkeys(DTYPES[p] for form, p in files if _takes(profile, form, p) and form == "tflite")
+        for layer, operator in operators:
+            for dtype in dtypes:
+                state, reason, remedy = judge_operator(operator, dtype, runtime.name, runtime.kernels, runtime.version)
+                if state == wanted:
+                    mended = f"; {remedy}" if remedy else ""
+                    yield f"profile {profile.id}: layer {layer!r} becomes {operator}, which {reason}{mended}"
+                    break
+
+
+def _takes(profile: Profile, form: str, precision: str) -> bool:
+    return form in profile.runtime.formats and precision in profile.runtime.precisions
+
+
+def _config(model: keras.Model) -> Mapping[str, Any]:
+    try:
+        config: Mapping[str, Any] = json.loads(model.to_json())
+    except (TypeError, ValueError, NotImplementedError):
+        return {}  # A model that can't be described is judged by its file.
+    return config

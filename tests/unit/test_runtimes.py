@@ -1,0 +1,108 @@
+"""Operators that a device's runtime lacks are refused before anything heavy is started, slow ones are noted."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgecut.errors import DocumentError, ExportError
+from edgecut.graph.lowering import expected_operators
+from edgecut.pipeline import runtimes
+from edgecut.pipeline.planning import plan
+from edgecut.pipeline.runtimes import refuse_file
+from edgecut.records.profile import find_profile
+from edgecut.records.recipe import make_recipe
+from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+
+
+def layer(kind: str, name: str, *inputs: str, **config: Any) -> dict[str, Any]:
+    nodes = [{"args": [{"config": {"keras_history": [i, 0, 0]}} for i in inputs], "kwargs": {}}] if inputs else []
+    return {"class_name": kind, "name": name, "config": {"name": name, **config}, "inbound_nodes": nodes}
+
+
+LAYERS = [
+    layer("InputLayer", "image"), layer("Conv2D", "conv", "image"), layer("Sum", "total", "conv"),
+    layer("GlobalAveragePooling2D", "pool", "conv"), layer("Dense", "scores", "pool", activation="gelu"),
+]  # fmt: skip
+
+
+def model(layers: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"class_name": "Functional", "config": {"layers": layers}}
+
+
+@pytest.fixture
+def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "net.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", json.dumps(model(LAYERS)))
+    return path
+
+
+def planned(path: Path, to: str, profile: str = "nucleo-l4r5zi") -> Any:
+    tables = {"source": {"model": str(path)}, "cut": {"to": to}, "export": {"precisions": ["float32"]}}
+    device = find_profile(profile)
+    runtime = device.runtime.model_copy(update={"precisions": ("float32", "int8")})
+    return plan(make_recipe(tables, {}, where="test"), [device.model_copy(update={"runtime": runtime})])
+
+
+def test_only_what_the_cut_needs_is_judged() -> None:
+    assert expected_operators(model(LAYERS), ["pool"]) == (("pool", "MEAN"),)
+    assert expected_operators(model(LAYERS)) == (("total", "SUM"), ("pool", "MEAN"), ("scores", "GELU"))
+
+
+def test_a_layer_of_a_nested_model_has_its_dotted_name() -> None:
+    outer = [layer("InputLayer", "image"), {**model(LAYERS), "name": "body"}]
+    assert expected_operators(model(outer))[0] == ("body.total", "SUM")
+    assert expected_operators(model(outer), ["body.pool"]) == (("body.pool", "MEAN"),)
+
+
+def test_nodes_of_keras_2_are_followed() -> None:
+    conv = {**layer("Conv2D", "conv"), "inbound_nodes": [[["image", 0, 0, {}]]]}
+    layers = [layer("InputLayer", "image"), layer("Sum", "side"), conv]
+    assert expected_operators(model(layers), ["conv"]) == ()
+
+
+def test_a_model_that_ends_in_sum_is_refused_for_tflm(saved: Path) -> None:
+    with pytest.raises(DocumentError) as caught:
+        planned(saved, "total")
+    assert caught.value.faults == (
+        "model: profile nucleo-l4r5zi: layer 'total' becomes SUM, which is in TFLM's sources since 90b983c at the "
+        "latest and missing from libraries that boards ship (\"Didn't find op SUM\"); the profile's runtime.version "
+        "doesn't say '90b983c'; use a mean instead (GlobalAveragePooling2D), its size multiplied into the next layer's weights",
+    )
+
+
+def test_the_remedied_model_is_planned_with_a_note_on_its_pooling(saved: Path) -> None:
+    assert planned(saved, "pool").notes == (
+        "profile nucleo-l4r5zi: layer 'pool' becomes MEAN, which has no CMSIS-NN kernel and runs reference code; use "
+        "AveragePooling2D over the whole image in place of GlobalAveragePooling2D: the same numbers",
+    )
+
+
+def test_litert_takes_a_sum(saved: Path) -> None:
+    assert planned(saved, "total", "raspberry-pi-4").notes == ()
+
+
+def test_a_file_that_holds_what_the_graph_did_not_tell_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tensors = (Tensor(0, "in", (1, 4, 4, 8), "int8"), Tensor(1, "net/lambda/Sum", (1, 8), "int8"))
+    graph = TfliteGraph(tensors, (Operator(0, "GELU", 1, (0,), (1,)),), (0,), (1,))
+    monkeypatch.setattr(runtimes, "read", lambda path: graph)
+    with pytest.raises(ExportError) as caught:
+        refuse_file(Path("net.int8.tflite"), "int8", [find_profile("nucleo-l4r5zi")])
+    assert str(caught.value) == (
+        "export: net.int8.tflite: profile nucleo-l4r5zi: layer 'lambda': GELU (int8) is not registered in TensorFlow "
+        "Lite Micro; retrain with relu6 or relu in place of gelu; no rewrite computes the same"
+    )
+
+
+def test_a_file_that_every_runtime_takes_passes() -> None:
+    refuse_file(FIXTURES / "tiny.int8.tflite", "int8", [find_profile("nucleo-l4r5zi"), find_profile("host")])
