@@ -75,7 +75,8 @@ def test_a_model_that_ends_in_sum_is_refused_for_tflm(saved: Path) -> None:
     assert caught.value.faults == (
         "model: profile nucleo-l4r5zi: layer 'total' becomes SUM, which is in TFLM's sources since 90b983c at the "
         "latest and missing from libraries that boards ship (\"Didn't find op SUM\"); the profile's runtime.version "
-        "doesn't say '90b983c'; use a mean instead (GlobalAveragePooling2D), its size multiplied into the next layer's weights",
+        "doesn't say '90b983c'; use a mean instead (GlobalAveragePooling2D), its size multiplied into the next "
+        "layer's weights",
     )
 
 
