@@ -86,10 +86,16 @@ FLAGS: tuple[Flag, ...] = (
          "Cut behind this layer: a name, a position, or several, with commas."),
     Flag(("--from",), "cut.from", _layers, "LAYER", "Start behind this layer."),
     Flag(("--drop",), "cut.drop", _words, "A..B", "Leave these layers out.", several=True),
-    Flag(("--channels",), "stem.channels", _integer, "N", "Channels of the device's image: 1 or 3."),
+    Flag(("--channels",), "stem.channels", _integer, "N", "Channels of the device's image: 1, 3 or 4."),
     Flag(("--gray",), "stem.channels", None, "", "The same as --channels 1.", value=1),
     Flag(("--size",), "stem.size", _size, "HxW", "Height x width of the device's image."),
-    Flag(("--resolution",), "stem.resolution", str, "MODE", "How another size is reached."),
+    Flag(("--order",), "stem.order", str, "ORDER", "What the channels are: gray, rgb, bgr, yuv (BT.601) or rgba."),
+    Flag(("--resolution",), "stem.resolution", str, "MODE",
+         "How another size is reached: reuse, stride, nearest, average or fit."),
+    Flag(("--kernel",), "stem.kernel", _integer, "K", "With --resolution fit: the new kernel's side."),
+    Flag(("--stride",), "stem.stride", _integer, "S", "With --resolution fit: the new stride."),
+    Flag(("--filters",), "stem.filters", _integer, "N", "With --resolution fit: filters, brought back by a 1x1."),
+    Flag(("--batch-norm",), "stem.batch_norm", None, "", "With --resolution fit: BatchNormalization behind it."),
     Flag(("--pixels",), "stem.pixels", str, "raw|normalized", "What the device feeds."),
     Flag(("--preprocess",), "source.preprocess", _preprocess, "MODE",
          "What the source model was trained on: tf, torch, caffe, raw, none, or a table {scale = ..., ...}."),
@@ -196,7 +202,7 @@ def _assignment(text: str) -> tuple[str, Any]:
     return key, toml_value(value.strip())
 
 
-_NAMES: dict[str, Flag] = {f"flag_{flag.flags[0].lstrip('-')}": flag for flag in FLAGS}
+_NAMES: dict[str, Flag] = {f"flag_{flag.flags[0].lstrip('-').replace('-', '_')}": flag for flag in FLAGS}
 _SET = click.option(
     "--set", "set_", multiple=True, metavar="KEY=VALUE", type=Parsed(_assignment, "KEY=VALUE"),
     help="Set any recipe key, such as budget.latency_s='50 ms'.",

@@ -25,7 +25,11 @@ EXAMPLES: dict[str, Any] = {
     "cut.to": "layer_name",
     "cut.from": "layer_name",
     "stem.channels": 1,
+    "stem.order": "gray",
     "stem.size": [96, 96],
+    "stem.kernel": 3,
+    "stem.stride": 1,
+    "stem.filters": 32,
     "head.classes": 10,
     "data.train": "data/train",
     "data.val": "data/val",
@@ -151,8 +155,11 @@ def _profile_keys(profile: Profile | None) -> dict[str, Any]:
     }
     if profile.sensor is not None:
         keys["stem.size"] = [profile.sensor.height, profile.sensor.width]
-        if profile.sensor.channels in {1, 3}:
-            keys["stem.channels"] = profile.sensor.channels
+        keys["stem.channels"] = profile.sensor.channels
+        if profile.sensor.order is not None:
+            keys["stem.order"] = profile.sensor.order
+        if profile.sensor.dtype in {"uint8", "int8"}:
+            keys["stem.pixels"] = "raw"
     budget = profile.budget.model_dump(exclude_none=True)
     return keys | {f"budget.{key}": value for key, value in budget.items()}
 

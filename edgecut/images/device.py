@@ -12,7 +12,6 @@ from PIL import Image
 
 from edgecut.errors import DataError
 from edgecut.images.preprocess import normalize
-from edgecut.records.artifact import TensorSpec
 from edgecut.records.recipe import Preprocess
 
 # What a device's picture can be, and its channels. YUV is ITU-R BT.601 in full range, as JFIF has it: U and V are 128
@@ -75,18 +74,6 @@ def model_input(pixels: np.ndarray, preprocess: Preprocess, pixels_mode: Literal
     "normalized" what the source model was trained on. Raises DataError as `normalize` does.
     """
     return pixels.astype(np.float32) if pixels_mode == "raw" else normalize(pixels, preprocess)
-
-
-def file_input(pixels: np.ndarray, preprocess: Preprocess, spec: TensorSpec) -> np.ndarray:
-    """What a model file takes for the device's pixels, as real values: (n, height, width, channels), float32.
-
-    spec: the file's input; what it expects must be known. An int8 input that expects raw pixels holds the byte
-    minus 128 whatever its scale is, so that the camera's bytes pass unchanged (xor 0x80).
-    """
-    if spec.takes_bytes:
-        held = pixels.astype(np.float32) - np.float32(128 + (spec.zero_point or 0))
-        return held * np.float32(spec.scale or 1.0)
-    return model_input(pixels, preprocess, "raw" if spec.expects == "raw" else "normalized")
 
 
 def _check(images: np.ndarray, height: int, width: int, channels: int) -> None:

@@ -14,7 +14,7 @@ from edgecut.bench.agreement import agreement
 from edgecut.bench.measure import on_device, size
 from edgecut.bench.run import FileRunner
 from edgecut.bench.runners import local
-from edgecut.errors import RunError
+from edgecut.errors import ExportError, RunError
 from edgecut.export.artifacts import write_file
 from edgecut.export.readback import read_artifact
 from edgecut.export.tflite import convert, write_saved_model
@@ -63,13 +63,26 @@ def write_files(state: Run, fitted: FittedModel, scratch: Path) -> list[WrittenF
                     artifact = read_artifact(
                         path, name=path.name, precision=precision, expects=expects, relative_to=state.folder
                     )
+                    _check_bytes_pass(artifact)
                     files.append(WrittenFile(path, artifact))
                 advance(1)
         notes = []
         if fitted.body is not None and "int8" in precisions:
             notes.append("int8: the head is fitted on the features of the int8 body")
+        if any(file.artifact.inputs[0].takes_bytes for file in files):
+            notes.append("int8: the camera's bytes go in unchanged, xor 0x80 (scale 1, zero point -128 in the file)")
         facts.update(after={file.artifact.name: file.artifact.size_bytes for file in files}, notes=tuple(notes))
     return files
+
+
+def _check_bytes_pass(artifact: Artifact) -> None:
+    """Raises ExportError where an int8 input that expects raw pixels doesn't hold the camera's bytes."""
+    for spec in artifact.inputs:
+        if spec.expects == "raw" and spec.dtype == "int8" and not spec.takes_bytes:
+            raise ExportError(
+                f"export: {artifact.name}: input {spec.name!r} has scale {spec.scale} and zero point "
+                f"{spec.zero_point}, and raw bytes pass unchanged with 1 and -128; calibrate on images with 0 and 255"
+            )
 
 
 def _tflite(state: Run, fitted: FittedModel, precision: Precision, scratch: Path) -> bytes:
@@ -113,8 +126,17 @@ def check_files(state: Run, model: keras.Model, files: Sequence[WrittenFile]) ->
             )
         for file in files:
             found += _check(state, file, pixels, labels, reference, float_accuracy, conditions)
-        facts.update(changed=False, proof={"inputs": len(pixels)}, after={"float_accuracy": float_accuracy})
+        proof = {"inputs": len(pixels), **_bytes_proof(files, found)}
+        facts.update(changed=False, proof=proof, after={"float_accuracy": float_accuracy})
     return found
+
+
+def _bytes_proof(files: Sequence[WrittenFile], found: Sequence[Measurement]) -> dict[str, Any]:
+    """Of the first file that was fed the camera's bytes: how near it is to the float model on the same bytes."""
+    names = [file.artifact.name for file in files if file.artifact.inputs[0].takes_bytes]
+    wanted = ("sqnr", "top1_agreement")
+    rows = {m.metric: m.value for m in found if names and m.artifact == names[0] and m.metric in wanted}
+    return {"bytes_in": names[0], **{metric: rows[metric] for metric in wanted if metric in rows}} if rows else {}
 
 
 def _check(
@@ -129,6 +151,8 @@ def _check(
         # A file that its own runtime refuses is worth reporting, not worth losing the others for.
         yield missing("accuracy", name, str(exc), where="host", method=method)
         return
+    if state.dataset and file.artifact.inputs[0].takes_bytes:
+        conditions = {**conditions, "fed": "the camera's bytes xor 0x80"}
     values: dict[Metric, float] = {**agreement(reference, outputs)}
     if float_accuracy is not None and labels is not None:
         values["accuracy"] = accuracy(outputs, labels)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
-from edgecut.bench.run import FileRunner
+from edgecut.bench.run import FileRunner, dequantize
 from edgecut.export.tflite import convert, write_saved_model
 from edgecut.graph.predict import predict
 from edgecut.head.attach import attach_head, attach_pool
@@ -18,6 +18,7 @@ from edgecut.head.probe import Probe, fit_ridge
 from edgecut.images.dataset import calibration_sample
 from edgecut.images.device import model_input
 from edgecut.records.recipe import Head
+from edgecut.stem.camera import for_bytes
 
 if TYPE_CHECKING:
     from edgecut.pipeline.running import Run
@@ -67,9 +68,10 @@ def refit_on_int8(state: Run, fitted: FittedModel, scratch: Path) -> keras.Model
     """
     head, dataset = state.recipe.head, state.dataset
     if head is None or dataset is None or fitted.body is None:
-        return fitted.model
-    write_saved_model(fitted.body, scratch / "body")
-    content = convert(scratch / "body", fitted.body, "int8", [calibration_inputs(state)])
+        return _for_int8(state, fitted.model)
+    body = _for_int8(state, fitted.body)
+    write_saved_model(body, scratch / "body")
+    content = convert(scratch / "body", body, "int8", [calibration_inputs(state)])
     with tempfile.NamedTemporaryFile(suffix=".tflite", dir=scratch) as file:
         file.write(content)
         file.flush()
@@ -77,7 +79,11 @@ def refit_on_int8(state: Run, fitted: FittedModel, scratch: Path) -> keras.Model
         features = predict_file(state, runner, dataset.train.pixels, "int8 features")
     # Rounded to the int8 grid with the bias mended, the weights pass the converter as they are.
     probe = fit_ridge(features, state.labels, head.classes).rounded()
-    return _with_probe(fitted.body, head, probe)
+    return _with_probe(body, head, probe)
+
+
+def _for_int8(state: Run, model: keras.Model) -> keras.Model:
+    return for_bytes(model) if state.recipe.stem.pixels == "raw" and state.device_shape else model
 
 
 def calibration_inputs(state: Run) -> np.ndarray:
@@ -100,12 +106,16 @@ def to_input(state: Run, pixels: np.ndarray) -> np.ndarray:
 
 
 def predict_file(state: Run, runner: FileRunner, pixels: np.ndarray, title: str, batch: int = 64) -> np.ndarray:
-    """A file's outputs over the device's pictures, float32 (n, ...)."""
+    """A file's outputs over the device's pictures, float32 (n, ...). One that takes bytes is fed the bytes."""
+    takes_bytes = runner.inputs[0].model_copy(update={"expects": state.recipe.stem.pixels}).takes_bytes
     outputs = []
     with state.progress.task(title, len(pixels)) as advance:
         for first in range(0, len(pixels), batch):
             part = pixels[first : first + batch]
-            outputs.append(runner.predict(to_input(state, part)))
+            if takes_bytes:
+                outputs.append(dequantize(runner.predict_raw((part ^ 0x80).view(np.int8)), runner.outputs[0]))
+            else:
+                outputs.append(runner.predict(to_input(state, part)))
             advance(len(part))
     return np.concatenate(outputs)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from edgecut.pipeline.planning import taken_by
+from edgecut.pipeline.sensing import sensor_check
 from edgecut.records.artifact import Artifact
 from edgecut.records.measurement import UNITS, Measurement, Metric
 from edgecut.records.profile import Profile
@@ -31,6 +32,8 @@ def judge(
         if size_limit is not None:
             checks.append(_check("size", size_limit, artifact, None, measurements))
         for profile in takers:
+            sensed = sensor_check(recipe, artifact, profile)
+            checks += [] if sensed is None else [sensed]
             has_arena = profile.runtime.name == "tflm" or not any(p.runtime.name == "tflm" for p in takers)
             for metric, limit in _limits(recipe, profile):
                 if metric == "arena" and not has_arena:

@@ -131,13 +131,27 @@ def _image_faults(recipe: Recipe) -> Iterator[str]:
 
 def _stem_faults(recipe: Recipe) -> Iterator[str]:
     stem = recipe.stem
-    if recipe.cut.start is not None and (stem.channels or stem.size or stem.pixels == "raw"):
+    if recipe.cut.start is not None and stem.is_edit:
         yield "stem: a model with cut.from has no image input to edit; leave [stem] or cut.from out"
     if stem.channels == 1 and stem.pixels == "normalized" and _differs_by_channel(recipe):
         yield (
             "stem.pixels: source.preprocess treats the channels differently, so one normalized gray value can't carry "
             "it; set stem.pixels = 'raw' (--pixels raw)"
         )
+    order = stem.order or ("rgba" if stem.channels == 4 else "")
+    unmixed = stem.pixels == "normalized" and recipe.source.preprocess not in {"raw", "none"}
+    if unmixed and order in {"bgr", "yuv", "rgba"}:
+        yield (
+            f"stem.pixels: {order} pixels are mixed as bytes, before source.preprocess; set stem.pixels = 'raw' "
+            "(--pixels raw)"
+        )
+    if stem.resolution == "fit":
+        if recipe.data.train is None:
+            yield "stem.resolution: fit needs images to fit on; set data.train (--data)"
+    else:
+        for key in ("kernel", "stride", "filters", "batch_norm"):
+            if getattr(stem, key):
+                yield f"stem.{key}: is for a fitted stem; set stem.resolution = 'fit' (--resolution fit)"
 
 
 def _differs_by_channel(recipe: Recipe) -> bool:
@@ -199,9 +213,10 @@ def _steps(
     if edits:
         yield "cut", ", ".join(edits)
     if cut.start is None:
-        channels = {None: "the source's channels", 1: "gray", 3: "colour"}[stem.channels]
+        channels = stem.order or {None: "the source's channels", 1: "gray", 3: "colour", 4: "rgba"}[stem.channels]
         size = f"{stem.size[0]}x{stem.size[1]}" if stem.size else "the source's size"
-        yield "stem", f"{channels} at {size}, {stem.pixels} pixels"
+        how = "" if stem.resolution == "reuse" else f", by {stem.resolution}"
+        yield "stem", f"{channels} at {size}{how}, {stem.pixels} pixels"
     if data.train is not None:
         yield "data", f"{data.train}, calibration on {data.calibration} images"
     if head is not None:

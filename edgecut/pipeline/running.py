@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import edgecut
-from edgecut.errors import DataError, RequestError
+from edgecut.errors import DataError
 from edgecut.handoff.output import output_folder
 from edgecut.pipeline.planning import Plan, plan, read_paths
 from edgecut.records.profile import Profile, find_profile
@@ -118,13 +118,14 @@ def _run(state: Run) -> Report:
     from edgecut.pipeline.files import bench_files, check_files, keras_file, write_files
     from edgecut.pipeline.fitting import fit_head
     from edgecut.pipeline.judging import judge
+    from edgecut.pipeline.picture import edit_stem, read_images
     from edgecut.pipeline.runtimes import refuse_file, refuse_model
 
     model, source = _load(state)
     model = _cut(state, model)
     refuse_model(model, state.plan.files, state.plan.profiles)
-    model = _stem(state, model)
-    _read_images(state, model)
+    model = edit_stem(state, model)
+    read_images(state, model)
     fitted = fit_head(state, model)
     keras_file(state, fitted.model)
     with tempfile.TemporaryDirectory() as scratch:
@@ -149,6 +150,7 @@ def _load(state: Run) -> tuple[keras.Model, SourceFacts]:
     from edgecut.graph.cuts import cut_points
     from edgecut.graph.peek import PREFIX
     from edgecut.graph.source import load
+    from edgecut.pipeline.picture import shapes
     from edgecut.records.artifact import sha256_of
 
     source = state.recipe.source
@@ -159,13 +161,14 @@ def _load(state: Run) -> tuple[keras.Model, SourceFacts]:
             path=source.model, sha256="" if source.model.startswith(PREFIX) else sha256_of(Path(source.model)),
             layers=len(model.layers), calls=len(graph), params=model.count_params(), macs=cut_points(graph)[-1].macs,
         )  # fmt: skip
-        facts.update(changed=False, after=_shapes(model))
+        facts.update(changed=False, after=shapes(model))
     return model, found
 
 
 def _cut(state: Run, model: keras.Model) -> keras.Model:
     from edgecut.graph.edits import edit
     from edgecut.graph.source import load
+    from edgecut.pipeline.picture import shapes
 
     cut = state.recipe.cut
     if cut.to is None and cut.start is None and not cut.drop and not cut.replace:
@@ -175,55 +178,8 @@ def _cut(state: Run, model: keras.Model) -> keras.Model:
         ranges = [row.range.partition("..") for row in cut.replace]
         replacements = [(a, b or a, body) for (a, _, b), body in zip(ranges, bodies, strict=True)]
         result = edit(model, to=cut.to, start=cut.start, drop=cut.drop, replace=replacements)
-        facts.update(before=_shapes(model), after=_shapes(result.model), proof=result.proof, notes=result.notes)
+        facts.update(before=shapes(model), after=shapes(result.model), proof=result.proof, notes=result.notes)
     return result.model
-
-
-def _stem(state: Run, model: keras.Model) -> keras.Model:
-    from edgecut.stem.edit import stem
-
-    recipe = state.recipe
-    if recipe.cut.start is not None:
-        return model
-    wanted = recipe.stem
-    if wanted.channels is not None or wanted.size is not None or wanted.pixels == "raw":
-        with state.step("stem") as facts:
-            result = stem(
-                model, channels=wanted.channels, size=wanted.size, preprocess=recipe.source.preprocess,
-                resolution=wanted.resolution, pixels=wanted.pixels,
-            )  # fmt: skip
-            facts.update(
-                changed=result.construction != "none", before=_shapes(model), after=_shapes(result.model),
-                proof=result.proof, notes=(f"construction: {result.construction}", *result.notes),
-            )  # fmt: skip
-        model = result.model
-    shape: tuple[Any, ...] = tuple(model.inputs[0].shape) if len(model.inputs) == 1 else ()
-    if len(shape) == 4 and shape[3] in {1, 3}:
-        if None in shape[1:3]:
-            raise RequestError(
-                f"stem.size: the model's input is {shape}, of open size; say what the device feeds (--size HxW)"
-            )
-        state.device_shape = (shape[1], shape[2], shape[3])
-    return model
-
-
-def _read_images(state: Run, model: keras.Model) -> None:
-    from edgecut.images.dataset import check_classes, read_data
-
-    recipe = state.recipe
-    if recipe.data.train is None:
-        return
-    if state.device_shape is None:
-        raise DataError(
-            f"data.train: the model takes {[tuple(x.shape) for x in model.inputs]}, so images can't feed it"
-        )
-    height, width, channels = state.device_shape
-    with state.step("data") as facts:
-        dataset = read_data(recipe.data, height=height, width=width, channels=channels, progress=state.progress)
-        if recipe.head is not None:
-            dataset = check_classes(dataset, recipe.head.classes)
-        state.dataset = dataset
-        facts.update(changed=False, after={"train": len(dataset.train.pixels), "val": len(dataset.val.pixels)})
 
 
 def _bundle(state: Run, report: Report, files: Sequence[WrittenFile]) -> None:
@@ -266,11 +222,3 @@ def environment() -> dict[str, Any]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return {"python": platform.python_version(), "platform": platform.platform(), "packages": packages}
-
-
-def _shapes(model: keras.Model) -> dict[str, Any]:
-    return {
-        "inputs": [list(tensor.shape) for tensor in model.inputs],
-        "outputs": [list(tensor.shape) for tensor in model.outputs],
-        "params": model.count_params(),
-    }

@@ -19,6 +19,11 @@ class TensorSpec(Record):
     zero_point: int | None = None
     expects: Literal["raw", "normalized"] | None = None
 
+    @property
+    def takes_bytes(self) -> bool:
+        """Whether it holds the camera's bytes unchanged: q = byte - 128, which is xor 0x80."""
+        return (self.dtype, self.scale, self.zero_point, self.expects) == ("int8", 1.0, -128, "raw")
+
 
 class Artifact(Record):
     """A model file: what it takes, what it puts out, what it consists of.

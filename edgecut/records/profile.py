@@ -49,12 +49,23 @@ class Runtime(Record):
 
 
 class Sensor(Record):
-    """What the device feeds."""
+    """What the device feeds.
+
+    order: what the channels are, by default gray, R G B or R G B A. dtype: int8 is the byte minus 128. range: what
+    black and white are; 0 and 255 unless the dtype is float32.
+    """
 
     height: int = Field(gt=0)
     width: int = Field(gt=0)
     channels: Literal[1, 3, 4]
+    order: Literal["gray", "rgb", "bgr", "yuv", "rgba"] | None = None
     dtype: Literal["uint8", "int8", "float32"] = "uint8"
+    range: tuple[float, float] | None = None
+
+    @property
+    def order_or_default(self) -> str:
+        """What the channels are."""
+        return self.order or {1: "gray", 3: "rgb", 4: "rgba"}[self.channels]
 
 
 class ProfileBudget(Record):

@@ -54,12 +54,22 @@ class Cut(Record):
 
 
 class Stem(Record):
-    """What the device feeds."""
+    """What the device feeds, and how the model is made to take it.
 
-    channels: Literal[1, 3] | None = None
+    order: what the channels are, by default gray, R G B or R G B A; YUV is BT.601 in full range. resolution: reuse
+    the weights at another size; stride: a smaller first stride; nearest, average: the source at its own size on
+    repeated or averaged pixels; fit: a new first convolution, for which kernel, stride, filters and batch_norm are.
+    """
+
+    channels: Literal[1, 3, 4] | None = None
+    order: Literal["gray", "rgb", "bgr", "yuv", "rgba"] | None = None
     size: tuple[int, int] | None = None
-    resolution: Literal["reuse"] = "reuse"
+    resolution: Literal["reuse", "stride", "nearest", "average", "fit"] = "reuse"
     pixels: Literal["normalized", "raw"] = "normalized"
+    kernel: int | None = Field(default=None, ge=1)
+    stride: int | None = Field(default=None, ge=1)
+    filters: int | None = Field(default=None, ge=1)
+    batch_norm: bool = False
 
     @field_validator("size")
     @classmethod
@@ -67,6 +77,18 @@ class Stem(Record):
         if size is not None and min(size) < 1:
             raise ValueError(f"height and width are at least 1, found {list(size)}")
         return size
+
+    @model_validator(mode="after")
+    def _order_has_its_channels(self) -> Stem:
+        width = {"gray": 1, "rgb": 3, "bgr": 3, "yuv": 3, "rgba": 4}.get(self.order or "")
+        if width is not None and self.channels not in {None, width}:
+            raise ValueError(f"order {self.order!r} has {width} channels, and channels is {self.channels}")
+        return self
+
+    @property
+    def is_edit(self) -> bool:
+        """Whether it asks for anything but the source's own input."""
+        return self != Stem()
 
 
 class Head(Record):

@@ -6,69 +6,42 @@ import pytest
 
 from edgecut import stem
 from edgecut.export.tflite import convert, write_saved_model
-from edgecut.images.device import file_input
 from edgecut.images.preprocess import normalize
-from edgecut.records.artifact import TensorSpec
-from edgecut.stem.camera import byte_stem
+from edgecut.stem.camera import for_bytes
 from edgecut.tflite.flatbuffer import parse
 from tests.graph import models
-from tests.stem.firsts import BUILDERS, MODES, bytes_like, conv_model, model_of, relative
+from tests.stem.firsts import BUILDERS, MODES, conv_model, model_of, relative
 
 L = keras.layers
 
 
 @pytest.mark.parametrize("kind", sorted(BUILDERS))
 @pytest.mark.parametrize("mode", MODES, ids=str)
-def test_the_model_to_quantize_gives_what_the_float_model_gives(kind, mode):
-    """LAW: but for half a byte in the padding of 'tf', byte_stem(raw)(values of the bytes) == raw(bytes)."""
-    raw = stem(model_of(kind), channels=1, preprocess=mode, pixels="raw").model
-    camera = byte_stem(raw)
-    pixels = bytes_like(12, 14, 1)
-    error = relative(camera.model(camera.values(pixels)), raw(pixels.astype("float32")))
-    assert error < (0.02 if camera.border else 2e-5)
-    assert camera.border <= 0.51
+def test_middle_gray_is_seen_as_before(kind, mode):
+    """LAW: where the picture is the middle of the range, rounding the weights changes nothing."""
+    raw = stem(model_of(kind, padding="valid"), channels=1, preprocess=mode, pixels="raw").model
+    gray = np.full((1, 12, 14, 1), 127.5, "float32")
+    assert relative(for_bytes(raw)(gray), raw(gray)) < 2e-5
 
 
-@pytest.mark.parametrize(
-    ("mode", "padding", "scale", "zero_point"),
-    [
-        ("tf", "same", 1 / 127.5, 0), ("tf", "valid", 1 / 127.5, 0), ("raw", "same", 1.0, -128),
-        ("caffe", "same", 1 / 127.5, 0), ("torch", "valid", 1 / 127.5, 0),
-    ],
-)  # fmt: skip
-def test_the_zero_point_is_what_the_padding_means(mode, padding, scale, zero_point):
-    raw = stem(conv_model(3, 2, padding, 16, 16), channels=1, preprocess=mode, pixels="raw").model
-    camera = byte_stem(raw)
-    assert (camera.scale, camera.zero_point) == (scale, zero_point)
-    held = (bytes_like(16, 16, 1).astype("int32") - 128).astype("int8")
-    values = camera.values(bytes_like(16, 16, 1))
-    assert np.array_equal(np.rint(values / np.float32(scale)) + zero_point, held)
+def test_the_kernel_is_one_that_int8_holds():
+    raw = stem(conv_model(3, 2, "same", 16, 16), preprocess="tf", pixels="raw").model
+    kernel = np.asarray(for_bytes(raw).get_layer("conv").kernel, "float64")
+    steps = kernel / (np.abs(kernel).max(axis=(0, 1, 2)) / 127)
+    assert np.allclose(steps, np.rint(steps), atol=1e-4)
+    assert not np.array_equal(kernel, np.asarray(raw.get_layer("conv").kernel))
 
 
-def test_the_half_step_is_in_the_bias_and_the_inside_is_exact():
-    raw = stem(conv_model(3, 2, "same", 16, 16), channels=1, preprocess="tf", pixels="raw").model
-    camera = byte_stem(raw)
-    assert [type(layer).__name__ for layer in camera.model.layers] == ["InputLayer", "Conv2D"]
-    pixels = bytes_like(16, 16, 1)
-    got, expected = camera.model(camera.values(pixels)), raw(pixels.astype("float32"))
-    assert relative(got[:, :-1, :-1], expected[:, :-1, :-1]) < 1e-5
-    assert 1e-5 < relative(got, expected) < 0.01
-    assert camera.border == pytest.approx(0.5, abs=1e-4)
-
-
-def test_a_file_holds_the_byte_minus_128_whatever_its_scale():
-    pixels = bytes_like(4, 4, 1)
-    for scale, zero_point in ((1.0, -128), (1 / 127.5, 0), (1 / 255, -128)):
-        spec = TensorSpec(
-            name="input", shape=(1, 4, 4, 1), dtype="int8", scale=scale, zero_point=zero_point, expects="raw"
-        )
-        held = np.rint(file_input(pixels, "tf", spec) / scale) + zero_point
-        assert np.array_equal(held.astype("int8"), (pixels ^ 0x80).view("int8"))
+def test_the_float_model_is_left_as_it_was():
+    raw = stem(conv_model(3, 2, "same", 16, 16), preprocess="tf", pixels="raw").model
+    before = [weight.copy() for weight in raw.get_weights()]
+    for_bytes(raw)
+    assert all(np.array_equal(a, b) for a, b in zip(before, raw.get_weights(), strict=True))
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """(float32 file, int8 file, camera, raw model, pixels) of a small model fed with raw gray."""
+    """(float32 file, int8 file, raw model, its source, pixels) of a small model fed with raw gray."""
     folder = tmp_path_factory.mktemp("written")
     x = inputs = keras.Input((16, 16, 3), name="image")
     x = L.Rescaling(1 / 127.5, offset=-1, name="rescale")(x)
@@ -77,17 +50,16 @@ def written(tmp_path_factory):
     x = L.Dense(5, name="dense")(L.GlobalAveragePooling2D(name="pool")(x))
     source = models.settle(keras.Model(inputs, x))
     raw = stem(source, channels=1, preprocess="raw", pixels="raw").model
-    camera = byte_stem(raw)
     pixels = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 1)).astype("uint8")
     pixels[0, 0, 0], pixels[0, -1, -1] = 0, 255
     files = []
-    for name, model, precision in (("float", raw, "float32"), ("bytes", camera.model, "int8")):
+    for name, model, precision in (("float", raw, "float32"), ("bytes", for_bytes(raw), "int8")):
         write_saved_model(model, folder / name)
-        content = convert(folder / name, model, precision, [camera.values(pixels)])
+        content = convert(folder / name, model, precision, [pixels.astype("float32")])
         path = folder / f"{name}.tflite"
         path.write_bytes(content)
         files.append(path)
-    return (*files, camera, raw, source, pixels)
+    return (*files, raw, source, pixels)
 
 
 def test_the_written_float_file_has_no_operator_for_its_preprocessing(written):
@@ -97,17 +69,15 @@ def test_the_written_float_file_has_no_operator_for_its_preprocessing(written):
 
 def test_the_written_int8_file_takes_bytes_and_nothing_but_its_layers(written):
     graph = parse(written[1].read_bytes(), "int8")
-    assert [op.name for op in graph.operators] == ["CONV_2D", "MEAN", "FULLY_CONNECTED"]
+    assert [op.name for op in graph.operators] == ["PADV2", "CONV_2D", "MEAN", "FULLY_CONNECTED"]
     tensor = graph.tensors[graph.inputs[0]]
-    assert tensor.dtype == "int8"
-    assert tensor.zero_points[0] == 0
-    assert tensor.scales[0] == pytest.approx(1 / 127.5, rel=1e-6)
+    assert (tensor.dtype, tensor.scales, tensor.zero_points) == ("int8", (1.0,), (-128,))
 
 
 def test_bytes_into_the_written_file_give_what_the_float_path_gives(written):
     from edgecut.bench.run import FileRunner, dequantize
 
-    _, path, _, raw, source, pixels = written
+    _, path, raw, source, pixels = written
     runner = FileRunner(path)
     got = dequantize(runner.predict_raw((pixels ^ 0x80).view("int8")), runner.outputs[0])
     expected = np.asarray(source(normalize(np.repeat(pixels, 3, axis=-1), "raw")))

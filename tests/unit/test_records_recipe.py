@@ -119,7 +119,7 @@ def test_an_unknown_table_is_always_a_fault(document: dict[str, Any], name: str)
         ({"haed": {}}, "haed: unknown key (closest: 'head')"),
         ({"Stem": {}}, "Stem: unknown key (closest: 'stem')"),
         ({"stem": {"chanels": 1}}, "stem.chanels: unknown key (closest: 'channels')"),
-        ({"stem": {"channels": 2}}, "stem.channels: expected one of 1, 3, found 2"),
+        ({"stem": {"channels": 2}}, "stem.channels: expected one of 1, 3, 4, found 2"),
         ({"stem": {"size": [96]}}, "stem.size: expected a list of 2 whole numbers, found [96]"),
         ({"stem": {"size": ["a", 3]}}, "stem.size: expected a list of 2 whole numbers, found ['a', 3]"),
         ({"stem": {"size": [0, 3]}}, "stem.size: height and width are at least 1, found [0, 3]"),

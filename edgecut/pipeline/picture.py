@@ -1,0 +1,106 @@
+"""What the device feeds: the stem that takes it, and the images in its format."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from edgecut.errors import DataError, RequestError
+from edgecut.images.dataset import Images, check_classes, read_calibration, read_data
+from edgecut.images.device import DEFAULT_ORDER, in_order
+from edgecut.records.recipe import Recipe
+from edgecut.stem.edit import StemResult, stem
+
+if TYPE_CHECKING:
+    from edgecut.pipeline.running import Run
+
+LOOKED_AT = 16  # images on which a stem that isn't fitted is looked at
+
+
+def edit_stem(state: Run, model: keras.Model) -> keras.Model:
+    """The model that takes what the device feeds; the model itself where nothing is asked of its input."""
+    recipe = state.recipe
+    if recipe.cut.start is not None:
+        return model
+    if recipe.stem.is_edit:
+        with state.step("stem") as facts:
+            result = _stem(state, model)
+            facts.update(
+                changed=result.construction != "none", before=_facts(model, result, "before"),
+                after=_facts(result.model, result, "after"), proof=result.proof,
+                notes=(f"construction: {result.construction}", *result.notes),
+            )  # fmt: skip
+        model = result.model
+    shape: tuple[Any, ...] = tuple(model.inputs[0].shape) if len(model.inputs) == 1 else ()
+    if len(shape) == 4 and shape[3] in DEFAULT_ORDER:
+        if None in shape[1:3]:
+            raise RequestError(
+                f"stem.size: the model's input is {shape}, of open size; say what the device feeds (--size HxW)"
+            )
+        state.device_shape = (shape[1], shape[2], shape[3])
+    return model
+
+
+def read_images(state: Run, model: keras.Model) -> None:
+    """Put the recipe's images, in the device's format, into the run; nothing without data.train."""
+    recipe = state.recipe
+    if recipe.data.train is None:
+        return
+    if state.device_shape is None:
+        raise DataError(
+            f"data.train: the model takes {[tuple(x.shape) for x in model.inputs]}, so images can't feed it"
+        )
+    height, width, channels = state.device_shape
+    order = recipe.stem.order or DEFAULT_ORDER[channels]
+    with state.step("data") as facts:
+        colours = 1 if order == "gray" else 3
+        dataset = read_data(recipe.data, height=height, width=width, channels=colours, progress=state.progress)
+        if recipe.head is not None:
+            dataset = check_classes(dataset, recipe.head.classes)
+        state.dataset = replace(dataset, train=_in_order(dataset.train, order), val=_in_order(dataset.val, order))
+        facts.update(changed=False, after={"train": len(dataset.train.pixels), "val": len(dataset.val.pixels)})
+
+
+def shapes(model: keras.Model) -> dict[str, Any]:
+    """{"inputs", "outputs", "params"} of a model, for a step's record."""
+    return {
+        "inputs": [list(tensor.shape) for tensor in model.inputs],
+        "outputs": [list(tensor.shape) for tensor in model.outputs],
+        "params": model.count_params(),
+    }
+
+
+def _stem(state: Run, model: keras.Model) -> StemResult:
+    wanted = state.recipe.stem
+    return stem(
+        model, channels=wanted.channels, size=wanted.size, preprocess=state.recipe.source.preprocess,
+        resolution=wanted.resolution, pixels=wanted.pixels, data=_pictures(state, model), order=wanted.order,
+        kernel=wanted.kernel, stride=wanted.stride, filters=wanted.filters, batch_norm=wanted.batch_norm,
+    )  # fmt: skip
+
+
+def _pictures(state: Run, model: keras.Model) -> np.ndarray | None:
+    """Training images at the source's own size: to fit on, or to look at another size with; None where not needed."""
+    recipe: Recipe = state.recipe
+    shape: tuple[Any, ...] = tuple(model.inputs[0].shape) if len(model.inputs) == 1 else ()
+    if recipe.data.train is None or len(shape) != 4 or None in shape[1:3] or shape[3] not in {1, 3}:
+        return None
+    is_fit = recipe.stem.resolution == "fit"
+    if not is_fit and recipe.stem.size in {None, tuple(shape[1:3])}:
+        return None
+    return read_calibration(
+        recipe.data.train, height=shape[1], width=shape[2], channels=shape[3],
+        count=recipe.data.calibration if is_fit else LOOKED_AT, seed=recipe.data.seed, where="data.train",
+        progress=state.progress,
+    )  # fmt: skip
+
+
+def _in_order(images: Images, order: str) -> Images:
+    return replace(images, pixels=in_order(images.pixels, order))
+
+
+def _facts(model: keras.Model, result: StemResult, when: str) -> dict[str, Any]:
+    return {**shapes(model), **{key: values[when] for key, values in result.cost.items()}}

@@ -1,0 +1,86 @@
+"""The sensor of a profile against the input of a file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edgecut.pipeline.judging import judge
+from edgecut.records.artifact import Artifact, TensorSpec
+from edgecut.records.document import parse
+from edgecut.records.profile import Profile
+from edgecut.records.recipe import make_recipe
+
+
+def profile(**sensor: Any) -> Profile:
+    facts = {"height": 96, "width": 96, "channels": 1, **sensor}
+    runtime = {"name": "tflm", "precisions": ["float32", "int8"]}
+    return parse(
+        Profile, {"id": "board", "title": "B", "class": "microcontroller", "runtime": runtime, "sensor": facts}, "board"
+    )
+
+
+def artifact(shape: tuple[int, ...] = (1, 96, 96, 1), dtype: str = "int8", **spec: Any) -> Artifact:
+    facts = {"scale": 1.0, "zero_point": -128, "expects": "raw"} if dtype == "int8" else {"expects": "raw"}
+    taken = TensorSpec(name="input", shape=shape, dtype=dtype, **{**facts, **spec})
+    return Artifact(
+        name="m.tflite", path="m.tflite", format="tflite", precision=dtype, sha256="", size_bytes=1, inputs=(taken,),
+        outputs=(), operators={},
+    )  # fmt: skip
+
+
+def check(device: Profile, file: Artifact, **stem: Any) -> Any:
+    recipe = make_recipe({}, {"source.model": "m.keras", "source.preprocess": "tf", "stem": stem}, where="r")
+    (found,) = [c for c in judge(recipe, [device], [file], []) if c.metric == "sensor"]
+    return found
+
+
+def test_what_the_sensor_feeds_meets() -> None:
+    found = check(profile(), artifact())
+    assert (found.state, found.reason, found.profile, found.basis) == ("meets", "", "board", "read back")
+    assert (found.limit, found.value) == ("96x96x1 gray uint8 0..255", "96x96x1 gray int8 0..255")
+
+
+def test_a_float_file_of_raw_pixels_takes_cast_bytes() -> None:
+    assert check(profile(), artifact(dtype="float32")).state == "meets"
+
+
+@pytest.mark.parametrize(
+    ("file", "remedy"),
+    [
+        (artifact((1, 64, 96, 1)), "set stem.size = [96, 96]"),
+        (artifact((1, 96, 96, 3)), "set stem.channels = 1"),
+        (artifact(expects="normalized", scale=0.0078, zero_point=-1), "set stem.pixels = 'raw'"),
+        (artifact(dtype="float32", expects="normalized"), "set stem.pixels = 'raw'"),
+        (artifact(scale=0.97), "set stem.pixels = 'raw'"),
+        (
+            artifact((1, 224, 224, 3), "float32", expects="normalized"),
+            "set stem.size = [96, 96], set stem.channels = 1, set stem.pixels = 'raw'",
+        ),
+    ],
+)
+def test_a_mismatch_is_a_missed_check_with_the_line_that_mends_it(file: Artifact, remedy: str) -> None:
+    found = check(profile(), file)
+    assert found.state == "misses"
+    assert found.reason == f"the sensor doesn't feed this; {remedy}"
+
+
+def test_the_order_of_the_channels_counts() -> None:
+    found = check(profile(channels=3, order="bgr"), artifact((1, 96, 96, 3)))
+    assert found.reason == "the sensor doesn't feed this; set stem.order = 'bgr'"
+    assert check(profile(channels=3, order="bgr"), artifact((1, 96, 96, 3)), order="bgr").state == "meets"
+
+
+def test_a_sensor_of_floats_is_judged_by_its_range() -> None:
+    file = artifact(dtype="float32", expects="normalized")
+    assert check(profile(dtype="float32", range=[-1.0, 1.0]), file).state == "meets"
+    assert check(profile(dtype="float32", range=[0.0, 255.0]), file).reason.endswith("set stem.pixels = 'raw'")
+    assert check(profile(dtype="float32"), artifact()).reason.endswith("add 'float32' to export.precisions")
+
+
+def test_without_a_sensor_or_a_picture_nothing_is_judged() -> None:
+    recipe = make_recipe({}, {"source.model": "m.keras"}, where="r")
+    bare = profile().model_copy(update={"sensor": None})
+    assert judge(recipe, [bare], [artifact()], []) == ()
+    assert judge(recipe, [profile()], [artifact((1, 10))], []) == ()
