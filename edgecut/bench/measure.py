@@ -12,7 +12,7 @@ from edgecut.records.measurement import UNITS, Measurement, Metric, measured, mi
 from edgecut.records.nearest import closest
 from edgecut.records.profile import Profile, find_profile
 from edgecut.records.recipe import Bench
-from edgecut.tflite.arena import CORTEX_M_ERROR, cortex_m_arena_bytes, esp32_s3_arena_bytes
+from edgecut.tflite.arena import CORTEX_M_ERROR, cortex_m_arena_bytes, esp32_s3_arena_bytes, safe_arena_bytes
 from edgecut.tflite.flatbuffer import TfliteGraph, read
 
 PLANNER = "greedy planner with kernel scratch, tail fitted on four networks built for a Cortex-M4"
@@ -120,7 +120,7 @@ def _arena(path: Path, graph: TfliteGraph, device: Profile, artifact: str) -> tu
         reason = "the NPU's compiler plans the memory itself, and it isn't run here"
         return (missing("arena", artifact, reason, where=device.id, method="not run", profile=device.id),)
     if not tflm.is_here():
-        return estimate
+        return _with_safe(estimate, estimate, device)
     try:
         found = tflm.measure(path, runs=1, warmup=0, threads=1, artifact=artifact, profile=device)
     except RunError as exc:
@@ -138,7 +138,24 @@ def _arena(path: Path, graph: TfliteGraph, device: Profile, artifact: str) -> tu
     if _asks_for_more(found, estimate, device):
         more = {"at_least": True}
         found = tuple(m.model_copy(update={"conditions": m.conditions | more}) for m in found)
-    return (*found, *estimate)
+    return _with_safe((*found, *estimate), estimate, device, found)
+
+
+def _with_safe(
+    rows: tuple[Measurement, ...], estimate: tuple[Measurement, ...], device: Profile,
+    found: tuple[Measurement, ...] = (),
+) -> tuple[Measurement, ...]:  # fmt: skip
+    """The rows with conditions["safe_bytes"], what to allocate on the device, where it is known."""
+    smallest = int(found[0].value) if found and found[0].value is not None else None
+    if estimate and estimate[0].value is not None:
+        safe = safe_arena_bytes(smallest, int(estimate[0].value), estimate[0].error)
+    else:
+        # The interpreter's own kernels are the device's where no optimized library replaces them.
+        plain = device.runtime.kernels.lower() in {"", "reference"}
+        safe = safe_arena_bytes(smallest, smallest, 0.0) if plain else None
+    if safe is None:
+        return rows
+    return tuple(m.model_copy(update={"conditions": m.conditions | {"safe_bytes": safe}}) for m in rows)
 
 
 def _asks_for_more(found: tuple[Measurement, ...], estimate: tuple[Measurement, ...], device: Profile) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -115,6 +116,18 @@ def esp32_s3_arena_bytes(graph: TfliteGraph) -> int | None:
     if any(esp_nn_s3_scratch_bytes(graph, operator) is None for operator in graph.operators):
         return None
     return planned_bytes_with(graph, lambda g, op: esp_nn_s3_scratch_bytes(g, op) or 0) + tail_bytes(graph)
+
+
+def safe_arena_bytes(smallest_bytes: int | None, estimate_bytes: int | None, error: float | None) -> int | None:
+    """An arena that is large enough on the device as far as is known, a multiple of 1 KiB; None where nothing tells.
+
+    smallest_bytes: what the interpreter on this host needs, without the scratch of optimized kernels. estimate_bytes:
+    with it, and `error` its band; an estimate without a band promises nothing, so nothing is then safe.
+    """
+    if estimate_bytes is None or error is None:
+        return None
+    needed = max(smallest_bytes or 0, math.ceil(estimate_bytes * (1 + error)))
+    return -(-needed // 1024) * 1024
 
 
 def planned_bytes_with(graph: TfliteGraph, scratch: Callable[[TfliteGraph, Operator], int]) -> int:

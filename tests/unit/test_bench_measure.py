@@ -289,3 +289,22 @@ def test_images_of_another_dtype_are_refused_by_tflm() -> None:
     with pytest.raises(RunError) as caught:
         tflm.run_tflm(INT8, np.zeros((1, 12, 12, 1), np.float32), 20_000)
     assert str(caught.value) == (f"{INT8}: takes int8 images of shape (12, 12, 1), found float32 of shape (12, 12, 1)")
+
+
+@needs_tflm
+def test_the_arena_comes_with_a_size_that_is_safe_on_the_device() -> None:
+    rows = [m for m in measure.on_device(INT8, find_profile("nucleo-l4r5zi"), "a") if m.metric == "arena"]
+    interpreter, estimate = rows
+    assert interpreter.value is not None
+    assert estimate.value is not None
+    safe = interpreter.conditions["safe_bytes"]
+    assert safe == estimate.conditions["safe_bytes"]
+    assert safe % 1024 == 0
+    assert safe >= max(interpreter.value, 1.10 * estimate.value)
+    assert interpreter_runs(INT8, safe)
+    assert not interpreter_runs(INT8, int(interpreter.value) - 1024)
+
+
+def test_no_size_is_called_safe_where_the_scratch_is_not_confirmed() -> None:
+    rows = [m for m in measure.on_device(INT8, find_profile("esp32-s3"), "a") if m.metric == "arena"]
+    assert [m for m in rows if "safe_bytes" in m.conditions] == []

@@ -49,6 +49,7 @@ def measure(
         "kernels": "reference",
         "head_bytes": arena.head_bytes,
         "tail_bytes": arena.tail_bytes,
+        "temporary_bytes": max(0, arena.smallest_bytes - arena.head_bytes - arena.tail_bytes),
         "pointers": "64 bits: the tail is larger than with a microcontroller's 32 bits",
         "scratch": "buffers of optimized kernels (CMSIS-NN, ESP-NN) are not in it",
         "device_kernels": "" if profile is None else profile.runtime.kernels,
