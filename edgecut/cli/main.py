@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("export", "A Keras model to one .tflite or .onnx file."),
     "explain": ("explain", "Quantization error by layer, in the source model's names, and why."),
     "bench": ("bench", "Latency, memory and arena of a file, measured or estimated."),
+    "compare": ("compare", "Two bundles or files: size, outputs, accuracy, latency, recipe."),
     "verify": ("verify", "A bundle's hashes checked, its golden vectors re-run."),
     "profile": ("profile", "The devices that edgecut knows."),
     "new": ("new", "A commented recipe to start from."),

@@ -1,0 +1,188 @@
+"""Two builds compared: bytes, outputs, accuracy with a paired test, latency with an interval."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edgecut.bench.run import FileRunner
+from edgecut.bench.runners import tflm
+from edgecut.bench.runners.local import run_job
+from edgecut.errors import EdgecutError, RunError
+from edgecut.handoff.intervals import mcnemar, ratio_interval
+from edgecut.handoff.limits import Limit, judge_changes
+from edgecut.handoff.sides import Side, differences, label, pair_label, paired, read_side
+from edgecut.images.dataset import Images, read_data
+from edgecut.images.device import model_input
+from edgecut.records.artifact import Artifact
+from edgecut.records.comparison import Change, ComparedMetric, Comparison, OutputChange
+from edgecut.records.progress import SILENT, Progress
+from edgecut.records.recipe import Data, Preprocess
+
+ROUNDS, RUNS, WARMUP = 9, 20, 5
+_SEEDED, _BINS = 64, 16
+# What is known without running files of equal bytes.
+NOT_RUN: tuple[ComparedMetric, ...] = ("latency", "accuracy", "top1_changes")
+METRICS: tuple[ComparedMetric, ...] = ("size", "arena", *NOT_RUN)
+
+
+def compare(
+    a: Path,
+    b: Path,
+    *,
+    data: str | None = None,
+    limits: Sequence[Limit] = (),
+    preprocess: Preprocess = "none",
+    progress: Progress = SILENT,
+) -> Comparison:
+    """What differs between two bundles or model files, and which limits that misses.
+
+    data: labelled images (class folders or .npz) whose validation part decides accuracy and outputs; without them
+    outputs are compared on seeded noise. preprocess: for single files. Files of equal bytes are not run: all is equal.
+    Raises RequestError, SourceError or DataError for what can't be read.
+    """
+    sides = read_side(a, preprocess), read_side(b, preprocess)
+    pairs = paired(*sides)
+    changes: list[Change] = []
+    outputs: list[OutputChange] = []
+    notes = [] if pairs else ["no file of the one side has the format and precision of one on the other"]
+    with progress.task("comparing", len(pairs)) as advance:
+        for one, other in pairs:
+            found, output, said = _pair(sides, one, other, data, progress)
+            changes += found
+            outputs += output
+            notes += said
+            advance(1)
+    answered = {one.path for one, _ in pairs}
+    for artifact in (x for x in sides[0].artifacts if x.path not in answered):
+        changes += _missing(label(artifact), METRICS, "B has no such file")
+    different = differences(*sides)
+    equal = bool(pairs) and not different and not any(change.real for change in changes)
+    equal = equal and not any(row.max_abs_error for row in outputs)
+    return Comparison(
+        a=str(a), b=str(b), equal=equal, changes=tuple(changes), outputs=tuple(outputs), differences=different,
+        verdicts=judge_changes(limits, changes), notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _pair(
+    sides: tuple[Side, Side], one: Artifact, other: Artifact, data: str | None, progress: Progress
+) -> tuple[list[Change], list[OutputChange], list[str]]:
+    """(changes, outputs, notes) of two files."""
+    name, same = pair_label(one, other), one.sha256 == other.sha256
+    files = [side.folder / artifact.path for side, artifact in zip(sides, (one, other), strict=True)]
+    arenas = [_arena(side, artifact) for side, artifact in zip(sides, (one, other), strict=True)]
+    reason = next((why for value, why in arenas if value is None), "")
+    changes = [
+        _counted("size", name, float(one.size_bytes), float(other.size_bytes), ""),
+        _counted("arena", name, arenas[0][0], arenas[1][0], reason),
+    ]
+    if same:
+        changes += [Change(metric=metric, file=name, a=1.0, b=1.0, unit="of A", change=0.0, reason="the same bytes")
+                    for metric in NOT_RUN]  # fmt: skip
+        return changes, [], [f"{name}: the files are the same bytes"]
+    changes.append(_latency(name, files))
+    if one.inputs[0].shape != other.inputs[0].shape or one.outputs[0].shape != other.outputs[0].shape:
+        return [*changes, *_missing(name, NOT_RUN[1:], "the files take or give other shapes")], [], []
+    found, output = _outputs(sides, (one, other), data, progress)
+    return [*changes, *found], [output], []
+
+
+def _missing(file: str, metrics: Sequence[ComparedMetric], reason: str) -> list[Change]:
+    return [Change(metric=metric, file=file, a=None, b=None, unit="", reason=reason) for metric in metrics]
+
+
+def _counted(metric: ComparedMetric, file: str, a: float | None, b: float | None, reason: str) -> Change:
+    if a is None or b is None:
+        return Change(metric=metric, file=file, a=a, b=b, unit="bytes", reason=reason)
+    return Change(metric=metric, file=file, a=a, b=b, unit="bytes", change=(b - a) / a if a else None, real=a != b)
+
+
+def _arena(side: Side, artifact: Artifact) -> tuple[float | None, str]:
+    """(bytes, why there are none): as the bundle's report has them measured, else by the interpreter here."""
+    rows = side.report.measurements if side.report is not None else ()
+    for row in rows:
+        if (row.metric, row.artifact, row.kind) == ("arena", artifact.name, "measured") and row.value is not None:
+            return row.value, ""
+    if artifact.format != "tflite":
+        return None, "only a .tflite file has an arena"
+    try:
+        return float(tflm.smallest_arena_bytes(side.folder / artifact.path).smallest_bytes), ""
+    except EdgecutError as exc:
+        return None, str(exc)
+
+
+def _latency(name: str, files: Sequence[Path]) -> Change:
+    """The change of the median time by rounds of A and B in turn, each a fresh child process."""
+    times: tuple[list[float], list[float]] = ([], [])
+    try:
+        for turn in range(ROUNDS):
+            for k in (0, 1) if turn % 2 == 0 else (1, 0):
+                job = {"job": "latency", "path": str(files[k]), "runs": RUNS, "warmup": WARMUP, "threads": 1}
+                times[k].append(float(np.median(run_job(job, files[k])["wall_s"])))
+    except RunError as exc:
+        return Change(metric="latency", file=name, a=None, b=None, unit="s", reason=str(exc))
+    ratio, low, high = ratio_interval(*times)
+    a, b = (float(np.median(column)) for column in times)
+    return Change(
+        metric="latency", file=name, a=a, b=b, unit="s", change=ratio - 1, low=low - 1, high=high - 1,
+        real=low > 1 or high < 1,
+    )  # fmt: skip
+
+
+def _outputs(
+    sides: tuple[Side, Side], pair: tuple[Artifact, Artifact], data: str | None, progress: Progress
+) -> tuple[list[Change], OutputChange]:
+    images, of = _images(pair[0], data, progress)
+    given = [_fed(side, artifact, images.pixels) for side, artifact in zip(sides, pair, strict=True)]
+    name, (y, z) = pair_label(*pair), given
+    off = np.abs(y.astype(np.float64) - z.astype(np.float64))
+    changed = None
+    changes = _missing(name, ("accuracy",), "no labelled images of the outputs' classes; pass --data")
+    if y.ndim == 2 and y.shape[1] > 1:
+        changed = int((y.argmax(1) != z.argmax(1)).sum())
+        changes.append(Change(metric="top1_changes", file=name, a=0.0, b=changed / len(y), unit="fraction",
+                              change=changed / len(y), real=changed > 0))  # fmt: skip
+        if images.labels is not None and int(images.labels.max()) < y.shape[1]:
+            changes[0] = _accuracy(name, y.argmax(1) == images.labels, z.argmax(1) == images.labels)
+    scale = pair[0].outputs[0].scale
+    steps = np.rint(off / scale).astype(int).ravel() if scale else np.empty(0, int)
+    bins = {str(k): int((steps == k).sum()) for k in range(_BINS + 1)} | {"more": int((steps > _BINS).sum())}
+    output = OutputChange(
+        file=name, inputs=len(y), of=of, max_abs_error=float(off.max(initial=0.0)), top1_changes=changed,
+        histogram={key: count for key, count in bins.items() if count},
+    )  # fmt: skip
+    return changes, output
+
+
+def _accuracy(name: str, a: np.ndarray, b: np.ndarray) -> Change:
+    p = mcnemar(int((a & ~b).sum()), int((b & ~a).sum()))
+    first, second = float(a.mean()), float(b.mean())
+    return Change(
+        metric="accuracy", file=name, a=first, b=second, unit="fraction", change=second - first, p=p, real=p < 0.05
+    )
+
+
+def _images(artifact: Artifact, data: str | None, progress: Progress) -> tuple[Images, str]:
+    """(images, what they are), for the shape that a file takes."""
+    shape = artifact.inputs[0].shape
+    if data is None or len(shape) != 4:
+        pixels = np.random.default_rng(0).integers(0, 256, (_SEEDED, *shape[1:]), dtype=np.uint8)
+        return Images(pixels=pixels, labels=None), "seeded noise"
+    dataset = read_data(Data(train=data), height=shape[1], width=shape[2], channels=shape[3], progress=progress)
+    return dataset.val, f"validation images of {data}"
+
+
+def _fed(side: Side, artifact: Artifact, pixels: np.ndarray) -> np.ndarray:
+    """The outputs over the device's pictures, float32 (n, ...)."""
+    runner = FileRunner(side.folder / artifact.path)
+    expects = artifact.inputs[0].expects or "raw"
+    return np.concatenate(list(_batches(runner, pixels, side.preprocess, expects == "raw")))
+
+
+def _batches(runner: FileRunner, pixels: np.ndarray, preprocess: Preprocess, raw: bool) -> Iterator[np.ndarray]:
+    for start in range(0, len(pixels), 64):
+        part = pixels[start : start + 64]
+        yield runner.predict(model_input(part, preprocess, "raw" if raw else "normalized"))

@@ -1,0 +1,78 @@
+"""Two builds side by side: what differs, by how much, and whether that is more than chance."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from edgecut.records.document import Record
+
+ComparedMetric = Literal["size", "arena", "accuracy", "latency", "top1_changes"]
+
+
+class Change(Record):
+    """One metric of A and of B; None where it could not be had, then `reason` says why.
+
+    change: (b - a) / a for size, arena and latency, b - a for fractions. low, high: the 95 % interval of a change of
+    latency. p: of McNemar's exact test for accuracy. real: whether the change is more than chance; always so for
+    bytes.
+    """
+
+    metric: ComparedMetric
+    file: str
+    a: float | None
+    b: float | None
+    unit: str
+    change: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    real: bool = False
+    reason: str = ""
+
+
+class OutputChange(Record):
+    """The outputs of one pair of files on the same inputs.
+
+    histogram: {difference in steps of A's output: values}, up to 16 steps, "more" behind; empty for float outputs.
+    """
+
+    file: str
+    inputs: int
+    of: str
+    max_abs_error: float
+    top1_changes: int | None
+    histogram: dict[str, int] = Field(default_factory=dict)
+
+
+class Difference(Record):
+    """A setting, version or operator count that isn't the same; None: absent on that side."""
+
+    what: Literal["file", "operator", "recipe", "toolchain"]
+    name: str
+    a: str | None
+    b: str | None
+
+
+class Verdict(Record):
+    """A limit of --fail-on on one file. unknown: the metric could not be had on both sides."""
+
+    limit: str
+    file: str
+    state: Literal["meets", "misses", "unknown"]
+    found: str
+
+
+class Comparison(Record):
+    """compare --json. equal: nothing that was compared differs by more than chance."""
+
+    schema_: Literal["edgecut.compare/1"] = Field(default="edgecut.compare/1", alias="schema")
+    a: str
+    b: str
+    equal: bool
+    changes: tuple[Change, ...]
+    outputs: tuple[OutputChange, ...]
+    differences: tuple[Difference, ...]
+    verdicts: tuple[Verdict, ...] = ()
+    notes: tuple[str, ...] = ()

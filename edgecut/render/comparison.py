@@ -1,0 +1,96 @@
+"""A comparison for the terminal, and as Markdown for a pull request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import RenderableType
+
+from edgecut.records.comparison import Change, Comparison, OutputChange
+from edgecut.render.tables import grid, notes
+from edgecut.render.words import value_words
+
+_NOTHING = "–"
+
+
+def comparison_tables(comparison: Comparison) -> list[RenderableType]:
+    """The comparison as tables that fit in 80 columns."""
+    parts: list[RenderableType] = [headline(comparison)]
+    table = grid("<metric", "<file", "A", "B", "change", "~how sure")
+    for row in comparison.changes:
+        table.add_row(row.metric, row.file, *_figures(row), _sure(row))
+    parts += ["", table] if comparison.changes else []
+    parts += [line for row in comparison.outputs for line in ("", _output(row))]
+    if comparison.differences:
+        other = grid("<what", "~name", "~A", "~B")
+        for difference in comparison.differences:
+            other.add_row(difference.what, difference.name, difference.a or _NOTHING, difference.b or _NOTHING)
+        parts += ["", other]
+    if comparison.verdicts:
+        limits = grid("<limit", "<file", "<state", "~found")
+        for verdict in comparison.verdicts:
+            limits.add_row(verdict.limit, verdict.file, verdict.state, verdict.found)
+        parts += ["", limits]
+    return [*parts, *notes(comparison.notes)]
+
+
+def comparison_markdown(comparison: Comparison) -> str:
+    """The comparison as Markdown."""
+    lines = [f"### {_escaped(headline(comparison))}", ""]
+    rows = [(row.metric, row.file, *_figures(row), _sure(row)) for row in comparison.changes]
+    lines += _markdown(("metric", "file", "A", "B", "change", "how sure"), rows)
+    lines += [line for row in comparison.outputs for line in (_escaped(_output(row)), "")]
+    different = [(d.what, d.name, d.a or _NOTHING, d.b or _NOTHING) for d in comparison.differences]
+    lines += _markdown(("what", "name", "A", "B"), different)
+    lines += _markdown(
+        ("limit", "file", "state", "found"), [(v.limit, v.file, v.state, v.found) for v in comparison.verdicts]
+    )
+    lines += [f"- {_escaped(note)}" for note in comparison.notes]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def headline(comparison: Comparison) -> str:
+    """In one line, whether the two are equal."""
+    found = "equal" if comparison.equal else "different"
+    return f"A {comparison.a}, B {comparison.b}: {found}"
+
+
+def _figures(row: Change) -> tuple[str, str, str]:
+    if row.unit == "of A":
+        return "", "", "none"
+    a, b = (_NOTHING if x is None else value_words(x, row.unit) for x in (row.a, row.b))
+    if row.change is None:
+        return a, b, _NOTHING
+    if row.unit == "fraction":
+        return a, b, f"{row.change * 100:+.2f} pp"
+    return a, b, f"{row.change:+.2%}" if row.change else "none"
+
+
+def _sure(row: Change) -> str:
+    if row.low is not None and row.high is not None:
+        said = "" if row.real else "; noise"
+        return f"95 %: {row.low:+.1%} to {row.high:+.1%}{said}"
+    if row.p is not None:
+        return f"p = {row.p:.2g} (McNemar)" + ("" if row.real else "; noise")
+    return row.reason
+
+
+def _output(row: OutputChange) -> str:
+    text = f"{row.file}: outputs on {row.inputs} inputs ({row.of}) differ by up to {row.max_abs_error:.3g}"
+    if row.top1_changes is not None:
+        text += f"; {row.top1_changes} have another first class"
+    if row.histogram:
+        text += "; steps: " + ", ".join(f"{steps}: {count}" for steps, count in row.histogram.items())
+    return text
+
+
+def _markdown(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    if rows:
+        yield f"| {' | '.join(head)} |"
+        yield "|" + "---|" * len(head)
+        yield from (f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in rows)
+        yield ""
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

@@ -1,0 +1,182 @@
+"""Two builds compared: the one thing that differs is named, equal ones are equal, and limits are kept."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgecut.errors import RequestError
+from edgecut.handoff import compare as comparing
+from edgecut.handoff.compare import compare
+from edgecut.handoff.limits import judge_changes, parse_limits
+from edgecut.records.comparison import Change, Difference
+from edgecut.render.comparison import comparison_markdown
+from edgecut.render.junit import comparison_junit
+from edgecut.tflite.flatbuffer import read
+from edgecut.tflite.ops import operator_counts
+from tests.unit.command_line import run
+from tests.unit.test_bundle import FIXTURES, arena, bundle
+
+FLOAT, INT8 = FIXTURES / "tiny.float32.tflite", FIXTURES / "tiny.int8.tflite"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return bundle(tmp_path_factory.mktemp("compare") / "dist", ("int8.tflite",), arena(8816, "measured"))
+
+
+@pytest.fixture
+def folder(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "other"))
+
+
+@pytest.fixture(autouse=True)
+def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparing, "ROUNDS", 1)
+
+
+def edit(path: Path, *keys: str, value: object) -> None:
+    tables = json.loads(path.read_text())
+    inner = tables
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = value
+    path.write_text(json.dumps(tables))
+
+
+def test_equal_builds_are_equal_and_are_not_run(whole: Path, folder: Path) -> None:
+    found = compare(whole, folder, limits=parse_limits("size>+0,arena>+0,accuracy<-0,latency>+0%,top1_changes>0"))
+    assert found.equal
+    assert found.differences == ()
+    assert [verdict.state for verdict in found.verdicts] == ["meets"] * 5
+    assert found.notes == ("tflite int8: the files are the same bytes",)
+
+
+def test_a_changed_setting_is_the_one_difference(whole: Path, folder: Path) -> None:
+    edit(folder / "manifest.json", "recipe", "data", "seed", value=7)
+    found = compare(whole, folder)
+    assert found.differences == (Difference(what="recipe", name="data.seed", a="0", b="7"),)
+    assert not found.equal
+
+
+def test_a_changed_version_is_the_one_difference(whole: Path, folder: Path) -> None:
+    edit(folder / "report.json", "environment", "python", value="3.12")
+    assert compare(whole, folder).differences == (Difference(what="toolchain", name="python", a="3.11", b="3.12"),)
+
+
+def test_another_folder_of_the_model_is_no_difference(whole: Path, folder: Path) -> None:
+    edit(folder / "manifest.json", "recipe", "source", "model", value="/elsewhere/m.keras")
+    assert compare(whole, folder).equal
+
+
+def test_a_larger_arena_misses_its_limit(whole: Path, folder: Path) -> None:
+    tables = json.loads((folder / "report.json").read_text())
+    tables["measurements"][0]["value"] = 8832
+    (folder / "report.json").write_text(json.dumps(tables))
+    found = compare(whole, folder, limits=parse_limits("arena>+0,arena>+1%"))
+    assert [(v.limit, v.state, v.found) for v in found.verdicts] == [
+        ("arena>+0", "misses", "+16 bytes"), ("arena>+1%", "meets", "+0.18%"),
+    ]  # fmt: skip
+
+
+def test_operators_and_outputs_of_two_files_are_compared() -> None:
+    found = compare(FLOAT, INT8)
+    counts = [operator_counts(read(path)) for path in (FLOAT, INT8)]
+    assert {row.name.rpartition(" ")[2] for row in found.differences} == {
+        name for name in {**counts[0], **counts[1]} if counts[0].get(name) != counts[1].get(name)
+    }
+    assert found.outputs[0].inputs == 64
+    assert found.outputs[0].max_abs_error > 0
+    assert not found.equal
+
+
+def test_accuracy_is_tested_in_pairs(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    images, labels = random.integers(0, 256, (60, 12, 12, 1), dtype=np.uint8), np.arange(60) % 4
+    np.savez(tmp_path / "d.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    row = next(c for c in compare(FLOAT, INT8, data=str(tmp_path / "d.npz")).changes if c.metric == "accuracy")
+    assert row.a is not None
+    assert row.b is not None
+    assert row.p is not None
+    assert row.change == pytest.approx(row.b - row.a)
+
+
+def test_a_limit_on_accuracy_without_images_is_unknown_and_counts_if_strict(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("compare", str(FLOAT), str(INT8), "--fail-on", "accuracy<-0.5pp", "--json")
+    answer = run(capsys, *words)
+    assert json.loads(answer.out)["verdicts"] == [
+        {"limit": "accuracy<-0.5pp", "file": "tflite float32 / tflite int8", "state": "unknown",
+         "found": "no labelled images of the outputs' classes; pass --data"}
+    ]  # fmt: skip
+    assert (answer.code, run(capsys, *words, "--strict").code) == (0, 1)
+
+
+def test_a_file_that_is_gone_leaves_its_limits_unknown(whole: Path, tmp_path: Path) -> None:
+    both = bundle(tmp_path / "both", ("float32.tflite", "int8.tflite"), arena(8816, "measured"))
+    found = compare(both, whole, limits=parse_limits("size>+0"))
+    assert [(v.file, v.state) for v in found.verdicts] == [("tflite int8", "meets"), ("tflite float32", "unknown")]
+    assert found.differences[0] == Difference(what="file", name="tflite float32", a="here", b=None)
+
+
+def latency(change: float, low: float, high: float) -> Change:
+    return Change(metric="latency", file="f", a=1.0, b=1 + change, unit="s", change=change, low=low, high=high)
+
+
+@given(st.floats(0, 2), st.floats(0, 0.5), st.floats(0, 1))
+def test_a_latency_within_the_noise_never_fails(change: float, below: float, above: float) -> None:
+    """An interval that reaches down to the limit misses nothing."""
+    row = latency(change, min(change, 0.05) - below, change + above)
+    assert judge_changes(parse_limits("latency>+5%"), [row])[0].state == "meets"
+
+
+def test_a_latency_beyond_the_noise_fails() -> None:
+    found = judge_changes(parse_limits("latency>+5%"), [latency(0.3, 0.2, 0.4)])
+    assert (found[0].state, found[0].found) == ("misses", "+30.00%, 95 % between +20.00% and +40.00%")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sise>+2%", "--fail-on: 'sise' is no metric (closest: 'size'); size, arena, accuracy, latency, top1_changes "
+         "are known"),
+        ("size", "--fail-on: 'size' is no limit; one such as 'size>+2%' is expected"),
+        ("size>2pp", "--fail-on: 'size>2pp': pp is for accuracy and top1_changes; give % or a number"),
+    ],
+)  # fmt: skip
+def test_a_limit_that_is_none_is_refused(text: str, message: str) -> None:
+    with pytest.raises(RequestError) as error:
+        parse_limits(text)
+    assert str(error.value) == message
+
+
+def test_a_missed_limit_is_exit_code_1_a_failure_in_junit_and_a_row_in_markdown(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    junit, markdown = tmp_path / "gate.xml", tmp_path / "gate.md"
+    answer = run(capsys, "compare", str(INT8), str(FLOAT), "--fail-on", "size>+2%", "--junit", str(junit),
+                 "--markdown", str(markdown))  # fmt: skip
+    assert (answer.code, answer.err) == (1, "")
+    suite = ElementTree.parse(junit).getroot()
+    assert (suite.get("tests"), suite.get("failures")) == ("1", "1")
+    assert suite[0][0].get("message") == "size>+2%: found +12.54%"
+    assert "| size&gt;+2% |" not in markdown.read_text()
+    assert "| size>+2% | tflite int8 / tflite float32 | misses | +12.54% |\n" in markdown.read_text()
+
+
+def test_the_outputs_of_this_comparison_agree(whole: Path, folder: Path) -> None:
+    found = compare(whole, folder, limits=parse_limits("size>+2%"))
+    assert comparison_markdown(found).startswith(f"### A {whole}, B {folder}: equal\n")
+    assert 'failures="0"' in comparison_junit(found)
+
+
+def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RequestError) as error:
+        compare(tmp_path, INT8)
+    assert str(error.value) == f"{tmp_path}: is no bundle: it has no manifest.json"
