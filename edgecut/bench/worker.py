@@ -13,6 +13,7 @@ import importlib.metadata
 import json
 import os
 import signal
+import statistics
 import sys
 import tempfile
 import time
@@ -77,6 +78,50 @@ def latency(job: Job) -> dict[str, Any]:
     }
 
 
+def parts(job: Job) -> dict[str, Any]:
+    """The median processor time of each of several files.
+
+    Job: paths, runs, warmup, threads. Result: rows, one for each path: seconds, or None and a reason.
+    """
+    rows: list[dict[str, Any]] = []
+    for path in job["paths"]:
+        try:
+            rows.append({"seconds": statistics.median(latency({**job, "path": path})["cpu_s"])})
+        except (RuntimeError, ValueError) as exc:
+            rows.append({"seconds": None, "reason": str(exc).partition("\n")[0].rstrip(".")})
+    return {"rows": rows}
+
+
+def onnx_operators(job: Job) -> dict[str, Any]:
+    """The median kernel time of each node that ONNX Runtime runs, in the order of their first run.
+
+    Job: path, runs, warmup, threads. Result: rows of operator, name and seconds.
+    """
+    import onnxruntime
+
+    with tempfile.TemporaryDirectory() as folder:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.enable_profiling = job["threads"], True
+        options.profile_file_prefix = str(Path(folder) / "profile")
+        session = onnxruntime.InferenceSession(job["path"], options, providers=["CPUExecutionProvider"])
+        feeds = _onnx_feeds(session)
+        for _ in range(job["warmup"] + job["runs"]):
+            session.run(None, feeds)
+        events = json.loads(Path(session.end_profiling()).read_text())
+    times: dict[tuple[str, str], list[float]] = {}
+    for event in events:
+        name = event.get("name", "")
+        if event.get("cat") == "Node" and name.endswith("_kernel_time"):
+            key = (event["args"]["op_name"], name.removesuffix("_kernel_time"))
+            times.setdefault(key, []).append(event["dur"] / 1e6)
+    return {
+        "rows": [
+            {"operator": operator, "name": name, "seconds": statistics.median(found[job["warmup"] :])}
+            for (operator, name), found in times.items()
+        ]
+    }
+
+
 def tflm_arena(job: Job) -> dict[str, Any]:
     """The smallest arena, a multiple of 16 bytes, with which TFLM constructs and invokes a file.
 
@@ -130,6 +175,8 @@ def tflm_run(job: Job) -> dict[str, Any]:
 
 JOBS: dict[str, Callable[[Job], dict[str, Any]]] = {
     "latency": latency,
+    "parts": parts,
+    "onnx_operators": onnx_operators,
     "tflm_arena": tflm_arena,
     "tflm_run": tflm_run,
 }
@@ -155,13 +202,17 @@ def _onnxruntime(job: Job) -> tuple[Callable[[], Callable[[], Any]], str]:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = job["threads"]
         session = onnxruntime.InferenceSession(job["path"], options, providers=["CPUExecutionProvider"])
-        feeds = {
-            node.name: _random([d if isinstance(d, int) else 1 for d in node.shape], _onnx_dtype(node.type))
-            for node in session.get_inputs()
-        }
+        feeds = _onnx_feeds(session)
         return lambda: session.run(None, feeds)
 
     return prepare, "onnxruntime"
+
+
+def _onnx_feeds(session: Any) -> dict[str, np.ndarray]:
+    return {
+        node.name: _random([d if isinstance(d, int) else 1 for d in node.shape], _onnx_dtype(node.type))
+        for node in session.get_inputs()
+    }
 
 
 def _onnx_dtype(text: str) -> np.dtype:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from edgecut.records.profile import find_profile
 @click.argument("file", type=click.Path(path_type=Path))
 @several_profiles
 @click.option("--runner", metavar="local|tflm", help="Measure only with this runner.")
+@click.option("--operators", is_flag=True, help="Also the time of each operator on this machine.")
 @recipe_flags("--runs", "--warmup", "--threads")
 @with_output
 def command(
@@ -32,6 +34,7 @@ def command(
     file: Path,
     profile_names: tuple[str, ...],
     runner: str | None,
+    operators: bool,
     overrides: dict[str, Any],
 ) -> int:
     """Measure a .tflite or .onnx file on this machine, and say what it takes on devices.
@@ -55,8 +58,22 @@ def command(
             )
     measurements = _each_once(found)
     output.table(measurement_table(measurements, verbose=output.verbose))
-    output.document({"measurements": [measurement.to_dict() for measurement in measurements]})
+    document: dict[str, Any] = {"measurements": [measurement.to_dict() for measurement in measurements]}
+    if operators:
+        document |= _operators(output, file, runs=settings.runs, warmup=settings.warmup, threads=settings.threads)
+    output.document(document)
     return 0
+
+
+def _operators(output: Output, file: Path, **settings: int) -> dict[str, Any]:
+    """Prints the time of each operator; {"operators": rows, "operators_method": how they were timed}."""
+    from edgecut.bench.operators import operator_times
+    from edgecut.render.graphs import time_table
+
+    with output.progress().task("timing operators"):
+        rows, method = operator_times(file, **settings)
+    output.table("", time_table(rows), method)
+    return {"operators": [asdict(row) for row in rows], "operators_method": method}
 
 
 def _each_once(measurements: Sequence[Measurement]) -> tuple[Measurement, ...]:

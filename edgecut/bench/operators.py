@@ -1,0 +1,93 @@
+"""Where a file's time goes on this machine, operator by operator."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgecut.bench.runners.local import run_job
+from edgecut.errors import GraphError, RunError
+from edgecut.export.readback import file_format
+from edgecut.tflite.cut import cut_tensors
+from edgecut.tflite.flatbuffer import Operator, TfliteGraph, parse, read_content
+from edgecut.tflite.layers import layer_of
+
+LITERT_METHOD = "each operator as a file of its own, median processor time, the cost of an invoke included"
+ONNX_METHOD = "ONNX Runtime's own profile, median of the kernel's wall time; fused operators are shown as it runs them"
+
+
+@dataclass(frozen=True)
+class OperatorTime:
+    """One operator's median time. seconds: None where it couldn't be timed, and `reason` says why.
+
+    share, cumulative: fractions of the sum of all times, in execution order; None without a time.
+    """
+
+    index: int
+    operator: str
+    layer: str
+    seconds: float | None
+    share: float | None = None
+    cumulative: float | None = None
+    reason: str = ""
+
+
+def operator_times(
+    path: str | Path, *, runs: int = 15, warmup: int = 3, threads: int = 1
+) -> tuple[tuple[OperatorTime, ...], str]:
+    """(one row for each operator, how they were timed), measured in a child process on this machine.
+
+    A .tflite file's operators are timed one by one, since LiteRT tells no times from Python; their sum is more than
+    the file's latency by an invoke for each. An .onnx file's come from the runtime's profile.
+    Raises SourceError if the file can't be read, RunError if it doesn't run.
+    """
+    file = Path(path)
+    settings = {"runs": runs, "warmup": warmup, "threads": threads}
+    if file_format(file) == "onnx":
+        result = run_job({"job": "onnx_operators", "path": str(file), **settings}, file)
+        rows = [OperatorTime(k, row["operator"], row["name"], row["seconds"]) for k, row in enumerate(result["rows"])]
+        return with_shares(rows), ONNX_METHOD
+    content = read_content(file)
+    graph = parse(content, str(file))
+    with tempfile.TemporaryDirectory() as folder:
+        found = [_part(content, graph, operator, Path(folder)) for operator in graph.operators]
+        paths = [str(part) for part in found if isinstance(part, Path)]
+        times = iter(run_job({"job": "parts", "paths": paths, **settings}, file)["rows"])
+    rows = []
+    for operator, part in zip(graph.operators, found, strict=True):
+        told: dict[str, Any] = next(times) if isinstance(part, Path) else {"seconds": None, "reason": part}
+        layer = layer_of(graph, operator)
+        rows.append(OperatorTime(operator.index, operator.name, layer, told["seconds"], reason=told.get("reason", "")))
+    if not any(row.seconds is not None for row in rows):
+        reasons = "; ".join(dict.fromkeys(row.reason for row in rows)) or "it has no operators"
+        raise RunError(f"{file}: no operator could be timed: {reasons}")
+    return with_shares(rows), LITERT_METHOD
+
+
+def with_shares(rows: Iterable[OperatorTime]) -> tuple[OperatorTime, ...]:
+    """The rows with their shares of the sum of all times, and the shares added up so far."""
+    listed = list(rows)
+    total, before, result = sum(row.seconds or 0.0 for row in listed), 0.0, []
+    for row in listed:
+        if row.seconds is None or not total:
+            result.append(row)
+            continue
+        share = row.seconds / total
+        before += share
+        result.append(OperatorTime(row.index, row.operator, row.layer, row.seconds, share, before, row.reason))
+    return tuple(result)
+
+
+def _part(content: bytes, graph: TfliteGraph, operator: Operator, folder: Path) -> Path | str:
+    """The operator as a file, or why it can't be one."""
+    fed = tuple(dict.fromkeys(i for i in operator.inputs if i >= 0 and not graph.tensors[i].is_constant))
+    try:
+        part = cut_tensors(content, operator.outputs, fed)
+    except GraphError as exc:
+        return str(exc)
+    path = folder / f"{operator.index}.tflite"
+    path.write_bytes(part)
+    return path
