@@ -8,7 +8,12 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-HOMES = {"stem": "edgecut.stem.edit", "export": "edgecut.export.artifacts", "bench": "edgecut.bench.measure"}
+HOMES = {
+    "stem": "edgecut.stem.edit",
+    "export": "edgecut.export.artifacts",
+    "bench": "edgecut.bench.measure",
+    "search": "edgecut.search.run",
+}
 
 
 class CallableRoom(ModuleType):

@@ -30,7 +30,7 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 HOMES = {
     "click": {"cli"},
     "rich": {"cli", "render"},
-    "keras": {"graph", "stem", "head", "compress", "export", "quantize", "pipeline", "cli"},
+    "keras": {"graph", "stem", "head", "compress", "export", "quantize", "pipeline", "search", "cli"},
     "tensorflow": {"graph", "compress", "export"},
     "tf_keras": {"graph", "compress"},
     "tensorflow_model_optimization": {"compress"},

@@ -1,0 +1,154 @@
+"""`edgecut search`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgecut.cli.flags import Parsed, recipe_flags, several_profiles
+from edgecut.cli.output import Output, with_output
+from edgecut.cli.request import read_request
+from edgecut.errors import RequestError
+from edgecut.records.front import Front
+from edgecut.records.profile import find_profile
+from edgecut.records.units import parse_seconds
+
+if TYPE_CHECKING:
+    from edgecut.search.request import Request
+
+_MINUTES = {"min": 60.0, "m": 60.0, "h": 3600.0}
+_PRECISIONS = ("float32", "float16", "dynamic", "int8", "int16x8")
+
+
+def _sizes(text: str) -> tuple[tuple[int, int], ...]:
+    found = []
+    for word in _words(text):
+        height, cross, width = word.lower().replace("×", "x").partition("x")
+        if not height.isdigit() or (cross and not width.isdigit()) or min(int(height), int(width or height)) < 1:
+            raise ValueError(f"{word!r} is no size; height x width is expected, such as 96x96,64x64")
+        found.append((int(height), int(width or height)))
+    return tuple(dict.fromkeys(found))
+
+
+def _channels(text: str) -> tuple[int, ...]:
+    if not all(word in {"1", "3"} for word in _words(text)):
+        raise ValueError(f"{text!r}: 1 (gray), 3 (colour) or 1,3 is expected")
+    return tuple(dict.fromkeys(int(word) for word in _words(text)))
+
+
+def _precisions(text: str) -> tuple[str, ...]:
+    unknown = [word for word in _words(text) if word not in _PRECISIONS]
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is no precision; {', '.join(_PRECISIONS)} are known")
+    return tuple(dict.fromkeys(_words(text)))
+
+
+def _time(text: str) -> float:
+    """Seconds of "90 s", "10m" or "1h"."""
+    for unit, factor in _MINUTES.items():
+        number = text.strip().removesuffix(unit)
+        if number != text.strip():
+            return parse_seconds(number.strip()) * factor
+    return parse_seconds(text)
+
+
+def _limit(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not value.strip():
+        raise ValueError(f"{text!r} is no limit; NAME=VALUE is expected, such as latency_s='50 ms'")
+    return f"budget.{key.strip()}", value.strip()
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+@click.command(
+    "search",
+    epilog="\b\nExamples:\n"
+    "  edgecut search mobilenet.keras --preprocess tf --data cifar10.npz --profile esp32-s3 \\\n"
+    "      --sizes 96x96,64x64,32x32 --channels 1,3 --precisions int8 -o found\n"
+    "  edgecut search recipe.toml --profile raspberry-pi-4 --budget latency_s='5 ms' --time-limit 10m -o found",
+)
+@click.argument("source")
+@several_profiles
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Where the search is kept.")
+@click.option("--sizes", type=Parsed(_sizes, "HxW,..."), metavar="HxW,...", help="Sizes to look at.")
+@click.option("--channels", type=Parsed(_channels, "1,3"), metavar="1,3", help="Gray, colour, or both.")
+@click.option("--precisions", type=Parsed(_precisions, "int8,..."), metavar="int8,...", help="Precisions to look at.")
+@click.option("--metric", type=click.Choice(["accuracy"]), default="accuracy", help="What is to be high.")
+@click.option("--top", type=int, default=3, show_default=True, help="Choices to build for each device.")
+@click.option("--time-limit", type=Parsed(_time, "TIME"), metavar="10m", help="Begin nothing new after this time.")
+@click.option(
+    "--budget",
+    "limits",
+    multiple=True,
+    type=Parsed(_limit, "NAME=VALUE"),
+    metavar="NAME=VALUE",
+    help="A limit: latency_s, arena_bytes or size_bytes; may be repeated.",
+)
+@recipe_flags(
+    "--preprocess",
+    "--unsafe",
+    "--data",
+    "--val",
+    "--labels",
+    "--limit",
+    "--calibration",
+    "--seed",
+    "--pixels",
+    "--classes",
+)
+@with_output
+def command(
+    output: Output, *, source: str, profile_names: tuple[str, ...], out: Path, overrides: dict[str, Any],
+    limits: tuple[tuple[str, str], ...], **options: Any,
+) -> int:  # fmt: skip
+    """Choose the cut, the size, the channels and the precision that fit a device.
+
+    Looks at every cut in one pass, builds and measures the best, and keeps all of it in OUT: the same command goes on
+    where it was stopped. Ctrl-C shows what has been found. Exit code 1: nothing that was built fits a device.
+    """
+    request = _request(source, {**overrides, **dict(limits)}, profile_names, out, options)
+    from edgecut.graph.quiet import import_keras_quietly
+
+    progress = output.progress()
+    with progress.task("starting TensorFlow"):
+        import_keras_quietly()
+    from edgecut.search.run import SearchInterrupted, run
+
+    try:
+        front = run(request, progress)
+    except SearchInterrupted as exc:
+        _show(output, exc.front, out)
+        raise
+    _show(output, front, out)
+    return 1 if any(r.state == "misses" for r in front.recommendations) else 0
+
+
+def _request(
+    source: str, overrides: Mapping[str, Any], profile_names: tuple[str, ...], out: Path, options: Mapping[str, Any]
+) -> Request:
+    recipe, profiles = read_request(source, overrides, profile_names)
+    if recipe.budget.accuracy_drop is not None:
+        raise RequestError("budget.accuracy_drop: a search has no float model to compare with; leave it out")
+    from edgecut.search.asked import Request, check, default_precisions
+
+    devices = profiles or (find_profile("host"),)
+    request = Request(
+        recipe, devices, sizes=options["sizes"] or (), channels=options["channels"] or (),
+        precisions=options["precisions"] or default_precisions(devices), out=out, top=options["top"],
+        time_limit_s=options["time_limit"],
+    )  # fmt: skip
+    check(request)
+    return request
+
+
+def _show(output: Output, front: Front, out: Path) -> None:
+    from edgecut.render.front import front_tables
+
+    output.table(*front_tables(front), "", f"wrote {out}")
+    output.document(front.to_dict())

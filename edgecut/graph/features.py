@@ -1,0 +1,78 @@
+"""What every tensor of a graph says about images: pooled values of many cuts out of one forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from edgecut.graph.callgraph import Calls, Tensor, flat
+from edgecut.graph.naming import unique_name
+from edgecut.graph.predict import BATCH
+from edgecut.graph.rebuild import rebuild
+from edgecut.records.progress import SILENT, Progress
+
+_POOLS: dict[int, type[keras.Layer]] = {
+    4: keras.layers.GlobalAveragePooling2D,
+    3: keras.layers.GlobalAveragePooling1D,
+}
+
+
+def poolable(graph: Calls) -> tuple[Tensor, ...]:
+    """The computed float tensors that average to (batch, features), in calling order: where a head can be put."""
+    return tuple(
+        tensor for call in graph if not call.is_input for tensor in call.outputs
+        if tensor.dtype.startswith("float") and len(tensor.shape) in {2, *_POOLS} and tensor.shape[-1]
+    )  # fmt: skip
+
+
+def pooled_model(graph: Calls, tensors: Sequence[Tensor]) -> keras.Model:
+    """A fresh model of the graph's inputs whose outputs, (batch, features), are the tensors averaged over the map."""
+    body = rebuild(graph, outputs=list(tensors))
+    taken = {operation.name for operation in body.operations}
+    outputs = [
+        x if len(x.shape) == 2 else _POOLS[len(x.shape)](name=unique_name(f"pooled_{k}", taken))(x)
+        for k, x in enumerate(body.outputs)
+    ]
+    return keras.Model(body.inputs, outputs)
+
+
+def predict_each(
+    model: keras.Model, images: np.ndarray, to_input: Callable[[np.ndarray], np.ndarray], *,
+    title: str = "forward pass", progress: Progress = SILENT,
+) -> Iterator[tuple[int, list[np.ndarray]]]:  # fmt: skip
+    """Batch by batch: the position of its first image, and every output of the model, float32 (batch, ...).
+
+    images: (n, ...), kept as they are (bytes); to_input makes a batch of them what the model takes.
+    """
+    forward = tf.function(lambda x: model(x, training=False), reduce_retracing=True)
+    with progress.task(title, len(images)) as advance:
+        for first in range(0, len(images), BATCH):
+            batch = images[first : first + BATCH]
+            outputs = forward(tf.constant(to_input(batch)))
+            yield first, [x.numpy() for x in (outputs if isinstance(outputs, list | tuple) else [outputs])]
+            advance(len(batch))
+
+
+def gradient_x_activation(graph: Calls, tensors: Sequence[Tensor], inputs: np.ndarray) -> np.ndarray:
+    """For each tensor how much the model's strongest output hangs on it: (len(tensors),), float64.
+
+    The mean over images and channels of |sum over positions of gradient x activation| (Molchanov et al., Pruning
+    Convolutional Neural Networks, 2017, equation 8), 0 where the output doesn't depend on the tensor.
+    inputs: (n, ...) as the model takes them, few: all activations are held at once.
+    """
+    model = rebuild(graph, outputs=[*tensors, flat(graph.outputs)[0]])
+    with tf.GradientTape() as tape:
+        x = tf.constant(inputs)
+        tape.watch(x)
+        *values, last = model(x, training=False)
+        target = tf.reduce_sum(tf.reduce_max(tf.reshape(last, (len(inputs), -1)), axis=1))
+    gradients = tape.gradient(target, values)
+    scores = []
+    for value, gradient in zip(values, gradients, strict=True):
+        product = np.zeros(1) if gradient is None else (value * gradient).numpy().astype("float64")
+        positions = tuple(range(1, product.ndim - 1))
+        scores.append(float(np.mean(np.abs(product.sum(axis=positions)))))
+    return np.asarray(scores)

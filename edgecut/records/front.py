@@ -1,0 +1,128 @@
+"""What a search found: the choices that no other beats, and one for each device."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from edgecut.records.document import Record
+from edgecut.records.measurement import Kind, Measurement
+from edgecut.records.report import Check, State
+
+
+class CutScore(Record):
+    """What one tensor says about the images, at one size and number of channels.
+
+    width: features after pooling. probe: leave-one-out score of a linear probe on at most 256 projected features.
+    score: the same, on all features where `exact`. cka: how alike the features are to the final ones, 0 to 1.
+    gradient_x_activation: how much the source's own output hangs on it. Both are information, and rank nothing.
+    """
+
+    cut: str
+    position: int
+    size: tuple[int, int]
+    channels: int
+    width: int
+    probe: float
+    score: float
+    exact: bool
+    cka: float | None = None
+    gradient_x_activation: float | None = None
+    macs: int | None = None
+    params: int = 0
+
+
+class DeviceCost(Record):
+    """What a choice costs on one device, and whether that fits. latency in seconds, arena in bytes; None: unknown."""
+
+    profile: str
+    state: State
+    latency: float | None = None
+    latency_kind: Kind | Literal[""] = ""
+    latency_error: float | None = None
+    arena: float | None = None
+    arena_kind: str = ""
+    arena_error: float | None = None
+    checks: tuple[Check, ...] = ()
+
+
+LatencyBasis = Literal["measured", "simulated", "estimated", "unknown"]
+
+
+class Basis(Record):
+    """Where a point's accuracy and latency come from."""
+
+    accuracy: Literal["probe", "measured"]
+    latency: LatencyBasis
+
+
+class FrontPoint(Record):
+    """One choice: where to cut, what to feed, in which precision, and what that gives and costs.
+
+    accuracy: of images that chose nothing where basis.accuracy is "measured", else the probe's. chosen_by: the
+    accuracy of the images that choose, which is not the one to quote. latency, arena: of the first device that takes
+    the precision; all devices are in `devices`.
+    """
+
+    cut: str
+    size: tuple[int, int]
+    channels: int
+    precision: str
+    accuracy: float
+    chosen_by: float
+    latency: float | None
+    arena: float | None
+    size_bytes: int
+    macs: int | None
+    basis: Basis
+    recommended_for: tuple[str, ...] = ()
+    why: str = ""
+    on_front: bool = True
+    artifact: str = ""
+    devices: tuple[DeviceCost, ...] = ()
+
+
+class LimitCost(Record):
+    """What one limit of a device costs: the probe's accuracy with all limits, and with all but this one."""
+
+    metric: str
+    limit: float
+    accuracy: float | None
+    accuracy_without: float
+    cut_without: str
+
+
+class Recommendation(Record):
+    """The point for one device. state "misses": nothing fits, and `give` says what would have to."""
+
+    profile: str
+    state: State
+    cut: str
+    size: tuple[int, int]
+    channels: int
+    precision: str
+    accuracy: float
+    why: str
+    give: tuple[str, ...] = ()
+    limits: tuple[LimitCost, ...] = ()
+    recipe: str = ""
+
+
+class Front(Record):
+    """A whole search, as front.json holds it. finished: False where it was stopped, by a limit or by hand."""
+
+    schema_: Literal["edgecut.front/1"] = Field(default="edgecut.front/1", alias="schema")
+    edgecut: str
+    source: str
+    sha256: str
+    metric: str
+    profiles: tuple[str, ...]
+    finished: bool
+    images: dict[str, int]
+    front: tuple[FrontPoint, ...]
+    cuts: tuple[CutScore, ...]
+    recommendations: tuple[Recommendation, ...]
+    measurements: tuple[Measurement, ...]
+    environment: dict[str, Any] = Field(default_factory=dict)
+    notes: tuple[str, ...] = ()

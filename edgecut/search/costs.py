@@ -1,0 +1,133 @@
+"""What a choice costs on each device, and whether it fits: estimated from its calls, or measured from its file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from edgecut.bench.measure import DSP_CORES, ESP_NN_PLANNER, PLANNER, on_device, size
+from edgecut.bench.predict import predict_latency
+from edgecut.bench.runners import local
+from edgecut.pipeline.judging import judge
+from edgecut.pipeline.planning import taken_by
+from edgecut.records.artifact import Artifact, TensorSpec
+from edgecut.records.front import DeviceCost
+from edgecut.records.measurement import UNITS, Measurement
+from edgecut.records.profile import Profile
+from edgecut.records.recipe import Recipe
+from edgecut.records.report import overall
+from edgecut.tflite.arena import CORTEX_M_ERROR, cortex_m_arena_bytes, esp32_s3_arena_bytes, planned_bytes, tail_bytes
+from edgecut.tflite.flatbuffer import TfliteGraph
+
+_KINDS = ("measured", "simulated", "estimated")
+
+
+def estimated(
+    graph: TfliteGraph, recipe: Recipe, profiles: Sequence[Profile], precision: str
+) -> tuple[DeviceCost, ...]:
+    """What a file that isn't written yet costs on each device that takes its precision.
+
+    graph: as search/lowering.py makes it. The budget of accuracy_drop is left out: nothing is known of it yet.
+    """
+    artifact = _unwritten(graph, precision)
+    rows = [m for profile in profiles if taken_by(profile, "tflite", precision) for m in _estimates(graph, profile)]
+    budget = recipe.budget.model_copy(update={"accuracy_drop": None})
+    return device_costs(recipe.model_copy(update={"budget": budget}), profiles, artifact, rows)
+
+
+def measured(path: Path, artifact: Artifact, recipe: Recipe, profiles: Sequence[Profile]) -> list[Measurement]:
+    """Size, and latency and arena on each device that takes the file; on this host where it is one of them."""
+    found = [size(path, artifact.name)]
+    for profile in profiles:
+        if not taken_by(profile, artifact.format, artifact.precision):
+            continue
+        if profile.class_ == "host":
+            settings = recipe.bench
+            found += local.measure(
+                path, runs=settings.runs, warmup=settings.warmup, threads=settings.threads, artifact=artifact.name,
+                profile=profile,
+            )  # fmt: skip
+        else:
+            found += on_device(path, profile, artifact.name)
+    return found
+
+
+def device_costs(
+    recipe: Recipe, profiles: Sequence[Profile], artifact: Artifact, rows: Sequence[Measurement]
+) -> tuple[DeviceCost, ...]:
+    """One for each device that takes the artifact, its limits judged as a build judges them."""
+    return tuple(
+        _device_cost(recipe, profile, artifact, rows)
+        for profile in profiles if taken_by(profile, artifact.format, artifact.precision)
+    )  # fmt: skip
+
+
+def arena_bytes(graph: TfliteGraph, profiles: Sequence[Profile]) -> int:
+    """The arena column of a choice: the planner's figure with the scratch of the first device for which it is known.
+
+    Without one: the activations alone, which every runtime needs, and TFLM's own tables.
+    """
+    for profile in profiles:
+        value, _ = _planned(graph, profile)
+        if value is not None:
+            return value
+    return planned_bytes(graph) + tail_bytes(graph)
+
+
+def _device_cost(recipe: Recipe, profile: Profile, artifact: Artifact, rows: Sequence[Measurement]) -> DeviceCost:
+    # What the sensor feeds is no limit here: the sizes and channels to look at were asked for.
+    checks = tuple(check for check in judge(recipe, [profile], [artifact], rows) if check.metric != "sensor")
+    latency, arena = _best(rows, "latency", profile), _best(rows, "arena", profile)
+    return DeviceCost(
+        profile=profile.id, state=overall(checks), checks=checks,
+        latency=None if latency is None else latency.value, latency_kind="" if latency is None else latency.kind,
+        latency_error=None if latency is None else latency.error,
+        arena=None if arena is None else arena.value, arena_kind="" if arena is None else arena.kind,
+        arena_error=None if arena is None else arena.error,
+    )  # fmt: skip
+
+
+def _best(rows: Sequence[Measurement], metric: str, profile: Profile) -> Measurement | None:
+    """What is known best about a metric on a device: measured before simulated before estimated."""
+    own = [m for m in rows if m.metric == metric and m.value is not None and m.profile == profile.id]
+    if profile.class_ == "host":
+        own = [m for m in rows if m.metric == metric and m.value is not None and m.where == "host"]
+    return min(own, key=lambda m: _KINDS.index(m.kind), default=None)
+
+
+def _estimates(graph: TfliteGraph, profile: Profile) -> Iterator[Measurement]:
+    if profile.class_ != "host":
+        yield predict_latency(graph, profile, "")
+    value, error = _planned(graph, profile)
+    if value is not None:
+        yield Measurement(
+            metric="arena", artifact="", profile=profile.id, unit=UNITS["arena"], value=value, kind="estimated",
+            where=profile.id, method=PLANNER if error is not None else ESP_NN_PLANNER, error=error,
+        )  # fmt: skip
+
+
+def _planned(graph: TfliteGraph, profile: Profile) -> tuple[int | None, float | None]:
+    """The planner's arena for a device's core and kernels, with its error band; None where no rule is known."""
+    core, kernels = profile.cpu.core.lower().removesuffix("f"), profile.runtime.kernels.lower()
+    if profile.runtime.name != "tflm":
+        return None, None
+    if core in DSP_CORES:
+        return cortex_m_arena_bytes(graph, "cmsis-nn" if "cmsis" in kernels else "reference"), CORTEX_M_ERROR
+    if core == "xtensa-lx7" and kernels == "esp-nn":
+        return esp32_s3_arena_bytes(graph), None
+    return None, None
+
+
+def _unwritten(graph: TfliteGraph, precision: str) -> Artifact:
+    taken = graph.tensors[graph.inputs[0]]
+    return Artifact(
+        name="",
+        path="",
+        format="tflite",
+        precision=precision,
+        sha256="",
+        size_bytes=graph.size_bytes,
+        inputs=(TensorSpec(name="input", shape=taken.shape, dtype=taken.dtype),),
+        outputs=(),
+        operators={},
+    )
