@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "build": ("build", "A recipe, or a model with flags, to a checked bundle."),
     "plan": ("plan", "What would run, and every fault of the request."),
     "inspect": ("inspect", "Layers, legal cuts and costs of a model; operators of a file."),
+    "cut": ("cut", "A part of a model, or a model with layers dropped, replaced or inserted."),
     "export": ("export", "A Keras model to one .tflite or .onnx file."),
     "search": ("search", "Choose the cut: a front of accuracy, latency, memory and size."),
     "explain": ("explain", "Quantization error by layer, in the source model's names, and why."),

@@ -67,7 +67,8 @@ class Opened:
 class Calls:
     """The calls in an order in which they can be run, model inputs first; inputs and outputs keep their structure.
 
-    masks: the mask that Keras attaches to a tensor, itself a tensor. opened: the nested models by name. aliases:
+    masks: the mask that Keras attaches to a tensor, itself a tensor. mask_tensors: all masks of layers, attached or
+    given as an argument that Keras has filled in. opened: the nested models by name. aliases:
     other names of a layer (the attribute of a subclassed model, or the Keras name behind it).
     """
 
@@ -78,6 +79,7 @@ class Calls:
     masks: Mapping[Tensor, Tensor] = field(default_factory=dict)
     opened: Mapping[str, Opened] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
+    mask_tensors: frozenset[Tensor] = frozenset()
 
     def __iter__(self) -> Iterator[Call]:
         return iter(self.calls)
@@ -184,8 +186,7 @@ def flat(structure: Any) -> tuple[Tensor, ...]:
 def data_inputs(calls: Calls, call: Call) -> tuple[Tensor, ...]:
     """The tensors that a call takes, without the masks that come attached to them."""
     given = dict.fromkeys(flat((call.args, call.kwargs)))
-    attached = {calls.masks.get(tensor) for tensor in given}
-    return tuple(tensor for tensor in given if tensor not in attached)
+    return tuple(tensor for tensor in given if tensor not in calls.mask_tensors)
 
 
 def ancestors(calls: Calls, tensors: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> set[Call]:

@@ -38,7 +38,10 @@ def calls(model: keras.Model) -> Calls:
         rows.open(graph, prefix="", overrides={})
         outputs = tree.map_structure(lambda x: rows.tensors[id(x)], graph._outputs_struct)
     found, masks = with_masks(_numbered(_used(rows.calls, outputs)), rows.recorded)
-    return Calls(tuple(found), inputs, outputs, model.name, masks, _numbered_models(rows.opened), rows.aliases)
+    return Calls(
+        tuple(found), inputs, outputs, model.name, masks, _numbered_models(rows.opened), rows.aliases,
+        frozenset((*masks.values(), *rows.recorded.values())),
+    )  # fmt: skip
 
 
 def takes_argument(operation: keras.Operation, name: str) -> bool:

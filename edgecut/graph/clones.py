@@ -86,6 +86,12 @@ def states_of(layer: keras.Layer) -> list[keras.Variable]:
     return [state for state in tree.flatten(states) if isinstance(state, keras.Variable)]
 
 
+def functions_of(layers: Iterable[keras.Operation]) -> dict[str, Any]:
+    """The named functions that these layers call, by name: of a Lambda, or an activation."""
+    values = [value for layer in layers for value in vars(layer).values() if inspect.isfunction(value)]
+    return {value.__name__: value for value in values if not value.__module__.startswith("keras.")}
+
+
 def own_constants(structure: Any) -> Any:
     """Call arguments with copies of the arrays among them; a variable becomes the constant that it holds."""
     return tree.map_structure(_own_constant, structure)

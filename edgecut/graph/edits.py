@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import keras
-from keras import tree
 
 from edgecut.errors import GraphError
 from edgecut.graph.blocks import block
 from edgecut.graph.callgraph import Calls, Tensor, ancestors, descendants, flat
 from edgecut.graph.calls import calls
 from edgecut.graph.cuts import frontier, legal_starts, params_of
-from edgecut.graph.masks import Mask, no_mask
+from edgecut.graph.masks import no_mask
 from edgecut.graph.naming import unique_name
 from edgecut.graph.proof import prove_edit
 from edgecut.graph.ranges import Bodies, LayerRef, bridge, check_single, lost_masks, range_of, rebuild_model, spliced
@@ -57,7 +56,7 @@ class EditResult:
 
     proof: {"inputs", "max_abs_error", "exact"}, exact meaning bit-equal to the source's own layers, with the edit's
     bodies in their places, on seeded inputs; where not exact, "tolerance" and "reason", too. Empty if none was asked
-    for. before, after: {"inputs": [shape], "outputs": [shape], "params": weights} of the source and the result.
+    for. before, after: {"inputs": {name: shape}, "outputs": {name: shape}, "params": weights} of source and result.
     weights_dropped: how many weights of the source the result doesn't hold.
     """
 
@@ -92,7 +91,7 @@ def edit(
         outputs = _outputs(graph, to, hidden)
         starts = () if start is None else _starts(graph, start, flat(outputs), splices, multi=multi)
         if start is None:
-            feeds = _used_inputs(graph, flat(outputs), splices)
+            feeds = {} if to is None and not splices else _used_inputs(graph, flat(outputs), splices)
             built = build(graph, outputs=outputs, splices=splices, **feeds)
         else:
             built = build(graph, entries=_entries(graph, starts), outputs=outputs, splices=splices)
@@ -100,9 +99,9 @@ def edit(
         proof = {}
         if prove:
             made = {tensor: Splice(splices[tensor].sources, f) for tensor, f in built.functions.items()}
-            proof = prove_edit(graph, result, flat(outputs), starts, {**splices, **made}, source=model)
+            proof = prove_edit(graph, result, flat(outputs), starts, {**splices, **made})
     return EditResult(
-        result, proof, _notes(graph, starts, start), _facts(graph), _model_facts(result), _dropped(graph, built)
+        result, proof, _notes(graph, starts, splices), _facts(graph), _model_facts(result), _dropped(graph, built)
     )
 
 
@@ -279,26 +278,40 @@ def _names(graph: Calls, tensors: Iterable[Tensor]) -> str:
     return ", ".join(repr(graph.tensor_name[tensor]) for tensor in tensors)
 
 
-def _notes(graph: Calls, starts: Sequence[Tensor], start: LayerRef | Sequence[LayerRef] | None) -> tuple[str, ...]:
-    masks = [tensor for tensor in starts if isinstance(graph.producer[tensor].operation, Mask)]
-    return (f"{_names(graph, masks)} is a mask and an input of its own",) if masks else ()
+def _notes(graph: Calls, starts: Sequence[Tensor], edits: Mapping[Tensor, Splice]) -> tuple[str, ...]:
+    masks = [tensor for tensor in starts if tensor in graph.mask_tensors]
+    found = [f"{_names(graph, masks)} is a mask and an input of its own"] if masks else []
+    if edits:
+        found.append("the proof runs the source's own layers with the edit in place; what it does to accuracy is open")
+    return tuple(found)
 
 
 def _facts(graph: Calls) -> dict[str, Any]:
     operations = {id(call.operation): call.operation for call in graph}
     return {
-        "inputs": [list(tensor.shape) for tensor in flat(graph.inputs)],
-        "outputs": [list(tensor.shape) for tensor in flat(graph.outputs)],
+        "inputs": {graph.tensor_name[tensor]: list(tensor.shape) for tensor in flat(graph.inputs)},
+        "outputs": {graph.tensor_name[tensor]: list(tensor.shape) for tensor in flat(graph.outputs)},
         "params": sum(params_of(operation) for operation in operations.values()),
     }
 
 
 def _model_facts(model: keras.Model) -> dict[str, Any]:
     return {
-        "inputs": [list(x.shape) for x in model.inputs],
-        "outputs": [list(x.shape) for x in tree.flatten(model.outputs)],
+        "inputs": {x._keras_history.operation.name: list(x.shape) for x in model.inputs},
+        "outputs": _output_shapes(model),
         "params": model.count_params(),
     }
+
+
+def _output_shapes(model: keras.Model) -> dict[str, Any]:
+    """{name: shape}, "name:j" for the j-th output of a layer that puts several out."""
+    named: dict[str, Any] = {}
+    for x in model.outputs:
+        history = x._keras_history
+        several = len(history.operation._inbound_nodes[history.node_index].outputs) > 1
+        name = f"{history.operation.name}:{history.tensor_index}" if several else history.operation.name
+        named[unique_name(name, set(named))] = list(x.shape)
+    return named
 
 
 def _dropped(graph: Calls, built: Built) -> int:

@@ -7,7 +7,7 @@ a layer, silently. The rules are those of keras/src/layers/layer.py (Layer.__cal
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,9 @@ from keras.src.layers.layer import CallSpec
 from keras.src.utils.python_utils import is_default
 
 from edgecut.graph.callgraph import Call, Calls, Tensor
+
+# These look at the masks that are attached to what they are given, and have no argument for them, or ignore it.
+_READ_ATTACHED = (keras.layers.Multiply, keras.layers.Minimum, keras.layers.Maximum, keras.layers.MultiHeadAttention)
 
 
 class Mask(keras.Operation):
@@ -33,16 +36,15 @@ class Mask(keras.Operation):
         return _present(self.layer.compute_mask(inputs, previous))
 
 
-def with_masks(calls: Iterable[Call], recorded: Mapping[Tensor, Tensor]) -> tuple[list[Call], dict[Tensor, Tensor]]:
+def with_masks(calls: Sequence[Call], recorded: Mapping[Tensor, Tensor]) -> tuple[list[Call], dict[Tensor, Tensor]]:
     """The calls with the masks they take among their inputs, and the mask of each tensor that has one.
 
     recorded: the masks of tensors that Keras has put into the graph itself. A mask is put out by "layer:mask", behind
     the layer that makes it.
     """
-    calls = list(calls)
-    rows = _Masks(recorded, {tensor: call for call in calls for tensor in call.outputs})
+    rows = _Masks(calls, recorded)
     found = [row for call in calls for row in rows.add(call)]
-    return found, rows.of
+    return found + [row for call in calls for row in rows.caught_up(call)], rows.of
 
 
 def mask_of(value: Any) -> Any:
@@ -113,17 +115,20 @@ def no_mask() -> None:
 class _Masks:
     """The mask of each tensor so far: of, as it was made; now, as a later call finds it."""
 
-    def __init__(self, recorded: Mapping[Tensor, Tensor], producer: Mapping[Tensor, Call]) -> None:
+    def __init__(self, calls: Sequence[Call], recorded: Mapping[Tensor, Tensor]) -> None:
         self.recorded = recorded
-        self.producer = producer
         self.of: dict[Tensor, Tensor] = {}
         self.now: dict[Tensor, Tensor] = {}
-        self.emitted: set[str] = set()
+        self.producer = {tensor: call for call in calls for tensor in call.outputs}
+        self.names = _mask_names(calls, recorded, self.producer)
+        self.chain = _chain(calls, recorded, self.producer)
+        self.deferred = set(self.chain)
 
     def add(self, call: Call) -> Iterator[Call]:
-        if call.name in self.emitted:
+        if call in self.chain:
             return
-        self.emitted.add(call.name)
+        for tensor in call.inputs:
+            yield from self.caught_up(self.producer[tensor])
         layer = call.operation
         if not isinstance(layer, keras.Layer) or call.is_input:
             yield call
@@ -136,6 +141,8 @@ class _Masks:
         args, kwargs = stand_ins.make((call.args, call.kwargs))
         arguments = _filled_in(layer, args, kwargs)
         taken = stand_ins.tensors(arguments.values())
+        if isinstance(layer, _READ_ATTACHED):
+            taken += [self.now[tensor] for tensor in call.inputs if tensor in self.now]
         yield replace(call, inputs=tuple(dict.fromkeys((*call.inputs, *taken))))
         if is_carrier(layer):
             self._note(call.outputs[0], call.kwargs["mask"])
@@ -164,7 +171,7 @@ class _Masks:
             if mask is None:
                 continue
             if id(mask) not in known and output in self.recorded:
-                yield from self._hoisted(call, self.recorded[output])
+                yield from self.caught_up(self.producer[self.recorded[output]])
                 known[id(mask)] = self.recorded[output]
             self._note(output, known.get(id(mask)) or new.setdefault(id(mask), Tensor(tuple(mask.shape), "bool")))
         if new:
@@ -174,16 +181,39 @@ class _Masks:
                 tuple(known[i] for i in _leaves(present) if i in known), tuple(new.values()),
             )  # fmt: skip
 
-    def _hoisted(self, call: Call, mask: Tensor) -> Iterator[Call]:
-        """The operators that compute a recorded mask, right behind the layer that makes it."""
-        maker = self.producer[mask]
-        if maker.name in self.emitted:
-            return
-        for tensor in maker.inputs:
-            if not isinstance(self.producer[tensor].operation, keras.Layer):
-                yield from self._hoisted(call, tensor)
-        self.emitted.add(maker.name)
-        yield replace(maker, name=f"{call.name}:mask") if mask is self.recorded[call.outputs[0]] else maker
+    def caught_up(self, call: Call) -> Iterator[Call]:
+        """A call that was deferred, behind the deferred ones that it needs; nothing if it was not."""
+        if call in self.deferred:
+            self.deferred.remove(call)
+            for source in call.inputs:
+                yield from self.caught_up(self.producer[source])
+            yield replace(call, name=self.names.get(call, call.name))
+
+
+def _mask_names(
+    calls: Sequence[Call], recorded: Mapping[Tensor, Tensor], producer: Mapping[Tensor, Call]
+) -> dict[Call, str]:
+    """What the makers of recorded masks are called: after the first layer whose result has the mask."""
+    names: dict[Call, str] = {}
+    for call in calls:
+        for tensor in call.outputs:
+            if tensor in recorded and len(producer[recorded[tensor]].outputs) == 1:
+                names.setdefault(producer[recorded[tensor]], f"{call.name}:mask")
+    return names
+
+
+def _chain(calls: Sequence[Call], recorded: Mapping[Tensor, Tensor], producer: Mapping[Tensor, Call]) -> set[Call]:
+    """The operators that compute recorded masks and nothing else; Keras sorts them by depth, anywhere."""
+    chain = {producer[mask] for mask in recorded.values() if not isinstance(producer[mask].operation, keras.Layer)}
+    users: dict[Tensor, set[Call]] = {}
+    for call in calls:
+        for tensor in call.inputs:
+            users.setdefault(tensor, set()).add(call)
+    for call in reversed(calls):
+        used_by = {user for tensor in call.outputs for user in users.get(tensor, ())}
+        if not isinstance(call.operation, keras.Layer) and used_by and used_by <= chain:
+            chain.add(call)
+    return chain
 
 
 def _filled_in(layer: keras.Layer, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from keras import tree
 
 from edgecut.errors import GraphError, StepError
 from edgecut.graph.callgraph import Calls, Tensor, flat
-from edgecut.graph.calls import calls
 from edgecut.graph.clones import states_of
 from edgecut.graph.rebuild import Splice, run
 
@@ -43,29 +42,27 @@ def seeded_inputs(tensors: Sequence[Tensor], *, count: int = INPUTS, seed: int =
 
 def prove_edit(
     graph: Calls, result: keras.Model, ends: Sequence[Tensor], starts: Sequence[Tensor] = (),
-    splices: Mapping[Tensor, Splice] | None = None, *, source: keras.Model | None = None, count: int = INPUTS,
-    seed: int = 0,
+    splices: Mapping[Tensor, Splice] | None = None, *, count: int = INPUTS, seed: int = 0,
 ) -> dict[str, Any]:  # fmt: skip
     """{"inputs", "max_abs_error", "exact"}: `result` against the source's own layers on seeded inputs.
 
     ends: the source's tensors that the result puts out. starts: those that feed it (default: the source's inputs),
-    whose values the source computes. splices: edits that are applied to the source's run, too. exact means bit-equal;
-    where it isn't, "tolerance" and "reason" say what is let pass. Stateful layers of both are left as they were.
+    whose values the source computes from its own. splices: edits that are applied to the source's run, too. exact means
+    bit-equal; where it isn't, "tolerance" and "reason" say what is let pass. Stateful layers are left as they were.
     Raises StepError if the difference is larger than that.
     """
     feeds = flat(graph.inputs)
-    values = dict(zip(feeds, map(_to_tensor, seeded_inputs(feeds, count=count, seed=seed), feeds), strict=True))
+    values = dict(zip(feeds, map(to_tensor, seeded_inputs(feeds, count=count, seed=seed), feeds), strict=True))
     layers = [call.operation for call in graph if isinstance(call.operation, keras.Layer)]
-    with undisturbed(*layers, result, *([] if source is None else [source])):
-        if starts:
-            fed = run(graph, values, starts)
-            _check_declared(graph, starts, fed)
-        else:
-            taken = {call.name for call in calls(result) if call.is_input}
-            fed = [values[tensor] for tensor in feeds if graph.producer[tensor].name in taken]
+    if starts:
+        with undisturbed(*layers, result):
+            fed = [_bare(value) for value in run(graph, values, starts)]
+        _check_declared(graph, starts, fed)
+    else:
+        taken = {x._keras_history.operation.name for x in result.inputs}
+        fed = [values[tensor] for tensor in feeds if graph.producer[tensor].name in taken]
     with undisturbed(*layers, result):
-        given = dict(zip(starts, fed, strict=True)) if starts else values
-        expected = run(graph, given, ends, splices)
+        expected = run(graph, values, ends, splices)
     with undisturbed(result):
         got = tree.flatten(call_flat(result, fed))
     return _judged(difference(got, expected, inputs=count), expected)
@@ -114,6 +111,11 @@ def undisturbed(*layers: keras.Layer) -> Iterator[None]:
             variable.assign(value)
 
 
+def _bare(value: Any) -> Any:
+    """A value as a device would feed it: without the mask that Keras may have attached to it."""
+    return tf.identity(value) if isinstance(value, tf.Tensor) else value
+
+
 def _check_declared(graph: Calls, starts: Sequence[Tensor], fed: Sequence[Any]) -> None:
     for tensor, value in zip(starts, fed, strict=True):
         if len(value.shape) != len(tensor.shape):
@@ -136,7 +138,8 @@ def _judged(proof: dict[str, Any], expected: Sequence[Any]) -> dict[str, Any]:
     return {**proof, "tolerance": tolerance, "reason": "float sums in another order"}
 
 
-def _to_tensor(array: np.ndarray, tensor: Tensor) -> Any:
+def to_tensor(array: np.ndarray, tensor: Tensor) -> Any:
+    """An array as the value of a tensor: in its dtype, sparse where it is."""
     if tensor.dtype == "string":
         return tf.constant(array.tolist())
     dense = keras.ops.convert_to_tensor(array, dtype=tensor.dtype)

@@ -58,10 +58,14 @@ def bridge(found: Range) -> Splice:
 
 
 def lost_masks(graph: Calls, found: Range) -> list[Tensor]:
-    """The masks that layers of a range make."""
+    """The masks that layers of a range make, and those that are computed from them."""
     inherited = {graph.masks.get(tensor) for tensor in found.fed}
     made = [graph.masks.get(tensor) for call in graph if call in found.inside for tensor in call.outputs]
-    return [mask for mask in dict.fromkeys(made) if mask is not None and mask not in inherited]
+    lost = [mask for mask in dict.fromkeys(made) if mask is not None and mask not in inherited]
+    for call in graph:
+        if not isinstance(call.operation, keras.Layer) and any(tensor in lost for tensor in call.inputs):
+            lost += [tensor for tensor in call.outputs if tensor not in lost]
+    return lost
 
 
 def same(tensor: Any) -> Any:

@@ -19,6 +19,8 @@ from edgecut.graph.masks import Mask, carried_masks, carry, masks_to_make, no_ma
 from edgecut.graph.naming import unique_name
 from edgecut.graph.sentences import telling_line
 
+__all__ = ["Built", "Splice", "build", "fresh_input", "projected", "rebuild", "run", "unique_name"]
+
 
 @dataclass(frozen=True, eq=False)
 class Splice:
@@ -247,7 +249,6 @@ class _Builder:
     def _attach(self, tensor: Tensor) -> None:
         for data, mask in unattached(self.calls, tensor, self.raw, self.entries):
             name = unique_name(f"{self.calls.tensor_name[data]}_masked".replace(":", "_").replace("@", "_"), self.names)
-            self.names.add(name)
             self.raw[data] = carry(self.raw[data], self.raw[mask], name)
 
     def _resolved(self, structure: Any) -> Any:

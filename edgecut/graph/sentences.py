@@ -8,7 +8,7 @@ import re
 def telling_line(error: BaseException) -> str:
     """The line that says what is wrong; Keras puts the call's name in front and the arguments behind it."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
-    text = text.rpartition("Exception encountered: ")[2] if text.startswith("Error when deserializing") else text
+    text = text.rpartition("Exception encountered: ")[2]
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = [line for line in lines if not line.startswith("Exception encountered when calling")]
-    return (telling or lines or [type(error).__name__])[0].split(" Received")[0].rstrip(".")
+    return re.split(r" Received| Full object config", (telling or lines or [type(error).__name__])[0])[0].rstrip(".")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import keras
 import tensorflow as tf
@@ -29,7 +29,7 @@ _USER_FAULTS = (
     AssertionError, tf.errors.OpError,
 )  # fmt: skip
 _VARIADIC = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
-_TAKES_IDS = (keras.layers.Embedding,)
+_TAKES_IDS = {"Embedding", "ReversibleEmbedding", "NotEqual"}  # the last computes their masks
 
 
 @contextmanager
@@ -137,10 +137,7 @@ def _inputs(model: keras.Model, ids: tuple[int, ...]) -> dict[str, Any]:
     """New Inputs by argument of the model's call, of the shapes that it was built on; ids: which take integers."""
     shapes = getattr(model, "_build_shapes_dict", None)
     if not model.built or not shapes:
-        raise GraphError(
-            f"model {model.name!r} ({type(model).__name__}) has no declared input; call it once on a batch of its real "
-            "inputs, or, if it is Sequential, add a keras.Input in front"
-        )
+        _raise_no_input(model)
     arguments = _arguments(model, len(shapes))
     count = 0
 
@@ -158,6 +155,23 @@ def _inputs(model: keras.Model, ids: tuple[int, ...]) -> dict[str, Any]:
         return {arguments[0]: declare(next(iter(shapes.values())), arguments[0])}
     named = {key.removesuffix("_shape"): shape for key, shape in shapes.items()}
     return {name: declare(named[name], name) for name in arguments if name in named}
+
+
+def _raise_no_input(model: keras.Model) -> NoReturn:
+    """Say why there is no recorded input shape: the model wasn't called, or Keras couldn't trace its call either."""
+    guess = next((layer._build_shapes_dict for layer in model._flatten_layers(include_self=False) if layer.built), None)
+    if model.built and guess and len(guess) == 1:
+        shape = next(iter(guess.values()))
+        if isinstance(shape, tuple) and all(size is None or isinstance(size, int) for size in shape):
+            try:
+                with _unbuilt_guarded(model):
+                    model.call(keras.Input(batch_shape=(None, *shape[1:])))
+            except _USER_FAULTS as exc:
+                raise GraphError(_what_stopped(model, exc)) from exc
+    raise GraphError(
+        f"model {model.name!r} ({type(model).__name__}) has no declared input; call it once on a batch of its real "
+        "inputs, or, if it is Sequential, add a keras.Input in front"
+    )
 
 
 def _arguments(model: keras.Model, recorded: int) -> list[str]:
@@ -182,10 +196,8 @@ def _id_inputs(function: keras.Function) -> tuple[int, ...]:
             for x in node.input_tensors:
                 if id(x) in takers:
                     takers[id(x)].append(node.operation)
-    return tuple(
-        position for position, x in enumerate(function.inputs)
-        if takers[id(x)] and all(isinstance(operation, _TAKES_IDS) for operation in takers[id(x)])
-    )  # fmt: skip
+    kinds = [{type(operation).__name__ for operation in takers[id(x)]} for x in function.inputs]
+    return tuple(position for position, found in enumerate(kinds) if "Embedding" in found and found <= _TAKES_IDS)
 
 
 class _Unbuilt(Exception):

@@ -141,8 +141,8 @@ def test_a_width_that_does_not_fit_names_the_layer_and_both_shapes():
         cut(models.chain(), drop="conv_b")
     assert str(caught.value) == (
         "layer 'dense' (Dense) has a kernel of shape (12, 5), and its new input asks for (8, 5); cut before it, or "
-        "keep the shape that it was trained on; add projection: 'conv_b' is 12 wide and what takes its place 8, so pass "
-        "project=True (--project)"
+        "keep the shape that it was trained on; add projection: 'conv_b' is 12 wide and what takes its place 8, so "
+        "pass project=True (--project)"
     )
 
 
