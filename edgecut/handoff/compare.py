@@ -32,15 +32,16 @@ def compare(
     a: Path,
     b: Path,
     *,
-    data: str | None = None,
+    data: str | Data | None = None,
     limits: Sequence[Limit] = (),
     preprocess: Preprocess = "none",
     progress: Progress = SILENT,
 ) -> Comparison:
     """What differs between two bundles or model files, and which limits that misses.
 
-    data: labelled images (class folders or .npz) whose validation part decides accuracy and outputs; without them
-    outputs are compared on seeded noise. preprocess: for single files. Files of equal bytes are not run: all is equal.
+    data: labelled images (class folders, an .npz, or a recipe's data) whose validation part decides accuracy and
+    outputs; without them outputs are compared on seeded noise. preprocess: for single files. Files of equal bytes are
+    not run: all is equal.
     Raises RequestError, SourceError or DataError for what can't be read.
     """
     sides = read_side(a, preprocess), read_side(b, preprocess)
@@ -68,7 +69,7 @@ def compare(
 
 
 def _pair(
-    sides: tuple[Side, Side], one: Artifact, other: Artifact, data: str | None, progress: Progress
+    sides: tuple[Side, Side], one: Artifact, other: Artifact, data: str | Data | None, progress: Progress
 ) -> tuple[list[Change], list[OutputChange], list[str]]:
     """(changes, outputs, notes) of two files."""
     name, same = pair_label(one, other), one.sha256 == other.sha256
@@ -133,7 +134,7 @@ def _latency(name: str, files: Sequence[Path]) -> Change:
 
 
 def _outputs(
-    sides: tuple[Side, Side], pair: tuple[Artifact, Artifact], data: str | None, progress: Progress
+    sides: tuple[Side, Side], pair: tuple[Artifact, Artifact], data: str | Data | None, progress: Progress
 ) -> tuple[list[Change], OutputChange]:
     images, of = _images(pair[0], data, progress)
     given = [_fed(side, artifact, images.pixels) for side, artifact in zip(sides, pair, strict=True)]
@@ -165,14 +166,15 @@ def _accuracy(name: str, a: np.ndarray, b: np.ndarray) -> Change:
     )
 
 
-def _images(artifact: Artifact, data: str | None, progress: Progress) -> tuple[Images, str]:
+def _images(artifact: Artifact, data: str | Data | None, progress: Progress) -> tuple[Images, str]:
     """(images, what they are), for the shape that a file takes."""
     shape = artifact.inputs[0].shape
     if data is None or len(shape) != 4:
         pixels = np.random.default_rng(0).integers(0, 256, (_SEEDED, *shape[1:]), dtype=np.uint8)
         return Images(pixels=pixels, labels=None), "seeded noise"
-    dataset = read_data(Data(train=data), height=shape[1], width=shape[2], channels=shape[3], progress=progress)
-    return dataset.val, f"validation images of {data}"
+    wanted = Data(train=data) if isinstance(data, str) else data
+    dataset = read_data(wanted, height=shape[1], width=shape[2], channels=shape[3], progress=progress)
+    return dataset.val, f"validation images of {wanted.val or wanted.train}"
 
 
 def _fed(side: Side, artifact: Artifact, pixels: np.ndarray) -> np.ndarray:
