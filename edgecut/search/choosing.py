@@ -51,7 +51,7 @@ def fit_of(device: DeviceCost, without: str = "") -> int:
     for check in device.checks:
         if check.metric == without or check.metric == "accuracy_drop" or check.state == "meets":
             continue
-        likely = check.state == "unknown" and _excess(check) <= 1
+        likely = check.state == "unknown" and max(_excess(check), _known_excess(device, check)) <= 1
         worst = max(worst, _MISSES if check.state == "misses" else _LIKELY if likely else _DOUBTFUL)
     return worst
 
@@ -173,6 +173,12 @@ def _excess(check: Check) -> float:
     if not isinstance(check.value, int | float) or not isinstance(check.limit, int | float) or not check.limit:
         return 0.0
     return check.value / check.limit
+
+
+def _known_excess(device: DeviceCost, check: Check) -> float:
+    """The device's own latency or arena over the limit: a check may rest on a lower bound."""
+    value = {"latency": device.latency, "arena": device.arena}.get(check.metric)
+    return 0.0 if value is None or not isinstance(check.limit, int | float) or not check.limit else value / check.limit
 
 
 def _or_inf(value: float | None) -> float:

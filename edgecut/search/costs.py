@@ -92,7 +92,8 @@ def _best(rows: Sequence[Measurement], metric: str, profile: Profile) -> Measure
     own = [m for m in rows if m.metric == metric and m.value is not None and m.profile == profile.id]
     if profile.class_ == "host":
         own = [m for m in rows if m.metric == metric and m.value is not None and m.where == "host"]
-    return min(own, key=lambda m: _KINDS.index(m.kind), default=None)
+    # A lower bound says less than an estimate of the whole.
+    return min(own, key=lambda m: (bool(m.conditions.get("at_least")), _KINDS.index(m.kind)), default=None)
 
 
 def _estimates(graph: TfliteGraph, profile: Profile) -> Iterator[Measurement]:

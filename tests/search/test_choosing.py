@@ -67,6 +67,12 @@ def test_an_estimate_beyond_its_limit_is_doubted_and_a_miss_is_worst(state: Stat
     assert fit_of(DeviceCost(profile="board", state=state, checks=(check(value, 2.0, state),))) == fit
 
 
+def test_an_estimate_beyond_the_limit_is_not_hidden_by_a_lower_bound_below_it() -> None:
+    lower = check(200.0, 300.0, "unknown", "arena")
+    assert fit_of(DeviceCost(profile="board", state="unknown", arena=350.0, checks=(lower,))) == 2
+    assert fit_of(DeviceCost(profile="board", state="unknown", arena=290.0, checks=(lower,))) == 1
+
+
 def test_what_misses_is_not_built_where_something_fits() -> None:
     points = [
         point("large", 0.9, 0.05, checks=(check(0.05, 0.02, "misses"),)),
