@@ -10,7 +10,6 @@ import keras
 from keras import tree
 from keras.src import backend
 from keras.src.models.functional import operation_fn
-from keras.src.ops.function import map_graph
 
 from edgecut.errors import GraphError
 from edgecut.graph.callgraph import Call, Calls, Tensor, flat
@@ -90,7 +89,7 @@ def build(
     builder = _Builder(calls, dict(entries), splices)
     builder.run(_needed(calls, flat(outputs), entries, splices), flat(outputs))
     results = tree.map_structure(builder.resolve, outputs)
-    _rename_twins(tree.flatten(inputs), tree.flatten(results), builder)
+    _rename_twins(tree.flatten(results), builder)
     model = keras.Model(inputs, results, name=name or calls.name)
     builder.copy_state()
     return Built(model, tuple(source for source, _, _ in builder.clones.values()), builder.functions)
@@ -296,13 +295,27 @@ def _function(sources: Sequence[Any], result: Any) -> Callable[..., Any]:
     )
 
 
-def _rename_twins(inputs: Sequence[Any], outputs: Sequence[Any], builder: _Builder) -> None:
+def _rename_twins(outputs: Sequence[Any], builder: _Builder) -> None:
     """Give spliced-in layers other names where they collide with the clones', which keep the source's."""
     settled = {id(clone) for _, clone, _ in builder.clones.values()} | {id(x) for x in builder.given}
-    for operation in map_graph(inputs, outputs)[2]:
+    for operation in _operations_behind(outputs):
         if id(operation) not in settled and not isinstance(operation, keras.layers.InputLayer):
             operation.name = unique_name(operation.name, builder.names)
             builder.names.add(operation.name)
+
+
+def _operations_behind(outputs: Sequence[Any]) -> list[keras.Operation]:
+    """The operations that Keras tensors are computed by; Keras's own walk refuses two of one name."""
+    found: dict[int, keras.Operation] = {}
+    pending, seen = list(outputs), set()
+    while pending:
+        history = pending.pop()._keras_history
+        node = history.operation._inbound_nodes[history.node_index]
+        if id(node) not in seen:
+            seen.add(id(node))
+            found.setdefault(id(history.operation), history.operation)
+            pending.extend(node.input_tensors)
+    return list(found.values())
 
 
 def _needed(
