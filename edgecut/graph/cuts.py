@@ -85,7 +85,7 @@ def _without_derived(calls: Calls, starts: Sequence[Tensor], missing: list[Tenso
 
 def legal_starts(calls: Calls) -> tuple[str, ...]:
     """The names of the tensors from which alone all outputs can be computed, in calling order."""
-    return tuple(calls.tensor_name[tensor] for tensor, rest in _frontiers(calls).items() if rest == ())
+    return tuple(calls.tensor_name[tensor] for tensor, is_legal in _sweep(calls).items() if is_legal)
 
 
 def tensor_bytes(tensor: Tensor) -> int | None:
@@ -105,32 +105,35 @@ def params_of(operation: keras.Operation) -> int:
 
 
 def _frontiers(graph: Calls) -> dict[Tensor, tuple[Tensor, ...] | None]:
-    """For each tensor what a start there needs besides it; None where no output depends on it.
+    """For each tensor what a start there needs besides it; None where no output depends on it."""
+    return {
+        tensor: None if is_legal is None else () if is_legal else frontier(graph, (tensor,))
+        for tensor, is_legal in _sweep(graph).items()
+    }
 
-    A single sweep of the live set answers for the legal ones (right after T, nothing but T is live); only the others
-    are looked at one by one.
+
+def _sweep(graph: Calls) -> dict[Tensor, bool | None]:
+    """Whether all outputs can be computed from a tensor alone, for each; None where no output depends on it.
+
+    One pass over the live set: a tensor is a legal start if right after it nothing else is live.
     """
     wanted = set(flat(graph.outputs))
-    order = {call: position for position, call in enumerate(graph)}
     useful = ancestors(graph, wanted)
-    last = {tensor: order[call] for call in graph if call in useful for tensor in call.inputs}
-    last.update(dict.fromkeys(wanted, len(graph)))
-    first = {tensor: order[call] for call in graph for tensor in call.outputs}
-    inputs = set(flat(graph.inputs))
-    live: set[Tensor] = inputs & last.keys()
-    found: dict[Tensor, tuple[Tensor, ...] | None] = {}
-    ready = max((first[tensor] for tensor in inputs), default=0)
+    last: dict[Tensor, int] = {}
     for position, call in enumerate(graph):
-        live = {tensor for tensor in live if last[tensor] > position} | {
-            t for t in call.outputs if last.get(t, -1) > position
-        }
+        if call in useful:
+            last.update(dict.fromkeys(call.inputs, position))
+    last.update(dict.fromkeys(wanted, len(graph)))
+    inputs = set(flat(graph.inputs))
+    live = inputs & last.keys()
+    found: dict[Tensor, bool | None] = {}
+    inputs_to_come = len(inputs)
+    for position, call in enumerate(graph):
+        live.difference_update(tensor for tensor in call.inputs if last.get(tensor) == position)
+        live.update(tensor for tensor in call.outputs if last.get(tensor, -1) > position)
+        inputs_to_come -= sum(tensor in inputs for tensor in call.outputs)
         for tensor in call.outputs:
-            if position >= ready and live == {tensor}:
-                found[tensor] = ()
-            elif tensor not in last:
-                found[tensor] = None
-            else:
-                found[tensor] = frontier(graph, (tensor,))
+            found[tensor] = (not inputs_to_come and live == {tensor}) if tensor in last else None
     return found
 
 
