@@ -22,7 +22,7 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True, eq=False)
 class Codes:
-    """Weights that are rounded already. steps: int8, as the file lays them out; scales: one for each channel, or one."""
+    """Weights that are rounded already. steps: int8, as the file lays them out; scales: one per channel, or one."""
 
     steps: np.ndarray
     scales: np.ndarray
