@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("plan", "What would run, and every fault of the request."),
     "inspect": ("inspect", "Layers, legal cuts and costs of a model; operators of a file."),
     "cut": ("cut", "A part of a model, or a model with layers dropped, replaced or inserted."),
+    "stem": ("stem", "A model made to take gray, another order or size, or raw bytes."),
     "export": ("export", "A Keras model to one .tflite or .onnx file."),
     "search": ("search", "Choose the cut: a front of accuracy, latency, memory and size."),
     "explain": ("explain", "Quantization error by layer, in the source model's names, and why."),

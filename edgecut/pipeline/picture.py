@@ -11,6 +11,7 @@ import numpy as np
 from edgecut.errors import DataError, RequestError
 from edgecut.images.dataset import Images, check_classes, read_calibration, read_data
 from edgecut.images.device import DEFAULT_ORDER, in_order
+from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Recipe
 from edgecut.stem.edit import StemResult, stem
 
@@ -27,12 +28,8 @@ def edit_stem(state: Run, model: keras.Model) -> keras.Model:
         return model
     if recipe.stem.is_edit:
         with state.step("stem") as facts:
-            result = _stem(state, model)
-            facts.update(
-                changed=result.construction != "none", before=_facts(model, result, "before"),
-                after=_facts(result.model, result, "after"), proof=result.proof,
-                notes=(f"construction: {result.construction}", *result.notes),
-            )  # fmt: skip
+            result = stem_of(recipe, model, state.progress)
+            facts.update(stem_facts(model, result))
         model = result.model
     shape: tuple[Any, ...] = tuple(model.inputs[0].shape) if len(model.inputs) == 1 else ()
     if len(shape) == 4 and shape[3] in DEFAULT_ORDER:
@@ -64,6 +61,25 @@ def read_images(state: Run, model: keras.Model) -> None:
         facts.update(changed=False, after={"train": len(dataset.train.pixels), "val": len(dataset.val.pixels)})
 
 
+def stem_of(recipe: Recipe, model: keras.Model, progress: Progress = SILENT) -> StemResult:
+    """The stem that a recipe asks for. Raises StemError, or DataError for images that can't be used."""
+    wanted = recipe.stem
+    return stem(
+        model, channels=wanted.channels, size=wanted.size, preprocess=recipe.source.preprocess,
+        resolution=wanted.resolution, pixels=wanted.pixels, data=_pictures(recipe, model, progress), order=wanted.order,
+        kernel=wanted.kernel, stride=wanted.stride, filters=wanted.filters, batch_norm=wanted.batch_norm,
+    )  # fmt: skip
+
+
+def stem_facts(model: keras.Model, result: StemResult) -> dict[str, Any]:
+    """What a stem's step says: {"changed", "before", "after", "proof", "notes"}."""
+    return {
+        "changed": result.construction != "none", "before": _facts(model, result, "before"),
+        "after": _facts(result.model, result, "after"), "proof": result.proof,
+        "notes": (f"construction: {result.construction}", *result.notes),
+    }  # fmt: skip
+
+
 def shapes(model: keras.Model) -> dict[str, Any]:
     """{"inputs", "outputs", "params"} of a model, for a step's record."""
     return {
@@ -73,18 +89,8 @@ def shapes(model: keras.Model) -> dict[str, Any]:
     }
 
 
-def _stem(state: Run, model: keras.Model) -> StemResult:
-    wanted = state.recipe.stem
-    return stem(
-        model, channels=wanted.channels, size=wanted.size, preprocess=state.recipe.source.preprocess,
-        resolution=wanted.resolution, pixels=wanted.pixels, data=_pictures(state, model), order=wanted.order,
-        kernel=wanted.kernel, stride=wanted.stride, filters=wanted.filters, batch_norm=wanted.batch_norm,
-    )  # fmt: skip
-
-
-def _pictures(state: Run, model: keras.Model) -> np.ndarray | None:
+def _pictures(recipe: Recipe, model: keras.Model, progress: Progress) -> np.ndarray | None:
     """Training images at the source's own size: to fit on, or to look at another size with; None where not needed."""
-    recipe: Recipe = state.recipe
     shape: tuple[Any, ...] = tuple(model.inputs[0].shape) if len(model.inputs) == 1 else ()
     if recipe.data.train is None or len(shape) != 4 or None in shape[1:3] or shape[3] not in {1, 3}:
         return None
@@ -94,7 +100,7 @@ def _pictures(state: Run, model: keras.Model) -> np.ndarray | None:
     return read_calibration(
         recipe.data.train, height=shape[1], width=shape[2], channels=shape[3],
         count=recipe.data.calibration if is_fit else LOOKED_AT, seed=recipe.data.seed, where="data.train",
-        progress=state.progress,
+        progress=progress,
     )  # fmt: skip
 
 

@@ -61,8 +61,9 @@ def factor_of(source: int | None, device: int | None, mode: str, where: str) -> 
         raise StemError(f"stem: resolution {mode!r} needs a source of fixed size, and its {where} is open; use 'reuse'")
     larger, smaller = (device, source) if mode == "average" else (source, device)
     if larger % smaller:
-        near = max(1, round(larger / smaller))
-        fitting = larger // near if mode != "average" else smaller * near
+        whole = [source // by for by in range(1, source + 1) if source % by == 0]
+        multiples = [source * by for by in range(1, device // source + 2)]
+        fitting = min(multiples if mode == "average" else whole, key=lambda size: abs(size - device))
         raise StemError(
             f"stem: resolution {mode!r}: the source's {where} {source} and the device's {device} have no whole ratio; "
             f"use a {where} such as {fitting}, or resolution 'fit' or 'reuse'"

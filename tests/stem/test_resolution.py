@@ -188,7 +188,7 @@ def test_sizes_without_a_whole_ratio_are_refused():
     model = conv_model(3, 2, "same", 16, 16)
     assert refusal(model, size=(6, 8), resolution="nearest") == (
         "stem: resolution 'nearest': the source's height 16 and the device's 6 have no whole ratio; use a height such "
-        "as 5, or resolution 'fit' or 'reuse'"
+        "as 8, or resolution 'fit' or 'reuse'"
     )
 
 

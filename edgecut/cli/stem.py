@@ -1,0 +1,85 @@
+"""`edgecut stem`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgecut.cli.files import check_target
+from edgecut.cli.flags import recipe_flags
+from edgecut.cli.output import Output, with_output
+from edgecut.cli.request import read_source
+from edgecut.errors import DataError, RequestError
+from edgecut.records.recipe import Recipe
+from edgecut.records.report import Step
+
+
+@click.command(
+    "stem",
+    epilog="\b\nExamples:\n"
+    "  edgecut stem model.keras --channels 1 --size 96x96 --preprocess tf -o gray.keras\n"
+    "  edgecut stem model.keras --order yuv --preprocess torch --pixels raw -o yuv.keras\n"
+    "  edgecut stem model.keras --size 112x112 --resolution nearest -o half.keras\n"
+    "  edgecut stem model.keras --gray --size 112x112 --preprocess tf --resolution fit --kernel 3 \\\n"
+    "      --data photos -o fitted.keras\n"
+    "\n"
+    "nearest and average are exact: the model at its own size on the device's pixels repeated or averaged. reuse keeps "
+    "the weights at another size. fit and stride aren't exact; --data gives them their error on images.",
+)
+@click.argument("model")
+@recipe_flags(
+    "--channels", "--gray", "--order", "--size", "--preprocess", "--pixels", "--resolution", "--kernel", "--stride",
+    "--filters", "--batch-norm", "--data", "--calibration", "--seed", "--unsafe",
+)  # fmt: skip
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The .keras file to write.")
+@click.option("--force", is_flag=True, help="Replace an existing OUT.")
+@with_output
+def command(output: Output, *, model: str, out: Path, force: bool, overrides: dict[str, Any]) -> int:
+    """Write a Keras model that takes what a device feeds: gray, another order, another size, raw bytes.
+
+    The result is proven against the model itself on the equivalent input, and the written file is read back.
+    """
+    from edgecut.graph.peek import kind_of
+
+    recipe = read_source(model, overrides)
+    check_target(out, force=force)
+    if out.suffix != ".keras":
+        raise RequestError(f"{out}: a Keras model is written; name it *.keras (edgecut export makes other files of it)")
+    kind_of(model)
+    if recipe.data.train is not None and not Path(recipe.data.train).exists():
+        raise DataError(f"--data: no such file or folder {recipe.data.train!r}")
+    _show(output, _edit(output, recipe, out), out)
+    return 0
+
+
+def _edit(output: Output, recipe: Recipe, out: Path) -> Step:
+    from edgecut.graph.quiet import import_keras_quietly
+
+    progress, began = output.progress(), time.perf_counter()
+    with progress.task("loading the model"):
+        import_keras_quietly()
+        from edgecut.graph.saving import save
+        from edgecut.graph.source import load
+        from edgecut.pipeline.picture import stem_facts, stem_of
+
+        model = load(recipe.source.model, unsafe=recipe.source.unsafe)
+    with progress.task("editing the stem"):
+        result = stem_of(recipe, model, progress)
+    with progress.task(f"writing {out}"):
+        save(result.model, out)
+    facts = stem_facts(model, result)
+    facts["after"]["size_bytes"] = out.stat().st_size
+    facts["notes"] = (*facts["notes"], "the written file was loaded again and is bit-equal to the edited model")
+    return Step(name="stem", seconds=time.perf_counter() - began, **facts)
+
+
+def _show(output: Output, step: Step, out: Path) -> None:
+    from edgecut.render.tables import step_table
+    from edgecut.render.words import fact_words
+
+    output.table(f"before: {fact_words(step.before)}", f"after: {fact_words(step.after)}", step_table([step]))
+    output.table(f"wrote {out}")
+    output.document(step.to_dict())
