@@ -1,0 +1,62 @@
+"""One step on the terminal."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from edgecut.records.report import Step
+from edgecut.render.steps import proof_sentence, step_parts
+
+
+def shown(step: Step) -> str:
+    console = Console(file=io.StringIO(), width=80, highlight=False, markup=False)
+    for part in step_parts(step):
+        console.print(part)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_step_shows_what_it_made_of_what() -> None:
+    step = Step(
+        name="cut", changed=True,
+        before={"inputs": {"image": [None, 8, 8, 3]}, "outputs": {"dense": [None, 5]}, "params": 2000},
+        after={
+            "inputs": {"image": [None, 8, 8, 3]}, "outputs": {"a": [None, 8, 8, 6], "b": [None, 4]}, "params": 500,
+            "weights_dropped": 1500, "size_bytes": 2048,
+        },
+        proof={"inputs": 8, "max_abs_error": 0.0, "exact": True},
+    )  # fmt: skip
+    rows = [line.split() for line in shown(step).splitlines()]
+    assert rows[2:] == [
+        ["inputs", "image", "8×8×3", "image", "8×8×3"],
+        ["outputs", "dense", "5", "a", "8×8×6,", "b", "4"],
+        ["params", "2", "k", "500"],
+        ["dropped", "–", "1.5", "k"],
+        ["size", "–", "2", "KiB"],
+        ["proof:", "bit-equal", "to", "the", "source", "on", "8", "seeded", "inputs"],
+    ]
+
+
+def test_a_step_without_a_proof_claims_none() -> None:
+    assert "proof" not in shown(Step(name="load", changed=False, after={"params": 3}))
+
+
+@pytest.mark.parametrize(
+    ("proof", "sentence"),
+    [
+        ({"inputs": 8, "max_abs_error": 0.0, "exact": True}, "proof: bit-equal to the source on 8 seeded inputs"),
+        (
+            {
+                "inputs": 8,
+                "max_abs_error": 2.5e-7,
+                "exact": False,
+                "tolerance": 1e-5,
+                "reason": "sums in another order",
+            },
+            "proof: differs from the source by at most 2.5e-07 on 8 seeded inputs, 1e-05 let pass (sums in another "
+            "order)",
+        ),
+    ],
+)
+def test_a_proof_is_a_sentence(proof: dict[str, object], sentence: str) -> None:
+    assert proof_sentence(proof) == sentence
