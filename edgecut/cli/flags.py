@@ -111,7 +111,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag(("--seed",), "data.seed", _integer, "N", "Seed of splits and samples."),
     Flag(("--format",), "export.formats", _words, "tflite,onnx", "Files to write.", several=True),
     Flag(("--precision",), "export.precisions", _words, "int8,...",
-         "float32, float16, dynamic, int8, int16x8.", several=True),
+         "float32, float16, dynamic, int8, int16x8, or auto: int8 mended until the accuracy holds.", several=True),
     Flag(("--runs",), "bench.runs", _integer, "N", "Timed runs per file."),
     Flag(("--warmup",), "bench.warmup", _integer, "N", "Runs before the timed ones."),
     Flag(("--threads",), "bench.threads", _integer, "N", "Threads of the runtime."),

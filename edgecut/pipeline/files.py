@@ -23,10 +23,11 @@ from edgecut.graph.predict import predict
 from edgecut.graph.proof import seeded_inputs
 from edgecut.head.probe import accuracy
 from edgecut.pipeline.fitting import FittedModel, calibration_inputs, predict_file, refit_on_int8, to_input
-from edgecut.pipeline.planning import NEEDS_IMAGES, taken_by
+from edgecut.pipeline.mending import auto_file
+from edgecut.pipeline.planning import NEEDS_IMAGES, taken_by, written_as
 from edgecut.records.artifact import Artifact
 from edgecut.records.measurement import Measurement, Metric, measured, missing
-from edgecut.records.recipe import Precision
+from edgecut.records.recipe import Wanted
 
 if TYPE_CHECKING:
     from edgecut.pipeline.running import Run
@@ -61,7 +62,7 @@ def write_files(state: Run, fitted: FittedModel, scratch: Path) -> list[WrittenF
                     write_file(content, form, path)
                     expects = state.recipe.stem.pixels if state.device_shape else None
                     artifact = read_artifact(
-                        path, name=path.name, precision=precision, expects=expects, relative_to=state.folder
+                        path, name=path.name, precision=written_as(precision), expects=expects, relative_to=state.folder
                     )
                     _check_bytes_pass(artifact)
                     files.append(WrittenFile(path, artifact))
@@ -85,7 +86,9 @@ def _check_bytes_pass(artifact: Artifact) -> None:
             )
 
 
-def _tflite(state: Run, fitted: FittedModel, precision: Precision, scratch: Path) -> bytes:
+def _tflite(state: Run, fitted: FittedModel, precision: Wanted, scratch: Path) -> bytes:
+    if precision == "auto":
+        return auto_file(state, fitted, scratch)
     model = refit_on_int8(state, fitted, scratch) if precision == "int8" else fitted.model
     folder = scratch / ("int8" if precision == "int8" else "float")
     if not folder.exists():

@@ -26,10 +26,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FittedModel:
-    """The float model, and the pooled body that a quantized head is fitted on (None where no head is fitted)."""
+    """The float model, and the pooled body that a quantized head is fitted on (None where no head is fitted).
+
+    probe, features: the fitted head, and the training images' features (n, d) that it was fitted on.
+    """
 
     model: keras.Model
     body: keras.Model | None = None
+    probe: Probe | None = None
+    features: np.ndarray | None = None
 
 
 def fit_head(state: Run, model: keras.Model) -> FittedModel:
@@ -56,7 +61,7 @@ def fit_head(state: Run, model: keras.Model) -> FittedModel:
                     "penalty": probe.penalty,
                 }
             )
-            result = FittedModel(_with_probe(body, head, probe), body)
+            result = FittedModel(_with_probe(body, head, probe), body, probe, features)
         facts.update(before={"outputs": before}, after={"outputs": [list(x.shape) for x in result.model.outputs]})
     return result
 
@@ -68,8 +73,8 @@ def refit_on_int8(state: Run, fitted: FittedModel, scratch: Path) -> keras.Model
     """
     head, dataset = state.recipe.head, state.dataset
     if head is None or dataset is None or fitted.body is None:
-        return _for_int8(state, fitted.model)
-    body = _for_int8(state, fitted.body)
+        return int8_model(state, fitted.model)
+    body = int8_model(state, fitted.body)
     write_saved_model(body, scratch / "body")
     content = convert(scratch / "body", body, "int8", [calibration_inputs(state)])
     with tempfile.NamedTemporaryFile(suffix=".tflite", dir=scratch) as file:
@@ -82,7 +87,8 @@ def refit_on_int8(state: Run, fitted: FittedModel, scratch: Path) -> keras.Model
     return _with_probe(body, head, probe)
 
 
-def _for_int8(state: Run, model: keras.Model) -> keras.Model:
+def int8_model(state: Run, model: keras.Model) -> keras.Model:
+    """The model as it is written in int8: one that takes raw pixels takes the camera's bytes."""
     return for_bytes(model) if state.recipe.stem.pixels == "raw" and state.device_shape else model
 
 

@@ -12,10 +12,10 @@ from edgecut.pipeline.runtimes import operator_faults, operator_notes
 from edgecut.records.artifact import sha256_of
 from edgecut.records.document import closest
 from edgecut.records.profile import Profile, find_profile
-from edgecut.records.recipe import CustomPreprocess, Format, LayerRef, Precision, Recipe
+from edgecut.records.recipe import CustomPreprocess, Format, LayerRef, Precision, Recipe, Wanted
 
-NEEDS_IMAGES: tuple[Precision, ...] = ("int8", "int16x8")
-ONNX_PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
+NEEDS_IMAGES: tuple[Wanted, ...] = ("int8", "int16x8", "auto")
+ONNX_PRECISIONS: tuple[Wanted, ...] = ("float32", "int8", "auto")
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Plan:
     recipe: Recipe
     profiles: tuple[Profile, ...]
     steps: tuple[tuple[str, str], ...]
-    files: tuple[tuple[Format, Precision], ...]
+    files: tuple[tuple[Format, Wanted], ...]
     notes: tuple[str, ...] = ()
     recipe_file: Path | None = None
 
@@ -50,17 +50,27 @@ def plan(
     faults = [
         *_source_faults(recipe), *_image_faults(recipe), *_stem_faults(recipe), *_export_faults(recipe, files),
         *_profile_faults(files, chosen), *_output_faults(recipe, recipe_file, out, force),
-        *operator_faults(recipe, files, chosen),
+        *operator_faults(recipe, written_files(files), chosen),
     ]  # fmt: skip
     if faults:
         raise DocumentError([f"{recipe.name}: {fault}" for fault in faults])
-    notes = (*_notes(recipe, files), *operator_notes(recipe, files, chosen))
+    notes = (*_notes(recipe, files), *operator_notes(recipe, written_files(files), chosen))
     return Plan(recipe, chosen, tuple(_steps(recipe, chosen, files)), files, notes, recipe_file)
 
 
 def taken_by(profile: Profile, form: Format, precision: str) -> bool:
     """Whether a profile's runtime takes a file of that format and precision."""
-    return form in profile.runtime.formats and precision in profile.runtime.precisions
+    return form in profile.runtime.formats and written_as(precision) in profile.runtime.precisions
+
+
+def written_as(precision: str) -> str:
+    """The precision of the file that a recipe's word asks for: "auto" is an int8 file."""
+    return "int8" if precision == "auto" else precision
+
+
+def written_files(files: Sequence[tuple[Format, Wanted]]) -> tuple[tuple[Format, Precision], ...]:
+    """The files of a plan by the precision that they are written in."""
+    return tuple((form, "int8" if precision == "auto" else precision) for form, precision in files)
 
 
 def _source_faults(recipe: Recipe) -> Iterator[str]:
@@ -161,13 +171,13 @@ def _differs_by_channel(recipe: Recipe) -> bool:
     return preprocess in {"torch", "caffe"}
 
 
-def _export_faults(recipe: Recipe, files: Sequence[tuple[Format, Precision]]) -> Iterator[str]:
+def _export_faults(recipe: Recipe, files: Sequence[tuple[Format, Wanted]]) -> Iterator[str]:
     for form in recipe.export.formats:
         if not any(f == form for f, _ in files):
             yield f"export.formats: {form} is written in {' and '.join(ONNX_PRECISIONS)}; add one to export.precisions"
 
 
-def _profile_faults(files: Sequence[tuple[Format, Precision]], profiles: Sequence[Profile]) -> Iterator[str]:
+def _profile_faults(files: Sequence[tuple[Format, Wanted]], profiles: Sequence[Profile]) -> Iterator[str]:
     for profile in profiles:
         if files and not any(taken_by(profile, *file) for file in files):
             takes = profile.runtime
@@ -202,7 +212,7 @@ def _output_faults(recipe: Recipe, recipe_file: Path | None, out: Path | None, f
 
 
 def _steps(
-    recipe: Recipe, profiles: Sequence[Profile], files: Sequence[tuple[Format, Precision]]
+    recipe: Recipe, profiles: Sequence[Profile], files: Sequence[tuple[Format, Wanted]]
 ) -> Iterator[tuple[str, str]]:
     cut, stem, head, data = recipe.cut, recipe.stem, recipe.head, recipe.data
     yield "load", f"{recipe.source.model}, {_spelled(recipe)}"
@@ -235,7 +245,7 @@ def _spelled(recipe: Recipe) -> str:
     return f"trained on {preprocess if isinstance(preprocess, str) else 'scaled and shifted'} pixels"
 
 
-def _notes(recipe: Recipe, files: Sequence[tuple[Format, Precision]]) -> Iterator[str]:
+def _notes(recipe: Recipe, files: Sequence[tuple[Format, Wanted]]) -> Iterator[str]:
     if "onnx" in recipe.export.formats:
         skipped = [p for p in recipe.export.precisions if ("onnx", p) not in files]
         if skipped:

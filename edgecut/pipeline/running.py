@@ -17,11 +17,13 @@ import numpy as np
 import edgecut
 from edgecut.errors import DataError
 from edgecut.handoff.output import output_folder
-from edgecut.pipeline.planning import Plan, plan, read_paths
+from edgecut.pipeline.planning import Plan, plan, read_paths, written_files
+from edgecut.records.explanation import Explanation
 from edgecut.records.profile import Profile, find_profile
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Recipe, read_recipe
 from edgecut.records.report import Report, SourceFacts, Step, overall
+from edgecut.records.trial import Trial
 
 if TYPE_CHECKING:
     import keras
@@ -56,6 +58,8 @@ class Run:
     steps: list[Step] = field(default_factory=list)
     device_shape: tuple[int, int, int] | None = None
     dataset: Dataset | None = None
+    trials: list[Trial] = field(default_factory=list)
+    explanations: list[Explanation] = field(default_factory=list)
 
     @property
     def recipe(self) -> Recipe:
@@ -115,6 +119,7 @@ def _run(state: Run) -> Report:
 
     with state.progress.task("starting TensorFlow"):
         import_keras_quietly()
+    from edgecut.pipeline.explaining import explain_files
     from edgecut.pipeline.files import bench_files, check_files, keras_file, write_files
     from edgecut.pipeline.fitting import fit_head
     from edgecut.pipeline.judging import judge
@@ -123,7 +128,7 @@ def _run(state: Run) -> Report:
 
     model, source = _load(state)
     model = _cut(state, model)
-    refuse_model(model, state.plan.files, state.plan.profiles)
+    refuse_model(model, written_files(state.plan.files), state.plan.profiles)
     model = edit_stem(state, model)
     read_images(state, model)
     fitted = fit_head(state, model)
@@ -132,6 +137,7 @@ def _run(state: Run) -> Report:
         files = write_files(state, fitted, Path(scratch))
     for file in files:
         refuse_file(file.path, file.artifact.precision, state.plan.profiles)
+    explain_files(state, fitted.model, files)
     measurements = [*check_files(state, fitted.model, files), *bench_files(state, files)]
     artifacts = tuple(file.artifact for file in files)
     checks = judge(state.recipe, state.plan.profiles, artifacts, measurements)
@@ -139,7 +145,7 @@ def _run(state: Run) -> Report:
         edgecut=edgecut.__version__, status=overall(checks), recipe=state.recipe.to_dict(),
         profiles=tuple(profile.to_dict() for profile in state.plan.profiles), environment=environment(),
         source=source, steps=tuple(state.steps), artifacts=artifacts, measurements=tuple(measurements), checks=checks,
-        notes=state.plan.notes,
+        notes=state.plan.notes, trials=tuple(state.trials), explanations=tuple(state.explanations),
     )  # fmt: skip
     _bundle(state, report, files)
     return report

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from edgecut.records.explanation import Cause, LayerError, Suspicion
-from edgecut.tflite.flatbuffer import Tensor, TfliteGraph
+from edgecut.tflite.flatbuffer import TfliteGraph
 
 # Above this a layer keeps nearly all that it computes, and needs no cause.
 HEALTHY_DB = 30.0
@@ -19,7 +19,7 @@ _SHIFT_SHARE = 0.5
 _UNCALIBRATED_LAYERS, _UNCALIBRATED_SATURATION = 0.3, 0.004
 
 
-def cause_of(row: LayerError, values: np.ndarray, tensor: Tensor) -> tuple[Cause | None, str]:
+def cause_of(row: LayerError, values: np.ndarray) -> tuple[Cause | None, str]:
     """The likeliest cause of one layer's error, and a sentence with its figure; (None, "") for a healthy layer.
 
     values: the source's own values of the layer.

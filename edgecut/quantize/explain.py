@@ -20,6 +20,7 @@ COLLAPSE_DB = 10.0
 SHIFT, SHIFT_SHARE = 0.05, 0.5
 NARROW_STEPS = 16
 _CAP_DB = 200.0
+_SCALED_LIKENESS, _SCALED_FACTOR, _SCALED_SHARE = 0.95, 1.2, 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,15 +52,16 @@ def explain(
     if not any(tensor.scales for tensor in graph.tensors):
         raise RequestError(f"{name}: nothing in it is quantized, so there is nothing to explain")
     got = _run(content, graph, images, known, progress)
-    added = _added(content, graph, images, known, reference.values, got, progress)
+    wanted = {index: _equalized(reference.values[layer], got[index]) for index, layer in known.items()}
+    added = _added(content, graph, images, wanted, progress)
     total = sum(added.values())
     layers = []
     for operator in graph.operators:
         for index in operator.outputs:
             if index in known:
-                row = _layer(known[index], operator, graph.tensors[index], reference.values[known[index]], got[index])
+                row = _layer(known[index], operator, graph.tensors[index], wanted[index], got[index])
                 share = None if index not in added else added[index] / total if total > 0 else 0.0
-                cause, reason = cause_of(row, reference.values[known[index]], graph.tensors[index])
+                cause, reason = cause_of(row, wanted[index])
                 layers.append(row.model_copy(update={"added": share, "cause": cause, "reason": reason}))
     in_float = tuple(_label(graph, op, names) for op in graph.operators if _in_float(graph, op))
     found = (*suspicions, *whole_causes(graph, layers, in_float, images))
@@ -113,6 +115,24 @@ def _layer(name: str, operator: Operator, tensor: Tensor, wanted: np.ndarray, go
     )  # fmt: skip
 
 
+def _equalized(wanted: np.ndarray, got: np.ndarray) -> np.ndarray:
+    """The source's values in the file's shape, with its channel factors where cross-layer equalization set some.
+
+    A channel was scaled if its values vary by more than a fifth more than the source's, and alike (a correlation of
+    0.95); a layer, if a tenth of its channels are. Equalization only ever scales up.
+    """
+    wanted = wanted.reshape(got.shape)
+    rows, found = (x.reshape(-1, got.shape[-1]).astype(np.float64) for x in (wanted, got))
+    rows, found = rows - rows.mean(axis=0), found - found.mean(axis=0)
+    squares, products = (rows**2).sum(axis=0), (rows * found).sum(axis=0)
+    likeness = products / np.sqrt(np.maximum(squares * (found**2).sum(axis=0), 1e-30))
+    factors = products / np.maximum(squares, 1e-30)
+    is_scaled = (likeness > _SCALED_LIKENESS) & (factors > _SCALED_FACTOR)
+    if is_scaled.mean() < _SCALED_SHARE:
+        return wanted
+    return np.asarray(wanted * np.where(is_scaled, factors, 1.0), np.float32)
+
+
 def _limits(tensor: Tensor) -> tuple[float, float] | None:
     """The smallest and the largest value that a quantized activation can hold."""
     if len(tensor.scales) != 1 or np.dtype(tensor.dtype).kind not in "iu":
@@ -133,18 +153,16 @@ def _db(signal: float, noise: float) -> float:
 
 
 def _added(
-    content: bytes, graph: TfliteGraph, images: np.ndarray, known: Mapping[int, str],
-    values: Mapping[str, np.ndarray], got: Mapping[int, np.ndarray], progress: Progress,
-) -> dict[int, float]:  # fmt: skip
+    content: bytes, graph: TfliteGraph, images: np.ndarray, wanted: Mapping[int, np.ndarray], progress: Progress
+) -> dict[int, float]:
     """The error of each layer that is run on the source's own values, over the variance of what it puts out.
 
     A layer whose inputs aren't all outputs of layers can't be told from those before it, and is left out.
     """
     tensors = graph.tensors
     exact = {i: list(quantized_rows(images, tensors[i])) for i in graph.inputs}
-    for index, layer in known.items():
-        shaped = values[layer].reshape(got[index].shape)
-        exact[index] = [to_grid(row[None], tensors[index]) for row in shaped]
+    for index, values in wanted.items():
+        exact[index] = [to_grid(row[None], tensors[index]) for row in values]
     found: dict[int, float] = {}
     with progress.task("running each layer alone", len(graph.operators)) as advance:
         for operator in graph.operators:
@@ -153,9 +171,9 @@ def _added(
             needed = [i for i in operator.inputs if i >= 0 and not tensors[i].is_constant]
             if operator.name in {"QUANTIZE", "DEQUANTIZE"} and needed and needed[0] in exact and index not in exact:
                 exact.update(run_operator(content, graph, operator, exact))
-            elif index in known and needed and all(i in exact for i in needed):
+            elif index in wanted and needed and all(i in exact for i in needed):
                 alone = run_operator(content, graph, operator, {i: exact[i] for i in needed})[index]
-                found[index] = _own_error(alone, tensors[index], values[known[index]])
+                found[index] = _own_error(alone, tensors[index], wanted[index])
     return found
 
 

@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from edgecut.errors import RunError
 from edgecut.quantize.twins import real_values
+from edgecut.records.progress import Advance
 from edgecut.streams import caught_output
 from edgecut.tflite.cut import cut_tensors
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, parse
+
+
+class Pictures:
+    """Images (n, ...), float32, made of what the device feeds a few at a time, so that memory stays near the bytes'."""
+
+    def __init__(self, pixels: np.ndarray, to_input: Callable[[np.ndarray], np.ndarray]) -> None:
+        """to_input: makes what the model takes of some of the pixels (m, ...)."""
+        self.pixels = pixels
+        self.to_input = to_input
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, part: slice) -> Pictures:
+        return Pictures(self.pixels[part], self.to_input)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for first in range(0, len(self.pixels), _CHUNK):
+            yield from self.to_input(self.pixels[first : first + _CHUNK])
+
+
+Images = np.ndarray | Pictures
+_CHUNK = 32
 
 
 class Interior:
@@ -56,18 +79,23 @@ class Interior:
         return real_values(self.raw(index), self.graph.tensors[index])
 
 
-def outputs_of(content: bytes, images: np.ndarray, advance: Any = None) -> tuple[np.ndarray, ...]:
+def outputs_of(content: bytes, images: Images, advance: Advance | None = None) -> tuple[np.ndarray, ...]:
     """Every output of a file over images (n, ...), float32, as its default runtime gives it."""
-    interior = Interior(content, whole=False)
-    graph = interior.graph
-    rows: list[list[np.ndarray]] = [[] for _ in graph.outputs]
-    for image in quantized_rows(images, graph.tensors[graph.inputs[0]]):
-        interior.run([image])
-        for row, index in zip(rows, graph.outputs, strict=True):
-            row.append(interior.real(index))
+    rows: list[tuple[np.ndarray, ...]] = []
+    for outputs in each_output(content, images):
+        rows.append(outputs)
         if advance is not None:
             advance(1)
-    return tuple(np.concatenate(row) for row in rows)
+    return tuple(np.concatenate(column) for column in zip(*rows, strict=True))
+
+
+def each_output(content: bytes, images: Images) -> Iterator[tuple[np.ndarray, ...]]:
+    """The outputs of a file, one image of (n, ...) after the other, with the batch axis."""
+    interior = Interior(content, whole=False)
+    graph = interior.graph
+    for image in quantized_rows(images, graph.tensors[graph.inputs[0]]):
+        interior.run([image])
+        yield tuple(interior.real(index) for index in graph.outputs)
 
 
 def run_operator(
@@ -86,7 +114,7 @@ def run_operator(
     return found
 
 
-def quantized_rows(images: np.ndarray, tensor: Tensor) -> Iterator[np.ndarray]:
+def quantized_rows(images: Images, tensor: Tensor) -> Iterator[np.ndarray]:
     """The images one by one with a batch axis, in a tensor's own dtype and on its grid."""
     for image in images:
         yield to_grid(image[None], tensor)

@@ -11,6 +11,8 @@ from pydantic import Field, field_validator, model_validator
 from edgecut.records.document import Record, Seconds, SizeBytes, parse, read_toml
 
 Precision = Literal["float32", "float16", "dynamic", "int8", "int16x8"]
+# "auto": int8, mended until budget.accuracy_drop holds.
+Wanted = Literal["float32", "float16", "dynamic", "int8", "int16x8", "auto"]
 Format = Literal["tflite", "onnx"]
 LayerRef = str | int
 
@@ -130,7 +132,7 @@ class Export(Record):
     """The files to write: each format in each precision."""
 
     formats: tuple[Format, ...] = Field(default=("tflite",), min_length=1)
-    precisions: tuple[Precision, ...] = Field(default=("float32", "int8"), min_length=1)
+    precisions: tuple[Wanted, ...] = Field(default=("float32", "int8"), min_length=1)
 
     @field_validator("formats", "precisions")
     @classmethod

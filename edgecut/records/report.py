@@ -8,7 +8,9 @@ from pydantic import Field
 
 from edgecut.records.artifact import Artifact
 from edgecut.records.document import Record
+from edgecut.records.explanation import Explanation
 from edgecut.records.measurement import Measurement
+from edgecut.records.trial import Trial
 
 State = Literal["meets", "misses", "unknown"]
 
@@ -55,7 +57,10 @@ class SourceFacts(Record):
 
 
 class Report(Record):
-    """The whole run, as report.json holds it."""
+    """The whole run, as report.json holds it.
+
+    trials: what precision "auto" tried; explanations: of the quantized .tflite files.
+    """
 
     schema_: Literal["edgecut.report/1"] = Field(default="edgecut.report/1", alias="schema")
     edgecut: str
@@ -69,6 +74,8 @@ class Report(Record):
     measurements: tuple[Measurement, ...]
     checks: tuple[Check, ...]
     notes: tuple[str, ...] = ()
+    trials: tuple[Trial, ...] = ()
+    explanations: tuple[Explanation, ...] = ()
 
 
 def overall(checks: tuple[Check, ...]) -> State:

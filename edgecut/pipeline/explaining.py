@@ -1,0 +1,61 @@
+"""A section of every report: what quantization did to each layer of the files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+
+from edgecut.errors import RequestError, RunError
+from edgecut.images.dataset import calibration_sample
+from edgecut.pipeline.fitting import to_input
+from edgecut.quantize.explain import explain
+from edgecut.quantize.feeding import feeding_suspicions
+from edgecut.quantize.source_values import images_that_fit, reference
+from edgecut.records.explanation import Explanation, Suspicion
+from edgecut.tflite.flatbuffer import read_content
+
+if TYPE_CHECKING:
+    from edgecut.pipeline.files import WrittenFile
+    from edgecut.pipeline.running import Run
+
+EXPLAINED = ("int8", "int16x8")
+IMAGES = 16
+
+
+def explain_files(state: Run, model: keras.Model, files: Sequence[WrittenFile]) -> None:
+    """Add an explanation of each quantized .tflite file to the run; none without images."""
+    chosen = [f for f in files if f.artifact.format == "tflite" and f.artifact.precision in EXPLAINED]
+    if state.dataset is None or not chosen:
+        return
+    with state.step("explain") as facts:
+        count = images_that_fit(model, IMAGES)
+        pixels = calibration_sample(state.dataset.train, count, state.recipe.data.seed)
+        fed = to_input(state, pixels)
+        suspicions = _suspicions(state, model, pixels)
+        notes = []
+        for file in chosen:
+            try:
+                found = _explained(file, model, fed, suspicions)
+            except (RequestError, RunError) as exc:
+                # A file that can't be explained can still be right.
+                notes.append(f"{file.artifact.name} can't be explained: {exc}")
+                continue
+            state.explanations.append(found)
+            notes += [f"{found.artifact}: {suspicion.sentence}" for suspicion in found.suspicions]
+        after = {x.artifact: x.collapses_at or "no layer collapses" for x in state.explanations}
+        facts.update(changed=False, after=after, notes=tuple(dict.fromkeys(notes)))
+
+
+def _explained(file: WrittenFile, model: keras.Model, fed: np.ndarray, suspicions: Sequence[Suspicion]) -> Explanation:
+    content = read_content(file.path)
+    return explain(content, file.artifact.name, fed, reference(model, content, fed), suspicions=suspicions)
+
+
+def _suspicions(state: Run, model: keras.Model, pixels: np.ndarray) -> tuple[Suspicion, ...]:
+    """What is wrong with the recipe's preprocess; a stem that was edited has its source's pixels no more."""
+    if state.recipe.stem.pixels == "raw":
+        return ()
+    return feeding_suspicions(model, pixels, state.recipe.source.preprocess)

@@ -1,0 +1,130 @@
+"""Quantize until the metric holds: cures one after the other, in the order of their cost, each measured."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from edgecut.quantize.cures import EXCLUDES, ORDER, Cure, Mended, Patient, mend
+from edgecut.quantize.heads import head_place
+from edgecut.quantize.judges import HeadJudge, Judge, Score
+from edgecut.quantize.numbers import numbers_of
+from edgecut.quantize.swap import head_first, pooled_head
+from edgecut.quantize.twins import pair
+from edgecut.records.progress import SILENT, Progress
+from edgecut.records.trial import Trial
+
+HEAD = "head on the quantized body"
+SWAP = "head before the pooling"
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """The file that was chosen, and the way there. met: whether its drop is within the limit on the choosing images."""
+
+    content: bytes
+    trials: tuple[Trial, ...]
+    met: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Attempt:
+    """What is tried on top of what was kept. name: what it adds, "" for nothing. cure: of the body, if it is one."""
+
+    name: str
+    patient: Patient
+    judge: Judge
+    cure: Cure | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Tried:
+    attempt: _Attempt
+    mended: Mended
+    score: Score
+    trial: Trial
+
+
+def until(patient: Patient, judge: Judge, limit: float, *, progress: Progress = SILENT) -> Outcome:
+    """The first set of cures whose drop, and two standard errors, are within the limit; the best one if none is.
+
+    First the converter's own file, then, for a fitted head, the head on the quantized body, then the cures of
+    cures.ORDER, each on top of those that were kept, and last the head moved before the pooling, which costs up to 4 %
+    more multiply-accumulates. A cure is kept if it brings the outputs nearer to the float model's (in SQNR, which sees
+    more than a count of hits); the others are reported, too. Size and types of all operators stay.
+    """
+    best: _Tried | None = None
+    tried: list[_Tried] = []
+    with progress.task("cures", len(ORDER) + 3) as advance:
+        for attempt in _attempts(patient, judge):
+            found = _try(attempt, best)
+            tried.append(found)
+            best = found if found.trial.kept else best
+            advance(1)
+            if found.trial.kept and found.score.meets(limit):
+                break
+    best = best or tried[0]
+    content = best.attempt.judge.finish(best.attempt.patient.twins, best.mended)
+    trials = tuple(x.trial.model_copy(update={"chosen": x is best}) for x in tried)
+    return Outcome(content, trials, best.score.meets(limit))
+
+
+def swapped(patient: Patient) -> Patient | None:
+    """The same model with its pooled head in front of the pooling; None where it has none, or that would cost much."""
+    twins = patient.twins
+    if pooled_head(twins.graph) is None or pooled_head(twins.float_graph) is None:
+        return None
+    return replace(patient, twins=pair(head_first(twins.int8), head_first(twins.float32)))
+
+
+def _attempts(patient: Patient, judge: Judge) -> Iterator[_Attempt]:
+    if isinstance(judge, HeadJudge):
+        yield _Attempt("", patient, replace(judge, fitted=False))
+        yield _Attempt(HEAD, patient, judge)
+    else:
+        yield _Attempt("", patient, judge)
+    yield from (_Attempt(cure, patient, judge, cure) for cure in ORDER)
+    other = swapped(patient)
+    if other is not None:
+        yield _Attempt(SWAP, other, judge)
+
+
+def _try(attempt: _Attempt, best: _Tried | None) -> _Tried:
+    begin = time.perf_counter()
+    cures = _joined(best, attempt.cure)
+    twins = attempt.patient.twins
+    mended = mend(attempt.patient, cures) if cures else Mended(cures, numbers_of(twins))
+    score = attempt.judge.measure(twins, mended)
+    kept = best is None or score.sqnr > best.score.sqnr
+    trial = Trial(
+        cures=_names(attempt, cures), accuracy=score.accuracy, drop=score.drop, drop_error=score.drop_error,
+        agreement=score.agreement, sqnr=score.sqnr, gained=_gained(score, best), images=score.images,
+        size_bytes=len(twins.int8), seconds=round(time.perf_counter() - begin, 2), kept=kept,
+        note="" if kept else f"{attempt.name} brings the scores no nearer to the float model's",
+    )  # fmt: skip
+    return _Tried(attempt, mended, score, trial)
+
+
+def _joined(best: _Tried | None, wanted: Cure | None) -> frozenset[Cure]:
+    kept: frozenset[Cure] = best.mended.cures if best is not None else frozenset()
+    return kept if wanted is None else (kept - EXCLUDES.get(wanted, frozenset())) | {wanted}
+
+
+def _names(attempt: _Attempt, cures: frozenset[Cure]) -> tuple[str, ...]:
+    judge, head = attempt.judge, []
+    if isinstance(judge, HeadJudge) and judge.fitted:
+        place = head_place(attempt.patient.twins.graph, judge.float_head.features.shape[1])
+        head = [HEAD, *([SWAP] if place is not None and place.before else [])]
+    elif attempt.name == SWAP:
+        head = [SWAP]
+    return (*head, *(cure for cure in ORDER if cure in cures))
+
+
+def _gained(score: Score, best: _Tried | None) -> float | None:
+    """How much less is lost than before: of the accuracy, of the agreement where there are no labels."""
+    if best is None:
+        return None
+    if score.drop is not None and best.score.drop is not None:
+        return best.score.drop - score.drop
+    return score.agreement - best.score.agreement

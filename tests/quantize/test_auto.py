@@ -1,0 +1,93 @@
+"""Precision "auto": an int8 file that keeps the float model's accuracy, in a build."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from edgecut.export.tflite import convert, write_saved_model
+from edgecut.quantize.interior import outputs_of
+from edgecut.quantize.swap import head_first, pooled_head
+from edgecut.tflite.flatbuffer import parse
+from tests.unit.command_line import run
+
+DEMO = Path(__file__).parents[2] / "edgecut" / "demo_data"
+L = keras.layers
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """The report of a small build with precision auto."""
+    from edgecut.pipeline import build
+
+    folder = tmp_path_factory.mktemp("auto")
+    (folder / "r.toml").write_text(
+        f'schema = "edgecut.recipe/1"\nname = "clothes"\n[source]\nmodel = "{DEMO}/cifar10_backbone.keras"\n'
+        'preprocess = "tf"\n[cut]\nto = "block_3_relu"\n[head]\nclasses = 10\n'
+        f'[data]\ntrain = "{DEMO}/fashion_mnist.npz"\nlimit = [400, 200]\n'
+        '[export]\nformats = ["tflite", "onnx"]\nprecisions = ["float32", "auto"]\n[bench]\nruns = 2\nwarmup = 0\n'
+        "[budget]\naccuracy_drop = 0.0\n"
+    )
+    build(folder / "r.toml", out=folder / "out")
+    return json.loads((folder / "out" / "report.json").read_text())
+
+
+def test_the_file_is_all_int8_and_as_large_as_its_trials_say(report: dict) -> None:
+    artifact = next(a for a in report["artifacts"] if a["name"] == "clothes.auto.tflite")
+    (chosen,) = [trial for trial in report["trials"] if trial["chosen"]]
+    assert (artifact["precision"], artifact["inputs"][0]["dtype"]) == ("int8", "int8")
+    assert abs(artifact["size_bytes"] - chosen["size_bytes"]) < 0.02 * artifact["size_bytes"]
+    assert not {"QUANTIZE", "DEQUANTIZE"} & set(artifact["operators"])
+
+
+def test_the_trials_begin_with_the_converters_file_and_one_is_chosen(report: dict) -> None:
+    trials = report["trials"]
+    assert trials[0]["cures"] == []
+    assert trials[1]["cures"] == ["head on the quantized body"]
+    assert [trial["chosen"] for trial in trials].count(True) == 1
+    # Four folds over the training images: the 200 judging images are not among them.
+    assert {trial["images"] for trial in trials} == {400}
+
+
+def test_the_result_is_nearer_to_the_float_model_than_the_converters(report: dict) -> None:
+    trials = report["trials"]
+    chosen = next(trial for trial in trials if trial["chosen"])
+    assert chosen["sqnr"] > trials[0]["sqnr"] + 3
+    assert chosen["agreement"] > trials[0]["agreement"]
+
+
+def test_the_build_explains_its_int8_file(report: dict) -> None:
+    (found,) = report["explanations"]
+    assert found["artifact"] == "clothes.auto.tflite"
+    assert {"block_3_relu", "head_dense"} <= {layer["name"] for layer in found["layers"]}
+    assert found["collapses_at"] is None
+
+
+def test_a_head_before_the_pooling_computes_the_same(tmp_path: Path) -> None:
+    inputs = keras.Input((16, 16, 3), name="image")
+    x = L.Conv2D(96, 3, strides=2, padding="same", activation="relu", name="conv")(inputs)
+    x = L.Conv2D(96, 3, padding="same", activation="relu", name="conv_2")(x)
+    x = L.GlobalAveragePooling2D(name="pool")(x)
+    model = keras.Model(
+        inputs, L.Dense(5, activation="softmax", bias_initializer="ones", name="dense")(x), name="pooled"
+    )
+    write_saved_model(model, tmp_path / "m")
+    content = convert(tmp_path / "m", model, "float32")
+    mean, head = pooled_head(parse(content, "m")) or (None, None)
+    assert (mean.name, head.name) == ("MEAN", "FULLY_CONNECTED")
+    after = head_first(content)
+    pixels = np.random.default_rng(0).uniform(-1, 1, (4, 16, 16, 3)).astype(np.float32)
+    np.testing.assert_allclose(outputs_of(after, pixels)[0], outputs_of(content, pixels)[0], atol=1e-6)
+    assert [op.name for op in parse(after, "m").operators] == ["CONV_2D", "CONV_2D", "CONV_2D", "MEAN", "SOFTMAX"]
+
+
+def test_auto_needs_images(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = run(capsys, "plan", f"{DEMO}/cifar10_backbone.keras", "--precision", "auto")
+    assert answer == (
+        2, "", "edgecut: error: cifar10_backbone: export.precisions: auto needs images to calibrate on; set data.train "
+        "(--data)\n",
+    )  # fmt: skip
