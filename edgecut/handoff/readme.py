@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from edgecut.export.c_source import c_symbol, input_rule
 from edgecut.handoff.vectors import Vectors
+from edgecut.images.device import DEFAULT_ORDER
 from edgecut.images.preprocess import affine
 from edgecut.records.artifact import Artifact
 from edgecut.records.measurement import Measurement
@@ -24,6 +25,12 @@ _WHAT = {
     "recipe.toml": "the request, which `edgecut build` takes",
     "manifest.json": "the SHA-256 of every file; its own is in manifest.sha256",
 }
+
+# What the bytes of a pixel are, by stem.order.
+COLOURS = {
+    "gray": "gray (0.299 R + 0.587 G + 0.114 B)", "rgb": "R, G, B", "bgr": "B, G, R", "rgba": "R, G, B, A",
+    "yuv": "Y, U, V (ITU-R BT.601, full range)",
+}  # fmt: skip
 
 
 def readme(
@@ -89,7 +96,8 @@ def _feed(recipe: Recipe, artifact: Artifact) -> str:
         lines[-1] += " NHWC: row by row from the top left, the channels of a pixel next to each other."
     if spec.expects is not None:
         height, width, channels = spec.shape[1:4]
-        colour = {1: "gray (0.299 R + 0.587 G + 0.114 B)", 3: "R, G, B"}.get(channels, f"{channels} channels")
+        order = recipe.stem.order or DEFAULT_ORDER.get(channels, "")
+        colour = COLOURS.get(order, f"{channels} channels")
         lines += [
             "",
             f"1. Bring the picture to {height} rows of {width} pixels, {colour}, one byte per value.",

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from edgecut.cli.new import _profile_keys as profile_keys
 from edgecut.pipeline.judging import judge
 from edgecut.records.artifact import Artifact, TensorSpec
 from edgecut.records.document import parse
@@ -77,6 +78,15 @@ def test_a_sensor_of_floats_is_judged_by_its_range() -> None:
     assert check(profile(dtype="float32", range=[-1.0, 1.0]), file).state == "meets"
     assert check(profile(dtype="float32", range=[0.0, 255.0]), file).reason.endswith("set stem.pixels = 'raw'")
     assert check(profile(dtype="float32"), artifact()).reason.endswith("add 'float32' to export.precisions")
+
+
+def test_a_new_recipe_has_the_stem_that_the_sensor_needs() -> None:
+    keys = {k: v for k, v in profile_keys(profile(channels=3, order="yuv")).items() if k.startswith("stem.")}
+    assert keys == {
+        "stem.size": [96, 96], "stem.channels": 3, "stem.order": "yuv", "stem.pixels": "raw",
+    }  # fmt: skip
+    stem = {key.removeprefix("stem."): value for key, value in keys.items()}
+    assert check(profile(channels=3, order="yuv"), artifact((1, 96, 96, 3)), **stem).state == "meets"
 
 
 def test_without_a_sensor_or_a_picture_nothing_is_judged() -> None:
