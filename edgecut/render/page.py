@@ -11,8 +11,11 @@ from edgecut.records.measurement import Measurement
 from edgecut.records.report import Check, Report, Step
 from edgecut.records.toml_text import toml_text
 from edgecut.records.units import format_bytes, format_seconds
+from edgecut.render.explained import headline
+from edgecut.render.explained_plot import svg
 from edgecut.render.page_style import STYLE
 from edgecut.render.results import file_labels, result_rows
+from edgecut.render.trials import HEADINGS, trial_rows
 from edgecut.render.words import (
     NOTHING,
     artifact_words,
@@ -45,6 +48,8 @@ def render_page(report: Report) -> str:
     sections = (
         ("Files", _files(report)),
         ("Checks", _checks(report)),
+        ("Cures tried for int8", _trials(report)),
+        ("Quantization error by layer", _explained(report)),
         ("Steps", _steps(report.steps)),
         ("Measurements", _measurements(report)),
         ("Inputs and outputs", _tensors(report.artifacts)),
@@ -102,6 +107,21 @@ def _check_row(check: Check, labels: Mapping[str, str]) -> tuple[str, ...]:
         check.metric, labels.get(check.artifact, check.artifact), check.profile or "", limit_words(check),
         value_words(check.value, check.unit), _state(check.state), check.basis, check.reason,
     )  # fmt: skip
+
+
+def _trials(report: Report) -> Html:
+    columns = [Column(title, 0 < place < len(HEADINGS) - 1) for place, title in enumerate(HEADINGS)]
+    return _table(columns, trial_rows(report.trials))
+
+
+def _explained(report: Report) -> Html:
+    """A picture for each quantized file, and what is suspected."""
+    parts = [
+        f"<details open><summary>{escape(headline(found))}</summary>"
+        f'<div class="wide">{svg(found).decode()}</div></details>'
+        for found in report.explanations
+    ]
+    return Html("".join(parts))
 
 
 def _steps(steps: Iterable[Step]) -> Html:

@@ -53,6 +53,9 @@ def grid(*columns: str) -> Table:
 
 def report_tables(report: Report, *, verbose: bool = False) -> list[RenderableType]:
     """A report as tables: files, devices, checks, notes; the steps with their proofs if verbose."""
+    # Here, since its tables are made with this module's grid.
+    from edgecut.render.trials import quantization_parts
+
     name = str(report.recipe.get("name", "model"))
     parts: list[RenderableType] = [
         Text.assemble((name, "bold"), ": ", (report.status, STYLES[report.status]), _why(report))
@@ -66,6 +69,7 @@ def report_tables(report: Report, *, verbose: bool = False) -> list[RenderableTy
         parts.append(device_table(on_devices, file_labels(report)))
     if report.checks:
         parts.append(check_table(report.checks, file_labels(report)))
+    parts += quantization_parts(report.trials, report.explanations)
     if report.notes:
         parts.append(Group(*notes(report.notes)))
     return [parts[0], *(part for table in parts[1:] for part in ("", table))]
