@@ -160,6 +160,7 @@ def test_an_interrupt_leaves_no_output(work, seconds):
     child.send_signal(signal.SIGINT)
     errors = child.communicate(timeout=60)[1].decode()
     if child.returncode != 0:  # a very fast machine may have finished
-        assert child.returncode == 130
-        assert "Traceback" not in errors
+        # Before the first line of edgecut runs, it is Python that is interrupted.
+        assert child.returncode == 130 or (child.returncode == -signal.SIGINT and seconds < 1)
+        assert "Traceback" not in errors or seconds < 1
         assert list(work.iterdir()) == []
