@@ -18,7 +18,8 @@ HEAD = "head on the quantized body"
 TRIALS = (
     Trial(cures=(), accuracy=0.485, drop=0.1485, drop_error=0.0196, agreement=0.583, sqnr=-0.6, kept=True),
     Trial(
-        cures=(HEAD,), accuracy=0.637, drop=0.003, drop_error=0.01, agreement=0.896, sqnr=13.9, gained=0.1455, kept=True,
+        cures=(HEAD,), accuracy=0.637, drop=0.003, drop_error=0.01, agreement=0.896, sqnr=13.9, gained=0.1455,
+        kept=True,
     ),
     Trial(
         cures=(HEAD, "mse ranges"), accuracy=0.63, drop=0.01, drop_error=0.01, agreement=0.89, sqnr=13.8, gained=-0.007,
