@@ -63,8 +63,11 @@ def test_layers_are_dropped_replaced_and_inserted_in_one_go(tmp_path, capsys):
     )  # fmt: skip
     assert answer.code == 0
     assert json.loads(answer.out)["proof"]["exact"]
-    names = [layer.name for layer in keras.models.load_model(tmp_path / "part.keras").layers]
-    assert {"dropout", "concatenate", "projection"} <= set(names)
+    layers = keras.models.load_model(tmp_path / "part.keras").layers
+    names = [layer.name for layer in layers]
+    # Keras counts the names that it gives over the whole process, so kinds are compared.
+    assert {"Dropout", "Concatenate"} <= {type(layer).__name__ for layer in layers}
+    assert any(name.startswith("projection") for name in names)
     assert not any(name.startswith(("block_1_1", "block_3_1")) for name in names)
 
 
