@@ -21,6 +21,8 @@ SHIFT, SHIFT_SHARE = 0.05, 0.5
 NARROW_STEPS = 16
 _CAP_DB = 200.0
 _SCALED_LIKENESS, _SCALED_FACTOR, _SCALED_SHARE = 0.95, 1.2, 0.1
+# A channel whose deviation is below this share of its mean is lost in the steps, and only its mean can be compared.
+_FLAT = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,19 +120,22 @@ def _layer(name: str, operator: Operator, tensor: Tensor, wanted: np.ndarray, go
 def _equalized(wanted: np.ndarray, got: np.ndarray) -> np.ndarray:
     """The source's values in the file's shape, with its channel factors where cross-layer equalization set some.
 
-    A channel was scaled if its values vary by more than a fifth more than the source's, and alike (a correlation of
-    0.95); a layer, if a tenth of its channels are. Equalization only ever scales up.
+    A layer was scaled if a tenth of its channels vary by more than a fifth more than the source's, and alike (a
+    correlation of 0.95). Its other channels are then taken to be scaled by what their values say, and those that hardly
+    vary by what their means say. Equalization only ever scales up.
     """
     wanted = wanted.reshape(got.shape)
     rows, found = (x.reshape(-1, got.shape[-1]).astype(np.float64) for x in (wanted, got))
-    rows, found = rows - rows.mean(axis=0), found - found.mean(axis=0)
+    means, found_means = rows.mean(axis=0), found.mean(axis=0)
+    rows, found = rows - means, found - found_means
     squares, products = (rows**2).sum(axis=0), (rows * found).sum(axis=0)
-    likeness = products / np.sqrt(np.maximum(squares * (found**2).sum(axis=0), 1e-30))
-    factors = products / np.maximum(squares, 1e-30)
-    is_scaled = (likeness > _SCALED_LIKENESS) & (factors > _SCALED_FACTOR)
-    if is_scaled.mean() < _SCALED_SHARE:
+    is_like = products > _SCALED_LIKENESS * np.sqrt(np.maximum(squares * (found**2).sum(axis=0), 1e-30))
+    slopes = products / np.maximum(squares, 1e-30)
+    if np.mean(is_like & (slopes > _SCALED_FACTOR)) < _SCALED_SHARE:
         return wanted
-    return np.asarray(wanted * np.where(is_scaled, factors, 1.0), np.float32)
+    is_flat = ~is_like & (np.sqrt(squares / len(rows)) < _FLAT * np.abs(means))
+    ratios = np.where(is_flat, found_means / np.where(is_flat, means, 1.0), 1.0)
+    return np.asarray(wanted * np.maximum(np.where(is_like, slopes, ratios), 1.0), np.float32)
 
 
 def _limits(tensor: Tensor) -> tuple[float, float] | None:

@@ -150,3 +150,16 @@ def test_a_source_that_has_nothing_in_common_is_refused() -> None:
 
 def test_the_fixture_is_what_these_tests_take_it_for() -> None:
     assert [op.name for op in parse(INT8, "x").operators][:3] == ["CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D"]
+
+
+def test_channels_that_equalization_scaled_a_little_are_no_shift() -> None:
+    """A file whose pointwise layer is the source's times 1 to 2 by channel, as equalization leaves it."""
+    fed = images()
+    sound = reference(fed)
+    values = sound.values["pointwise"]
+    scaled = values / np.linspace(1.0, 2.0, values.shape[-1], dtype=np.float32)
+    found = explain(INT8, "m", fed, Reference(sound.layers, {**sound.values, "pointwise": scaled}))
+    row = layer(found, "pointwise")
+    assert row.sqnr_varying > 25
+    assert row.mean_shift < 0.05
+    assert found.shift_starts_at is None
