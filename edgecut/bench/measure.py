@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
 
-from edgecut.bench.runners import local, tflm
-from edgecut.errors import RequestError, RunError
+from edgecut.bench.predict import PLANNER, arena_estimate, predict_arena, predict_latency
+from edgecut.bench.runners import tflm
+from edgecut.bench.runners.local import Local
+from edgecut.bench.runners.protocol import Runner
+from edgecut.bench.runners.table import runner_of
+from edgecut.errors import RunError
 from edgecut.export.readback import file_format, guess_precision, read_graph
-from edgecut.records.measurement import UNITS, Measurement, Metric, measured, missing
-from edgecut.records.nearest import closest
+from edgecut.records.measurement import Measurement, Metric, measured, missing
 from edgecut.records.profile import Profile, find_profile
 from edgecut.records.recipe import Bench
-from edgecut.tflite.arena import CORTEX_M_ERROR, cortex_m_arena_bytes, esp32_s3_arena_bytes, safe_arena_bytes
+from edgecut.tflite.arena import cortex_m_arena_bytes, safe_arena_bytes
 from edgecut.tflite.flatbuffer import TfliteGraph, read
-
-PLANNER = "greedy planner with kernel scratch, tail fitted on four networks built for a Cortex-M4"
-ESP_NN_PLANNER = "greedy planner with ESP-NN's scratch as its source asks for it, not confirmed on a device"
-
-# Cores without Helium, for which the rule of tflite/arena.py holds.
-DSP_CORES = ("cortex-m4", "cortex-m7", "cortex-m33")
-
-
-class Runner(Protocol):
-    """A module that measures a file on one kind of machine."""
-
-    def measure(
-        self, path: Path, *, runs: int, warmup: int, threads: int, artifact: str, profile: Profile | None
-    ) -> tuple[Measurement, ...]:
-        """Every metric that the machine can tell. Raises RunError or MissingRuntimeError."""
-        ...
-
-
-RUNNERS: dict[str, Runner] = {"local": local, "tflm": tflm}
 
 
 def bench(
@@ -55,9 +38,7 @@ def bench(
     """
     file, device = Path(path), profile if isinstance(profile, Profile) else find_profile(profile)
     read_graph(file)
-    if runner is not None and runner not in RUNNERS:
-        known = " and ".join(repr(name) for name in RUNNERS)
-        raise RequestError(f"--runner: {known} are known, found {runner!r}{closest(runner, RUNNERS)}")
+    chosen = None if runner is None else runner_of(runner)
     defaults = Bench()
     plan = Bench(
         runs=defaults.runs if runs is None else runs,
@@ -66,9 +47,9 @@ def bench(
     )
     name = artifact or file.name
     if runner == "tflm":
-        return (size(file, name), *_by(tflm, file, plan, name, device))
+        return (size(file, name), *_by(tflm.Tflm(), file, plan, name, device))
     own = device if device.class_ == "host" else None
-    host = _by(local, file, plan, name, own)
+    host = _by(chosen or Local(), file, plan, name, own)
     if runner == "local" or own is not None:
         return (size(file, name), *host)
     return (size(file, name), *on_device(file, device, name), *host)
@@ -90,8 +71,6 @@ def on_device(path: Path, device: Profile, artifact: str) -> tuple[Measurement, 
     if file_format(path) != "tflite":
         reason = "estimates need a .tflite file; this one is .onnx"
         return (missing("latency", artifact, reason, where=device.id, method="not run", profile=device.id),)
-    from edgecut.bench.predict import predict_latency
-
     graph = read(path)
     return (*_arena(path, graph, device, artifact), predict_latency(graph, device, artifact))
 
@@ -122,7 +101,7 @@ def _arena(path: Path, graph: TfliteGraph, device: Profile, artifact: str) -> tu
     if not tflm.is_here():
         return _with_safe(estimate, estimate, device)
     try:
-        found = tflm.measure(path, runs=1, warmup=0, threads=1, artifact=artifact, profile=device)
+        found = tflm.Tflm().measure(path, runs=1, warmup=0, threads=1, artifact=artifact, profile=device)
     except RunError as exc:
         reason = str(exc).removeprefix(f"{path}: ")
         return (
@@ -161,31 +140,18 @@ def _with_safe(
 def _asks_for_more(found: tuple[Measurement, ...], estimate: tuple[Measurement, ...], device: Profile) -> bool:
     """Whether the device's own kernels need more than the interpreter here: its figure is a lower bound."""
     if not estimate:
-        return device.runtime.kernels.lower() == "esp-nn"
+        return _is_esp_nn(device)
     return (estimate[0].value or 0) > (found[0].value or 0)
 
 
 def _estimated_arena(graph: TfliteGraph, device: Profile, artifact: str) -> tuple[Measurement, ...]:
     """The planner's figure where a rule is known for the device's core and kernels, else none."""
-    core, kernels = device.cpu.core.lower().removesuffix("f"), device.runtime.kernels.lower()
-    value: int | None = None
-    error, method = None, PLANNER
-    if core in DSP_CORES:
-        value = cortex_m_arena_bytes(graph, "cmsis-nn" if "cmsis" in kernels else "reference")
-        error = CORTEX_M_ERROR
-    elif core == "xtensa-lx7" and kernels == "esp-nn":
-        value, method = esp32_s3_arena_bytes(graph), ESP_NN_PLANNER
-    elif not tflm.is_here():
-        value, method = (
-            cortex_m_arena_bytes(graph, "reference"),
-            f"{PLANNER}; {core or 'the core'} is another",
-        )
-    if value is None:
-        return ()
-    conditions = {"kernels": device.runtime.kernels, "pointers": "32 bits"}
-    return (
-        Measurement(
-            metric="arena", artifact=artifact, profile=device.id, unit=UNITS["arena"], value=value,
-            kind="estimated", where=device.id, method=method, error=error, conditions=conditions,
-        ),
-    )  # fmt: skip
+    found = predict_arena(graph, device, artifact)
+    if found is None and not (_is_esp_nn(device) or tflm.is_here()):
+        method = f"{PLANNER}; {device.cpu.core or 'the core'} is another"
+        found = arena_estimate(cortex_m_arena_bytes(graph, "reference"), device, artifact, method)
+    return () if found is None else (found,)
+
+
+def _is_esp_nn(device: Profile) -> bool:
+    return device.runtime.kernels.lower() == "esp-nn"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import statistics
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgecut.bench.runners.local import run_job
+from edgecut.bench.runners.local import Local
+from edgecut.bench.runners.protocol import Machine
 from edgecut.errors import GraphError, RunError
 from edgecut.export.readback import file_format
 from edgecut.tflite.cut import cut_tensors
@@ -36,31 +38,33 @@ class OperatorTime:
 
 
 def operator_times(
-    path: str | Path, *, runs: int = 15, warmup: int = 3, threads: int = 1
+    path: str | Path, *, runs: int = 15, warmup: int = 3, threads: int = 1, machine: Machine | None = None
 ) -> tuple[tuple[OperatorTime, ...], str]:
-    """(one row for each operator, how they were timed), measured in a child process on this machine.
+    """(one row for each operator, how they were timed), measured in a child process on a machine, here by default.
 
     A .tflite file's operators are timed one by one, since LiteRT tells no times from Python; their sum is more than
     the file's latency by an invoke for each. An .onnx file's come from the runtime's profile.
     Raises SourceError if the file can't be read, RunError if it doesn't run.
     """
-    file = Path(path)
+    file, machine = Path(path), machine or Local()
     settings = {"runs": runs, "warmup": warmup, "threads": threads}
     if file_format(file) == "onnx":
-        result = run_job({"job": "onnx_operators", "path": str(file), **settings}, file)
+        result = machine.run({"job": "onnx_operators", **settings}, [file])
         rows = [OperatorTime(k, row["operator"], row["name"], row["seconds"]) for k, row in enumerate(result["rows"])]
         return with_shares(rows), ONNX_METHOD
     content = read_content(file)
     graph = parse(content, str(file))
     with tempfile.TemporaryDirectory() as folder:
         found = [_part(content, graph, operator, Path(folder)) for operator in graph.operators]
-        paths = [str(part) for part in found if isinstance(part, Path)]
-        times = iter(run_job({"job": "parts", "paths": paths, **settings}, file)["rows"])
+        parts = [part for part in found if isinstance(part, Path)]
+        result = machine.run({"job": "times", **settings}, parts) if parts else {"rows": []}
+        times = iter(result["rows"])
     rows = []
     for operator, part in zip(graph.operators, found, strict=True):
-        told: dict[str, Any] = next(times) if isinstance(part, Path) else {"seconds": None, "reason": part}
+        told: dict[str, Any] = next(times) if isinstance(part, Path) else {"error": part}
+        seconds = statistics.median(told["cpu_s"]) if "cpu_s" in told else None
         layer = layer_of(graph, operator)
-        rows.append(OperatorTime(operator.index, operator.name, layer, told["seconds"], reason=told.get("reason", "")))
+        rows.append(OperatorTime(operator.index, operator.name, layer, seconds, reason=told.get("error", "")))
     if not any(row.seconds is not None for row in rows):
         reasons = "; ".join(dict.fromkeys(row.reason for row in rows)) or "it has no operators"
         raise RunError(f"{file}: no operator could be timed: {reasons}")

@@ -1,4 +1,4 @@
-"""How long a device that can't be reached takes, from its profile's facts, with their error band."""
+"""How long a device that can't be reached takes and what memory it needs: from its facts, with their error band."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ from typing import Any, Literal
 from edgecut.export.readback import tflite_precision
 from edgecut.records.measurement import UNITS, Measurement, missing
 from edgecut.records.profile import LatencyFacts, Profile
+from edgecut.tflite.arena import CORTEX_M_ERROR, cortex_m_arena_bytes, esp32_s3_arena_bytes
 from edgecut.tflite.flatbuffer import TfliteGraph
 from edgecut.tflite.ops import macs_by_class, not_modelled
 
 METHOD = "from the profile's latency facts"
+PLANNER = "greedy planner with kernel scratch, tail fitted on four networks built for a Cortex-M4"
+ESP_NN_PLANNER = "greedy planner with ESP-NN's scratch as its source asks for it, not confirmed on a device"
+
+# Cores without Helium, for which the rule of tflite/arena.py holds.
+DSP_CORES = ("cortex-m4", "cortex-m7", "cortex-m33")
 
 
 def predict_latency(graph: TfliteGraph, profile: Profile, artifact: str) -> Measurement:
@@ -39,6 +45,29 @@ def predict_latency(graph: TfliteGraph, profile: Profile, artifact: str) -> Meas
     return Measurement(
         metric="latency", artifact=artifact, profile=profile.id, unit=UNITS["latency"], value=seconds,
         kind=_kind(profile), where=profile.id, method=method, error=facts.error_p90, conditions=conditions,
+    )  # fmt: skip
+
+
+def predict_arena(graph: TfliteGraph, profile: Profile, artifact: str) -> Measurement | None:
+    """TFLM's whole arena in bytes, estimated; None where no rule is known for the profile's core and kernels."""
+    core, kernels = profile.cpu.core.lower().removesuffix("f"), profile.runtime.kernels.lower()
+    value: int | None = None
+    error, method = None, PLANNER
+    if profile.runtime.name != "tflm":
+        return None
+    if core in DSP_CORES:
+        value, error = cortex_m_arena_bytes(graph, "cmsis-nn" if "cmsis" in kernels else "reference"), CORTEX_M_ERROR
+    elif core == "xtensa-lx7" and kernels == "esp-nn":
+        value, method = esp32_s3_arena_bytes(graph), ESP_NN_PLANNER
+    return None if value is None else arena_estimate(value, profile, artifact, method, error)
+
+
+def arena_estimate(value: int, profile: Profile, artifact: str, method: str, error: float | None = None) -> Measurement:
+    """An arena of `value` bytes on the profile's device, estimated."""
+    conditions = {"kernels": profile.runtime.kernels, "pointers": "32 bits"}
+    return Measurement(
+        metric="arena", artifact=artifact, profile=profile.id, unit=UNITS["arena"], value=value, kind="estimated",
+        where=profile.id, method=method, error=error, conditions=conditions,
     )  # fmt: skip
 
 

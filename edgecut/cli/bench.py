@@ -65,13 +65,13 @@ def command(
     return 0
 
 
-def _operators(output: Output, file: Path, **settings: int) -> dict[str, Any]:
+def _operators(output: Output, file: Path, *, runs: int, warmup: int, threads: int) -> dict[str, Any]:
     """Prints the time of each operator; {"operators": rows, "operators_method": how they were timed}."""
     from edgecut.bench.operators import operator_times
     from edgecut.render.graphs import time_table
 
     with output.progress().task("timing operators"):
-        rows, method = operator_times(file, **settings)
+        rows, method = operator_times(file, runs=runs, warmup=warmup, threads=threads)
     output.table("", time_table(rows), method)
     return {"operators": [asdict(row) for row in rows], "operators_method": method}
 

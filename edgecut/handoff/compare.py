@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from edgecut.bench.interleaved import interleave
 from edgecut.bench.run import FileRunner
 from edgecut.bench.runners import tflm
-from edgecut.bench.runners.local import run_job
 from edgecut.errors import EdgecutError, RunError
-from edgecut.handoff.intervals import mcnemar, ratio_interval
+from edgecut.handoff.intervals import mcnemar
 from edgecut.handoff.limits import Limit, judge_changes
 from edgecut.handoff.sides import Side, differences, label, pair_label, paired, read_side
 from edgecut.images.dataset import Images, read_data
@@ -21,7 +21,7 @@ from edgecut.records.comparison import Change, ComparedMetric, Comparison, Outpu
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Data, Preprocess
 
-ROUNDS, RUNS, WARMUP = 9, 20, 5
+ROUNDS, RUNS, WARMUP = 9, 20, 5  # of the latency
 _SEEDED, _BINS = 64, 16
 # What is known without running files of equal bytes.
 NOT_RUN: tuple[ComparedMetric, ...] = ("latency", "accuracy", "top1_changes")
@@ -117,19 +117,14 @@ def _arena(side: Side, artifact: Artifact) -> tuple[float | None, str]:
 
 def _latency(name: str, files: Sequence[Path]) -> Change:
     """The change of the median time by rounds of A and B in turn, each a fresh child process."""
-    times: tuple[list[float], list[float]] = ([], [])
     try:
-        for turn in range(ROUNDS):
-            for k in (0, 1) if turn % 2 == 0 else (1, 0):
-                job = {"job": "latency", "path": str(files[k]), "runs": RUNS, "warmup": WARMUP, "threads": 1}
-                times[k].append(float(np.median(run_job(job, files[k])["wall_s"])))
+        wall = interleave(files[0], files[1], rounds=ROUNDS, runs=RUNS, warmup=WARMUP).wall
     except RunError as exc:
         return Change(metric="latency", file=name, a=None, b=None, unit="s", reason=str(exc))
-    ratio, low, high = ratio_interval(*times)
-    a, b = (float(np.median(column)) for column in times)
+    a, b = (float(np.median(column)) for column in (wall.first, wall.second))
     return Change(
-        metric="latency", file=name, a=a, b=b, unit="s", change=ratio - 1, low=low - 1, high=high - 1,
-        real=low > 1 or high < 1,
+        metric="latency", file=name, a=a, b=b, unit="s", change=wall.value - 1, low=wall.low - 1, high=wall.high - 1,
+        real=wall.differs,
     )  # fmt: skip
 
 

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
-from collections.abc import Sequence
-
-import numpy as np
 
 # The normal distribution's two-sided 95 % point.
 _Z95 = 1.959963984540054
@@ -40,15 +36,3 @@ def mcnemar(only_first: int, only_second: int) -> float:
         math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) - n * math.log(2) for k in range(fewer + 1)
     ]
     return min(1.0, 2 * math.fsum(math.exp(value) for value in logs))
-
-
-def ratio_interval(first: Sequence[float], second: Sequence[float], seed: int = 0) -> tuple[float, float, float]:
-    """(second / first, low, high): the median of paired ratios with its 95 % bootstrap interval.
-
-    first, second: times of the same rounds, all above zero, at least one of each; seed: of the resampling, so that
-    equal times give equal ends.
-    """
-    ratios = np.log(np.asarray(second, np.float64) / np.asarray(first, np.float64))
-    picks = np.random.default_rng(seed).integers(0, len(ratios), (2000, len(ratios)))
-    low, high = np.quantile(np.median(ratios[picks], axis=1), (0.025, 0.975))
-    return math.exp(statistics.median(ratios.tolist())), math.exp(low), math.exp(high)

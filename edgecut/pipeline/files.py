@@ -13,7 +13,7 @@ import numpy as np
 from edgecut.bench.agreement import agreement
 from edgecut.bench.measure import on_device, size
 from edgecut.bench.run import FileRunner
-from edgecut.bench.runners import local
+from edgecut.bench.runners.local import Local
 from edgecut.errors import ExportError, RunError
 from edgecut.export.artifacts import write_file
 from edgecut.export.readback import read_artifact
@@ -183,7 +183,7 @@ def bench_files(state: Run, files: Sequence[WrittenFile]) -> list[Measurement]:
             for profile in profiles:
                 if profile is not host and taken_by(profile, file.artifact.format, file.artifact.precision):
                     found += on_device(file.path, profile, name)
-            found += local.measure(
+            found += Local().measure(
                 file.path, runs=settings.runs, warmup=settings.warmup, threads=settings.threads, artifact=name,
                 profile=host,
             )  # fmt: skip

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from edgecut.bench.measure import DSP_CORES, ESP_NN_PLANNER, PLANNER, on_device, size
-from edgecut.bench.predict import predict_latency
-from edgecut.bench.runners import local
+from edgecut.bench.measure import on_device, size
+from edgecut.bench.predict import predict_arena, predict_latency
+from edgecut.bench.runners.local import Local
 from edgecut.pipeline.judging import judge
 from edgecut.pipeline.planning import taken_by
 from edgecut.records.artifact import Artifact, TensorSpec
 from edgecut.records.front import DeviceCost
-from edgecut.records.measurement import UNITS, Measurement
+from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Recipe
 from edgecut.records.report import overall
-from edgecut.tflite.arena import CORTEX_M_ERROR, cortex_m_arena_bytes, esp32_s3_arena_bytes, planned_bytes, tail_bytes
+from edgecut.tflite.arena import planned_bytes, tail_bytes
 from edgecut.tflite.flatbuffer import TfliteGraph
 
 _KINDS = ("measured", "simulated", "estimated")
@@ -43,7 +43,7 @@ def measured(path: Path, artifact: Artifact, recipe: Recipe, profiles: Sequence[
             continue
         if profile.class_ == "host":
             settings = recipe.bench
-            found += local.measure(
+            found += Local().measure(
                 path, runs=settings.runs, warmup=settings.warmup, threads=settings.threads, artifact=artifact.name,
                 profile=profile,
             )  # fmt: skip
@@ -62,15 +62,15 @@ def device_costs(
     )  # fmt: skip
 
 
-def arena_bytes(graph: TfliteGraph, profiles: Sequence[Profile]) -> int:
+def arena_bytes(graph: TfliteGraph, profiles: Sequence[Profile]) -> float:
     """The arena column of a choice: the planner's figure with the scratch of the first device for which it is known.
 
     Without one: the activations alone, which every runtime needs, and TFLM's own tables.
     """
     for profile in profiles:
-        value, _ = _planned(graph, profile)
-        if value is not None:
-            return value
+        arena = predict_arena(graph, profile, "")
+        if arena is not None and arena.value is not None:
+            return arena.value
     return planned_bytes(graph) + tail_bytes(graph)
 
 
@@ -99,24 +99,9 @@ def _best(rows: Sequence[Measurement], metric: str, profile: Profile) -> Measure
 def _estimates(graph: TfliteGraph, profile: Profile) -> Iterator[Measurement]:
     if profile.class_ != "host":
         yield predict_latency(graph, profile, "")
-    value, error = _planned(graph, profile)
-    if value is not None:
-        yield Measurement(
-            metric="arena", artifact="", profile=profile.id, unit=UNITS["arena"], value=value, kind="estimated",
-            where=profile.id, method=PLANNER if error is not None else ESP_NN_PLANNER, error=error,
-        )  # fmt: skip
-
-
-def _planned(graph: TfliteGraph, profile: Profile) -> tuple[int | None, float | None]:
-    """The planner's arena for a device's core and kernels, with its error band; None where no rule is known."""
-    core, kernels = profile.cpu.core.lower().removesuffix("f"), profile.runtime.kernels.lower()
-    if profile.runtime.name != "tflm":
-        return None, None
-    if core in DSP_CORES:
-        return cortex_m_arena_bytes(graph, "cmsis-nn" if "cmsis" in kernels else "reference"), CORTEX_M_ERROR
-    if core == "xtensa-lx7" and kernels == "esp-nn":
-        return esp32_s3_arena_bytes(graph), None
-    return None, None
+    arena = predict_arena(graph, profile, "")
+    if arena is not None:
+        yield arena
 
 
 def _unwritten(graph: TfliteGraph, precision: str) -> Artifact:

@@ -27,7 +27,7 @@ needs_tflm = pytest.mark.skipif(not tflm.is_here(), reason="the tflite-micro int
 
 
 def job(path: Path) -> dict[str, object]:
-    return {"job": "latency", "path": str(path), "runs": 3, "warmup": 1, "threads": 1}
+    return {"job": "latency", "paths": [str(path)], "runs": 3, "warmup": 1, "threads": 1}
 
 
 def interpreter_runs(path: Path, arena_bytes: int) -> bool:
@@ -46,7 +46,7 @@ def interpreter_runs(path: Path, arena_bytes: int) -> bool:
 
 @pytest.mark.parametrize("name", ["tiny.int8.tflite", "tiny.int8.onnx", "tiny.float32.tflite"])
 def test_child_gives_a_time_for_each_run(name: str) -> None:
-    result = local.run_job(job(FIXTURES / name), FIXTURES / name)
+    result = local.run_job(job(FIXTURES / name), [FIXTURES / name])
     assert len(result["wall_s"]) == len(result["cpu_s"]) == 3
     assert min(result["wall_s"]) > 0
 
@@ -56,7 +56,7 @@ def test_child_never_imports_tensorflow() -> None:
         "import io, json, sys\n"
         "sys.stdin = io.StringIO(sys.argv[1])\n"
         "from edgecut.bench import worker\n"
-        "worker.main()\n"
+        "worker.serve(worker.JOBS)\n"
         "sys.exit(any(m.split('.')[0] in ('tensorflow', 'keras', 'onnx', 'pydantic') for m in sys.modules))\n"
     )
     for name in ("tiny.int8.tflite", "tiny.int8.onnx"):
@@ -66,7 +66,7 @@ def test_child_never_imports_tensorflow() -> None:
 
 def test_memory_is_the_child_s_own_growth_not_its_parent_s_peak() -> None:
     ballast = np.ones(200_000_000, np.uint8)
-    found = local.run_job(job(INT8), INT8)["memory_bytes"]
+    found = local.run_job(job(INT8), [INT8])["memory_bytes"]
     assert ballast.all()
     if sys.platform == "linux":
         assert 0 < found < 100_000_000
@@ -76,7 +76,7 @@ def test_damaged_file_in_the_child_is_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "cut.tflite"
     path.write_bytes(INT8.read_bytes()[:4000])
     with pytest.raises(RunError) as caught:
-        local.run_job(job(path), path)
+        local.run_job(job(path), [path])
     assert str(caught.value) == (
         f"{path}: the child process that ran it failed: ValueError: The model is not a valid Flatbuffer buffer"
     )
@@ -88,7 +88,7 @@ def test_crashed_child_is_named_with_its_signal(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(subprocess, "run", crashed)
     with pytest.raises(RunError) as caught:
-        local.run_job(job(INT8), INT8)
+        local.run_job(job(INT8), [INT8])
     assert str(caught.value) == (
         f"{INT8}: the child process that ran it was stopped by SIGABRT; it last wrote: kernel check failed"
     )
@@ -100,14 +100,14 @@ def test_child_that_hangs_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(subprocess, "run", hanging)
     with pytest.raises(RunError) as caught:
-        local.run_job(job(INT8), INT8, timeout_s=5.0)
+        local.run_job(job(INT8), [INT8], timeout_s=5.0)
     assert str(caught.value) == f"{INT8}: the child process that ran it was stopped after 5 s"
 
 
 def test_module_in_the_user_s_folder_is_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "numpy.py").write_text("raise SystemExit('taken over')")
     monkeypatch.chdir(tmp_path)
-    assert local.run_job(job(INT8), INT8)["runtime"] == "ai-edge-litert"
+    assert local.run_job(job(INT8), [INT8])["runtime"] == "ai-edge-litert"
 
 
 def test_host_profile_measures_here_and_answers_the_host() -> None:

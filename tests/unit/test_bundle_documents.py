@@ -11,7 +11,8 @@ from cyclonedx.validation.json import JsonStrictValidator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecut.handoff.intervals import mcnemar, ratio_interval, wilson
+from edgecut.bench.interleaved import ratio_interval
+from edgecut.handoff.intervals import mcnemar, wilson
 from edgecut.handoff.model_card import model_card
 from edgecut.handoff.sbom import sbom
 from edgecut.records.artifact import sha256_of

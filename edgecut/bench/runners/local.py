@@ -1,83 +1,83 @@
-"""This machine: latency, processor time and memory of a file, measured in a child process."""
+"""This machine: files are timed in child processes without TensorFlow."""
 
 from __future__ import annotations
 
 import json
-import platform
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgecut.errors import RunError
-from edgecut.records.measurement import Measurement, measured, missing
+from edgecut.bench.runners.protocol import TIMEOUT_S
+from edgecut.bench.runners.results import as_measurements, latency_job
+from edgecut.errors import MissingRuntimeError, RunError
+from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
 
-# The slowest case known is int16x8 at 54 times the time of int8; a run that takes longer than this hangs.
-TIMEOUT_S = 1800.0
+WORKER = "edgecut.bench.worker"
 
 
-def measure(
-    path: Path, *, runs: int, warmup: int, threads: int, artifact: str, profile: Profile | None
-) -> tuple[Measurement, ...]:
-    """Wall latency, processor time and memory growth, measured on this host.
+@dataclass(frozen=True)
+class Local:
+    """This machine, a Machine of protocol.py."""
 
-    profile: the host's own; None where the numbers stand beside those of a device, whose budget they never
-    answer.
-    Raises RunError if the file doesn't run.
+    name: str = "local"
+    place: str = "host"
+
+    def measure(
+        self, path: Path, *, runs: int, warmup: int, threads: int, artifact: str, profile: Profile | None
+    ) -> tuple[Measurement, ...]:
+        """Wall latency, processor time and memory growth, measured on this host."""
+        job = latency_job(runs=runs, warmup=warmup, threads=threads)
+        return as_measurements(self.run(job, [path]), job, where="host", artifact=artifact, profile=profile)
+
+    def run(self, job: Mapping[str, Any], files: Sequence[Path], *, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
+        """The result of a job of worker.py, done in a child process."""
+        return run_job(job, files, timeout_s=timeout_s)
+
+
+def run_job(
+    job: Mapping[str, Any], files: Sequence[Path], *, module: str = WORKER, timeout_s: float = TIMEOUT_S
+) -> dict[str, Any]:
+    """The result of a job that a child process did on files; worker.py and tflm_worker.py say what jobs there are.
+
+    Raises RunError, beginning with the first file, if the child fails, crashes, or takes longer than timeout_s;
+    MissingRuntimeError if a package that it needs isn't installed.
     """
-    job = {"job": "latency", "path": str(path), "runs": runs, "warmup": warmup, "threads": threads}
-    result = run_job(job, path)
-    conditions = {
-        "runtime": result["runtime"],
-        "version": result["version"],
-        "threads": threads,
-        "runs": runs,
-        "warmup": warmup,
-        "machine": f"{platform.system()} {platform.machine()}",
-    }
-    place: dict[str, Any] = {"where": "host", "profile": None if profile is None else profile.id}
-    owner = "calling thread" if threads == 1 else "child process"
-    clock = f"median processor time of the {owner} in single runs"
-    growth = "growth of a child process's peak resident memory over loading and running"
-    if result["memory_bytes"] is None:
-        memory = missing("memory", artifact, "this system doesn't tell a process's memory", method=growth, **place)
-    else:
-        memory = measured("memory", artifact, [result["memory_bytes"]], method=growth, conditions=conditions, **place)
-    return (
-        measured(
-            "latency", artifact, result["wall_s"], method="median wall time of runs in a child process",
-            conditions=conditions | {"load_s": result["load_s"]}, **place,
-        ),
-        measured("cpu_time", artifact, result["cpu_s"], method=clock, conditions=conditions, **place),
-        memory,
-    )  # fmt: skip
-
-
-def run_job(job: Mapping[str, Any], path: Path, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
-    """The result of a job that a child process did; worker.py says what jobs there are.
-
-    Raises RunError, beginning with `path`, if the child fails, crashes, or takes longer than timeout_s.
-    """
+    path = files[0]
     # -P: a file named numpy.py in the user's folder must not be imported.
-    command = [sys.executable, "-P", "-m", "edgecut.bench.worker"]
+    command = [sys.executable, "-P", "-m", module]
     try:
         child = subprocess.run(
-            command, input=json.dumps(job), capture_output=True, text=True, errors="replace",
-            timeout=timeout_s, check=False
+            command, input=json.dumps({**job, "paths": [str(file) for file in files]}), capture_output=True, text=True,
+            errors="replace", timeout=timeout_s, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as exc:
         raise RunError(f"{path}: the child process that ran it was stopped after {timeout_s:g} s") from exc
-    lines = [line.strip() for line in child.stderr.splitlines() if line.strip()]
-    said = lines[-1].rstrip(".") if lines else "nothing"
     if child.returncode < 0:
         name = signal.Signals(-child.returncode).name
+        said = last_line(child.stderr)
         raise RunError(f"{path}: the child process that ran it was stopped by {name}; it last wrote: {said}")
     if child.returncode != 0:
-        raise RunError(f"{path}: the child process that ran it failed: {said}")
-    result: dict[str, Any] = json.loads(child.stdout)
+        raise RunError(f"{path}: the child process that ran it failed: {last_line(child.stderr)}")
+    return checked(json.loads(child.stdout), str(path), "this machine")
+
+
+def checked(result: dict[str, Any], path: str, where: str) -> dict[str, Any]:
+    """The result of a job, if it isn't a failure that the worker could name: then it is raised."""
+    if "missing" in result:
+        raise MissingRuntimeError(
+            f"{where}: has no Python package {result['missing']!r}; `python3 -m pip install {result['missing']}` there"
+        )
     if "error" in result:
         raise RunError(f"{path}: {result['error']}")
     return result
+
+
+def last_line(text: str) -> str:
+    """The last line that says something, without its full stop."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1].rstrip(".") if lines else "nothing"

@@ -36,30 +36,37 @@ class TflmArena:
     version: str
 
 
-def measure(
-    path: Path, *, runs: int, warmup: int, threads: int, artifact: str, profile: Profile | None
-) -> tuple[Measurement, ...]:
-    """The arena that the real interpreter needs on this host; runs, warmup and threads change nothing.
+@dataclass(frozen=True)
+class Tflm:
+    """The interpreter on this host, a Runner of protocol.py."""
 
-    Raises RunError if TFLM can't run the file, MissingRuntimeError if the interpreter is absent.
-    """
-    arena = smallest_arena_bytes(path)
-    conditions = {
-        "interpreter": f"{PACKAGE} {arena.version}",
-        "kernels": "reference",
-        "head_bytes": arena.head_bytes,
-        "tail_bytes": arena.tail_bytes,
-        "temporary_bytes": max(0, arena.smallest_bytes - arena.head_bytes - arena.tail_bytes),
-        "pointers": "64 bits: the tail is larger than with a microcontroller's 32 bits",
-        "scratch": "buffers of optimized kernels (CMSIS-NN, ESP-NN) are not in it",
-        "device_kernels": "" if profile is None else profile.runtime.kernels,
-    }
-    return (
-        measured(
-            "arena", artifact, [arena.smallest_bytes], where=WHERE, method="smallest arena by bisection",
-            profile=None if profile is None else profile.id, conditions=conditions,
-        ),
-    )  # fmt: skip
+    name: str = "tflm"
+    place: str = "host"
+
+    def measure(
+        self, path: Path, *, runs: int, warmup: int, threads: int, artifact: str, profile: Profile | None
+    ) -> tuple[Measurement, ...]:
+        """The arena that the real interpreter needs on this host; runs, warmup and threads change nothing.
+
+        Raises RunError if TFLM can't run the file, MissingRuntimeError if the interpreter is absent.
+        """
+        arena = smallest_arena_bytes(path)
+        conditions = {
+            "interpreter": f"{PACKAGE} {arena.version}",
+            "kernels": "reference",
+            "head_bytes": arena.head_bytes,
+            "tail_bytes": arena.tail_bytes,
+            "temporary_bytes": max(0, arena.smallest_bytes - arena.head_bytes - arena.tail_bytes),
+            "pointers": "64 bits: the tail is larger than with a microcontroller's 32 bits",
+            "scratch": "buffers of optimized kernels (CMSIS-NN, ESP-NN) are not in it",
+            "device_kernels": "" if profile is None else profile.runtime.kernels,
+        }
+        return (
+            measured(
+                "arena", artifact, [arena.smallest_bytes], where=WHERE, method="smallest arena by bisection",
+                profile=None if profile is None else profile.id, conditions=conditions,
+            ),
+        )  # fmt: skip
 
 
 def is_here() -> bool:
@@ -76,7 +83,7 @@ def smallest_arena_bytes(path: Path) -> TflmArena:
     """
     graph = read(path)
     _must_be_here()
-    job = {"job": "tflm_arena", "path": str(path), "first_bytes": 2 * planned_bytes(graph) + 2**20}
+    job = {"job": "tflm_arena", "first_bytes": 2 * planned_bytes(graph) + 2**20}
     result = _run(job, path)
     return TflmArena(
         smallest_bytes=result["smallest_bytes"],
@@ -102,14 +109,14 @@ def run_tflm(path: Path, inputs: np.ndarray, arena_bytes: int) -> np.ndarray:
             f"found {inputs.dtype.name} of shape {inputs.shape[1:]}"
         )
     encoded = [base64.b64encode(np.ascontiguousarray(x).tobytes()).decode() for x in inputs]
-    result = _run({"job": "tflm_run", "path": str(path), "arena_bytes": arena_bytes, "inputs": encoded}, path)
+    result = _run({"job": "tflm_run", "arena_bytes": arena_bytes, "inputs": encoded}, path)
     rows = [np.frombuffer(base64.b64decode(y), result["dtype"]) for y in result["outputs"]]
     return np.stack(rows).reshape(len(rows), *result["shape"][1:])
 
 
 def _run(job: dict[str, Any], path: Path) -> dict[str, Any]:
     try:
-        return run_job(job, path)
+        return run_job(job, [path], module="edgecut.bench.tflm_worker")
     except RunError as exc:
         said = str(exc).removeprefix(f"{path}: ")
         raise RunError(f"{path}: TensorFlow Lite Micro can't run it: {said}") from exc

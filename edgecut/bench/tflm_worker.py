@@ -1,0 +1,137 @@
+"""The child process in which files run under TensorFlow Lite Micro: one JSON job on stdin, one JSON result on stdout.
+
+`python -m edgecut.bench.tflm_worker`, on this machine only.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgecut.bench.worker import Job, random_input, serve
+
+# The interpreter crashes instead of failing with 200 bytes or less.
+SMALLEST_ARENA, LARGEST_ARENA, ARENA_STEP = 256, 2**30, 16
+
+
+def tflm_arena(job: Job) -> dict[str, Any]:
+    """The smallest arena, a multiple of 16 bytes, with which TFLM constructs and invokes a file.
+
+    Job: paths (one), first_bytes (an arena to start from). Each trial is a fork, since failed constructors leak and
+    kernels abort. Result: smallest_bytes, and head_bytes and tail_bytes as the interpreter records them.
+    """
+    from tflite_micro.python.tflite_micro import runtime  # noqa: F401 (once here, not once in every fork)
+
+    content = Path(job["paths"][0]).read_bytes()
+    high = _rounded(max(SMALLEST_ARENA, job["first_bytes"]))
+    message = _trial(content, high)
+    while message is not None and high < LARGEST_ARENA:
+        high *= 4
+        message = _trial(content, high)
+    if message is not None:
+        return {"error": message}
+    recorded, low = _recorded_bytes(content, high), SMALLEST_ARENA
+    # What the interpreter records is within 16 bytes for most files, so the search starts beside it.
+    for guess in (_rounded(recorded["total"]), _rounded(recorded["total"]) - ARENA_STEP):
+        if low < guess < high:
+            low, high = (low, guess) if _trial(content, guess) is None else (guess, high)
+    while high - low > ARENA_STEP:
+        middle = _rounded((low + high) // 2)
+        low, high = (low, middle) if _trial(content, middle) is None else (middle, high)
+    return {"smallest_bytes": high, "head_bytes": recorded["head"], "tail_bytes": recorded["tail"]}
+
+
+def tflm_run(job: Job) -> dict[str, Any]:
+    """The outputs of a file under TFLM with a given arena.
+
+    Job: paths (one), arena_bytes, inputs (raw bytes in base64, one per image, in the file's dtype). Result: outputs
+    (alike, the first output's), shape, dtype.
+    """
+    content = Path(job["paths"][0]).read_bytes()
+    outputs: list[str] = []
+    result = np.empty(0)
+    with _caught_stderr() as read_noise:
+        try:
+            interpreter = _interpreter(content, job["arena_bytes"])
+            details = interpreter.get_input_details(0)
+            for encoded in job["inputs"]:
+                x = np.frombuffer(base64.b64decode(encoded), details["dtype"]).reshape(details["shape"])
+                interpreter.set_input(x, 0)
+                interpreter.invoke()
+                result = np.array(interpreter.get_output(0))
+                outputs.append(base64.b64encode(result.tobytes()).decode())
+        except RuntimeError as exc:
+            return {"error": _reason(read_noise(), exc)}
+    return {"outputs": outputs, "shape": list(result.shape), "dtype": result.dtype.name}
+
+
+JOBS: dict[str, Callable[[Job], dict[str, Any]]] = {"tflm_arena": tflm_arena, "tflm_run": tflm_run}
+
+
+def _interpreter(content: bytes, arena_bytes: int) -> Any:
+    from tflite_micro.python.tflite_micro import runtime
+
+    return runtime.Interpreter.from_bytes(content, arena_size=arena_bytes)
+
+
+def _trial(content: bytes, arena_bytes: int) -> str | None:
+    """None if the file runs in the arena, else what the interpreter said."""
+    with _caught_stderr() as read_noise:
+        pid = os.fork()
+        if pid == 0:
+            os._exit(_run_once(content, arena_bytes))
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        ended = f"a kernel ended in {signal.Signals(-status).name}" if status < 0 else "it failed without a message"
+        return None if status == 0 else _reason(read_noise(), ended)
+
+
+def _run_once(content: bytes, arena_bytes: int) -> int:
+    try:
+        interpreter = _interpreter(content, arena_bytes)
+        details = interpreter.get_input_details(0)
+        interpreter.set_input(random_input(details["shape"], np.dtype(details["dtype"])), 0)
+        interpreter.invoke()
+    except RuntimeError:
+        return 1
+    return 0
+
+
+def _recorded_bytes(content: bytes, arena_bytes: int) -> dict[str, int]:
+    with _caught_stderr() as read_noise:
+        _interpreter(content, arena_bytes).print_allocations()
+        rows = [line.split() for line in read_noise().splitlines() if "Arena allocation" in line]
+    return {row[3]: int(row[4]) for row in rows}
+
+
+def _rounded(size: int) -> int:
+    return -(-size // ARENA_STEP) * ARENA_STEP
+
+
+def _reason(noise: str, otherwise: object) -> str:
+    """The first two lines that the interpreter wrote: the cause, and the node it struck."""
+    lines = [line.strip().rstrip(".") for line in noise.splitlines() if line.strip()]
+    return "; ".join(lines[:2]) or str(otherwise)
+
+
+@contextmanager
+def _caught_stderr() -> Iterator[Callable[[], str]]:
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield lambda: os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode(errors="replace")
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+if __name__ == "__main__":
+    serve(JOBS)
