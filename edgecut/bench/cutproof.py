@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -50,7 +51,8 @@ def cut_file(
         raise RequestError(f"{target}: the part of a {kind} file is one, too; name it *{source.suffix.lower()}")
     content = read_content(source)
     read_graph(source)
-    cut, prove = (tflite_cut.cut_tflite, _prove_tflite) if kind == "tflite" else (onnx_cut.cut_onnx, _prove_onnx)
+    onnx_part = functools.partial(onnx_cut.cut_onnx, where=str(source))
+    cut, prove = (tflite_cut.cut_tflite, _prove_tflite) if kind == "tflite" else (onnx_part, _prove_onnx)
     partial = target.with_name(f"{target.stem}.partial{target.suffix}")
     try:
         partial.write_bytes(cut(content, _refs(to), _refs(start)))
@@ -175,7 +177,7 @@ def _invoke(interpreter: Any, values: Mapping[int, np.ndarray]) -> None:
 
 
 def _prove_onnx(path: Path, part: Path, to: Refs, start: Refs) -> tuple[dict[str, Any], tuple[str, ...]]:
-    model = onnx_cut.parse_onnx(read_content(path))
+    model = onnx_cut.whole_model(read_content(path), str(path))
     chosen, ends = onnx_cut.select(model, to, start)
     known = onnx_cut.value_types(model)
     own = {value.name for value in (*model.graph.input, *model.graph.output)}

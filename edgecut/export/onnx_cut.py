@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from edgecut.errors import ExportError, GraphError, SourceError
+from edgecut.export.onnx_graph import parse_onnx
 from edgecut.records.nearest import closest
 from edgecut.tflite.reach import Network, Node, Part, matching, short_names
 
@@ -26,7 +27,9 @@ _SAME_AXES = frozenset({
 _GENERATED = re.compile(r"__\d+(:\d+)?$")
 
 
-def cut_onnx(content: bytes, to: Sequence[str | int], start: Sequence[str | int] = ()) -> bytes:
+def cut_onnx(
+    content: bytes, to: Sequence[str | int], start: Sequence[str | int] = (), *, where: str = "model"
+) -> bytes:
     """The part of an .onnx file that computes the tensors `to` from the tensors `start`.
 
     to, start: names of tensors or of nodes, or node positions as in `edgecut inspect` (negative from the end); a node
@@ -35,13 +38,13 @@ def cut_onnx(content: bytes, to: Sequence[str | int], start: Sequence[str | int]
     Without `start` the result takes those inputs of the file that it needs; without `to` it puts out what the file
     does. Nodes, weights, opsets and functions are kept as they are, tensors keep their names; what nothing uses is
     dropped. Values that the body of an If or a Loop takes from outside count as its inputs, which
-    onnx.utils.extract_model overlooks.
+    onnx.utils.extract_model overlooks. where: what errors call the file.
     Raises SourceError if `content` is no whole .onnx file, GraphError if a name is unknown or if more than `start` is
     needed, ExportError if the type of an interior tensor isn't known or the part isn't valid.
     """
     import onnx
 
-    model = parse_onnx(content)
+    model = whole_model(content, where)
     part, outputs = select(model, to, start)
     known = value_types(model)
     result = onnx.ModelProto()
@@ -73,19 +76,13 @@ def select(model: Any, to: Sequence[str | int], start: Sequence[str | int] = ())
     return network(model).part(wanted, starts), wanted
 
 
-def parse_onnx(content: bytes) -> Any:
+def whole_model(content: bytes, where: str = "model") -> Any:
     """The onnx.ModelProto in a file's bytes. Raises SourceError if they are foreign, damaged or not the whole model."""
     import onnx
-    from google.protobuf.message import DecodeError
 
-    try:
-        model = onnx.load_model_from_string(content)
-    except DecodeError as exc:
-        raise SourceError("model: is no .onnx file, or a damaged one; get it again") from exc
-    if not model.graph.node or not model.graph.output:
-        raise SourceError("model: holds no ONNX graph; a model with at least one node is expected")
+    model = parse_onnx(content, where)
     if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
-        raise SourceError("model: keeps weights in other files (external data); save it in one file first")
+        raise SourceError(f"{where}: keeps weights in other files (external data); save it in one file first")
     return model
 
 

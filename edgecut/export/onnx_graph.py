@@ -55,19 +55,34 @@ class OnnxGraph:
 def read_onnx(path: Path) -> OnnxGraph:
     """The graph of an .onnx file. Raises SourceError if the file is missing, foreign, empty or damaged."""
     import onnx
-    from google.protobuf.message import DecodeError
 
-    content = read_content(path)
-    try:
-        model = onnx.load_model_from_string(content)
-    except DecodeError as exc:
-        raise SourceError(f"{path}: is no .onnx file, or a damaged one; get it again") from exc
-    if not model.graph.node or not model.graph.output:
-        raise SourceError(f"{path}: holds no ONNX graph; a model with at least one node is expected")
+    model = parse_onnx(read_content(path), str(path))
     # Foreign operators have no shapes to infer; what needs them is then not modelled.
     with suppress(onnx.shape_inference.InferenceError):
         model = onnx.shape_inference.infer_shapes(model)
-    return _graph(model)
+    try:
+        return _graph(model)
+    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as exc:
+        raise SourceError(f"{path}: is a damaged .onnx file ({exc}); get it again") from exc
+
+
+def parse_onnx(content: bytes, where: str = "model") -> Any:
+    """The onnx.ModelProto in a file's bytes. Raises SourceError if they are foreign, damaged or without a graph."""
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load_model_from_string(content)
+    except DecodeError as exc:
+        raise SourceError(f"{where}: is no .onnx file, or a damaged one; get it again") from exc
+    graph = model.graph
+    if not graph.node or not graph.output:
+        raise SourceError(f"{where}: holds no ONNX graph; a model with at least one node is expected")
+    names = (text for node in graph.node for text in (node.name, node.op_type, *node.input, *node.output))
+    # protobuf gives a text that is no UTF-8 as bytes.
+    if not all(isinstance(text, str) for text in (*names, *(value.name for value in (*graph.input, *graph.output)))):
+        raise SourceError(f"{where}: is a damaged .onnx file (a name in it is no text); get it again")
+    return model
 
 
 def _graph(model: Any) -> OnnxGraph:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +16,7 @@ Kind = Literal["keras", "h5", "saved_model", "application", "tflite", "onnx"]
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 PREFIX = "keras:"
+_LONGEST_JSON_BYTES = 64 << 20
 
 
 def kind_of(source: str) -> Kind:
@@ -73,10 +75,9 @@ def keras_version(source: str) -> str | None:
     """
     kind, path = kind_of(source), Path(source)
     if kind == "keras":
-        with zipfile.ZipFile(path) as archive:
-            known = "metadata.json" in archive.namelist()
-            metadata = json.loads(archive.read("metadata.json")) if known else {}
-        return str(metadata["keras_version"]) if "keras_version" in metadata else None
+        metadata = _member(path, "metadata.json")
+        version = metadata.get("keras_version") if isinstance(metadata, dict) else None
+        return str(version) if version is not None else None
     if kind == "h5":
         import h5py
 
@@ -129,16 +130,29 @@ def _value(text: str) -> Any:
 
 
 def _archive(path: Path) -> dict[str, Any]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if "config.json" not in archive.namelist():
-                raise SourceError(f"{path}: is a ZIP archive without config.json, so no .keras model")
-            config = json.loads(archive.read("config.json"))
-    except (zipfile.BadZipFile, EOFError, json.JSONDecodeError, UnicodeDecodeError) as exc:
-        raise SourceError(f"{path}: is truncated or damaged ({exc}); fetch or save it again") from exc
+    config = _member(path, "config.json")
+    if config is None:
+        raise SourceError(f"{path}: is a ZIP archive without config.json, so no .keras model")
     if not isinstance(config, dict):
         raise SourceError(f"{path}: its config.json describes no model; fetch or save it again")
     return config
+
+
+def _member(path: Path, name: str) -> Any:
+    """What a JSON file within an archive holds; None if it isn't there. Raises SourceError if it is damaged."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if name not in archive.namelist():
+                return None
+            size = archive.getinfo(name).file_size
+            if size > _LONGEST_JSON_BYTES:
+                raise SourceError(
+                    f"{path}: its {name} unpacks to {size:,} bytes, and at most {_LONGEST_JSON_BYTES:,} are read; "
+                    "get the file from a source that you trust"
+                )
+            return json.loads(archive.read(name))
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as exc:
+        raise SourceError(f"{path}: is truncated or damaged ({exc}); fetch or save it again") from exc
 
 
 def _saved_model_config(folder: Path) -> dict[str, Any] | None:

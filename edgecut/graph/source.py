@@ -121,7 +121,7 @@ def _load_file(source: str, kind: str, *, unsafe: bool) -> keras.Model:
             model = keras.models.load_model(source, compile=False, safe_mode=not unsafe, custom_objects=shims)
     except zipfile.BadZipFile as exc:
         raise SourceError(f"{source}: is truncated or damaged ({exc}); fetch or save it again") from exc
-    except (ValueError, TypeError, KeyError, OSError, AttributeError, NotImplementedError, EOFError) as exc:
+    except (ValueError, TypeError, KeyError, OSError, AttributeError, RuntimeError, EOFError) as exc:
         raise SourceError(f"{source}: can't be loaded: {_cause(exc)}") from exc
     if not isinstance(model, keras.Model):
         raise SourceError(f"{source}: holds a {type(model).__name__}, and a keras.Model is expected")

@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgecut.errors import ExportError, GraphError, SourceError
-from edgecut.export.onnx_cut import cut_onnx, image_tensors, network, parse_onnx, value_types
+from edgecut.export.onnx_cut import cut_onnx, image_tensors, network, value_types, whole_model
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
@@ -25,7 +25,7 @@ def session(content: bytes) -> onnxruntime.InferenceSession:
 
 def interior(content: bytes, feeds: dict) -> dict:
     """Every tensor of a file that depends on its inputs, for one input."""
-    model = parse_onnx(content)
+    model = whole_model(content)
     known, own = value_types(model), {value.name for value in model.graph.output}
     names = [name for name in network(model).fed if name in known and name not in feeds]
     model.graph.output.extend(known[name] for name in names if name not in own)
@@ -54,7 +54,7 @@ def refusal(content: bytes, to: list, start: list | None = None, error: type[Exc
 @pytest.mark.parametrize("name", ["tiny.float32", "tiny.int8"])
 def test_every_cut_is_bit_equal_to_the_original(name: str) -> None:
     content = (FIXTURES / f"{name}.onnx").read_bytes()
-    model = parse_onnx(content)
+    model = whole_model(content)
     info, last = model.graph.input[0], model.graph.output[0].name
     random = np.random.default_rng(0)
     x = random.integers(-128, 128, (1, 12, 12, 1)) if "int8" in name else random.uniform(-1, 1, (1, 12, 12, 1))
@@ -73,14 +73,14 @@ def test_every_cut_is_bit_equal_to_the_original(name: str) -> None:
 
 def test_what_nothing_uses_is_dropped() -> None:
     content = (FIXTURES / "tiny.int8.onnx").read_bytes()
-    first = next(k for k, node in enumerate(parse_onnx(content).graph.node) if node.op_type == "Conv")
-    part = parse_onnx(cut_onnx(content, [first]))
+    first = next(k for k, node in enumerate(whole_model(content).graph.node) if node.op_type == "Conv")
+    part = whole_model(cut_onnx(content, [first]))
     used = {name for node in part.graph.node for name in node.input}
     assert {tensor.name for tensor in part.graph.initializer} <= used
     assert sorted(node.op_type for node in part.graph.node) == [
         "Conv", "DequantizeLinear", "DequantizeLinear", "DequantizeLinear", "Reshape",
     ]  # fmt: skip
-    assert [o.version for o in part.opset_import] == [o.version for o in parse_onnx(content).opset_import]
+    assert [o.version for o in part.opset_import] == [o.version for o in whole_model(content).opset_import]
 
 
 def test_a_value_that_a_body_takes_from_outside_is_kept() -> None:
@@ -98,10 +98,10 @@ def test_a_value_that_a_body_takes_from_outside_is_kept() -> None:
         {"x": [2]}, {"z": [2]}, {"yes": np.array(True)},
     )  # fmt: skip
     part = cut_onnx(content, ["y"])
-    assert [node.op_type for node in parse_onnx(part).graph.node] == ["Abs", "If"]
+    assert [node.op_type for node in whole_model(part).graph.node] == ["Abs", "If"]
     np.testing.assert_array_equal(session(part).run(None, {"x": np.float32([-1, 2])})[0], np.float32([2, 4]))
     tail = cut_onnx(content, [], ["abs"])
-    assert [value.name for value in parse_onnx(tail).graph.input] == ["abs"]
+    assert [value.name for value in whole_model(tail).graph.input] == ["abs"]
 
 
 def test_a_constant_that_is_listed_as_an_input_stays_a_constant() -> None:
@@ -110,7 +110,7 @@ def test_a_constant_that_is_listed_as_an_input_stays_a_constant() -> None:
         {"x": [2], "w": [2]}, {"y": [2]}, {"w": np.float32([3, -4])},
     )  # fmt: skip
     part = cut_onnx(content, ["a"])
-    assert [value.name for value in parse_onnx(part).graph.input] == ["x"]
+    assert [value.name for value in whole_model(part).graph.input] == ["x"]
     np.testing.assert_array_equal(session(part).run(None, {"x": np.float32([1, 1])})[0], np.float32([3, -4]))
 
 
@@ -128,10 +128,10 @@ def test_functions_that_the_part_calls_are_kept_and_others_dropped() -> None:
             function("Other", helper.make_node("Neg", ["a"], ["b"])),
         ],
     )  # fmt: skip
-    model = parse_onnx(content)
+    model = whole_model(content)
     model.graph.value_info.append(helper.make_tensor_value_info("m", TensorProto.FLOAT, [2]))
     part = cut_onnx(model.SerializeToString(), ["m"])
-    assert [f.name for f in parse_onnx(part).functions] == ["Twice", "Inner"]
+    assert [f.name for f in whole_model(part).functions] == ["Twice", "Inner"]
     np.testing.assert_array_equal(session(part).run(None, {"x": np.float32([1, 2])})[0], np.float32([2, 4]))
 
 
@@ -168,7 +168,7 @@ def test_a_node_is_named_by_itself_or_its_place() -> None:
 
 def test_a_name_of_fused_operators_is_found_by_its_beginning() -> None:
     content = (FIXTURES / "tiny.float32.onnx").read_bytes()
-    conv = next(node for node in parse_onnx(content).graph.node if node.op_type == "Conv")
+    conv = next(node for node in whole_model(content).graph.node if node.op_type == "Conv")
     assert conv.output[0] == "tiny_1/stem_1/Relu;tiny_1/stem_1/convolution"
     assert cut_onnx(content, ["tiny_1/stem_1/Relu"]) == cut_onnx(content, [conv.output[0]])
 
@@ -202,7 +202,7 @@ def test_an_interior_tensor_of_unknown_type_is_refused() -> None:
 
 
 def test_weights_in_other_files_are_refused() -> None:
-    model = parse_onnx((FIXTURES / "tiny.float32.onnx").read_bytes())
+    model = whole_model((FIXTURES / "tiny.float32.onnx").read_bytes())
     model.graph.initializer[0].data_location = TensorProto.EXTERNAL
     assert refusal(model.SerializeToString(), [0], error=SourceError) == (
         "model: keeps weights in other files (external data); save it in one file first"
@@ -211,7 +211,7 @@ def test_weights_in_other_files_are_refused() -> None:
 
 def test_images_inside_are_told_from_the_input_by_the_operators_around_them() -> None:
     content = (FIXTURES / "tiny.float32.onnx").read_bytes()
-    model = parse_onnx(content)
+    model = whole_model(content)
     conv = next(node for node in model.graph.node if node.op_type == "Conv")
     relu = next(node for node in model.graph.node if conv.output[0] in node.input)
     names = [model.graph.input[0].name, conv.output[0], relu.output[0], model.graph.output[0].name]

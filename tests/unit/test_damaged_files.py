@@ -1,0 +1,69 @@
+"""Files that are damaged or hostile end in one sentence that names them."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import onnx
+import pytest
+
+from edgecut.errors import SourceError
+from edgecut.export.onnx_graph import read_onnx
+from edgecut.graph.peek import keras_version, kind_of
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+
+
+def archive(path: Path, **members: bytes) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in members.items():
+            file.writestr(f"{name}.json", content)
+    return path
+
+
+def test_an_archive_that_unpacks_to_very_much_is_not_unpacked(tmp_path: Path) -> None:
+    path = archive(tmp_path / "bomb.keras", config=b" " * (65 << 20))
+    assert path.stat().st_size < 1 << 20
+    with pytest.raises(SourceError) as caught:
+        kind_of(str(path))
+    assert str(caught.value) == (
+        f"{path}: its config.json unpacks to 68,157,440 bytes, and at most 67,108,864 are read; get the file from a "
+        "source that you trust"
+    )
+
+
+@pytest.mark.parametrize("metadata", [b"{", b"\xff", b""])
+def test_damaged_metadata_is_said_to_be_damaged(tmp_path: Path, metadata: bytes) -> None:
+    path = archive(tmp_path / "m.keras", config=json.dumps({}).encode(), metadata=metadata)
+    with pytest.raises(SourceError) as caught:
+        keras_version(str(path))
+    assert str(caught.value).startswith(f"{path}: is truncated or damaged (")
+
+
+def test_metadata_without_a_version_says_none(tmp_path: Path) -> None:
+    assert keras_version(str(archive(tmp_path / "m.keras", config=b"{}", metadata=b"[1]"))) is None
+    assert keras_version(str(archive(tmp_path / "n.keras", config=b"{}"))) is None
+
+
+def test_an_archive_whose_member_is_overwritten_is_damaged(tmp_path: Path) -> None:
+    path = archive(tmp_path / "m.keras", config=b"{}", metadata=b"{}")
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"PK\x03\x04")] = 0
+    path.write_bytes(content)
+    with pytest.raises(SourceError) as caught:
+        keras_version(str(path))
+    assert str(caught.value) == (
+        f"{path}: is truncated or damaged (Bad magic number for file header); fetch or save it again"
+    )
+
+
+def test_an_onnx_file_with_a_name_that_is_no_text_is_damaged(tmp_path: Path) -> None:
+    model = onnx.load(FIXTURES / "tiny.float32.onnx")
+    name = model.graph.node[0].output[0].encode()
+    path = tmp_path / "m.onnx"
+    path.write_bytes(model.SerializeToString().replace(name, b"\xff" * len(name)))
+    with pytest.raises(SourceError) as caught:
+        read_onnx(path)
+    assert str(caught.value) == f"{path}: is a damaged .onnx file (a name in it is no text); get it again"
