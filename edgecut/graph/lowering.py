@@ -1,83 +1,241 @@
-"""Which TFLite operators a saved model's layers become, as far as its configuration tells it; without Keras."""
+"""What a converter makes of a part of a model: its TFLite operators and tensors, foreseen without converting."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
 
-# Class of a Keras layer or operation -> its TFLite operator, where a runtime may lack it or run it slowly.
-OPERATORS = {
-    "Sum": "SUM", "GlobalAveragePooling2D": "MEAN", "GlobalAveragePooling1D": "MEAN", "Mean": "MEAN", "Gelu": "GELU",
-    "GELU": "GELU", "Power": "POW", "Tile": "TILE", "RepeatVector": "TILE", "Conv3D": "CONV_3D", "TopK": "TOPK_V2",
-    "OneHot": "ONE_HOT", "Where": "WHERE", "Exp": "EXP", "HardSilu": "HARD_SWISH", "HardSwish": "HARD_SWISH",
-}  # fmt: skip
-ACTIVATIONS = {"gelu": "GELU", "hard_silu": "HARD_SWISH", "hard_swish": "HARD_SWISH", "exponential": "EXP"}
+from edgecut.graph.callgraph import Call, Calls, Tensor, ancestors
+from edgecut.graph.layer_operators import ACTIVATIONS, PLAIN
+from edgecut.graph.lowering_rules import FUSES_RELU, RULES, activation_of
+from edgecut.tflite.flatbuffer import Operator, TfliteGraph
+from edgecut.tflite.flatbuffer import Tensor as FileTensor
+
+Activations = Literal["int8", "float32"]
+
+# Layers that do nothing in inference.
+_IDLE = frozenset({
+    "ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "Identity", "Mask",
+    "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StochasticDepth",
+})  # fmt: skip
+
+# Layers without weights: a converter computes equal ones on the same tensor once.
+_MERGED = frozenset({"Activation", "AveragePooling2D", "Cropping2D", "MaxPooling2D", "ReLU", "ZeroPadding2D"})
 
 
-def expected_operators(config: Mapping[str, Any], to: Sequence[str] = ()) -> tuple[tuple[str, str], ...]:
-    """(layer, operator) for each layer whose operator is known, "outer.inner" in nested models, in the file's order.
+def lowering(calls: Calls, activations: Activations) -> Callable[[Tensor], TfliteGraph]:
+    """For any tensor, the graph that a file of the model up to it would hold, for one image; an open size counts as 1.
 
-    config: of a functional or sequential model. to: keep only what these layers need; () keeps the whole model.
-    Layers that aren't in the table, such as Lambda, say nothing: the written file does.
+    activations: "int8" for a fully quantized file. What no rule covers is an operator
+    called by its layer's class, which the tables of tflite/ops.py don't model. As TensorFlow 2.21's converter does it,
+    BatchNormalization and ReLU are fused into what is before them, padding into a convolution where it is what SAME
+    would pad, and equal activations, poolings and paddings of one tensor are one.
     """
-    return tuple(_expected(config, tuple(to), ""))
+    # The order of a part is that of the whole: what isn't needed for it leads to nothing that is.
+    whole = _converter_order(calls)
+    settings = {call: _settings(call) for call in whole if call.type in _MERGED}
+
+    def lower(end: Tensor) -> TfliteGraph:
+        kept = ancestors(calls, (end,))
+        order, same = _merged([call for call in whole if call in kept], settings)
+        work = Lowering(activations, same, _readers(order, same), same.get(end, end))
+        for call in order:
+            work.add(call)
+        return work.graph(same.get(end, end))
+
+    return lower
 
 
-def _expected(config: Mapping[str, Any], to: tuple[str, ...], prefix: str) -> Iterator[tuple[str, str]]:
-    layers = _layers(config)
-    wanted = _needed(layers, {name.partition(".")[0] for name in to}) if to else set(layers)
-    for name, layer in layers.items():
-        if name not in wanted:
-            continue
-        if _layers(layer):
-            ends = tuple(end.partition(".")[2] for end in to if end.startswith(f"{name}."))
-            yield from _expected(layer, ends, f"{prefix}{name}.")
+def _converter_order(calls: Iterable[Call]) -> list[Call]:
+    """The calls in the order in which a converted file runs them, which decides what is alive together.
+
+    TensorFlow imports a function in reverse post-order of a depth-first search from what needs nothing, names
+    descending (GetReversePostOrder with NodeComparatorName): first weights, then constants, then the input.
+    """
+    order = tuple(calls)
+    takers: dict[Tensor, list[Call]] = {}
+    for call in order:
+        for tensor in call.inputs:
+            takers.setdefault(tensor, []).append(call)
+    roots = [
+        sorted((call for call in order if is_root(call)), key=_name, reverse=True)
+        for is_root in (_has_weights, _has_constants)
+    ]
+    done: list[Call] = []
+    seen: set[Call] = set()
+    pending = [(call, False) for group in (*roots, order) for call in group][::-1]
+    while pending:
+        call, finished = pending.pop()
+        if finished:
+            done.append(call)
+        elif call not in seen:
+            seen.add(call)
+            pending.append((call, True))
+            behind = {taker: None for tensor in call.outputs for taker in takers.get(tensor, ())}
+            pending.extend((taker, False) for taker in sorted(behind, key=_name))
+    return done[::-1]
+
+
+def _name(call: Call) -> str:
+    return call.name
+
+
+def _has_weights(call: Call) -> bool:
+    return bool(getattr(call.operation, "weights", ()))
+
+
+def _has_constants(call: Call) -> bool:
+    return call.type in {"Concatenate", "Flatten", "GlobalAveragePooling2D", "Rescaling", "Reshape", "ZeroPadding2D"}
+
+
+def _settings(call: Call) -> str:
+    return repr({key: value for key, value in call.operation.get_config().items() if key != "name"})
+
+
+def _merged(order: Sequence[Call], settings: Mapping[Call, str]) -> tuple[list[Call], dict[Tensor, Tensor]]:
+    """The calls without those that repeat another, and what stands for the outputs of those.
+
+    settings: of the calls that may be merged.
+    """
+    first: dict[tuple[Any, ...], Call] = {}
+    same: dict[Tensor, Tensor] = {}
+    kept = []
+    for call in order:
+        if call in settings:
+            key = (call.type, settings[call], *(same.get(x, x) for x in call.inputs))
+            known = first.setdefault(key, call)
+            if known is not call:
+                same.update(zip(call.outputs, known.outputs, strict=True))
+                continue
+        kept.append(call)
+    return kept, same
+
+
+def _readers(order: Sequence[Call], same: Mapping[Tensor, Tensor]) -> dict[Tensor, int]:
+    counts: dict[Tensor, int] = {}
+    for call in order:
+        for tensor in call.inputs:
+            counts[same.get(tensor, tensor)] = counts.get(same.get(tensor, tensor), 0) + 1
+    return counts
+
+
+class Lowering:
+    """The operators and tensors so far, and the place of each value among the tensors."""
+
+    def __init__(
+        self, activations: Activations, same: Mapping[Tensor, Tensor], readers: Mapping[Tensor, int], end: Tensor
+    ) -> None:
+        """same: what stands for a tensor that is computed twice. readers: how many calls take a tensor."""
+        self.activations = activations
+        self.same = same
+        self.readers = readers
+        self.end = end
+        self.tensors: list[FileTensor] = []
+        self.operators: list[Operator] = []
+        self.inputs: list[int] = []
+        self.place: dict[Tensor, int] = {}
+        self.makers: dict[int, Operator] = {}
+        self.closed: set[int] = set()  # tensors whose operator has its activation already
+
+    def graph(self, end: Tensor) -> TfliteGraph:
+        """The finished graph."""
+        read, kept = {self.place[end]}, list[Operator]()
+        for operator in reversed(self.operators):
+            # A padding that every convolution took over is read by none.
+            if operator.outputs[0] in read:
+                read.update(operator.inputs)
+                kept.append(operator)
+        operators = (replace(operator, index=k) for k, operator in enumerate(reversed(kept)))
+        return TfliteGraph(tuple(self.tensors), tuple(operators), tuple(self.inputs), (self.place[end],))
+
+    def add(self, call: Call) -> None:
+        """Add what becomes of a call."""
+        if call.is_input:
+            self.place[call.outputs[0]] = self._value(call.outputs[0].shape)
+            self.inputs.append(self.place[call.outputs[0]])
+            return
+        taken = [self.place[self.same.get(tensor, tensor)] for tensor in call.inputs]
+        rule = RULES.get(call.type)
+        if call.type in _IDLE:
+            result = taken[0]
+        elif rule is not None:
+            result = rule(self, call, taken)
         else:
-            yield from ((f"{prefix}{name}", operator) for operator in _operators(layer))
+            result = self.chain(PLAIN.get(call.type, (call.type,)), taken, call.outputs[0].shape)
+        for tensor in call.outputs:
+            self.place[tensor] = result if tensor is call.outputs[0] else self._value(tensor.shape)
 
+    def operator(
+        self, name: str, inputs: Sequence[int], shape: Sequence[int | None], options: Mapping[str, Any] | None = None
+    ) -> int:
+        """Append an operator; the place of what it puts out."""
+        output = self._value(shape)
+        self.makers[output] = Operator(len(self.operators), name, 1, tuple(inputs), (output,), options or {})
+        self.operators.append(self.makers[output])
+        return output
 
-def _layers(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    inner = config.get("config")
-    rows = inner.get("layers") if isinstance(inner, dict) else None
-    named = {row.get("name") or row.get("config", {}).get("name"): row for row in rows or () if isinstance(row, dict)}
-    return {str(name): row for name, row in named.items() if name}
+    def weighted(
+        self, name: str, call: Call, source: int, weights: Sequence[int], shape: Sequence[int | None],
+        options: Mapping[str, Any],
+    ) -> int:  # fmt: skip
+        """Append an operator with weights and a bias, and the activation that the layer has of its own."""
+        filters = weights[-1] if name == "DEPTHWISE_CONV_2D" else weights[0]
+        kernel, bias = self.constant(weights), self.constant((filters,))
+        output = self.operator(name, (source, kernel, bias), shape, options)
+        return self.activation(call, output, shape)
 
+    def activation(self, call: Call, source: int, shape: Sequence[int | None]) -> int:
+        """What a layer's own activation makes of a value; fused where a converter does."""
+        name = activation_of(call)
+        steps = ACTIVATIONS.get(name, (name,))
+        if steps in {("RELU",), ("RELU6",)} and self._fusable(source, FUSES_RELU):
+            self.closed.add(source)
+            return source
+        if steps == ("LOGISTIC", "MUL"):
+            return self.operator("MUL", (source, self.operator("LOGISTIC", (source,), shape)), shape)
+        return self.chain(steps, [source], shape) if steps else source
 
-def _needed(layers: Mapping[str, Mapping[str, Any]], ends: set[str]) -> set[str]:
-    """The layers that compute the ends; what comes before them in the list, in a model that has no nodes."""
-    names = list(layers)
-    if not any(layer.get("inbound_nodes") for layer in layers.values()):
-        last = max((names.index(end) for end in ends if end in layers), default=len(names) - 1)
-        return set(names[: last + 1])
-    needed: set[str] = set()
-    waiting = [end for end in ends if end in layers]
-    while waiting:
-        name = waiting.pop()
-        if name not in needed:
-            needed.add(name)
-            waiting += [p for p in _named(layers[name].get("inbound_nodes")) if p in layers]
-    return needed
+    def reshape(self, place: int, shape: Sequence[int | None]) -> None:
+        """Let a value have another shape of the same size."""
+        self.tensors[place] = replace(self.tensors[place], shape=(1, *(int(size or 1) for size in shape[1:])))
 
+    def sole(self, tensor: Tensor) -> bool:
+        """Whether a value has one reader and isn't put out, so that it needn't exist."""
+        tensor = self.same.get(tensor, tensor)
+        return self.readers.get(tensor, 0) == 1 and tensor is not self.end
 
-def _named(value: Any) -> Iterator[str]:
-    """The layers that a node takes: "keras_history" in Keras 3, [name, node, tensor, ...] in Keras 2."""
-    if isinstance(value, dict):
-        history = value.get("keras_history")
-        if isinstance(history, list) and history:
-            yield str(history[0])
-        for child in value.values():
-            yield from _named(child)
-    elif isinstance(value, list):
-        if len(value) >= 3 and isinstance(value[0], str) and all(isinstance(x, int) for x in value[1:3]):
-            yield value[0]
-        for child in value:
-            yield from _named(child)
+    def fuses(self, call: Call, source: int, into: frozenset[str]) -> bool:
+        """Whether a call of one input can be fused into the operator that makes it."""
+        return self.sole(call.inputs[0]) and self._fusable(source, into)
 
+    def maker(self, place: int) -> Operator | None:
+        """The operator that puts a value out; None for an input."""
+        return self.makers.get(place)
 
-def _operators(layer: Mapping[str, Any]) -> Iterator[str]:
-    name, inner = layer.get("class_name"), layer.get("config")
-    if name in OPERATORS:
-        yield OPERATORS[str(name)]
-    activation = inner.get("activation") if isinstance(inner, dict) else None
-    if isinstance(activation, str) and activation in ACTIVATIONS:
-        yield ACTIVATIONS[activation]
+    def _fusable(self, place: int, into: frozenset[str]) -> bool:
+        maker = self.maker(place)
+        return place not in self.closed and maker is not None and maker.name in into
+
+    def chain(self, names: Sequence[str], inputs: Sequence[int], shape: Sequence[int | None]) -> int:
+        """Append operators in a row; of a layer with several inputs all but the last two are taken two by two."""
+        given, result = list(inputs), inputs[0]
+        if len(given) > 2 and names[:1] in {("ADD",), ("MUL",)}:
+            while len(given) > 2:
+                given = [self.operator(names[0], given[:2], shape), *given[2:]]
+        for name in names:
+            result = self.operator(name, given, shape)
+            given = [result]
+        return result
+
+    def _value(self, shape: Sequence[int | None]) -> int:
+        sizes = (1, *(int(size or 1) for size in shape[1:]))
+        scales = (1.0,) if self.activations == "int8" else ()
+        self.tensors.append(FileTensor(len(self.tensors), "", sizes, self.activations, scales))
+        return len(self.tensors) - 1
+
+    def constant(self, shape: Sequence[int]) -> int:
+        """A constant of a shape: weights in the file's dtype, a bias in 32 bits."""
+        dtype = self.activations if len(shape) > 1 or self.activations == "float32" else "int32"
+        self.tensors.append(FileTensor(len(self.tensors), "", tuple(shape), dtype, is_constant=True))
+        return len(self.tensors) - 1

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecut.errors import ExportError, RequestError, SourceError
-from edgecut.graph.lowering import expected_operators
+from edgecut.graph.expected_operators import expected_operators
 from edgecut.graph.peek import config_of
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Format, Precision, Recipe

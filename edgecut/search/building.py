@@ -88,8 +88,8 @@ def latency_basis(device: DeviceCost | None) -> LatencyBasis:
     return (device.latency_kind or "unknown") if device is not None and device.latency is not None else "unknown"
 
 
-def _arena(device: DeviceCost | None, planned: int) -> float:
-    return device.arena if device is not None and device.arena is not None else float(planned)
+def _arena(device: DeviceCost | None, planned: float) -> float:
+    return device.arena if device is not None and device.arena is not None else planned
 
 
 def _folder(out: Path) -> Path:

@@ -163,10 +163,11 @@ class _Search:
     def _priced(self, scores: Sequence[CutScore], size: Size, channels: int, classes: int) -> Iterator[FrontPoint]:
         graph = self.bench.graph(size, channels)
         tensors = {graph.tensor_name[tensor]: tensor for tensor in poolable(graph)}
+        files = {precision: lowered(graph, classes, precision) for precision in self.request.precisions}
         for score in scores:
             for precision in self.request.precisions:
                 profiles = [p for p in self.request.profiles if precision in p.runtime.precisions]
-                file = lowered(graph, tensors[score.cut], classes, precision)
+                file = files[precision](tensors[score.cut])
                 devices = costs.estimated(file, self.request.recipe, profiles, precision)
                 device = devices[0] if devices else None
                 yield FrontPoint(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from edgecut.errors import DocumentError, ExportError
-from edgecut.graph.lowering import expected_operators
+from edgecut.graph.expected_operators import expected_operators
 from edgecut.pipeline import runtimes
 from edgecut.pipeline.planning import plan
 from edgecut.pipeline.runtimes import refuse_file

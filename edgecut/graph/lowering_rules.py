@@ -1,0 +1,167 @@
+"""What becomes of a Keras layer in a TFLite file where a table of names (layer_operators.py) isn't enough."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from edgecut.graph.callgraph import Call
+from edgecut.graph.layer_operators import ACTIVATIONS
+
+if TYPE_CHECKING:
+    from edgecut.graph.lowering import Lowering
+
+# Operators into which a converter fuses a ReLU or ReLU6 behind them, and those into which it folds a scale and shift.
+FUSES_RELU = frozenset({
+    "ADD", "AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "DIV", "FULLY_CONNECTED", "MAX_POOL_2D", "MUL", "SUB",
+    "TRANSPOSE_CONV",
+})  # fmt: skip
+FOLDS_SCALE = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
+
+
+def _conv(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+    layer, shape = call.operation, call.outputs[0].shape
+    weights = (layer.filters, *layer.kernel_size, int(layer.kernel.shape[-2]))
+    return work.weighted("CONV_2D", call, _unpadded(work, call, taken[0]), weights, shape, _strides(layer))
+
+
+def _depthwise(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+    layer, shape = call.operation, call.outputs[0].shape
+    weights = (1, *layer.kernel_size, int(shape[-1] or 1))
+    return work.weighted("DEPTHWISE_CONV_2D", call, _unpadded(work, call, taken[0]), weights, shape, _strides(layer))
+
+
+def _separable(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+    layer, shape = call.operation, call.outputs[0].shape
+    channels = int(layer.pointwise_kernel.shape[-2])
+    middle = (*shape[:-1], channels)
+    kernel, bias = work.constant((1, *layer.kernel_size, channels)), work.constant((channels,))
+    source = work.operator(
+        "DEPTHWISE_CONV_2D", (_unpadded(work, call, taken[0]), kernel, bias), middle, _strides(layer)
+    )
+    return work.weighted("CONV_2D", call, source, (layer.filters, 1, 1, channels), shape, {})
+
+
+def _transposed(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+    layer, shape = call.operation, call.outputs[0].shape
+    weights = (layer.filters, *layer.kernel_size, int(layer.kernel.shape[-1]))
+    sizes, kernel = work.constant((4,)), work.constant(weights)
+    output = work.operator("TRANSPOSE_CONV", (sizes, kernel, taken[0]), shape, _strides(layer))
+    return work.activation(call, output, shape)
+
+
+def _dense(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+    layer, shape = call.operation, call.outputs[0].shape
+    return work.weighted("FULLY_CONNECTED", call, taken[0], (layer.units, int(layer.kernel.shape[0])), shape, {})
+
+
+def _batch_normalization(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+    if work.fuses(call, taken[0], FOLDS_SCALE):
+        return taken[0]
+    return work.chain(("MUL", "ADD"), taken[:1], call.outputs[0].shape)
+
+
+def _relu(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+    plain = _relu_name(call)
+    if plain is not None and work.fuses(call, taken[0], FUSES_RELU):
+        work.closed.add(taken[0])
+        return taken[0]
+    return work.chain((plain or "LEAKY_RELU",), taken[:1], call.outputs[0].shape)
+
+
+def _activation(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+    name = activation_of(call)
+    if name in {"relu", "relu6"} and not work.sole(call.inputs[0]):
+        return work.chain(ACTIVATIONS[name], taken[:1], call.outputs[0].shape)
+    return work.activation(call, taken[0], call.outputs[0].shape)
+
+
+def _rescaling(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+    steps = ("MUL", "ADD") if call.operation.offset else ("MUL",)
+    return work.chain(steps, taken[:1], call.outputs[0].shape)
+
+
+def _silu(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+    gate = work.operator("LOGISTIC", taken, call.outputs[0].shape)
+    return work.operator("MUL", (taken[0], gate), call.outputs[0].shape)
+
+
+def _pad(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+    return work.operator("PAD", taken[:1], call.outputs[0].shape, {"padding": call.operation.padding})
+
+
+def _mean(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+    name = "RESHAPE" if math.prod(work.tensors[taken[0]].shape[1:-1]) == 1 else "MEAN"
+    return work.operator(name, taken[:1], call.outputs[0].shape)
+
+
+def _reshape(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+    maker = work.maker(taken[0])
+    # A mean whose axes of size 1 come back keeps them in the first place.
+    if maker is not None and maker.name in {"MEAN", "RESHAPE"} and work.sole(call.inputs[0]):
+        work.reshape(taken[0], call.outputs[0].shape)
+        return taken[0]
+    return work.operator("RESHAPE", taken[:1], call.outputs[0].shape)
+
+
+def _unpadded(work: Lowering, call: Call, source: int) -> int:
+    """What a convolution reads: what is before a PAD that pads as SAME would, which a converter leaves out."""
+    maker, layer = work.maker(source), call.operation
+    if maker is None or maker.name != "PAD" or layer.padding != "valid":
+        return source
+    before, strides = work.tensors[maker.inputs[0]].shape[1:3], _pair(layer.strides)
+    for size, stride, kernel, padding in zip(before, strides, layer.kernel_size, maker.options["padding"], strict=True):
+        total = max(0, (math.ceil(size / stride) - 1) * stride + kernel - size)
+        if tuple(padding) != (total // 2, total - total // 2):
+            return source
+    return maker.inputs[0]
+
+
+def _relu_name(call: Call) -> str | None:
+    """RELU or RELU6; None for a ReLU with a slope, a threshold or another maximum."""
+    layer = call.operation
+    if call.type != "ReLU":
+        return call.type.upper()
+    if layer.negative_slope or layer.threshold:
+        return None
+    return {None: "RELU", 6: "RELU6"}.get(layer.max_value)
+
+
+def activation_of(call: Call) -> str:
+    """The name of a layer's own activation, "linear" where it has none."""
+    function = getattr(call.operation, "activation", None)
+    return getattr(function, "__name__", type(function).__name__) if function is not None else "linear"
+
+
+def _strides(layer: Any) -> dict[str, int]:
+    strides, dilation = _pair(layer.strides), _pair(layer.dilation_rate)
+    return {
+        "strideH": strides[0], "strideW": strides[1],
+        "dilationHFactor": dilation[0], "dilationWFactor": dilation[1],
+    }  # fmt: skip
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (value[0], value[1])
+
+
+# Layers and operators that need more than that.
+RULES: Mapping[str, Callable[[Lowering, Call, Sequence[int]], int]] = {
+    "Activation": _activation,
+    "BatchNormalization": _batch_normalization,
+    "Conv2D": _conv,
+    "Conv2DTranspose": _transposed,
+    "Dense": _dense,
+    "DepthwiseConv2D": _depthwise,
+    "Flatten": _reshape,
+    "GlobalAveragePooling2D": _mean,
+    "ReLU": _relu,
+    "Relu": _relu,
+    "Relu6": _relu,
+    "Rescaling": _rescaling,
+    "Reshape": _reshape,
+    "SeparableConv2D": _separable,
+    "Silu": _silu,
+    "ZeroPadding2D": _pad,
+}
