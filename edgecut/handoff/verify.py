@@ -186,6 +186,8 @@ def _rerun(folder: Path, sheet: VectorSheet) -> tuple[list[str], np.ndarray]:
     if not len(inputs):
         return ["vectors/vectors.json: says another input shape than the files have"], inputs
     outputs = FileRunner(folder / sheet.artifact).predict_raw_each(inputs)
+    if len(outputs) != len(sheet.outputs):
+        return [f"{VECTORS}: describes {len(sheet.outputs)} outputs, and {sheet.artifact} has {len(outputs)}"], inputs
     faults = []
     for k, row in enumerate(sheet.vectors):
         found = b"".join(np.ascontiguousarray(y[k], y.dtype.newbyteorder("<")).tobytes() for y in outputs)

@@ -191,6 +191,8 @@ def _graph(model: Any, size_bytes: int) -> TfliteGraph:
     used = {i for op in operators for i in (*op.inputs, *op.outputs)} | {*inputs, *outputs}
     if used and not -1 <= min(used) <= max(used) < len(tensors):
         raise IndexError("an operator names a tensor that isn't there")
+    if any(entry.buffer >= len(model.buffers) for entry in model.metadata or ()):
+        raise IndexError("metadata names a buffer that isn't there")
     description = (model.description or b"").decode(errors="replace")
     return TfliteGraph(tensors, operators, inputs, outputs, len(model.subgraphs), size_bytes, description)
 

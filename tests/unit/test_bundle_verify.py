@@ -200,6 +200,14 @@ def test_a_truncated_vector_is_a_fault_and_no_crash(folder: Path) -> None:
     assert verify(folder).faults == ("vectors/vectors.json: says another input shape than the files have",)
 
 
+def test_vectors_of_another_number_of_outputs_are_a_fault_and_no_crash(folder: Path) -> None:
+    path = folder / "vectors" / "vectors.json"
+    sheet = json.loads(path.read_text())
+    path.write_text(json.dumps({**sheet, "outputs": []}))
+    adopt(folder, "vectors/vectors.json")
+    assert verify(folder).faults == (f"vectors/vectors.json: describes 0 outputs, and {sheet['artifact']} has 1",)
+
+
 def test_a_path_that_leaves_the_bundle_is_a_fault(folder: Path) -> None:
     reseal(folder, lambda tables: tables["files"].append({"path": "../x", "sha256": "", "size_bytes": 0}))
     assert verify(folder).faults == ("../x: lies outside the bundle",)

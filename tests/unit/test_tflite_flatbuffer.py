@@ -5,8 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+import flatbuffers
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -118,6 +120,19 @@ def test_unusable_content_is_one_sentence(content: bytes, message: str) -> None:
     with pytest.raises(SourceError) as caught:
         parse(content, "m.tflite")
     assert str(caught.value) == message
+
+
+def test_metadata_that_points_behind_the_buffers_is_damage() -> None:
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(INT8.read_bytes(), 0))
+    model.metadata[0].buffer = len(model.buffers)
+    builder = flatbuffers.Builder()
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    content = bytes(builder.Output())
+    with pytest.raises(SourceError) as caught:
+        parse(content, "m.tflite")
+    assert str(caught.value) == (
+        f"m.tflite: is a damaged .tflite file (cut short or overwritten; {len(content):,} bytes are here); get it again"
+    )
 
 
 @settings(max_examples=150, deadline=None)
