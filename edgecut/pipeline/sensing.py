@@ -20,8 +20,11 @@ def sensor_check(recipe: Recipe, artifact: Artifact, profile: Profile) -> Check 
 
     The reason of a miss names the recipe lines that would mend it.
     """
-    sensor, spec = profile.sensor, artifact.inputs[0]
-    if sensor is None or len(artifact.inputs) != 1 or spec.expects is None or len(spec.shape) != 4:
+    sensor = profile.sensor
+    if sensor is None or len(artifact.inputs) != 1:
+        return None
+    (spec,) = artifact.inputs
+    if spec.expects is None or len(spec.shape) != 4:
         return None
     remedies = tuple(_remedies(recipe, sensor, spec))
     return Check(

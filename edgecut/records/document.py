@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
@@ -14,11 +14,20 @@ from edgecut.records.faults import describe_faults, tuples
 from edgecut.records.nearest import closest
 from edgecut.records.units import parse_bytes, parse_seconds
 
+
+def _no_switch(value: Any) -> Any:
+    # To Python true is 1, and pydantic's Literal compares with ==, strict or not.
+    if isinstance(value, bool):
+        raise ValueError(f"expected one of 1, 3, 4, found {value!r}")
+    return value
+
+
+Channels = Annotated[Literal[1, 3, 4], BeforeValidator(_no_switch)]
 SizeBytes = Annotated[int, BeforeValidator(parse_bytes)]
 Seconds = Annotated[float, BeforeValidator(parse_seconds)]
 
 
-__all__ = ["Record", "Seconds", "SizeBytes", "closest", "parse", "read_toml"]
+__all__ = ["Channels", "Record", "Seconds", "SizeBytes", "closest", "parse", "read_toml"]
 
 
 class Record(BaseModel):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from edgecut.errors import RequestError
-from edgecut.records.document import Record, Seconds, SizeBytes, closest, parse, read_toml
+from edgecut.records.document import Channels, Record, Seconds, SizeBytes, closest, parse, read_toml
 from edgecut.records.recipe import Format, Precision
 
 PACKAGED = Path(__file__).parents[1] / "profiles"
@@ -57,7 +57,7 @@ class Sensor(Record):
 
     height: int = Field(gt=0)
     width: int = Field(gt=0)
-    channels: Literal[1, 3, 4]
+    channels: Channels
     order: Literal["gray", "rgb", "bgr", "yuv", "rgba"] | None = None
     dtype: Literal["uint8", "int8", "float32"] = "uint8"
     range: tuple[float, float] | None = None

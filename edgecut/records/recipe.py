@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from edgecut.records.document import Record, Seconds, SizeBytes, parse, read_toml
+from edgecut.records.document import Channels, Record, Seconds, SizeBytes, parse, read_toml
 
 Precision = Literal["float32", "float16", "dynamic", "int8", "int16x8"]
 # "auto": int8, mended until budget.accuracy_drop holds.
@@ -63,7 +63,7 @@ class Stem(Record):
     repeated or averaged pixels; fit: a new first convolution, for which kernel, stride, filters and batch_norm are.
     """
 
-    channels: Literal[1, 3, 4] | None = None
+    channels: Channels | None = None
     order: Literal["gray", "rgb", "bgr", "yuv", "rgba"] | None = None
     size: tuple[int, int] | None = None
     resolution: Literal["reuse", "stride", "nearest", "average", "fit"] = "reuse"

@@ -119,6 +119,7 @@ def test_an_unknown_table_is_always_a_fault(document: dict[str, Any], name: str)
         ({"haed": {}}, "haed: unknown key (closest: 'head')"),
         ({"Stem": {}}, "Stem: unknown key (closest: 'stem')"),
         ({"stem": {"chanels": 1}}, "stem.chanels: unknown key (closest: 'channels')"),
+        ({"stem": {"channels": True}}, "stem.channels: expected one of 1, 3, 4, found True"),
         ({"stem": {"channels": 2}}, "stem.channels: expected one of 1, 3, 4, found 2"),
         ({"stem": {"size": [96]}}, "stem.size: expected a list of 2 whole numbers, found [96]"),
         ({"stem": {"size": ["a", 3]}}, "stem.size: expected a list of 2 whole numbers, found ['a', 3]"),

@@ -67,6 +67,11 @@ def test_a_mismatch_is_a_missed_check_with_the_line_that_mends_it(file: Artifact
     assert found.reason == f"the sensor doesn't feed this; {remedy}"
 
 
+def test_a_file_without_inputs_takes_no_picture() -> None:
+    recipe = make_recipe({}, {"source.model": "m.keras"}, where="r")
+    assert judge(recipe, [profile()], [artifact().model_copy(update={"inputs": ()})], []) == ()
+
+
 def test_the_order_of_the_channels_counts() -> None:
     found = check(profile(channels=3, order="bgr"), artifact((1, 96, 96, 3)))
     assert found.reason == "the sensor doesn't feed this; set stem.order = 'bgr'"
