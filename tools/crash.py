@@ -1,0 +1,143 @@
+"""Builds killed at moments spread over their whole run: is OUT always whole or absent, and does the next build succeed?
+
+    tools/crash [--kills 200] [--seed 0]
+
+Each round begins a build of the demo's recipe in a process of its own, kills it (SIGKILL; in every second round its
+children, too), and asks: OUT is absent, or `edgecut verify` finds it whole; nothing is beside it but OUT.partial; a
+build after it ends well, and leaves OUT alone. In every second pair of rounds OUT holds an older bundle. The exit code
+is 1 if an answer is no.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from edgecut.graph.quiet import import_keras_quietly
+
+import_keras_quietly()
+
+import keras  # noqa: E402, F401  imported once, before the rounds fork
+import tensorflow  # noqa: E402, F401
+
+from edgecut.cli.main import main as edgecut  # noqa: E402
+from edgecut.handoff.verify import verify  # noqa: E402
+
+RECIPE = Path(__file__).resolve().parent.parent / "edgecut" / "demo_data" / "recipe.toml"
+OUT = "dist"
+
+
+def main() -> int:
+    """Runs the rounds; 1 if one failed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    rng = random.Random(options.seed)
+    with tempfile.TemporaryDirectory(prefix="edgecut-crash-") as name:
+        work = Path(name)
+        os.environ["XDG_CACHE_HOME"] = str(work / "cache")
+        duration = _whole_build(work / "first")
+        shutil.rmtree(work / "cache", ignore_errors=True)
+        print(f"a build takes {duration:.1f} s here")
+        states: Counter[str] = Counter()
+        failures = []
+        for k in range(options.kills):
+            folder = work / str(k)
+            folder.mkdir()
+            if k % 4 >= 2:
+                shutil.copytree(work / "first" / OUT, folder / OUT)
+            # One moment in each of `kills` equal parts of a build, and a little beyond its end.
+            moment = 1.1 * duration * (k + rng.random()) / options.kills
+            # A cache that is empty, or as the killed runs before left it.
+            if k % 8 < 4:
+                shutil.rmtree(work / "cache", ignore_errors=True)
+            state = _killed_build(folder, moment, with_children=k % 2 == 1)
+            fault = _fault(folder) or _next_fault(folder)
+            states[state] += 1
+            if fault:
+                failures.append(f"killed after {moment:.2f} s: {fault}")
+                print(failures[-1], flush=True)
+            shutil.rmtree(folder)
+    print(f"{options.kills} builds begun: " + ", ".join(f"{n} {state}" for state, n in sorted(states.items())))
+    print(f"{len(failures)} failures")
+    return min(len(failures), 1)
+
+
+def _whole_build(folder: Path) -> float:
+    """The seconds of an undisturbed build."""
+    folder.mkdir()
+    start = time.monotonic()
+    code = os.waitstatus_to_exitcode(os.waitpid(_begin(folder), 0)[1])
+    if code != 0 or verify(folder / OUT).faults:
+        raise SystemExit(f"crash: an undisturbed build ended with exit code {code}")
+    return time.monotonic() - start
+
+
+def _begin(folder: Path) -> int:
+    """The process of a build, in a group of its own."""
+    process = os.fork()
+    if process:
+        return process
+    os.setsid()
+    os.chdir(folder)
+    silent = os.open(folder / "said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(silent, 1)
+    os.dup2(silent, 2)
+    code: object = 5
+    try:
+        edgecut(["build", str(RECIPE), "-o", OUT, "--force"])
+    except SystemExit as exc:
+        code = exc.code
+    finally:
+        os._exit(code if isinstance(code, int) else 0)
+
+
+def _killed_build(folder: Path, moment: float, *, with_children: bool) -> str:
+    """ "ended" or "killed": what became of a build that was killed after `moment` seconds."""
+    process = _begin(folder)
+    end = time.monotonic() + moment
+    while time.monotonic() < end:
+        if os.waitpid(process, os.WNOHANG)[0]:
+            return "ended before"
+        time.sleep(0.005)
+    (os.killpg if with_children else os.kill)(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+    if with_children:
+        return "killed with their children"
+    # Children that lost their parent are given a moment, as they would have it in life.
+    time.sleep(0.2)
+    return "killed alone"
+
+
+def _fault(folder: Path) -> str | None:
+    """What is wrong with a folder after a kill; None if OUT is whole or absent."""
+    names = {path.name for path in folder.iterdir()}
+    foreign = names - {OUT, f"{OUT}.partial", f".{OUT}.replaced-by-edgecut", "said"}
+    if foreign:
+        return f"left {sorted(foreign)}"
+    if OUT in names:
+        found = verify(folder / OUT).faults
+        return f"OUT is not whole: {found[0]}" if found else None
+    return None
+
+
+def _next_fault(folder: Path) -> str | None:
+    code = os.waitstatus_to_exitcode(os.waitpid(_begin(folder), 0)[1])
+    if code != 0:
+        said = (folder / "said").read_text(errors="replace").strip().splitlines()
+        return f"the next build ended with exit code {code}: {said[-1] if said else 'nothing said'}"
+    left = {path.name for path in folder.iterdir()} - {OUT, "said"}
+    return f"the next build left {sorted(left)}" if left else _fault(folder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

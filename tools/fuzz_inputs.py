@@ -1,0 +1,339 @@
+"""Hostile and broken files for tools/fuzz.py, by kind: hypothesis strategies that write one input into a folder.
+
+Each kind is a Surface: the strategy of its inputs, how one is written, and the commands that read it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import pickle
+import shutil
+import struct
+import tomllib
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from PIL import Image
+
+from edgecut.records.toml_text import toml_text
+
+ROOT = Path(__file__).resolve().parent.parent
+DEMO = ROOT / "edgecut" / "demo_data"
+FIXTURES = ROOT / "tests" / "fixtures"
+CANARY = "canary"
+"""The file that code hidden in an input would write."""
+
+BIG = 1 << 62
+NUMBERS = [0, 1, -1, 2, 127, 128, 255, 256, 65535, 2**31 - 1, 2**31, 2**32 - 1, BIG, -BIG]
+WORDS = ["", ".", "..", "../../x", "/etc/passwd", "a..b", "\x00", "é", "nan", "x" * 5000, "-1", "__class__", "%s{0}"]
+WILD: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.sampled_from(NUMBERS) | st.floats() | st.sampled_from(WORDS) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*WORDS, "a"]), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@dataclass(frozen=True)
+class Surface:
+    """One kind of input. put: (folder, input) -> the path; commands: path -> command lines of edgecut."""
+
+    inputs: st.SearchStrategy[Any]
+    put: Callable[[Path, Any], Path]
+    commands: Callable[[Path], Sequence[Sequence[str]]]
+    share: float
+    heavy: bool = False
+
+
+@st.composite
+def damaged(draw: st.DrawFn, seeds: Sequence[bytes]) -> bytes:
+    """A file with a few of its bytes changed, cut, repeated, or filled with telling numbers."""
+    content = bytearray(draw(st.sampled_from(seeds)))
+    for _ in range(draw(st.integers(1, 6))):
+        place = draw(st.integers(0, max(0, len(content) - 1)))
+        size = draw(st.sampled_from([1, 2, 4, 8, 64]))
+        match draw(st.sampled_from(["flip", "number", "cut", "drop", "repeat", "noise"])):
+            case "flip" if content:
+                content[place] ^= 1 << draw(st.integers(0, 7))
+            case "number":
+                number = draw(st.sampled_from(NUMBERS)) & (1 << 64) - 1
+                content[place : place + size] = struct.pack("<Q", number)[: min(size, 8)]
+            case "cut":
+                del content[place:]
+            case "drop":
+                del content[place : place + size]
+            case "repeat":
+                content[place:place] = content[place : place + size] * draw(st.sampled_from([1, 3, 50]))
+            case "noise":
+                content[place : place + size] = draw(st.binary(max_size=size))
+    return bytes(content)
+
+
+@st.composite
+def altered(draw: st.DrawFn, seeds: Sequence[Any]) -> Any:
+    """Tables with a few values replaced, removed, or put where they don't belong."""
+    tables = json.loads(json.dumps(draw(st.sampled_from(seeds))))
+    for _ in range(draw(st.integers(1, 4))):
+        node = tables
+        while isinstance(node, dict | list) and node:
+            keys = list(node) if isinstance(node, dict) else list(range(len(node)))
+            key = draw(st.sampled_from(keys))
+            if not isinstance(node[key], dict | list) or not node[key] or draw(st.booleans()):
+                match draw(st.sampled_from(["value", "value", "remove", "new"])):
+                    case "value":
+                        node[key] = draw(WILD)
+                    case "remove":
+                        del node[key]
+                    case "new" if isinstance(node, dict):
+                        node[draw(st.sampled_from(WORDS))] = draw(WILD)
+                break
+            node = node[key]
+    return tables
+
+
+def surfaces(bundle: Path) -> Mapping[str, Surface]:
+    """All kinds by name. bundle: a sound bundle, which is copied and damaged."""
+    recipe = tomllib.loads((DEMO / "recipe.toml").read_text())
+    full = {**recipe, "cut": {"from": "stem_relu", "drop": ["a..b"], "replace": [{"range": "a..b", "with": "f"}]}}
+    profiles = [
+        path.read_bytes().replace(f'id = "{path.stem}"'.encode(), b'id = "device"')
+        for path in sorted((ROOT / "profiles").glob("*.toml"))[::6]
+    ]
+    model = (DEMO / "cifar10_backbone.keras").read_bytes()
+    return {
+        "recipe": Surface(
+            damaged([(DEMO / "recipe.toml").read_bytes()]) | altered([recipe, full]).map(_toml),
+            lambda folder, content: _write_beside_the_demo(folder / "recipe.toml", content),
+            lambda path: [["plan", str(path), "--json"]], .25,
+        ),
+        "profile": Surface(
+            damaged(profiles) | altered([tomllib.loads(p.decode()) for p in profiles]).map(_toml),
+            lambda folder, content: _write(folder / "device.toml", content),
+            lambda path: [["profile", "check", str(path)], ["profile", "show", str(path), "--json"]], .15,
+        ),
+        "tflite": Surface(
+            damaged([path.read_bytes() for path in sorted(FIXTURES.glob("*.tflite"))]),
+            lambda folder, content: _write(folder / "m.tflite", content),
+            lambda path: [
+                ["inspect", str(path), "--json"],
+                ["cut", str(path), "--to", "2", "-o", str(path.parent / "cut.tflite")],
+            ], .2,
+        ),
+        "onnx": Surface(
+            damaged([path.read_bytes() for path in sorted(FIXTURES.glob("*.onnx"))]),
+            lambda folder, content: _write(folder / "m.onnx", content),
+            lambda path: [
+                ["inspect", str(path), "--json"],
+                ["cut", str(path), "--to", "2", "-o", str(path.parent / "cut.onnx")],
+            ], .05,
+        ),
+        "npz": Surface(
+            damaged([_npz()]) | archives(),
+            lambda folder, content: _write(folder / "d.npz", content),
+            lambda path: [
+                ["plan", str(DEMO / "recipe.toml"), "--data", str(path)],
+                ["fuzz-data", str(path)],
+            ], .1,
+        ),
+        "image": Surface(
+            damaged(_pictures()) | st.sampled_from(_bombs()),
+            lambda folder, content: _class_folders(folder, content),
+            lambda path: [["fuzz-data", str(path)]], .1,
+        ),
+        "bundle": Surface(
+            st.one_of(*(st.tuples(st.just(name), altered([json.loads((bundle / name).read_bytes())]))
+                        for name in ("manifest.json", "report.json", "vectors/vectors.json")))
+            | st.tuples(st.sampled_from(["link", "outside", "recipe"]), st.sampled_from(WORDS)),
+            lambda folder, content: _bundle(folder, bundle, *content),
+            lambda path: [["verify", str(path)]], .05,
+        ),
+        "keras": Surface(
+            damaged([model]) | model_archives(model),
+            lambda folder, content: _write(folder / "m.keras", content),
+            lambda path: [["inspect", str(path), "--json"]], .1, heavy=True,
+        ),
+    }  # fmt: skip
+
+
+@st.composite
+def archives(draw: st.DrawFn) -> bytes:
+    """An .npz with arrays of odd shapes and types, headers that lie, pickles, and members outside of it."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in draw(st.lists(st.sampled_from(["x_train", "y_train", "x_test", "y_test", "../x"]), max_size=5)):
+            archive.writestr(name + ".npy", draw(_members()))
+    return out.getvalue()
+
+
+@st.composite
+def _members(draw: st.DrawFn) -> bytes:
+    kind = draw(st.sampled_from(["array", "pickle", "lie", "bomb", "noise"]))
+    dims = draw(st.lists(st.sampled_from([0, 1, 2, 3, 4, 32]), max_size=5))
+    if kind == "array":
+        dtype = draw(st.sampled_from(["u1", "i8", "f4", "f8", "U3", "?", "c8", "M8[s]", ">i2", [("a", "u1")]]))
+        return _npy(np.zeros(dims, np.dtype(dtype)))
+    if kind == "pickle":
+        return _npy(np.array([_Payload()], dtype=object))
+    if kind == "lie":
+        shape = draw(st.sampled_from([(BIG,), (2**31, 2**31), (-1, 4), (10**6, 32, 32, 3), ("a",), (True,), (1.5, 2)]))
+        return _header({"descr": draw(st.sampled_from(["|u1", "<i8", "|O", "", None, 7])), "fortran_order": False,
+                        "shape": shape}) + b"\0" * 64  # fmt: skip
+    if kind == "bomb":
+        return _header({"descr": "|u1", "fortran_order": False, "shape": (1 << 16, 32, 32)}) + bytes(1 << 26)
+    return draw(st.binary(max_size=64))
+
+
+@st.composite
+def model_archives(draw: st.DrawFn, model: bytes) -> bytes:
+    """A .keras archive with an altered configuration, other weights, members outside of it, code, or a bomb."""
+    with zipfile.ZipFile(io.BytesIO(model)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(members["config.json"])
+    match draw(st.sampled_from(["config", "config", "lambda", "outside", "bomb", "weights", "metadata"])):
+        case "config":
+            members["config.json"] = json.dumps(draw(altered([config]))).encode()
+        case "lambda":
+            code = {"class_name": "__lambda__", "config": {"code": "gASV", "defaults": None, "closure": None}}
+            layer = draw(st.sampled_from(config["config"]["layers"]))
+            layer["class_name"] = draw(st.sampled_from(["Lambda", "os.system", "builtins.eval", "TFOpLambda"]))
+            layer["module"] = draw(st.sampled_from(["keras.layers", "os", "builtins", "subprocess", None]))
+            layer["config"] = {"name": layer["name"], "function": code, "command": f"touch {CANARY}"}
+            members["config.json"] = json.dumps(config).encode()
+        case "outside":
+            members[draw(st.sampled_from(["../../outside", "/tmp/outside", "a/../../outside"]))] = b"x"
+        case "bomb":
+            members[draw(st.sampled_from(["config.json", "metadata.json"]))] = b" " * (1 << 28)
+        case "weights":
+            members["model.weights.h5"] = draw(damaged([members["model.weights.h5"]]))
+        case "metadata":
+            members["metadata.json"] = json.dumps(draw(WILD)).encode()
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+class _Payload:
+    """What a hostile pickle does when it is loaded."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (open, (CANARY, "w"))
+
+
+def _npy(array: np.ndarray) -> bytes:
+    out = io.BytesIO()
+    np.lib.format.write_array(out, array, allow_pickle=True)
+    return out.getvalue()
+
+
+def _header(fields: Mapping[str, Any]) -> bytes:
+    text = repr(dict(fields)).encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+
+
+def _npz() -> bytes:
+    rng = np.random.default_rng(0)
+    out = io.BytesIO()
+    pixels = rng.integers(0, 256, (12, 8, 8, 3), np.uint8)
+    np.savez(out, x_train=pixels, y_train=np.arange(12) % 3, x_test=pixels, y_test=np.arange(12) % 3)
+    return out.getvalue()
+
+
+def _pictures() -> list[bytes]:
+    rng = np.random.default_rng(0)
+    found = []
+    for shape, kinds in (((8, 9, 3), ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")), ((8, 9), ("PNG", "PPM"))):
+        for kind in kinds:
+            out = io.BytesIO()
+            Image.fromarray(rng.integers(0, 256, shape, np.uint8)).save(out, kind)
+            found.append(out.getvalue())
+    return found
+
+
+def _bombs() -> list[bytes]:
+    """PNG files of a few bytes that claim, or hold, very many pixels; and a pickle named as a picture."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    def png(width: int, height: int, rows: int) -> bytes:
+        lines = zlib.compress(bytes((width + 1) * rows), 9)
+        start = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+        return b"\x89PNG\r\n\x1a\n" + start + chunk(b"IDAT", lines) + chunk(b"IEND", b"")
+
+    return [png(2**31 - 1, 2**31 - 1, 0), png(30000, 30000, 1), png(12000, 12000, 100), png(0, 0, 0), png(1, 1, 1),
+            pickle.dumps(_Payload())]  # fmt: skip
+
+
+def _class_folders(folder: Path, content: bytes) -> Path:
+    sound = _pictures()[0]
+    for name in ("one", "two"):
+        (folder / "images" / name).mkdir(parents=True)
+        for k in range(3):
+            (folder / "images" / name / f"{k}.png").write_bytes(sound)
+    (folder / "images" / "one" / "9.png").write_bytes(content)
+    return folder / "images"
+
+
+def _bundle(folder: Path, sound: Path, what: str, value: Any) -> Path:
+    copy = folder / "bundle"
+    shutil.copytree(sound, copy)
+    if what == "link":
+        target = copy / "labels.txt"
+        target.unlink()
+        target.symlink_to("/etc/hostname" if value else ".")
+    elif what == "outside":
+        manifest = json.loads((copy / "manifest.json").read_bytes())
+        manifest["files"].append({"path": f"../{value}", "sha256": "0" * 64, "size_bytes": 0})
+        _write(copy / "manifest.json", json.dumps(manifest).encode())
+    elif what == "recipe":
+        _write(copy / "recipe.toml", value.encode())
+    else:
+        _write(copy / what, json.dumps(value).encode())
+    _seal(copy)
+    return copy
+
+
+def _seal(bundle: Path) -> None:
+    """Makes the hashes true again, as a forger would."""
+    path = bundle / "manifest.json"
+    manifest = json.loads(path.read_bytes())
+    files = manifest.get("files") if isinstance(manifest, dict) else None
+    for entry in files if isinstance(files, list) else ():
+        if isinstance(entry, dict) and isinstance(entry.get("path"), str) and entry["path"].isprintable():
+            file = bundle / entry["path"]
+            if len(entry["path"]) < 200 and bundle in file.resolve().parents and file.is_file():
+                entry["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
+                entry["size_bytes"] = file.stat().st_size
+    path.write_bytes(json.dumps(manifest).encode())
+    (bundle / "manifest.sha256").write_bytes(
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  manifest.json\n".encode()
+    )
+
+
+def _toml(tables: Any) -> bytes:
+    # What TOML can't say (null in a list) is left as noise.
+    try:
+        return toml_text(tables).encode(errors="replace")
+    except (TypeError, AttributeError):
+        return repr(tables).encode(errors="replace")
+
+
+def _write_beside_the_demo(path: Path, content: bytes) -> Path:
+    for file in DEMO.iterdir():
+        (path.parent / file.name).symlink_to(file)
+    path.unlink(missing_ok=True)
+    return _write(path, content)
+
+
+def _write(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
