@@ -64,6 +64,15 @@ class RunError(StepError):
     """An artifact could not be run in its runtime."""
 
 
+class RunnersError(RunError):
+    """Several runners dropped out; what each failed with is in `faults`."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        """faults: at least one sentence, each beginning with the file or the runner that it is about."""
+        super().__init__("\n".join(faults))
+        self.faults = tuple(faults)
+
+
 class VerifyError(StepError):
     """A bundle is not what its manifest says; all differences are in `faults`."""
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgecut.bench.runners.local import Local
-from edgecut.bench.runners.protocol import Machine
+from edgecut.bench.runners.protocol import TIMEOUT_S, Machine
 
 ROUNDS, RUNS, WARMUP = 9, 20, 5
 
@@ -48,7 +48,7 @@ class Interleaved:
 
 def interleave(
     first: Path, second: Path, *, rounds: int = ROUNDS, runs: int = RUNS, warmup: int = WARMUP, threads: int = 1,
-    machine: Machine | None = None,
+    timeout_s: float = TIMEOUT_S, machine: Machine | None = None,
 ) -> Interleaved:  # fmt: skip
     """Rounds of both files in turn, each turn a fresh process on the same core, by default on this machine.
 
@@ -57,12 +57,12 @@ def interleave(
     """
     runner = machine or Local()
     job = {"job": "interleaved", "rounds": rounds, "runs": runs, "warmup": warmup, "threads": threads}
-    result = runner.run(job, [first, second])
+    result = runner.run(job, [first, second], timeout_s=timeout_s)
     a, b = result["rows"]
     settings = {"rounds": rounds, "runs": runs, "warmup": warmup, "threads": threads}
     return Interleaved(
         wall=_ratio(a["wall_s"], b["wall_s"]), cpu=_ratio(a["cpu_s"], b["cpu_s"]),
-        where="host" if runner.place == "host" else runner.name,
+        where="host" if isinstance(runner, Local) else runner.name,
         conditions={"runtime": result["runtime"], "version": result["version"], **settings, **result["conditions"]},
     )  # fmt: skip
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from edgecut.bench.devices import Benched, Device, devices, measure_on
 from edgecut.bench.predict import PLANNER, arena_estimate, predict_arena, predict_latency
-from edgecut.bench.runners import tflm
+from edgecut.bench.runners import tflm, vela
 from edgecut.bench.runners.local import Local
-from edgecut.bench.runners.protocol import Runner
-from edgecut.bench.runners.table import runner_of
 from edgecut.errors import RunError
 from edgecut.export.readback import file_format, guess_precision, read_graph
 from edgecut.records.measurement import Measurement, Metric, measured, missing
@@ -26,33 +26,50 @@ def bench(
     warmup: int | None = None,
     threads: int | None = None,
     artifact: str | None = None,
-    runner: str | None = None,
+    runner: str | Sequence[str] | None = None,
 ) -> tuple[Measurement, ...]:
     """The size of a .tflite or .onnx file, and what it costs on a profile's device.
 
     profile: an id, a path, or a Profile. artifact: what the measurements call the file (default: its name).
-    runner: "local" or "tflm" to measure by that one alone; by default the profile decides. Figures from this
-    host stand beside those of another device with profile None, so that they never answer its budget.
-    Raises SourceError for a file that can't be read, RequestError for an unknown profile or runner, RunError
-    if the file doesn't run here, MissingRuntimeError if the runner asked for is absent.
+    runner: one or several to measure by alone, each as [PROFILE=]RUNNER ("local", "tflm", "vela", "ssh://user@host",
+    "adb"); by default the profile decides. Figures from this host stand beside those of another device with profile
+    None, so that they never answer its budget. A runner of several that fails has a measurement without a value.
+    Raises SourceError for a file that can't be read, RequestError for an unknown profile or runner; if no runner has
+    a result, what the first one failed with: RunError, or MissingRuntimeError.
     """
-    file, device = Path(path), profile if isinstance(profile, Profile) else find_profile(profile)
-    read_graph(file)
-    chosen = None if runner is None else runner_of(runner)
-    defaults = Bench()
-    plan = Bench(
-        runs=defaults.runs if runs is None else runs,
-        warmup=defaults.warmup if warmup is None else warmup,
-        threads=defaults.threads if threads is None else threads,
-    )
-    name = artifact or file.name
-    if runner == "tflm":
-        return (size(file, name), *_by(tflm.Tflm(), file, plan, name, device))
-    own = device if device.class_ == "host" else None
-    host = _by(chosen or Local(), file, plan, name, own)
-    if runner == "local" or own is not None:
-        return (size(file, name), *host)
-    return (size(file, name), *on_device(file, device, name), *host)
+    device = profile if isinstance(profile, Profile) else find_profile(profile)
+    given = {"runs": runs, "warmup": warmup, "threads": threads}
+    runners = (runner,) if isinstance(runner, str) else tuple(runner or ())
+    settings = Bench(**{key: value for key, value in given.items() if value is not None}, runners=runners)
+    found = bench_for(Path(path), [device], settings, artifact)
+    if found.failures and not any(m.value is not None for m in found.measurements if m.metric != "size"):
+        raise found.failures[0]
+    return found.measurements
+
+
+def bench_for(path: Path, profiles: Sequence[Profile], settings: Bench, artifact: str | None = None) -> Benched:
+    """What a file costs on each profile's device, as `bench`, and the errors of the runners that dropped out.
+
+    The runners of the settings measure alone; without any, this host does, beside what is known of other devices.
+    Raises SourceError, RequestError.
+    """
+    read_graph(path)
+    name = artifact or path.name
+    own = [profile for profile in profiles if profile.class_ == "host"]
+    if settings.runners:
+        chosen = devices(settings.runners, profiles)
+        known = [d.profile for d in chosen if d.profile is not None and d.runner.name != "tflm"]
+        before: list[Measurement] = []
+    else:
+        chosen = (Device(Local(), own[0] if own else None),)
+        known = own[:1]
+        before = [m for profile in profiles if profile not in own for m in on_device(path, profile, name)]
+    for profile in known:
+        before += _predicted(path, profile, name)
+    found = measure_on(path, chosen, settings, name)
+    if not settings.runners and found.failures:
+        raise found.failures[0]
+    return Benched((size(path, name), *before, *found.measurements), found.failures)
 
 
 def size(path: Path, artifact: str) -> Measurement:
@@ -72,7 +89,10 @@ def on_device(path: Path, device: Profile, artifact: str) -> tuple[Measurement, 
         reason = "estimates need a .tflite file; this one is .onnx"
         return (missing("latency", artifact, reason, where=device.id, method="not run", profile=device.id),)
     graph = read(path)
-    return (*_arena(path, graph, device, artifact), predict_latency(graph, device, artifact))
+    predicted = predict_latency(graph, device, artifact)
+    if vela.takes(device) and vela.is_here():
+        return (*_simulated(path, device, artifact), predicted)
+    return (*_arena(path, graph, device, artifact), predicted)
 
 
 def refused(path: Path, device: Profile) -> str:
@@ -85,10 +105,22 @@ def refused(path: Path, device: Profile) -> str:
     return ""
 
 
-def _by(runner: Runner, path: Path, plan: Bench, artifact: str, profile: Profile | None) -> tuple[Measurement, ...]:
-    return runner.measure(
-        path, runs=plan.runs, warmup=plan.warmup, threads=plan.threads, artifact=artifact, profile=profile
-    )
+def _predicted(path: Path, profile: Profile, artifact: str) -> tuple[Measurement, ...]:
+    """The profile's own prediction, to stand beside what was measured."""
+    if profile.latency is None or file_format(path) != "tflite":
+        return ()
+    return (predict_latency(read(path), profile, artifact),)
+
+
+def _simulated(path: Path, device: Profile, artifact: str) -> tuple[Measurement, ...]:
+    try:
+        return vela.Vela().measure(path, Bench(), artifact=artifact, profile=device)
+    except RunError as exc:
+        reason = str(exc).removeprefix(f"{path}: ")
+        place = vela.place_of(device)
+        return (
+            missing("arena", artifact, reason, where=place, method="not run", profile=device.id, kind="simulated"),
+        )
 
 
 def _arena(path: Path, graph: TfliteGraph, device: Profile, artifact: str) -> tuple[Measurement, ...]:
@@ -96,12 +128,12 @@ def _arena(path: Path, graph: TfliteGraph, device: Profile, artifact: str) -> tu
         return ()
     estimate = _estimated_arena(graph, device, artifact)
     if device.class_ == "npu":
-        reason = "the NPU's compiler plans the memory itself, and it isn't run here"
+        reason = "the NPU's compiler plans the memory itself, and it isn't here; Vela comes with the extra 'ethos-u'"
         return (missing("arena", artifact, reason, where=device.id, method="not run", profile=device.id),)
     if not tflm.is_here():
         return _with_safe(estimate, estimate, device)
     try:
-        found = tflm.Tflm().measure(path, runs=1, warmup=0, threads=1, artifact=artifact, profile=device)
+        found = tflm.Tflm().measure(path, Bench(), artifact=artifact, profile=device)
     except RunError as exc:
         reason = str(exc).removeprefix(f"{path}: ")
         return (

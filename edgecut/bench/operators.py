@@ -1,4 +1,4 @@
-"""Where a file's time goes on this machine, operator by operator."""
+"""Where a file's time goes on a machine, operator by operator."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgecut.bench.devices import Device
 from edgecut.bench.runners.local import Local
 from edgecut.bench.runners.protocol import Machine
+from edgecut.bench.runners.table import machine_of
+from edgecut.bench.runners.vela import Vela, simulate
 from edgecut.errors import GraphError, RunError
 from edgecut.export.readback import file_format
 from edgecut.tflite.cut import cut_tensors
@@ -18,6 +21,7 @@ from edgecut.tflite.flatbuffer import Operator, TfliteGraph, parse, read_content
 from edgecut.tflite.layers import layer_of
 
 LITERT_METHOD = "each operator as a file of its own, median processor time, the cost of an invoke included"
+VELA_METHOD = "Vela's cycles / the clock: simulated; what runs on the processor has no time"
 ONNX_METHOD = "ONNX Runtime's own profile, median of the kernel's wall time; fused operators are shown as it runs them"
 
 
@@ -38,37 +42,26 @@ class OperatorTime:
 
 
 def operator_times(
-    path: str | Path, *, runs: int = 15, warmup: int = 3, threads: int = 1, machine: Machine | None = None
+    path: str | Path, *, runs: int = 15, warmup: int = 3, threads: int = 1, device: Device | None = None
 ) -> tuple[tuple[OperatorTime, ...], str]:
-    """(one row for each operator, how they were timed), measured in a child process on a machine, here by default.
+    """(one row for each operator, how they were timed), on a device, by default in a child process on this machine.
 
     A .tflite file's operators are timed one by one, since LiteRT tells no times from Python; their sum is more than
-    the file's latency by an invoke for each. An .onnx file's come from the runtime's profile.
-    Raises SourceError if the file can't be read, RunError if it doesn't run.
+    the file's latency by an invoke for each. An .onnx file's come from the runtime's profile, an Ethos-U's from Vela.
+    Raises SourceError if the file can't be read, RunError if it doesn't run, RequestError for a device without times.
     """
-    file, machine = Path(path), machine or Local()
+    file, runner = Path(path), Local() if device is None else device.runner
+    if isinstance(runner, Vela):
+        simulated = simulate(file, device.profile if device is not None else None).rows
+        rows = [OperatorTime(k, r.operator, r.layer, r.seconds, reason=r.reason) for k, r in enumerate(simulated)]
+        return with_shares(rows), VELA_METHOD
+    machine = machine_of(runner)
     settings = {"runs": runs, "warmup": warmup, "threads": threads}
     if file_format(file) == "onnx":
         result = machine.run({"job": "onnx_operators", **settings}, [file])
         rows = [OperatorTime(k, row["operator"], row["name"], row["seconds"]) for k, row in enumerate(result["rows"])]
         return with_shares(rows), ONNX_METHOD
-    content = read_content(file)
-    graph = parse(content, str(file))
-    with tempfile.TemporaryDirectory() as folder:
-        found = [_part(content, graph, operator, Path(folder)) for operator in graph.operators]
-        parts = [part for part in found if isinstance(part, Path)]
-        result = machine.run({"job": "times", **settings}, parts) if parts else {"rows": []}
-        times = iter(result["rows"])
-    rows = []
-    for operator, part in zip(graph.operators, found, strict=True):
-        told: dict[str, Any] = next(times) if isinstance(part, Path) else {"error": part}
-        seconds = statistics.median(told["cpu_s"]) if "cpu_s" in told else None
-        layer = layer_of(graph, operator)
-        rows.append(OperatorTime(operator.index, operator.name, layer, seconds, reason=told.get("error", "")))
-    if not any(row.seconds is not None for row in rows):
-        reasons = "; ".join(dict.fromkeys(row.reason for row in rows)) or "it has no operators"
-        raise RunError(f"{file}: no operator could be timed: {reasons}")
-    return with_shares(rows), LITERT_METHOD
+    return with_shares(_one_by_one(file, machine, settings)), LITERT_METHOD
 
 
 def with_shares(rows: Iterable[OperatorTime]) -> tuple[OperatorTime, ...]:
@@ -83,6 +76,27 @@ def with_shares(rows: Iterable[OperatorTime]) -> tuple[OperatorTime, ...]:
         before += share
         result.append(OperatorTime(row.index, row.operator, row.layer, row.seconds, share, before, row.reason))
     return tuple(result)
+
+
+def _one_by_one(file: Path, machine: Machine, settings: dict[str, Any]) -> list[OperatorTime]:
+    """The operators of a .tflite file, each timed as a file of its own."""
+    content = read_content(file)
+    graph = parse(content, str(file))
+    with tempfile.TemporaryDirectory() as folder:
+        found = [_part(content, graph, operator, Path(folder)) for operator in graph.operators]
+        parts = [part for part in found if isinstance(part, Path)]
+        result = machine.run({"job": "times", **settings}, parts) if parts else {"rows": []}
+    times = iter(result["rows"])
+    rows = []
+    for operator, part in zip(graph.operators, found, strict=True):
+        told: dict[str, Any] = next(times) if isinstance(part, Path) else {"error": part}
+        seconds = statistics.median(told["cpu_s"]) if "cpu_s" in told else None
+        layer = layer_of(graph, operator)
+        rows.append(OperatorTime(operator.index, operator.name, layer, seconds, reason=told.get("error", "")))
+    if not any(row.seconds is not None for row in rows):
+        reasons = "; ".join(dict.fromkeys(row.reason for row in rows)) or "it has no operators"
+        raise RunError(f"{file}: no operator could be timed: {reasons}")
+    return rows
 
 
 def _part(content: bytes, graph: TfliteGraph, operator: Operator, folder: Path) -> Path | str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,73 +11,134 @@ import click
 from edgecut.cli.flags import recipe_flags, several_profiles
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
-from edgecut.records.measurement import Measurement
-from edgecut.records.profile import find_profile
+from edgecut.errors import EdgecutError, RequestError, RunnersError
+from edgecut.records.profile import Profile, find_profile
+from edgecut.records.recipe import Bench
 
 
 @click.command(
     "bench",
     epilog="\b\nExamples:\n"
     "  edgecut bench model.tflite\n"
-    "  edgecut bench model.tflite --profile nucleo-l4r5zi,raspberry-pi-4 --json",
+    "  edgecut bench model.tflite --profile nucleo-l4r5zi,raspberry-pi-4 --json\n"
+    "  edgecut bench model.tflite --profile raspberry-pi-4 --runner ssh://pi@kitchen --runner local\n"
+    "  edgecut bench new.tflite --vs old.tflite",
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @several_profiles
-@click.option("--runner", metavar="local|tflm", help="Measure only with this runner.")
-@click.option("--operators", is_flag=True, help="Also the time of each operator on this machine.")
-@recipe_flags("--runs", "--warmup", "--threads")
+@click.option("--operators", is_flag=True, help="Also the time of each operator, by the first runner.")
+@click.option("--vs", "other", type=click.Path(path_type=Path), metavar="FILE",
+              help="Time FILE, too, in turn with the first, and give their ratio.")  # fmt: skip
+@click.option("--rounds", type=click.IntRange(3), help="With --vs: how many turns each file gets (default 9).")
+@recipe_flags("--runs", "--warmup", "--threads", "--runner", "--timeout")
 @with_output
 def command(
     output: Output,
     *,
     file: Path,
     profile_names: tuple[str, ...],
-    runner: str | None,
     operators: bool,
+    other: Path | None,
+    rounds: int | None,
     overrides: dict[str, Any],
 ) -> int:
-    """Measure a .tflite or .onnx file on this machine, and say what it takes on devices.
+    """Measure a .tflite or .onnx file on this machine or by runners, and say what it takes on devices.
 
     Latency, memory and the TFLM arena are measured in a child process without TensorFlow. What can't be
-    measured here is estimated from the profile, and labelled so, with its error band. Without --profile: this
-    machine.
-    """
-    from edgecut.bench.measure import bench
-    from edgecut.render.tables import measurement_table
+    measured is simulated or estimated from the profile, and labelled so, with its error band. Without --profile:
+    this machine. With --runner, these measure alone: those of different machines at once. Exit code 3: one of
+    them dropped out; the others' results are shown.
 
+    \b
+    local           this machine
+    ssh://[user@]host[:port][/path/to/python3]
+                    needs Python 3.9 and ai-edge-litert or onnxruntime there; more
+                    options for ssh in EDGECUT_SSH_OPTIONS or ~/.ssh/config; host
+                    keys are always checked
+    adb://[SERIAL]  an Android device: EDGECUT_BENCHMARK_MODEL names the
+                    benchmark_model to push, or it has a Python
+    tflm            the TFLM interpreter's arena
+    vela            an Ethos-U, simulated (extra ethos-u)
+    PROFILE=RUNNER  what the runner measures is PROFILE's device
+    """
     profiles = [find_profile(name) for name in profile_names or ("host",)]
     settings = read_source(str(file), overrides).bench
-    options = {} if runner is None else {"runner": runner}
-    found: list[Measurement] = []
-    progress = output.progress()
-    for profile in profiles:
-        with progress.task(f"measuring for {profile.id}"):
-            found += bench(
-                file, profile, runs=settings.runs, warmup=settings.warmup, threads=settings.threads, **options
-            )
-    measurements = _each_once(found)
-    output.table(measurement_table(measurements, verbose=output.verbose))
-    document: dict[str, Any] = {"measurements": [measurement.to_dict() for measurement in measurements]}
-    if operators:
-        document |= _operators(output, file, runs=settings.runs, warmup=settings.warmup, threads=settings.threads)
+    if other is not None:
+        return _compare(output, (file, other), settings, overrides, rounds)
+    if rounds is not None:
+        raise RequestError("--rounds: is for --vs FILE; without it, --runs says how often the file is run")
+    return _measure(output, file, profiles, settings, operators=operators)
+
+
+def _measure(output: Output, file: Path, profiles: list[Profile], settings: Bench, *, operators: bool) -> int:
+    from edgecut.bench.measure import bench_for
+    from edgecut.bench.spread import warnings
+    from edgecut.render.tables import measurement_table
+
+    place = " and ".join(settings.runners or [profile.id for profile in profiles])
+    with output.progress().task(f"measuring for {place}"):
+        found = bench_for(file, profiles, settings)
+    output.table(measurement_table(found.measurements, verbose=output.verbose))
+    document: dict[str, Any] = {
+        "measurements": [measurement.to_dict() for measurement in found.measurements],
+        "failures": [str(failure) for failure in found.failures],
+    }
+    for sentence in warnings(found.measurements):
+        output.note(sentence)
+    if operators and not found.failures:
+        document |= _operators(output, file, profiles, settings)
     output.document(document)
+    if found.failures:
+        raise _one_of(found.failures)
     return 0
 
 
-def _operators(output: Output, file: Path, *, runs: int, warmup: int, threads: int) -> dict[str, Any]:
+def _operators(output: Output, file: Path, profiles: list[Profile], settings: Bench) -> dict[str, Any]:
     """Prints the time of each operator; {"operators": rows, "operators_method": how they were timed}."""
+    from edgecut.bench.devices import devices
     from edgecut.bench.operators import operator_times
     from edgecut.render.graphs import time_table
 
+    chosen = devices(settings.runners or ("local",), profiles)
     with output.progress().task("timing operators"):
-        rows, method = operator_times(file, runs=runs, warmup=warmup, threads=threads)
-    output.table("", time_table(rows), method)
+        rows, method = operator_times(
+            file, runs=settings.runs, warmup=settings.warmup, threads=settings.threads, device=chosen[0]
+        )
+    output.table("", f"operators by {chosen[0].runner.name}", time_table(rows), method)
     return {"operators": [asdict(row) for row in rows], "operators_method": method}
 
 
-def _each_once(measurements: Sequence[Measurement]) -> tuple[Measurement, ...]:
-    """The measurements without those that say the same of this machine for another profile."""
-    seen: dict[tuple[str, str, str, str | None, str], Measurement] = {}
-    for m in measurements:
-        seen.setdefault((m.metric, m.kind, m.where, m.profile if m.where != "host" else None, m.method), m)
-    return tuple(seen.values())
+def _compare(
+    output: Output, files: tuple[Path, Path], settings: Bench, overrides: dict[str, Any], rounds: int | None
+) -> int:
+    from edgecut.bench.interleaved import ROUNDS, RUNS, WARMUP, interleave
+    from edgecut.bench.runners.table import machine_of
+    from edgecut.bench.spread import wide_interval
+    from edgecut.export.readback import read_graph
+    from edgecut.render.comparison import ratio_table
+
+    if len(settings.runners) > 1:
+        raise RequestError(f"--runner: --vs compares on one machine, found {len(settings.runners)}")
+    machine = machine_of((settings.runners or ("local",))[0].rpartition("=")[2])
+    for path in files:
+        read_graph(path)
+    with output.progress().task(f"{files[0].name} and {files[1].name} in turn"):
+        found = interleave(
+            *files, rounds=rounds or ROUNDS, threads=settings.threads, machine=machine, timeout_s=settings.timeout_s,
+            runs=overrides.get("bench.runs", RUNS), warmup=overrides.get("bench.warmup", WARMUP),
+        )  # fmt: skip
+    ratios = {"latency": found.wall, "cpu_time": found.cpu}
+    output.table(*ratio_table(ratios, str(files[0]), str(files[1]), found.where))
+    sentence = wide_interval(found.wall, found.conditions)
+    if sentence is not None:
+        output.note(sentence)
+    output.document({
+        "a": str(files[0]), "b": str(files[1]), "where": found.where, "conditions": found.conditions,
+        **{metric: asdict(ratio) | {"differs": ratio.differs} for metric, ratio in ratios.items()},
+    })  # fmt: skip
+    return 0
+
+
+def _one_of(failures: tuple[EdgecutError, ...]) -> EdgecutError:
+    """The error to end with, which says them all."""
+    return failures[0] if len(failures) == 1 else RunnersError([str(failure) for failure in failures])

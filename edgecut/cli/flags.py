@@ -118,6 +118,9 @@ FLAGS: tuple[Flag, ...] = (
 )  # fmt: skip
 
 
+    Flag(("--runner",), "bench.runners", _words, "RUNNER",
+         "Also measure by: ssh://user@host, adb, tflm or vela; PROFILE=RUNNER says whose device it is.", several=True),
+    Flag(("--timeout",), "bench.timeout_s", str, "TIME", "How long a runner may take for a file, such as '10 min'."),
 class Parsed(click.ParamType):
     """A click type out of a function that raises ValueError with what is wrong."""
 

@@ -21,7 +21,9 @@ from edgecut.export.tflite import convert, write_saved_model
 from edgecut.graph.calls import calls, flat
 from edgecut.graph.predict import predict
 from edgecut.graph.proof import seeded_inputs
-from edgecut.head.probe import accuracy
+from edgecut.head.metrics import SCORES, metric_of
+from edgecut.pipeline.benching import by_runners
+from edgecut.pipeline.compressing import aware_file
 from edgecut.pipeline.fitting import FittedModel, calibration_inputs, predict_file, refit_on_int8, to_input
 from edgecut.pipeline.mending import auto_file
 from edgecut.pipeline.planning import NEEDS_IMAGES, taken_by, written_as
@@ -183,10 +185,12 @@ def bench_files(state: Run, files: Sequence[WrittenFile]) -> list[Measurement]:
             for profile in profiles:
                 if profile is not host and taken_by(profile, file.artifact.format, file.artifact.precision):
                     found += on_device(file.path, profile, name)
-            found += Local().measure(
-                file.path, runs=settings.runs, warmup=settings.warmup, threads=settings.threads, artifact=name,
-                profile=host,
-            )  # fmt: skip
+            found += Local().measure(file.path, settings, artifact=name, profile=host)
+            takers = [p for p in profiles if taken_by(p, file.artifact.format, file.artifact.precision)]
+            asked = by_runners(file.path, file.artifact, settings, profiles, takers)
+            found += asked.measurements
+            dropped += [str(failure) for failure in asked.failures]
             advance(1)
-        facts.update(changed=False, after={"measurements": len(found)})
+        facts.update(changed=False, after={"measurements": len(found)}, notes=tuple(dropped))
     return found
+    dropped: list[str] = []

@@ -50,7 +50,7 @@ def plan(
     faults = [
         *_source_faults(recipe), *_image_faults(recipe), *_stem_faults(recipe), *_export_faults(recipe, files),
         *_profile_faults(files, chosen), *_output_faults(recipe, recipe_file, out, force),
-        *operator_faults(recipe, written_files(files), chosen),
+        *operator_faults(recipe, written_files(files), chosen), *_runner_faults(recipe, chosen),
     ]  # fmt: skip
     if faults:
         raise DocumentError([f"{recipe.name}: {fault}" for fault in faults])
@@ -202,6 +202,13 @@ def read_paths(recipe: Recipe, recipe_file: Path | None) -> tuple[Path, ...]:
 
 def _output_faults(recipe: Recipe, recipe_file: Path | None, out: Path | None, force: bool) -> Iterator[str]:
     if out is None:
+def _runner_faults(recipe: Recipe, profiles: Sequence[Profile]) -> Iterator[str]:
+    if recipe.bench.runners:
+        from edgecut.pipeline.benching import runner_faults
+
+        yield from runner_faults(recipe.bench, profiles)
+
+
         return
     from edgecut.handoff.output import check_output
 
@@ -234,7 +241,8 @@ def _steps(
         yield "head", f"{head.classes} classes, {head.pool} pooling, {head.activation}, {how}"
     yield "export", ", ".join(f"{form} {precision}" for form, precision in files)
     yield "check", "each file in its runtime against the float model"
-    yield "bench", f"for {', '.join(profile.id for profile in profiles)}"
+    by = f", by {', '.join(recipe.bench.runners)}" if recipe.bench.runners else ""
+    yield "bench", f"for {', '.join(profile.id for profile in profiles)}{by}"
     yield "bundle", "models, C source, golden vectors, report"
 
 

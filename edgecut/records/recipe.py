@@ -141,7 +141,11 @@ class Export(Record):
 
 
 class Bench(Record):
-    """How latency is measured."""
+    """How latency is measured.
+
+    runners: machines and simulators besides this host, each as [PROFILE=]RUNNER. timeout_s: how long one of them may
+    take for a file; the slowest case known is int16x8 at 54 times the time of int8.
+    """
 
     runs: int = Field(default=50, ge=1)
     warmup: int = Field(default=10, ge=0)
@@ -206,6 +210,8 @@ def make_recipe(tables: Mapping[str, Any], overrides: Mapping[str, Any], *, wher
 
 
 def _resolve(table: object, key: str, folder: Path) -> None:
+    runners: tuple[str, ...] = ()
+    timeout_s: Seconds = Field(default=1800.0, gt=0)
     if isinstance(table, dict) and isinstance(table.get(key), str):
         value = table[key]
         if value and not value.startswith("keras:") and not Path(value).is_absolute():

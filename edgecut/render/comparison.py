@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
 from rich.console import RenderableType
 
@@ -11,6 +13,34 @@ from edgecut.render.tables import grid, notes
 from edgecut.render.words import value_words
 
 _NOTHING = "–"
+
+
+class Paired(Protocol):
+    """Two files' times in turn, as bench/interleaved.py measures them."""
+
+    @property
+    def first(self) -> tuple[float, ...]:
+        """A's median of each round, in seconds."""
+
+    @property
+    def second(self) -> tuple[float, ...]:
+        """B's."""
+
+    @property
+    def value(self) -> float:
+        """B over A."""
+
+    @property
+    def low(self) -> float:
+        """The lower end of the 95 % interval."""
+
+    @property
+    def high(self) -> float:
+        """The upper end."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether the interval leaves 1 out."""
 
 
 def comparison_tables(comparison: Comparison) -> list[RenderableType]:
@@ -32,6 +62,18 @@ def comparison_tables(comparison: Comparison) -> list[RenderableType]:
             limits.add_row(verdict.limit, verdict.file, verdict.state, verdict.found)
         parts += ["", limits]
     return [*parts, *notes(comparison.notes)]
+
+
+def ratio_table(ratios: Mapping[str, Paired], a: str, b: str, where: str) -> list[RenderableType]:
+    """By what factor B takes longer than A: one row for each metric, and the first one in words."""
+    table = grid("<metric", "A", "B", "B / A", "<95 % interval")
+    for metric, ratio in ratios.items():
+        first, second = (value_words(statistics.median(times), "s") for times in (ratio.first, ratio.second))
+        table.add_row(metric, first, second, f"{ratio.value:.3f}", f"{ratio.low:.3f} to {ratio.high:.3f}")
+    metric, ratio = next(iter(ratios.items()))
+    change = f"B's {metric} is {abs(ratio.value - 1):.1%} {'more' if ratio.value > 1 else 'less'} than A's"
+    found = change if ratio.differs else f"no difference in {metric} beyond the noise"
+    return [f"A {a}\nB {b}", table, f"{found}: {len(ratio.first)} rounds in turn, {where}"]
 
 
 def comparison_markdown(comparison: Comparison) -> str:

@@ -134,17 +134,17 @@ def step_table(steps: Iterable[Step]) -> Table:
 
 
 def measurement_table(measurements: Iterable[Measurement], *, verbose: bool = False) -> Group:
-    """One row for each measurement: its value, p90 where it was taken several times, kind, place and band.
+    """One row for each measurement: its value, p10 and p90 where it was taken several times, kind, place and band.
 
     What could not be had says why underneath. verbose: also how each was found.
     """
-    table = grid("<metric", "value", "p90", "<kind", "~where", "<band", *(["~how"] if verbose else []))
+    table = grid("<metric", "value", "p10", "p90", "<kind", "~where", "<band", *(["~how"] if verbose else []))
     reasons: list[tuple[str, str]] = []
     for m in measurements:
-        p90 = value_words(m.quantile(0.9), m.unit) if m.values else ""
+        p10, p90 = (value_words(m.quantile(part), m.unit) if m.values else "" for part in (0.1, 0.9))
         kind = m.kind if m.value is not None else ""
         how = [m.method] if verbose else []
-        table.add_row(m.metric, measured_words(m), p90, kind, m.where, band_words(m.error), *how)
+        table.add_row(m.metric, measured_words(m), p10, p90, kind, m.where, band_words(m.error), *how)
         if m.value is None:
             reasons.append((f"{m.where} {m.metric}", m.reason))
     return _with_reasons(table, reasons)

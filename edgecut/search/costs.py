@@ -43,10 +43,7 @@ def measured(path: Path, artifact: Artifact, recipe: Recipe, profiles: Sequence[
             continue
         if profile.class_ == "host":
             settings = recipe.bench
-            found += Local().measure(
-                path, runs=settings.runs, warmup=settings.warmup, threads=settings.threads, artifact=artifact.name,
-                profile=profile,
-            )  # fmt: skip
+            found += Local().measure(path, settings, artifact=artifact.name, profile=profile)
         else:
             found += on_device(path, profile, artifact.name)
     return found

@@ -15,7 +15,7 @@ import edgecut
 from edgecut.bench import measure
 from edgecut.bench.measure import bench
 from edgecut.bench.run import FileRunner
-from edgecut.bench.runners import local, tflm
+from edgecut.bench.runners import local, tflm, vela
 from edgecut.errors import MissingRuntimeError, RequestError, RunError, SourceError
 from edgecut.records.profile import find_profile
 from edgecut.tflite.flatbuffer import read
@@ -193,16 +193,22 @@ def test_format_that_the_device_doesn_t_run_is_missing_with_the_reason() -> None
     assert found[0].reason == "raspberry-pi-4 runs tflite files, found onnx"
 
 
-def test_npu_gets_no_arena_from_another_processor_s_interpreter() -> None:
+def test_npu_gets_no_arena_from_another_processor_s_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vela, "is_here", lambda: False)
     found = measure.on_device(INT8, find_profile("ethos-u55-128"), "x")
     assert found[0].value is None
-    assert found[0].reason == "the NPU's compiler plans the memory itself, and it isn't run here"
+    assert (
+        found[0].reason
+        == "the NPU's compiler plans the memory itself, and it isn't here; Vela comes with the extra 'ethos-u'"
+    )
 
 
 def test_unknown_runner_is_refused_with_the_known_ones() -> None:
     with pytest.raises(RequestError) as caught:
         bench(INT8, "host", runner="locall")
-    assert str(caught.value) == "--runner: 'local' and 'tflm' are known, found 'locall' (closest: 'local')"
+    assert str(caught.value) == (
+        "--runner: 'local', 'ssh', 'adb', 'tflm' and 'vela' are known, found 'locall' (closest: 'local')"
+    )
 
 
 def test_missing_file_is_refused_before_anything_runs(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from edgecut.bench.runners.results import as_measurements, latency_job
 from edgecut.errors import MissingRuntimeError, RunError
 from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
+from edgecut.records.recipe import Bench
 
 WORKER = "edgecut.bench.worker"
 
@@ -28,11 +29,11 @@ class Local:
     place: str = "host"
 
     def measure(
-        self, path: Path, *, runs: int, warmup: int, threads: int, artifact: str, profile: Profile | None
+        self, path: Path, settings: Bench, *, artifact: str, profile: Profile | None
     ) -> tuple[Measurement, ...]:
         """Wall latency, processor time and memory growth, measured on this host."""
-        job = latency_job(runs=runs, warmup=warmup, threads=threads)
-        return as_measurements(self.run(job, [path]), job, where="host", artifact=artifact, profile=profile)
+        result = self.run(latency_job(settings), [path], timeout_s=settings.timeout_s)
+        return as_measurements(result, settings, where="host", artifact=artifact, profile=profile)
 
     def run(self, job: Mapping[str, Any], files: Sequence[Path], *, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
         """The result of a job of worker.py, done in a child process."""
@@ -63,14 +64,14 @@ def run_job(
         raise RunError(f"{path}: the child process that ran it was stopped by {name}; it last wrote: {said}")
     if child.returncode != 0:
         raise RunError(f"{path}: the child process that ran it failed: {last_line(child.stderr)}")
-    return checked(json.loads(child.stdout), str(path), "this machine")
+    return checked(json.loads(child.stdout), str(path), "this machine", sys.executable)
 
 
-def checked(result: dict[str, Any], path: str, where: str) -> dict[str, Any]:
+def checked(result: dict[str, Any], path: str, where: str, python: str) -> dict[str, Any]:
     """The result of a job, if it isn't a failure that the worker could name: then it is raised."""
     if "missing" in result:
         raise MissingRuntimeError(
-            f"{where}: has no Python package {result['missing']!r}; `python3 -m pip install {result['missing']}` there"
+            f"{where}: has no Python package {result['missing']!r}; `{python} -m pip install {result['missing']}` there"
         )
     if "error" in result:
         raise RunError(f"{path}: {result['error']}")

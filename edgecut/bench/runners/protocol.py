@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
+from edgecut.records.recipe import Bench
 
-# The slowest case known is int16x8 at 54 times the time of int8; a run that takes longer than this hangs.
-TIMEOUT_S = 1800.0
+TIMEOUT_S = Bench().timeout_s
 
 
 class Runner(Protocol):
@@ -25,12 +25,13 @@ class Runner(Protocol):
         """The machine that does the work; runners of one place must not measure at the same time."""
 
     def measure(
-        self, path: Path, *, runs: int, warmup: int, threads: int, artifact: str, profile: Profile | None
+        self, path: Path, settings: Bench, *, artifact: str, profile: Profile | None
     ) -> tuple[Measurement, ...]:
         """Every metric that the runner can tell.
 
-        profile: of the device that the numbers are about; None where they stand beside a device's and never answer its
-        budget. Raises RunError, MissingRuntimeError, or RequestError for a profile that it can't measure.
+        settings: runs, warm-up, threads, and the time after which it counts as hanging. profile: of the device that
+        the numbers are about; None where they stand beside a device's and never answer its budget.
+        Raises RunError, MissingRuntimeError, or RequestError for a profile that it can't measure.
         """
         ...
 

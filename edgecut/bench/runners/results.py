@@ -7,27 +7,28 @@ from typing import Any
 
 from edgecut.records.measurement import Measurement, measured, missing
 from edgecut.records.profile import Profile
+from edgecut.records.recipe import Bench
 
 
-def latency_job(*, runs: int, warmup: int, threads: int) -> dict[str, Any]:
+def latency_job(settings: Bench) -> dict[str, Any]:
     """The worker's job of timing one file."""
-    return {"job": "latency", "runs": runs, "warmup": warmup, "threads": threads}
+    return {"job": "latency", "runs": settings.runs, "warmup": settings.warmup, "threads": settings.threads}
 
 
 def as_measurements(
-    result: Mapping[str, Any], job: Mapping[str, Any], *, where: str, artifact: str, profile: Profile | None
+    result: Mapping[str, Any], settings: Bench, *, where: str, artifact: str, profile: Profile | None
 ) -> tuple[Measurement, ...]:
     """Wall latency, processor time and memory growth out of a result of worker.py's `latency`."""
     conditions = {
         "runtime": result["runtime"],
         "version": result["version"],
-        "threads": job["threads"],
-        "runs": job["runs"],
-        "warmup": job["warmup"],
+        "threads": settings.threads,
+        "runs": settings.runs,
+        "warmup": settings.warmup,
         **result["conditions"],
     }
     place: dict[str, Any] = {"where": where, "profile": None if profile is None else profile.id}
-    owner = "calling thread" if job["threads"] == 1 else "child process"
+    owner = "calling thread" if settings.threads == 1 else "child process"
     clock = f"median processor time of the {owner} in single runs"
     growth = "growth of a child process's peak resident memory over loading and running"
     if result["memory_bytes"] is None:

@@ -15,6 +15,7 @@ from edgecut.bench.runners.local import run_job
 from edgecut.errors import MissingRuntimeError, RunError
 from edgecut.records.measurement import Measurement, measured
 from edgecut.records.profile import Profile
+from edgecut.records.recipe import Bench
 from edgecut.tflite.arena import planned_bytes
 from edgecut.tflite.flatbuffer import read
 
@@ -44,9 +45,9 @@ class Tflm:
     place: str = "host"
 
     def measure(
-        self, path: Path, *, runs: int, warmup: int, threads: int, artifact: str, profile: Profile | None
+        self, path: Path, settings: Bench, *, artifact: str, profile: Profile | None
     ) -> tuple[Measurement, ...]:
-        """The arena that the real interpreter needs on this host; runs, warmup and threads change nothing.
+        """The arena that the real interpreter needs on this host; the settings change nothing.
 
         Raises RunError if TFLM can't run the file, MissingRuntimeError if the interpreter is absent.
         """

@@ -1,0 +1,58 @@
+"""Whether times are steady enough to believe, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from edgecut.bench.interleaved import Ratio
+from edgecut.records.measurement import Measurement
+from edgecut.records.units import format_seconds
+
+# 50 runs of an idle core stay within a few percent; beyond a quarter a median says little about the next run.
+WIDE = 0.25
+BUSY = 0.5  # running processes per core, ours not counted
+FEWEST = 5
+
+
+def spread(measurement: Measurement) -> float | None:
+    """(p90 - p10) / median of the raw values; None where there are too few."""
+    low, high = measurement.quantile(0.1), measurement.quantile(0.9)
+    if low is None or high is None or not measurement.value or len(measurement.values) < FEWEST:
+        return None
+    return (high - low) / measurement.value
+
+
+def warnings(measurements: Sequence[Measurement]) -> Iterator[str]:
+    """A sentence for each latency whose runs differ much, with the likely cause and what to do."""
+    for latency in (m for m in measurements if m.metric == "latency" and m.kind == "measured"):
+        wide = spread(latency)
+        low, high = latency.quantile(0.1), latency.quantile(0.9)
+        if wide is None or wide <= WIDE or low is None or high is None:
+            continue
+        cpu = next((m for m in measurements if m.metric == "cpu_time" and m.where == latency.where), None)
+        steady = cpu is not None and (spread(cpu) or 0.0) <= WIDE
+        advice = "go by cpu_time, which is steady, or measure again" if steady else "measure again, with more --runs"
+        yield (
+            f"{latency.where}: the latency is unsteady: one run in ten took less than {format_seconds(low)}, one in "
+            f"ten more than {format_seconds(high)}; {_cause(latency.conditions)}; {advice}"
+        )
+
+
+def wide_interval(ratio: Ratio, conditions: dict[str, Any]) -> str | None:
+    """A sentence where the interval of a ratio is too wide to tell a change of a tenth; None where it is narrow."""
+    if ratio.high / ratio.low <= 1.1:
+        return None
+    return (
+        f"the interval is wide ({ratio.low:.3f} to {ratio.high:.3f}): {_cause(conditions)}; close other programs, "
+        "or give more --rounds"
+    )
+
+
+def _cause(conditions: dict[str, Any]) -> str:
+    load, cores, governor = (conditions.get(key) for key in ("load", "cores", "governor"))
+    if load is not None and cores and load / cores > BUSY:
+        return f"the machine had other work (load {load:.1f} on {cores} cores)"
+    if governor not in {None, "performance"}:
+        return f"the clock isn't held (frequency governor {governor!r})"
+    return "the cause isn't known: other work, a changing clock or heat"
