@@ -115,12 +115,12 @@ FLAGS: tuple[Flag, ...] = (
     Flag(("--runs",), "bench.runs", _integer, "N", "Timed runs per file."),
     Flag(("--warmup",), "bench.warmup", _integer, "N", "Runs before the timed ones."),
     Flag(("--threads",), "bench.threads", _integer, "N", "Threads of the runtime."),
-)  # fmt: skip
-
-
     Flag(("--runner",), "bench.runners", _words, "RUNNER",
          "Also measure by: ssh://user@host, adb, tflm or vela; PROFILE=RUNNER says whose device it is.", several=True),
     Flag(("--timeout",), "bench.timeout_s", str, "TIME", "How long a runner may take for a file, such as '10 min'."),
+)  # fmt: skip
+
+
 class Parsed(click.ParamType):
     """A click type out of a function that raises ValueError with what is wrong."""
 

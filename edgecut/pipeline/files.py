@@ -21,9 +21,8 @@ from edgecut.export.tflite import convert, write_saved_model
 from edgecut.graph.calls import calls, flat
 from edgecut.graph.predict import predict
 from edgecut.graph.proof import seeded_inputs
-from edgecut.head.metrics import SCORES, metric_of
+from edgecut.head.probe import accuracy
 from edgecut.pipeline.benching import by_runners
-from edgecut.pipeline.compressing import aware_file
 from edgecut.pipeline.fitting import FittedModel, calibration_inputs, predict_file, refit_on_int8, to_input
 from edgecut.pipeline.mending import auto_file
 from edgecut.pipeline.planning import NEEDS_IMAGES, taken_by, written_as
@@ -178,6 +177,7 @@ def bench_files(state: Run, files: Sequence[WrittenFile]) -> list[Measurement]:
     settings, profiles = state.recipe.bench, state.plan.profiles
     host = next((profile for profile in profiles if profile.class_ == "host"), None)
     found: list[Measurement] = []
+    dropped: list[str] = []
     with state.step("bench") as facts, state.progress.task("bench", len(files)) as advance:
         for file in files:
             name = file.artifact.name
@@ -193,4 +193,3 @@ def bench_files(state: Run, files: Sequence[WrittenFile]) -> list[Measurement]:
             advance(1)
         facts.update(changed=False, after={"measurements": len(found)}, notes=tuple(dropped))
     return found
-    dropped: list[str] = []

@@ -187,6 +187,13 @@ def _profile_faults(files: Sequence[tuple[Format, Wanted]], profiles: Sequence[P
             )
 
 
+def _runner_faults(recipe: Recipe, profiles: Sequence[Profile]) -> Iterator[str]:
+    if recipe.bench.runners:
+        from edgecut.pipeline.benching import runner_faults
+
+        yield from runner_faults(recipe.bench, profiles)
+
+
 def read_paths(recipe: Recipe, recipe_file: Path | None) -> tuple[Path, ...]:
     """The files and folders that a build of the recipe reads, which its output must not replace."""
     named = (
@@ -202,13 +209,6 @@ def read_paths(recipe: Recipe, recipe_file: Path | None) -> tuple[Path, ...]:
 
 def _output_faults(recipe: Recipe, recipe_file: Path | None, out: Path | None, force: bool) -> Iterator[str]:
     if out is None:
-def _runner_faults(recipe: Recipe, profiles: Sequence[Profile]) -> Iterator[str]:
-    if recipe.bench.runners:
-        from edgecut.pipeline.benching import runner_faults
-
-        yield from runner_faults(recipe.bench, profiles)
-
-
         return
     from edgecut.handoff.output import check_output
 

@@ -150,6 +150,8 @@ class Bench(Record):
     runs: int = Field(default=50, ge=1)
     warmup: int = Field(default=10, ge=0)
     threads: int = Field(default=1, ge=1)
+    runners: tuple[str, ...] = ()
+    timeout_s: Seconds = Field(default=1800.0, gt=0)
 
 
 class Budget(Record):
@@ -210,8 +212,6 @@ def make_recipe(tables: Mapping[str, Any], overrides: Mapping[str, Any], *, wher
 
 
 def _resolve(table: object, key: str, folder: Path) -> None:
-    runners: tuple[str, ...] = ()
-    timeout_s: Seconds = Field(default=1800.0, gt=0)
     if isinstance(table, dict) and isinstance(table.get(key), str):
         value = table[key]
         if value and not value.startswith("keras:") and not Path(value).is_absolute():
