@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from edgecut.errors import GraphError, SourceError
 from edgecut.graph.agreement import compare, proof_of, seeded_values
+from edgecut.graph.callgraph import data_calls
 from edgecut.graph.calls import Call, Calls, Tensor, calls, flat
 from edgecut.graph.generations import (
     ENDS_IN_ACTIVATION,
@@ -183,15 +184,19 @@ class _ToTfKeras:
         tensors: dict[Tensor, Any] = {}
 
         def of(value: Any) -> Any:
-            return tensors[value] if isinstance(value, Tensor) else value
+            # Keras 2 fills a layer's masks in by itself, as Keras 3 did.
+            if isinstance(value, Tensor):
+                return None if value in graph.mask_tensors else tensors[value]
+            return value
 
+        computed = data_calls(graph)
         for call in graph:
             if call.is_input:
                 (tensor,) = call.outputs
                 tensors[tensor] = self.k2.Input(
                     batch_shape=tensor.shape, dtype=tensor.dtype, name=call.name.replace("@", "_")
                 )
-            else:
+            elif call in computed:
                 args, kwargs = (keras.tree.map_structure(of, x) for x in (call.args, call.kwargs))
                 results = tf.nest.flatten(self.call(call, args, kwargs))
                 tensors.update(zip(call.outputs, results, strict=True))

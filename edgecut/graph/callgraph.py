@@ -189,6 +189,17 @@ def data_inputs(calls: Calls, call: Call) -> tuple[Tensor, ...]:
     return tuple(tensor for tensor in given if tensor not in calls.mask_tensors)
 
 
+def data_calls(calls: Calls) -> set[Call]:
+    """The calls that compute the outputs, without those that compute nothing but the masks of layers."""
+    pending, found = list(flat(calls.outputs)), set[Call]()
+    while pending:
+        call = calls.producer[pending.pop()]
+        if call not in found:
+            found.add(call)
+            pending.extend(data_inputs(calls, call))
+    return found
+
+
 def ancestors(calls: Calls, tensors: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> set[Call]:
     """The calls that the tensors are computed from, their own included, nothing beyond the tensors in `stop`."""
     ends = set(stop)

@@ -172,6 +172,18 @@ def test_keras_3s_hard_activations_cross_as_layers_that_keras_2_knows() -> None:
     assert isinstance(new.get_layer("silu"), L.Multiply)
 
 
+def test_masks_that_layers_attach_are_attached_in_keras_2_as_well() -> None:
+    ids = keras.Input((None,), dtype="int32", name="ids")
+    x = keras.layers.Embedding(5, 4, mask_zero=True, name="words")(ids)
+    x = keras.layers.LSTM(3, return_sequences=True, name="first")(keras.layers.Dropout(0.5, name="drop")(x))
+    old = models.settle(keras.Model(ids, keras.layers.LSTM(2, name="second")(x), name="masked"))
+    assert any(call.type in {"Mask", "NotEqual"} for call in calls(old))
+    new = to_tf_keras(old)
+    values = np.asarray([[1, 2, 0, 0, 0, 0], [3, 0, 4, 1, 0, 2]])
+    np.testing.assert_allclose(new(values), old(values), atol=1e-6)
+    assert np.abs(np.asarray(new(values[:1])) - np.asarray(new(values[:1, :2]))).max() < 1e-6
+
+
 def test_nothing_is_shared_with_the_source() -> None:
     old = functional()
     before = [w.numpy().copy() for w in old.weights]
