@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from edgecut.bench.run import first_line, onnx_failures
+from edgecut.bench.run import first_line
 from edgecut.errors import RequestError, RunError
 from edgecut.export import onnx_cut
+from edgecut.export.onnx_graph import onnx_failures
 from edgecut.export.readback import file_format, read_graph, tensor_specs
 from edgecut.records.artifact import TensorSpec
 from edgecut.records.report import Step

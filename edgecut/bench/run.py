@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from edgecut.errors import RunError
+from edgecut.export.onnx_graph import onnx_failures
 from edgecut.export.readback import read_graph, tensor_specs
 from edgecut.records.artifact import TensorSpec
 from edgecut.streams import caught_output
@@ -111,14 +112,6 @@ def first_line(error: BaseException | str) -> str:
     """The first line of a runtime's message that says something, without its full stop."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines or [type(error).__name__])[0].rstrip(".")[:300]
-
-
-def onnx_failures() -> tuple[type[Exception], ...]:
-    """What ONNX Runtime raises on a model that it refuses or can't finish."""
-    import onnxruntime
-
-    names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
-    return tuple(vars(onnxruntime.capi.onnxruntime_pybind11_state)[name] for name in names)
 
 
 def _litert(path: Path, threads: int, kernels: str) -> Run:

@@ -112,6 +112,8 @@ FLAGS: tuple[Flag, ...] = (
     Flag(("--format",), "export.formats", _words, "tflite,onnx", "Files to write.", several=True),
     Flag(("--precision",), "export.precisions", _words, "int8,...",
          "float32, float16, dynamic, int8, int16x8, or auto: int8 mended until the accuracy holds.", several=True),
+    Flag(("--quantizer",), "export.quantizer", str, "tflite|ort",
+         "Who makes the integers of int8 .onnx files: TFLite's converter or ONNX Runtime."),
     Flag(("--runs",), "bench.runs", _integer, "N", "Timed runs per file."),
     Flag(("--warmup",), "bench.warmup", _integer, "N", "Runs before the timed ones."),
     Flag(("--threads",), "bench.threads", _integer, "N", "Threads of the runtime."),

@@ -12,6 +12,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from edgecut.errors import ExportError
+from edgecut.export.onnx_fusion import keep_pads
 from edgecut.streams import caught_output
 
 OPSET = 18  # the highest that tf2onnx 1.17 writes
@@ -36,6 +37,7 @@ def write_onnx(tflite: Path, path: Path) -> None:
             reason = lines[0].rstrip(".") if lines else type(exc).__name__
             raise ExportError(f"export: {tflite.name} has no ONNX form: {reason}") from exc
     carry_bytes(model.graph)
+    keep_pads(model)
     path.write_bytes(model.SerializeToString())
 
 

@@ -177,6 +177,8 @@ def agreements(folder: Path, artifacts: Sequence[Artifact], vectors: Vectors) ->
     found = []
     for artifact in (a for a in artifacts if a.format == "onnx" and a.precision in partners):
         partner = partners[artifact.precision]
+        if artifact.inputs[0].dtype != partner.inputs[0].dtype:
+            continue  # Quantized by ONNX Runtime: other integers, between float inputs and outputs.
         reference, spec = reference_outputs(folder / partner.path, x)
         tolerance = _agreement_tolerance(spec, reference)
         off = distance(reference, FileRunner(folder / artifact.path).predict(x), tolerance, spec)

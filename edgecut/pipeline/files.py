@@ -15,7 +15,7 @@ from edgecut.bench.measure import on_device, size
 from edgecut.bench.run import FileRunner
 from edgecut.bench.runners.local import Local
 from edgecut.errors import ExportError, RunError
-from edgecut.export.artifacts import write_file
+from edgecut.export.artifacts import write_file, write_static
 from edgecut.export.readback import read_artifact
 from edgecut.export.tflite import convert, write_saved_model
 from edgecut.graph.calls import calls, flat
@@ -60,7 +60,11 @@ def write_files(state: Run, fitted: FittedModel, scratch: Path) -> list[WrittenF
                 content = _tflite(state, fitted, precision, scratch)
                 for form in (form for form, p in state.plan.files if p == precision):
                     path = state.folder / "models" / f"{state.recipe.name}.{precision}.{form}"
-                    write_file(content, form, path)
+                    if (form, precision, state.recipe.export.quantizer) == ("onnx", "int8", "ort"):
+                        float_file = _tflite(state, fitted, "float32", scratch)
+                        write_static(float_file, [calibration_inputs(state)], path)
+                    else:
+                        write_file(content, form, path)
                     expects = state.recipe.stem.pixels if state.device_shape else None
                     artifact = read_artifact(
                         path, name=path.name, precision=written_as(precision), expects=expects, relative_to=state.folder

@@ -175,6 +175,8 @@ def _export_faults(recipe: Recipe, files: Sequence[tuple[Format, Wanted]]) -> It
     for form in recipe.export.formats:
         if not any(f == form for f, _ in files):
             yield f"export.formats: {form} is written in {' and '.join(ONNX_PRECISIONS)}; add one to export.precisions"
+    if recipe.export.quantizer == "ort" and ("onnx", "int8") not in files:
+        yield "export.quantizer: ort makes int8 ONNX files; add onnx to export.formats and int8 to export.precisions"
 
 
 def _profile_faults(files: Sequence[tuple[Format, Wanted]], profiles: Sequence[Profile]) -> Iterator[str]:

@@ -14,6 +14,8 @@ Precision = Literal["float32", "float16", "dynamic", "int8", "int16x8"]
 # "auto": int8, mended until budget.accuracy_drop holds.
 Wanted = Literal["float32", "float16", "dynamic", "int8", "int16x8", "auto"]
 Format = Literal["tflite", "onnx"]
+# Who makes the integers of an int8 .onnx file: TFLite's converter, or ONNX Runtime's static quantization.
+Quantizer = Literal["tflite", "ort"]
 LayerRef = str | int
 
 SCHEMA = "edgecut.recipe/1"
@@ -129,10 +131,11 @@ class Data(Record):
 
 
 class Export(Record):
-    """The files to write: each format in each precision."""
+    """The files to write: each format in each precision. quantizer: of int8 .onnx files."""
 
     formats: tuple[Format, ...] = Field(default=("tflite",), min_length=1)
     precisions: tuple[Wanted, ...] = Field(default=("float32", "int8"), min_length=1)
+    quantizer: Quantizer = "tflite"
 
     @field_validator("formats", "precisions")
     @classmethod

@@ -29,7 +29,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict:
         f'schema = "edgecut.recipe/1"\nname = "clothes"\n[source]\nmodel = "{DEMO}/cifar10_backbone.keras"\n'
         'preprocess = "tf"\n[cut]\nto = "block_3_relu"\n[head]\nclasses = 10\n'
         f'[data]\ntrain = "{DEMO}/fashion_mnist.npz"\nlimit = [400, 200]\n'
-        '[export]\nformats = ["tflite", "onnx"]\nprecisions = ["float32", "auto"]\n[bench]\nruns = 2\nwarmup = 0\n'
+        '[export]\nformats = ["tflite", "onnx"]\nprecisions = ["float32", "auto", "int8"]\nquantizer = "ort"\n'
+        "[bench]\nruns = 2\nwarmup = 0\n"
         "[budget]\naccuracy_drop = 0.0\n"
     )
     build(folder / "r.toml", out=folder / "out")
@@ -61,10 +62,27 @@ def test_the_result_is_nearer_to_the_float_model_than_the_converters(report: dic
 
 
 def test_the_build_explains_its_int8_file(report: dict) -> None:
-    (found,) = report["explanations"]
-    assert found["artifact"] == "clothes.auto.tflite"
+    (found,) = [x for x in report["explanations"] if x["artifact"] == "clothes.auto.tflite"]
     assert {"block_3_relu", "head_dense"} <= {layer["name"] for layer in found["layers"]}
     assert found["collapses_at"] is None
+
+
+def test_the_runtimes_own_quantizer_makes_the_onnx_file_of_precision_int8_alone(report: dict) -> None:
+    takes = {a["name"]: a["inputs"][0]["dtype"] for a in report["artifacts"] if a["format"] == "onnx"}
+    assert takes == {
+        "clothes.float32.onnx": "float32", "clothes.auto.onnx": "int8", "clothes.int8.onnx": "float32",
+    }  # fmt: skip
+    found = {m["metric"]: m["value"] for m in report["measurements"] if m["artifact"] == "clothes.int8.onnx"}
+    assert found["sqnr"] > 10
+    assert found["top1_agreement"] > 0.8
+
+
+def test_a_quantizer_without_a_file_for_it_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = run(capsys, "plan", f"{DEMO}/cifar10_backbone.keras", "--precision", "float32", "--quantizer", "ort")
+    assert answer == (
+        2, "", "edgecut: error: cifar10_backbone: export.quantizer: ort makes int8 ONNX files; add onnx to "
+        "export.formats and int8 to export.precisions\n",
+    )  # fmt: skip
 
 
 def test_a_head_before_the_pooling_computes_the_same(tmp_path: Path) -> None:
