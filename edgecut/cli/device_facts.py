@@ -7,7 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edgecut.errors import OutputError, RequestError
+from edgecut.cli.files import check_svg, write_svg
+from edgecut.errors import RequestError
 from edgecut.records.profile import Profile
 from edgecut.records.units import format_bytes
 from edgecut.tflite.flatbuffer import TfliteGraph
@@ -56,14 +57,12 @@ def write_picture(graph: TfliteGraph, title: str, path: Path) -> None:
     from edgecut.render.memory_plot import Bar, memory_svg
 
     moment = peak(graph)
-    if path.suffix.lower() != ".svg" or moment is None:
-        raise RequestError(f"--picture: an .svg file of a model with operators is written, found {str(path)!r}")
+    check_svg(path)
+    if moment is None:
+        raise RequestError(f"--picture: {title} has no operators to draw")
     bars = [Bar(_called(t), t.first, t.last, t.offset, t.size_bytes) for t in live_tensors(graph)]
     names = [operator.name for operator in graph.operators]
-    try:
-        path.write_text(memory_svg(title, bars, names, moment.operator, moment.planned_bytes), encoding="utf-8")
-    except OSError as exc:
-        raise OutputError(f"--picture: {path} can't be written ({exc.strerror})") from exc
+    write_svg(path, memory_svg(title, bars, names, moment.operator, moment.planned_bytes))
 
 
 def _called(tensor: LiveTensor) -> str:

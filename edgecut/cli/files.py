@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from edgecut.errors import OutputError
+from edgecut.errors import OutputError, RequestError
 
 
 def check_target(path: Path, *, force: bool) -> None:
@@ -19,3 +19,17 @@ def check_target(path: Path, *, force: bool) -> None:
         raise OutputError(f"{path}: there is no folder {str(folder)!r}; make it first")
     if not os.access(folder, os.W_OK):
         raise OutputError(f"{path}: the folder {str(folder)!r} is read-only; choose another")
+
+
+def check_svg(path: Path) -> None:
+    """Raises RequestError if a picture is to be written under another ending than .svg."""
+    if path.suffix.lower() != ".svg":
+        raise RequestError(f"--picture: an .svg file is written, found {str(path)!r}")
+
+
+def write_svg(path: Path, picture: str) -> None:
+    """Write a picture. Raises OutputError if it can't be."""
+    try:
+        path.write_text(picture, encoding="utf-8")
+    except OSError as exc:
+        raise OutputError(f"--picture: {path} can't be written ({exc.strerror})") from exc

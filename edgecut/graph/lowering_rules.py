@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgecut.graph.callgraph import Call
-from edgecut.graph.layer_operators import ACTIVATIONS
+from edgecut.graph.layer_operators import ACTIVATIONS, PLAIN
 
 if TYPE_CHECKING:
     from edgecut.graph.lowering import Lowering
@@ -60,6 +60,13 @@ def _batch_normalization(work: Lowering, call: Call, taken: Sequence[int]) -> in
     if work.fuses(call, taken[0], FOLDS_SCALE):
         return taken[0]
     return work.chain(("MUL", "ADD"), taken[:1], call.outputs[0].shape)
+
+
+def _with_constant(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+    """Arithmetic on two values, or on one and a constant, which a converter folds into weights and bias before it."""
+    if len(taken) == 1 and work.fuses(call, taken[0], FOLDS_SCALE):
+        return taken[0]
+    return work.chain(PLAIN[call.type], taken, call.outputs[0].shape)
 
 
 def _relu(work: Lowering, call: Call, taken: Sequence[int]) -> int:
@@ -149,6 +156,7 @@ def _pair(value: Any) -> tuple[int, int]:
 # Layers and operators that need more than that.
 RULES: Mapping[str, Callable[[Lowering, Call, Sequence[int]], int]] = {
     "Activation": _activation,
+    "Add": _with_constant,
     "BatchNormalization": _batch_normalization,
     "Conv2D": _conv,
     "Conv2DTranspose": _transposed,
@@ -156,6 +164,7 @@ RULES: Mapping[str, Callable[[Lowering, Call, Sequence[int]], int]] = {
     "DepthwiseConv2D": _depthwise,
     "Flatten": _reshape,
     "GlobalAveragePooling2D": _mean,
+    "Multiply": _with_constant,
     "ReLU": _relu,
     "Relu": _relu,
     "Relu6": _relu,
@@ -163,5 +172,6 @@ RULES: Mapping[str, Callable[[Lowering, Call, Sequence[int]], int]] = {
     "Reshape": _reshape,
     "SeparableConv2D": _separable,
     "Silu": _silu,
+    "Subtract": _with_constant,
     "ZeroPadding2D": _pad,
 }

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from rich.console import RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from edgecut.records.artifact import Artifact
+from edgecut.records.measurement import Measurement
 from edgecut.records.units import format_bytes
 from edgecut.render.tables import grid
-from edgecut.render.words import NOTHING, artifact_words, count_words, shape_words
+from edgecut.render.words import NOTHING, artifact_words, band_words, count_words, measured_words, shape_words
 
 
 class Point(Protocol):
@@ -79,6 +81,22 @@ class Timed(Protocol):
         """The fractions up to here."""
 
 
+class Cost(Protocol):
+    """The estimates of a cut, as bench/at_cut.py makes them."""
+
+    @property
+    def name(self) -> str:
+        """The tensor's name."""
+
+    @property
+    def latency(self) -> Measurement:
+        """One inference."""
+
+    @property
+    def arena(self) -> Measurement:
+        """The memory for activations."""
+
+
 @dataclass(frozen=True)
 class OperatorRow:
     """One operator of a file. macs: None where it isn't modelled."""
@@ -105,19 +123,34 @@ def artifact_parts(artifact: Artifact) -> list[RenderableType]:
     return [head, table, f"operators: {operators}"]
 
 
-def point_table(points: Iterable[Point], *, bypass: bool = False) -> Table:
+def point_table(points: Iterable[Point], *, bypass: bool = False, wide: bool = False) -> Table:
     """One row for each tensor: what the model up to it costs, and whether a model can start there.
 
-    bypass: name the tensors that are needed besides where it can't, which takes more than 80 columns.
+    bypass: name the tensors that are needed besides where it can't; below the tensor's name in 80 columns, in a column
+    of their own if wide.
     """
     table = grid("#", "~name", "<type", "<shape", "MACs", "params", "bytes", "~start")
-    table.columns[2].max_width = None if bypass else 12
+    table.columns[2].max_width = None if wide else 12
     for p in points:
+        needs = f"needs {', '.join(p.bypass)}" if bypass and p.bypass else ""
+        name = Text.assemble(p.name, (f"\n{needs}", "dim")) if needs and not wide else p.name
         table.add_row(
-            str(p.position), p.name, p.type, shape_words(p.shape[1:]), _macs(p.macs), count_words(p.params),
-            "?" if p.activation_bytes is None else format_bytes(p.activation_bytes), _start(p, bypass=bypass),
+            str(p.position), name, p.type, shape_words(p.shape[1:]), _macs(p.macs), count_words(p.params),
+            "?" if p.activation_bytes is None else format_bytes(p.activation_bytes),
+            "yes" if p.legal_start else (needs if wide else "") or "no",
         )  # fmt: skip
     return table
+
+
+def cost_table(profile: str, costs: Sequence[Cost]) -> list[RenderableType]:
+    """What a cut at each tensor takes on a device: kinds and bands above the rows, why any is missing below."""
+    table = grid("~tensor", "latency", "arena")
+    for cost in costs:
+        table.add_row(cost.name, measured_words(cost.latency), measured_words(cost.arena))
+    figures = [m for cost in costs for m in (cost.latency, cost.arena)]
+    known = {m.metric: f"{m.metric} {m.kind}, {band_words(m.error) or 'band unknown'}" for m in figures if m.value}
+    reasons = dict.fromkeys(f"{m.metric} {NOTHING}: {m.reason}" for m in figures if m.value is None)
+    return ["", f"{profile}, a model that ends there: {'; '.join(known.values()) or 'nothing known'}", table, *reasons]
 
 
 def operator_table(rows: Iterable[OperatorRow]) -> Table:
@@ -148,9 +181,3 @@ def time_table(rows: Iterable[Timed]) -> Table:
 
 def _macs(macs: int | None) -> str:
     return "?" if macs is None else count_words(macs)
-
-
-def _start(point: Point, *, bypass: bool) -> str:
-    if point.legal_start:
-        return "yes"
-    return f"needs {', '.join(point.bypass)}" if bypass and point.bypass else "no"

@@ -25,9 +25,31 @@ def test_inspect_gives_what_a_cut_costs(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_inspect_can_leave_out_what_is_no_start(capsys: pytest.CaptureFixture[str]) -> None:
-    points = json.loads(run(capsys, "inspect", MODEL, "--cuts", "--json").out)["cut_points"]
+    points = json.loads(run(capsys, "inspect", MODEL, "--legal", "--json").out)["cut_points"]
     assert "block_2_add" in [point["name"] for point in points]
     assert all(point["legal_start"] for point in points)
+
+
+def test_inspect_says_what_a_cut_costs_on_each_device_and_draws_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = tmp_path / "net.svg"
+    devices = ("--profile", "nucleo-l4r5zi", "--profile", "raspberry-pi-4")
+    answer = run(capsys, "inspect", MODEL, "--cuts", *devices, "--svg", str(picture), "--json")
+    points = {point["name"]: point for point in json.loads(answer.out)["cut_points"]}
+    assert len(points) == 40
+    found = [(m["metric"], m["profile"], m["kind"]) for m in points["block_2_add"]["measurements"]]
+    assert found[:2] == [("latency", "nucleo-l4r5zi", "estimated"), ("arena", "nucleo-l4r5zi", "estimated")]
+    assert {profile for _, profile, _ in found[2:]} == {"raspberry-pi-4"}
+    assert answer.err == f"edgecut: wrote {picture}\n"
+    drawn = picture.read_text("utf-8")
+    assert all(f">{name}</text>" in drawn for name in points)
+
+
+def test_a_picture_is_an_svg_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = run(capsys, "inspect", MODEL, "--svg", str(tmp_path / "net.png"))
+    found = str(tmp_path / "net.png")
+    assert (answer.code, answer.err) == (2, f"edgecut: error: --picture: an .svg file is written, found {found!r}\n")
 
 
 def test_export_writes_a_file_that_takes_calibrated_pixels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console, RenderableType
 
+from edgecut.bench.at_cut import CutCost
 from edgecut.records.document import parse
+from edgecut.records.measurement import Measurement, missing
 from edgecut.records.profile import Profile
-from edgecut.render.graphs import OperatorRow, artifact_parts, operator_table, point_table
+from edgecut.render.graphs import OperatorRow, artifact_parts, cost_table, operator_table, point_table
 from edgecut.render.tables import measurement_table, plan_table, profile_table, report_tables
 from edgecut.render.words import band_words, fact_words, value_words
 from tests.unit.reports import artifact, measurements, report
@@ -75,7 +77,20 @@ def test_the_calls_of_a_model_fit_in_80_columns() -> None:
 
 
 def test_a_wide_terminal_shows_what_bypasses_a_tensor() -> None:
-    assert shown(point_table(POINTS, bypass=True), width=120) == golden("calls_wide")
+    assert shown(point_table(POINTS, bypass=True, wide=True), width=120) == golden("calls_wide")
+
+
+def test_in_80_columns_what_bypasses_a_tensor_stands_below_its_name() -> None:
+    assert shown(point_table(POINTS, bypass=True)) == golden("calls_bypassed")
+
+
+def test_what_a_cut_costs_on_a_device_has_its_kind_its_band_and_its_reasons() -> None:
+    known = Measurement(
+        metric="latency", artifact="a", profile="board", unit="s", value=0.012, kind="estimated", where="board",
+        method="m", error=0.28,
+    )  # fmt: skip
+    gone = missing("arena", "a", "a size is open", where="board", method="m", profile="board", kind="estimated")
+    assert shown(*cost_table("board", [CutCost("block_2_add", known, gone)])) == golden("cut_costs")
 
 
 def test_the_operators_of_a_file() -> None:

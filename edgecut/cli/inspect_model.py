@@ -1,0 +1,159 @@
+"""`edgecut inspect` of a Keras model: its calls, its cuts, their estimates and their picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgecut.cli.files import check_svg, write_svg
+from edgecut.cli.output import Output
+from edgecut.records.measurement import Measurement
+from edgecut.records.profile import Profile
+from edgecut.records.units import format_bytes, format_count
+
+if TYPE_CHECKING:
+    from edgecut.bench.at_cut import CutCost
+    from edgecut.graph.callgraph import Calls
+    from edgecut.graph.cuts import CutPoint
+
+# Columns from which the tensors that bypass a cut have room in the table.
+WIDE = 120
+
+Costs = Mapping[str, Mapping[str, "CutCost"]]
+
+
+def inspect_model(
+    output: Output, source: str, profiles: Sequence[Profile], *, cuts: bool, legal: bool, picture: Path | None,
+    unsafe: bool,
+) -> int:  # fmt: skip
+    """Show a model's calls. cuts: what bypasses each, and each profile's estimates. legal: only where it can start."""
+    from edgecut.graph.peek import kind_of
+    from edgecut.graph.quiet import import_keras_quietly
+    from edgecut.render.graphs import cost_table, point_table
+
+    kind_of(source)
+    if picture is not None:
+        check_svg(picture)
+    with output.progress().task("loading the model"):
+        import_keras_quietly()
+        from edgecut.graph.calls import calls
+        from edgecut.graph.cuts import cut_points
+        from edgecut.graph.source import read_source
+
+        loaded = read_source(source, unsafe=unsafe)
+        graph = calls(loaded.model)
+        points = cut_points(graph)
+    for note in loaded.notes:
+        output.note(note)
+    shown = [p for p in points if p.legal_start] if legal else list(points)
+    costs = _costs(output, graph, profiles) if cuts or picture is not None else {}
+    totals = _totals(graph)
+    output.table(
+        _headline(source, totals),
+        point_table(shown, bypass=cuts or output.verbose, wide=output.width() >= WIDE),
+        *(part for p in profiles for part in (cost_table(p.id, [costs[p.id][x.name] for x in shown]) if cuts else ())),
+        *(_largest_activation(points, profile) for profile in profiles),
+    )
+    if picture is not None:
+        _draw(picture, source, graph, points, costs)
+        output.note(f"wrote {picture}")
+    rows = [_row(point, costs if cuts else {}) for point in shown]
+    output.document({"schema": "edgecut.inspect/1", "model": source, **totals, "cut_points": rows})
+    return 0
+
+
+def _costs(output: Output, graph: Calls, profiles: Sequence[Profile]) -> Costs:
+    """The estimates of each profile by the name of the tensor."""
+    from edgecut.bench.at_cut import cut_costs
+
+    found: dict[str, dict[str, CutCost]] = {}
+    for profile in profiles:
+        with output.progress().task(f"estimating for {profile.id}", len(graph)) as advance:
+            found[profile.id] = {}
+            for cost in cut_costs(graph, profile):
+                found[profile.id][cost.name] = cost
+                advance(1)
+    return found
+
+
+def _totals(graph: Calls) -> dict[str, int | None]:
+    """What the whole model has; macs is None if an operation isn't modelled."""
+    from edgecut.graph.cuts import macs_of, params_of
+
+    macs = [macs_of(call) for call in graph]
+    return {
+        "layers": len({call.layer for call in graph}),
+        "calls": len(graph),
+        "params": sum(map(params_of, {id(call.operation): call.operation for call in graph}.values())),
+        "macs": None if None in macs else sum(count for count in macs if count is not None),
+    }
+
+
+def _headline(source: str, totals: Mapping[str, int | None]) -> str:
+    macs, params = totals["macs"], totals["params"]
+    cost = "MACs not modelled" if macs is None else f"{format_count(macs)} MACs"
+    return (
+        f"{source}: {totals['layers']} layers, {totals['calls']} calls, {format_count(params or 0)} parameters, {cost}"
+    )
+
+
+def _row(point: CutPoint, costs: Costs) -> dict[str, Any]:
+    estimates = [m.to_dict() for of in costs.values() for m in (of[point.name].latency, of[point.name].arena)]
+    return {**asdict(point), **({"measurements": estimates} if costs else {})}
+
+
+def _draw(path: Path, source: str, graph: Calls, points: Sequence[CutPoint], costs: Costs) -> None:
+    """Write the picture of all calls, with the first profile's estimates."""
+    from edgecut.render.picture import Row, graph_picture
+    from edgecut.render.words import count_words, measured_words, shape_words
+
+    first = next(iter(costs), None)
+    rows, place = [], {}
+    for number, point in enumerate(points):
+        place[point.name] = number
+        macs = "?" if point.macs is None else count_words(point.macs)
+        size = "?" if point.activation_bytes is None else format_bytes(point.activation_bytes)
+        cells = [point.name, point.type, shape_words(point.shape[1:]), macs, count_words(point.params), size]
+        if first is not None:
+            cost = costs[first][point.name]
+            cells += [measured_words(cost.latency), measured_words(cost.arena)]
+        rows.append(Row(tuple(cells), point.legal_start, _tooltip(point, [of[point.name] for of in costs.values()])))
+    edges = [
+        (place[graph.tensor_name[taken]], place[graph.tensor_name[call.outputs[0]]])
+        for call in graph if call.outputs for taken in call.inputs
+    ]  # fmt: skip
+    headings = ("tensor", "layer", "shape", "MACs", "params", "bytes", *(("latency", "arena") if first else ()))
+    title = f"{Path(source).name}: {len(graph)} calls, {sum(p.legal_start for p in points)} tensors to start at"
+    write_svg(path, graph_picture(f"{title}{f'; {first}, estimated' if first else ''}", headings, rows, edges))
+
+
+def _tooltip(point: CutPoint, costs: Sequence[CutCost]) -> str:
+    from edgecut.render.words import band_words, measured_words
+
+    def words(measurement: Measurement) -> str:
+        band = band_words(measurement.error)
+        return f"{measurement.metric} {measured_words(measurement)}{f' {band}' if band else ''}"
+
+    start = "a model can start behind it" if point.legal_start else f"a start also needs {', '.join(point.bypass)}"
+    lines = [f"{point.position}  {point.name} ({point.type})", start if point.bypass or point.legal_start else "unused"]
+    return "\n".join([*lines, *(f"{c.latency.profile}: {words(c.latency)}, {words(c.arena)}" for c in costs)])
+
+
+def _largest_activation(points: Sequence[CutPoint], profile: Profile) -> str:
+    """One sentence on how the largest tensor, as int8, compares with the profile's memory."""
+
+    def elements(point: CutPoint) -> int:
+        return math.prod(size or 0 for size in point.shape[1:])
+
+    known = [p for p in points if p.activation_bytes is not None]
+    if not known or profile.memory.ram_bytes is None:
+        return f"{profile.id}: no memory size to compare with"
+    largest = max(known, key=elements)
+    free = profile.memory.ram_bytes - profile.memory.reserved_ram_bytes
+    return (
+        f"{profile.id}: the largest tensor is {largest.name}, {format_bytes(elements(largest))} as int8; "
+        f"{format_bytes(free)} of RAM are free"
+    )
