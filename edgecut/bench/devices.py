@@ -33,6 +33,7 @@ class Benched:
 
     measurements: tuple[Measurement, ...]
     failures: tuple[EdgecutError, ...]
+    all_failed: bool = False
 
 
 def devices(texts: Sequence[str], profiles: Sequence[Profile]) -> tuple[Device, ...]:
@@ -81,7 +82,8 @@ def measure_on(path: Path, chosen: Sequence[Device], settings: Bench, artifact: 
     for number, device in enumerate(chosen):
         answer = told[number]
         rows += [_dropped(device, artifact, answer)] if isinstance(answer, EdgecutError) else answer
-    return Benched(tuple(rows), tuple(x for _, x in sorted(told.items()) if isinstance(x, EdgecutError)))
+    failures = tuple(answer for _, answer in sorted(told.items()) if isinstance(answer, EdgecutError))
+    return Benched(tuple(rows), failures, bool(chosen) and len(failures) == len(chosen))
 
 
 def _dropped(device: Device, artifact: str, error: EdgecutError) -> Measurement:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from edgecut.bench.devices import Benched, Device, devices, measure_on
@@ -42,7 +43,7 @@ def bench(
     runners = (runner,) if isinstance(runner, str) else tuple(runner or ())
     settings = Bench(**{key: value for key, value in given.items() if value is not None}, runners=runners)
     found = bench_for(Path(path), [device], settings, artifact)
-    if found.failures and not any(m.value is not None for m in found.measurements if m.metric != "size"):
+    if found.all_failed:
         raise found.failures[0]
     return found.measurements
 
@@ -69,7 +70,7 @@ def bench_for(path: Path, profiles: Sequence[Profile], settings: Bench, artifact
     found = measure_on(path, chosen, settings, name)
     if not settings.runners and found.failures:
         raise found.failures[0]
-    return Benched((size(path, name), *before, *found.measurements), found.failures)
+    return replace(found, measurements=(size(path, name), *before, *found.measurements))
 
 
 def size(path: Path, artifact: str) -> Measurement:
@@ -118,9 +119,7 @@ def _simulated(path: Path, device: Profile, artifact: str) -> tuple[Measurement,
     except RunError as exc:
         reason = str(exc).removeprefix(f"{path}: ")
         place = vela.place_of(device)
-        return (
-            missing("arena", artifact, reason, where=place, method="not run", profile=device.id, kind="simulated"),
-        )
+        return (missing("arena", artifact, reason, where=place, method="not run", profile=device.id, kind="simulated"),)
 
 
 def _arena(path: Path, graph: TfliteGraph, device: Profile, artifact: str) -> tuple[Measurement, ...]:

@@ -2,8 +2,8 @@
 
 It never imports TensorFlow, since the same 608 kB file peaks at 42 MiB under LiteRT alone and at 572 MiB beside
 TensorFlow. It is also sent to other machines as it stands: so it imports nothing of edgecut, only numpy and a runtime,
-and does with Python 3.9. A failure that it can name is {"error": "..."}, a runtime that isn't there {"missing": "..."};
-a crash is the parent's to report.
+and does with Python 3.9. A failure that it can name is {"error": "..."}, with "of", the file's number, where it isn't
+the first; a runtime that isn't there is {"missing": "..."}; a crash is the parent's to report.
 
 Every job has "paths", the files. What else it has, and its result, is said at its function; each result also has
 "conditions", the machine's state (`machine_state`).
@@ -108,7 +108,7 @@ def interleaved(job: Job) -> dict[str, Any]:
         for k in order:
             result = _in_child({**job, "job": "latency", "paths": [job["paths"][k]]})
             if "error" in result:
-                return {"error": f"{Path(job['paths'][k]).name}: {result['error']}"}
+                return {"error": result["error"], "of": k}
             if "missing" in result:
                 return result
             for key, values in rows[k].items():
@@ -219,9 +219,14 @@ def _in_child(job: Job) -> dict[str, Any]:
     # -P: a file named numpy.py beside this one must not be imported.
     safe = ["-P"] if sys.version_info >= (3, 11) else []
     command = [sys.executable, *safe, str(Path(__file__).resolve())]
-    child = subprocess.run(command, input=json.dumps(job), stdout=subprocess.PIPE, text=True, check=False)
+    child = subprocess.run(
+        command, input=json.dumps(job), capture_output=True, text=True, errors="replace", check=False
+    )
     if child.returncode != 0:
-        return {"error": f"a child process that ran it ended with {child.returncode}"}
+        said = [line.strip() for line in child.stderr.splitlines() if line.strip()]
+        return {
+            "error": f"the process that ran it ended with {child.returncode}: {said[-1] if said else 'nothing said'}"
+        }
     result: dict[str, Any] = json.loads(child.stdout)
     return result
 

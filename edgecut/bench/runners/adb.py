@@ -90,20 +90,23 @@ class Adb:
             )
         with self._folder():
             script = self._push(Path(worker.__file__), "worker.py")
-            paths = [self._push(file, f"{number}{file.suffix.lower()}") for number, file in enumerate(files)]
+            names = [f"{number}{file.suffix.lower()}" for number, file in enumerate(files)]
+            for file, name in zip(files, names, strict=True):
+                self._push(file, name)
             with tempfile.TemporaryDirectory() as scratch:
                 request = Path(scratch) / "job.json"
-                request.write_text(json.dumps({**job, "paths": paths}))
+                request.write_text(json.dumps({**job, "paths": names}))
                 asked = self._push(request, "job.json")
             answer = f"{FOLDER}/result.json"
             self._shell(f"cd {FOLDER} && python3 {script} < {asked} > {answer}", timeout_s, str(files[0]))
-            return checked(json.loads(self._ask(f"cat {answer}")), str(files[0]), self.name, "python3")
+            return checked(json.loads(self._ask(f"cat {answer}")), files, self.name, "python3")
 
     def _connected(self) -> None:
         """Raises MissingRuntimeError without adb, RunError where the device can't be used, saying what to do."""
         if shutil.which("adb") is None:
             raise MissingRuntimeError("there is no adb on the PATH; install Android's platform tools")
-        lines = [line.split() for line in self._adb("devices").splitlines()[1:] if line.strip()]
+        _, _, listed = self._adb("devices").partition("List of devices attached")
+        lines = [line.split() for line in listed.splitlines() if line.strip()]
         states = {line[0]: line[1] for line in lines if len(line) > 1}
         if self.serial and self.serial not in states:
             raise RunError(f"{self.name}: isn't connected; `adb devices` shows {', '.join(states) or 'none'}")
@@ -151,7 +154,7 @@ class Adb:
         return text
 
     def _adb(self, *arguments: str, timeout_s: float = STEP_TIMEOUT_S, path: str = "") -> str:
-        chosen = ["-s", self.serial] if self.serial else []
+        chosen = ["-s", self.serial] if self.serial and arguments[0] != "devices" else []
         place = f"{path}: " if path else ""
         try:
             child = subprocess.run(["adb", *chosen, *arguments], capture_output=True, text=True, errors="replace",

@@ -64,17 +64,17 @@ def run_job(
         raise RunError(f"{path}: the child process that ran it was stopped by {name}; it last wrote: {said}")
     if child.returncode != 0:
         raise RunError(f"{path}: the child process that ran it failed: {last_line(child.stderr)}")
-    return checked(json.loads(child.stdout), str(path), "this machine", sys.executable)
+    return checked(json.loads(child.stdout), files, "this machine", sys.executable)
 
 
-def checked(result: dict[str, Any], path: str, where: str, python: str) -> dict[str, Any]:
+def checked(result: dict[str, Any], files: Sequence[Path], where: str, python: str) -> dict[str, Any]:
     """The result of a job, if it isn't a failure that the worker could name: then it is raised."""
     if "missing" in result:
         raise MissingRuntimeError(
             f"{where}: has no Python package {result['missing']!r}; `{python} -m pip install {result['missing']}` there"
         )
     if "error" in result:
-        raise RunError(f"{path}: {result['error']}")
+        raise RunError(f"{files[result.get('of', 0)]}: {result['error']}")
     return result
 
 

@@ -81,7 +81,7 @@ class Ssh:
             raise self._broken(child, stdout, stderr)
         answer = json.loads(answers[-1].removeprefix(remote.RESULT))
         if "result" in answer:
-            return checked(answer["result"], str(files[0]), self.name, self.python)
+            return checked(answer["result"], files, self.name, self.python)
         if "No module named 'numpy'" in answer["said"]:
             raise MissingRuntimeError(
                 f"{self.name}: its {self.python} has no numpy; a runtime brings it: {_pip(files)}"
