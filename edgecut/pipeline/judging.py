@@ -72,7 +72,7 @@ def _check(
 ) -> Check:
     if metric == "size":
         return _verdict(metric, limit, artifact, None, float(artifact.size_bytes), "measured")
-    rows = [m for m in measurements if m.artifact == artifact.name and m.metric == metric and _answers(m, profile)]
+    rows = [m for m in measurements if m.artifact == artifact.name and m.metric == metric and answers(m, profile)]
     # A measured number answers before an estimate of the same thing.
     rows.sort(key=lambda m: (m.value is None, ["measured", "simulated", "estimated"].index(m.kind)))
     if not rows:
@@ -93,7 +93,7 @@ def _judged(row: Measurement, metric: Metric, limit: float, artifact: Artifact, 
     return _verdict(metric, limit, artifact, profile, row.value, row.kind, band=band, at_least=at_least)
 
 
-def _answers(measurement: Measurement, profile: Profile | None) -> bool:
+def answers(measurement: Measurement, profile: Profile | None) -> bool:
     """Whether a measurement is about the profile's device: a number of this host is not, but for the host itself."""
     if profile is None:
         return True

@@ -54,7 +54,11 @@ def plan(
     ]  # fmt: skip
     if faults:
         raise DocumentError([f"{recipe.name}: {fault}" for fault in faults])
-    notes = (*_notes(recipe, files), *operator_notes(recipe, written_files(files), chosen))
+    notes = (
+        *_notes(recipe, files),
+        *_untaken_notes(files, chosen),
+        *operator_notes(recipe, written_files(files), chosen),
+    )
     return Plan(recipe, chosen, tuple(_steps(recipe, chosen, files)), files, notes, recipe_file)
 
 
@@ -253,6 +257,16 @@ def _spelled(recipe: Recipe) -> str:
     if preprocess == "none":
         return "whose preprocessing isn't said"
     return f"trained on {preprocess if isinstance(preprocess, str) else 'scaled and shifted'} pixels"
+
+
+def _untaken_notes(files: Sequence[tuple[Format, Wanted]], profiles: Sequence[Profile]) -> Iterator[str]:
+    """A note for each profile whose runtime doesn't take a precision that was asked for besides float32 and int8."""
+    unusual = [file for file in files if file[1] in {"float16", "dynamic", "int16x8"}]
+    for profile in profiles:
+        untaken = dict.fromkeys(precision for form, precision in unusual if not taken_by(profile, form, precision))
+        if untaken:
+            takes = ", ".join(profile.runtime.precisions)
+            yield f"profile {profile.id}: its runtime takes {takes}, and no {', '.join(untaken)}"
 
 
 def _notes(recipe: Recipe, files: Sequence[tuple[Format, Wanted]]) -> Iterator[str]:

@@ -123,6 +123,7 @@ def _run(state: Run) -> Report:
     from edgecut.pipeline.files import bench_files, check_files, keras_file, write_files
     from edgecut.pipeline.fitting import fit_head
     from edgecut.pipeline.judging import judge
+    from edgecut.pipeline.precisions import slower_notes
     from edgecut.pipeline.picture import edit_stem, read_images
     from edgecut.pipeline.runtimes import refuse_file, refuse_model
 
@@ -141,11 +142,12 @@ def _run(state: Run) -> Report:
     measurements = [*check_files(state, fitted.model, files), *bench_files(state, files)]
     artifacts = tuple(file.artifact for file in files)
     checks = judge(state.recipe, state.plan.profiles, artifacts, measurements)
+    slower = slower_notes(state.plan.profiles, artifacts, measurements)
     report = Report(
         edgecut=edgecut.__version__, status=overall(checks), recipe=state.recipe.to_dict(),
         profiles=tuple(profile.to_dict() for profile in state.plan.profiles), environment=environment(),
         source=source, steps=tuple(state.steps), artifacts=artifacts, measurements=tuple(measurements), checks=checks,
-        notes=state.plan.notes, trials=tuple(state.trials), explanations=tuple(state.explanations),
+        notes=(*state.plan.notes, *slower), trials=tuple(state.trials), explanations=tuple(state.explanations),
     )  # fmt: skip
     _bundle(state, report, files)
     return report
