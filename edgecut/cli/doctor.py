@@ -37,6 +37,7 @@ PACKAGES: tuple[Package, ...] = (
     Package("numpy", "numpy", True, "arrays"),
     Package("pillow", "PIL", True, "decodes and resizes images"),
     Package("tflite-micro", "tflite_micro", False, "measures a microcontroller's arena (Linux x86-64 only)"),
+    Package("ethos-u-vela", "ethosu", False, "simulates an Ethos-U (extra ethos-u)"),
 )  # fmt: skip
 
 
