@@ -12,7 +12,7 @@ from edgecut.errors import RequestError, RunError
 from edgecut.images.dataset import calibration_sample
 from edgecut.pipeline.fitting import to_input
 from edgecut.quantize.explain import explain
-from edgecut.quantize.feeding import feeding_suspicions
+from edgecut.quantize.feeding import feeding_suspicions, picture_suspicions
 from edgecut.quantize.source_values import images_that_fit, reference
 from edgecut.records.explanation import Explanation, Suspicion
 from edgecut.tflite.flatbuffer import read_content
@@ -32,7 +32,8 @@ def explain_files(state: Run, model: keras.Model, files: Sequence[WrittenFile]) 
         return
     with state.step("explain") as facts:
         count = images_that_fit(model, IMAGES)
-        pixels = calibration_sample(state.dataset.train, count, state.recipe.data.seed)
+        # Held-out pictures: those that set the ranges could never exceed them.
+        pixels = calibration_sample(state.dataset.val, count, state.recipe.data.seed)
         fed = to_input(state, pixels)
         suspicions = _suspicions(state, model, pixels)
         notes = []
@@ -55,7 +56,14 @@ def _explained(file: WrittenFile, model: keras.Model, fed: np.ndarray, suspicion
 
 
 def _suspicions(state: Run, model: keras.Model, pixels: np.ndarray) -> tuple[Suspicion, ...]:
-    """What is wrong with the recipe's preprocess; a stem that was edited has its source's pixels no more."""
+    """What is wrong with the calibration pictures, or with the recipe's preprocess.
+
+    A stem that was edited has its source's pixels no more, and is not asked for the latter.
+    """
+    data = state.recipe.data
+    found: tuple[Suspicion, ...] = ()
+    if state.dataset is not None:
+        found = picture_suspicions(calibration_sample(state.dataset.train, data.calibration, data.seed))
     if state.recipe.stem.pixels == "raw":
-        return ()
-    return feeding_suspicions(model, pixels, state.recipe.source.preprocess)
+        return found
+    return (*found, *feeding_suspicions(model, pixels, state.recipe.source.preprocess))

@@ -29,8 +29,13 @@ CANDIDATES: Mapping[str, Preprocess] = {
 # least 0.19.
 _NEARER, _FAR = 0.35, 0.15
 _SQUEEZED = 0.1
+_LEAST_DEVIATION, _LARGEST_MEAN = 0.1, 10.0
+# Pictures that vary less than this, in steps of 255, show a model nothing; dim ones vary by 20 and more.
+_EMPTY = 3.0
 _IMAGES = 32
 _SMOOTH = 0.5
+_NORMALIZING = frozenset({"Rescaling", "Normalization", "TrueDivide", "Divide", "Multiply", "Subtract", "Add"})
+_PASSING = frozenset({"ZeroPadding2D", "Resizing", "CenterCrop", "Identity", "Dropout", "GaussianNoise", "Cast"})
 
 
 def feeding_suspicions(model: keras.Model, pixels: np.ndarray, given: Preprocess) -> tuple[Suspicion, ...]:
@@ -72,6 +77,18 @@ def range_suspicions(
     ),)  # fmt: skip
 
 
+def picture_suspicions(pixels: np.ndarray) -> tuple[Suspicion, ...]:
+    """What is wrong with calibration pictures (n, height, width, channels), uint8, that show nothing."""
+    deviation = float(pixels.std())
+    if deviation >= _EMPTY:
+        return ()
+    return (Suspicion(
+        cause="uncalibrated", layer=None, figure=deviation,
+        sentence=f"the calibration images are all {pixels.mean():.0f} of 255, with a deviation of {deviation:.2g}, so "
+        "that the ranges stand for nothing; calibrate on images of the device's kind",
+    ),)  # fmt: skip
+
+
 def _reach(preprocess: Preprocess, channels: int) -> tuple[float, float]:
     """The values that black and white become."""
     # One gray value can't say what differs by channel; three can say all.
@@ -90,8 +107,11 @@ def _normalized_twice(model: keras.Model, graph: Calls, pixels: np.ndarray, give
     fed, raw = normalize(pixels, given), pixels.astype(np.float32)
     got = values_of(model, [first.name], fed)[first.name]
     alone = values_of(model, [first.name], raw)[first.name]
-    share = float(got.std()) / max(float(alone.std()), 1e-12)
-    if share > _SQUEEZED:
+    deviation = float(got.std())
+    share = deviation / max(float(alone.std()), 1e-12)
+    # A layer that standardizes unit pixels, or stretches them to -1 .. 1, leaves values of that kind behind.
+    is_sound = deviation > _LEAST_DEVIATION and abs(float(got.mean())) < _LARGEST_MEAN * deviation
+    if share > _SQUEEZED or is_sound:
         return None
     return Suspicion(
         cause="normalized twice", layer=first.name, figure=share,
@@ -102,15 +122,15 @@ def _normalized_twice(model: keras.Model, graph: Calls, pixels: np.ndarray, give
 
 
 def _input_normalizer(graph: Calls) -> Call | None:
-    """The model's own preprocessing, if it begins with one."""
+    """The last call of the model's own preprocessing, if it begins with one: layers, or arithmetic with constants."""
+    found = None
     for call in graph:
-        if call.is_input:
+        if call.is_input or call.type in _PASSING:
             continue
-        if call.type in {"Rescaling", "Normalization"}:
-            return call
-        if call.type not in {"ZeroPadding2D", "Resizing", "CenterCrop", "Identity", "Dropout", "GaussianNoise"}:
-            return None
-    return None
+        if call.type not in _NORMALIZING or len(call.inputs) != 1:
+            break
+        found = call
+    return found
 
 
 def _wrong_preprocess(model: keras.Model, graph: Calls, pixels: np.ndarray, given: Preprocess) -> Suspicion | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import pytest
 
 from edgecut.images.preprocess import normalize
-from edgecut.quantize.feeding import UNIT, feeding_suspicions, range_suspicions, smoothness
+from edgecut.quantize.feeding import UNIT, feeding_suspicions, picture_suspicions, range_suspicions, smoothness
 from edgecut.records.recipe import Preprocess
 
 L = keras.layers
@@ -69,6 +71,38 @@ def test_normalized_twice_is_told_with_what_the_rescaling_puts_out() -> None:
         "the model's own 'rescale' (Rescaling) normalizes the pixels, and they came normalized: it puts out -1.01 to "
         "-0.992 instead of -1 to 1; set source.preprocess = 'none' (--preprocess none)"
     )
+
+
+@pytest.mark.parametrize(
+    ("first", "right"),
+    [
+        (lambda x: x / 127.5 - 1.0, "none"),
+        (L.Normalization(mean=[127.5] * 3, variance=[127.5**2] * 3), "none"),
+        (keras.Sequential([L.Rescaling(1 / 255), L.Rescaling(2.0, offset=-1.0)]), "none"),
+        (L.Rescaling(2.0, offset=-1.0), UNIT),
+        (L.Normalization(mean=[0.5] * 3, variance=[0.25] * 3), UNIT),
+    ],
+    ids=["arithmetic", "normalization", "two", "stretched unit pixels", "standardized unit pixels"],
+)  # fmt: skip
+def test_every_kind_of_own_normalization_is_told_from_pixels_that_it_expects(
+    first: Callable[[object], object], right: Preprocess
+) -> None:
+    inputs = keras.Input((16, 16, 3), name="image")
+    model = keras.Model(inputs, L.Conv2D(4, 3)(first(inputs)), name="own")
+    assert feeding_suspicions(model, pictures(), right) == ()
+    twice = feeding_suspicions(model, pictures(), "tf") if right == "none" else ()
+    assert [found.cause for found in twice] == (["normalized twice"] if right == "none" else [])
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_calibration_pictures_that_show_nothing_are_uncalibrated(level: int) -> None:
+    (found,) = picture_suspicions(np.full((20, 16, 16, 3), level, np.uint8))
+    assert found.cause == "uncalibrated"
+    assert found.sentence == (
+        f"the calibration images are all {level} of 255, with a deviation of 0, so that the ranges stand for nothing; "
+        "calibrate on images of the device's kind"
+    )
+    assert picture_suspicions(pictures() // 8) == ()
 
 
 def test_a_model_without_statistics_is_not_judged() -> None:
