@@ -19,7 +19,7 @@ _HOMES = {
     "build": "edgecut.pipeline",
 }
 # These are packages, too, and can be called (edgecut/rooms.py).
-_CALLABLE_ROOMS = ("stem", "export", "bench", "search")
+_CALLABLE_ROOMS = ("stem", "compress", "export", "bench", "search")
 
 __all__ = ["__version__", *_HOMES, *_CALLABLE_ROOMS]
 

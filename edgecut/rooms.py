@@ -13,6 +13,7 @@ HOMES = {
     "export": "edgecut.export.artifacts",
     "bench": "edgecut.bench.measure",
     "search": "edgecut.search.run",
+    "compress": "edgecut.compress.run",
 }
 
 

@@ -23,6 +23,7 @@ from edgecut.graph.predict import predict
 from edgecut.graph.proof import seeded_inputs
 from edgecut.head.probe import accuracy
 from edgecut.pipeline.benching import by_runners
+from edgecut.pipeline.compressing import aware_file
 from edgecut.pipeline.fitting import FittedModel, calibration_inputs, predict_file, refit_on_int8, to_input
 from edgecut.pipeline.mending import auto_file
 from edgecut.pipeline.planning import NEEDS_IMAGES, taken_by, written_as
@@ -57,11 +58,11 @@ def write_files(state: Run, fitted: FittedModel, scratch: Path) -> list[WrittenF
         precisions = list(dict.fromkeys(precision for _, precision in state.plan.files))
         with state.progress.task("export", len(precisions)) as advance:
             for precision in precisions:
-                content = _tflite(state, fitted, precision, scratch)
+                content = content_of(state, fitted, precision, scratch)
                 for form in (form for form, p in state.plan.files if p == precision):
                     path = state.folder / "models" / f"{state.recipe.name}.{precision}.{form}"
                     if (form, precision, state.recipe.export.quantizer) == ("onnx", "int8", "ort"):
-                        float_file = _tflite(state, fitted, "float32", scratch)
+                        float_file = content_of(state, fitted, "float32", scratch)
                         write_static(float_file, [calibration_inputs(state)], path)
                     else:
                         write_file(content, form, path)
@@ -91,9 +92,12 @@ def _check_bytes_pass(artifact: Artifact) -> None:
             )
 
 
-def _tflite(state: Run, fitted: FittedModel, precision: Wanted, scratch: Path) -> bytes:
+def content_of(state: Run, fitted: FittedModel, precision: Wanted, scratch: Path) -> bytes:
+    """The TFLite file of a model in a precision, as a build writes it."""
     if precision == "auto":
         return auto_file(state, fitted, scratch)
+    if precision == "int8" and fitted.trained is not None and fitted.trained.aware is not None:
+        return aware_file(state, fitted.trained, scratch)
     model = refit_on_int8(state, fitted, scratch) if precision == "int8" else fitted.model
     folder = scratch / ("int8" if precision == "int8" else "float")
     if not folder.exists():
@@ -127,13 +131,14 @@ def check_files(state: Run, model: keras.Model, files: Sequence[WrittenFile]) ->
         }
         found = []
         float_accuracy = None if labels is None else accuracy(reference, labels)
+        baseline = float_accuracy if state.baseline is None else state.baseline
         if float_accuracy is not None:
             name = f"{state.recipe.name}.keras"
             found.append(
                 measured("accuracy", name, [float_accuracy], where="host", method="Keras", conditions=conditions)
             )
         for file in files:
-            found += _check(state, file, pixels, labels, reference, float_accuracy, conditions)
+            found += _check(state, file, pixels, labels, reference, baseline, conditions)
         proof = {"inputs": len(pixels), **_bytes_proof(files, found)}
         facts.update(changed=False, proof=proof, after={"float_accuracy": float_accuracy})
     return found

@@ -21,6 +21,7 @@ from edgecut.records.recipe import Head
 from edgecut.stem.camera import for_bytes
 
 if TYPE_CHECKING:
+    from edgecut.compress.run import Compressed
     from edgecut.pipeline.running import Run
 
 
@@ -28,13 +29,16 @@ if TYPE_CHECKING:
 class FittedModel:
     """The float model, and the pooled body that a quantized head is fitted on (None where no head is fitted).
 
-    probe, features: the fitted head, and the training images' features (n, d) that it was fitted on.
+    probe, features: the fitted head, and the training images' features (n, d) that it was fitted on. trained, before:
+    of a compressed model, how it was trained, and what it was before.
     """
 
     model: keras.Model
     body: keras.Model | None = None
     probe: Probe | None = None
     features: np.ndarray | None = None
+    trained: Compressed | None = None
+    before: FittedModel | None = None
 
 
 def fit_head(state: Run, model: keras.Model) -> FittedModel:

@@ -12,7 +12,7 @@ from edgecut.pipeline.runtimes import operator_faults, operator_notes
 from edgecut.records.artifact import sha256_of
 from edgecut.records.document import closest
 from edgecut.records.profile import Profile, find_profile
-from edgecut.records.recipe import CustomPreprocess, Format, LayerRef, Precision, Recipe, Wanted
+from edgecut.records.recipe import Compress, CustomPreprocess, Format, LayerRef, Precision, Recipe, Wanted
 
 NEEDS_IMAGES: tuple[Wanted, ...] = ("int8", "int16x8", "auto")
 ONNX_PRECISIONS: tuple[Wanted, ...] = ("float32", "int8", "auto")
@@ -49,6 +49,7 @@ def plan(
     )  # fmt: skip
     faults = [
         *_source_faults(recipe), *_image_faults(recipe), *_stem_faults(recipe), *_export_faults(recipe, files),
+        *_compress_faults(recipe),
         *_profile_faults(files, chosen), *_output_faults(recipe, recipe_file, out, force),
         *operator_faults(recipe, written_files(files), chosen), *_runner_faults(recipe, chosen),
     ]  # fmt: skip
@@ -175,6 +176,16 @@ def _differs_by_channel(recipe: Recipe) -> bool:
     return preprocess in {"torch", "caffe"}
 
 
+def _compress_faults(recipe: Recipe) -> Iterator[str]:
+    wanted = recipe.compress
+    if not wanted.is_asked:
+        return
+    if recipe.data.train is None:
+        yield "compress: trains on labelled images; set data.train (--data)"
+    if wanted.qat and not {"int8", "auto"} & set(recipe.export.precisions):
+        yield "compress.qat: is for int8 files; add 'int8' to export.precisions (--precision int8)"
+
+
 def _export_faults(recipe: Recipe, files: Sequence[tuple[Format, Wanted]]) -> Iterator[str]:
     for form in recipe.export.formats:
         if not any(f == form for f, _ in files):
@@ -245,11 +256,26 @@ def _steps(
     if head is not None:
         how = "fitted by ridge" if head.train == "ridge" else "untrained"
         yield "head", f"{head.classes} classes, {head.pool} pooling, {head.activation}, {how}"
+    if recipe.compress.is_asked:
+        yield "compress", _compress_words(recipe.compress)
     yield "export", ", ".join(f"{form} {precision}" for form, precision in files)
     yield "check", "each file in its runtime against the float model"
     by = f", by {', '.join(recipe.bench.runners)}" if recipe.bench.runners else ""
     yield "bench", f"for {', '.join(profile.id for profile in profiles)}{by}"
     yield "bundle", "models, C source, golden vectors, report"
+
+
+def _compress_words(wanted: Compress) -> str:
+    stages = []
+    if wanted.prune is not None:
+        height, width = wanted.prune.block
+        pattern = {"any": "", "2:4": " in 2:4", "block": f" in blocks of {height}x{width}"}[wanted.prune.pattern]
+        stages.append(f"pruned to {wanted.prune.sparsity:.0%}{pattern}")
+    if wanted.cluster is not None:
+        stages.append(f"clustered to {wanted.cluster.clusters} values")
+    if wanted.qat:
+        stages.append("trained quantization-aware")
+    return f"{', then '.join(stages)}; up to {wanted.epochs} epochs each"
 
 
 def _spelled(recipe: Recipe) -> str:
@@ -270,6 +296,8 @@ def _untaken_notes(files: Sequence[tuple[Format, Wanted]], profiles: Sequence[Pr
 
 
 def _notes(recipe: Recipe, files: Sequence[tuple[Format, Wanted]]) -> Iterator[str]:
+    if "auto" in recipe.export.precisions and (recipe.compress.prune or recipe.compress.cluster):
+        yield "auto's cures move weights, so that its file may hold fewer zeros and more values than compress made"
     if "onnx" in recipe.export.formats:
         skipped = [p for p in recipe.export.precisions if ("onnx", p) not in files]
         if skipped:

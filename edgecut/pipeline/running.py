@@ -49,7 +49,8 @@ PACKAGES = (
 class Run:
     """What a run has so far.
 
-    device_shape: (height, width, channels) of the device's pictures, None without a camera.
+    device_shape: (height, width, channels) of the device's pictures, None without a camera. baseline: the accuracy of
+    the float model before it was compressed, against which drops count.
     """
 
     plan: Plan
@@ -60,6 +61,7 @@ class Run:
     dataset: Dataset | None = None
     trials: list[Trial] = field(default_factory=list)
     explanations: list[Explanation] = field(default_factory=list)
+    baseline: float | None = None
 
     @property
     def recipe(self) -> Recipe:
@@ -119,6 +121,7 @@ def _run(state: Run) -> Report:
 
     with state.progress.task("starting TensorFlow"):
         import_keras_quietly()
+    from edgecut.pipeline.compressing import compress_model
     from edgecut.pipeline.explaining import explain_files
     from edgecut.pipeline.files import bench_files, check_files, keras_file, write_files
     from edgecut.pipeline.fitting import fit_head
@@ -126,13 +129,14 @@ def _run(state: Run) -> Report:
     from edgecut.pipeline.precisions import slower_notes
     from edgecut.pipeline.picture import edit_stem, read_images
     from edgecut.pipeline.runtimes import refuse_file, refuse_model
+    from edgecut.pipeline.uncompressed import compare
 
     model, source = _load(state)
     model = _cut(state, model)
     refuse_model(model, written_files(state.plan.files), state.plan.profiles)
     model = edit_stem(state, model)
     read_images(state, model)
-    fitted = fit_head(state, model)
+    fitted = compress_model(state, fit_head(state, model))
     keras_file(state, fitted.model)
     with tempfile.TemporaryDirectory() as scratch:
         files = write_files(state, fitted, Path(scratch))
@@ -140,6 +144,7 @@ def _run(state: Run) -> Report:
         refuse_file(file.path, file.artifact.precision, state.plan.profiles)
     explain_files(state, fitted.model, files)
     measurements = [*check_files(state, fitted.model, files), *bench_files(state, files)]
+    measurements += compare(state, fitted, files, measurements)
     artifacts = tuple(file.artifact for file in files)
     checks = judge(state.recipe, state.plan.profiles, artifacts, measurements)
     slower = slower_notes(state.plan.profiles, artifacts, measurements)

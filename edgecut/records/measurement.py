@@ -11,15 +11,15 @@ from pydantic import Field
 from edgecut.records.document import Record
 
 Metric = Literal[
-    "latency", "cpu_time", "arena", "memory", "size", "flash", "accuracy", "accuracy_drop",
-    "max_abs_error", "sqnr", "cosine", "top1_agreement",
+    "latency", "cpu_time", "arena", "memory", "size", "gzip", "flash", "accuracy", "accuracy_drop",
+    "auc", "map", "r2", "max_abs_error", "sqnr", "cosine", "top1_agreement",
 ]  # fmt: skip
 Kind = Literal["measured", "simulated", "estimated"]
 
 UNITS: dict[str, str] = {
     "latency": "s", "cpu_time": "s", "arena": "bytes", "memory": "bytes", "size": "bytes", "flash": "bytes",
     "accuracy": "fraction", "accuracy_drop": "fraction", "max_abs_error": "1", "sqnr": "dB", "cosine": "1",
-    "top1_agreement": "fraction",
+    "top1_agreement": "fraction", "auc": "fraction", "map": "fraction", "r2": "1", "gzip": "bytes",
 }  # fmt: skip
 
 

@@ -130,6 +130,56 @@ class Data(Record):
         return limit
 
 
+class Prune(Record):
+    """Which part of the weights training sets to zero, and how.
+
+    schedule: constant, from the first step on; polynomial, rising by Zhu & Gupta's cubic (arXiv 1710.01878) over the
+    first half of the epochs. pattern: any weights; 2:4, two of any four consecutive input channels; block, in blocks of
+    `block` (inputs, outputs), which TFMOT has for Dense layers alone.
+    """
+
+    sparsity: float = Field(default=0.5, gt=0, lt=1)
+    schedule: Literal["constant", "polynomial"] = "polynomial"
+    pattern: Literal["any", "2:4", "block"] = "any"
+    block: tuple[int, int] = (4, 1)
+
+    @model_validator(mode="after")
+    def _pattern_fits(self) -> Prune:
+        if self.pattern == "2:4" and self.sparsity != 0.5:
+            raise ValueError(f"2:4 makes half of the weights zero; leave sparsity out, found {self.sparsity}")
+        if min(self.block) < 1 or self.block == (1, 1):
+            raise ValueError(f"a block has more than one weight, found {list(self.block)}")
+        return self
+
+
+class Cluster(Record):
+    """How many values the weights of a layer share, or of a filter after quantization-aware training."""
+
+    clusters: int = Field(default=16, ge=3, le=256)
+
+
+class Compress(Record):
+    """Training that makes the model smaller or int8 truer: pruning, then clustering, then quantization-aware training.
+
+    epochs: of each of them, fewer where the loss on held-out training images stops falling for `patience` epochs. skip:
+    layers that are left as they are.
+    """
+
+    prune: Prune | None = None
+    cluster: Cluster | None = None
+    qat: bool = False
+    epochs: int = Field(default=6, ge=1)
+    batch: int = Field(default=32, ge=1)
+    learning_rate: float = Field(default=3e-4, gt=0)
+    patience: int = Field(default=2, ge=1)
+    skip: tuple[str, ...] = ()
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether there is anything to train."""
+        return self.prune is not None or self.cluster is not None or self.qat
+
+
 class Export(Record):
     """The files to write: each format in each precision. quantizer: of int8 .onnx files."""
 
@@ -176,6 +226,7 @@ class Recipe(Record):
     stem: Stem = Stem()
     head: Head | None = None
     data: Data = Data()
+    compress: Compress = Compress()
     export: Export = Export()
     bench: Bench = Bench()
     budget: Budget = Budget()

@@ -9,6 +9,9 @@ from edgecut.records.report import Report
 from edgecut.records.units import format_bytes
 from edgecut.render.words import NOTHING, artifact_words, value_words
 
+# In the names of what a compressed model was before.
+UNCOMPRESSED = ".uncompressed."
+
 
 class ResultRow(NamedTuple):
     """What was found of one file, or of the float model behind them, in words; a dash where nothing was."""
@@ -35,7 +38,7 @@ def result_rows(report: Report) -> list[ResultRow]:
         rows.append(
             ResultRow(
                 label=labels.get(name, name),
-                size=sizes.get(name, NOTHING),
+                size=sizes.get(name) or _value(report, "size", name),
                 accuracy=_value(report, "accuracy", name),
                 drop=_value(report, "accuracy_drop", name),
                 same_top1=_value(report, "top1_agreement", name),
@@ -53,7 +56,14 @@ def file_labels(report: Report) -> dict[str, str]:
     words = [artifact_words(artifact) for artifact in report.artifacts]
     labels = {a.name: words[k] if words.count(words[k]) == 1 else a.name for k, a in enumerate(report.artifacts)}
     models = {m.artifact for m in report.measurements if m.artifact.endswith(".keras")}
-    return {**dict.fromkeys(models, "keras float32"), **labels}
+    others = {m.artifact: _uncompressed(m.artifact) for m in report.measurements if UNCOMPRESSED in m.artifact}
+    return {**dict.fromkeys(models, "keras float32"), **others, **labels}
+
+
+def _uncompressed(name: str) -> str:
+    """ "tflite int8 before" for "model.uncompressed.int8.tflite"."""
+    *_, precision, kind = name.split(".")
+    return f"{kind} {'float32' if kind == 'keras' else precision} before"
 
 
 def _value(report: Report, metric: str, name: str) -> str:

@@ -1,0 +1,115 @@
+"""Pruning, clustering and quantization-aware training of one model, in that order, each keeping what was before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from edgecut.compress import support
+from edgecut.compress.cluster import cluster, most_values
+from edgecut.compress.crossing import Across, check_trainable, come_back, go_across
+from edgecut.compress.prune import prune, zeros
+from edgecut.compress.qat import Aware, quantize_aware
+from edgecut.compress.tfmot import Packages, packages
+from edgecut.compress.train import Lessons, ToInput, Trained
+from edgecut.errors import DataError, RequestError
+from edgecut.graph.calls import calls
+from edgecut.records.document import parse
+from edgecut.records.progress import SILENT, Progress
+from edgecut.records.recipe import Compress
+
+# Images whose extremes are the input's range where no calibration images are given.
+_LOOKED_AT = 256
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One training. left_out: "'layer' (Class): why", for each layer that TFMOT doesn't take."""
+
+    name: str
+    trained: Trained
+    facts: Mapping[str, Any]
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Compressed:
+    """A trained model.
+
+    model: the source's layers with trained float weights; it shares nothing with the source. aware: the
+    quantization-aware tf_keras model, whose int8 file has the trained ranges; None without qat. proof: of the way over
+    to Keras 2, before training: {"inputs", "max_abs_error", ...}; "back" is the error on the way back.
+    """
+
+    model: keras.Model
+    stages: tuple[Stage, ...]
+    proof: Mapping[str, Any]
+    aware: Any = None
+
+
+def compress(
+    model: keras.Model, images: np.ndarray, labels: np.ndarray, wanted: Compress | Mapping[str, Any], *,
+    to_input: ToInput = lambda x: x.astype("float32"), calibration: np.ndarray | None = None, seed: int = 0,
+    progress: Progress = SILENT,
+) -> Compressed:  # fmt: skip
+    """The model pruned, clustered and trained quantization-aware, as `wanted` says; the source stays as it is.
+
+    images: (n, height, width, channels), kept as they are (bytes); to_input makes a batch of them what the model takes,
+    float32. labels: (n,), whole numbers. wanted: a Compress, or a mapping with the keys of a recipe's [compress].
+    calibration: images as the model takes them, whose extremes are the range of an int8 input (default: of the
+    training images). Raises GraphError for a model that can't cross to Keras 2, with the layer's name; RequestError if
+    TFMOT takes nothing of it.
+    """
+    asked = wanted if isinstance(wanted, Compress) else parse(Compress, wanted, "compress")
+    if not asked.is_asked:
+        raise RequestError("compress: nothing is asked for; set prune, cluster or qat")
+    check_trainable(model)
+    _check_labels(model, images, labels)
+    both = packages()
+    with progress.task("crossing to Keras 2"):
+        across = go_across(both, model)
+    names = [call.layer for call in calls(model)]
+    asked = asked.model_copy(update={"skip": support.skipped(names, across.homes, asked)})
+    lessons = Lessons(images, np.asarray(labels, "int64"), to_input, asked, seed, progress)
+    stages, aware = _trained(both, across, lessons, calibration)
+    back = come_back(across)
+    proof = {**across.proof, "back": back.proof["max_abs_error"]}
+    return Compressed(back.model, tuple(stages), proof, aware.model if aware else None)
+
+
+def _trained(
+    both: Packages, across: Across, lessons: Lessons, calibration: np.ndarray | None
+) -> tuple[list[Stage], Aware | None]:
+    wanted, model = lessons.wanted, across.model
+    stages: list[Stage] = []
+    if wanted.prune is not None:
+        trained, reasons = prune(both, model, lessons, wanted.prune)
+        facts: dict[str, Any] = {"zeros": round(zeros(model, support.taken(model, reasons)), 4)}
+        stages.append(Stage("prune", trained, facts, support.sentences(model, reasons)))
+    if wanted.cluster is not None:
+        pruned = wanted.prune is not None
+        trained, reasons = cluster(both, model, lessons, wanted.cluster, keep_zeros=pruned)
+        facts = {"values": most_values(model, support.taken(model, reasons))}
+        stages.append(Stage("cluster", trained, facts, support.sentences(model, reasons)))
+    if not wanted.qat:
+        return stages, None
+    pictures = lessons.to_input(lessons.images[:_LOOKED_AT]) if calibration is None else calibration
+    aware = quantize_aware(
+        both, model, lessons, pictures, keep_zeros=wanted.prune is not None, keep_values=wanted.cluster is not None
+    )
+    stages.append(Stage("qat", aware.trained, aware.parity, support.sentences(model, aware.left_out)))
+    return stages, aware
+
+
+def _check_labels(model: keras.Model, images: np.ndarray, labels: np.ndarray) -> None:
+    classes = max(2, int(model.outputs[0].shape[-1] or 0))
+    if len(images) != len(labels) or not len(labels):
+        raise DataError(f"compress: {len(images)} images and {len(labels)} labels; one label for each is expected")
+    if int(np.min(labels)) < 0 or int(np.max(labels)) >= classes:
+        raise DataError(
+            f"compress: labels are {int(np.min(labels))}..{int(np.max(labels))}, and the model has {classes} classes"
+        )

@@ -1,0 +1,140 @@
+"""Which layers TFMOT takes, and why it leaves the others as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from edgecut.compress.tfmot import Packages
+from edgecut.errors import RequestError
+from edgecut.records.nearest import closest
+from edgecut.records.recipe import Compress, Prune
+
+Reasons = Mapping[str, str]
+"""Layer -> why it is left as it is. Layers that are taken, and those that have nothing to take, aren't in it."""
+
+# What QuantizeAwareActivation and Default8BitActivationQuantizeConfig of TFMOT 0.8 know.
+_IN_LAYER = frozenset({"linear", "relu", "softmax", "sigmoid", "tanh", "swish", "gelu"})
+_ALONE = frozenset({"linear", "relu", "relu6", "softmax", "sigmoid", "tanh", "swish", "gelu"})
+_KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel", "embeddings")
+
+
+def quantizable(packages: Packages, model: Any, skip: Sequence[str]) -> Reasons:
+    """Why layers can't be trained quantization-aware."""
+    registry = packages.tfmot.quantization.keras.default_8bit.Default8BitQuantizeRegistry()
+    found: dict[str, str] = {}
+    for layer in model.layers:
+        if type(layer).__name__ == "InputLayer":
+            continue
+        reason = _skipped(layer, skip) or _not_quantized(registry, layer, found)
+        if reason:
+            found[layer.name] = reason
+    return found
+
+
+def _not_quantized(registry: Any, layer: Any, left: Mapping[str, str]) -> str:
+    kind = type(layer).__name__
+    if len(layer._inbound_nodes) > 1:
+        return "is called more than once, and TFMOT keeps one range for a layer"
+    if kind == "BatchNormalization":
+        return _not_folded(layer, left)
+    if not registry.supports(layer):
+        return f"TFMOT has no rule for {kind}"
+    activation = getattr(layer, "activation", None)
+    name = getattr(activation, "__name__", type(activation).__name__)
+    if activation is not None and name not in (_ALONE if kind == "Activation" else _IN_LAYER):
+        return f"TFMOT has no rule for the activation {name}"
+    return ""
+
+
+def _not_folded(layer: Any, left: Mapping[str, str]) -> str:
+    """TFMOT takes a BatchNormalization only with the convolution before it, into which TFLite folds it."""
+    sources = tf.nest.flatten(layer._inbound_nodes[0].inbound_layers)
+    source = sources[0]
+    if type(source).__name__ not in {"Conv2D", "DepthwiseConv2D", "Dense"}:
+        return f"TFMOT takes a BatchNormalization behind a convolution alone, and it is behind {source.name!r}"
+    if len(source._outbound_nodes) > 1 or getattr(source.activation, "__name__", "") != "linear":
+        return f"TFMOT takes a BatchNormalization with the convolution before it, and {source.name!r} has other readers"
+    return f"belongs to {source.name!r}, which is left as it is" if source.name in left else ""
+
+
+def prunable(model: Any, wanted: Prune, skip: Sequence[str]) -> Reasons:
+    """Why layers with kernels can't be pruned."""
+    from tensorflow_model_optimization.python.core.sparsity.keras.prune_registry import PruneRegistry
+
+    return {layer.name: reason for layer in model.layers if (reason := _not_pruned(PruneRegistry, layer, wanted, skip))}
+
+
+def _not_pruned(registry: Any, layer: Any, wanted: Prune, skip: Sequence[str]) -> str:
+    held = kernels(layer)
+    if not held:
+        return ""
+    if reason := _skipped(layer, skip):
+        return reason
+    if not registry.supports(layer) or not registry.make_prunable(layer).get_prunable_weights():
+        return f"TFMOT doesn't prune {type(layer).__name__}"
+    rank, inputs = len(held[0].shape), int(held[0].shape[-2])
+    if wanted.pattern == "block" and rank != 2:
+        return "TFMOT prunes in blocks where a kernel has two axes, in Dense layers"
+    if wanted.pattern == "2:4" and (rank not in {2, 4} or inputs % 4):
+        return f"2:4 needs input channels in fours, and it has {inputs}"
+    return ""
+
+
+def clusterable(model: Any, clusters: int, skip: Sequence[str]) -> Reasons:
+    """Why layers with kernels can't be clustered."""
+    from tensorflow_model_optimization.python.core.clustering.keras.clustering_registry import ClusteringRegistry
+
+    found: dict[str, str] = {}
+    for layer in model.layers:
+        held = kernels(layer)
+        if not held:
+            continue
+        size = max(int(np.prod(kernel.shape)) for kernel in held)
+        reason = _skipped(layer, skip)
+        if not reason and type(layer).__name__ == "DepthwiseConv2D":
+            reason = "TFMOT doesn't cluster DepthwiseConv2D"
+        if not reason and not ClusteringRegistry.supports(layer):
+            reason = f"TFMOT doesn't cluster {type(layer).__name__}"
+        if not reason and size <= clusters:
+            reason = f"has {size} weights, and {clusters} values are asked for"
+        if reason:
+            found[layer.name] = reason
+    return found
+
+
+def taken(model: Any, reasons: Reasons) -> tuple[str, ...]:
+    """The layers with kernels that are taken."""
+    return tuple(layer.name for layer in model.layers if kernels(layer) and layer.name not in reasons)
+
+
+def sentences(model: Any, reasons: Reasons) -> tuple[str, ...]:
+    """ "'pool' (AveragePooling3D): TFMOT has no rule for it", in the order of the model."""
+    kinds = {layer.name: type(layer).__name__ for layer in model.layers}
+    return tuple(f"{name!r} ({kinds[name]}): {why}" for name, why in reasons.items())
+
+
+def skipped(names: Sequence[str], homes: Mapping[str, tuple[str, ...]], wanted: Compress) -> tuple[str, ...]:
+    """compress.skip as layers on Keras 2's side. names: the source's layers; homes: see crossing.Across.
+
+    Raises RequestError for a layer that isn't there.
+    """
+    found: list[str] = []
+    for name in wanted.skip:
+        if name not in names:
+            raise RequestError(f"compress.skip: no layer {name!r}{closest(name, names)}")
+        found += [name, *homes.get(name, ()), *homes.get(f"{name}_linear", ())]
+    return tuple(dict.fromkeys(found))
+
+
+def kernels(layer: Any) -> list[Any]:
+    """A layer's kernels: what multiplies its input, with two axes or more."""
+    found = (getattr(layer, name, None) for name in _KERNELS)
+    return [value for value in found if value is not None and len(value.shape) >= 2]
+
+
+def _skipped(layer: Any, skip: Sequence[str]) -> str:
+    return "is in compress.skip" if layer.name in skip else ""

@@ -1,0 +1,36 @@
+"""TensorFlow Model Optimization, imported so that it leaves tf.keras what it was."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from edgecut.streams import caught_output
+
+
+class Packages(NamedTuple):
+    """tf_keras (Keras 2) and TFMOT, which takes its models alone."""
+
+    k2: Any
+    tfmot: Any
+
+
+def packages() -> Packages:
+    """Both packages. TFMOT sets TF_USE_LEGACY_KERAS, which would make tf.keras Keras 2 if nobody had touched it yet."""
+    _ = tf.keras.__version__
+    before = os.environ.get("TF_USE_LEGACY_KERAS")
+    try:
+        with caught_output():
+            import tensorflow_model_optimization
+            import tf_keras
+    finally:
+        if before is None:
+            os.environ.pop("TF_USE_LEGACY_KERAS", None)
+    return Packages(tf_keras, tensorflow_model_optimization)
+
+
+def own_name(weight: Any) -> str:
+    """A Keras 2 weight's name without its layer's and without the ":0"."""
+    return str(weight.name).rpartition("/")[2].partition(":")[0]

@@ -1,0 +1,85 @@
+"""The model trained smaller, or truer in int8."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgecut.compress.qat import write_saved_model
+from edgecut.compress.run import Compressed, Stage, compress
+from edgecut.errors import DataError
+from edgecut.export.tflite import convert
+from edgecut.graph.predict import predict
+from edgecut.head.probe import accuracy
+from edgecut.pipeline.fitting import FittedModel, calibration_inputs, to_input
+from edgecut.records.recipe import Compress
+
+if TYPE_CHECKING:
+    from edgecut.pipeline.running import Run
+
+
+def compress_model(state: Run, fitted: FittedModel) -> FittedModel:
+    """The model after the recipe's [compress], the model itself without one.
+
+    The head is trained with the rest, so it is not fitted again on the int8 body. With precision "auto" alone,
+    quantization-aware training waits until the other cures have been tried.
+    """
+    wanted = state.recipe.compress
+    if "int8" not in state.recipe.export.precisions:
+        wanted = wanted.model_copy(update={"qat": False})
+    if not wanted.is_asked:
+        return fitted
+    with state.step("compress") as facts:
+        result = compressed(state, fitted, wanted)
+        facts.update(
+            before={"params": fitted.model.count_params()},
+            after={stage.name: stage_facts(stage) for stage in result.stages},
+            proof=dict(result.proof), notes=tuple(_left_out(result)),
+        )  # fmt: skip
+    state.baseline = _accuracy(state, fitted)
+    return FittedModel(result.model, trained=result, before=fitted)
+
+
+def compressed(state: Run, fitted: FittedModel, wanted: Compress) -> Compressed:
+    """The fitted model trained on the run's images, as `wanted` says. Raises DataError without images."""
+    if state.dataset is None:
+        raise DataError("compress: trains on labelled images; set data.train (--data)")
+    return compress(
+        fitted.model, state.dataset.train.pixels, state.labels, wanted, to_input=lambda x: to_input(state, x),
+        calibration=calibration_inputs(state), seed=state.recipe.data.seed, progress=state.progress,
+    )  # fmt: skip
+
+
+def aware_file(state: Run, trained: Compressed, scratch: Path) -> bytes:
+    """The int8 file of a quantization-aware model: integers in and out, with the trained ranges.
+
+    What TFMOT left in float is calibrated. Raises ExportError if an operator would stay in float.
+    """
+    write_saved_model(trained.aware, scratch / "aware")
+    return convert(scratch / "aware", trained.model, "int8", [calibration_inputs(state)])
+
+
+def stage_facts(stage: Stage) -> dict[str, Any]:
+    """What a step's record says of a training."""
+    trained = stage.trained
+    return {
+        **stage.facts, "epochs": trained.epochs, "best_epoch": trained.best,
+        "held_out_accuracy": round(trained.accuracy, 4), "left_out": len(stage.left_out),
+    }  # fmt: skip
+
+
+def _accuracy(state: Run, fitted: FittedModel) -> float | None:
+    """Of the float model on the held-out images; None without labels."""
+    if state.dataset is None or state.dataset.val.labels is None:
+        return None
+    outputs = predict(
+        fitted.model, state.dataset.val.pixels, lambda x: to_input(state, x), title="uncompressed model",
+        progress=state.progress,
+    )  # fmt: skip
+    return accuracy(outputs, state.dataset.val.labels)
+
+
+def _left_out(result: Compressed) -> Iterator[str]:
+    for stage in result.stages:
+        yield from (f"{stage.name} leaves out {sentence}" for sentence in stage.left_out)

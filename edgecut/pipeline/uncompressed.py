@@ -1,0 +1,73 @@
+"""The files of the model before it was compressed, measured next to those of the bundle, and not kept."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from edgecut.bench.measure import size
+from edgecut.bench.run import FileRunner
+from edgecut.bench.runners.local import Local
+from edgecut.errors import RunError
+from edgecut.export.artifacts import write_file
+from edgecut.head.probe import accuracy
+from edgecut.pipeline.files import WrittenFile, content_of
+from edgecut.pipeline.fitting import FittedModel, predict_file
+from edgecut.pipeline.worth import gzip_bytes, verdict, worth
+from edgecut.records.measurement import Measurement, measured, missing
+from edgecut.records.recipe import Precision
+
+if TYPE_CHECKING:
+    from edgecut.pipeline.running import Run
+
+WORD = "uncompressed"
+
+
+def compare(
+    state: Run, fitted: FittedModel, files: Sequence[WrittenFile], found: Sequence[Measurement]
+) -> list[Measurement]:
+    """What each TFLite file would be without [compress]: size, gzip, accuracy, latency; and the bundle's gzip sizes.
+
+    found: what was measured of the bundle's files. The step's notes say in words what compressing was worth. Nothing
+    for a model that wasn't compressed.
+    """
+    if fitted.before is None:
+        return []
+    result: list[Measurement] = []
+    with state.step(WORD) as facts, tempfile.TemporaryDirectory() as folder:
+        notes = []
+        if state.baseline is not None:
+            name = f"{state.recipe.name}.{WORD}.keras"
+            result.append(measured("accuracy", name, [state.baseline], where="host", method="Keras"))
+        for file in (file for file in files if file.artifact.format == "tflite"):
+            result.append(_gzip(file.path, file.artifact.name))
+            precision = cast(Precision, file.artifact.precision)
+            path = Path(folder) / f"{state.recipe.name}.{WORD}.{precision}.tflite"
+            scratch = Path(folder) / precision
+            scratch.mkdir()
+            write_file(content_of(state, fitted.before, precision, scratch), "tflite", path)
+            twin = _measure(state, path)
+            result += twin
+            own = [m for m in found if m.artifact == file.artifact.name]
+            notes.append(verdict(f"tflite {precision}", worth(path, twin), worth(file.path, own)))
+        facts.update(changed=False, notes=tuple(notes))
+    return result
+
+
+def _measure(state: Run, path: Path) -> list[Measurement]:
+    found = [size(path, path.name), _gzip(path, path.name)]
+    try:
+        if state.dataset is not None and state.baseline is not None and state.dataset.val.labels is not None:
+            outputs = predict_file(state, FileRunner(path), state.dataset.val.pixels, path.name)
+            value = accuracy(outputs, state.dataset.val.labels)
+            found.append(measured("accuracy", path.name, [value], where="host", method="LiteRT"))
+        host = next((profile for profile in state.plan.profiles if profile.class_ == "host"), None)
+        return [*found, *Local().measure(path, state.recipe.bench, artifact=path.name, profile=host)]
+    except RunError as exc:
+        return [*found, missing("latency", path.name, str(exc), where="host", method="LiteRT")]
+
+
+def _gzip(path: Path, artifact: str) -> Measurement:
+    return measured("gzip", artifact, [gzip_bytes(path.read_bytes())], where="file", method="gzip of the written file")
