@@ -20,7 +20,7 @@ LATE = frozenset({"SUM"})
 
 # Operators that only move or rename, or whose work is next to nothing: no kernel of theirs is worth a warning.
 _CHEAP = frozenset({
-    "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "SHAPE", "PACK", "UNPACK", "SPLIT", "SPLIT_V", "SLICE", "STRIDED_SLICE",
+    "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "PACK", "UNPACK", "SPLIT", "SPLIT_V", "SLICE", "STRIDED_SLICE",
     "CONCATENATION", "PAD", "PADV2", "QUANTIZE", "DEQUANTIZE", "CAST", "FILL", "GATHER", "VAR_HANDLE",
     "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE", "BROADCAST_TO", "BROADCAST_ARGS", "ARG_MAX", "ARG_MIN",
 })  # fmt: skip
@@ -128,6 +128,8 @@ def _tflm(name: str, dtype: str, kernels: str, version: str) -> tuple[State, str
 
 
 def _fast(name: str, dtype: str, kernels: str) -> tuple[State, str]:
+    if name == "SHAPE":
+        return "slow", "is computed in every run, and many libraries that boards ship don't register it"
     if name in _CHEAP:
         return "supported", ""
     if kernels == "ethos-u":
@@ -143,6 +145,8 @@ def _fast(name: str, dtype: str, kernels: str) -> tuple[State, str]:
 
 
 def _litert(name: str, dtype: str) -> tuple[State, str]:
+    if name == "SHAPE":
+        return "slow", "is computed in every run, and XNNPACK takes no RESHAPE whose shape is computed"
     if dtype == "int16" and name not in _CHEAP:
         return "slow", "in int16 is never taken by XNNPACK"
     if name in _CHEAP or dtype in XNNPACK.get(name, ()):

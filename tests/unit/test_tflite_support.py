@@ -61,6 +61,35 @@ def test_a_sum_is_taken_by_a_tflm_that_is_new_enough() -> None:
     assert states(graph_of("SUM"), "tflm", "", "90b983c") == ["supported"]
 
 
+@pytest.mark.parametrize(
+    ("runtime", "reason"),
+    [
+        ("tflm", "is computed in every run, and many libraries that boards ship don't register it"),
+        ("litert", "is computed in every run, and XNNPACK takes no RESHAPE whose shape is computed"),
+    ],
+)
+def test_a_batch_that_is_not_fixed_is_noticed_by_its_shape_operator(runtime: str, reason: str) -> None:
+    (verdict,) = verdicts(graph_of("SHAPE", output="model/flatten/Shape"), runtime)
+    assert (verdict.state, verdict.sentence()) == (
+        "slow",
+        f"layer 'flatten': SHAPE (int8) {reason}; export with the batch fixed at 1: a dynamic batch is what leaves "
+        "SHAPE, STRIDED_SLICE and PACK",
+    )
+
+
+def test_float_data_with_int8_weights_is_unsupported_by_tflm_and_taken_by_litert() -> None:
+    """The interpreter itself refuses this file (tests/unit/test_bench_measure.py)."""
+    graph = read(FIXTURES / "tiny.dynamic.tflite")
+    found = {v.operator: v for v in verdicts(graph, "tflm", "cmsis-nn")}
+    weighted = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+    assert {found[name].state for name in weighted if found[name].dtype == "dynamic"} == {"unsupported"}
+    assert found["CONV_2D"].sentence() == (
+        "layer 'pointwise': CONV_2D (dynamic) has float data and int8 weights, which TensorFlow Lite Micro doesn't mix"
+    )
+    assert found["SOFTMAX"].state != "unsupported"
+    assert unsupported(verdicts(graph, "litert", "xnnpack")) == ()
+
+
 def test_an_operator_that_tflm_never_had_is_unsupported() -> None:
     (verdict,) = verdicts(graph_of("GELU"), "tflm", "cmsis-nn")
     assert (verdict.state, verdict.reason) == ("unsupported", "is not registered in TensorFlow Lite Micro")
