@@ -1,16 +1,18 @@
-"""The error band of a microcontroller's latency facts: each MLPerf Tiny model predicted from the other three."""
+"""The error band of a microcontroller's latency facts: each MLPerf Tiny model predicted from the others."""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from profile_tiny import TINY_MACS, clock_mhz
 
 System = tuple[str, str, str]  # (round, organisation, system) as in mlperf_tiny.csv
 Times = Mapping[str, float]  # model -> ms
+Known = Mapping[System, tuple[str, float, dict[str, float]]]  # system -> (engine's family, clock in MHz, times)
 
 
 def systems(tiny: Sequence[Mapping[str, str]]) -> dict[System, tuple[str, float, dict[str, float]]]:
@@ -60,10 +62,64 @@ def fitted(ms: Times, mhz: float, shape: np.ndarray | None) -> np.ndarray:
     return np.asarray(np.maximum(weights, 0.05) * start)
 
 
-def band(tiny: Sequence[Mapping[str, str]], system: System) -> tuple[float, float]:
-    """(p50, p90) of a system's leave-one-out errors, rounded up; the worst of the four stands for the p90."""
+@dataclass(frozen=True)
+class LeftOut:
+    """A row of mlperf_tiny.csv, predicted without it. error: measured / predicted - 1; band: stated without it."""
+
+    profile: str
+    model: str
+    predicted_ms: float
+    measured_ms: float
+    band: float
+
+    @property
+    def error(self) -> float:
+        """Relative to the prediction, as bands are."""
+        return self.measured_ms / self.predicted_ms - 1
+
+    @property
+    def holds(self) -> bool:
+        """Whether the band does."""
+        return abs(self.error) <= self.band
+
+
+def band(tiny: Sequence[Mapping[str, str]], system: System, without: str = "") -> tuple[float, float]:
+    """(p50, p90) of leave-one-out errors, rounded up, of all models but one.
+
+    p90: what nine tenths of the other chips' errors stay within, or of those with the same runtime, or the system's own
+    worst, whichever is most. p50: the larger of its own median and the other chips'.
+    """
     known = systems(tiny)
     engine, clock, ms = known[system]
+    # The row is out of the ratios as well that others take from this system.
+    known[system] = (engine, clock, {model: value for model, value in ms.items() if model != without})
+    errors = {key: _absolute_errors(known, key, without) for key in known}
+    others = [key for key in known if key[2] != system[2]]
+    pool = [error for key in others for error in errors[key]]
+    alike = [error for key in others if known[key][0] == known[system][0] for error in errors[key]]
+    p50 = max(statistics.median(errors[system]), statistics.median(pool))
+    p90 = max(*errors[system], float(np.quantile(pool, 0.9)), float(np.quantile(alike or pool, 0.9)))
+    return math.ceil(p50 * 100) / 100, math.ceil(p90 * 100) / 100
+
+
+def left_out_rows(tiny: Sequence[Mapping[str, str]], benchmarked: Mapping[str, System]) -> Iterator[LeftOut]:
+    """Each row of the profiles' own systems, its price and its band made without it.
+
+    benchmarked: profile -> system.
+    """
+    known = systems(tiny)
+    for profile, system in benchmarked.items():
+        errors = _errors(known, system, "")
+        for model, measured in known[system][2].items():
+            predicted = measured / (errors[model] + 1)
+            yield LeftOut(profile, model, predicted, measured, band(tiny, system, without=model)[1])
+
+
+def _absolute_errors(known: Known, system: System, without: str) -> list[float]:
+    return [abs(error) for error in _errors(known, system, without).values()]
+
+
+def _errors(known: Known, system: System, without: str) -> dict[str, float]:
+    engine, clock, ms = known[system]
     others = [(c, t) for key, (e, c, t) in known.items() if e == engine and key[2] != system[2]]
-    errors = sorted(abs(e) for e in leave_one_out(ms, others, clock).values())
-    return math.ceil(statistics.median(errors) * 100) / 100, math.ceil(errors[-1] * 100) / 100
+    return leave_one_out({model: value for model, value in ms.items() if model != without}, others, clock)
