@@ -76,10 +76,10 @@ def _is_last(
 
 
 def _likelier_first(texts: Iterable[str], position: Mapping[str, int]) -> tuple[bool, bool]:
-    """Whether names have a "_1" of Keras's behind them is the same for the whole file: what explains more first."""
+    """Whether names have a "_1" of Keras's behind them is the same for the whole file: if it explains more."""
     texts = list(texts)
     counts = {k: sum(any(True for _ in _named(text, position, k)) for text in texts) for k in (True, False)}
-    return (True, False) if counts[True] >= counts[False] else (False, True)
+    return (True, False) if counts[True] > counts[False] else (False, True)
 
 
 def _named(text: str, position: Mapping[str, int], suffixed: bool) -> Iterator[str]:

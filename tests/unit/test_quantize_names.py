@@ -29,6 +29,13 @@ def test_a_number_that_belongs_to_the_layers_name_is_kept() -> None:
     assert layer_tensors(graph(*rows), layers) == {1: "conv2d", 2: "conv2d_1"}
 
 
+def test_names_that_both_ways_of_reading_explain_are_read_as_they_are() -> None:
+    """A quantization-aware model's file has Keras 2's names, without numbers of their own."""
+    layers = [LayerOutput("act", MAP), LayerOutput("act_1", MAP)]
+    rows = [("CONV_2D", "model/act/Relu", (1, 8, 8, 4)), ("CONV_2D", "model/act_1/Relu", (1, 8, 8, 4))]
+    assert layer_tensors(graph(*rows), layers) == {1: "act", 2: "act_1"}
+
+
 def test_names_without_kerass_own_numbers_are_read_as_they_are() -> None:
     layers = [LayerOutput("conv2d", MAP), LayerOutput("conv2d_1", MAP), LayerOutput("act_1", MAP)]
     rows = [
