@@ -13,6 +13,7 @@ from keras import tree
 from tensorflow.lite.python.convert_phase import ConverterError
 
 from edgecut.errors import ExportError, RequestError
+from edgecut.graph.proof import call_flat
 from edgecut.records.recipe import Precision
 from edgecut.streams import caught_output
 from edgecut.tflite.flatbuffer import name_io
@@ -34,7 +35,7 @@ def write_saved_model(model: keras.Model, folder: Path) -> None:
         specs.append(tf.TensorSpec((1, *tensor.shape[1:]), tensor.dtype, name=name))
 
     def serve(*inputs: Any) -> dict[str, Any]:
-        results = model(tree.pack_sequence_as(model._inputs_struct, list(inputs)), training=False)
+        results = call_flat(model, inputs)
         return dict(zip(output_names(model), tree.flatten(results), strict=True))
 
     with caught_output() as noise:

@@ -26,6 +26,7 @@ from edgecut.graph.generations import (
     to_tf_operators,
     translated,
 )
+from edgecut.graph.proof import call_flat
 from edgecut.graph.rebuild import run
 from edgecut.streams import caught_output
 
@@ -335,8 +336,7 @@ def _predict_2(model: Any, values: Sequence[Any]) -> list[np.ndarray]:
 
 
 def _predict_3(model: keras.Model, values: Sequence[Any]) -> list[np.ndarray]:
-    given = keras.tree.pack_sequence_as(model._inputs_struct, list(values))
-    return [np.asarray(x) for x in keras.tree.flatten(model(given, training=False))]
+    return [np.asarray(x) for x in keras.tree.flatten(call_flat(model, values))]
 
 
 def _first_line(error: Exception) -> str:

@@ -87,7 +87,8 @@ class _Rows:
         args, kwargs = node.arguments.convert(self._of)
         path = prefix + self._name(operation)
         inner = own_graph(operation)
-        if inner is not None and kwargs.get("mask") is None:
+        # Keras fills in a structure of None as the mask of several inputs.
+        if inner is not None and all(mask is None for mask in tree.flatten(kwargs.get("mask"))):
             given = self._match_inputs(inner, args[0] if args else kwargs["inputs"], path)
             if given is not None:
                 training = {"training": kwargs["training"]} if kwargs.get("training") is not None else {}

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from edgecut.graph.proof import call_flat
 from edgecut.records.progress import SILENT, Progress
 
 BATCH = 32
@@ -25,7 +26,7 @@ def predict(
 
     images: (n, ...), kept as they are (bytes); to_input makes a batch of them what the model takes.
     """
-    forward = tf.function(lambda x: model(x, training=False), reduce_retracing=True)
+    forward = tf.function(lambda x: call_flat(model, [x]), reduce_retracing=True)
     outputs = []
     with progress.task(title, len(images)) as advance:
         for first in range(0, len(images), BATCH):

@@ -69,8 +69,13 @@ def prove_edit(
 
 
 def call_flat(model: keras.Model, inputs: Sequence[Any]) -> Any:
-    """The outputs of a model in inference, given its inputs as a flat list in its own order."""
-    return model(tree.pack_sequence_as(model._inputs_struct, list(inputs)), training=False)
+    """The outputs of a model in inference, given its inputs as a flat list in its own order.
+
+    A Sequential or subclassed model, which declares no structure, takes one.
+    """
+    declared = getattr(model, "_inputs_struct", None)
+    given = inputs[0] if declared is None else tree.pack_sequence_as(declared, list(inputs))
+    return model(given, training=False)
 
 
 def difference(got: Sequence[Any], expected: Sequence[Any], *, inputs: int) -> dict[str, Any]:

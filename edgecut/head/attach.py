@@ -11,6 +11,7 @@ from edgecut.errors import HeadError
 from edgecut.graph.calls import calls
 from edgecut.graph.naming import unique_name
 from edgecut.graph.rebuild import rebuild
+from edgecut.graph.trace import all_operations
 
 _POOLING = {
     (4, "avg"): keras.layers.GlobalAveragePooling2D,
@@ -91,4 +92,4 @@ def _extended(model: keras.Model, layers: Sequence[keras.Layer]) -> keras.Model:
 
 
 def _free(model: keras.Model, name: str) -> str:
-    return unique_name(name, {operation.name for operation in model.operations})
+    return unique_name(name, {operation.name for operation in all_operations(model)})

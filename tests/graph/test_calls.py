@@ -4,6 +4,7 @@ import pytest
 
 from edgecut.errors import GraphError
 from edgecut.graph.calls import calls
+from edgecut.graph.edits import edit
 from tests.graph import models
 
 
@@ -20,6 +21,19 @@ def test_nested_models_are_opened_under_their_path():
         "image", "backbone.block.c1", "backbone.block.r1", "backbone.block.c2", "backbone.bn", "pool", "dense",
     )  # fmt: skip
     assert graph.find("backbone.bn").kwargs["training"] is False
+
+
+@pytest.mark.parametrize("feed", [lambda x: [x], lambda x: (x,), lambda x: {"a": x}, lambda x: {"a": x, "b": x}])
+def test_nested_models_are_opened_whatever_the_structure_of_their_inputs(feed):
+    inner_in = feed(keras.Input((4,), name="a"))
+    if isinstance(inner_in, dict):
+        inner_in = {name: keras.Input((4,), name=name) for name in inner_in}
+    y = keras.layers.Concatenate(name="join")([*keras.tree.flatten(inner_in), *keras.tree.flatten(inner_in)])
+    inner = keras.Model(inner_in, keras.layers.Dense(3, name="dense")(y), name="inner")
+    image = keras.Input((4,), name="image")
+    model = models.settle(keras.Model(image, inner(feed(image)), name="outer"))
+    assert calls(model).names == ("image", "inner.join", "inner.dense")
+    assert edit(model, to="inner.join").proof["exact"]
 
 
 def test_shapes_inside_a_nested_model_of_open_size_are_those_of_its_call():
