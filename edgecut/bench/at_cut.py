@@ -41,6 +41,7 @@ def cut_costs(calls: Calls, profile: Profile) -> Iterator[CutCost]:
 
     lower = lowering(calls, "int8" if "int8" in profile.runtime.precisions else "float32")
     open_ends = _open_ends(calls)
+    last: tuple[TfliteGraph, Measurement, Measurement] | None = None
     for call in calls:
         for tensor in call.outputs:
             name = calls.tensor_name[tensor]
@@ -51,7 +52,10 @@ def cut_costs(calls: Calls, profile: Profile) -> Iterator[CutCost]:
                 )
             else:
                 graph = lower(tensor)
-                yield CutCost(name, predict_latency(graph, profile, name), _arena(graph, profile, name))
+                # What is fused or does nothing leaves the file as it was, and planning is the slow part.
+                if last is None or last[0] != graph:
+                    last = graph, predict_latency(graph, profile, name), _arena(graph, profile, name)
+                yield CutCost(name, *(m.model_copy(update={"artifact": name}) for m in last[1:]))
 
 
 def _open_ends(calls: Calls) -> set[Tensor]:
