@@ -31,6 +31,7 @@ TABLES = {
     "TRANSPOSE_CONV": "TransposeConvOptions", "LEAKY_RELU": "LeakyReluOptions", "PAD": "PadOptions",
     "HARD_SWISH": "HardSwishOptions", "TRANSPOSE": "TransposeOptions", "QUANTIZE": "QuantizeOptions",
     "DEQUANTIZE": "DequantizeOptions", "MAXIMUM": "MaximumMinimumOptions", "MINIMUM": "MaximumMinimumOptions",
+    "STRIDED_SLICE": "StridedSliceOptions",
 }  # fmt: skip
 SAME, VALID, RELU, RELU6 = 0, 1, 1, 3
 
@@ -172,11 +173,27 @@ def resize(sheet: Sheet, x: int, name: str, factor: int = 2) -> int:
     return y
 
 
-def quantized(sheet: Sheet, x: int) -> int:
-    """float32 to int8, or back."""
-    shape, name = sheet.draft.shape_of(x), "QUANTIZE" if sheet.dtype == "float32" else "DEQUANTIZE"
-    y = sheet.draft.tensor(shape, "int8", SCALE) if name == "QUANTIZE" else sheet.draft.tensor(shape, "float32")
-    _call(sheet, name, (x,), y, {}, version=1 if name == "QUANTIZE" else 2)
+def cropped(sheet: Sheet, x: int) -> int:
+    """All but the first row and column, by STRIDED_SLICE."""
+    _, rows, columns, channels = sheet.draft.shape_of(x)
+    y = image(sheet, (1, rows - 1, columns - 1, channels))
+    corners = ([0, 1, 1, 0], [1, rows, columns, channels], [1, 1, 1, 1])
+    places = [sheet.draft.constant(np.array(corner, np.int32)) for corner in corners]
+    _call(sheet, "STRIDED_SLICE", (x, *places), y, {})
+    return y
+
+
+def dequantized(sheet: Sheet, x: int) -> int:
+    """int8 to float32."""
+    y = sheet.draft.tensor(sheet.draft.shape_of(x), "float32")
+    _call(sheet, "DEQUANTIZE", (x,), y, {}, version=2)
+    return y
+
+
+def quantized_again(sheet: Sheet, x: int) -> int:
+    """int8 to float32 and back."""
+    y = image(sheet, sheet.draft.shape_of(x))
+    _call(sheet, "QUANTIZE", (dequantized(sheet, x),), y, {}, version=1)
     return y
 
 

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from edgecut.bench import calibration_layers as put
-from edgecut.bench.calibration_layers import RELU, VALID, Sheet
+from edgecut.bench.calibration_blocks import BLOCKS, Grow, between, network, per_channel, some_channels
+from edgecut.bench.calibration_layers import SAME, VALID, Sheet
+from edgecut.records.recipe import Precision
+from edgecut.tflite.flatbuffer import parse
+from edgecut.tflite.ops import macs
 from edgecut.tflite.write import Draft
 
-DTYPES = ("float32", "int8")
-# No file computes more: a run of the slowest then takes some milliseconds on a phone's core, a tenth of a second
-# on a microcontroller-like Linux board.
-MACS_LIMIT = 60_000_000
-# Seeds of the shapes; another seed gives other files of the same kinds.
-SEED = 20_261
+DTYPES: tuple[Precision, ...] = ("float32", "int8")
+# Multiply-accumulates: the slowest file then takes some milliseconds on a desktop's core, a tenth of a second on a
+# small board's.
+SINGLE_MACS, CHAIN_MACS = 60_000_000, (100_000, 150_000_000)
+NETWORK_MACS, WIDE_MACS = (3_000_000, 400_000_000), 300_000_000
+# Weights of the wide chains, from what a second-level cache holds to what no cache does.
+WIDE_BYTES = (1e6, 100e6)
+# Seed of all sizes; another one gives other files of the same kinds.
+SEED, CHAINS, WIDE, NETWORKS = 20_261, 70, 11, 24
 
-Grow = Callable[[Sheet, int, np.random.Generator], int]
+Single = tuple[str, tuple[int, ...], Grow]
 
 
 @dataclass(frozen=True)
@@ -31,230 +39,179 @@ class Specimen:
     content: bytes
 
 
-def specimens(dtypes: Sequence[str] = DTYPES, seed: int = SEED, chains: int = 70) -> Iterator[Specimen]:
-    """The files of each dtype: single operators of every kind that is modelled, then chains of 1 to 8."""
+def specimens(dtypes: Sequence[str] = DTYPES, seed: int = SEED) -> Iterator[Specimen]:
+    """The files of each dtype: single operators of every kind that is modelled, then chains."""
     for dtype in dtypes:
-        generator = np.random.default_rng(seed)
-        for k, (name, shape, grow) in enumerate(_singles(generator)):
-            yield _specimen(f"{dtype}_{k}_{name}", "single", dtype, shape, grow, generator)
-        for k in range(chains):
-            family, shape, grow = _chain(generator, k)
-            yield _specimen(f"{dtype}_chain_{k}_{family}", "chain", dtype, shape, grow, generator)
+        yield from _of_one(dtype, np.random.default_rng(seed))
 
 
-def _specimen(
-    name: str, kind: str, dtype: str, shape: Sequence[int], grow: Grow, generator: np.random.Generator
-) -> Specimen:
+def _of_one(dtype: str, g: np.random.Generator) -> Iterator[Specimen]:
+    for k, (name, shape, grow) in enumerate(_singles(g, dtype)):
+        yield _specimen(f"{dtype}_{k}_{name}", "single", dtype, shape, grow, g)
+    for k in range(CHAINS):
+        yield _within(CHAIN_MACS, partial(_chain, dtype, k, g))
+    for k in range(WIDE):
+        yield _wide(dtype, k, g)
+    for k in range(NETWORKS):
+        yield _within(NETWORK_MACS, partial(_network, dtype, k, g))
+
+
+def _specimen(name: str, kind: str, dtype: str, shape: Sequence[int], grow: Grow, g: np.random.Generator) -> Specimen:
     sheet = Sheet(Draft(), dtype)
     x = put.image(sheet, shape)
-    y = grow(sheet, x, generator)
+    y = grow(sheet, x, g)
     return Specimen(name, kind, dtype, sheet.draft.file((x,), (y,)))
 
 
-def _between(generator: np.random.Generator, low: float, high: float) -> int:
-    """A whole number, its logarithm evenly spread."""
-    return round(float(np.exp(generator.uniform(np.log(low), np.log(high)))))
+def _within(limits: tuple[int, int], make: Callable[[], Specimen]) -> Specimen:
+    """The first of the random files that computes as much as it should."""
+    while True:
+        found = make()
+        if limits[0] <= (macs(parse(found.content, found.name)) or 0) <= limits[1]:
+            return found
 
 
-def _channels(generator: np.random.Generator, low: int = 8, high: int = 1024) -> int:
-    """A number of channels as networks have them: multiples of 8 mostly, some odd ones."""
-    count = _between(generator, low, high)
-    return count if generator.uniform() < 0.15 else max(8, round(count / 8) * 8)
+def _layer(function: Callable[..., int], *arguments: object) -> Grow:
+    """A layer with its arguments, as something that grows."""
+    return lambda sheet, x, _: function(sheet, x, *arguments)
 
 
-def _singles(g: np.random.Generator) -> Iterator[tuple[str, tuple[int, ...], Grow]]:
+def _unary(name: str) -> Grow:
+    return lambda sheet, x, _: put.unary(sheet, name, x)
+
+
+def _with_itself(name: str) -> Grow:
+    return lambda sheet, x, _: put.binary(sheet, name, x, x)
+
+
+def _with_channels(name: str) -> Grow:
+    return lambda sheet, x, _: put.binary(sheet, name, x, per_channel(sheet, x))
+
+
+def _singles(g: np.random.Generator, dtype: str) -> Iterator[Single]:
+    yield from _matrix_products(g)
+    for _ in range(20):
+        yield _depthwise(g)
+    yield from _element_wise(g)
+    for name in ("AVERAGE_POOL_2D", "MAX_POOL_2D"):
+        for window, stride, padding in ((2, 2, VALID), (3, 2, VALID), (3, 2, SAME), (3, 1, SAME), (7, 7, VALID)):
+            yield name, _image(g, window), _layer(put.pool, name, window, stride, padding)
+    for name in ("MEAN", "MEAN", "MEAN", "SUM"):
+        yield name, _image(g, 4), _layer(put.mean, name)
+    for _ in range(4):
+        yield "PAD", _image(g), _layer(put.pad)
+        yield "CONCATENATION", _image(g), lambda s, x, _: put.concatenation(s, (x, x))
+        yield "STRIDED_SLICE", _image(g), _layer(put.cropped)
+    for name in ("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"):
+        for _ in range(3):
+            yield name, _image(g, 4, 100_000), _layer(put.resize, name)
+    for _ in range(5):
+        side = between(g, 4, 24)
+        small = (1, side, side, some_channels(g, 8, 96))
+        yield "TRANSPOSE_CONV", small, _layer(put.transpose_conv, some_channels(g, 8, 96))
+    for _ in range(3):
+        shape = _image(g)
+        yield "RESHAPE", shape, _layer(put.reshape, (1, int(np.prod(shape))))
+        if dtype == "int8":
+            yield "DEQUANTIZE", _image(g), _layer(put.dequantized)
+            yield "QUANTIZE", _image(g), _layer(put.quantized_again)
+
+
+def _matrix_products(g: np.random.Generator) -> Iterator[Single]:
+    # Sizes beside each other, which show where a tile of the kernel ends.
+    for rows in (2, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16):
+        yield "rows", (1, 1, rows, 128), _layer(put.conv, 128)
+    for filters in (4, 8, 12, 16, 24, 32):
+        yield "columns", (1, 8, 8, 128), _layer(put.conv, filters)
+    for fed in (1, 2, 3, 4, 6, 8):
+        yield "depth", (1, 16, 16, fed), _layer(put.conv, 32, 3)
     for _ in range(26):
         yield _pointwise(g)
     for _ in range(20):
         yield _convolution(g)
-    for _ in range(4):
-        yield _first(g)
-    for _ in range(20):
-        yield _depthwise(g)
+    for _ in range(5):
+        side, kernel = between(g, 32, 224), int(g.choice([3, 7]))
+        yield "first", (1, side, side, int(g.choice([1, 3, 3]))), _layer(put.conv, some_channels(g, 8, 64), kernel, 2)
     for _ in range(8):
-        units = _between(g, 4, 1500)
-        yield "dense", (1, _channels(g, 16, 2048)), lambda s, x, _, n=units: put.dense(s, x, n)
-    for name, count in (("ADD", 6), ("MUL", 3), ("SUB", 2)):
+        yield "dense", (1, some_channels(g, 16, 2048)), _layer(put.dense, between(g, 4, 1500))
+
+
+def _element_wise(g: np.random.Generator) -> Iterator[Single]:
+    for name, count in (("ADD", 6), ("MUL", 4), ("SUB", 2), ("MAXIMUM", 3)):
         for _ in range(count):
-            yield name, _image(g), lambda s, x, _, n=name: put.binary(s, n, x, x)
-    for name, count in (("MUL", 4), ("ADD", 2), ("SUB", 1)):
+            yield name, _image(g), _with_itself(name)
+    for name, count in (("MUL", 4), ("ADD", 3), ("SUB", 1)):
         for _ in range(count):
-            yield f"{name}_channels", _image(g), lambda s, x, _, n=name: put.binary(s, n, x, _per_channel(s, x))
-    unary = ("RELU", "RELU6", "LOGISTIC", "HARD_SWISH", "TANH", "LEAKY_RELU")
-    for name in unary:
+            yield f"{name}_channels", _image(g), _with_channels(name)
+    # Large enough that no branch predictor learns the numbers by heart: some of these kernels branch on each.
+    for name in ("RELU", "RELU6", "LOGISTIC", "HARD_SWISH", "TANH", "LEAKY_RELU"):
         for _ in range(4):
-            yield name, _image(g), lambda s, x, _, n=name: put.unary(s, n, x)
+            yield name, _image(g, 1, 400_000, 40_000), _unary(name)
     for _ in range(3):
-        yield "SOFTMAX", (1, _between(g, 2, 1500)), lambda s, x, _: put.unary(s, "SOFTMAX", x)
-    for name in ("AVERAGE_POOL_2D", "MAX_POOL_2D"):
-        for window, stride in ((2, 2), (3, 2), (3, 1), (7, 7)):
-            shape = _image(g, window)
-            yield name, shape, lambda s, x, _, n=name, w=window, t=stride: put.pool(s, x, n, w, t)
-    for name in ("MEAN", "MEAN", "MEAN", "SUM"):
-        yield name, _image(g, 4), lambda s, x, _, n=name: put.mean(s, x, n)
-    for _ in range(4):
-        yield "PAD", _image(g), lambda s, x, _: put.pad(s, x)
-        yield "CONCATENATION", _image(g), lambda s, x, _: put.concatenation(s, (x, x))
-    for name in ("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"):
-        for _ in range(3):
-            yield name, _image(g, 4, 100_000), lambda s, x, _, n=name: put.resize(s, x, n)
-    for _ in range(4):
-        side, filters = _between(g, 4, 24), _channels(g, 8, 96)
-        yield ("TRANSPOSE_CONV", (1, side, side, _channels(g, 8, 96)),
-               lambda s, x, _, n=filters: put.transpose_conv(s, x, n))  # fmt: skip
-    for _ in range(3):
-        yield "RESHAPE", _image(g), lambda s, x, _: put.reshape(s, x, (1, int(np.prod(s.draft.shape_of(x)))))
-        yield "QUANTIZE", _image(g), lambda s, x, _: put.quantized(s, x)
+        yield "SOFTMAX", (1, between(g, 2, 1500)), _unary("SOFTMAX")
 
 
-def _image(g: np.random.Generator, smallest: int = 1, elements: int = 600_000) -> tuple[int, ...]:
-    """The shape of an activation of up to so many elements, height and width at least `smallest`."""
+def _image(g: np.random.Generator, smallest: int = 1, most: int = 600_000, least: int = 2_000) -> tuple[int, ...]:
+    """The shape of an activation of `least` to `most` elements, height and width at least `smallest`."""
     while True:
-        side, channels = _between(g, max(smallest, 3), 112), _channels(g)
-        if 2_000 <= side * side * channels <= elements:
+        side, channels = between(g, max(smallest, 3), 112), some_channels(g)
+        if least <= side * side * channels <= most:
             return (1, side, side, channels)
 
 
-def _per_channel(sheet: Sheet, x: int) -> int:
-    return put.channels_constant(sheet, sheet.draft.shape_of(x)[-1])
-
-
-def _pointwise(g: np.random.Generator) -> tuple[str, tuple[int, ...], Grow]:
+def _pointwise(g: np.random.Generator) -> Single:
     while True:
-        side, fed, filters = _between(g, 1, 112), _channels(g), _channels(g)
-        if 10_000 <= side * side * fed * filters <= MACS_LIMIT:
-            return "pointwise", (1, side, side, fed), lambda s, x, _: put.conv(s, x, filters)
+        side, fed, filters = between(g, 1, 112), some_channels(g), some_channels(g)
+        if 10_000 <= side * side * fed * filters <= SINGLE_MACS:
+            return "pointwise", (1, side, side, fed), _layer(put.conv, filters)
 
 
-def _convolution(g: np.random.Generator) -> tuple[str, tuple[int, ...], Grow]:
+def _convolution(g: np.random.Generator) -> Single:
     while True:
-        side, fed, filters = _between(g, 4, 112), _channels(g, 4, 512), _channels(g, 8, 512)
+        side, fed, filters = between(g, 4, 112), some_channels(g, 4, 512), some_channels(g, 8, 512)
         kernel = [(3, 3), (3, 3), (3, 3), (5, 5), (1, 1), (1, 7), (7, 1)][g.integers(7)]
         stride = 2 if kernel == (1, 1) else int(g.choice([1, 1, 2]))
-        macs = side * side * fed * filters * kernel[0] * kernel[1] // stride**2
-        if 30_000 <= macs <= MACS_LIMIT:
-            return "conv", (1, side, side, fed), lambda s, x, _: put.conv(s, x, filters, kernel, stride)
+        if 30_000 <= side * side * fed * filters * kernel[0] * kernel[1] // stride**2 <= SINGLE_MACS:
+            return "conv", (1, side, side, fed), _layer(put.conv, filters, kernel, stride)
 
 
-def _first(g: np.random.Generator) -> tuple[str, tuple[int, ...], Grow]:
-    side, fed, filters, kernel = _between(g, 32, 224), int(g.choice([1, 3, 3])), _channels(g, 8, 64), int(g.choice([3, 7]))
-    return "first", (1, side, side, fed), lambda s, x, _: put.conv(s, x, filters, kernel, 2)
-
-
-def _depthwise(g: np.random.Generator) -> tuple[str, tuple[int, ...], Grow]:
-    shape = _image(g, 3)
+def _depthwise(g: np.random.Generator) -> Single:
     kernel, stride = int(g.choice([3, 3, 3, 5, 5, 7])), int(g.choice([1, 1, 2]))
-    return "depthwise", shape, lambda s, x, _: put.depthwise(s, x, kernel, stride)
+    return "depthwise", _image(g, 3), _layer(put.depthwise, kernel, stride)
 
 
-# What chains are built of: blocks of the field's networks, each a few operators.
+def _chain(dtype: str, k: int, g: np.random.Generator) -> Specimen:
+    """1 to 8 blocks, of one kind or of several."""
+    shape, mixed = _image(g, 4, 200_000), bool(g.uniform() < 0.3)
+    first = BLOCKS[k % len(BLOCKS)]
+
+    def grow(sheet: Sheet, x: int, inner: np.random.Generator) -> int:
+        for _ in range(1 + k % 8):
+            x = (BLOCKS[int(inner.integers(len(BLOCKS)))] if mixed else first)(sheet, x, inner)
+        return x
+
+    return _specimen(f"{dtype}_chain_{k}_{first.__name__.strip('_')}", "chain", dtype, shape, grow, g)
 
 
-def _separable(s: Sheet, x: int, g: np.random.Generator) -> int:
-    """Depthwise then pointwise (MobileNetV1)."""
-    stride = _stride(s, x, g)
-    x = put.depthwise(s, x, 3, stride)
-    return put.conv(s, x, _next_channels(s, x, g, stride))
+def _wide(dtype: str, k: int, g: np.random.Generator) -> Specimen:
+    """Convolutions whose weights together fill the caches more and more, as those of large networks do."""
+    wanted = float(np.exp(g.uniform(np.log(WIDE_BYTES[0]), np.log(WIDE_BYTES[1])))) / (4 if dtype == "float32" else 1)
+    # Two shapes in turn: equal weights share a buffer of the file, and every kernel packs a copy of its own.
+    narrow = max(32, min(512, round(float(np.sqrt(wanted / 40)) / 32) * 32))
+    wide, kernel = narrow * int(g.choice([1, 2, 4])), int(g.choice([1, 3]))
+    pair = narrow * wide * (1 + kernel**2)
+    side = max(1, min(between(g, 2, 14), int(np.sqrt(WIDE_MACS / max(wanted, pair)))))
+
+    def grow(sheet: Sheet, x: int, _: np.random.Generator) -> int:
+        for _pair in range(max(1, round(wanted / pair))):
+            x = put.conv(sheet, put.conv(sheet, x, wide, kernel), narrow)
+        return x
+
+    return _specimen(f"{dtype}_wide_{k}", "chain", dtype, (1, side, side, narrow), grow, g)
 
 
-def _inverted(s: Sheet, x: int, g: np.random.Generator) -> int:
-    """Expand, depthwise, project, add (MobileNetV2)."""
-    fed = s.draft.shape_of(x)[-1]
-    stride, kernel = _stride(s, x, g), int(g.choice([3, 5]))
-    inner = put.conv(s, x, fed * int(g.choice([2, 4, 6])))
-    if stride == 2 and g.uniform() < 0.5:
-        inner = put.depthwise(s, put.pad(s, inner, 0, 1), 3, 2, VALID)
-    else:
-        inner = put.depthwise(s, inner, kernel, stride)
-    y = put.conv(s, inner, fed if stride == 1 else _next_channels(s, x, g, 2), activation=0)
-    return put.binary(s, "ADD", x, y) if stride == 1 else y
-
-
-def _excited(s: Sheet, x: int, g: np.random.Generator) -> int:
-    """Squeeze and excitation: mean, two pointwise convolutions, a gate (MobileNetV3, EfficientNet)."""
-    channels = s.draft.shape_of(x)[-1]
-    gate = put.mean(s, x, keep=True)
-    gate = put.conv(s, gate, max(8, channels // 4), activation=RELU)
-    gate = put.unary(s, "LOGISTIC", put.conv(s, gate, channels, activation=0))
-    return put.binary(s, "MUL", x, gate)
-
-
-def _swish(s: Sheet, x: int, g: np.random.Generator) -> int:
-    """Pointwise and its swish, hard or as a gate of its own."""
-    x = put.conv(s, x, _next_channels(s, x, g, 1), activation=0)
-    if g.uniform() < 0.5:
-        return put.unary(s, "HARD_SWISH", x)
-    return put.binary(s, "MUL", x, put.unary(s, "LOGISTIC", x))
-
-
-def _residual(s: Sheet, x: int, g: np.random.Generator) -> int:
-    """Two 3x3 convolutions, added (ResNet)."""
-    fed = s.draft.shape_of(x)[-1]
-    y = put.conv(s, put.conv(s, x, fed, 3, activation=RELU), fed, 3, activation=0)
-    return put.binary(s, "ADD", x, y, RELU)
-
-
-def _bottleneck(s: Sheet, x: int, g: np.random.Generator) -> int:
-    """Narrow, 3x3, widen, added, between a scale and a shift for each channel (ResNetV2)."""
-    fed = s.draft.shape_of(x)[-1]
-    y = put.binary(s, "ADD", put.binary(s, "MUL", x, _per_channel(s, x)), _per_channel(s, x), RELU)
-    narrow = max(8, fed // 4)
-    y = put.conv(s, put.conv(s, y, narrow, activation=RELU), narrow, 3, activation=RELU)
-    return put.binary(s, "ADD", x, put.conv(s, y, fed, activation=0))
-
-
-def _grown(s: Sheet, x: int, g: np.random.Generator) -> int:
-    """Scale, shift, 1x1, 3x3, concatenated (DenseNet)."""
-    y = put.binary(s, "ADD", put.binary(s, "MUL", x, _per_channel(s, x)), _per_channel(s, x), RELU)
-    y = put.conv(s, put.conv(s, y, 4 * 32, activation=RELU), 32, 3, activation=0)
-    return put.concatenation(s, (x, y))
-
-
-def _fire(s: Sheet, x: int, g: np.random.Generator) -> int:
-    """Squeeze, two expansions, concatenated (SqueezeNet)."""
-    narrow = _channels(g, 8, 64)
-    x = put.conv(s, x, narrow, activation=RELU)
-    return put.concatenation(s, [put.conv(s, x, narrow * 4, n, activation=RELU) for n in (1, 3)])
-
-
-def _downsized(s: Sheet, x: int, g: np.random.Generator) -> int:
-    """A padded 3x3 maximum with stride 2 behind a convolution."""
-    x = put.conv(s, x, _channels(g, 16, 128), 3, activation=RELU)
-    return put.pool(s, put.pad(s, x, 1, 1), "MAX_POOL_2D", 3, 2)
-
-
-def _plain(s: Sheet, x: int, g: np.random.Generator) -> int:
-    """A convolution of any kind."""
-    kernel = int(g.choice([1, 3, 3, 5]))
-    return put.conv(s, x, _next_channels(s, x, g, 1), kernel, _stride(s, x, g), activation=RELU)
-
-
-BLOCKS: tuple[Grow, ...] = (
-    _separable, _inverted, _excited, _swish, _residual, _bottleneck, _grown, _fire, _downsized, _plain,
-)  # fmt: skip
-
-
-def _chain(g: np.random.Generator, k: int) -> tuple[str, tuple[int, ...], Grow]:
-    """Blocks of one kind or of several, 1 to 8 of them as far as the limit of multiply-accumulates goes."""
-    while True:
-        shape = _image(g, 4, 200_000)
-        count, seed = 1 + k % 8, int(g.integers(2**31))
-        first, mixed = k % len(BLOCKS), bool(g.uniform() < 0.3)
-
-        def grow(s: Sheet, x: int, _: np.random.Generator) -> int:
-            inner = np.random.default_rng(seed)  # noqa: B023 (called before the next turn)
-            for _step in range(count):  # noqa: B023
-                block = BLOCKS[int(inner.integers(len(BLOCKS)))] if mixed else BLOCKS[first]  # noqa: B023
-                x = block(s, x, inner)
-            return x
-
-        return BLOCKS[first].__name__.strip("_"), shape, grow
-
-
-def _stride(s: Sheet, x: int, g: np.random.Generator) -> int:
-    return 2 if s.draft.shape_of(x)[1] >= 8 and g.uniform() < 0.3 else 1
-
-
-def _next_channels(s: Sheet, x: int, g: np.random.Generator, stride: int) -> int:
-    fed = s.draft.shape_of(x)[-1]
-    return min(1024, fed * 2) if stride == 2 else max(8, min(1024, round(fed * float(g.uniform(0.5, 1.6)) / 8) * 8))
+def _network(dtype: str, k: int, g: np.random.Generator) -> Specimen:
+    """A whole network with blocks of one kind, or of several."""
+    side = between(g, 64, 200)
+    return _specimen(f"{dtype}_network_{k}", "chain", dtype, (1, side, side, 3),
+                     lambda sheet, x, inner: network(sheet, x, inner, BLOCKS[k % len(BLOCKS)]), g)  # fmt: skip

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from edgecut.bench.calibration_terms import Tiles, terms
 from edgecut.export.readback import tflite_precision
 from edgecut.records.measurement import UNITS, Measurement, missing
-from edgecut.records.profile import LatencyFacts, Profile
+from edgecut.records.profile import Calibrated, LatencyFacts, Profile
 from edgecut.tflite.arena import CORTEX_M_ERROR, cortex_m_arena_bytes, esp32_s3_arena_bytes
 from edgecut.tflite.flatbuffer import TfliteGraph
 from edgecut.tflite.ops import macs_by_class, not_modelled
@@ -22,9 +23,10 @@ DSP_CORES = ("cortex-m4", "cortex-m7", "cortex-m33")
 def predict_latency(graph: TfliteGraph, profile: Profile, artifact: str) -> Measurement:
     """The latency in seconds that the profile's facts give for a graph: estimated, or simulated.
 
-    Cycles per multiply-accumulate by class over the clock, or one rate of multiply-accumulates per second.
-    `error` is the profile's error_p90. Where an operator isn't modelled, the value is a lower bound:
-    conditions["at_least"] is True and conditions["not_modelled"] lists the operators.
+    Prices that were fitted on the machine itself, cycles per multiply-accumulate by class over the clock, or one rate
+    of multiply-accumulates per second. `error` is the profile's error_p90, or the precision's own of the prices.
+    Where an operator isn't modelled, the value is a lower bound: conditions["at_least"] is True and
+    conditions["not_modelled"] lists the operators.
     Without facts, a clock or anything to count, or in a precision that the facts don't cover, the value is
     None with the reason.
     """
@@ -35,6 +37,8 @@ def predict_latency(graph: TfliteGraph, profile: Profile, artifact: str) -> Meas
     if precision not in profile.runtime.precisions:
         runs = ", ".join(profile.runtime.precisions)
         return _missing(profile, artifact, f"the file computes in {precision}, and profile {profile.id!r} runs {runs}")
+    if facts.calibrated:
+        return _by_prices(graph, facts, profile, precision, artifact)
     seconds, method = _seconds(graph, facts, profile, precision)
     if seconds is None:
         return _missing(profile, artifact, method)
@@ -69,6 +73,32 @@ def arena_estimate(value: int, profile: Profile, artifact: str, method: str, err
         metric="arena", artifact=artifact, profile=profile.id, unit=UNITS["arena"], value=value, kind="estimated",
         where=profile.id, method=method, error=error, conditions=conditions,
     )  # fmt: skip
+
+
+def _by_prices(graph: TfliteGraph, facts: LatencyFacts, profile: Profile, precision: str, artifact: str) -> Measurement:
+    """From prices that were fitted on the machine itself; `error` is their own, of the precision."""
+    table = next((table for table in facts.calibrated if table.precision == precision), None)
+    if table is None:
+        known = " and ".join(table.precision for table in facts.calibrated)
+        return _missing(
+            profile, artifact, f"profile {profile.id!r} was calibrated for {known}, and this is {precision}"
+        )
+    unknown = sorted({op.name for op in graph.operators} - set(table.operators))
+    conditions: dict[str, Any] = {"precision": precision, "error_p50": table.error_p50}
+    if unknown:
+        conditions |= {"at_least": True, "not_modelled": unknown}
+    return Measurement(
+        metric="latency", artifact=artifact, profile=profile.id, unit=UNITS["latency"],
+        value=priced_seconds(graph, table), kind="estimated", where=profile.id,
+        method=f"prices fitted to {table.files} timed files ({facts.basis})", error=table.error_p90,
+        conditions=conditions,
+    )  # fmt: skip
+
+
+def priced_seconds(graph: TfliteGraph, table: Calibrated) -> float:
+    """The time that a machine's prices give for a graph; work without a price counts nothing."""
+    amounts = terms(graph, Tiles(*table.tiles))
+    return sum(amount * table.seconds.get(name, 0.0) for name, amount in amounts.items())
 
 
 def _seconds(graph: TfliteGraph, facts: LatencyFacts, profile: Profile, precision: str) -> tuple[float | None, str]:

@@ -31,6 +31,7 @@ Job = Mapping[str, Any]
 Invoke = Callable[[], Any]
 
 MIN_RUNS = 5  # of a file whose time is up
+ROUNDS_LEAST = 4
 LITERT_PACKAGES = (("ai_edge_litert.interpreter", "ai-edge-litert"), ("tflite_runtime.interpreter", "tflite-runtime"))
 
 
@@ -116,6 +117,37 @@ def interleaved(job: Job) -> dict[str, Any]:
     return {"rows": rows, "runtime": result["runtime"], "version": result["version"], "conditions": conditions}
 
 
+def rounds(job: Job) -> dict[str, Any]:
+    """The least time of a few runs of each of several files, again and again: all are loaded, and take turns.
+
+    Job: paths, rounds, threads, seconds (no round begins after so long, but for the first ROUNDS_LEAST).
+    Result: rows, one for each path: wall_s, cpu_s, one value for each round; or error. runtime, version, conditions.
+    """
+    conditions = machine_state(job["threads"])
+    rows: list[dict[str, Any]] = []
+    ready: list[tuple[Invoke, dict[str, Any]]] = []
+    runtime = ""
+    gc.disable()
+    for path in job["paths"]:
+        rows.append({"wall_s": [], "cpu_s": []})
+        try:
+            prepare, runtime = _load(path, job["threads"])
+            ready.append((prepare(), rows[-1]))
+        except (RuntimeError, ValueError) as exc:
+            rows[-1] = {"error": str(exc).partition("\n")[0].rstrip(".")}
+    begin = time.perf_counter()
+    few = {"runs": 12, "warmup": 1, "threads": job["threads"], "seconds": 0.002}
+    for turn in range(job["rounds"]):
+        if turn >= ROUNDS_LEAST and time.perf_counter() - begin > job["seconds"]:
+            break
+        for invoke, row in ready:
+            found = _timed(invoke, few)
+            row["wall_s"].append(min(found["wall_s"]))
+            row["cpu_s"].append(min(found["cpu_s"]))
+    version = importlib.metadata.version(runtime) if runtime else ""
+    return {"rows": rows, "runtime": runtime, "version": version, "conditions": conditions}
+
+
 def onnx_operators(job: Job) -> dict[str, Any]:
     """The median kernel time of each node that ONNX Runtime runs, in the order of their first run.
 
@@ -150,6 +182,7 @@ JOBS: dict[str, Callable[[Job], dict[str, Any]]] = {
     "latency": latency,
     "times": times,
     "interleaved": interleaved,
+    "rounds": rounds,
     "onnx_operators": onnx_operators,
 }
 

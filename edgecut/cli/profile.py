@@ -17,7 +17,7 @@ from edgecut.records.profile import Profile, find_profile, profile_paths, read_p
     "profile",
     cls=Group,
     epilog="\b\nExamples:\n  edgecut profile list\n  edgecut profile show nucleo-l4r5zi\n"
-    "  edgecut profile check board.toml",
+    "  edgecut profile check board.toml\n  edgecut profile calibrate -o this-machine.toml",
 )
 def command() -> None:
     """The devices that edgecut knows: processor, memory, runtime, sensor, limits, and the numbers' sources.
@@ -72,4 +72,45 @@ def check(output: Output, *, files: tuple[Path, ...]) -> int:
     if faults:
         raise DocumentError(faults)
     output.table(*(f"{path}: is a profile" for path in files))
+    return 0
+
+
+@command.command(
+    "calibrate",
+    epilog="\b\nExamples:\n  edgecut profile calibrate -o this-machine.toml\n"
+    "  edgecut profile calibrate --runner ssh://pi@raspberry -o pi4.toml",
+)
+@click.option("--runner", default="local", metavar="RUNNER", show_default=True, help="local, ssh://user@host, adb")
+@click.option("-o", "--out", required=True, metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+              help="The profile to write; its name without .toml is the profile's id.")  # fmt: skip
+@with_output
+def calibrate_machine(output: Output, *, runner: str, out: Path) -> int:
+    """Time a machine with small files, and write a profile that predicts any .tflite file's latency there.
+
+    Some hundred single operators and chains, float32 and int8, one thread, in about a minute; nothing is left on the
+    machine. The errors that the profile states are those of chains that the fit hadn't seen. Exit code 3: the machine
+    dropped out, or was too noisy to believe.
+    """
+    from edgecut.bench.calibrate import calibrate, check_id
+    from edgecut.bench.runners.table import machine_of
+    from edgecut.records.toml_text import toml_text
+
+    if out.suffix != ".toml":
+        raise RequestError(f"-o: a profile is a .toml file, found {str(out)!r}")
+    if not out.parent.is_dir():
+        raise RequestError(f"-o: no folder {str(out.parent)!r}; make it first")
+    check_id(out.stem)
+    with output.progress().task(f"timing {runner}"):
+        found = calibrate(machine_of(runner), out.stem)
+    out.write_text(toml_text(found.profile.to_dict()), encoding="utf-8")
+    for name, reason in found.failed.items():
+        output.note(f"{name}: not timed: {reason}")
+    facts = found.profile.latency
+    for table in facts.calibrated if facts is not None else ():
+        output.note(
+            f"{table.precision}: {table.files} files; of the chains left out of the fit, half are within "
+            f"{table.error_p50:.1%}, nine tenths within {table.error_p90:.1%}"
+        )
+    output.note(f"every other round differs by {found.noise:.1%}; wrote {out}")
+    output.document({"file": str(out), "noise": found.noise, "profile": found.profile.to_dict()})
     return 0

@@ -76,12 +76,31 @@ class ProfileBudget(Record):
     size_bytes: SizeBytes | None = None
 
 
+class Calibrated(Record):
+    """Prices of one precision, fitted to files that were timed on the machine (bench/calibrate.py).
+
+    tiles: rows, columns and channels of a matrix product's tile. error_p50, error_p90: the relative error that half and
+    nine tenths of the chains stayed within that the fit hadn't seen. files: how many were timed. operators: which
+    ones were in them. seconds: the price of one unit of each kind of work, named "group.term" as
+    bench/calibration_terms.py counts it.
+    """
+
+    precision: Precision
+    tiles: tuple[int, int, int]
+    error_p50: float = Field(gt=0)
+    error_p90: float = Field(gt=0)
+    files: int = Field(gt=0)
+    operators: tuple[str, ...]
+    seconds: dict[str, float]
+
+
 class LatencyFacts(Record):
     """What the latency estimate rests on.
 
     conv, depthwise, dense: effective cycles per multiply-accumulate by operator class; or float32_macs_per_s and
-    int8_macs_per_s: one rate for the whole model. error_p50, error_p90: the relative error that half and nine tenths
-    of the known cases stay within. basis: in a few words, on what the figures were taken.
+    int8_macs_per_s: one rate for the whole model; or calibrated: prices by precision, beside which nothing else counts.
+    error_p50, error_p90: the relative error that half and nine tenths of the known cases stay within. basis: in a few
+    words, on what the figures were taken.
     """
 
     conv: float | None = Field(default=None, gt=0)
@@ -93,6 +112,7 @@ class LatencyFacts(Record):
     error_p90: float = Field(gt=0)
     kind: Literal["measured", "published", "simulated"]
     basis: str = ""
+    calibrated: tuple[Calibrated, ...] = ()
 
 
 class Reference(Record):

@@ -1,0 +1,217 @@
+"""What the time of a .tflite file is made of: amounts of work and of traffic, each to be priced on a machine.
+
+The amounts follow how XNNPACK, LiteRT's delegate for CPUs, computes: matrix products in tiles of rows and columns, so
+that what doesn't fill a tile costs as if it did; depthwise kernels of 9 or of 25 taps; zero padding that melts into
+the convolution behind it; and weights and activations that come from where the file's size leaves them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
+
+Terms = dict[str, float]
+
+# Bytes between which a working set outgrows one store for the next: the caches' sizes differ by machine, so each range
+# has a price of its own, and the fit finds those that matter.
+LEVELS = {"1": (0.6e6, 1.6e6), "2": (2e6, 6e6), "3": (6e6, 16e6), "4": (16e6, 48e6)}
+NEAR, INNER = LEVELS["1"], (2.0e4, 6.4e4)
+# An L1 cache's way: addresses so far apart, or multiples, meet in one set (32 KiB in 8 ways, 64 KiB in 16).
+WAY_BYTES, SETS = 4096, 64
+SMALL_TAPS, LARGE_TAPS = 9, 25
+
+# Operators that cost alike share their prices.
+ALIKE = {"RELU6": "RELU", "SUB": "ADD", "SUM": "MEAN", "MINIMUM": "MAXIMUM"}
+VALID = 1
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """The tile of a matrix product's kernel: rows and columns of the result, and channels taken in one step."""
+
+    rows: int
+    columns: int
+    depth: int
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One operator with what its amounts are counted from. level: the share that LEVELS leave of the whole file."""
+
+    operator: Operator
+    fed: tuple[Tensor, ...]
+    constants: tuple[Tensor, ...]
+    made: Tensor
+    tiles: Tiles
+    levels: dict[str, float]
+
+    @property
+    def moved(self) -> int:
+        """The bytes of the activations that it reads and writes."""
+        return sum(t.size_bytes for t in self.fed) + self.made.size_bytes
+
+    @property
+    def held(self) -> int:
+        """The bytes of its constants."""
+        return sum(t.size_bytes for t in self.constants)
+
+    @property
+    def beyond(self) -> float:
+        """The bytes of activations that its own working set leaves no room for in the nearest caches."""
+        return self.moved * _ramp(self.moved + self.held, NEAR)
+
+
+def terms(graph: TfliteGraph, tiles: Tiles) -> Terms:
+    """Amount by "group.term"; every operator of the graph adds to the groups of its kind."""
+    found: Counter[str] = Counter({"graph.one": 1.0})
+    fused = _melted_padding(graph)
+    size = _footprint(graph)
+    levels = {name: _ramp(size, ends) for name, ends in LEVELS.items()}
+    for operator in graph.operators:
+        part = _part(graph, operator, tiles, levels)
+        name = "PAD_FUSED" if operator.index in fused else group_of(operator)
+        own = _COUNTS.get(name, _element_wise)(part)
+        found.update({f"{name}.{key}" if "." not in key else key: float(amount) for key, amount in own.items()})
+        if name not in ("RESHAPE", "PAD_FUSED"):
+            found.update({f"memory.activations_{k}": part.moved * share for k, share in levels.items()})
+    return {key: amount for key, amount in found.items() if amount}
+
+
+def group_of(operator: Operator) -> str:
+    """The group whose prices an operator is charged."""
+    return ALIKE.get(operator.name, operator.name)
+
+
+def _part(graph: TfliteGraph, operator: Operator, tiles: Tiles, levels: dict[str, float]) -> _Part:
+    tensors = [graph.tensors[i] for i in operator.inputs if i >= 0]
+    fed = tuple(t for t in tensors if not t.is_constant)
+    constants = tuple(t for t in tensors if t.is_constant)
+    return _Part(operator, fed, constants, graph.tensors[operator.outputs[0]], tiles, levels)
+
+
+def _matrix_product(part: _Part) -> Terms:
+    """CONV_2D and FULLY_CONNECTED: one row of the result is another kernel than many."""
+    kernel = part.constants[0] if part.constants else part.fed[-1]
+    filters, channels = kernel.shape[0], kernel.shape[-1]
+    taps, rows = math.prod(kernel.shape[1:-1]), part.made.elements // filters
+    columns = _up(filters, part.tiles.columns)
+    depth = taps * _up(channels, part.tiles.depth)
+    weights = {f"memory.weights_{k}": part.held * share for k, share in part.levels.items()}
+    if rows == 1:
+        return {"vector.one": 1, "vector.macs": columns * depth, "vector.columns": columns, **weights}
+    passes = -(-rows // part.tiles.rows)
+    streamed = passes * columns * depth * (part.made.size_bytes // part.made.elements)
+    panel = streamed / passes
+    found = {
+        "matrix.macs": passes * columns * depth,
+        "matrix.results": passes * columns,
+        "matrix.streamed_1": streamed * _ramp(panel, INNER),
+        "matrix.streamed_2": streamed * _ramp(panel, NEAR),
+        "matrix.beyond": part.beyond,
+        **weights,
+    }
+    if taps == 1 and part.operator.options.get("strideW", 1) == 1:
+        return {**found, "pointwise.one": 1}
+    pointers = {"window.pointers": passes * (columns // part.tiles.columns) * taps, "window.rows": passes * taps}
+    return {**found, "window.one": 1, **pointers}
+
+
+def _depthwise(part: _Part) -> Terms:
+    _, height, width, channels = part.constants[0].shape if part.constants else part.fed[-1].shape
+    taps, pixels = height * width, part.made.elements // channels
+    across = _up(channels, part.tiles.columns)
+    size = part.made.size_bytes // part.made.elements
+    counted = next((most for most in (SMALL_TAPS, LARGE_TAPS) if taps <= most), taps)
+    group = {SMALL_TAPS: "depthwise_9", LARGE_TAPS: "depthwise_25"}.get(counted, "depthwise_more")
+    work = pixels * across * counted
+    found: Terms = {f"{group}.work": work, f"{group}.taps": pixels * counted, f"{group}.elements": pixels * across}
+    if group == "depthwise_more":
+        return {**found, f"{group}.one": 1}
+    # Neighbouring pixels whose distance is a multiple of a way's part push each other out of the cache.
+    sets = max(1, min(SETS, WAY_BYTES // math.gcd(channels * size, WAY_BYTES)))
+    clash = min(1.0, max(0.0, taps / sets - 5) / 5)
+    spill = _ramp(2 * across * size * counted, INNER)
+    return {**found, "depthwise.one": 1, "depthwise.clash": work * clash, "depthwise.spill": work * spill,
+            "matrix.beyond": part.beyond}  # fmt: skip
+
+
+def _transposed(part: _Part) -> Terms:
+    filters, height, width, channels = part.constants[-1].shape
+    rows = _up(part.fed[-1].elements // channels, part.tiles.rows)
+    results = rows * _up(filters, part.tiles.columns) * height * width
+    return {"one": 1, "macs": results * _up(channels, part.tiles.depth), "results": results}
+
+
+def _binary(part: _Part) -> Terms:
+    found: Terms = {"one": 1, "elements": part.made.elements, "element_wise.beyond": part.beyond}
+    smallest = min((t.elements for t in (*part.fed, *part.constants)), default=0)
+    if 1 < smallest < part.made.elements:
+        channels = part.made.shape[-1]
+        found |= {"broadcast.rows": part.made.elements // channels, "broadcast.elements": part.made.elements}
+    return found
+
+
+def _pool(part: _Part) -> Terms:
+    taps = part.operator.options["filterHeight"] * part.operator.options["filterWidth"]
+    channels = part.made.shape[-1]
+    pixels = part.made.elements // channels
+    return {"one": 1, "work": _up(channels, part.tiles.columns) * pixels * taps, "taps": pixels * taps,
+            "elements": part.made.elements, "element_wise.beyond": part.beyond}  # fmt: skip
+
+
+def _reduction(part: _Part) -> Terms:
+    return {"one": 1, "elements": part.fed[0].elements, "results": part.made.elements,
+            "element_wise.beyond": part.beyond}  # fmt: skip
+
+
+def _copied(part: _Part) -> Terms:
+    rows = part.made.elements // (part.made.shape[-1] if part.made.shape else 1)
+    return {"one": len(part.fed), "elements": part.made.elements, "rows": rows * len(part.fed),
+            "copy.beyond": part.beyond}  # fmt: skip
+
+
+def _element_wise(part: _Part) -> Terms:
+    elements = max([part.made.elements, *(t.elements for t in part.fed)])
+    return {"one": 1, "elements": elements, "element_wise.beyond": part.beyond}
+
+
+_COUNTS: dict[str, Callable[[_Part], Terms]] = {
+    "CONV_2D": _matrix_product, "FULLY_CONNECTED": _matrix_product, "DEPTHWISE_CONV_2D": _depthwise,
+    "TRANSPOSE_CONV": _transposed, "ADD": _binary, "MUL": _binary, "DIV": _binary, "MAXIMUM": _binary,
+    "AVERAGE_POOL_2D": _pool, "MAX_POOL_2D": _pool, "MEAN": _reduction, "CONCATENATION": _copied, "PAD": _copied,
+    "PAD_FUSED": _copied, "STRIDED_SLICE": _copied,
+}  # fmt: skip
+
+
+def _up(count: int, step: int) -> int:
+    return -(-count // step) * step
+
+
+def _ramp(size: float, ends: tuple[float, float]) -> float:
+    """0 up to the first end, 1 from the second on, even in the logarithm between them."""
+    return min(1.0, max(0.0, math.log(max(size, 1.0) / ends[0]) / math.log(ends[1] / ends[0])))
+
+
+def _footprint(graph: TfliteGraph) -> int:
+    """The bytes that one inference touches: all constants, and the largest operator's activations."""
+    held = sum(t.size_bytes for t in graph.tensors if t.is_constant)
+    live = {t.index: 0 if t.is_constant else t.size_bytes for t in graph.tensors} | {-1: 0}
+    return held + max((sum(live[i] for i in (*op.inputs, *op.outputs)) for op in graph.operators), default=0)
+
+
+def _melted_padding(graph: TfliteGraph) -> frozenset[int]:
+    """The PADs that XNNPACK makes part of the one convolution behind them (its subgraph.c, "fuse constant pad")."""
+    readers: defaultdict[int, list[Operator]] = defaultdict(list)
+    for operator in graph.operators:
+        for index in operator.inputs:
+            readers[index].append(operator)
+    return frozenset(
+        op.index for op in graph.operators
+        if op.name == "PAD" and op.outputs[0] not in graph.outputs and len(readers[op.outputs[0]]) == 1
+        and readers[op.outputs[0]][0].name in ("CONV_2D", "DEPTHWISE_CONV_2D")
+        and readers[op.outputs[0]][0].options.get("padding") == VALID
+    )  # fmt: skip
