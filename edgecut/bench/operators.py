@@ -18,7 +18,7 @@ from edgecut.errors import GraphError, RunError
 from edgecut.export.readback import file_format
 from edgecut.tflite.cut import cut_tensors
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph, parse, read_content
-from edgecut.tflite.layers import layer_of
+from edgecut.tflite.layers import layer_in, layer_of
 
 LITERT_METHOD = "each operator as a file of its own, median processor time, the cost of an invoke included"
 VELA_METHOD = "Vela's cycles / the clock: simulated; what runs on the processor has no time"
@@ -59,7 +59,11 @@ def operator_times(
     settings = {"runs": runs, "warmup": warmup, "threads": threads}
     if file_format(file) == "onnx":
         result = machine.run({"job": "onnx_operators", **settings}, [file])
-        rows = [OperatorTime(k, row["operator"], row["name"], row["seconds"]) for k, row in enumerate(result["rows"])]
+        rows = [
+            # tf2onnx names a node after the tensor of the .tflite file that it was made from.
+            OperatorTime(k, row["operator"], layer_in(row["name"]) or row["name"], row["seconds"])
+            for k, row in enumerate(result["rows"])
+        ]
         return with_shares(rows), ONNX_METHOD
     return with_shares(_one_by_one(file, machine, settings)), LITERT_METHOD
 
