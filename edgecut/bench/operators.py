@@ -11,7 +11,7 @@ from typing import Any
 
 from edgecut.bench.devices import Device
 from edgecut.bench.runners.local import Local
-from edgecut.bench.runners.protocol import Machine
+from edgecut.bench.runners.protocol import TIMEOUT_S, Machine
 from edgecut.bench.runners.table import machine_of
 from edgecut.bench.runners.vela import Vela, simulate
 from edgecut.errors import GraphError, RunError
@@ -42,7 +42,13 @@ class OperatorTime:
 
 
 def operator_times(
-    path: str | Path, *, runs: int = 15, warmup: int = 3, threads: int = 1, device: Device | None = None
+    path: str | Path,
+    *,
+    runs: int = 15,
+    warmup: int = 3,
+    threads: int = 1,
+    timeout_s: float = TIMEOUT_S,
+    device: Device | None = None,
 ) -> tuple[tuple[OperatorTime, ...], str]:
     """(one row for each operator, how they were timed), on a device, by default in a child process on this machine.
 
@@ -52,20 +58,20 @@ def operator_times(
     """
     file, runner = Path(path), Local() if device is None else device.runner
     if isinstance(runner, Vela):
-        simulated = simulate(file, device.profile if device is not None else None).rows
+        simulated = simulate(file, None if device is None else device.profile, timeout_s).rows
         rows = [OperatorTime(k, r.operator, r.layer, r.seconds, reason=r.reason) for k, r in enumerate(simulated)]
         return with_shares(rows), VELA_METHOD
     machine = machine_of(runner)
     settings = {"runs": runs, "warmup": warmup, "threads": threads}
     if file_format(file) == "onnx":
-        result = machine.run({"job": "onnx_operators", **settings}, [file])
+        result = machine.run({"job": "onnx_operators", **settings}, [file], timeout_s=timeout_s)
         rows = [
             # tf2onnx names a node after the tensor of the .tflite file that it was made from.
             OperatorTime(k, row["operator"], layer_in(row["name"]) or row["name"], row["seconds"])
             for k, row in enumerate(result["rows"])
         ]
         return with_shares(rows), ONNX_METHOD
-    return with_shares(_one_by_one(file, machine, settings)), LITERT_METHOD
+    return with_shares(_one_by_one(file, machine, settings, timeout_s)), LITERT_METHOD
 
 
 def with_shares(rows: Iterable[OperatorTime]) -> tuple[OperatorTime, ...]:
@@ -82,14 +88,14 @@ def with_shares(rows: Iterable[OperatorTime]) -> tuple[OperatorTime, ...]:
     return tuple(result)
 
 
-def _one_by_one(file: Path, machine: Machine, settings: dict[str, Any]) -> list[OperatorTime]:
+def _one_by_one(file: Path, machine: Machine, settings: dict[str, Any], timeout_s: float) -> list[OperatorTime]:
     """The operators of a .tflite file, each timed as a file of its own."""
     content = read_content(file)
     graph = parse(content, str(file))
     with tempfile.TemporaryDirectory() as folder:
         found = [_part(content, graph, operator, Path(folder)) for operator in graph.operators]
         parts = [part for part in found if isinstance(part, Path)]
-        result = machine.run({"job": "times", **settings}, parts) if parts else {"rows": []}
+        result = machine.run({"job": "times", **settings}, parts, timeout_s=timeout_s) if parts else {"rows": []}
     times = iter(result["rows"])
     rows = []
     for operator, part in zip(graph.operators, found, strict=True):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgecut.bench.runners.local import run_job
+from edgecut.bench.runners.protocol import TIMEOUT_S
 from edgecut.errors import MissingRuntimeError, RunError
 from edgecut.records.measurement import Measurement, measured
 from edgecut.records.profile import Profile
@@ -47,11 +48,11 @@ class Tflm:
     def measure(
         self, path: Path, settings: Bench, *, artifact: str, profile: Profile | None
     ) -> tuple[Measurement, ...]:
-        """The arena that the real interpreter needs on this host; the settings change nothing.
+        """The arena that the real interpreter needs on this host; of the settings only the time limit counts.
 
         Raises RunError if TFLM can't run the file, MissingRuntimeError if the interpreter is absent.
         """
-        arena = smallest_arena_bytes(path)
+        arena = smallest_arena_bytes(path, settings.timeout_s)
         conditions = {
             "interpreter": f"{PACKAGE} {arena.version}",
             "kernels": "reference",
@@ -75,7 +76,7 @@ def is_here() -> bool:
     return importlib.util.find_spec("tflite_micro") is not None
 
 
-def smallest_arena_bytes(path: Path) -> TflmArena:
+def smallest_arena_bytes(path: Path, timeout_s: float = TIMEOUT_S) -> TflmArena:
     """The smallest arena with which the interpreter constructs and invokes a .tflite file.
 
     Each trial is a process of its own, because kernels abort and failed constructors leak.
@@ -85,7 +86,7 @@ def smallest_arena_bytes(path: Path) -> TflmArena:
     graph = read(path)
     _must_be_here()
     job = {"job": "tflm_arena", "first_bytes": 2 * planned_bytes(graph) + 2**20}
-    result = _run(job, path)
+    result = _run(job, path, timeout_s)
     return TflmArena(
         smallest_bytes=result["smallest_bytes"],
         head_bytes=result["head_bytes"],
@@ -115,9 +116,9 @@ def run_tflm(path: Path, inputs: np.ndarray, arena_bytes: int) -> np.ndarray:
     return np.stack(rows).reshape(len(rows), *result["shape"][1:])
 
 
-def _run(job: dict[str, Any], path: Path) -> dict[str, Any]:
+def _run(job: dict[str, Any], path: Path, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
     try:
-        return run_job(job, [path], module="edgecut.bench.tflm_worker")
+        return run_job(job, [path], module="edgecut.bench.tflm_worker", timeout_s=timeout_s)
     except RunError as exc:
         said = str(exc).removeprefix(f"{path}: ")
         raise RunError(f"{path}: TensorFlow Lite Micro can't run it: {said}") from exc

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecut.bench.runners.local import last_line
+from edgecut.bench.runners.protocol import TIMEOUT_S
 from edgecut.errors import MissingRuntimeError, RequestError, RunError
 from edgecut.export.readback import file_format
 from edgecut.records.measurement import Measurement, measured
@@ -25,7 +26,6 @@ from edgecut.tflite.flatbuffer import Operator, TfliteGraph, read
 from edgecut.tflite.layers import layer_of
 
 ACCELERATOR = "ethos-u"  # what the cpu.core of a profile begins with
-TIMEOUT_S = 600.0
 METHOD = "Vela's cycles / the clock"
 ON_CPU = "runs on the processor, which Vela doesn't time"
 
@@ -65,14 +65,14 @@ class Vela:
     def measure(
         self, path: Path, settings: Bench, *, artifact: str, profile: Profile | None
     ) -> tuple[Measurement, ...]:
-        """Latency and arena on the profile's Ethos-U; the settings change nothing.
+        """Latency and arena on the profile's Ethos-U; of the settings only the time limit counts.
 
         Vela takes no time for what the processor has to do: then the latency is at least so long, and its conditions
         name the operators. The arena is the NPU's; the interpreter's own tables come on top.
         Raises RequestError for a profile of no Ethos-U, RunError if Vela refuses the file, MissingRuntimeError
         without it.
         """
-        found = simulate(path, profile)
+        found = simulate(path, profile, settings.timeout_s)
         summary = found.summary
         conditions: dict[str, Any] = {
             "vela": found.version,
@@ -122,7 +122,7 @@ def takes(profile: Profile) -> bool:
     return profile.cpu.core.lower().startswith(ACCELERATOR)
 
 
-def simulate(path: Path, profile: Profile | None) -> Simulation:
+def simulate(path: Path, profile: Profile | None, timeout_s: float = TIMEOUT_S) -> Simulation:
     """What Vela says of a .tflite file on the profile's Ethos-U, with Vela's own configuration of its surroundings.
 
     Raises as Vela.measure does.
@@ -134,7 +134,7 @@ def simulate(path: Path, profile: Profile | None) -> Simulation:
     if program is None:
         raise MissingRuntimeError("Vela is absent; install edgecut's extra 'ethos-u' (the package 'ethos-u-vela')")
     with tempfile.TemporaryDirectory() as folder:
-        _compile(program, path, device.cpu.core.lower(), Path(folder))
+        _compile(program, path, device.cpu.core.lower(), Path(folder), timeout_s)
         summary = _table(Path(folder), "*_summary_*.csv")
         layers = _table(Path(folder), "*_per-layer.csv")
     if not summary or not float(summary[0]["cycles_total"] or 0):
@@ -150,14 +150,14 @@ def _program() -> str | None:
     return shutil.which("vela") or (str(beside) if beside.is_file() else None)
 
 
-def _compile(program: str, path: Path, accelerator: str, folder: Path) -> None:
+def _compile(program: str, path: Path, accelerator: str, folder: Path, timeout_s: float) -> None:
     command = [program, str(path.absolute()), "--accelerator-config", accelerator, "--output-dir", str(folder),
                "--verbose-performance"]  # fmt: skip
     try:
-        child = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S,
+        child = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=timeout_s,
                                cwd=folder, check=False)  # fmt: skip
     except subprocess.TimeoutExpired as exc:
-        raise RunError(f"{path}: Vela was stopped after {TIMEOUT_S:g} s") from exc
+        raise RunError(f"{path}: Vela was stopped after {timeout_s:g} s") from exc
     if child.returncode != 0:
         said = next((text for text in (child.stderr, child.stdout) if text.strip()), "")
         raise RunError(f"{path}: Vela refused it: {last_line(said)}")
