@@ -102,7 +102,11 @@ def _operators(output: Output, file: Path, profiles: list[Profile], settings: Be
     chosen = devices(settings.runners or ("local",), profiles)
     with output.progress().task("timing operators"):
         rows, method = operator_times(
-            file, runs=settings.runs, warmup=settings.warmup, threads=settings.threads, device=chosen[0],
+            file,
+            runs=settings.runs,
+            warmup=settings.warmup,
+            threads=settings.threads,
+            device=chosen[0],
             timeout_s=settings.timeout_s,
         )
     output.table("", f"operators by {chosen[0].runner.name}", time_table(rows), method)
