@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from pathlib import Path
 
 import pytest
@@ -16,3 +17,15 @@ def real() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real models and images are not here: {folder} (set EDGECUT_REAL)")
     return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test reads or fills the cache of whoever runs it."""
+    os.environ["EDGECUT_CACHE"] = str(tmp_path_factory.mktemp("cache") / "session")
+
+
+@pytest.fixture(autouse=True)
+def _fresh_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test gets what another one kept."""
+    monkeypatch.setenv("EDGECUT_CACHE", str(tmp_path_factory.getbasetemp() / "caches" / uuid.uuid4().hex))

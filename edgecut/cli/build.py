@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from edgecut.cli.flags import recipe_flags, several_profiles
+from edgecut.cli.flags import Parsed, recipe_flags, several_profiles
+from edgecut.cli.matrix import axes_of, parse_axis, run_matrix
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_request
 from edgecut.errors import RequestError
@@ -31,15 +32,23 @@ class Gate(NamedTuple):
     epilog="\b\nExamples:\n"
     "  edgecut build recipe.toml --profile nucleo-l4r5zi -o dist\n"
     "  edgecut build mobilenet.keras --preprocess tf --to conv_pw_5_relu --gray --size 96x96 \\\n"
-    "      --classes 10 --data cifar10.npz --precision int8 --profile host -o dist",
+    "      --classes 10 --data cifar10.npz --precision int8 --profile host -o dist\n"
+    "  edgecut build recipe.toml --matrix to=block_2_relu,block_3_relu --matrix precision=int8,float32 -o rows",
 )
 @click.argument("source")
 @several_profiles
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The bundle's folder.")
 @click.option("--force", is_flag=True, help="Replace an existing OUT.")
 @click.option("--strict", is_flag=True, help="Exit 1 also for a limit that can't be judged.")
+@click.option("--no-cache", is_flag=True, help="Run every step, and keep nothing for later builds.")
+@click.option("--locked", is_flag=True, help="Refuse inputs and versions that aren't those of the recipe's lock.")
+@click.option("--root", type=click.Path(path_type=Path), help="What a recipe's file names start from: its own folder.")
 @click.option("--baseline", type=click.Path(path_type=Path), help="A bundle to compare the new one with.")
 @click.option("--fail-on", "limits", default="", metavar="LIMITS", help="Changes from BASELINE that exit with 1.")
+@click.option("--matrix", "axes", multiple=True, type=Parsed(parse_axis, "KEY=A,B"), metavar="KEY=A,B",
+              help="Build each of these values of a flag or recipe key, or of profile; may be repeated.")  # fmt: skip
+@click.option("--workers", type=click.IntRange(0), default=0, metavar="N", help="Build N rows at a time (extra dask).")
+@click.option("--dask", metavar="ADDRESS", help="Build rows on a Dask scheduler's workers (extra dask).")
 @recipe_flags()
 @with_output
 def command(
@@ -50,19 +59,41 @@ def command(
     out: Path,
     force: bool,
     strict: bool,
+    no_cache: bool,
+    locked: bool,
+    root: Path | None,
     baseline: Path | None,
     limits: str,
+    axes: tuple[tuple[str, tuple[str, ...]], ...],
+    workers: int,
+    dask: str | None,
     overrides: dict[str, Any],
 ) -> int:
     """Cut, fit, quantize, export, check and measure a model; write the bundle to OUT.
 
     SOURCE is a recipe (recipe.toml) or a model (.keras, .h5, keras:NAME) with flags. A flag is put over what
-    the recipe says. Exit code 1: a limit of the recipe, of a profile or of --fail-on is missed.
+    the recipe says. Exit code 1: a limit of the recipe, of a profile or of --fail-on is missed. With --matrix every
+    combination is a row with a bundle of its own; a row that fails loses no other, and the exit code is then 3.
     """
+    if axes:
+        if baseline is not None or limits or locked:
+            raise RequestError(
+                "--matrix: has rows to compare among themselves; leave --baseline, --fail-on, --locked out"
+            )
+        flags = [*(["--no-cache"] if no_cache else []), *(["--root", str(root)] if root else [])]
+        return run_matrix(
+            output, source, axes_of(axes), out, profile_names=profile_names, overrides=overrides, flags=flags,
+            root=root, force=force, strict=strict, dask=dask, count=workers,
+        )  # fmt: skip
+    if workers or dask:
+        raise RequestError("--workers, --dask: are for the rows of --matrix; `edgecut search` has them too")
     gate = _gate(baseline, limits)
-    recipe, profiles = read_request(source, overrides, profile_names)
+    recipe, profiles = read_request(source, overrides, profile_names, root)
     file = Path(source) if source.endswith(".toml") else None
-    return run_build(output, recipe, profiles, out, force=force, strict=strict, recipe_file=file, gate=gate)
+    return run_build(
+        output, recipe, profiles, out, force=force, strict=strict, cache=not no_cache, locked=locked, recipe_file=file,
+        root=root, gate=gate,
+    )  # fmt: skip
 
 
 def run_build(
@@ -73,19 +104,23 @@ def run_build(
     *,
     force: bool,
     strict: bool,
+    cache: bool = True,
+    locked: bool = False,
     recipe_file: Path | None = None,
+    root: Path | None = None,
     gate: Gate | None = None,
 ) -> int:
     """Plans and runs a recipe, shows the report, and returns the exit code."""
     from edgecut import pipeline
     from edgecut.render.tables import report_tables
 
-    plan = pipeline.plan(recipe, profiles, out, force, recipe_file)
+    plan = pipeline.plan(recipe, profiles, out, force, recipe_file, root)
     for sentence in plan.notes:
         output.note(sentence)
-    report = pipeline.run(plan, out, force=force, progress=output.progress())
+    report = pipeline.run(plan, out, force=force, cache=cache, locked=locked, progress=output.progress())
     output.table(*report_tables(report, verbose=output.verbose))
-    output.table("", f"wrote {out}")
+    kept = all(step.cached for step in report.steps)
+    output.table("", f"wrote {out}{'; nothing has changed, so no step was run (--no-cache runs them)' if kept else ''}")
     code = pipeline.exit_code(report, strict)
     if gate is None:
         output.document(report.to_dict())

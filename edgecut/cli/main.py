@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bench": ("bench", "Latency, memory and arena of a file, measured or estimated."),
     "compare": ("compare", "Two bundles or files: size, outputs, accuracy, latency, recipe."),
     "verify": ("verify", "A bundle's hashes checked, its golden vectors re-run."),
+    "cache": ("cache", "What builds keep, so that no step runs twice."),
     "profile": ("profile", "The devices that edgecut knows."),
     "new": ("new", "A commented recipe to start from."),
     "doctor": ("doctor", "Which runtimes are here, and what each is for."),

@@ -15,18 +15,18 @@ FLAGS_PLACE = "command line"
 
 
 def read_request(
-    source: str, overrides: Mapping[str, Any], profile_names: Sequence[str]
+    source: str, overrides: Mapping[str, Any], profile_names: Sequence[str], root: Path | None = None
 ) -> tuple[Recipe, tuple[Profile, ...]]:
     """The recipe that a source and flags say, and the profiles of these names.
 
-    source: a recipe (ends in .toml) or a model.
+    source: a recipe (ends in .toml) or a model. root: what the recipe's file names start from, by default its folder.
     Raises DocumentError with the faults of the recipe and of the profile names together.
     """
     faults: list[str] = []
     recipe: Recipe | None = None
     profiles: list[Profile] = []
     try:
-        recipe = read_source(source, overrides)
+        recipe = read_source(source, overrides, root)
     except RequestError as exc:
         faults += getattr(exc, "faults", (str(exc),))
     for name in profile_names:
@@ -39,7 +39,7 @@ def read_request(
     return recipe, tuple(profiles)
 
 
-def read_source(source: str, overrides: Mapping[str, Any]) -> Recipe:
+def read_source(source: str, overrides: Mapping[str, Any], root: Path | None = None) -> Recipe:
     """The recipe in a TOML file with overrides, or the one that a model and overrides make.
 
     Raises RequestError or DocumentError; a fault of a value that a flag gave begins with the flag.
@@ -48,7 +48,7 @@ def read_source(source: str, overrides: Mapping[str, Any]) -> Recipe:
     where = str(Path(source)) if is_file else FLAGS_PLACE
     try:
         if is_file:
-            return read_recipe(Path(source), overrides)
+            return read_recipe(Path(source), overrides, root)
         named = {"source.model": source, **overrides}
         if "name" not in named and (name := _name_of(source)):
             named["name"] = name

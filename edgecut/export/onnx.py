@@ -13,7 +13,9 @@ from onnx import helper, numpy_helper
 
 from edgecut.errors import ExportError
 from edgecut.export.onnx_fusion import keep_pads
+from edgecut.export.onnx_order import settle
 from edgecut.streams import caught_output
+from edgecut.tflite.flatbuffer import read
 
 OPSET = 18  # the highest that tf2onnx 1.17 writes
 
@@ -38,7 +40,8 @@ def write_onnx(tflite: Path, path: Path) -> None:
             raise ExportError(f"export: {tflite.name} has no ONNX form: {reason}") from exc
     carry_bytes(model.graph)
     keep_pads(model)
-    path.write_bytes(model.SerializeToString())
+    settle(model, {tensor.name for tensor in read(tflite).tensors})
+    path.write_bytes(model.SerializeToString(deterministic=True))
 
 
 def carry_bytes(graph: onnx.GraphProto) -> None:

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
+from keras.src.backend.common import global_state
 from keras.src.utils.naming import to_snake_case
+
+
+@contextmanager
+def counted_anew() -> Iterator[None]:
+    """While it lasts, the names that Keras makes up are counted as in a new process; then as before.
+
+    The names go into the files of a model, whose bytes must not depend on what the process did earlier.
+    """
+    before = global_state.get_global_attribute("object_name_uids")
+    global_state.set_global_attribute("object_name_uids", defaultdict(int))
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute("object_name_uids", before)
 
 
 def attribute_names(model: keras.Model) -> dict[int, str]:

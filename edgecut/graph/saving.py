@@ -9,6 +9,7 @@ import keras
 from keras import tree
 
 from edgecut.errors import StepError
+from edgecut.graph.archive import settle
 from edgecut.graph.callgraph import flat
 from edgecut.graph.calls import calls
 from edgecut.graph.clones import classes_of, functions_of, states_of
@@ -31,6 +32,7 @@ def save(model: keras.Model, path: str | Path) -> dict[str, Any]:
     try:
         with caught_output():
             model.save(partial)
+            settle(partial)
             operations = all_operations(model)
             with keras.saving.custom_object_scope({**classes_of(operations), **functions_of(operations)}):
                 # What is loaded was in memory a moment ago, so its code may run.

@@ -3,64 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
 
 from edgecut.bench.run import quantize
 from edgecut.export.c_ops import operators_of, ops_header
 from edgecut.export.c_source import c_files
 from edgecut.export.c_test import VectorFiles, c_test_files
+from edgecut.handoff.lasting import lasting
 from edgecut.handoff.model_card import model_card
-from edgecut.handoff.provenance import git_state
 from edgecut.handoff.readme import readme
-from edgecut.handoff.recipe_text import recipe_toml, resolved
+from edgecut.handoff.recipe_text import portable, recipe_toml
 from edgecut.handoff.sbom import sbom
+from edgecut.handoff.seal import finish, json_text
 from edgecut.handoff.vectors import (
     GoldenFiles,
     Vectors,
     VectorSheet,
     agreements,
-    json_text,
     tried_in_tflm,
     write_vectors,
 )
 from edgecut.images.device import model_input
 from edgecut.images.preprocess import affine
-from edgecut.records.artifact import Artifact, sha256_of
-from edgecut.records.document import Record
+from edgecut.records.artifact import Artifact
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Recipe
 from edgecut.records.report import Report
 
-MANIFEST, SEAL = "manifest.json", "manifest.sha256"
 _SMALLEST_FIRST = ("int8", "int16x8", "dynamic", "float16", "float32")
-
-
-class BundleFile(Record):
-    """A file of the bundle; path: relative to it, with forward slashes."""
-
-    path: str
-    sha256: str
-    size_bytes: int
-
-
-class Manifest(Record):
-    """manifest.json. git: {"commit", "dirty"} of the recipe's folder, None outside git."""
-
-    schema_: Literal["edgecut.bundle/1"] = Field(default="edgecut.bundle/1", alias="schema")
-    name: str
-    edgecut: str
-    status: str
-    environment: dict[str, Any]
-    recipe: dict[str, Any]
-    profiles: tuple[str, ...]
-    git: dict[str, str | bool] | None
-    files: tuple[BundleFile, ...]
 
 
 def device_artifact(artifacts: Sequence[Artifact]) -> Artifact | None:
@@ -79,14 +53,19 @@ def write_bundle(
     labels: Sequence[str],
     page_html: str,
     recipe_folder: Path | None = None,
+    inputs: Mapping[str, str] | None = None,
+    lock: str = "",
+    notes: Sequence[str] | None = None,
 ) -> None:
     """Complete a bundle in `folder`, where the model files of report.artifacts are already.
 
-    vectors: of one artifact, None without. labels: class names in the outputs' order. recipe_folder: whose
-    git state the manifest holds; default: the current folder, since a request by flags has no file.
-    The same arguments give the same bytes.
+    vectors: of one artifact, None without. labels: class names in the outputs' order. recipe_folder: where the recipe
+    was read from; default: the current folder, since a request by flags has no file. inputs: {recipe key: SHA-256}.
+    lock: the text of recipe.lock.toml. notes: those of the report's that tell of no measured time; default: all. The
+    same arguments give the same bytes, and but for report.json and report.html so do other measured times.
     """
-    whole = resolved(recipe)
+    told = lasting(report, notes)
+    whole = portable(recipe, recipe_folder or Path.cwd())
     artifact = _of_vectors(folder, report, vectors) or device_artifact(report.artifacts)
     arena_bytes = arena_of(report, artifact) if artifact is not None else None
     sheet: VectorSheet | None = None
@@ -98,41 +77,19 @@ def write_bundle(
             (folder / "c" / name).write_text(text, encoding="utf-8")
     texts = {
         "recipe.toml": recipe_toml(whole),
-        "report.json": json_text(report.to_dict()),
-        "report.html": page_html,
-        "README.md": readme(report, whole, artifact, arena_bytes, vectors, labels),
-        "MODEL_CARD.md": model_card(report, whole, labels),
-        "sbom.cdx.json": json_text(sbom(report, whole)),
+        "README.md": readme(told, whole, artifact, arena_bytes, vectors, labels, has_lock=bool(lock)),
+        "MODEL_CARD.md": model_card(told, whole, labels),
+        "sbom.cdx.json": json_text(sbom(told, recipe, inputs)),
     }
+    if lock:
+        texts["recipe.lock.toml"] = lock
     if labels:
         texts["labels.txt"] = "".join(f"{label}\n" for label in labels)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
-    git = git_state(recipe_folder or Path.cwd(), [folder, folder.with_name(folder.name.removesuffix(".partial"))])
-    seal(folder, report, whole, profiles, git)
-
-
-def seal(
-    folder: Path,
-    report: Report,
-    recipe: Recipe,
-    profiles: Sequence[Profile],
-    git: dict[str, str | bool] | None,
-) -> None:
-    """Write manifest.json over every file in the folder, and its own hash beside it."""
-    paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    files = [
-        BundleFile(path=path, sha256=sha256_of(folder / path), size_bytes=(folder / path).stat().st_size)
-        for path in paths
-        if path not in {MANIFEST, SEAL}
-    ]
-    manifest = Manifest(
-        name=recipe.name, edgecut=report.edgecut, status=report.status, environment=report.environment,
-        recipe=recipe.to_dict(), profiles=tuple(profile.id for profile in profiles), git=git,
-        files=tuple(files),
+    finish(
+        folder, report=report, page_html=page_html, recipe=whole, profiles=profiles, recipe_folder=recipe_folder
     )  # fmt: skip
-    (folder / MANIFEST).write_text(json_text(manifest.to_dict()), encoding="utf-8")
-    (folder / SEAL).write_text(f"{sha256_of(folder / MANIFEST)}  {MANIFEST}\n", encoding="utf-8")
 
 
 def arena_of(report: Report, artifact: Artifact) -> int | None:

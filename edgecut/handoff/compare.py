@@ -25,7 +25,8 @@ ROUNDS, RUNS, WARMUP = 9, 20, 5  # of the latency
 _SEEDED, _BINS = 64, 16
 # What is known without running files of equal bytes.
 NOT_RUN: tuple[ComparedMetric, ...] = ("latency", "accuracy", "top1_changes")
-METRICS: tuple[ComparedMetric, ...] = ("size", "arena", *NOT_RUN)
+METRICS: tuple[ComparedMetric, ...] = ("size", "flash", "arena", *NOT_RUN)
+_ALIGNMENT = 16  # of the array in C
 
 
 def compare(
@@ -78,6 +79,7 @@ def _pair(
     reason = next((why for value, why in arenas if value is None), "")
     changes = [
         _counted("size", name, float(one.size_bytes), float(other.size_bytes), ""),
+        _counted("flash", name, _flash(one), _flash(other), "only a .tflite file is an array in C"),
         _counted("arena", name, arenas[0][0], arenas[1][0], reason),
     ]
     if same:
@@ -99,6 +101,10 @@ def _counted(metric: ComparedMetric, file: str, a: float | None, b: float | None
     if a is None or b is None:
         return Change(metric=metric, file=file, a=a, b=b, unit="bytes", reason=reason)
     return Change(metric=metric, file=file, a=a, b=b, unit="bytes", change=(b - a) / a if a else None, real=a != b)
+
+
+def _flash(artifact: Artifact) -> float | None:
+    return float(-(-artifact.size_bytes // _ALIGNMENT) * _ALIGNMENT) if artifact.format == "tflite" else None
 
 
 def _arena(side: Side, artifact: Artifact) -> tuple[float | None, str]:

@@ -9,7 +9,7 @@ from edgecut.records.measurement import Measurement
 from edgecut.records.recipe import Recipe
 from edgecut.records.report import Report
 
-_STATED = "not stated; whoever releases the model fills this in"
+_STATED = "not stated; whoever releases the model sets `licence` in the recipe"
 
 
 def model_card(report: Report, recipe: Recipe, labels: Sequence[str]) -> str:
@@ -39,7 +39,7 @@ def _source(report: Report, recipe: Recipe) -> Iterator[tuple[str, str]]:
     macs = "unknown" if report.source.macs is None else f"{report.source.macs:,}"
     yield "size", f"{report.source.params:,} parameters, {macs} multiply-accumulates"
     yield "preprocessing", f"`{recipe.source.to_dict()['preprocess']}`"
-    yield "licence", _STATED
+    yield "licence", recipe.source.licence or _STATED
 
 
 def _data(report: Report, recipe: Recipe, labels: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -52,7 +52,7 @@ def _data(report: Report, recipe: Recipe, labels: Sequence[str]) -> Iterator[tup
     yield "validation", f"{held_out}, {counts.get('val', 'unknown')} images"
     if labels:
         yield "classes", ", ".join(labels)
-    yield "licence", _STATED
+    yield "licence", recipe.data.licence or _STATED
 
 
 def _edits(report: Report) -> Iterator[str]:

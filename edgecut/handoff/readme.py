@@ -22,7 +22,8 @@ _WHAT = {
     "report.html, report.json": "how it was made and measured, every step with its proof",
     "MODEL_CARD.md": "where the model comes from, what it was judged on, its limits",
     "sbom.cdx.json": "the bill of materials (CycloneDX): model, data and tools with their hashes and versions",
-    "recipe.toml": "the request, which `edgecut build` takes",
+    "recipe.toml": "the request; `edgecut build recipe.toml --root FOLDER` makes it again with the files in FOLDER",
+    "recipe.lock.toml": "the hashes of its files and the versions, which `edgecut build --locked` insists on",
     "manifest.json": "the SHA-256 of every file; its own is in manifest.sha256",
 }
 
@@ -40,12 +41,14 @@ def readme(
     arena_bytes: int | None,
     vectors: Vectors | None,
     labels: Sequence[str],
+    *,
+    has_lock: bool = False,
 ) -> str:
     """Markdown: what to flash, what it needs, how a camera byte becomes the input, how to check the port.
 
     artifact: the one for the device. arena_bytes: the tensor arena to reserve, None if unknown.
     """
-    sections = [_head(report, recipe, labels, vectors)]
+    sections = [_head(report, recipe, labels, vectors, has_lock=has_lock)]
     if artifact is not None:
         sections += [
             _flash(recipe, artifact, arena_bytes, report),
@@ -57,8 +60,9 @@ def readme(
     return "\n\n".join(sections) + "\n"
 
 
-def _head(report: Report, recipe: Recipe, labels: Sequence[str], vectors: Vectors | None) -> str:
+def _head(report: Report, recipe: Recipe, labels: Sequence[str], vectors: Vectors | None, *, has_lock: bool) -> str:
     absent = {*([] if labels else ["labels.txt"]), *([] if vectors else ["vectors/"])}
+    absent |= set() if has_lock else {"recipe.lock.toml"}
     if not any(artifact.format == "tflite" for artifact in report.artifacts):
         absent.add("c/")
     rows = [f"| `{name}` | {what} |" for name, what in _WHAT.items() if name not in absent]
@@ -181,6 +185,7 @@ def _numbers(report: Report) -> str:
     shown = ("latency", "accuracy")
     lines += [f"- {m.artifact}: {m.metric} {_words(m)}" for m in report.measurements
               if m.metric in shown and m.value is not None]  # fmt: skip
+    lines.append("- Times and memory that were measured, and the limits on them, are in `report.html`.")
     lines += [f"- {note}" for note in report.notes]
     versions = ", ".join(f"{name} {version}" for name, version in report.environment.get("packages", {}).items())
     lines += ["", f"Versions: Python {report.environment.get('python', '')}; {versions}."]

@@ -1,8 +1,10 @@
-"""A recipe as TOML text that reads back equal."""
+"""A recipe as TOML text that reads back equal, and its file names as another folder needs them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from edgecut.records.recipe import Recipe
 from edgecut.records.toml_text import toml_text
@@ -12,12 +14,15 @@ _PATHS = (("source", "model"), ("data", "train"), ("data", "val"), ("data", "lab
 
 def resolved(recipe: Recipe) -> Recipe:
     """The recipe with every file name absolute, so that it means the same from any folder."""
-    tables = recipe.to_dict()
-    for table, key in _PATHS:
-        tables[table][key] = _absolute(tables[table][key])
-    for row in tables["cut"]["replace"]:
-        row["with"] = _absolute(row["with"])
-    return Recipe.model_validate(tables)
+    return renamed(recipe, lambda name: str(Path(name).absolute()))
+
+
+def portable(recipe: Recipe, base: Path) -> Recipe:
+    """The recipe with its file names as they were given, from the folder that it was read from.
+
+    base: that folder. The same checkout elsewhere gives the same text; only a file outside of it keeps a whole path.
+    """
+    return renamed(recipe, lambda name: _from(base, name))
 
 
 def recipe_toml(recipe: Recipe) -> str:
@@ -25,5 +30,23 @@ def recipe_toml(recipe: Recipe) -> str:
     return toml_text(recipe.to_dict())
 
 
-def _absolute(name: str | None) -> str | None:
-    return name if not name or name.startswith("keras:") else str(Path(name).absolute())
+def renamed(recipe: Recipe, rename: Callable[[str], str]) -> Recipe:
+    """The recipe with every file name replaced; names of published models stay."""
+
+    def name_of(name: str | None) -> str | None:
+        return name if not name or name.startswith("keras:") else rename(name)
+
+    tables: dict[str, Any] = recipe.to_dict()
+    for table, key in _PATHS:
+        tables[table][key] = name_of(tables[table][key])
+    for row in tables["cut"]["replace"]:
+        row["with"] = name_of(row["with"])
+    return Recipe.model_validate(tables)
+
+
+def _from(base: Path, name: str) -> str:
+    # "../images" in the recipe of BASE was read as BASE/../images: by the text it is "../images" again.
+    for path, start in ((Path(name), base), (Path.cwd() / name, Path.cwd() / base)):
+        if path.is_relative_to(start):
+            return path.relative_to(start).as_posix()
+    return Path(name).absolute().as_posix()

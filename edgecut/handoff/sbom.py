@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,16 @@ from edgecut.records.recipe import Recipe
 from edgecut.records.report import Report
 
 
-def sbom(report: Report, recipe: Recipe) -> dict[str, Any]:
+def sbom(report: Report, recipe: Recipe, hashes_of: Mapping[str, str] | None = None) -> dict[str, Any]:
     """The document: the model and its files, source model and data with their hashes, tools with their versions.
+
+    hashes_of: {recipe key: SHA-256} of what the build read, by default read now.
 
     Without a time, so that the same inputs give the same bytes; the serial number comes from the artifacts' hashes.
     """
     hashes = "".join(artifact.sha256 for artifact in report.artifacts)
     main = f"model:{recipe.name}"
-    inputs = list(_inputs(report, recipe))
+    inputs = list(_inputs(report, recipe, hashes_of or {}))
     files = [_file(report, artifact) for artifact in report.artifacts]
     packages = report.environment.get("packages", {})
     tools = [{"type": "application", "name": "edgecut", "version": report.edgecut}]
@@ -69,16 +71,23 @@ def _file(report: Report, artifact: Artifact) -> dict[str, Any]:
     }
 
 
-def _inputs(report: Report, recipe: Recipe) -> Iterator[dict[str, Any]]:
+def _inputs(report: Report, recipe: Recipe, hashes_of: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     source: dict[str, Any] = {"type": "machine-learning-model", "bom-ref": "source", "name": _name(report.source.path)}
+    source |= _licensed(recipe.source.licence)
     if report.source.sha256:
         source["hashes"] = [_sha256(report.source.sha256)]
     yield source
     for key, given in (("train", recipe.data.train), ("val", recipe.data.val), ("labels", recipe.data.labels)):
         path = None if given is None else Path(given)
         if path is not None and path.exists():
-            yield {"type": "data", "bom-ref": f"data:{key}", "name": path.name, "hashes": [_sha256(sha256_of(path))],
-                   "data": [{"type": "dataset", "name": key}]}  # fmt: skip
+            digest = hashes_of.get(f"data.{key}") or sha256_of(path)
+            yield {"type": "data", "bom-ref": f"data:{key}", "name": path.name, "hashes": [_sha256(digest)],
+                   "data": [{"type": "dataset", "name": key}],
+                   **_licensed("" if key == "labels" else recipe.data.licence)}  # fmt: skip
+
+
+def _licensed(licence: str) -> dict[str, Any]:
+    return {"licenses": [{"license": {"name": licence}}]} if licence else {}
 
 
 def _name(path: str) -> str:

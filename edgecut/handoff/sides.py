@@ -10,7 +10,7 @@ from typing import Any
 
 from edgecut.errors import DocumentError, RequestError
 from edgecut.export.readback import guess_precision, read_artifact
-from edgecut.handoff.bundle import MANIFEST, Manifest
+from edgecut.handoff.seal import MANIFEST, Manifest
 from edgecut.records.artifact import Artifact
 from edgecut.records.comparison import Difference
 from edgecut.records.document import parse

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
@@ -14,6 +13,7 @@ from pydantic import Field
 from edgecut.bench.run import FileRunner, dequantize, quantize
 from edgecut.bench.runners import tflm
 from edgecut.errors import RunError
+from edgecut.handoff.seal import json_text
 from edgecut.records.artifact import Artifact, TensorSpec
 from edgecut.records.document import Record
 from edgecut.streams import caught_output
@@ -163,11 +163,6 @@ def write_vectors(vectors: Vectors, folder: Path, artifact: str, agreements: Seq
     )
     (folder / "vectors.json").write_text(json_text(sheet.to_dict()), encoding="utf-8")
     return sheet
-
-
-def json_text(data: Any) -> str:
-    """JSON that is the same text for the same data: sorted, indented, with a last newline."""
-    return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def agreements(folder: Path, artifacts: Sequence[Artifact], vectors: Vectors) -> tuple[Agreement, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgecut.bench.run import FileRunner, dequantize
 from edgecut.errors import DocumentError, EdgecutError, RequestError
-from edgecut.handoff.bundle import MANIFEST, SEAL, Manifest
+from edgecut.handoff.seal import MANIFEST, SEAL, Manifest
 from edgecut.handoff.vectors import Tolerance, VectorSheet, distance
 from edgecut.records.artifact import sha256_of
 from edgecut.records.document import Record, parse

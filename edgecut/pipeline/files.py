@@ -18,6 +18,7 @@ from edgecut.errors import ExportError, RunError
 from edgecut.export.artifacts import write_file, write_static
 from edgecut.export.readback import read_artifact
 from edgecut.export.tflite import convert, write_saved_model
+from edgecut.graph.archive import write_archive
 from edgecut.graph.calls import calls, flat
 from edgecut.graph.predict import predict
 from edgecut.graph.proof import seeded_inputs
@@ -47,7 +48,7 @@ def keras_file(state: Run, model: keras.Model) -> Path:
     """Write the float Keras model into the bundle."""
     path = state.folder / "models" / f"{state.recipe.name}.keras"
     path.parent.mkdir(parents=True, exist_ok=True)
-    model.save(path)
+    write_archive(model, path)
     return path
 
 

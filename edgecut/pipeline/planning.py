@@ -28,6 +28,12 @@ class Plan:
     files: tuple[tuple[Format, Wanted], ...]
     notes: tuple[str, ...] = ()
     recipe_file: Path | None = None
+    root: Path | None = None
+
+    @property
+    def base(self) -> Path | None:
+        """The folder that the recipe's file names start from; None for the current one."""
+        return self.root or (self.recipe_file.parent if self.recipe_file else None)
 
 
 def plan(
@@ -36,10 +42,12 @@ def plan(
     out: Path | None = None,
     force: bool = False,
     recipe_file: Path | None = None,
+    root: Path | None = None,
 ) -> Plan:
     """What a build of the recipe for the profiles (default: this host) would do; imports no TensorFlow.
 
-    out: also check that the output folder can be used. recipe_file: where the recipe was read from, if it was.
+    out: also check that the output folder can be used. recipe_file: where the recipe was read from, if it was;
+    root: what its file names start from, by default the file's folder.
     Raises DocumentError with every fault that can be seen without loading the model.
     """
     chosen = tuple(profiles) or (find_profile("host"),)
@@ -60,7 +68,7 @@ def plan(
         *_untaken_notes(files, chosen),
         *operator_notes(recipe, written_files(files), chosen),
     )
-    return Plan(recipe, chosen, tuple(_steps(recipe, chosen, files)), files, notes, recipe_file)
+    return Plan(recipe, chosen, tuple(_steps(recipe, chosen, files)), files, notes, recipe_file, root)
 
 
 def taken_by(profile: Profile, form: Format, precision: str) -> bool:

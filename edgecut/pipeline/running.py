@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.metadata
+import contextlib
 import platform
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,42 +15,39 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import edgecut
-from edgecut.errors import DataError
+from edgecut.cache.facts import versions
+from edgecut.cache.store import Store, write_whole
+from edgecut.errors import DataError, RequestError, StepError
 from edgecut.handoff.output import output_folder
+from edgecut.pipeline.inputs import check_lock, input_hashes, lock_of, lock_path, lock_text
+from edgecut.pipeline.keeping import WORK, build_store, named, stage
 from edgecut.pipeline.planning import Plan, plan, read_paths, written_files
+from edgecut.records.artifact import Artifact
 from edgecut.records.explanation import Explanation
+from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile, find_profile
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Recipe, read_recipe
-from edgecut.records.report import Report, SourceFacts, Step, overall
+from edgecut.records.report import Check, Report, SourceFacts, Step, overall
 from edgecut.records.trial import Trial
 
 if TYPE_CHECKING:
     import keras
 
-    from edgecut.handoff.vectors import Vectors
     from edgecut.images.dataset import Dataset
-    from edgecut.pipeline.files import WrittenFile
 
-VECTORS = 4  # golden vectors in a bundle
-PACKAGES = (
-    "tensorflow",
-    "keras",
-    "ai-edge-litert",
-    "onnxruntime",
-    "onnx",
-    "tf2onnx",
-    "tflite-micro",
-    "numpy",
-)
+
+EDITED = f"{WORK}/edited.keras"
 
 
 @dataclass
 class Run:
     """What a run has so far.
 
-    device_shape: (height, width, channels) of the device's pictures, None without a camera. baseline: the accuracy of
-    the float model before it was compressed, against which drops count.
+    device_shape: (height, width, channels) of the device's pictures, None without a camera. loaded: the source, where
+    it was needed so far. baseline: the accuracy of the float model before it was compressed, against which drops count.
+    store: of earlier results, None to run every step. inputs: {recipe key: SHA-256} of what is read. facts, names: the
+    source model and the classes. edited: the model behind cut and stem. is_whole: whether what was done can be kept.
     """
 
     plan: Plan
@@ -59,9 +56,27 @@ class Run:
     steps: list[Step] = field(default_factory=list)
     device_shape: tuple[int, int, int] | None = None
     dataset: Dataset | None = None
+    loaded: keras.Model | None = None
     trials: list[Trial] = field(default_factory=list)
     explanations: list[Explanation] = field(default_factory=list)
     baseline: float | None = None
+    store: Store | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    facts: SourceFacts | None = None
+    names: tuple[str, ...] = ()
+    edited: keras.Model | None = None
+    artifacts: list[Artifact] = field(default_factory=list)
+    measurements: list[Measurement] = field(default_factory=list)
+    is_whole: bool = True
+
+    @property
+    def source(self) -> keras.Model:
+        """The model before any edit; loaded again where a kept cut has taken its place."""
+        if self.loaded is None:
+            from edgecut.graph.source import load
+
+            self.loaded = load(self.recipe.source.model, unsafe=self.recipe.source.unsafe)
+        return self.loaded
 
     @property
     def recipe(self) -> Recipe:
@@ -70,7 +85,7 @@ class Run:
 
     @property
     def labels(self) -> np.ndarray:
-        """The training labels, (n,) int64. Raises DataError if the images have none."""
+        """The training labels, (n,) int64, or targets, (n, outputs) float32. Raises DataError without."""
         if self.dataset is None or self.dataset.train.labels is None:
             raise DataError("data.train: has no labels to fit a head on; give class folders or an .npz with y_train")
         return self.dataset.train.labels
@@ -91,24 +106,44 @@ def build(
     out: str | Path = "dist",
     *,
     force: bool = False,
+    cache: bool = True,
+    locked: bool = False,
     progress: Progress = SILENT,
 ) -> Report:
     """The report of a whole build, whose bundle is then in `out`.
 
     recipe: a Recipe or a recipe file. profiles: Profiles, ids or files; default: this host.
-    force: replace an existing `out`, which stays as it was if the build fails.
+    force: replace an existing `out`, which stays as it was if the build fails. cache: take steps of which nothing has
+    changed from earlier builds. locked: refuse inputs and versions that aren't those of the recipe's lock.
     Raises RequestError before anything is started, StepError for a step that failed.
     """
     file = None if isinstance(recipe, Recipe) else Path(recipe)
     request = recipe if isinstance(recipe, Recipe) else read_recipe(Path(recipe))
     devices = [profile if isinstance(profile, Profile) else find_profile(profile) for profile in profiles]
-    return run(plan(request, devices, Path(out), force, file), Path(out), force=force, progress=progress)
+    planned = plan(request, devices, Path(out), force, file)
+    return run(planned, Path(out), force=force, cache=cache, locked=locked, progress=progress)
 
 
-def run(plan: Plan, out: Path, *, force: bool = False, progress: Progress = SILENT) -> Report:
-    """Carry out a plan into the folder `out`; the same as `build`, for a request that was checked already."""
+def run(
+    plan: Plan, out: Path, *, force: bool = False, cache: bool = True, locked: bool = False, progress: Progress = SILENT
+) -> Report:
+    """Carry out a plan into the folder `out`; the same as `build`, for a request that was checked already.
+
+    A recipe from a file gets a lock beside it; one that can't be written is left out.
+    """
+    inputs = input_hashes(plan.recipe)
+    lock = None if plan.recipe_file is None else lock_path(plan.recipe_file)
+    if locked:
+        if lock is None:
+            raise RequestError("--locked: needs a recipe file, whose lock lies beside it; write one with `edgecut new`")
+        check_lock(lock, lock_of(inputs))
+    store = build_store(plan) if cache else None
     with output_folder(out, force, keep=read_paths(plan.recipe, plan.recipe_file)) as folder:
-        return _run(Run(plan, folder, progress))
+        report = _run(Run(plan, folder, progress, store=store, inputs=inputs))
+    if lock is not None and not locked:
+        with contextlib.suppress(OSError):
+            write_whole(lock, lock_text(lock_of(inputs)).encode())
+    return report
 
 
 def exit_code(report: Report, strict: bool = False) -> int:
@@ -117,24 +152,76 @@ def exit_code(report: Report, strict: bool = False) -> int:
 
 
 def _run(state: Run) -> Report:
+    from edgecut.pipeline.bundling import bundle, restored
+
+    report = restored(state)
+    if report is not None:
+        return report
     from edgecut.graph.quiet import import_keras_quietly
 
     with state.progress.task("starting TensorFlow"):
         import_keras_quietly()
-    from edgecut.pipeline.compressing import compress_model
-    from edgecut.pipeline.explaining import explain_files
-    from edgecut.pipeline.files import bench_files, check_files, keras_file, write_files
-    from edgecut.pipeline.fitting import fit_head
     from edgecut.pipeline.judging import judge
     from edgecut.pipeline.precisions import slower_notes
-    from edgecut.pipeline.picture import edit_stem, read_images
-    from edgecut.pipeline.runtimes import refuse_file, refuse_model
-    from edgecut.pipeline.uncompressed import compare
+    from edgecut.pipeline.runtimes import refuse_file
 
-    model, source = _load(state)
+    stage(state, "edited", lambda: _edit(state))
+    if stage(state, "made", lambda: _make(state)):
+        for artifact in state.artifacts:
+            refuse_file(state.folder / artifact.path, artifact.precision, state.plan.profiles)
+    if not state.recipe.compress.is_asked:
+        stage(state, "benched", lambda: _bench(state))
+    checks = judge(state.recipe, state.plan.profiles, state.artifacts, state.measurements)
+    slower = slower_notes(state.plan.profiles, state.artifacts, state.measurements)
+    report = _report(state, checks, slower)
+    bundle(state, report)
+    return report
+
+
+def _report(state: Run, checks: tuple[Check, ...], slower: tuple[str, ...]) -> Report:
+    recipe = named(state.plan)
+    if state.facts is None:
+        raise RuntimeError("a run without a source")
+    return Report(
+        edgecut=edgecut.__version__, status=overall(checks), recipe=recipe.to_dict(),
+        profiles=tuple(profile.to_dict() for profile in state.plan.profiles), environment=environment(),
+        source=state.facts.model_copy(update={"path": recipe.source.model}), steps=tuple(state.steps),
+        artifacts=tuple(state.artifacts), measurements=tuple(state.measurements), checks=checks,
+        notes=(*state.plan.notes, *slower), trials=tuple(state.trials), explanations=tuple(state.explanations),
+    )  # fmt: skip
+
+
+def _edit(state: Run) -> None:
+    """Load, cut and stem; the model is laid by for builds that differ behind it."""
+    from edgecut.graph.archive import write_archive
+    from edgecut.pipeline.picture import edit_stem
+    from edgecut.pipeline.runtimes import refuse_model
+
+    model, state.facts = _load(state)
+    state.loaded = model
     model = _cut(state, model)
     refuse_model(model, written_files(state.plan.files), state.plan.profiles)
-    model = edit_stem(state, model)
+    state.edited = edit_stem(state, model)
+    if state.store is not None:
+        (state.folder / WORK).mkdir(exist_ok=True)
+        try:
+            write_archive(state.edited, state.folder / EDITED)
+        except StepError:
+            state.is_whole = False
+
+
+def _make(state: Run) -> None:
+    """Everything from the images to the checked files; their times as well, where a compressed model is compared."""
+    from edgecut.pipeline.bundling import keep_pictures
+    from edgecut.pipeline.compressing import compress_model
+    from edgecut.pipeline.explaining import explain_files
+    from edgecut.pipeline.files import check_files, keras_file, write_files
+    from edgecut.pipeline.fitting import fit_head
+    from edgecut.pipeline.picture import read_images
+    from edgecut.pipeline.runtimes import refuse_file
+    from edgecut.pipeline.uncompressed import compare
+
+    model = _edited(state)
     read_images(state, model)
     fitted = compress_model(state, fit_head(state, model))
     keras_file(state, fitted.model)
@@ -142,20 +229,32 @@ def _run(state: Run) -> Report:
         files = write_files(state, fitted, Path(scratch))
     for file in files:
         refuse_file(file.path, file.artifact.precision, state.plan.profiles)
+    state.artifacts += [file.artifact for file in files]
     explain_files(state, fitted.model, files)
-    measurements = [*check_files(state, fitted.model, files), *bench_files(state, files)]
-    measurements += compare(state, fitted, files, measurements)
-    artifacts = tuple(file.artifact for file in files)
-    checks = judge(state.recipe, state.plan.profiles, artifacts, measurements)
-    slower = slower_notes(state.plan.profiles, artifacts, measurements)
-    report = Report(
-        edgecut=edgecut.__version__, status=overall(checks), recipe=state.recipe.to_dict(),
-        profiles=tuple(profile.to_dict() for profile in state.plan.profiles), environment=environment(),
-        source=source, steps=tuple(state.steps), artifacts=artifacts, measurements=tuple(measurements), checks=checks,
-        notes=(*state.plan.notes, *slower), trials=tuple(state.trials), explanations=tuple(state.explanations),
-    )  # fmt: skip
-    _bundle(state, report, files)
-    return report
+    state.measurements += check_files(state, fitted.model, files)
+    keep_pictures(state)
+    state.names = state.dataset.labels if state.dataset else ()
+    if state.recipe.compress.is_asked:
+        _bench(state)
+        state.measurements += compare(state, fitted, files, state.measurements)
+
+
+def _bench(state: Run) -> None:
+    from edgecut.pipeline.files import WrittenFile, bench_files
+
+    files = [WrittenFile(state.folder / artifact.path, artifact) for artifact in state.artifacts]
+    state.measurements += bench_files(state, files)
+
+
+def _edited(state: Run) -> keras.Model:
+    """The model behind cut and stem: as it was made now, or as an earlier build laid it by."""
+    from edgecut.graph.source import load
+    from edgecut.pipeline.runtimes import refuse_model
+
+    if state.edited is None:
+        state.edited = load(state.folder / EDITED, unsafe=state.recipe.source.unsafe)
+        refuse_model(state.edited, written_files(state.plan.files), state.plan.profiles)
+    return state.edited
 
 
 def _load(state: Run) -> tuple[keras.Model, SourceFacts]:
@@ -195,43 +294,6 @@ def _cut(state: Run, model: keras.Model) -> keras.Model:
     return result.model
 
 
-def _bundle(state: Run, report: Report, files: Sequence[WrittenFile]) -> None:
-    from edgecut.handoff.bundle import write_bundle
-    from edgecut.render.page import render_page
-
-    with state.progress.task("bundle"):
-        write_bundle(
-            state.folder, report=report, recipe=state.recipe, profiles=state.plan.profiles,
-            vectors=_vectors(state, files), labels=state.dataset.labels if state.dataset else (),
-            page_html=render_page(report),
-            recipe_folder=state.plan.recipe_file.parent if state.plan.recipe_file else None,
-        )  # fmt: skip
-
-
-def _vectors(state: Run, files: Sequence[WrittenFile]) -> Vectors | None:
-    """Golden vectors of the file that a device runs: held-out pictures, or seeded bytes without images."""
-    from edgecut.handoff.bundle import device_artifact
-    from edgecut.handoff.vectors import golden_vectors
-    from edgecut.pipeline.fitting import to_input
-
-    artifact = device_artifact([file.artifact for file in files])
-    file = next((file for file in files if file.artifact == artifact), None)
-    if file is None or state.device_shape is None:
-        return None
-    if state.dataset is not None:
-        val = state.dataset.val.pixels
-        pixels = val[np.linspace(0, len(val) - 1, min(VECTORS, len(val))).astype(int)]
-    else:
-        pixels = np.random.default_rng(0).integers(0, 256, (VECTORS, *state.device_shape)).astype("uint8")
-    return golden_vectors(file.path, pixels, to_input(state, pixels))
-
-
 def environment() -> dict[str, Any]:
     """{"python", "platform", "packages"}: what the run's numbers depend on."""
-    packages = {}
-    for name in PACKAGES:
-        try:
-            packages[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return {"python": platform.python_version(), "platform": platform.platform(), "packages": packages}
+    return {"python": platform.python_version(), "platform": platform.platform(), "packages": versions()}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -45,12 +47,23 @@ class Artifact(Record):
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, or of a folder's files in sorted order with their names, in hex."""
+    """The SHA-256 of a file, or of a folder's files in sorted order with their names, in hex.
+
+    Folders behind links are followed, as where the images of a folder are listed.
+    """
     digest = hashlib.sha256()
     if path.is_file():
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    for part in sorted(p for p in path.rglob("*") if p.is_file()):
+    for part in sorted(_files(path)):
         digest.update(part.relative_to(path).as_posix().encode() + b"\0")
         digest.update(part.read_bytes())
     return digest.hexdigest()
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        if os.path.islink(parent) and Path(parent).resolve() in (p.resolve() for p in Path(parent).parents):
+            folders.clear()  # a link to a folder above, which would never end
+            continue
+        yield from (Path(parent) / name for name in names if os.path.isfile(os.path.join(parent, name)))

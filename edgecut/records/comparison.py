@@ -8,15 +8,16 @@ from pydantic import Field
 
 from edgecut.records.document import Record
 
-ComparedMetric = Literal["size", "arena", "accuracy", "latency", "top1_changes"]
+ComparedMetric = Literal["size", "flash", "arena", "accuracy", "latency", "top1_changes"]
 
 
 class Change(Record):
     """One metric of A and of B; None where it could not be had, then `reason` says why.
 
-    change: (b - a) / a for size, arena and latency, b - a for fractions. low, high: the 95 % interval of a change of
-    latency. p: of McNemar's exact test for accuracy. real: whether the change is more than chance; always so for
-    bytes.
+    flash: of the model's array, which starts at a multiple of 16 bytes; kernels of new operators come on top.
+    change: (b - a) / a for size, flash, arena and latency, b - a for fractions. low, high: the 95 % interval of a
+    change of latency. p: of McNemar's exact test for accuracy. real: whether the change is more than chance; always
+    so for bytes.
     """
 
     metric: ComparedMetric

@@ -33,11 +33,12 @@ Preprocess = Literal["tf", "torch", "caffe", "raw", "none"] | CustomPreprocess
 
 
 class Source(Record):
-    """The model to start from, and what it was trained on."""
+    """The model to start from, and what it was trained on. licence: its SPDX identifier, or words."""
 
     model: str
     preprocess: Preprocess = "none"
     sha256: str = ""
+    licence: str = ""
     unsafe: bool = False
 
 
@@ -120,6 +121,7 @@ class Data(Record):
     calibration: int = Field(default=200, ge=1)
     limit: int | tuple[int, int] | None = None
     val_fraction: float = Field(default=0.2, gt=0, lt=1)
+    licence: str = ""
     seed: int = Field(default=0, ge=0)
 
     @field_validator("limit")
@@ -232,18 +234,18 @@ class Recipe(Record):
     budget: Budget = Budget()
 
 
-def read_recipe(path: Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
-    """The recipe in a TOML file, file names in it made relative to its folder.
+def read_recipe(path: Path, overrides: Mapping[str, Any] | None = None, root: Path | None = None) -> Recipe:
+    """The recipe in a TOML file, file names in it made relative to its folder, or to `root`.
 
     overrides: {"table.key": value}, put over the file's own values.
     Raises RequestError or DocumentError with every fault.
     """
     tables = read_toml(path)
     for table, key in (("source", "model"), ("data", "train"), ("data", "val"), ("data", "labels")):
-        _resolve(tables.get(table), key, path.parent)
+        _resolve(tables.get(table), key, root or path.parent)
     cut = tables.get("cut")
     for row in cut.get("replace", ()) if isinstance(cut, dict) and isinstance(cut.get("replace"), list) else ():
-        _resolve(row, "with", path.parent)
+        _resolve(row, "with", root or path.parent)
     return make_recipe(tables, overrides or {}, where=str(path))
 
 

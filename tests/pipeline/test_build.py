@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -80,6 +81,44 @@ def test_the_bundle_verifies(demo):
     result = verify(demo[0])
     assert result.faults == ()
     assert result.vectors == 4
+
+
+@pytest.mark.skipif(not tflm.is_here(), reason="tflite-micro has wheels for Linux x86-64 only")
+def test_three_runtimes_give_the_expected_outputs_within_the_stated_steps(demo):
+    """LiteRT, TFLM's interpreter and ONNX Runtime, each on every golden vector, and each against the others."""
+    from edgecut.bench.run import FileRunner
+
+    out, report = demo
+    sheet = json.loads((out / "vectors" / "vectors.json").read_text())
+    (output,), taken = sheet["outputs"], sheet["input"]
+    inputs = np.stack([np.fromfile(out / "vectors" / row["input"], "int8") for row in sheet["vectors"]])
+    inputs = inputs.reshape(-1, *taken["shape"][1:])
+    expected = np.stack([np.fromfile(out / "vectors" / row["expected"], "int8") for row in sheet["vectors"]]).astype(
+        int
+    )
+    arena = int(value(report, "arena", "clothes.int8.tflite", kind="measured"))
+    found = {
+        "LiteRT": FileRunner(out / sheet["artifact"]).predict_raw(inputs),
+        "TFLM": tflm.run_tflm(out / sheet["artifact"], inputs, arena),
+        "ONNX Runtime": FileRunner((out / sheet["artifact"]).with_suffix(".onnx")).predict_raw(inputs),
+    }
+    limit = output["tolerance"]["lsb"]
+    assert limit <= 2
+    for name, outputs in found.items():
+        assert np.abs(outputs.reshape(expected.shape).astype(int) - expected).max() <= limit, name
+    agreement = next(row for row in sheet["agreements"] if row["artifact"].endswith("int8.onnx"))
+    off = np.abs(found["ONNX Runtime"].astype(int) - found["LiteRT"].astype(int)).max()
+    assert off <= agreement["tolerance"]["lsb"]
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_the_c_test_passes_with_every_warning_an_error(demo, tmp_path, compiler):
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} isn't here")
+    folder = shutil.copytree(demo[0], tmp_path / "dist") / "c"
+    flags = "CFLAGS=-std=c99 -Wall -Wextra -Werror -pedantic"
+    done = subprocess.run(["make", "-C", str(folder), "test", f"CC={compiler}", flags], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_report_is_read_back_from_the_files(demo):

@@ -15,6 +15,7 @@ import pytest
 from edgecut.bench.run import FileRunner
 from edgecut.export.readback import read_artifact
 from edgecut.handoff.bundle import arena_of, byte_table, device_artifact, write_bundle
+from edgecut.handoff.seal import VARIES
 from edgecut.handoff.vectors import Vectors, VectorSheet, golden_vectors, tried_in_tflm
 from edgecut.images.device import model_input
 from edgecut.records.artifact import Artifact
@@ -254,7 +255,27 @@ def test_outside_git_the_manifest_has_no_git_state(tmp_path: Path, monkeypatch: 
     assert json.loads((folder / "manifest.json").read_text())["git"] is None
 
 
-def test_measured_latency_stands_in_the_readme_with_kind_and_place(tmp_path: Path) -> None:
+def test_a_measured_latency_stands_in_the_report_to_which_the_readme_points(tmp_path: Path) -> None:
     row = measured("latency", "bell.int8.tflite", [0.001, 0.002, 0.003], where="host", method="wall")
     folder = bundle(tmp_path / "dist", ("int8.tflite",), row)
-    assert "- bell.int8.tflite: latency 2 ms, measured (host; wall)\n" in (folder / "README.md").read_text()
+    assert "2 ms" not in (folder / "README.md").read_text()
+    assert (
+        "- Times and memory that were measured, and the limits on them, are in `report.html`.\n"
+        in (folder / "README.md").read_text()
+    )
+
+
+def test_an_estimated_latency_stands_in_the_readme_with_kind_and_place(tmp_path: Path) -> None:
+    row = Measurement(metric="latency", artifact="bell.int8.tflite", unit="s", value=0.002, kind="estimated",
+                      where="board", method="cycles")  # fmt: skip
+    folder = bundle(tmp_path / "dist", ("int8.tflite",), row)
+    assert "- bell.int8.tflite: latency 2 ms, estimated (board; cycles)\n" in (folder / "README.md").read_text()
+
+
+def test_other_measured_times_change_the_report_and_the_seal_alone(tmp_path: Path) -> None:
+    rows = [measured("latency", "bell.int8.tflite", [x], where="host", method="wall") for x in (0.001, 0.002)]
+    one, other = (bundle(tmp_path / str(k) / "dist", ("int8.tflite",), row) for k, row in enumerate(rows))
+    names = [path.relative_to(one).as_posix() for path in sorted(one.rglob("*")) if path.is_file()]
+    differ = {name for name in names if (one / name).read_bytes() != (other / name).read_bytes()}
+    assert differ <= set(VARIES)
+    assert "report.json" in differ

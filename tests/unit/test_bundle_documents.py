@@ -47,7 +47,7 @@ def test_the_model_card_gives_the_accuracy_with_its_interval(tmp_path: Path) -> 
     artifacts = artifacts_in(tmp_path, ("int8.tflite",))
     card = model_card(report_of(artifacts, accuracy()), recipe_of(), ["cat", "dog"])
     assert "| bell.int8.tflite | 0.8000 | 0.7112 to 0.8666 | 100 |\n" in card
-    assert "| licence | not stated; whoever releases the model fills this in |\n" in card
+    assert "| licence | not stated; whoever releases the model sets `licence` in the recipe |\n" in card
 
 
 def test_a_model_card_without_images_says_that_nothing_was_judged(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[2] / "edgecut"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "units", "streams", "rooms"),
     ("records",),
-    ("tflite", "images", "render"),
+    ("tflite", "images", "render", "cache"),
     ("graph",),
     ("stem", "head", "compress", "export"),
     ("quantize", "bench"),

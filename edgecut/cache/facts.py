@@ -1,0 +1,63 @@
+"""What a result depends on beside its request: the code, the libraries, the machine."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "tensorflow", "keras", "tf-keras", "tensorflow-model-optimization", "ai-edge-litert", "onnxruntime", "onnx",
+    "tf2onnx", "tflite-micro", "numpy", "pillow", "h5py", "flatbuffers",
+)  # fmt: skip
+"""The distributions that the bytes or the numbers of a result come from."""
+
+_SHOWS = ("cli/", "render/", "handoff/")
+# What changes how TensorFlow computes.
+_SWITCHES = ("TF_ENABLE_ONEDNN_OPTS", "TF_DETERMINISTIC_OPS", "TF_USE_LEGACY_KERAS", "KERAS_BACKEND", "XNNPACK_FLAGS")
+
+
+def versions() -> dict[str, str]:
+    """{distribution: version} of those that are here."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """The processor and system, whose instructions decide the last bits and the times."""
+    switches = {name: os.environ[name] for name in _SWITCHES if name in os.environ}
+    return {"platform": platform.platform(), "cpu": _processor(), "cores": os.cpu_count(), "switches": switches}
+
+
+@functools.cache
+def code_hash(package: Path, leave_out: Sequence[str] = _SHOWS) -> str:
+    """A hash of the package's modules, those that only show results left out: another version computes anew.
+
+    Read once in a process, whose own code doesn't change either.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        name = path.relative_to(package).as_posix()
+        if not name.startswith(tuple(leave_out)):
+            digest.update(name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+@functools.cache
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Hardware"))]
+    return named[0] if named else platform.processor()

@@ -1,0 +1,82 @@
+"""Where builds keep their results, what is there, and how it is cleared."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgecut.cache.store import BLOBS, read_entry
+from edgecut.errors import OutputError
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An entry. size_bytes: of its files and its document; files are shared, so sizes can add up to more than all.
+
+    modified: seconds since 1970. sound: whether the entry can be read.
+    """
+
+    kind: str
+    key: str
+    title: str
+    size_bytes: int
+    modified: float
+    sound: bool
+
+
+def cache_folder() -> Path:
+    """EDGECUT_CACHE, else the folder edgecut/builds of XDG_CACHE_HOME, else of ~/.cache."""
+    named = os.environ.get("EDGECUT_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgecut" / "builds"
+
+
+def kept(folder: Path) -> tuple[Kept, ...]:
+    """The entries of a cache, the newest first; none where there is no such folder."""
+    paths = [path for path in folder.glob("*.json") if "-" in path.stem] if folder.is_dir() else []
+    return tuple(sorted((_kept(folder, path) for path in paths), key=lambda row: -row.modified))
+
+
+def total_bytes(folder: Path) -> int:
+    """What the cache takes on disk."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0
+
+
+def clear(folder: Path) -> int:
+    """Remove every entry; the number of bytes that are free again.
+
+    Only what a cache consists of is removed: a folder that holds anything else is left, and OutputError raised.
+    """
+    if not folder.is_dir():
+        return 0
+    strange = [path.name for path in folder.iterdir() if not _is_own(path)]
+    if strange:
+        raise OutputError(
+            f"{folder}: holds {strange[0]!r}, which is no part of a cache; remove it or set EDGECUT_CACHE"
+        )
+    freed = total_bytes(folder)
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    return freed
+
+
+def _kept(folder: Path, path: Path) -> Kept:
+    kind, _, key = path.stem.rpartition("-")
+    entry, status = read_entry(path), path.stat()
+    digests = set(entry["files"].values()) if entry is not None else set()
+    blobs = [folder / BLOBS / digest for digest in digests]
+    size = status.st_size + sum(blob.stat().st_size for blob in blobs if blob.is_file())
+    sound = entry is not None and all(blob.is_file() for blob in blobs)
+    return Kept(kind, key, entry["title"] if entry is not None else "", size, status.st_mtime, sound)
+
+
+def _is_own(path: Path) -> bool:
+    if path.is_dir() and not path.is_symlink():
+        return path.name == BLOBS
+    return path.suffix == ".json" or path.name.startswith(".")

@@ -1,0 +1,145 @@
+"""`edgecut build --matrix`: the axes, and the command lines of the rows."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgecut.cli.flags import FLAGS
+from edgecut.cli.output import Output
+from edgecut.cli.request import read_request
+from edgecut.errors import DocumentError, RequestError
+from edgecut.records.nearest import closest
+from edgecut.records.toml_text import toml_value
+
+PROFILE = "profile"
+
+
+def parse_axis(text: str) -> tuple[str, tuple[str, ...]]:
+    """("cut.to", ("a", "b")) of "cut.to=a,b", "to=a,b" or "to=['a', 'b']". Raises ValueError."""
+    name, equals, values = text.partition("=")
+    name = name.strip()
+    found = _values(values.strip())
+    if not equals or not found:
+        raise ValueError(f"{text!r} is no axis; one such as to=block_2_relu,block_3_relu is expected")
+    keys = {flag.flags[0].removeprefix("--"): flag.key for flag in FLAGS}
+    known = {*keys, *keys.values(), PROFILE}
+    if name not in known and "." not in name:
+        raise ValueError(f"{name!r} is no flag and no recipe key{closest(name, known, count=1)}")
+    return keys.get(name, name), found
+
+
+def run_matrix(
+    output: Output,
+    source: str,
+    axes: Mapping[str, Sequence[str]],
+    out: Path,
+    *,
+    profile_names: Sequence[str],
+    overrides: Mapping[str, Any],
+    flags: Sequence[str],
+    root: Path | None,
+    force: bool,
+    strict: bool,
+    dask: str | None,
+    count: int,
+) -> int:
+    """Builds every row into a folder of `out`, shows a table, and returns the exit code.
+
+    flags: of each row's build beside its recipe keys. Raises DocumentError if no row can be started.
+    """
+    from edgecut.pipeline.matrix import RowTask, build_rows, row_name, rows_of
+    from edgecut.pipeline.planning import plan, read_paths
+    from edgecut.records.matrix import matrix_code
+    from edgecut.render.matrix import matrix_table
+
+    recipe_file = Path(source) if source.endswith(".toml") else None
+    tasks: list[RowTask] = []
+    faults, keep, name = [], [Path(source)], ""
+    for settings in rows_of(axes):
+        words = row_words(source, settings, profile_names, overrides)
+        try:
+            asked = {**overrides, **dict(_settings(settings))}
+            profiles = [settings[PROFILE]] if PROFILE in settings else profile_names
+            recipe, devices = read_request(source, asked, profiles, root)
+            name, fault = recipe.name, ""
+            keep += read_paths(recipe, recipe_file)
+            plan(recipe, devices)
+        except RequestError as exc:
+            fault = "; ".join(getattr(exc, "faults", (str(exc),)))
+            faults.append(f"{row_name(settings)}: {fault}")
+        label = _free(row_name(settings), [task.name for task in tasks])
+        tasks.append(RowTask(label, tuple(settings.items()), (*words, *flags), Path(label), fault))
+    if len(faults) == len(tasks):
+        raise DocumentError(faults)
+    kept = [path for path in keep if path.exists()]
+    matrix = build_rows(
+        name, axes, tasks, out, force=force, keep=kept, dask=dask, count=count, progress=output.progress()
+    )  # fmt: skip
+    output.document(matrix.to_dict())
+    output.table(matrix_table(matrix), "", f"wrote {out}")
+    return matrix_code(matrix, strict)
+
+
+def _free(wanted: str, taken: Sequence[str]) -> str:
+    name, count = wanted, 1
+    while name in taken:
+        count += 1
+        name = f"{wanted}_{count}"
+    return name
+
+
+def row_words(
+    source: str, settings: Mapping[str, str], profile_names: Sequence[str], overrides: Mapping[str, Any]
+) -> list[str]:
+    """The command line of a row, from `build` on."""
+    row = dict(_settings(settings))
+    words = ["build", source]
+    for key, value in {**overrides, **row}.items():
+        words += ["--set", f"{key}={toml_value(value)}"]
+    for name in [settings[PROFILE]] if PROFILE in settings else profile_names:
+        words += ["--profile", name]
+    return words
+
+
+def _settings(settings: Mapping[str, str]) -> list[tuple[str, Any]]:
+    """(recipe key, value) of each axis but the profiles, as the flag of that key reads it."""
+    found = []
+    for key, text in settings.items():
+        flag = next((flag for flag in FLAGS if flag.key == key and flag.parse is not None), None)
+        if key != PROFILE:
+            found.append((key, _plain(text) if flag is None or flag.parse is None else flag.parse(text)))
+    return found
+
+
+def _plain(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _values(text: str) -> tuple[str, ...]:
+    if text.startswith("["):
+        try:
+            listed = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError as exc:
+            raise ValueError(f"{text!r} is no list: {exc}") from exc
+        found = [value if isinstance(value, str) else toml_value(value) for value in listed]
+    else:
+        found = [word.strip() for word in text.split(",") if word.strip()]
+    return tuple(dict.fromkeys(found))
+
+
+def axes_of(given: Sequence[tuple[str, tuple[str, ...]]]) -> dict[str, tuple[str, ...]]:
+    """The axes by key. Raises click.UsageError for one that is given twice."""
+    axes: dict[str, tuple[str, ...]] = {}
+    for key, values in given:
+        if key in axes:
+            raise click.UsageError(f"--matrix: {key} is given twice; put its values into one")
+        axes[key] = values
+    return axes

@@ -1,0 +1,113 @@
+"""manifest.json: every file of a bundle with its hash, and which of them any build of the same inputs gives again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from edgecut.handoff.provenance import git_state
+from edgecut.records.artifact import sha256_of
+from edgecut.records.document import Record
+from edgecut.records.profile import Profile
+from edgecut.records.recipe import Recipe
+from edgecut.records.report import Report
+
+MANIFEST, SEAL = "manifest.json", "manifest.sha256"
+VARIES = {
+    "report.json": "times and memory measured on this machine, the checks that rest on them, what came from the cache",
+    "report.html": "the same",
+    MANIFEST: "the hashes of these two, the status, and the state of git in the recipe's folder",
+    SEAL: "the hash of manifest.json",
+}
+"""The files that differ between two builds of the same inputs by the same versions, and why."""
+
+
+class BundleFile(Record):
+    """A file of the bundle; path: relative to it, with forward slashes."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+
+
+class Reproducible(Record):
+    """sha256: one hash of all files but those in `varies`, which says why each of them differs from build to build."""
+
+    sha256: str
+    varies: dict[str, str]
+
+
+class Manifest(Record):
+    """manifest.json. git: {"commit", "dirty"} of the recipe's folder, None outside git."""
+
+    schema_: Literal["edgecut.bundle/1"] = Field(default="edgecut.bundle/1", alias="schema")
+    name: str
+    edgecut: str
+    status: str
+    environment: dict[str, Any]
+    recipe: dict[str, Any]
+    profiles: tuple[str, ...]
+    git: dict[str, str | bool] | None
+    files: tuple[BundleFile, ...]
+    reproducible: Reproducible | None = None
+
+
+def finish(
+    folder: Path,
+    *,
+    report: Report,
+    page_html: str,
+    recipe: Recipe,
+    profiles: Sequence[Profile],
+    recipe_folder: Path | None,
+    out: Path | None = None,
+) -> None:
+    """Write the files that tell of this very run, report.json and report.html, and seal the folder.
+
+    recipe_folder: whose git state the manifest holds; default: the current folder, since a request by flags has no
+    file. out: where the folder will be, which doesn't count as a change in git.
+    """
+    (folder / "report.json").write_text(json_text(report.to_dict()), encoding="utf-8")
+    (folder / "report.html").write_text(page_html, encoding="utf-8")
+    base = recipe_folder or Path.cwd()
+    ignored = [folder, out or folder.with_name(folder.name.removesuffix(".partial")), *base.glob("*.lock.toml")]
+    seal(folder, report, recipe, profiles, git_state(base, ignored))
+
+
+def seal(
+    folder: Path,
+    report: Report,
+    recipe: Recipe,
+    profiles: Sequence[Profile],
+    git: dict[str, str | bool] | None,
+) -> None:
+    """Write manifest.json over every file in the folder, and its own hash beside it."""
+    paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    files = [
+        BundleFile(path=path, sha256=sha256_of(folder / path), size_bytes=(folder / path).stat().st_size)
+        for path in paths
+        if path not in {MANIFEST, SEAL}
+    ]
+    manifest = Manifest(
+        name=recipe.name, edgecut=report.edgecut, status=report.status, environment=report.environment,
+        recipe=recipe.to_dict(), profiles=tuple(profile.id for profile in profiles), git=git,
+        files=tuple(files), reproducible=Reproducible(sha256=reproducible_hash(files), varies=VARIES),
+    )  # fmt: skip
+    (folder / MANIFEST).write_text(json_text(manifest.to_dict()), encoding="utf-8")
+    (folder / SEAL).write_text(f"{sha256_of(folder / MANIFEST)}  {MANIFEST}\n", encoding="utf-8")
+
+
+def reproducible_hash(files: Sequence[BundleFile]) -> str:
+    """The SHA-256 of the lines "HASH  PATH" of all files that don't vary, sorted by path."""
+    rows = sorted((file.path, file.sha256) for file in files if file.path not in VARIES)
+    return hashlib.sha256("".join(f"{digest}  {path}\n" for path, digest in rows).encode()).hexdigest()
+
+
+def json_text(data: Any) -> str:
+    """JSON that is the same text for the same data: sorted, indented, with a last newline."""
+    return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"

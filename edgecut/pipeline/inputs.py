@@ -1,0 +1,100 @@
+"""The files that a build reads, by their hashes, and the lock that holds them with the versions."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+import edgecut
+from edgecut.cache.facts import versions
+from edgecut.errors import RequestError, SourceError
+from edgecut.graph.peek import PREFIX, application_arguments
+from edgecut.records.artifact import sha256_of
+from edgecut.records.document import Record, parse, read_toml
+from edgecut.records.recipe import Recipe
+from edgecut.records.toml_text import toml_text
+
+_SHOWN = 12  # digits of a hash in a sentence
+
+
+class Lock(Record):
+    """NAME.lock.toml. inputs: {recipe key: SHA-256}; a model that is fetched by name has none."""
+
+    schema_: Literal["edgecut.lock/1"] = Field(default="edgecut.lock/1", alias="schema")
+    edgecut: str
+    python: str
+    inputs: dict[str, str]
+    packages: dict[str, str]
+
+
+def input_hashes(recipe: Recipe) -> dict[str, str]:
+    """{recipe key: SHA-256} of every file and folder that a build of the recipe reads."""
+    return {key: sha256_of(path) for key, path in _paths(recipe) if path.exists()}
+
+
+def lock_of(inputs: Mapping[str, str]) -> Lock:
+    """What these inputs and the versions that are here lock."""
+    return Lock(
+        edgecut=edgecut.__version__, python=platform.python_version(), inputs=dict(inputs), packages=versions()
+    )  # fmt: skip
+
+
+def lock_text(lock: Lock) -> str:
+    """recipe.lock.toml: the same inputs and versions give the same bytes."""
+    return "# Written by edgecut build; `edgecut build --locked` refuses what differs.\n" + toml_text(lock.to_dict())
+
+
+def lock_path(recipe_file: Path) -> Path:
+    """Where the lock of a recipe lies: recipe.lock.toml beside recipe.toml."""
+    return recipe_file.with_name(f"{recipe_file.stem}.lock.toml")
+
+
+def check_lock(path: Path, now: Lock) -> None:
+    """Nothing if the lock at `path` holds what is here now. Raises RequestError that names all that drifted."""
+    if not path.is_file():
+        raise RequestError(f"{path}: there is no such lock; build once without --locked, which writes it")
+    locked = parse(Lock, read_toml(path), str(path))
+    drifted = [*_drift("", _flat(locked), _flat(now)), *_drift("", locked.packages, now.packages)]
+    drifted += _drift("SHA-256 ", locked.inputs, now.inputs)
+    if drifted:
+        raise RequestError(f"{path}: {'; '.join(drifted)}; restore that, or build without --locked to lock it anew")
+
+
+def _drift(what: str, locked: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+    for name in dict.fromkeys((*locked, *now)):
+        a, b = (value[:_SHOWN] if what and value else value for value in (locked.get(name), now.get(name)))
+        if locked.get(name) != now.get(name):
+            found = f"is {what}{b}" if b else "isn't here"
+            yield f"{name} {found}, and {what + a if a else 'none'} is locked"
+
+
+def _flat(lock: Lock) -> dict[str, str]:
+    return {"edgecut": lock.edgecut, "Python": lock.python}
+
+
+def _paths(recipe: Recipe) -> Iterator[tuple[str, Path]]:
+    model = recipe.source.model
+    if not model.startswith(PREFIX):
+        yield "source.model", Path(model)
+    elif (weights := _weights(model)) is not None:
+        yield "source.model", weights
+    for key in ("train", "val", "labels"):
+        name = getattr(recipe.data, key)
+        if name:
+            yield f"data.{key}", Path(name)
+    for k, row in enumerate(recipe.cut.replace):
+        if not row.with_.startswith(PREFIX):
+            yield f"cut.replace.{k}", Path(row.with_)
+
+
+def _weights(source: str) -> Path | None:
+    """The file of weights that keras:NAME?weights=FILE names."""
+    try:
+        weights = application_arguments(source)[1].get("weights")
+    except SourceError:
+        return None
+    return Path(weights) if isinstance(weights, str) and Path(weights).is_file() else None

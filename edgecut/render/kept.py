@@ -1,0 +1,27 @@
+"""The cache as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.table import Table
+
+from edgecut.records.units import format_bytes
+from edgecut.render.tables import grid
+
+_AGES = ((86_400.0, "d"), (3600.0, "h"), (60.0, "min"))
+
+
+def cache_table(rows: Iterable[tuple[str, str, int, float, bool]]) -> Table:
+    """One row for each entry: (build, stage, bytes, age in seconds, whether it can be read)."""
+    table = grid("<build", "<stage", "size", "age", "<")
+    for title, kind, size_bytes, age_s, sound in rows:
+        table.add_row(title, kind, format_bytes(size_bytes), _age(age_s), "" if sound else "damaged: made anew")
+    return table
+
+
+def _age(seconds: float) -> str:
+    for unit_s, unit in _AGES:
+        if seconds >= unit_s:
+            return f"{seconds / unit_s:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
