@@ -91,7 +91,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag(("--size",), "stem.size", _size, "HxW", "Height x width of the device's image."),
     Flag(("--order",), "stem.order", str, "ORDER", "What the channels are: gray, rgb, bgr, yuv (BT.601) or rgba."),
     Flag(("--resolution",), "stem.resolution", str, "MODE",
-         "How another size is reached: reuse, stride, nearest, average or fit."),
+         "How another size is reached: reuse, stride, nearest, bilinear, average or fit."),
     Flag(("--kernel",), "stem.kernel", _integer, "K", "With --resolution fit: the new kernel's side."),
     Flag(("--stride",), "stem.stride", _integer, "S", "With --resolution fit: the new stride."),
     Flag(("--filters",), "stem.filters", _integer, "N", "With --resolution fit: filters, brought back by a 1x1."),

@@ -26,8 +26,10 @@ from edgecut.records.report import Step
     "  edgecut stem model.keras --gray --size 112x112 --preprocess tf --resolution fit --kernel 3 \\\n"
     "      --data photos -o fitted.keras\n"
     "\n"
-    "nearest and average are exact: the model at its own size on the device's pixels repeated or averaged. reuse keeps "
-    "the weights at another size. fit and stride aren't exact; --data gives them their error on images.",
+    "nearest, bilinear and average are exact: the model at its own size on the device's pixels repeated, interpolated "
+    "or averaged. reuse keeps the weights at another size, which is cheaper and sees less. fit, on images (--data), is "
+    "as cheap as nearest and nearer to the model than any of them. fit and stride aren't exact; --data gives their "
+    "error.",
 )
 @click.argument("model")
 @recipe_flags(

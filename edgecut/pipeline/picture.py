@@ -71,6 +71,8 @@ def stem_of(recipe: Recipe, model: keras.Model, progress: Progress = SILENT) -> 
     )  # fmt: skip
 
 
+        # TFLM has no 16-bit PADV2, and one body is written in every precision.
+        constant_padding="int16x8" not in recipe.export.precisions,
 def stem_facts(model: keras.Model, result: StemResult) -> dict[str, Any]:
     """What a stem's step says: {"changed", "before", "after", "proof", "notes"}."""
     return {

@@ -62,14 +62,15 @@ class Stem(Record):
     """What the device feeds, and how the model is made to take it.
 
     order: what the channels are, by default gray, R G B or R G B A; YUV is BT.601 in full range. resolution: reuse
-    the weights at another size; stride: a smaller first stride; nearest, average: the source at its own size on
-    repeated or averaged pixels; fit: a new first convolution, for which kernel, stride, filters and batch_norm are.
+    the weights at another size; stride: a smaller first stride; nearest, bilinear, average: the source at its own size
+    on repeated, interpolated or averaged pixels; fit: a new first convolution, for which kernel, stride, filters and
+    batch_norm are.
     """
 
     channels: Channels | None = None
     order: Literal["gray", "rgb", "bgr", "yuv", "rgba"] | None = None
     size: tuple[int, int] | None = None
-    resolution: Literal["reuse", "stride", "nearest", "average", "fit"] = "reuse"
+    resolution: Literal["reuse", "stride", "nearest", "bilinear", "average", "fit"] = "reuse"
     pixels: Literal["normalized", "raw"] = "normalized"
     kernel: int | None = Field(default=None, ge=1)
     stride: int | None = Field(default=None, ge=1)

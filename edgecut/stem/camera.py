@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from edgecut.graph.calls import calls, flat
+from edgecut.graph.calls import Calls, Tensor, calls, flat
 from edgecut.graph.rebuild import rebuild
 from edgecut.stem.channels import LinearMap
 from edgecut.stem.first import first_operators
@@ -24,35 +24,54 @@ SCALE, ZERO_POINT = 1.0, -128
 _BYTE_CENTRE = 127.5
 # tensorflow.org/lite/performance/quantization_spec: weights are symmetric, -127..127, a scale for each filter.
 _INT8_MAX = 127
+_RESAMPLING = {"UpSampling2D", "AveragePooling2D", "Resizing", "Resize"}
 
 
 def for_bytes(model: keras.Model) -> keras.Model:
     """A copy of a model that takes 0..255, its first kernels on the grid that an int8 file holds exactly.
 
-    On a picture of the middle gray it gives what `model` gives. A first operator that isn't one convolution is left
-    as it is.
+    On a picture of the middle gray it gives what `model` gives. A first operator that isn't one convolution, and one
+    without a bias or a BatchNormalization behind it that could take the shift, is left as it is.
     """
     graph = calls(model)
-    (source,) = flat(graph.inputs)
+    source = _resampled(graph)
     channels = int(source.shape[3] or 0)
     own = LinearMap(np.eye(channels), np.zeros(channels))
     size = (source.shape[1], source.shape[2])
-    firsts = [first.call.layer for first in first_operators(graph, source, own, size, fold=False)]
+    firsts = [first.call for first in first_operators(graph, source, own, size, fold=False)]
     copy = rebuild(graph)
-    for layer in copy.layers:
-        if layer.name in firsts and type(layer) in {keras.layers.Conv2D, keras.layers.DepthwiseConv2D}:
-            _round(layer)
+    layers = {layer.name: layer for layer in copy.layers}
+    for call in firsts:
+        if type(call.operation) in {keras.layers.Conv2D, keras.layers.DepthwiseConv2D} and call.layer in layers:
+            behind = graph.consumers[call.outputs[0]]
+            normalization = layers.get(behind[0].layer) if len(behind) == 1 else None
+            _round(layers[call.layer], normalization)
     return copy
 
 
-def _round(layer: Any) -> None:
-    if not layer.use_bias:
-        return  # a raw stem has one wherever its source's pixels had an offset
-    kernel, bias = (keras.ops.convert_to_numpy(weight).astype("float64") for weight in (layer.kernel, layer.bias))
+def _resampled(graph: Calls) -> Tensor:
+    """The picture, behind what only repeats, interpolates or averages its pixels: an even picture stays what it is."""
+    (tensor,) = flat(graph.inputs)
+    while len(following := graph.consumers[tensor]) == 1 and following[0].type in _RESAMPLING:
+        tensor = following[0].outputs[0]
+    return tensor
+
+
+def _round(layer: Any, normalization: Any) -> None:
+    """Bring a layer's kernel to the int8 grid; its bias, or the normalization behind it, takes the shift."""
+    normalized = type(normalization) is keras.layers.BatchNormalization and _is_linear(layer)
+    if not layer.use_bias and not normalized:
+        return
+    kernel = keras.ops.convert_to_numpy(layer.kernel).astype("float64")
     depthwise = type(layer) is keras.layers.DepthwiseConv2D
     taps = (0, 1) if depthwise else (0, 1, 2)
     step = np.abs(kernel).max(axis=taps, keepdims=True) / _INT8_MAX
     rounded = np.rint(kernel / np.where(step > 0, step, 1)) * step
     shift = (kernel - rounded).sum(axis=taps).reshape(-1) * _BYTE_CENTRE
     layer.kernel.assign(rounded.astype("float32"))
-    layer.bias.assign((bias + shift).astype("float32"))
+    taker, sign = (layer.bias, 1) if layer.use_bias else (normalization.moving_mean, -1)
+    taker.assign((keras.ops.convert_to_numpy(taker) + sign * shift).astype("float32"))
+
+
+def _is_linear(layer: Any) -> bool:
+    return layer.activation is None or layer.activation is keras.activations.linear

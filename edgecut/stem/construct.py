@@ -17,6 +17,7 @@ from edgecut.stem.resolution import (
     average_matrix,
     folded_average,
     folded_nearest,
+    interpolation_matrix,
     repeat_matrix,
     resample_matrix,
     resized_dense,
@@ -43,28 +44,39 @@ class Candidate:
 class Device:
     """What feeds the stem.
 
-    size: (height, width), None where open. factor: by axis, for "nearest", "average" and "stride". centre, spread: the
-    middle and half the range of its values. slack: how far, in its own unit, a padding of zeros may be from the value
-    that the source sees as zero: half a step for bytes, else 0.
+    size: (height, width), None where open. factor: by axis, for "nearest", "average" and "stride". source: the source's
+    own (height, width), which its pictures are brought to by resampling. centre, spread: the middle and half the range
+    of its values. slack: how far, in its own unit, a padding of zeros may be from the value that the source sees as
+    zero: half a step for bytes, else 0. pads_with_values: whether a runtime's operator may pad with another value than
+    zero.
     """
 
     size: tuple[int | None, int | None]
     mode: str
-    factor: tuple[int, int]
+    factor: tuple[int, int] = (1, 1)
+    source: tuple[int | None, int | None] = (None, None)
     centre: float = 0.0
     spread: float = 1.0
     slack: float = 0.0
+    pads_with_values: bool = True
 
     @property
     def is_resampled(self) -> bool:
         """Whether one of its pixels isn't one of the source's."""
-        return self.factor != (1, 1)
+        return self.factor != (1, 1) or (self.mode == "bilinear" and self.size != self.source)
 
     def pixels(self) -> int:
         """How many pixels it has; an open side counts as OPEN_SIZE."""
         return int(np.prod([size or OPEN_SIZE for size in self.size]))
 
+    def resampled_pixels(self) -> int:
+        """How many pixels its pictures have at the source's size."""
+        return int(np.prod([size or OPEN_SIZE for size in self.source]))
 
+
+# Interpolation has no exact fold: at zero padding the windows' weights differ from those inside.
+_OPERATORS = {"nearest": "upsampling", "bilinear": "bilinear upsampling", "average": "average pooling"}
+_BILINEAR_MACS = 4  # for a value
 _FOLDS: dict[str, Callable[[Axis, int], tuple[Axis, np.ndarray] | None]] = {
     "nearest": folded_nearest, "average": folded_average, "stride": smaller_stride,
 }  # fmt: skip
@@ -83,8 +95,9 @@ def candidates(first: FirstOp, device: Device) -> Iterator[Candidate]:
     if not device.is_resampled or device.mode == "reuse":
         yield from _ways(first, device.pixels(), device)
         return
-    folds = [_FOLDS[device.mode](axis, by) for axis, by in zip((first.rows, first.columns), device.factor, strict=True)]
-    rows, columns = folds
+    axes = zip((first.rows, first.columns), device.factor, strict=True)
+    fold = _FOLDS.get(device.mode)
+    rows, columns = (None, None) if fold is None else (fold(axis, by) for axis, by in axes)
     if rows is not None and columns is not None:
         kernel = np.einsum("ah,bw,hwsf->absf", rows[1], columns[1], first.kernel)
         folded = replace(first, kernel=kernel, rows=rows[0], columns=columns[0])
@@ -96,22 +109,21 @@ def candidates(first: FirstOp, device: Device) -> Iterator[Candidate]:
 
 
 def resampling_cost(device: Device, channels: int) -> int:
-    """What an operator that repeats or averages pixels costs: the values that it reads or writes, the larger."""
-    up = int(np.prod(device.factor)) if device.mode == "nearest" else 1
-    return device.pixels() * channels * up
+    """What an operator that repeats, interpolates or averages pixels costs: the values that it reads or writes."""
+    if device.mode == "bilinear":
+        return device.resampled_pixels() * channels * _BILINEAR_MACS
+    return max(device.pixels(), device.resampled_pixels()) * channels
 
 
 def _resampled_first(first: FirstOp, device: Device) -> Iterator[Candidate]:
-    """An operator that repeats or averages the device's pixels, and the source's own walk behind it."""
-    name = "upsampling" if device.mode == "nearest" else "average pooling"
+    """An operator that brings the device's pixels to the source's size, and the source's own walk behind it."""
+    name = _OPERATORS[device.mode]
     channels = first.linear.matrix.shape[1]
-    pixels = device.pixels() * int(np.prod(device.factor)) if device.mode == "nearest" else 0
-    pixels = pixels or device.pixels() // int(np.prod(device.factor))
-    for way in _ways(first, pixels, device):
+    for way in _ways(first, device.resampled_pixels(), device):
         yield Candidate(
             name if way.name == "none" else f"{name}, {way.name}",
             way.cost + resampling_cost(device, channels),
-            lambda x, way=way: way.build(resampled(x, device.mode, device.factor)),  # type: ignore[misc]
+            lambda x, way=way: way.build(_resampled(x, device)),  # type: ignore[misc]
         )
 
 
@@ -147,7 +159,7 @@ def folds(first: FirstOp, pixels: int, device: Device) -> Iterator[Candidate]:
     value = pad_value(linear)
     if not any(pad is None or pad > 0 for pad in pads) or (value is not None and abs(value) <= device.slack):
         yield Candidate("bias fold", cost, convolution(first, kernel, bias, grouped=grouped))
-    elif value is not None and None not in pads:
+    elif value is not None and None not in pads and device.pads_with_values:
         padded = _padded_pixels(first) * kernel.shape[2]
         yield Candidate(
             "constant padding", cost + padded, convolution(first, kernel, bias, grouped=grouped, pad_value=value)
@@ -178,27 +190,32 @@ def whole_picture(linear: LinearMap, device: Device) -> Candidate:
     rows, channels = linear.matrix.shape
     name, cost = "none", 0
     mix: Build | None = None
+    # Repeating costs nothing but the values that it writes; what averages or interpolates sees as few as it can.
+    mixes_first = device.mode == "nearest"
     if not linear.is_identity:
         repeats = channels == 1 and bool(np.all(linear.matrix == 1)) and not linear.offset.any()
         name = "concatenate" if repeats else "1x1 convolution"
         mix = concatenated(rows) if repeats else pointwise(linear.matrix, linear.offset, "stem_adapter")
-        fewer = int(np.prod(device.factor)) if device.mode == "average" else 1
-        cost = device.pixels() // fewer * rows * (1 if repeats else channels + 1)
+        pixels = device.resampled_pixels() if device.is_resampled and not mixes_first else device.pixels()
+        cost = pixels * rows * (1 if repeats else channels + 1)
     if device.is_resampled:
-        step = "upsampling" if device.mode == "nearest" else "average pooling"
+        step = _OPERATORS[device.mode]
         name = step if name == "none" else f"{name}, {step}"
-        cost += resampling_cost(device, channels if device.mode == "average" else rows)
+        cost += resampling_cost(device, rows if mixes_first else channels)
 
     def build(x: keras.KerasTensor) -> keras.KerasTensor:
-        # Fewer pixels are mixed where the resampling comes last, or first where it averages.
-        if device.is_resampled and device.mode == "average":
-            x = resampled(x, device.mode, device.factor)
+        if device.is_resampled and not mixes_first:
+            x = _resampled(x, device)
         x = x if mix is None else mix(x)
-        if device.is_resampled and device.mode != "average":
-            x = resampled(x, device.mode, device.factor)
+        if device.is_resampled and mixes_first:
+            x = _resampled(x, device)
         return x
 
     return Candidate(name, cost, build)
+
+
+def _resampled(x: keras.KerasTensor, device: Device) -> keras.KerasTensor:
+    return resampled(x, device.mode, device.factor, device.source)
 
 
 def own_cost(first: FirstOp) -> int:
@@ -234,6 +251,8 @@ def _resampling(mode: str, source: int, device: int | None) -> np.ndarray:
         return repeat_matrix(source, device)
     if mode == "average":
         return average_matrix(source, device)
+    if mode == "bilinear":
+        return interpolation_matrix(source, device)
     return resample_matrix(source, device)
 
 

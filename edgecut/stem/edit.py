@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -21,7 +21,7 @@ from edgecut.stem.first import FirstOp, first_operators
 from edgecut.stem.flatten import resized_flattens
 from edgecut.stem.pixels import device_map
 from edgecut.stem.proof import cost_of, dead_notes, prove, prove_on_images
-from edgecut.stem.resolution import MODES, factor_of
+from edgecut.stem.resolution import MODES, check_interpolated, factor_of
 
 BYTE_CENTRE = 127.5  # the middle of 0..255, and half its range
 
@@ -32,7 +32,7 @@ class StemResult:
 
     construction: how the edit was made: "none", "kernel sum", "kernel fold", "bias fold", "constant padding", "ones
     channel", "1x1 convolution" or "concatenate"; with another size also "reuse", "adjoint", "stride", "nearest fold",
-    "average fold", "upsampling", "average pooling" or "fit".
+    "average fold", "upsampling", "bilinear upsampling", "average pooling" or "fit".
     proof: {"inputs", "max_abs_error", "relative_error", "exact", "tolerance", "tolerance_reason"}: the result on
     device pixels against the source on the equivalent input. What isn't exact by construction ("stride", "fit") has
     "exact": False, and its error as measured.
@@ -86,6 +86,7 @@ def stem(
     stride: int | tuple[int, int] | None = None,
     filters: int | None = None,
     batch_norm: bool = False,
+    constant_padding: bool = True,
 ) -> StemResult:
     """A copy of `model` that takes (batch, height, width, channels) as the device feeds it, float32.
 
@@ -97,12 +98,14 @@ def stem(
     the source took, "raw" takes 0..255 with all that is affine before and behind the first operator folded into it,
     exact at zero-padded borders too.
     resolution: "reuse": the weights at another size. "nearest": the source at its own size on the device's pixels
-    repeated. "average": the same on averages of them. "stride": the first stride divided instead. "fit": a new first
+    repeated. "average": the same on averages of them. "bilinear": the same on values interpolated between them, at any
+    ratio of the sizes. "stride": the first stride divided instead. "fit": a new first
     convolution, fitted to the source's own responses on `data`, of `kernel`, `stride` and `filters` as given (by
     default the source's, the stride as the sizes ask) with a 1x1 convolution where the filters are others and
     BatchNormalization if `batch_norm`.
     data: pictures (n, height, width, 3 or 1), bytes; for "fit", and elsewhere to look for channels that no longer
-    vary and for the error of "stride".
+    vary and for the error of "stride". constant_padding: whether an operator may pad with a value other than zero
+    (TFLite's PADV2, which TFLM can't run in int16x8 files).
     Raises StemError for what can't be exact or can't be made: the message says which part, and what can.
     """
     graph = calls(model)
@@ -114,10 +117,12 @@ def stem(
         return fit_stem(
             graph, source, linear, size=size, preprocess=preprocess, raw=pixels == "raw",
             order=_order(source, channels, order, channel_map), images=data, kernel=kernel, stride=stride,
-            filters=filters, batch_norm=batch_norm,
+            filters=filters, batch_norm=batch_norm, constant_padding=constant_padding,
         )  # fmt: skip
     _refuse_fit_options(kernel=kernel, stride=stride, filters=filters, batch_norm=batch_norm or None)
     edit = _edit_of(graph, source, linear, size, resolution, raw=pixels == "raw")
+    if not constant_padding:
+        edit = replace(edit, device=replace(edit.device, pads_with_values=False))
     construction, edited = apply(edit)
     if resolution == "reuse" and edit.device.size != tuple(source.shape[1:3]):
         construction = "reuse" if construction == "none" else f"{construction}, reuse"
@@ -282,12 +287,15 @@ def _edit_of(
     if size is not None and min(size) < 1:
         raise StemError(f"stem: size is {tuple(size)}; height and width are at least 1")
     factor = (1, 1)
-    if resolution != "reuse" and wanted != own:
-        sides = zip(own, wanted, ("height", "width"), strict=True)
+    sides = list(zip(own, wanted, ("height", "width"), strict=True))
+    if resolution == "bilinear":
+        for side in sides:
+            check_interpolated(*side)
+    elif resolution != "reuse" and wanted != own:
         height, width = (factor_of(a, b, resolution, where) for a, b, where in sides)
         factor = (height, width)
     centre, spread = (BYTE_CENTRE, BYTE_CENTRE) if raw else (0.0, 1.0)
-    device = Device(wanted, resolution, factor, centre, spread)
+    device = Device(wanted, resolution, factor, own, centre, spread)
     return Edit(graph, source, linear, device, linear.matrix.shape[1], fold=raw)
 
 

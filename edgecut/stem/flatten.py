@@ -12,7 +12,7 @@ import numpy as np
 from edgecut.graph.calls import Call, Calls, Tensor, flat
 from edgecut.graph.rebuild import Splice
 from edgecut.stem.pixels import is_dropped_in_inference
-from edgecut.stem.resolution import resample_matrix, resized_dense
+from edgecut.stem.resolution import interpolation_matrix, resample_matrix, resized_dense
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +84,11 @@ def _to_shape(shape: tuple[int | None, ...]) -> Callable[[Any], Any]:
     return call
 
 
-def resample(pixels: np.ndarray, mode: str, factor: tuple[int, int]) -> np.ndarray:
-    """Pictures (n, height, width, channels) with their pixels repeated, or the averages of `factor` pixels."""
+def resample(pixels: np.ndarray, mode: str, factor: tuple[int, int], size: tuple[int | None, int | None]) -> np.ndarray:
+    """Pictures (n, height, width, channels) with pixels repeated, averaged by `factor`, or interpolated to `size`."""
+    if mode == "bilinear":
+        rows, columns = (interpolation_matrix(to or own, own) for to, own in zip(size, pixels.shape[1:3], strict=True))
+        return np.einsum("yh,xw,nhwc->nyxc", rows, columns, pixels.astype("float64"), optimize=True)
     down, right = factor
     if mode != "average":
         return pixels.repeat(down, axis=1).repeat(right, axis=2)

@@ -66,10 +66,16 @@ def concatenated(count: int) -> Build:
     return lambda x: keras.layers.Concatenate(name="stem_replicate")([x] * count)
 
 
-def resampled(x: keras.KerasTensor, mode: str, factor: tuple[int, int]) -> keras.KerasTensor:
-    """Each pixel repeated ("nearest"), or the averages of `factor` pixels ("average")."""
+def resampled(
+    x: keras.KerasTensor, mode: str, factor: tuple[int, int], size: tuple[int | None, int | None]
+) -> keras.KerasTensor:
+    """Each pixel repeated ("nearest"), the averages of `factor` pixels ("average"), or `size` of them ("bilinear")."""
     if mode == "nearest":
         return keras.layers.UpSampling2D(factor, interpolation="nearest", name="stem_upsampling")(x)
+    if mode == "bilinear":
+        # Not keras.layers.Resizing: its training=True by default is passed on to the layers behind it, so that in a
+        # model called without `training` BatchNormalization takes the batch's statistics (Keras 3.15.1).
+        return keras.ops.image.resize(x, size, interpolation="bilinear")
     return keras.layers.AveragePooling2D(factor, name="stem_pooling")(x)
 
 

@@ -46,7 +46,8 @@ def prove(edit: Edit, edited: keras.Model) -> dict[str, Any]:
 
 def source_outputs(edit: Edit, pixels: np.ndarray) -> list[Any]:
     """What the source's own layers give on the equivalent of the device's pixels, (n, height, width, channels)."""
-    whole = resample(pixels, edit.device.mode, edit.device.factor) if edit.device.is_resampled else pixels
+    device = edit.device
+    whole = resample(pixels, device.mode, device.factor, device.source) if device.is_resampled else pixels
     equivalent = keras.ops.convert_to_tensor(edit.linear(whole).astype("float32"))
     return run(edit.graph, {edit.source: equivalent}, flat(edit.graph.outputs), resized_maps(edit.graph))
 

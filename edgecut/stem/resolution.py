@@ -9,7 +9,9 @@ import numpy as np
 
 from edgecut.errors import StemError
 
-MODES = ("reuse", "stride", "nearest", "average", "fit")
+MODES = ("reuse", "stride", "nearest", "bilinear", "average", "fit")
+# Interpolation without a filter reads two pixels along each axis: of a device with more of them some would never count.
+_MOST_SHRUNK = 2
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,22 @@ def factor_of(source: int | None, device: int | None, mode: str, where: str) -> 
         fitting = min(multiples if mode == "average" else whole, key=lambda size: abs(size - device))
         raise StemError(
             f"stem: resolution {mode!r}: the source's {where} {source} and the device's {device} have no whole ratio; "
-            f"use a {where} such as {fitting}, or resolution 'fit' or 'reuse'"
+            f"use a {where} such as {fitting}, or resolution {'fit' if mode == 'stride' else 'bilinear'!r} or 'reuse'"
         )
     return larger // smaller
+
+
+def check_interpolated(source: int | None, device: int | None, where: str) -> None:
+    """Raises StemError where "bilinear" has no size to interpolate to, or would leave pixels out."""
+    if source is None or device is None:
+        raise StemError(
+            f"stem: resolution 'bilinear' needs a source of fixed size, and its {where} is open; use 'reuse'"
+        )
+    if device > _MOST_SHRUNK * source:
+        raise StemError(
+            f"stem: resolution 'bilinear': of the device's {where} {device} the source's {source} would leave pixels "
+            f"out; use at most {_MOST_SHRUNK * source}, or resolution 'average' with a multiple of {source}"
+        )
 
 
 def folded_nearest(axis: Axis, factor: int) -> tuple[Axis, np.ndarray] | None:
@@ -129,6 +144,16 @@ def resample_matrix(source: int, device: int) -> np.ndarray:
     centres = (np.arange(source) + 0.5) * device / source - 0.5
     weights = np.maximum(0, 1 - np.abs(np.arange(device)[None] - centres[:, None]) / width)
     return weights / weights.sum(axis=1, keepdims=True)
+
+
+def interpolation_matrix(source: int, device: int) -> np.ndarray:
+    """Linear interpolation of `device` values at `source` places: (source, device), rows summing to 1.
+
+    Half-pixel centres, the outermost values beyond the ends; no filter, so that shrinking reads two values each. The
+    same as keras.ops.image.resize and TFLite's RESIZE_BILINEAR with half_pixel_centers.
+    """
+    places = np.clip((np.arange(source) + 0.5) * device / source - 0.5, 0, device - 1)
+    return np.maximum(0, 1 - np.abs(np.arange(device)[None] - places[:, None]))
 
 
 def repeat_matrix(source: int, device: int) -> np.ndarray:

@@ -24,6 +24,23 @@ def test_middle_gray_is_seen_as_before(kind, mode):
     assert relative(for_bytes(raw)(gray), raw(gray)) < 2e-5
 
 
+@pytest.mark.parametrize("resolution", ["nearest", "bilinear", "average"])
+def test_the_kernel_behind_a_resampling_is_rounded_too(resolution):
+    size = (24, 24) if resolution == "average" else (8, 8)
+    source = conv_model(3, 1, "valid", 12 if resolution == "average" else 16, 12 if resolution == "average" else 16)
+    raw = stem(source, channels=1, size=size, preprocess="tf", resolution=resolution, pixels="raw").model
+    rounded, gray = for_bytes(raw), np.full((1, *size, 1), 127.5, "float32")
+    assert relative(rounded(gray), raw(gray)) < 2e-5
+    assert not np.array_equal(rounded.get_layer("conv").kernel, raw.get_layer("conv").kernel)
+
+
+def test_a_normalization_takes_the_shift_of_a_convolution_without_a_bias():
+    model = conv_model(3, 2, "valid", 16, 16, bias=False)
+    rounded, gray = for_bytes(model), np.full((1, 16, 16, 3), 127.5, "float32")
+    assert relative(rounded(gray), model(gray)) < 2e-5
+    assert not np.array_equal(rounded.get_layer("conv").kernel, model.get_layer("conv").kernel)
+
+
 def test_the_kernel_is_one_that_int8_holds():
     raw = stem(conv_model(3, 2, "same", 16, 16), preprocess="tf", pixels="raw").model
     kernel = np.asarray(for_bytes(raw).get_layer("conv").kernel, "float64")

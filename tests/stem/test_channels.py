@@ -124,6 +124,16 @@ def test_the_cheapest_exact_construction_is_taken_and_named(kind, mode, order, c
     assert stem(model_of(kind), order=order, preprocess=mode, pixels="raw").construction == construction
 
 
+@pytest.mark.parametrize(("order", "construction"), [("gray", "ones channel"), ("rgb", "1x1 convolution")])
+def test_without_constant_padding_another_exact_construction_is_taken(order, construction):
+    """What an int16x8 file for TFLM asks for, whose PADV2 takes no 16-bit values."""
+    model, pixels = model_of("conv"), bytes_like(12, 14, 1 if order == "gray" else 3)
+    result = stem(model, order=order, preprocess="tf", pixels="raw", constant_padding=False)
+    expected = model(normalize(np.repeat(pixels, 3, axis=-1) if order == "gray" else pixels, "tf"))
+    assert result.construction == construction
+    assert relative(result.model(pixels.astype("float32")), expected) < 1e-5
+
+
 def test_a_depthwise_first_layer_becomes_one_convolution_where_that_is_cheaper():
     result = stem(model_of("depthwise, pointwise"), channels=1, preprocess="torch", pixels="raw")
     kinds = [type(layer).__name__ for layer in result.model.layers]

@@ -43,7 +43,7 @@ def test_what_cannot_be_done_is_one_sentence_and_writes_nothing(source, tmp_path
     assert (answer.code, answer.out) == (2, "")
     assert answer.err == (
         "edgecut: error: stem: resolution 'nearest': the source's height 16 and the device's 6 have no whole ratio; "
-        "use a height such as 8, or resolution 'fit' or 'reuse'\n"
+        "use a height such as 8, or resolution 'bilinear' or 'reuse'\n"
     )
     assert not out.exists()
 

@@ -115,6 +115,22 @@ def test_a_device_of_the_wrong_ratio_is_fitted_at_its_own_size():
     assert "top1_agreement" in result.proof
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_fit_for_gray_is_never_worse_than_the_kernel_sum(seed):
+    """On the held-out pictures, in the outputs: the responses in gray, which the sum gives, are fitted to as well."""
+    model, images = classifier(), pictures(40, seed=seed)
+    for scale, weight in enumerate(model.weights):
+        weight.assign(weight * (1 + 0.1 * seed * scale))
+    fitted = stem(model, 1, preprocess="tf", resolution="fit", data=images)
+    held = images[-8:]
+    expected = np.asarray(model(normalize(held, "tf")))
+    gray = normalize(to_device_batch(held, 32, 32, 1), "tf")
+    errors = [np.mean((np.asarray(m(gray)) - expected) ** 2) for m in (fitted.model, stem(model, 1).model)]
+    assert errors[0] <= errors[1] * 1.001
+    assert fitted.notes[0].endswith(f"the variation of {fitted.proof['fitted_to']} on 8 held-out images")
+    assert len(fitted.notes) == 2
+
+
 def test_the_held_out_images_are_told():
     result = stem(classifier(), preprocess="tf", resolution="fit", data=pictures(20))
     assert (result.proof["inputs"], result.proof["fitted_on"]) == (4, 16)

@@ -78,6 +78,25 @@ def test_average_gives_what_the_source_gave_on_averaged_pixels(
 
 
 @LAW
+@given(**KERNELS, device=st.tuples(st.integers(4, 26), st.integers(4, 26)))
+def test_bilinear_gives_what_the_source_gave_on_interpolated_pixels(
+    kernel, stride, padding, height, width, mode, gray, raw, device
+):
+    """LAW: stem(model, bilinear)(x) == model(x resized bilinearly), at any ratio down to a half."""
+    size = max(height, kernel), max(width, kernel)
+    device = min(device[0], 2 * size[0]), min(device[1], 2 * size[1])
+    model = source_of(kernel, stride, padding, *size)
+    seen, own = fed(*device, gray, raw, mode)
+    result = stem(
+        model, channels=1 if gray else 3, size=device, preprocess=mode, resolution="bilinear",
+        pixels="raw" if raw else "normalized",
+    )  # fmt: skip
+    expected = model(keras.ops.image.resize(own, size, interpolation="bilinear"))
+    assert relative(result.model(seen), expected) < 1e-5
+    assert result.proof["exact"]
+
+
+@LAW
 @given(**KERNELS)
 def test_reuse_gives_what_the_weights_give_at_that_size(kernel, stride, padding, height, width, mode, gray, raw):
     """LAW: stem(model, reuse)(x) == the source's own layers on x, for odd, even and rectangular sizes."""
@@ -91,13 +110,16 @@ def test_reuse_gives_what_the_weights_give_at_that_size(kernel, stride, padding,
 
 
 @pytest.mark.parametrize("kind", sorted(BUILDERS))
-@pytest.mark.parametrize("resolution", ["nearest", "average"])
+@pytest.mark.parametrize("resolution", ["nearest", "bilinear", "average"])
 def test_every_first_operator_takes_another_resolution(kind, resolution):
     model = model_of(kind, 12, 16)
-    nearest = resolution == "nearest"
-    size = (6, 8) if nearest else (24, 32)
+    size = {"nearest": (6, 8), "bilinear": (9, 20), "average": (24, 32)}[resolution]
     gray = np.random.default_rng(0).uniform(-1, 1, (2, *size, 1)).astype("float32")
-    whole = gray.repeat(2, 1).repeat(2, 2) if nearest else gray.reshape(2, 12, 2, 16, 2, 1).mean(axis=(2, 4))
+    whole = {
+        "nearest": lambda: gray.repeat(2, 1).repeat(2, 2),
+        "bilinear": lambda: np.asarray(keras.ops.image.resize(gray, (12, 16), interpolation="bilinear")),
+        "average": lambda: gray.reshape(2, 12, 2, 16, 2, 1).mean(axis=(2, 4)),
+    }[resolution]()
     result = stem(model, channels=1, size=size, resolution=resolution)
     assert relative(result.model(gray), model(np.repeat(whole, 3, axis=-1))) < 1e-5
 
@@ -188,7 +210,24 @@ def test_sizes_without_a_whole_ratio_are_refused():
     model = conv_model(3, 2, "same", 16, 16)
     assert refusal(model, size=(6, 8), resolution="nearest") == (
         "stem: resolution 'nearest': the source's height 16 and the device's 6 have no whole ratio; use a height such "
-        "as 8, or resolution 'fit' or 'reuse'"
+        "as 8, or resolution 'bilinear' or 'reuse'"
+    )
+    assert refusal(model, size=(6, 8), resolution="stride").endswith("or resolution 'fit' or 'reuse'")
+
+
+def test_a_resized_picture_does_not_make_the_layers_behind_it_train():
+    """keras.layers.Resizing would: the model is called without `training`, as users do."""
+    model = conv_model(3, 2, "same", 16, 16)
+    result = stem(model, size=(12, 10), resolution="bilinear")
+    one = np.random.default_rng(0).uniform(-1, 1, (1, 12, 10, 3)).astype("float32")
+    pair = np.concatenate([one, 5 * one])
+    assert relative(result.model(pair)[:1], result.model(one)) < 1e-5
+
+
+def test_interpolation_that_would_leave_pixels_out_is_refused():
+    assert refusal(conv_model(3, 2, "same", 16, 16), size=(32, 40), resolution="bilinear") == (
+        "stem: resolution 'bilinear': of the device's width 40 the source's 16 would leave pixels out; use at most 32, "
+        "or resolution 'average' with a multiple of 16"
     )
 
 
@@ -202,9 +241,10 @@ def test_a_stride_that_does_not_divide_is_refused():
 def test_a_source_of_open_size_has_no_other_resolution_than_reuse():
     x = keras.Input((None, None, 3), name="image")
     model = models.settle(keras.Model(x, L.Conv2D(2, 3, padding="same", name="conv")(x)))
-    assert refusal(model, size=(8, 8), resolution="nearest") == (
-        "stem: resolution 'nearest' needs a source of fixed size, and its height is open; use 'reuse'"
-    )
+    for mode in ("nearest", "bilinear"):
+        assert refusal(model, size=(8, 8), resolution=mode) == (
+            f"stem: resolution {mode!r} needs a source of fixed size, and its height is open; use 'reuse'"
+        )
     assert stem(model, size=(8, 9), channels=1, preprocess="caffe", pixels="raw").proof["exact"]
     assert stem(model, channels=1, preprocess="tf", pixels="raw").model.input_shape == (None, None, None, 1)
 
@@ -226,7 +266,7 @@ def test_too_small_a_picture_names_the_layer_that_collapses():
 def test_a_resolution_that_is_none_is_refused():
     model = conv_model(3, 1, "same", 8, 8)
     assert refusal(model, resolution="bicubic") == (
-        "stem: resolution is 'bicubic'; one of 'reuse', 'stride', 'nearest', 'average', 'fit' is expected"
+        "stem: resolution is 'bicubic'; one of 'reuse', 'stride', 'nearest', 'bilinear', 'average', 'fit' is expected"
     )
     assert refusal(model, kernel=5) == "stem: kernel is for a fitted stem; set resolution = 'fit'"
     assert refusal(model, size=(0, 4)) == "stem: size is (0, 4); height and width are at least 1"
