@@ -132,7 +132,7 @@ def main() -> None:
         build = [
             sys.executable, "-m", "edgecut", "build", options.model, "--to", options.to, "--size", "96x96",
             "--preprocess", "tf", "--classes", "10", "--data", options.images, "--precision", "float32,int8",
-            "-o", str(Path(folder) / "out"), "--force", "-q",
+            "-o", str(Path(folder) / "out"), "--force", "--no-cache", "-q",
         ]  # fmt: skip
         script = [sys.executable, "-c", SCRIPT, options.model, options.images, options.to]
         ratios = []
