@@ -94,7 +94,7 @@ def _begin(folder: Path) -> int:
     os.dup2(silent, 2)
     code: object = 5
     try:
-        edgecut(["build", str(RECIPE), "-o", OUT, "--force"])
+        edgecut(["build", str(RECIPE), "-o", OUT, "--force", "--no-cache"])
     except SystemExit as exc:
         code = exc.code
     finally:
