@@ -24,7 +24,7 @@ NETWORK_MACS, WIDE_MACS = (3_000_000, 400_000_000), 300_000_000
 # Weights of the wide chains, from what a second-level cache holds to what no cache does.
 WIDE_BYTES = (1e6, 100e6)
 # Seed of all sizes; another one gives other files of the same kinds.
-SEED, CHAINS, WIDE, NETWORKS = 20_261, 70, 11, 24
+SEED, CHAINS, WIDE, NETWORKS, DENSE_LAYERS = 20_261, 70, 15, 24, 4
 
 Single = tuple[str, tuple[int, ...], Grow]
 
@@ -194,8 +194,17 @@ def _chain(dtype: str, k: int, g: np.random.Generator) -> Specimen:
 
 
 def _wide(dtype: str, k: int, g: np.random.Generator) -> Specimen:
-    """Convolutions whose weights together fill the caches more and more, as those of large networks do."""
+    """Convolutions, or dense layers, whose weights fill the caches more and more, as those of large networks do."""
     wanted = float(np.exp(g.uniform(np.log(WIDE_BYTES[0]), np.log(WIDE_BYTES[1])))) / (4 if dtype == "float32" else 1)
+    if k % 3 == 2:
+        units = round(float(np.sqrt(wanted / DENSE_LAYERS)))
+
+        def stack(sheet: Sheet, x: int, _: np.random.Generator) -> int:
+            for _turn in range(DENSE_LAYERS):
+                x = put.dense(sheet, x, units)
+            return x
+
+        return _specimen(f"{dtype}_wide_{k}", "chain", dtype, (1, units), stack, g)
     # Two shapes in turn: equal weights share a buffer of the file, and every kernel packs a copy of its own.
     narrow = max(32, min(512, round(float(np.sqrt(wanted / 40)) / 32) * 32))
     wide, kernel = narrow * int(g.choice([1, 2, 4])), int(g.choice([1, 3]))

@@ -16,10 +16,10 @@ from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
 
 Terms = dict[str, float]
 
-# Bytes between which a working set outgrows one store for the next: the caches' sizes differ by machine, so each range
-# has a price of its own, and the fit finds those that matter.
-LEVELS = {"1": (0.6e6, 1.6e6), "2": (2e6, 6e6), "3": (6e6, 16e6), "4": (16e6, 48e6)}
-NEAR, INNER = LEVELS["1"], (2.0e4, 6.4e4)
+# Bytes between which a working set outgrows the first cache, the second, and all caches. Machines differ: the ranges
+# are wide, and what a byte costs beyond them is the fit's to find.
+INNER, NEAR, LARGE, FAR = (2.0e4, 6.4e4), (0.6e6, 1.6e6), (4.0e6, 12.0e6), (12.0e6, 40.0e6)
+STORES = {"near": NEAR, "large": LARGE, "far": FAR}
 # An L1 cache's way: addresses so far apart, or multiples, meet in one set (32 KiB in 8 ways, 64 KiB in 16).
 WAY_BYTES, SETS = 4096, 64
 SMALL_TAPS, LARGE_TAPS = 9, 25
@@ -40,19 +40,24 @@ class Tiles:
 
 @dataclass(frozen=True)
 class _Part:
-    """One operator with what its amounts are counted from. level: the share that LEVELS leave of the whole file."""
+    """One operator with what its amounts are counted from. shares: of the file that outgrow each of STORES."""
 
     operator: Operator
     fed: tuple[Tensor, ...]
     constants: tuple[Tensor, ...]
     made: Tensor
     tiles: Tiles
-    levels: dict[str, float]
+    shares: dict[str, float]
 
     @property
     def moved(self) -> int:
         """The bytes of the activations that it reads and writes."""
         return sum(t.size_bytes for t in self.fed) + self.made.size_bytes
+
+    @property
+    def kernel(self) -> Tensor | None:
+        """The weights: the first tensor behind the image, or before it, that has rows and columns."""
+        return next((t for t in (*self.constants, *self.fed[1:]) if len(t.shape) > 1 and t.elements), None)
 
     @property
     def held(self) -> int:
@@ -70,14 +75,17 @@ def terms(graph: TfliteGraph, tiles: Tiles) -> Terms:
     found: Counter[str] = Counter({"graph.one": 1.0})
     fused = _melted_padding(graph)
     size = _footprint(graph)
-    levels = {name: _ramp(size, ends) for name, ends in LEVELS.items()}
+    shares = {name: _ramp(size, ends) for name, ends in STORES.items()}
     for operator in graph.operators:
-        part = _part(graph, operator, tiles, levels)
+        if not all(graph.tensors[i].elements for i in operator.outputs[:1]) or not operator.outputs:
+            continue
+        part = _part(graph, operator, tiles, shares)
         name = "PAD_FUSED" if operator.index in fused else group_of(operator)
         own = _COUNTS.get(name, _element_wise)(part)
         found.update({f"{name}.{key}" if "." not in key else key: float(amount) for key, amount in own.items()})
-        if name not in ("RESHAPE", "PAD_FUSED"):
-            found.update({f"memory.activations_{k}": part.moved * share for k, share in levels.items()})
+        if name not in ("RESHAPE", "PAD_FUSED") and "vector.one" not in own:
+            # One price for all bytes from afar: few files tell those of weights and of activations apart.
+            found.update({f"memory.{store}": (part.held + part.moved) * share for store, share in shares.items()})
     return {key: amount for key, amount in found.items() if amount}
 
 
@@ -86,23 +94,26 @@ def group_of(operator: Operator) -> str:
     return ALIKE.get(operator.name, operator.name)
 
 
-def _part(graph: TfliteGraph, operator: Operator, tiles: Tiles, levels: dict[str, float]) -> _Part:
+def _part(graph: TfliteGraph, operator: Operator, tiles: Tiles, shares: dict[str, float]) -> _Part:
     tensors = [graph.tensors[i] for i in operator.inputs if i >= 0]
     fed = tuple(t for t in tensors if not t.is_constant)
     constants = tuple(t for t in tensors if t.is_constant)
-    return _Part(operator, fed, constants, graph.tensors[operator.outputs[0]], tiles, levels)
+    return _Part(operator, fed, constants, graph.tensors[operator.outputs[0]], tiles, shares)
 
 
 def _matrix_product(part: _Part) -> Terms:
     """CONV_2D and FULLY_CONNECTED: one row of the result is another kernel than many."""
-    kernel = part.constants[0] if part.constants else part.fed[-1]
+    if part.kernel is None:
+        return _element_wise(part)
+    kernel = part.kernel
     filters, channels = kernel.shape[0], kernel.shape[-1]
     taps, rows = math.prod(kernel.shape[1:-1]), part.made.elements // filters
     columns = _up(filters, part.tiles.columns)
     depth = taps * _up(channels, part.tiles.depth)
-    weights = {f"memory.weights_{k}": part.held * share for k, share in part.levels.items()}
     if rows == 1:
-        return {"vector.one": 1, "vector.macs": columns * depth, "vector.columns": columns, **weights}
+        # Each weight is used once, so that nothing hides what it takes to get it.
+        return {"vector.one": 1, "vector.macs": columns * depth, "vector.columns": columns,
+                **{f"vector.{store}": part.held * share for store, share in part.shares.items()}}  # fmt: skip
     passes = -(-rows // part.tiles.rows)
     streamed = passes * columns * depth * (part.made.size_bytes // part.made.elements)
     panel = streamed / passes
@@ -112,7 +123,6 @@ def _matrix_product(part: _Part) -> Terms:
         "matrix.streamed_1": streamed * _ramp(panel, INNER),
         "matrix.streamed_2": streamed * _ramp(panel, NEAR),
         "matrix.beyond": part.beyond,
-        **weights,
     }
     if taps == 1 and part.operator.options.get("strideW", 1) == 1:
         return {**found, "pointwise.one": 1}
@@ -121,7 +131,9 @@ def _matrix_product(part: _Part) -> Terms:
 
 
 def _depthwise(part: _Part) -> Terms:
-    _, height, width, channels = part.constants[0].shape if part.constants else part.fed[-1].shape
+    if part.kernel is None or len(part.kernel.shape) != 4:
+        return _element_wise(part)
+    _, height, width, channels = part.kernel.shape
     taps, pixels = height * width, part.made.elements // channels
     across = _up(channels, part.tiles.columns)
     size = part.made.size_bytes // part.made.elements
@@ -140,7 +152,9 @@ def _depthwise(part: _Part) -> Terms:
 
 
 def _transposed(part: _Part) -> Terms:
-    filters, height, width, channels = part.constants[-1].shape
+    if part.kernel is None or len(part.kernel.shape) != 4:
+        return _element_wise(part)
+    filters, height, width, channels = part.kernel.shape
     rows = _up(part.fed[-1].elements // channels, part.tiles.rows)
     results = rows * _up(filters, part.tiles.columns) * height * width
     return {"one": 1, "macs": results * _up(channels, part.tiles.depth), "results": results}
@@ -156,7 +170,10 @@ def _binary(part: _Part) -> Terms:
 
 
 def _pool(part: _Part) -> Terms:
-    taps = part.operator.options["filterHeight"] * part.operator.options["filterWidth"]
+    options, fed = part.operator.options, sum(t.elements for t in part.fed)
+    # A graph of layers, of which no file is written yet, doesn't tell the window: then it is as if none overlapped.
+    taps = options.get("filterHeight", 1) * options.get("filterWidth", 1) or 1
+    taps = taps if "filterHeight" in options else max(1, fed // part.made.elements)
     channels = part.made.shape[-1]
     pixels = part.made.elements // channels
     return {"one": 1, "work": _up(channels, part.tiles.columns) * pixels * taps, "taps": pixels * taps,
@@ -164,12 +181,12 @@ def _pool(part: _Part) -> Terms:
 
 
 def _reduction(part: _Part) -> Terms:
-    return {"one": 1, "elements": part.fed[0].elements, "results": part.made.elements,
+    return {"one": 1, "elements": sum(t.elements for t in part.fed), "results": part.made.elements,
             "element_wise.beyond": part.beyond}  # fmt: skip
 
 
 def _copied(part: _Part) -> Terms:
-    rows = part.made.elements // (part.made.shape[-1] if part.made.shape else 1)
+    rows = part.made.elements // (part.made.shape or (1,))[-1]
     return {"one": len(part.fed), "elements": part.made.elements, "rows": rows * len(part.fed),
             "copy.beyond": part.beyond}  # fmt: skip
 
