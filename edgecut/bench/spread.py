@@ -39,6 +39,25 @@ def warnings(measurements: Sequence[Measurement]) -> Iterator[str]:
         )
 
 
+def machine_states(measurements: Sequence[Measurement]) -> Iterator[str]:
+    """A sentence for each machine that measured: what it is, how it was, and what is in each time beside the run."""
+    for latency in (m for m in measurements if m.metric == "latency" and "timer_s" in m.conditions):
+        facts = latency.conditions
+        pinned, load = facts.get("pinned_to"), facts.get("load")
+        words = [
+            f"{facts['cpu']}, {facts['cores']} cores",
+            f"pinned to core {', '.join(map(str, pinned))}" if pinned else "not pinned",
+            "load unknown" if load is None else f"load {load:.1f}",
+            f"frequency governor {facts['governor'] or 'unknown'}",
+            f"first run {format_seconds(facts['first_s'])}",
+        ]
+        timer = facts["timer_s"]
+        yield (
+            f"{latency.where}: {', '.join(words)}; the clock's own {format_seconds(timer['wall'])} (latency) and "
+            f"{format_seconds(timer['cpu'])} (cpu_time) are in each run"
+        )
+
+
 def wide_interval(ratio: Ratio, conditions: dict[str, Any]) -> str | None:
     """A sentence where the interval of a ratio is too wide to tell a change of a tenth; None where it is narrow."""
     if ratio.high / ratio.low <= 1.1:

@@ -70,7 +70,7 @@ def latency(job: Job) -> dict[str, Any]:
         "load_s": load_s,
         "memory_bytes": None if memory is None or peak is None else max(0, peak - memory),
         "runtime": runtime,
-        "version": importlib.metadata.version(runtime),
+        "version": _version(runtime),
         "conditions": conditions,
     }
 
@@ -91,8 +91,7 @@ def times(job: Job) -> dict[str, Any]:
             rows.append(_timed(prepare(), job))
         except (RuntimeError, ValueError) as exc:
             rows.append({"error": str(exc).partition("\n")[0].rstrip(".")})
-    version = importlib.metadata.version(runtime) if runtime else ""
-    return {"rows": rows, "runtime": runtime, "version": version, "conditions": conditions}
+    return {"rows": rows, "runtime": runtime, "version": _version(runtime), "conditions": conditions}
 
 
 def interleaved(job: Job) -> dict[str, Any]:
@@ -144,8 +143,7 @@ def rounds(job: Job) -> dict[str, Any]:
             found = _timed(invoke, few)
             row["wall_s"].append(min(found["wall_s"]))
             row["cpu_s"].append(min(found["cpu_s"]))
-    version = importlib.metadata.version(runtime) if runtime else ""
-    return {"rows": rows, "runtime": runtime, "version": version, "conditions": conditions}
+    return {"rows": rows, "runtime": runtime, "version": _version(runtime), "conditions": conditions}
 
 
 def onnx_operators(job: Job) -> dict[str, Any]:
@@ -178,13 +176,7 @@ def onnx_operators(job: Job) -> dict[str, Any]:
     return {"rows": rows, "conditions": conditions}
 
 
-JOBS: dict[str, Callable[[Job], dict[str, Any]]] = {
-    "latency": latency,
-    "times": times,
-    "interleaved": interleaved,
-    "rounds": rounds,
-    "onnx_operators": onnx_operators,
-}
+JOBS = {job.__name__: job for job in (latency, times, interleaved, rounds, onnx_operators)}
 
 
 def machine_state(threads: int) -> dict[str, Any]:
@@ -266,11 +258,9 @@ def _in_child(job: Job) -> dict[str, Any]:
 
 def _load(path: str, threads: int) -> tuple[Callable[[], Invoke], str]:
     """(what loads the file and returns its run, the runtime's package)."""
-    return _litert(path, threads) if path.lower().endswith(".tflite") else _onnxruntime(path, threads)
-
-
-def _litert(path: str, threads: int) -> tuple[Callable[[], Invoke], str]:
-    module, package = _litert_module()
+    if not path.lower().endswith(".tflite"):
+        return _onnxruntime(path, threads)
+    module, package = _litert()
 
     def prepare() -> Invoke:
         interpreter = module.Interpreter(path, num_threads=threads)
@@ -283,7 +273,7 @@ def _litert(path: str, threads: int) -> tuple[Callable[[], Invoke], str]:
     return prepare, package
 
 
-def _litert_module() -> tuple[Any, str]:
+def _litert() -> tuple[Any, str]:
     """LiteRT's Python module and package; small boards may have its forerunner."""
     for name, package in LITERT_PACKAGES:
         try:
@@ -291,6 +281,14 @@ def _litert_module() -> tuple[Any, str]:
         except ModuleNotFoundError:
             continue
     raise ModuleNotFoundError(name=LITERT_PACKAGES[0][1])
+
+
+def _version(package: str) -> str:
+    """The package's version, "" where a system's own package doesn't tell."""
+    try:
+        return importlib.metadata.version(package) if package else ""
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def _onnxruntime(path: str, threads: int) -> tuple[Callable[[], Invoke], str]:
@@ -307,15 +305,12 @@ def _onnxruntime(path: str, threads: int) -> tuple[Callable[[], Invoke], str]:
 
 
 def _onnx_feeds(session: Any) -> dict[str, np.ndarray]:
-    return {
-        node.name: random_input([d if isinstance(d, int) else 1 for d in node.shape], _onnx_dtype(node.type))
-        for node in session.get_inputs()
-    }
-
-
-def _onnx_dtype(text: str) -> np.dtype:
-    name = text.replace("tensor(", "").replace(")", "")
-    return np.dtype({"float": "float32", "double": "float64"}.get(name, name))
+    feeds = {}
+    for node in session.get_inputs():
+        name = node.type.replace("tensor(", "").replace(")", "")
+        dtype = np.dtype({"float": "float32", "double": "float64"}.get(name, name))
+        feeds[node.name] = random_input([d if isinstance(d, int) else 1 for d in node.shape], dtype)
+    return feeds
 
 
 def _pin(threads: int) -> list[int] | None:
@@ -323,11 +318,11 @@ def _pin(threads: int) -> list[int] | None:
     if not hasattr(os, "sched_setaffinity"):
         return None
     allowed = sorted(os.sched_getaffinity(0))
-    busy = _busy_ticks()
+    khz = {c: int(_text(f"/sys/devices/system/cpu/cpu{c}/cpufreq/cpuinfo_max_freq", "0") or 0) for c in allowed}
+    before = _busy_ticks()
     time.sleep(0.05)
-    later = _busy_ticks()
-    ranked = sorted(allowed, key=lambda core: (-_fastest_khz(core), later.get(core, 0) - busy.get(core, 0), -core))
-    chosen = sorted(ranked[:threads])
+    busy = {core: ticks - before.get(core, 0) for core, ticks in _busy_ticks().items()}
+    chosen = sorted(sorted(allowed, key=lambda core: (-khz[core], busy.get(core, 0), -core))[:threads])
     try:
         os.sched_setaffinity(0, chosen)
     except OSError:
@@ -343,10 +338,6 @@ def _busy_ticks() -> dict[int, int]:
         if name.startswith("cpu") and name[3:].isdigit():
             ticks[int(name[3:])] = sum(int(word) for word in rest.split()[:3])
     return ticks
-
-
-def _fastest_khz(core: int) -> int:
-    return int(_text(f"/sys/devices/system/cpu/cpu{core}/cpufreq/cpuinfo_max_freq", "0") or 0)
 
 
 def _cpu_name() -> str:

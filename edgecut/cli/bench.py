@@ -72,7 +72,7 @@ def command(
 
 def _measure(output: Output, file: Path, profiles: list[Profile], settings: Bench, *, operators: bool) -> int:
     from edgecut.bench.measure import bench_for
-    from edgecut.bench.spread import warnings
+    from edgecut.bench.spread import machine_states, warnings
     from edgecut.render.tables import measurement_table
 
     place = " and ".join(settings.runners or [profile.id for profile in profiles])
@@ -83,6 +83,8 @@ def _measure(output: Output, file: Path, profiles: list[Profile], settings: Benc
         "measurements": [measurement.to_dict() for measurement in found.measurements],
         "failures": [str(failure) for failure in found.failures],
     }
+    if output.verbose:
+        output.table(*machine_states(found.measurements))
     for sentence in warnings(found.measurements):
         output.note(sentence)
     if operators and not found.failures:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -15,6 +17,7 @@ from edgecut.bench import worker
 from edgecut.bench.devices import devices
 from edgecut.bench.interleaved import interleave
 from edgecut.bench.operators import operator_times
+from edgecut.bench.runners import remote
 from edgecut.bench.runners.ssh import OPTIONS
 from edgecut.bench.runners.table import machine_of
 from edgecut.errors import MissingRuntimeError, RunError
@@ -159,6 +162,14 @@ def test_a_crash_there_is_told_with_its_last_words(ssh: Server, tmp_path: Path) 
         machine_of(ssh.runner).run({"job": "latency", "runs": 1, "warmup": 0, "threads": 1}, [path])
     reason = "ValueError: The model is not a valid Flatbuffer buffer"
     assert str(caught.value) == f"{path}: the process that ran it on {name_of(ssh)} failed: {reason}"
+
+
+@pytest.mark.parametrize("module", [worker, remote])
+def test_what_is_sent_is_python_3_9(module: ModuleType) -> None:
+    """Small boards have old systems; annotations aside, which aren't evaluated."""
+    source = Path(module.__file__ or "").read_text()
+    ast.parse(source, feature_version=(3, 9))
+    assert "from __future__ import annotations" in source
 
 
 def test_what_is_sent_imports_nothing_of_edgecut() -> None:
