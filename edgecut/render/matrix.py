@@ -17,8 +17,13 @@ _HEADINGS = ("size", "accuracy", "arena", "latency")
 
 def matrix_table(matrix: Matrix) -> Group:
     """A row for each file of each build; underneath, why builds failed."""
-    table = grid(*(f"<{axis}" for axis in matrix.axes), "<file", *_HEADINGS, "<status")
-    for *cells, status in _cells(matrix):
+    rows = list(_cells(matrix))
+    axes = [axis.rpartition(".")[2] for axis in matrix.axes]
+    # A column that says nothing takes the place of one that does.
+    said = [k for k, column in enumerate(zip(*rows, strict=True)) if set(column) != {NOTHING}]
+    headings = [*(f"<{axis}" for axis in axes), "<file", *_HEADINGS, "<status"]
+    table = grid(*(headings[k] for k in said))
+    for *cells, status in ([row[k] for k in said] for row in rows):
         table.add_row(*cells, Text(status, STYLES.get(status, "bold red")))
     return Group(table, *(Text(f"{row.name}: {row.error}") for row in matrix.rows if row.error))
 
@@ -40,7 +45,7 @@ def _cells(matrix: Matrix) -> Iterator[list[str]]:
         for file in row.files:
             latency = [format_seconds(value) for value in file.latency.values() if value is not None]
             yield [
-                *settings, file.name, format_bytes(file.size_bytes),
+                *settings, file.name.removeprefix(f"{matrix.name}."), format_bytes(file.size_bytes),
                 NOTHING if file.accuracy is None else f"{file.accuracy:.3f}",
                 NOTHING if file.arena_bytes is None else format_bytes(file.arena_bytes),
                 ", ".join(latency) or NOTHING, row.status,
