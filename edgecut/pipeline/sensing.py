@@ -27,10 +27,11 @@ def sensor_check(recipe: Recipe, artifact: Artifact, profile: Profile) -> Check 
     if spec.expects is None or len(spec.shape) != 4:
         return None
     remedies = tuple(_remedies(recipe, sensor, spec))
+    fed, taken = _sensor_words(sensor), _input_words(recipe, spec)
     return Check(
-        metric="sensor", artifact=artifact.name, profile=profile.id, limit=_sensor_words(sensor),
-        value=_input_words(recipe, spec), unit="", state="misses" if remedies else "meets", basis="read back",
-        reason=f"the sensor doesn't feed this; {', '.join(remedies)}" if remedies else "",
+        metric="sensor", artifact=artifact.name, profile=profile.id, limit=fed, value=taken, unit="",
+        state="misses" if remedies else "meets", basis="read back",
+        reason=f"the file takes {taken}, and the sensor feeds {fed}; {', '.join(remedies)}" if remedies else "",
     )  # fmt: skip
 
 

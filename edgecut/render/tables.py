@@ -103,7 +103,7 @@ def device_table(measurements: Sequence[Measurement], labels: Mapping[str, str])
 
 def check_table(checks: Sequence[Check], labels: Mapping[str, str]) -> Group:
     """One row for each limit, by device. What is unknown says why underneath."""
-    table = grid("~check", "<file", "limit", "value", "<state", "<basis")
+    table = grid("<check", "<file", "limit", "value", "<state", "<basis")
     reasons: list[tuple[str, str]] = []
     for device, rows in _by_device(checks):
         if device:

@@ -64,7 +64,7 @@ def test_a_float_file_of_raw_pixels_takes_cast_bytes() -> None:
 def test_a_mismatch_is_a_missed_check_with_the_line_that_mends_it(file: Artifact, remedy: str) -> None:
     found = check(profile(), file)
     assert found.state == "misses"
-    assert found.reason == f"the sensor doesn't feed this; {remedy}"
+    assert found.reason == f"the file takes {found.value}, and the sensor feeds {found.limit}; {remedy}"
 
 
 def test_a_file_without_inputs_takes_no_picture() -> None:
@@ -74,7 +74,9 @@ def test_a_file_without_inputs_takes_no_picture() -> None:
 
 def test_the_order_of_the_channels_counts() -> None:
     found = check(profile(channels=3, order="bgr"), artifact((1, 96, 96, 3)))
-    assert found.reason == "the sensor doesn't feed this; set stem.order = 'bgr'"
+    assert found.reason == (
+        "the file takes 96x96x3 rgb int8 0..255, and the sensor feeds 96x96x3 bgr uint8 0..255; set stem.order = 'bgr'"
+    )
     assert check(profile(channels=3, order="bgr"), artifact((1, 96, 96, 3)), order="bgr").state == "meets"
 
 
