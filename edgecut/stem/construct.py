@@ -123,7 +123,7 @@ def _resampled_first(first: FirstOp, device: Device) -> Iterator[Candidate]:
         yield Candidate(
             name if way.name == "none" else f"{name}, {way.name}",
             way.cost + resampling_cost(device, channels),
-            lambda x, way=way: way.build(_resampled(x, device)),  # type: ignore[misc]
+            lambda x, way=way: way.build(at_source_size(x, device)),  # type: ignore[misc]
         )
 
 
@@ -205,16 +205,17 @@ def whole_picture(linear: LinearMap, device: Device) -> Candidate:
 
     def build(x: keras.KerasTensor) -> keras.KerasTensor:
         if device.is_resampled and not mixes_first:
-            x = _resampled(x, device)
+            x = at_source_size(x, device)
         x = x if mix is None else mix(x)
         if device.is_resampled and mixes_first:
-            x = _resampled(x, device)
+            x = at_source_size(x, device)
         return x
 
     return Candidate(name, cost, build)
 
 
-def _resampled(x: keras.KerasTensor, device: Device) -> keras.KerasTensor:
+def at_source_size(x: keras.KerasTensor, device: Device) -> keras.KerasTensor:
+    """The device's picture with its pixels repeated, interpolated or averaged to the source's size."""
     return resampled(x, device.mode, device.factor, device.source)
 
 

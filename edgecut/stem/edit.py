@@ -101,7 +101,7 @@ def stem(
     repeated. "average": the same on averages of them. "bilinear": the same on values interpolated between them, at any
     ratio of the sizes. "stride": the first stride divided instead. "fit": a new first
     convolution, fitted to the source's own responses on `data`, of `kernel`, `stride` and `filters` as given (by
-    default the source's, the stride as the sizes ask) with a 1x1 convolution where the filters are others and
+    default the source's, the stride as the sizes ask; at no whole ratio it walks over interpolated pixels) with a 1x1 convolution where the filters are others and
     BatchNormalization if `batch_norm`.
     data: pictures (n, height, width, 3 or 1), bytes; for "fit", and elsewhere to look for channels that no longer
     vary and for the error of "stride". constant_padding: whether an operator may pad with a value other than zero

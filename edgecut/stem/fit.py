@@ -9,19 +9,19 @@ from typing import Any
 import keras
 import numpy as np
 
-from edgecut.errors import GraphError, StemError
+from edgecut.errors import StemError
 from edgecut.graph.calls import Calls, Tensor, flat
 from edgecut.graph.rebuild import rebuild, run
 from edgecut.images.device import to_device_batch
 from edgecut.records.recipe import Preprocess
 from edgecut.stem.channels import LinearMap
-from edgecut.stem.construct import Device, folds
+from edgecut.stem.construct import Device, at_source_size, folds
 from edgecut.stem.edit import BYTE_CENTRE, Edit, StemResult
 from edgecut.stem.first import FirstOp, Pointwise, first_operators
-from edgecut.stem.flatten import resized_flattens, resized_maps
+from edgecut.stem.flatten import resample, resized_maps
 from edgecut.stem.layers import normalized_behind
 from edgecut.stem.proof import compared, cost_of, device_pictures, output_errors, source_pictures
-from edgecut.stem.resolution import Axis
+from edgecut.stem.resolution import Axis, check_interpolated
 
 HELD_OUT = 0.2  # of the images
 _BATCH = 8
@@ -60,8 +60,9 @@ def fit_stem(
 ) -> StemResult:  # fmt: skip
     """The result of stem(resolution="fit"); the arguments are as there. linear: what the source takes of the device.
 
-    The new convolution's output is to be what the source's first one (with the BatchNormalization behind it) gives:
-    at the source's own size where its stride times the ratio of the sizes is whole, else at the device's.
+    The new convolution's output is to be what the source's first one (with the BatchNormalization behind it) gives at
+    the source's own size. It sees the device's pixels where the source's stride times the ratio of the sizes is whole,
+    else the picture interpolated to the source's size.
     Raises StemError where there is nothing to fit to, or nothing to fit on.
     """
     if images is None or len(images) < 2:
@@ -70,28 +71,30 @@ def fit_stem(
     device_size = own if size is None else (int(size[0]), int(size[1]))
     if None in own or None in device_size:
         raise StemError("stem: resolution 'fit' needs a source of fixed size; use 'reuse' with a size first")
-    first, runs_at = _target(graph, source, own, device_size)
-    wanted = _wanted(first, runs_at, device_size, kernel, stride, filters, batch_norm=batch_norm)
-    mode = "reuse" if runs_at == device_size else "fit"
+    first = _target(graph, source, own)
+    walked = _walked(first, own, device_size)
+    wanted = _wanted(first, own, walked, kernel, stride, filters, batch_norm=batch_norm)
+    mode = "fit" if walked == device_size else "bilinear"
     centre = BYTE_CENTRE if raw else 0.0
     device = Device(
         device_size, mode, source=own, centre=centre, spread=centre or 1.0, pads_with_values=constant_padding
     )
     edit = Edit(graph, source, linear, device, linear.matrix.shape[1], fold=True)
     channels = int(source.shape[3] or 0)
-    theirs = source_pictures(images, int(runs_at[0] or 0), int(runs_at[1] or 0), channels, preprocess)
+    theirs = source_pictures(images, int(own[0] or 0), int(own[1] or 0), channels, preprocess)
     seen = device_pictures(edit, images, preprocess, order, raw=raw)
+    windows = resample(seen, mode, (1, 1), own) if device.is_resampled else seen
     held = max(1, round(len(images) * HELD_OUT))
     trials = []
     for target, pictures in _targets(images, theirs, preprocess, order):
-        fitted = _fitted(first, wanted, device, pictures, seen, held)
+        fitted = _fitted(first, wanted, device, pictures, windows, held)
         edited = _applied(edit, fitted, wanted)
         proof = _proof(edit, edited, theirs[-held:], seen[-held:])
         found = {**proof, "response_error": fitted.error, "fitted_on": len(seen) - held, "fitted_to": target}
         trials.append((edited, found))
     trials.sort(key=lambda trial: float(trial[1]["image_error"]))
     edited, proof = trials[0]
-    name = "fit" if mode == "fit" or size is None else "fit, reuse"
+    name = "fit" if mode == "fit" else "bilinear upsampling, fit"
     if wanted.filters != first.bias.size:
         name += ", 1x1 convolution"
     notes = _notes(first, wanted, [found for _, found in trials])
@@ -115,24 +118,29 @@ def _targets(
         yield "its responses in gray", source_pictures(gray, height, width, channels, preprocess)
 
 
-def _target(
-    graph: Calls, source: Tensor, own: tuple[int | None, int | None], device: tuple[int | None, int | None]
-) -> tuple[FirstOp, tuple[int | None, int | None]]:
-    """(the operator whose responses are the target, the size at which the source gives them)."""
+def _target(graph: Calls, source: Tensor, own: tuple[int | None, int | None]) -> FirstOp:
+    """The operator whose responses at the source's size are the target."""
     channels = int(source.shape[3] or 0)
     identity = LinearMap(np.eye(channels), np.zeros(channels))
-    for size in (own, device):
-        firsts = first_operators(graph, source, identity, size, fold=True)
-        if len(firsts) != 1 or firsts[0].is_dense:
-            raise StemError(
-                f"stem: resolution 'fit' needs one first convolution, and the picture goes into {len(firsts)} that "
-                "can be replaced; use 'reuse', 'nearest' or 'average'"
-            )
-        first = firsts[0].composed
-        strides = (first.rows.stride, first.columns.stride)
-        if all(_whole(s, d, o) for s, d, o in zip(strides, device, size, strict=True)):
-            return first, size
-    return first, device
+    firsts = first_operators(graph, source, identity, own, fold=True)
+    if len(firsts) != 1 or firsts[0].is_dense:
+        raise StemError(
+            f"stem: resolution 'fit' needs one first convolution, and the picture goes into {len(firsts)} that "
+            "can be replaced; use 'reuse', 'nearest' or 'average'"
+        )
+    return firsts[0].composed
+
+
+def _walked(
+    first: FirstOp, own: tuple[int | None, int | None], device: tuple[int | None, int | None]
+) -> tuple[int | None, int | None]:
+    """The size of the picture that the new convolution walks over: the device's, or the source's own."""
+    strides = (first.rows.stride, first.columns.stride)
+    if all(_whole(s, d, o) for s, d, o in zip(strides, device, own, strict=True)):
+        return device
+    for side in zip(own, device, ("height", "width"), strict=True):
+        check_interpolated(*side, mode="fit")
+    return own
 
 
 def _whole(stride: int, device: int | None, source: int | None) -> bool:
@@ -171,8 +179,11 @@ def _walk(axis: Axis, size: int | None, kernel: int, stride: int) -> Axis:
 
 
 def _fitted(first: FirstOp, wanted: Wanted, device: Device, theirs: np.ndarray, seen: np.ndarray, held: int) -> Fitted:
-    """The new operator, fitted on all but the last `held` pictures and judged on those."""
-    sides = zip((first.rows, first.columns), device.size, wanted.kernel, wanted.stride, strict=True)
+    """The new operator, fitted on all but the last `held` pictures and judged on those.
+
+    seen: (n, height, width, channels), what the new operator walks over.
+    """
+    sides = zip((first.rows, first.columns), seen.shape[1:3], wanted.kernel, wanted.stride, strict=True)
     rows, columns = (_walk(axis, size, kernel, stride) for axis, size, kernel, stride in sides)
     if (rows.outputs, columns.outputs) != (first.rows.outputs, first.columns.outputs):
         raise StemError(
@@ -270,16 +281,13 @@ def _applied(edit: Edit, fitted: Fitted, wanted: Wanted) -> keras.Model:
     graph, source = edit.graph, edit.source
     name = graph.producer[source].name
     device = keras.Input((*edit.device.size, edit.channels), dtype=source.dtype, batch_size=source.shape[0], name=name)
-    way = min(folds(fitted.operator, edit.device.pixels(), edit.device), key=lambda candidate: candidate.cost)
-    value = way.build(device)
+    is_resampled = edit.device.is_resampled
+    pixels = edit.device.resampled_pixels() if is_resampled else edit.device.pixels()
+    way = min(folds(fitted.operator, pixels, edit.device), key=lambda candidate: candidate.cost)
+    value = way.build(at_source_size(device, edit.device) if is_resampled else device)
     if wanted.batch_norm:
         value = normalized_behind(value, fitted.mean, fitted.deviation)
-    entries = {fitted.operator.output: value}
-    splices = {t: s for t, s in resized_flattens(graph).items() if t not in entries}
-    try:
-        return rebuild(graph, entries=entries, inputs=device, splices=splices if edit.device.mode == "reuse" else {})
-    except GraphError as exc:
-        raise StemError(f"stem: size {edit.device.size[0]}x{edit.device.size[1]}: {exc}") from exc
+    return rebuild(graph, entries={fitted.operator.output: value}, inputs=device)
 
 
 def _proof(edit: Edit, edited: keras.Model, theirs: np.ndarray, seen: np.ndarray) -> dict[str, Any]:

@@ -73,15 +73,13 @@ def factor_of(source: int | None, device: int | None, mode: str, where: str) -> 
     return larger // smaller
 
 
-def check_interpolated(source: int | None, device: int | None, where: str) -> None:
-    """Raises StemError where "bilinear" has no size to interpolate to, or would leave pixels out."""
+def check_interpolated(source: int | None, device: int | None, where: str, mode: str = "bilinear") -> None:
+    """Raises StemError where there is no size to interpolate to, or where pixels would be left out."""
     if source is None or device is None:
-        raise StemError(
-            f"stem: resolution 'bilinear' needs a source of fixed size, and its {where} is open; use 'reuse'"
-        )
+        raise StemError(f"stem: resolution {mode!r} needs a source of fixed size, and its {where} is open; use 'reuse'")
     if device > _MOST_SHRUNK * source:
         raise StemError(
-            f"stem: resolution 'bilinear': of the device's {where} {device} the source's {source} would leave pixels "
+            f"stem: resolution {mode!r}: of the device's {where} {device} the source's {source} would leave pixels "
             f"out; use at most {_MOST_SHRUNK * source}, or resolution 'average' with a multiple of {source}"
         )
 

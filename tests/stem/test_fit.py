@@ -107,12 +107,26 @@ def test_batch_normalization_changes_nothing_until_it_is_trained(filters):
     assert np.allclose(np.mean(seen, axis=(0, 1, 2)), statistics.moving_mean, atol=0.1)
 
 
-def test_a_device_of_the_wrong_ratio_is_fitted_at_its_own_size():
-    model = classifier()
-    result = stem(model, 1, (24, 20), "tf", "fit", "normalized", pictures())
-    assert result.construction == "fit, reuse"
-    assert result.model.input_shape == (None, 24, 20, 1)
-    assert "top1_agreement" in result.proof
+@pytest.mark.parametrize("pixels", ["raw", "normalized"])
+def test_a_device_of_the_wrong_ratio_is_interpolated_before_the_fitted_window(pixels):
+    model, images = classifier(), pictures()
+    result = stem(model, 3, (24, 20), "tf", "fit", pixels, images)
+    assert result.construction == "bilinear upsampling, fit"
+    assert result.model.input_shape == (None, 24, 20, 3)
+    held = to_device_batch(images[-8:], 24, 20, 3)
+    expected = np.asarray(model(normalize(images[-8:], "tf")))
+    plain = stem(model, 3, (24, 20), "tf", "bilinear", pixels)
+    fed = held.astype("float32") if pixels == "raw" else normalize(held, "tf")
+    errors = [np.mean((np.asarray(m(fed)) - expected) ** 2) for m in (result.model, plain.model)]
+    assert errors[0] < errors[1] / 2
+    assert result.proof["image_error"] == pytest.approx((errors[0] / np.mean(expected**2)) ** 0.5, rel=1e-3)
+
+
+def test_a_device_of_many_more_pixels_in_no_whole_ratio_is_refused():
+    assert refusal(classifier(), size=(80, 90), data=bytes_like(32, 32, 3)) == (
+        "stem: resolution 'fit': of the device's height 80 the source's 32 would leave pixels out; use at most 64, or "
+        "resolution 'average' with a multiple of 32"
+    )
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
