@@ -174,4 +174,7 @@ def _calibration(output: Output, recipe: Recipe, shape: tuple[int, int, int]) ->
         recipe.data.train or "", height=height, width=width, channels=channels, count=recipe.data.calibration,
         seed=recipe.data.seed, where="--data", progress=output.progress(),
     )  # fmt: skip
+    pixels = pixels.copy()
+    # As a build does: an int8 input then holds 0..255, or what it was normalized to, whatever images were drawn.
+    pixels[0, 0, 0], pixels[0, -1, -1] = 0, 255
     return model_input(pixels, recipe.source.preprocess, "normalized")
