@@ -68,11 +68,11 @@ def stem_of(recipe: Recipe, model: keras.Model, progress: Progress = SILENT) -> 
         model, channels=wanted.channels, size=wanted.size, preprocess=recipe.source.preprocess,
         resolution=wanted.resolution, pixels=wanted.pixels, data=_pictures(recipe, model, progress), order=wanted.order,
         kernel=wanted.kernel, stride=wanted.stride, filters=wanted.filters, batch_norm=wanted.batch_norm,
+        # TFLM has no 16-bit PADV2, and one body is written in every precision.
+        constant_padding="int16x8" not in recipe.export.precisions,
     )  # fmt: skip
 
 
-        # TFLM has no 16-bit PADV2, and one body is written in every precision.
-        constant_padding="int16x8" not in recipe.export.precisions,
 def stem_facts(model: keras.Model, result: StemResult) -> dict[str, Any]:
     """What a stem's step says: {"changed", "before", "after", "proof", "notes"}."""
     return {
