@@ -44,7 +44,7 @@ def bundle(state: Run, report: Report) -> None:
             inputs=state.inputs, lock=lock_text(lock_of(state.inputs)),
             notes=state.plan.notes,
         )  # fmt: skip
-    if state.store is not None:
+    if state.store is not None and state.is_whole:
         paths = {path.relative_to(state.folder).as_posix(): path for path in state.folder.rglob("*") if path.is_file()}
         files = {name: path for name, path in paths.items() if name not in VARIES}
         facts = facts_of(state.plan, state.inputs, "bundle")

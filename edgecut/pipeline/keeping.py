@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import platform
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,12 @@ _UNREAD = {
 
 def build_store(plan: Plan) -> Store:
     """The results of all builds, as far as this code, these libraries and this machine make them."""
-    facts = {"code": code_hash(Path(edgecut.__file__).parent), "versions": versions(), "machine": machine()}
+    facts = {
+        "code": code_hash(Path(edgecut.__file__).parent),
+        "python": platform.python_version(),
+        "versions": versions(),
+        "machine": machine(),
+    }
     return Store(cache_folder(), facts, title=plan.recipe.name)
 
 

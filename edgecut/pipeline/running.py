@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -137,7 +138,7 @@ def run(
         if lock is None:
             raise RequestError("--locked: needs a recipe file, whose lock lies beside it; write one with `edgecut new`")
         check_lock(lock, lock_of(inputs))
-    store = build_store(plan) if cache else None
+    store = build_store(plan) if cache and not _has_custom_classes() else None
     with output_folder(out, force, keep=read_paths(plan.recipe, plan.recipe_file)) as folder:
         report = _run(Run(plan, folder, progress, store=store, inputs=inputs))
     if lock is not None and not locked:
@@ -149,6 +150,15 @@ def run(
 def exit_code(report: Report, strict: bool = False) -> int:
     """0 if every budget is met, 1 if one is missed; one that is unknown counts only if `strict`."""
     return 1 if report.status == "misses" or (strict and report.status == "unknown") else 0
+
+
+def _has_custom_classes() -> bool:
+    """Whether results depend on code of the caller's own; nobody can have registered any before Keras is imported."""
+    if "keras" not in sys.modules:
+        return False
+    from edgecut.graph.custom import has_custom_classes
+
+    return has_custom_classes()
 
 
 def _run(state: Run) -> Report:
@@ -244,6 +254,8 @@ def _bench(state: Run) -> None:
 
     files = [WrittenFile(state.folder / artifact.path, artifact) for artifact in state.artifacts]
     state.measurements += bench_files(state, files)
+    if state.steps[-1].notes:
+        state.is_whole = False  # a device that couldn't be reached may be there the next time
 
 
 def _edited(state: Run) -> keras.Model:

@@ -10,12 +10,15 @@ import sys
 import time
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
 import edgecut
+from edgecut.graph.custom import has_custom_classes
 from edgecut.handoff.seal import VARIES
 from edgecut.handoff.verify import verify
+from edgecut.pipeline import running
 from edgecut.pipeline.keeping import _LISTS
 from edgecut.pipeline.running import Run
 from edgecut.records.recipe import read_recipe
@@ -60,6 +63,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_inputs(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EDGECUT_CACHE", str(folder.parent / "cache"))
+        patch.setattr(running, "_has_custom_classes", lambda: False)  # those of other tests
         edgecut.build(folder / "recipe.toml", out=folder / "dist")
     return folder
 
@@ -67,6 +71,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _cache_of_work(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGECUT_CACHE", str(work.parent / "cache"))
+    monkeypatch.setattr(running, "_has_custom_classes", lambda: False)
 
 
 def first_on_path(folder: Path) -> str:
@@ -170,6 +175,16 @@ def test_a_damaged_entry_is_made_anew(work: Path, tmp_path: Path, monkeypatch: p
     assert contents(tmp_path / "dist") == contents(work / "dist")
 
 
+def test_classes_of_the_callers_own_are_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Their code is in no file that could tell whether it has changed."""
+    monkeypatch.undo()
+    with keras.saving.custom_object_scope({"Own": type("Own", (keras.layers.Layer,), {"__module__": "mine"})}):
+        assert has_custom_classes()
+        assert running._has_custom_classes()
+
+
 def test_everything_that_a_run_gathers_is_kept() -> None:
     lists = {field.name for field in dataclasses.fields(Run) if str(field.type).startswith("list[")}
     assert lists == set(_LISTS)
@@ -206,3 +221,19 @@ def test_the_clock_is_not_in_the_names_of_the_cache(
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + 86_400)
     assert all(steps(edgecut.build(work / "recipe.toml", out=tmp_path / "dist")).values())
+
+
+def test_a_row_of_a_matrix_that_fails_while_it_is_built_loses_no_other(
+    work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(work)
+    with np.load(work / "data.npz") as arrays:
+        np.savez(work / "seven.npz", **{**arrays, "y_train": arrays["y_train"] + 1})
+    words = ["build", "recipe.toml", "--matrix", "data=seven.npz,data.npz", "-o", str(tmp_path / "rows"), "--json"]
+    answer = run(capsys, *words)
+    assert answer.code == 3, answer.err
+    bad, good = json.loads(answer.out)["rows"]
+    assert (bad["status"], bad["code"], bad["bundle"]) == ("failed", 2, None)
+    assert bad["error"].startswith("data.train: labels are 1..6, and 6 classes allow 0..5; ")
+    assert (good["status"], good["code"], len(good["files"])) == ("meets", 0, 4)
+    assert verify(tmp_path / "rows" / good["bundle"]).faults == ()
