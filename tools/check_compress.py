@@ -24,7 +24,8 @@ from edgecut.graph.quiet import import_keras_quietly
 
 import_keras_quietly()
 
-from check_surgery import MODELS, build, forget  # noqa: E402  quiet comes first
+import tensorflow as tf  # noqa: E402  quiet comes first
+from check_surgery import MODELS, build, forget  # noqa: E402
 
 from edgecut.compress import support  # noqa: E402
 from edgecut.compress.crossing import go_across  # noqa: E402
@@ -49,6 +50,12 @@ class Findings:
     refusal: str = ""
     fault: str = ""
 
+    def refuse(self, sentence: str, layers: Sequence[str]) -> None:
+        """Note a refusal; one that names none of the layers is a fault."""
+        self.refusal = sentence
+        if not any(name.startswith(layer) for name in re.findall(r"'([^']+)'", sentence) for layer in layers):
+            self.fault = f"the refusal names no layer: {sentence}"
+
 
 def check(name: str) -> Findings:
     """One row of the table."""
@@ -57,10 +64,7 @@ def check(name: str) -> Findings:
     try:
         across = go_across(both, source)
     except GraphError as exc:
-        found.refusal = str(exc)
-        names = re.findall(r"'([^']+)'", found.refusal)
-        if not names or not any(names[0].startswith(layer.name) for layer in source._flatten_layers()):
-            found.fault = f"the refusal names no layer: {exc}"
+        found.refuse(str(exc), [layer.name for layer in source._flatten_layers()])
         return found
     model = across.model
     left_out = support.quantizable(both, model, ())
@@ -68,7 +72,7 @@ def check(name: str) -> Findings:
     kernels = len([layer for layer in model.layers if support.kernels(layer)])
     found.cells = [
         f"{across.proof['max_abs_error']:.1g}", str(len(model.layers)), str(len(left_out)),
-        quantized(both, model, left_out, (0, 255) if name in TAKE_BYTES else (-1, 1)),
+        quantized(both, model, left_out, (0, 255) if name in TAKE_BYTES else (-1, 1), found),
         f"{len(support.taken(model, support.prunable(model, Prune(), ())))}/{kernels}",
         f"{len(support.taken(model, support.clusterable(model, 16, ())))}/{kernels}",
     ]  # fmt: skip
@@ -76,20 +80,22 @@ def check(name: str) -> Findings:
     return found
 
 
-def quantized(both: Packages, model: Any, left_out: support.Reasons, ends: tuple[int, int]) -> str:
-    """The SQNR of the quantization-aware model before training, or TFMOT's refusal. ends: of the pixels."""
+def quantized(both: Packages, model: Any, left_out: support.Reasons, ends: tuple[int, int], found: Findings) -> str:
+    """The SQNR of the quantization-aware model before training, or "refused". ends: of the pixels."""
     pixels = np.random.default_rng(0).uniform(*ends, (IMAGES, *model.inputs[0].shape[1:])).astype("float32")
     try:
         aware = annotated(both, model, left_out)
         set_ranges(both, aware, model, [pixels], pixels)
         return f"{check_parity(model, aware, pixels)['sqnr']:.1f} dB"
     except EdgecutError as exc:
-        return str(exc)[:60]
+        found.refuse(str(exc), [layer.name for layer in model.layers])
+        return "refused"
 
 
 def main(words: Sequence[str]) -> int:
     """Prints the table; 1 if a model is neither bridged nor refused by name."""
     names = [word for word in words if word in MODELS] or list(MODELS)
+    tf.get_logger().setLevel("ERROR")  # many models in one process: tracing them is meant
     print(f"{'model':17}{'error':>8}{'layers':>8}{'left out':>10}{'aware':>10}{'pruned':>9}{'clustered':>11}{'s':>5}")
     faults = []
     for name in names:
@@ -98,8 +104,11 @@ def main(words: Sequence[str]) -> int:
             error, layers, left, aware, pruned, clustered, seconds = found.cells
             print(f"{name:17}{error:>8}{layers:>8}{left:>10}{aware:>10}{pruned:>9}{clustered:>11}{seconds:>5}")
         else:
-            print(f"{name:17}refused: {found.refusal}")
-        reasons = Counter(re.sub(r"^'[^']+' ", "", re.sub(r"'[^']+'", "another layer", s)) for s in found.left_out)
+            print(f"{name:17}refused")
+        if found.refusal:
+            print(f"    {found.refusal}")
+        whys = [re.sub(r"'[^']+'", "another layer", re.sub(r"^'[^']+' ", "", s)) for s in found.left_out]
+        reasons = Counter(whys)
         lines = found.left_out if "--layers" in words else [f"{count} x {why}" for why, count in reasons.most_common()]
         print(*(f"    {line}" for line in lines), sep="\n", end="\n" if lines else "", flush=True)
         faults += [f"{name}: {found.fault}"] if found.fault else []

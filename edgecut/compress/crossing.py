@@ -19,6 +19,9 @@ from edgecut.graph.rebuild import rebuild
 
 # Layers whose activation TFMOT quantizes with them, and the activations that it knows there.
 _WITH_ACTIVATION = frozenset({"Conv2D", "DepthwiseConv2D", "Dense", "SeparableConv2D", "Conv2DTranspose"})
+# Statistics have to follow the weights within a short training. Without training them, a ResNet at 60 % zeros came to
+# .791 on CIFAR-10, with them to .816 (1,800 images, 4 epochs, 1,000 test images; .811 before).
+BN_MOMENTUM = 0.9
 _KEPT_ACTIVATIONS = frozenset({"linear", "relu"})
 _FROM_DEPTHWISE = ("kernel_size", "strides", "padding", "data_format", "dilation_rate", "depth_multiplier", "dtype")
 _FROM_POINTWISE = ("filters", "data_format", "use_bias", "dtype")
@@ -28,9 +31,9 @@ _FROM_POINTWISE = ("filters", "data_format", "use_bias", "dtype")
 class Across:
     """A model on Keras 2's side.
 
-    model: the tf_keras model, whose weights are the model's; all layers are trainable but BatchNormalization, whose
-    statistics stay. homes: Keras 2 layer of the bridge -> the layers that hold its weights, in order. proof: that it
-    computes what the source does, see Crossing.
+    model: the tf_keras model, whose weights are the model's, and whose layers are all trainable. homes: Keras 2 layer
+    of the bridge -> the layers that hold its weights, in order. proof: that it computes what the source does, see
+    Crossing.
     """
 
     source: keras.Model
@@ -52,7 +55,9 @@ def go_across(packages: Packages, model: keras.Model) -> Across:
     names = [f"output {k}" for k in range(len(result.outputs))]
     compare(names, _outputs(crossing.model, values), _outputs(result, values))
     for layer in result.layers:
-        layer.trainable = type(layer).__name__ != "BatchNormalization"
+        layer.trainable = True
+        if type(layer).__name__ == "BatchNormalization":
+            layer.momentum = min(layer.momentum, BN_MOMENTUM)
     return Across(model, result, builder.homes, crossing.proof)
 
 

@@ -47,6 +47,9 @@ def quantize_aware(
     if not support.taken(model, left_out):
         reasons = "; ".join(support.sentences(model, left_out))
         raise RequestError(f"compress.qat: nothing can be trained quantization-aware: {reasons}")
+    for layer in model.layers:
+        # In the file they are folded into the kernels, whose ranges are learned.
+        layer.trainable = type(layer).__name__ != "BatchNormalization"
     masks = _zeros(model) if keep_zeros else {}
     aware = annotated(packages, model, left_out, keep_zeros=keep_zeros, keep_values=keep_values)
     set_ranges(packages, aware, model, batches_of(lessons, RANGE_IMAGES), calibration)
@@ -79,7 +82,7 @@ def annotated(
             # Without a prefix, the file's tensors have the source's layer names.
             return quantization.quantize_apply(marked_model, scheme, quantized_layer_name_prefix="")
     except (ValueError, RuntimeError, TypeError, KeyError, AttributeError) as exc:
-        raise StepError(f"compress.qat: TFMOT refuses the model: {exc}") from exc
+        raise StepError(f"compress.qat: TFMOT refuses {_culprit(packages, model) or 'the model'}: {exc}") from exc
 
 
 def write_saved_model(aware: Any, folder: Path) -> None:
@@ -97,18 +100,49 @@ def write_saved_model(aware: Any, folder: Path) -> None:
         tf.saved_model.save(module, str(folder), signatures=module.serve.get_concrete_function())
 
 
+def _culprit(packages: Packages, model: Any) -> str:
+    """The first layer that can't be made anew from the configuration that TFMOT writes of it; "" if all can."""
+    layers = packages.k2.layers
+    for layer in model.layers:
+        if type(layer).__name__ == "InputLayer" or len(layer._inbound_nodes) != 1:
+            continue
+        node = layer._inbound_nodes[0]
+        try:
+            again = layers.deserialize(layers.serialize(layer, use_legacy_format=True), use_legacy_format=True)
+            again(*node.call_args, **node.call_kwargs)
+        except (ValueError, RuntimeError, TypeError, KeyError, AttributeError):
+            return f"layer {layer.name!r} ({type(layer).__name__})"
+    return ""
+
+
 def _scheme(packages: Packages, *, keep_zeros: bool, keep_values: bool) -> Any:
-    """TFMOT's scheme; those that keep zeros or values ask their registry about layers that it can't describe."""
+    """TFMOT's scheme, two faults of it mended.
+
+    The schemes that keep zeros or values ask their registry about layers that it can't describe. And a convolution or
+    Dense before a ReLU gets a configuration that quantizes nothing of it, its kernel neither.
+    """
     combine, default = packages.tfmot.experimental.combine, packages.tfmot.quantization.keras.default_8bit
     if keep_values:
         scheme = combine.Default8BitClusterPreserveQuantizeScheme(preserve_sparsity=keep_zeros)
     elif keep_zeros:
         scheme = combine.Default8BitPrunePreserveQuantizeScheme()
     else:
-        return default.Default8BitQuantizeScheme()
-    known, registry = default.Default8BitQuantizeRegistry(), scheme.get_quantize_registry()
+        scheme = default.Default8BitQuantizeScheme()
+    registry, known = scheme.get_quantize_registry(), default.Default8BitQuantizeRegistry()
+
+    def apply(model: Any, described: Any) -> Any:
+        model, described = scheme.get_layout_transformer().apply(model, described)
+        for layer in model.layers:
+            config = described.get(layer.name, {}).get("quantize_config")
+            if type(config).__name__ == "NoOpQuantizeConfig" and support.kernels(layer):
+                # Of the kernel alone: the range is that of the ReLU's output.
+                described[layer.name]["quantize_config"] = kernel_only = registry.get_quantize_config(layer)
+                kernel_only.activation_attrs = []
+        return model, described
+
     careful = SimpleNamespace(supports=known.supports, get_quantize_config=registry.get_quantize_config)
-    return SimpleNamespace(get_layout_transformer=scheme.get_layout_transformer, get_quantize_registry=lambda: careful)
+    layout = SimpleNamespace(apply=apply)
+    return SimpleNamespace(get_layout_transformer=lambda: layout, get_quantize_registry=lambda: careful)
 
 
 def _keeper(packages: Packages, aware: Any) -> Any:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from edgecut.compress.qat import write_saved_model
 from edgecut.compress.run import Compressed, Stage, compress
 from edgecut.errors import DataError
@@ -41,13 +43,20 @@ def compress_model(state: Run, fitted: FittedModel) -> FittedModel:
     return FittedModel(result.model, trained=result, before=fitted)
 
 
-def compressed(state: Run, fitted: FittedModel, wanted: Compress) -> Compressed:
-    """The fitted model trained on the run's images, as `wanted` says. Raises DataError without images."""
+def compressed(state: Run, fitted: FittedModel, wanted: Compress, chosen: np.ndarray | None = None) -> Compressed:
+    """The fitted model trained on the run's training images, as `wanted` says. Raises DataError without images.
+
+    chosen: indices of the training images, default: all.
+    """
     if state.dataset is None:
         raise DataError("compress: trains on labelled images; set data.train (--data)")
+    pixels, labels = state.dataset.train.pixels, state.labels
+    if chosen is not None:
+        pixels, labels = pixels[chosen], labels[chosen]
     return compress(
-        fitted.model, state.dataset.train.pixels, state.labels, wanted, to_input=lambda x: to_input(state, x),
-        calibration=calibration_inputs(state), seed=state.recipe.data.seed, progress=state.progress,
+        fitted.model, pixels, labels, wanted,
+        to_input=lambda x: to_input(state, x), calibration=calibration_inputs(state), seed=state.recipe.data.seed,
+        progress=state.progress,
     )  # fmt: skip
 
 

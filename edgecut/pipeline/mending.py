@@ -12,6 +12,7 @@ from edgecut.export.tflite import convert, write_saved_model
 from edgecut.images.device import model_input
 from edgecut.images.sampling import sampled
 from edgecut.pipeline.fitting import FittedModel, calibration_inputs, int8_model
+from edgecut.pipeline.training_last import train_last
 from edgecut.quantize.cures import Patient
 from edgecut.quantize.heads import Linear
 from edgecut.quantize.interior import Pictures, outputs_of
@@ -48,6 +49,8 @@ def auto_file(state: Run, fitted: FittedModel, scratch: Path) -> bytes:
             DEFAULT_DROP if limit is None else limit,
             progress=state.progress,
         )
+        if not found.met and _may_train(state, fitted):
+            found = train_last(state, fitted, found, DEFAULT_DROP if limit is None else limit, scratch)
         state.trials.extend(found.trials)
         chosen = next(trial for trial in found.trials if trial.chosen)
         facts.update(
@@ -56,6 +59,10 @@ def auto_file(state: Run, fitted: FittedModel, scratch: Path) -> bytes:
             proof=_proof(chosen), notes=tuple(_notes(found, limit)),
         )  # fmt: skip
     return found.content
+
+
+def _may_train(state: Run, fitted: FittedModel) -> bool:
+    return state.recipe.compress.qat and (fitted.trained is None or fitted.trained.aware is None)
 
 
 def _judge(state: Run, fitted: FittedModel, float_file: bytes) -> Judge:

@@ -63,7 +63,7 @@ def file_labels(report: Report) -> dict[str, str]:
 def _uncompressed(name: str) -> str:
     """ "tflite int8 before" for "model.uncompressed.int8.tflite"."""
     *_, precision, kind = name.split(".")
-    return f"{kind} {'float32' if kind == 'keras' else precision} before"
+    return "keras before" if kind == "keras" else f"{kind} {precision} before"
 
 
 def _value(report: Report, metric: str, name: str) -> str:
