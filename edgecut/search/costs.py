@@ -8,6 +8,7 @@ from pathlib import Path
 from edgecut.bench.measure import on_device, size
 from edgecut.bench.predict import predict_arena, predict_latency
 from edgecut.bench.runners.local import Local
+from edgecut.pipeline.benching import by_runners
 from edgecut.pipeline.judging import judge
 from edgecut.pipeline.planning import taken_by
 from edgecut.records.artifact import Artifact, TensorSpec
@@ -36,7 +37,10 @@ def estimated(
 
 
 def measured(path: Path, artifact: Artifact, recipe: Recipe, profiles: Sequence[Profile]) -> list[Measurement]:
-    """Size, and latency and arena on each device that takes the file; on this host where it is one of them."""
+    """Size, and latency and arena on each device that takes the file; on this host where it is one of them.
+
+    What the recipe's runners measure comes last; one that drops out leaves the estimate to answer.
+    """
     found = [size(path, artifact.name)]
     for profile in profiles:
         if not taken_by(profile, artifact.format, artifact.precision):
@@ -46,7 +50,8 @@ def measured(path: Path, artifact: Artifact, recipe: Recipe, profiles: Sequence[
             found += Local().measure(path, settings, artifact=artifact.name, profile=profile)
         else:
             found += on_device(path, profile, artifact.name)
-    return found
+    takers = [profile for profile in profiles if taken_by(profile, artifact.format, artifact.precision)]
+    return [*found, *by_runners(path, artifact, recipe.bench, profiles, takers).measurements]
 
 
 def device_costs(
