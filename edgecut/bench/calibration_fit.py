@@ -22,7 +22,9 @@ MATRIX = ("CONV_2D", "FULLY_CONNECTED")
 CHAIN_WEIGHT = 1.5  # chains are more like what is asked later than single operators are
 OUTLIER = 0.15  # relative residual from which a file pulls less
 FOLDS = 8
-BAND_LEAST = 0.05  # what two runs of one file on one machine may differ by
+# What one file's time on one machine differs by as other programs use the shared caches: 2 to 14 % were seen over an
+# hour on an EPYC with 2 cores. No band is narrower, however well the files fit.
+BAND_LEAST, P50_LEAST = 0.10, 0.02
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def calibrated(files: Sequence[Timed], precision: Precision) -> Calibrated:
     return Calibrated(
         precision=precision,
         tiles=(tiles.rows, tiles.columns, tiles.depth),
-        error_p50=max(BAND_LEAST / 2, round(float(np.quantile(judged, 0.5)), 3)),
+        error_p50=max(P50_LEAST, round(float(np.quantile(judged, 0.5)), 3)),
         error_p90=max(BAND_LEAST, round(float(np.quantile(judged, 0.9)), 3)),
         files=len(files),
         operators=tuple(sorted({operator.name for file in files for operator in file.graph.operators})),

@@ -105,7 +105,7 @@ def test_prices_of_a_made_up_machine_are_found_again(timings: list[Timed]) -> No
     for timed in timings:
         assert priced_seconds(timed.graph, table) == pytest.approx(timed.seconds, rel=0.02), timed.name
     assert table.seconds["matrix.macs"] == pytest.approx(2e-11, rel=0.05)
-    assert (table.error_p50, table.error_p90) == (0.025, 0.05)
+    assert (table.error_p50, table.error_p90) == (0.02, 0.1)
 
 
 @pytest.mark.parametrize("tiles", [Tiles(7, 16, 8), Tiles(6, 8, 1), Tiles(4, 16, 4)])
@@ -151,7 +151,7 @@ def test_a_calibrated_profile_reads_back_and_predicts(tmp_path: Path, timings: l
     graph = timings[-1].graph
     latency = predict_latency(graph, profile, "m")
     assert latency.value == pytest.approx(timings[-1].seconds, rel=0.02)
-    assert (latency.kind, latency.error, latency.conditions["precision"]) == ("estimated", 0.05, "int8")
+    assert (latency.kind, latency.error, latency.conditions["precision"]) == ("estimated", 0.1, "int8")
 
 
 def test_an_operator_that_was_not_timed_makes_a_lower_bound(timings: list[Timed], found: Calibration) -> None:
