@@ -22,6 +22,7 @@ from edgecut.cli.request import read_request
 @several_profiles
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Also check that a build could write here.")
 @click.option("--force", is_flag=True, help="OUT may exist.")
+@click.option("--root", type=click.Path(path_type=Path), help="What a recipe's file names start from: its own folder.")
 @recipe_flags()
 @with_output
 def command(
@@ -31,6 +32,7 @@ def command(
     profile_names: tuple[str, ...],
     out: Path | None,
     force: bool,
+    root: Path | None,
     overrides: dict[str, Any],
 ) -> int:
     """Show the steps that `edgecut build` would run, or every fault of the request. Takes no time.
@@ -40,8 +42,9 @@ def command(
     from edgecut import pipeline
     from edgecut.render.tables import notes, plan_table
 
-    recipe, profiles = read_request(source, overrides, profile_names)
-    plan = pipeline.plan(recipe, profiles, out, force)
+    recipe, profiles = read_request(source, overrides, profile_names, root)
+    recipe_file = Path(source) if source.endswith(".toml") else None
+    plan = pipeline.plan(recipe, profiles, out, force, recipe_file, root)
     output.table(plan_table(plan.steps), *notes(plan.notes))
     output.document(
         {

@@ -62,6 +62,8 @@ def plan(
         *operator_faults(recipe, written_files(files), chosen), *_runner_faults(recipe, chosen),
     ]  # fmt: skip
     if faults:
+        if recipe_file is not None and root is None and (recipe_file.parent / "manifest.json").is_file():
+            faults.append(f"{recipe_file} is a bundle's; say where the files of its request are (--root FOLDER)")
         raise DocumentError([f"{recipe.name}: {fault}" for fault in faults])
     notes = (
         *_notes(recipe, files),

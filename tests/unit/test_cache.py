@@ -104,3 +104,17 @@ def test_the_hash_of_a_folder_follows_what_lies_behind_a_link(tmp_path: Path) ->
     before = sha256_of(tmp_path / "data")
     (tmp_path / "cats" / "1.png").write_bytes(b"two")
     assert sha256_of(tmp_path / "data") != before
+
+
+def test_a_bundles_recipe_is_planned_from_where_its_files_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    demo = Path(__file__).parents[2] / "edgecut" / "demo_data"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "recipe.toml").write_bytes((demo / "recipe.toml").read_bytes())
+    (tmp_path / "dist" / "manifest.json").write_text("{}")
+    answer = run(capsys, "plan", "dist/recipe.toml")
+    assert answer.code == 2
+    assert "dist/recipe.toml is a bundle's; say where the files of its request are (--root FOLDER)" in answer.err
+    assert run(capsys, "plan", "dist/recipe.toml", "--root", str(demo)).code == 0
