@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
+from edgecut.cli.files import check_target
 from edgecut.cli.flags import recipe_flags, several_profiles
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
 from edgecut.errors import EdgecutError, RequestError, RunnersError
+from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile, find_profile
 from edgecut.records.recipe import Bench
 
@@ -30,6 +33,8 @@ from edgecut.records.recipe import Bench
 @click.option("--vs", "other", type=click.Path(path_type=Path), metavar="FILE",
               help="Time FILE, too, in turn with the first, and give their ratio.")  # fmt: skip
 @click.option("--rounds", type=click.IntRange(3), help="With --vs: how many turns each file gets (default 9).")
+@click.option("--html", type=click.Path(path_type=Path), help="Write what was found as one self-contained page.")
+@click.option("--force", is_flag=True, help="Replace the file of --html.")
 @recipe_flags("--runs", "--warmup", "--threads", "--runner", "--timeout")
 @with_output
 def command(
@@ -40,6 +45,8 @@ def command(
     operators: bool,
     other: Path | None,
     rounds: int | None,
+    html: Path | None,
+    force: bool,
     overrides: dict[str, Any],
 ) -> int:
     """Measure a .tflite or .onnx file on this machine or by runners, and say what it takes on devices.
@@ -65,12 +72,16 @@ def command(
     settings = read_source(str(file), overrides).bench
     if other is not None:
         return _compare(output, (file, other), settings, overrides, rounds)
+    if html is not None:
+        check_target(html, force=force)
     if rounds is not None:
         raise RequestError("--rounds: is for --vs FILE; without it, --runs says how often the file is run")
-    return _measure(output, file, profiles, settings, operators=operators)
+    return _measure(output, file, profiles, settings, operators=operators, html=html)
 
 
-def _measure(output: Output, file: Path, profiles: list[Profile], settings: Bench, *, operators: bool) -> int:
+def _measure(
+    output: Output, file: Path, profiles: list[Profile], settings: Bench, *, operators: bool, html: Path | None
+) -> int:
     from edgecut.bench.measure import bench_for
     from edgecut.bench.spread import machine_states, warnings
     from edgecut.render.tables import measurement_table
@@ -89,10 +100,22 @@ def _measure(output: Output, file: Path, profiles: list[Profile], settings: Benc
         output.note(sentence)
     if operators and not found.failures:
         document |= _operators(output, file, profiles, settings)
+    if html is not None:
+        html.write_text(_page(file, profiles, found.measurements, document), encoding="utf-8")
     output.document(document)
     if found.failures:
         raise _one_of(found.failures)
     return 0
+
+
+def _page(file: Path, profiles: list[Profile], measurements: Sequence[Measurement], document: Mapping[str, Any]) -> str:
+    from edgecut.bench.usage import file_use
+    from edgecut.render.bench_page import render_bench
+    from edgecut.tflite.flatbuffer import read
+
+    use = file_use(read(file), file.name, profiles) if file.suffix == ".tflite" else None
+    times, method = document.get("operators", ()), str(document.get("operators_method", ""))
+    return render_bench(file.name, measurements, use, times, method)
 
 
 def _operators(output: Output, file: Path, profiles: list[Profile], settings: Bench) -> dict[str, Any]:

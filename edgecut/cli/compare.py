@@ -28,7 +28,8 @@ from edgecut.records.recipe import make_recipe
 @click.option("--strict", is_flag=True, help="Exit 1 also for a limit that can't be judged.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Write the verdicts as JUnit XML.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write the comparison for a pull request.")
-@click.option("--force", is_flag=True, help="Replace the files of --junit and --markdown.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write the comparison as one self-contained page.")
+@click.option("--force", is_flag=True, help="Replace the files of --junit, --markdown and --html.")
 @recipe_flags("--preprocess")
 @with_output
 def command(
@@ -41,6 +42,7 @@ def command(
     strict: bool,
     junit: Path | None,
     markdown: Path | None,
+    html: Path | None,
     force: bool,
     overrides: dict[str, Any],
 ) -> int:
@@ -55,7 +57,7 @@ def command(
     from edgecut.render.junit import comparison_junit
 
     wanted = parse_limits(limits)
-    for path in (junit, markdown):
+    for path in (junit, markdown, html):
         if path is not None:
             check_target(path, force=force)
     # --preprocess is the same key as in a recipe, and is checked as there.
@@ -65,6 +67,10 @@ def command(
         junit.write_text(comparison_junit(found), encoding="utf-8")
     if markdown is not None:
         markdown.write_text(comparison_markdown(found), encoding="utf-8")
+    if html is not None:
+        from edgecut.render.bench_page import render_comparison
+
+        html.write_text(render_comparison(found), encoding="utf-8")
     output.table(*comparison_tables(found))
     output.document(found.to_dict())
     states = {verdict.state for verdict in found.verdicts}

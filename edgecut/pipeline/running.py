@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import edgecut
+from edgecut.bench.usage import file_uses
 from edgecut.cache.facts import versions
 from edgecut.cache.store import Store, write_whole
 from edgecut.errors import DataError, RequestError, StepError
@@ -198,6 +199,7 @@ def _report(state: Run, checks: tuple[Check, ...], slower: tuple[str, ...]) -> R
         source=state.facts.model_copy(update={"path": recipe.source.model}), steps=tuple(state.steps),
         artifacts=tuple(state.artifacts), measurements=tuple(state.measurements), checks=checks,
         notes=(*state.plan.notes, *slower), trials=tuple(state.trials), explanations=tuple(state.explanations),
+        uses=file_uses(state.folder, state.artifacts, state.plan.profiles),
     )  # fmt: skip
 
 

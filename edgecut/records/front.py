@@ -7,8 +7,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from edgecut.records.document import Record
+from edgecut.records.explanation import Explanation
 from edgecut.records.measurement import Kind, Measurement
 from edgecut.records.report import Check, State
+from edgecut.records.usage import FileUse
 
 
 class CutScore(Record):
@@ -60,9 +62,9 @@ class Basis(Record):
 class FrontPoint(Record):
     """One choice: where to cut, what to feed, in which precision, and what that gives and costs.
 
-    accuracy: of images that chose nothing where basis.accuracy is "measured", else the probe's. chosen_by: the
-    accuracy of the images that choose, which is not the one to quote. latency, arena: of the first device that takes
-    the precision; all devices are in `devices`.
+    accuracy: the front's metric, of images that chose nothing where basis.accuracy is "measured", else the probe's.
+    chosen_by: the same of the images that choose, which is not the one to quote; chosen_error: its standard error.
+    latency, arena: of the first device that takes the precision; all devices are in `devices`.
     """
 
     cut: str
@@ -71,6 +73,7 @@ class FrontPoint(Record):
     precision: str
     accuracy: float
     chosen_by: float
+    chosen_error: float | None = None
     latency: float | None
     arena: float | None
     size_bytes: int
@@ -94,7 +97,10 @@ class LimitCost(Record):
 
 
 class Recommendation(Record):
-    """The point for one device. state "misses": nothing fits, and `give` says what would have to."""
+    """The point for one device. state "misses": nothing fits, and `give` says what would have to.
+
+    recipe: the file in OUT whose build is this point; recipe_text: what is in it.
+    """
 
     profile: str
     state: State
@@ -107,10 +113,16 @@ class Recommendation(Record):
     give: tuple[str, ...] = ()
     limits: tuple[LimitCost, ...] = ()
     recipe: str = ""
+    recipe_text: str = ""
 
 
 class Front(Record):
-    """A whole search, as front.json holds it. finished: False where it was stopped, by a limit or by hand."""
+    """A whole search, as front.json holds it.
+
+    metric: what every accuracy is: accuracy, auc (one class against the others), map (mean average precision of tags)
+    or r2 (1 - mean squared error / variance). finished: False where it was stopped, by a limit or by hand.
+    explanations, uses: of the recommended points' files.
+    """
 
     schema_: Literal["edgecut.front/1"] = Field(default="edgecut.front/1", alias="schema")
     edgecut: str
@@ -124,5 +136,7 @@ class Front(Record):
     cuts: tuple[CutScore, ...]
     recommendations: tuple[Recommendation, ...]
     measurements: tuple[Measurement, ...]
+    explanations: tuple[Explanation, ...] = ()
+    uses: tuple[FileUse, ...] = ()
     environment: dict[str, Any] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from edgecut.records.document import Record
 from edgecut.records.explanation import Explanation
 from edgecut.records.measurement import Measurement
 from edgecut.records.trial import Trial
+from edgecut.records.usage import FileUse
 
 State = Literal["meets", "misses", "unknown"]
 
@@ -59,7 +60,7 @@ class SourceFacts(Record):
 class Report(Record):
     """The whole run, as report.json holds it.
 
-    trials: what precision "auto" tried; explanations: of the quantized .tflite files.
+    trials: what precision "auto" tried; explanations: of the quantized .tflite files; uses: of all .tflite files.
     """
 
     schema_: Literal["edgecut.report/1"] = Field(default="edgecut.report/1", alias="schema")
@@ -76,6 +77,7 @@ class Report(Record):
     notes: tuple[str, ...] = ()
     trials: tuple[Trial, ...] = ()
     explanations: tuple[Explanation, ...] = ()
+    uses: tuple[FileUse, ...] = ()
 
 
 def overall(checks: tuple[Check, ...]) -> State:

@@ -91,6 +91,11 @@ def comparison_markdown(comparison: Comparison) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def change_rows(changes: Sequence[Change]) -> list[tuple[str, ...]]:
+    """(metric, file, A, B, change, how sure) of each change, in words."""
+    return [(row.metric, row.file, *_figures(row), _sure(row)) for row in changes]
+
+
 def headline(comparison: Comparison) -> str:
     """In one line, whether the two are equal."""
     found = "equal" if comparison.equal else "different"

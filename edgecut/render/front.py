@@ -10,8 +10,19 @@ from rich.text import Text
 
 from edgecut.records.front import Front, FrontPoint, LimitCost, Recommendation
 from edgecut.records.units import format_bytes, format_seconds
-from edgecut.render.front_plot import FRONT_SCRIPT, FRONT_STYLE, depth_plot, front_plot
-from edgecut.render.page_style import STYLE
+from edgecut.render.front_plot import FRONT_SCRIPT, FRONT_STYLE, depth_plot, front_plot, input_colours
+from edgecut.render.page import checks_html, explained_html, measurements_html
+from edgecut.render.page_parts import (
+    Column,
+    Html,
+    folded,
+    memory_html,
+    operators_html,
+    page,
+    sentences,
+    state_html,
+    table,
+)
 from edgecut.render.tables import STYLES, grid, notes
 from edgecut.render.words import NOTHING, count_words, fraction_words, value_words
 
@@ -23,15 +34,17 @@ def front_tables(front: Front) -> list[RenderableType]:
     built = [point for point in front.front if point.basis.accuracy == "measured"]
     probed = [point for point in front.front if point.basis.accuracy == "probe"]
     state = "" if front.finished else " (stopped before the end)"
+    called = metric_words(front.metric)
+    heading = "mAP" if front.metric == "map" else called
     parts: list[RenderableType] = [Text(f"{front.source}: {len(front.cuts)} cuts looked at{state}", "bold")]
     for recommendation in front.recommendations:
-        parts += ["", _recommended(recommendation)]
+        parts += ["", _recommended(recommendation, called)]
     if built:
-        parts += ["", _table("built and measured", built)]
+        parts += ["", _table("built and measured", built, heading)]
     if probed:
         shown = probed[:_LOOKED_AT]
         more = f", {len(shown)} of {len(probed)}" if len(shown) < len(probed) else ""
-        parts += ["", _table(f"looked at, not built (accuracy by the probe{more})", shown)]
+        parts += ["", _table(f"looked at, not built ({called} by the probe{more})", shown, heading)]
     if front.notes:
         parts += ["", Group(*notes(front.notes))]
     return parts
@@ -39,33 +52,40 @@ def front_tables(front: Front) -> list[RenderableType]:
 
 def render_front(front: Front) -> str:
     """The page of a front: the devices' choices, the front, accuracy along depth, every number as a table."""
-    sections = (
-        ("For each device", _recommendations_html(front.recommendations)),
-        ("The front", front_plot(front.front)),
-        ("Accuracy along depth, by the probe", depth_plot(front.cuts)),
-        ("Choices", _points_html(front.front)),
-        ("Every cut", _cuts_html(front)),
-        ("Notes", "".join(f"<p>{escape(note)}</p>" for note in front.notes)),
-    )
-    body = "".join(f"<section><h2>{title}</h2>{content}</section>\n" for title, content in sections if content)
-    images = front.images
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
-        f"<title>search: {escape(front.source)}</title>\n<style>{STYLE}{FRONT_STYLE}</style>\n</head>\n<body>\n<main>\n"
-        f"<header><h1>Where to cut <code>{escape(front.source)}</code></h1>\n"
+    images, called = front.images, metric_words(front.metric)
+    titles, name = {use.artifact: use.artifact for use in front.uses}, front.source.rpartition("/")[2]
+    colours = input_colours([*((c.size, c.channels) for c in front.cuts), *((p.size, p.channels) for p in front.front)])
+    header = (
+        f"<h1>Where to cut <code>{escape(name)}</code></h1>\n"
         f"<p>{len(front.cuts)} cuts looked at on {images.get('train', 0)} training images; of the held-out images "
         f"{images.get('choosing', 0)} choose and {images.get('judging', 0)} others judge"
-        f"{'' if front.finished else '; stopped before the end'}. edgecut {escape(front.edgecut)}.</p></header>\n"
-        f"{body}</main>\n<script>{FRONT_SCRIPT}</script>\n</body>\n</html>\n"
+        f"{'' if front.finished else '; stopped before the end'}. edgecut {escape(front.edgecut)}.</p>"
     )
+    sections = (
+        ("For each device", _recommendations_html(front)),
+        *((f"The front for {device}", front_plot(front.front, device, colours, called)) for device in front.profiles),
+        (f"{called[:1].upper()}{called[1:]} along depth, by the probe", depth_plot(front.cuts, colours, called)),
+        ("Choices", _points_html(front.front, called)),
+        ("Checks", _checks_html(front)),
+        ("Memory over the run", memory_html(front.uses, titles)),
+        ("Time by operator", operators_html(front.uses, titles)),
+        ("Quantization error by layer", explained_html(front.explanations)),
+        ("Measurements", folded(f"{len(front.measurements)} rows", measurements_html(front.measurements, {}))),
+        ("Every cut", _cuts_html(front)),
+        ("Notes", sentences(front.notes)),
+    )
+    return page(f"search: {name}", header, sections, style=FRONT_STYLE, script=FRONT_SCRIPT)
 
 
-def _recommended(r: Recommendation) -> Group:
+def metric_words(metric: str) -> str:
+    """What a front's metric is called."""
+    return {"auc": "AUC", "map": "mean average precision", "r2": "R²"}.get(metric, metric)
+
+
+def _recommended(r: Recommendation, called: str) -> Group:
     head = Text.assemble(
         (r.profile, "bold"), ": ", (r.state, STYLES[r.state]),
-        f"  {r.cut}, {_input(r.size, r.channels)}, {r.precision}: accuracy {fraction_words(r.accuracy)}",
+        f"  {r.cut}, {_input(r.size, r.channels)}, {r.precision}: {called} {fraction_words(r.accuracy)}",
     )  # fmt: skip
     return Group(head, *(Text(f"  {line}", "dim") for line in _lines(r)))
 
@@ -83,12 +103,12 @@ def _limit_words(limit: LimitCost) -> str:
     return f"the limit of {limit.metric} costs {lost:.3f} of accuracy: without it {limit.cut_without} is in reach"
 
 
-def _table(title: str, points: Sequence[FrontPoint]) -> Group:
-    table = grid("~cut", "<input", "<as", "accuracy", "latency", "arena", "size", "MACs")
+def _table(title: str, points: Sequence[FrontPoint], heading: str) -> Group:
+    rows = grid("~cut", "<input", "<as", heading, "latency", "arena", "size", "MACs")
     for p in points:
         mark = "* " if p.recommended_for else ""
-        table.add_row(f"{mark}{p.cut}", _short(p), p.precision, fraction_words(p.accuracy), *_cost_words(p))
-    return Group(Text(title, "bold"), table)
+        rows.add_row(f"{mark}{p.cut}", _short(p), p.precision, fraction_words(p.accuracy), *_cost_words(p))
+    return Group(Text(title, "bold"), rows)
 
 
 def _cost_words(p: FrontPoint) -> tuple[str, str, str, str]:
@@ -104,24 +124,40 @@ def _input(size: tuple[int, int], channels: int) -> str:
     return f"{size[0]}x{size[1]} {'gray' if channels == 1 else 'colour'}"
 
 
-def _recommendations_html(recommendations: Sequence[Recommendation]) -> str:
+def _recommendations_html(front: Front) -> str:
+    called = metric_words(front.metric)
     return "".join(
-        f'<h3>{escape(r.profile)} <span class="state {r.state}">{r.state}</span></h3>'
+        f"<h3>{escape(r.profile)} {state_html(r.state)}</h3>"
         f"<p><code>{escape(r.cut)}</code>, {_input(r.size, r.channels)}, {r.precision}: "
-        f"accuracy <b>{fraction_words(r.accuracy)}</b></p>"
-        f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in _lines(r))}</ul>"
-        for r in recommendations
+        f"{called} <b>{fraction_words(r.accuracy)}</b></p>"
+        f"{sentences(_lines(r))}" + (folded(f"the recipe, {r.recipe}", _copied(r.recipe_text)) if r.recipe_text else "")
+        for r in front.recommendations
     )
 
 
-def _points_html(points: Sequence[FrontPoint]) -> str:
-    titles = ("cut", "input", "precision", "accuracy", "by", "latency", "kind", "arena", "size", "MACs", "for")
+def _copied(text: str) -> str:
+    """Text with a button that copies it, where the browser allows that."""
+    return f'<div class="copied"><button type="button" hidden>Copy</button><pre>{escape(text)}</pre></div>'
+
+
+def _checks_html(front: Front) -> str:
+    """The limits of every device on its recommended point."""
+    devices = {r.profile for r in front.recommendations}
+    return "".join(
+        f"<h3>{escape(device.profile)}</h3>{checks_html(device.checks, {})}"
+        for point in front.front for device in point.devices
+        if device.profile in devices and device.profile in point.recommended_for and device.checks
+    )  # fmt: skip
+
+
+def _points_html(points: Sequence[FrontPoint], called: str) -> str:
+    titles = ("cut", "input", "precision", called, "by", "latency", "kind", "arena", "size", "MACs", "for")
     rows = [
         (p.cut, _short(p), p.precision, fraction_words(p.accuracy), p.basis.accuracy, _cost_words(p)[0],
          p.basis.latency, *_cost_words(p)[1:], ", ".join(p.recommended_for))
         for p in points
     ]  # fmt: skip
-    return _html_table(titles, rows)
+    return _numbers(titles, rows, words=("cut", "input", "precision", "by", "kind", "for"))
 
 
 def _cuts_html(front: Front) -> str:
@@ -132,10 +168,8 @@ def _cuts_html(front: Front) -> str:
          NOTHING if c.gradient_x_activation is None else f"{c.gradient_x_activation:.3g}", count_words(c.macs))
         for c in front.cuts
     ]  # fmt: skip
-    return f"<details><summary>{len(rows)} rows</summary>{_html_table(titles, rows)}</details>"
+    return folded(f"{len(rows)} rows", _numbers(titles, rows, words=("cut", "input")))
 
 
-def _html_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(title)}</th>" for title in titles)
-    lines = "".join(f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>\n" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead>\n<tbody>{lines}</tbody></table></div>'
+def _numbers(titles: Sequence[str], rows: Sequence[Sequence[str]], words: Sequence[str]) -> Html:
+    return table([Column(title, title not in words) for title in titles], rows)

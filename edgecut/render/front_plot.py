@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from edgecut.records.front import CutScore, FrontPoint
+from edgecut.records.front import CutScore, DeviceCost, FrontPoint
 from edgecut.records.units import format_bytes, format_count, format_seconds
 
 _WIDTH, _HEIGHT = 760, 360
-_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 16, 14, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 16, 14, 44
 _COLOURS = 6  # classes c0 to c5 of FRONT_STYLE, one for each input
 
 FRONT_STYLE = """
@@ -21,11 +21,27 @@ svg.plot path.depth { fill: none; stroke-width: 2; }
 .mark:focus { outline: none; stroke: var(--ink); stroke-width: 3; } .mark.chosen { stroke: var(--ink); }
 .c0 { fill: #2563eb; stroke: #2563eb; } .c1 { fill: #d97706; stroke: #d97706; } .c2 { fill: #059669; stroke: #059669; }
 .c3 { fill: #c026d3; stroke: #c026d3; } .c4 { fill: #dc2626; stroke: #dc2626; } .c5 { fill: #64748b; stroke: #64748b; }
+@media (max-width: 40rem) {
+  svg.plot { font-size: 24px; } .mark { r: 11px; } .mark.chosen { r: 15px; } path.depth ~ .mark { r: 5px; }
+}
+.copied { position: relative; }
+.copied button { position: absolute; top: .5rem; right: .5rem; font: inherit; font-size: .85em; color: var(--ink);
+  background: var(--paper); border: 1px solid var(--line); border-radius: 4px; padding: .15rem .6rem; cursor: pointer; }
+@media print { .copied button, .says { display: none; } }
 .says { min-height: 3em; color: var(--soft); }
 .legend span { margin-right: 1rem; white-space: nowrap; } .legend svg { width: .8rem; height: .8rem; }
 """
 
 FRONT_SCRIPT = """
+document.querySelectorAll('.copied').forEach(function (box) {
+  var button = box.querySelector('button');
+  button.hidden = !navigator.clipboard;
+  button.addEventListener('click', function () {
+    navigator.clipboard.writeText(box.querySelector('pre').textContent).then(function () {
+      button.textContent = 'Copied';
+    });
+  });
+});
 document.querySelectorAll('.mark').forEach(function (mark) {
   var says = mark.closest('figure').querySelector('.says');
   function show() { says.textContent = mark.getAttribute('aria-label'); }
@@ -41,39 +57,49 @@ document.querySelectorAll('.mark').forEach(function (mark) {
 """
 
 
-def front_plot(points: Sequence[FrontPoint]) -> str:
-    """Accuracy over latency, or over MACs where no latency is known; "" for no points."""
-    by_latency = any(p.latency is not None for p in points)
-    shown = [(p, x) for p in points if (x := p.latency if by_latency else p.macs)]
+Input = tuple[tuple[int, int], int]
+
+
+def input_colours(inputs: Iterable[Input]) -> dict[Input, int]:
+    """A colour's number for each size and number of channels, the largest first; the same in every picture."""
+    return {kind: number % _COLOURS for number, kind in enumerate(sorted(set(inputs), reverse=True))}
+
+
+def front_plot(points: Sequence[FrontPoint], device: str, colours: Mapping[Input, int], called: str) -> str:
+    """The metric, by what it is called, over the latency on a device, or over MACs where none is known; "" for none."""
+    own = [(p, cost) for p in points for cost in p.devices if cost.profile == device]
+    by_latency = any(cost.latency is not None for _, cost in own)
+    shown = [(p, cost, x) for p, cost in own if (x := cost.latency if by_latency else p.macs)]
     if not shown:
         return ""
-    shown.sort(key=lambda pair: pair[1])
-    low, high = math.log10(min(x for _, x in shown)), math.log10(max(x for _, x in shown))
+    shown.sort(key=lambda row: row[2])
+    low, high = math.log10(shown[0][2]), math.log10(shown[-1][2])
     low, high = (low - 0.5, high + 0.5) if high - low < 1e-9 else (low, high)
-    top = max(p.accuracy for p, _ in shown)
-    kinds = _kinds([(p.size, p.channels) for p, _ in shown])
+    top = max(p.accuracy for p, _, _ in shown)
+    top = top if top > 0 else 1.0
     marks = []
-    for p, x in shown:
-        label = _point_words(p)
-        classes = f"mark c{kinds[(p.size, p.channels)]} {p.basis.accuracy}{' chosen' if p.recommended_for else ''}"
+    for p, cost, x in shown:
+        label, chosen = _point_words(p, cost, called), device in p.recommended_for
+        classes = f"mark c{colours[(p.size, p.channels)]} {p.basis.accuracy}{' chosen' if chosen else ''}"
         across, down = _across((math.log10(x) - low) / (high - low)), _down(p.accuracy / top)
-        radius = 9 if p.recommended_for else 6
         marks.append(
-            f'<circle class="{classes}" cx="{across:.1f}" cy="{down:.1f}" r="{radius}" tabindex="0" role="img" '
-            f'aria-label="{escape(label)}"><title>{escape(label)}</title></circle>'
+            f'<circle class="{classes}" cx="{across:.1f}" cy="{down:.1f}" r="{9 if chosen else 6}" tabindex="0" '
+            f'role="img" aria-label="{escape(label)}"><title>{escape(label)}</title></circle>'
         )
     words = format_seconds if by_latency else format_count
     ends = words(10**low), words(10**high)
-    title = "latency (log)" if by_latency else "multiply-accumulates (log)"
-    return _figure(_axes(title, ends, top) + "".join(marks), "Accuracy against cost", kinds)
+    title = f"latency on {device} (log)" if by_latency else "multiply-accumulates (log)"
+    used = {kind: colours[kind] for kind in colours if any((p.size, p.channels) == kind for p, _, _ in shown)}
+    return _figure(_axes(title, ends, top) + "".join(marks), f"{called} against cost on {device}", used)
 
 
-def depth_plot(cuts: Sequence[CutScore]) -> str:
-    """The probe's accuracy over the position of the cut, a line for each input; "" for no cuts."""
+def depth_plot(cuts: Sequence[CutScore], colours: Mapping[Input, int], called: str) -> str:
+    """The probe's score over the position of the cut, a line for each input; "" for no cuts."""
     if not cuts:
         return ""
-    kinds = _kinds([(c.size, c.channels) for c in cuts])
-    last, top = max(c.position for c in cuts) or 1, max(c.score for c in cuts) or 1.0
+    kinds = {kind: colours[kind] for kind in colours if any((c.size, c.channels) == kind for c in cuts)}
+    last, top = max(c.position for c in cuts) or 1, max(c.score for c in cuts)
+    top = top if top > 0 else 1.0
     parts = []
     for (size, channels), colour in kinds.items():
         row = [c for c in cuts if (c.size, c.channels) == (size, channels)]
@@ -88,24 +114,21 @@ def depth_plot(cuts: Sequence[CutScore]) -> str:
                 f'<circle class="mark c{colour}" cx="{_across(c.position / last):.1f}" cy="{_down(c.score / top):.1f}" '
                 f'r="3.5" tabindex="0" role="img" aria-label="{escape(label)}"><title>{escape(label)}</title></circle>'
             )
-    return _figure(_axes("depth", ("input", "output"), top) + "".join(parts), "Accuracy along depth", kinds)
+    return _figure(_axes("depth", ("input", "output"), top) + "".join(parts), f"{called} along depth", kinds)
 
 
-def _point_words(p: FrontPoint) -> str:
-    latency = "latency not known" if p.latency is None else f"{format_seconds(p.latency)} ({p.basis.latency})"
-    arena = "" if p.arena is None else f", arena {format_bytes(p.arena)}"
+def _point_words(p: FrontPoint, cost: DeviceCost, called: str) -> str:
+    latency = "latency not known" if cost.latency is None else f"{format_seconds(cost.latency)} ({cost.latency_kind})"
+    taken = p.arena if cost.arena is None else cost.arena
+    arena = "" if taken is None else f", arena {format_bytes(taken)}"
     chosen = f"; for {', '.join(p.recommended_for)}" if p.recommended_for else ""
     return (
-        f"{p.cut}, {p.size[0]}x{p.size[1]}x{p.channels}, {p.precision}: accuracy {p.accuracy:.3f} "
+        f"{p.cut}, {p.size[0]}x{p.size[1]}x{p.channels}, {p.precision}: {called} {p.accuracy:.3f} "
         f"({p.basis.accuracy}), {latency}{arena}, size {format_bytes(p.size_bytes)}{chosen}"
     )
 
 
-def _kinds(inputs: Sequence[tuple[tuple[int, int], int]]) -> dict[tuple[tuple[int, int], int], int]:
-    return {kind: number % _COLOURS for number, kind in enumerate(sorted(set(inputs), reverse=True))}
-
-
-def _figure(content: str, title: str, kinds: dict[tuple[tuple[int, int], int], int]) -> str:
+def _figure(content: str, title: str, kinds: Mapping[Input, int]) -> str:
     legend = "".join(
         f'<span><svg viewBox="0 0 10 10" aria-hidden="true"><circle class="c{colour}" cx="5" cy="5" r="4"/></svg> '
         f"{size[0]}x{size[1]} {'gray' if channels == 1 else 'colour'}</span>"
@@ -136,4 +159,5 @@ def _across(share: float) -> float:
 
 
 def _down(share: float) -> float:
-    return _HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM)
+    """A score worse than 0, which R2 can be, stands at the foot."""
+    return _HEIGHT - _BOTTOM - max(0.0, share) * (_HEIGHT - _TOP - _BOTTOM)

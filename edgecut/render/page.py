@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any
 
 from edgecut.records.artifact import Artifact
+from edgecut.records.explanation import Explanation
 from edgecut.records.measurement import Measurement
 from edgecut.records.report import Check, Report, Step
 from edgecut.records.toml_text import toml_text
 from edgecut.records.units import format_bytes, format_seconds
 from edgecut.render.explained import headline
 from edgecut.render.explained_plot import svg
-from edgecut.render.page_style import STYLE
+from edgecut.render.page_parts import (
+    Column,
+    Html,
+    folded,
+    memory_html,
+    operators_html,
+    page,
+    sentences,
+    state_html,
+    table,
+)
 from edgecut.render.results import file_labels, result_rows
 from edgecut.render.trials import HEADINGS, trial_rows
 from edgecut.render.words import (
@@ -31,45 +42,29 @@ from edgecut.render.words import (
 _TAKES = {"raw": "bytes as they are", "normalized": "normalized pixels"}
 
 
-class Html(str):
-    """Text that is HTML already."""
-
-
-class Column(NamedTuple):
-    """A table's column. number: right-aligned."""
-
-    title: str
-    number: bool = False
-
-
 def render_page(report: Report) -> str:
     """The page of a report: summary, files, steps with proofs, checks, measurements, tensors, recipe."""
-    name = str(report.recipe.get("name", "model"))
+    name, titles = str(report.recipe.get("name", "model")), file_labels(report)
     sections = (
         ("Files", _files(report)),
-        ("Checks", _checks(report)),
+        ("Checks", checks_html(report.checks, titles)),
         ("Cures tried for int8", _trials(report)),
-        ("Quantization error by layer", _explained(report)),
+        ("Quantization error by layer", explained_html(report.explanations)),
+        ("Memory over the run", memory_html(report.uses, titles)),
+        ("Time by operator", operators_html(report.uses, titles)),
         ("Steps", _steps(report.steps)),
-        ("Measurements", _measurements(report)),
+        ("Measurements", measurements_html(report.measurements, titles)),
         ("Inputs and outputs", _tensors(report.artifacts)),
         ("Operators", _operators(report.artifacts)),
-        ("Notes", _list(report.notes)),
+        ("Notes", sentences(report.notes)),
         ("Recipe", Html(f"<pre>{escape(toml_text(report.recipe))}</pre>")),
         ("Devices", _devices(report)),
         ("Environment", _facts(report.environment)),
     )
-    body = "".join(f"<section><h2>{title}</h2>{content}</section>\n" for title, content in sections if content)
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{escape(name)}: {report.status}</title>\n<style>{STYLE}</style>\n</head>\n"
-        f"<body>\n<main>\n{_summary(report, name)}\n{body}</main>\n</body>\n</html>\n"
-    )
+    return page(f"{name}: {report.status}", _summary(report, name), sections)
 
 
-def _summary(report: Report, name: str) -> Html:
+def _summary(report: Report, name: str) -> str:
     source = report.source
     macs = count_words(source.macs)
     facts = (
@@ -77,9 +72,9 @@ def _summary(report: Report, name: str) -> Html:
         f"parameters, {escape(macs)} multiply-accumulates"
     )
     devices = ", ".join(str(profile.get("id", "")) for profile in report.profiles)
-    return Html(
-        f"<header><h1>{escape(name)} {_state(report.status)}</h1>\n<p>{facts}.</p>\n"
-        f"<p>For {escape(devices or 'no device')}; edgecut {escape(report.edgecut)}.</p></header>"
+    return (
+        f"<h1>{escape(name)} {state_html(report.status)}</h1>\n<p>{facts}.</p>\n"
+        f"<p>For {escape(devices or 'no device')}; edgecut {escape(report.edgecut)}.</p>"
     )
 
 
@@ -90,36 +85,35 @@ def _files(report: Report) -> Html:
         (r.label, r.size, r.accuracy, r.drop, r.same_top1, r.sqnr, r.max_error, r.latency, r.latency_p90)
         for r in result_rows(report)
     ]
-    return _table(columns, rows)
+    return table(columns, rows)
 
 
-def _checks(report: Report) -> Html:
-    labels = file_labels(report)
+def checks_html(checks: Iterable[Check], labels: Mapping[str, str]) -> Html:
+    """A row for each limit: what was found, and whether that meets it. labels: what a file is called."""
     columns = (
         Column("limit on"), Column("file"), Column("device"), Column("limit", True), Column("value", True),
         Column("state"), Column("rests on"), Column("why"),
     )  # fmt: skip
-    return _table(columns, [_check_row(check, labels) for check in report.checks])
+    return table(columns, [_check_row(check, labels) for check in checks])
 
 
 def _check_row(check: Check, labels: Mapping[str, str]) -> tuple[str, ...]:
     return (
         check.metric, labels.get(check.artifact, check.artifact), check.profile or "", limit_words(check),
-        value_words(check.value, check.unit), _state(check.state), check.basis, check.reason,
+        value_words(check.value, check.unit), state_html(check.state), check.basis, check.reason,
     )  # fmt: skip
 
 
 def _trials(report: Report) -> Html:
     columns = [Column(title, 0 < place < len(HEADINGS) - 1) for place, title in enumerate(HEADINGS)]
-    return _table(columns, trial_rows(report.trials))
+    return table(columns, trial_rows(report.trials))
 
 
-def _explained(report: Report) -> Html:
+def explained_html(explanations: Iterable[Explanation]) -> Html:
     """A picture for each quantized file, and what is suspected."""
     parts = [
-        f"<details open><summary>{escape(headline(found))}</summary>"
-        f'<div class="wide">{svg(found).decode()}</div></details>'
-        for found in report.explanations
+        folded(headline(found), f'<div class="wide">{svg(found).decode()}</div>', is_open=True)
+        for found in explanations
     ]
     return Html("".join(parts))
 
@@ -139,7 +133,7 @@ def _steps(steps: Iterable[Step]) -> Html:
         )
         for step in steps
     ]  # fmt: skip
-    return _table(columns, rows)
+    return table(columns, rows)
 
 
 def _change(step: Step) -> str:
@@ -147,13 +141,13 @@ def _change(step: Step) -> str:
     return " → ".join(side for side in sides if side)
 
 
-def _measurements(report: Report) -> Html:
+def measurements_html(measurements: Iterable[Measurement], labels: Mapping[str, str]) -> Html:
+    """A row for each measurement."""
     columns = (
         Column("metric"), Column("file"), Column("value", True), Column("p90", True), Column("kind"),
         Column("where"), Column("band"), Column("how"),
     )  # fmt: skip
-    labels = file_labels(report)
-    return _table(columns, [_measurement_row(m, labels) for m in report.measurements])
+    return table(columns, [_measurement_row(m, labels) for m in measurements])
 
 
 def _measurement_row(m: Measurement, labels: Mapping[str, str]) -> tuple[str, ...]:
@@ -181,7 +175,7 @@ def _tensors(artifacts: Iterable[Artifact]) -> Html:
                         scale, zero, _TAKES.get(spec.expects or "", ""),
                     )
                 )  # fmt: skip
-    return _table(columns, rows)
+    return table(columns, rows)
 
 
 def _operators(artifacts: Iterable[Artifact]) -> Html:
@@ -200,45 +194,14 @@ def _operators(artifacts: Iterable[Artifact]) -> Html:
         )
         for a in artifacts
     ]  # fmt: skip
-    return _table(columns, rows)
+    return table(columns, rows)
 
 
 def _devices(report: Report) -> Html:
-    parts = [
-        f"<details><summary>{escape(str(p.get('title') or p.get('id')))}</summary>"
-        f"<pre>{escape(toml_text(p))}</pre></details>"
-        for p in report.profiles
-    ]
+    parts = [folded(str(p.get("title") or p.get("id")), f"<pre>{escape(toml_text(p))}</pre>") for p in report.profiles]
     return Html("".join(parts))
 
 
 def _facts(facts: Mapping[str, Any]) -> Html:
     rows = [(key, fact_words(value) if isinstance(value, Mapping) else str(value)) for key, value in facts.items()]
-    return _table((Column("fact"), Column("value")), rows)
-
-
-def _list(sentences: Sequence[str]) -> Html:
-    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
-    return Html(f"<ul>{items}</ul>" if items else "")
-
-
-def _table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Html:
-    """A table without the columns that have nothing to say; nothing at all without rows."""
-    if not rows:
-        return Html("")
-    kept = [k for k in range(len(columns)) if any(row[k] not in {"", NOTHING} for row in rows)]
-    head = "".join(f"<th{_class(columns[k])}>{escape(columns[k].title)}</th>" for k in kept)
-    lines = "".join(f"<tr>{''.join(_cell(columns[k], row[k]) for k in kept)}</tr>\n" for row in rows)
-    return Html(f'<div class="wide"><table><thead><tr>{head}</tr></thead>\n<tbody>{lines}</tbody></table></div>')
-
-
-def _cell(column: Column, text: str) -> str:
-    return f"<td{_class(column)}>{text if isinstance(text, Html) else escape(text)}</td>"
-
-
-def _class(column: Column) -> str:
-    return ' class="number"' if column.number else ""
-
-
-def _state(state: str) -> Html:
-    return Html(f'<span class="state {escape(state)}">{escape(state)}</span>')
+    return table((Column("fact"), Column("value")), rows)

@@ -34,8 +34,16 @@ td .state { font-size: .85em; }
 .meets { color: var(--good); background: var(--good-back); }
 .misses, .failed { color: var(--bad); background: var(--bad-back); }
 .unknown { color: var(--open); background: var(--open-back); }
+.bar { display: inline-block; height: .6em; min-width: 1px; background: var(--soft); border-radius: 2px; }
+td:has(> .bar) { min-width: 6rem; width: 12rem; }
+h1, h3, p, li, td code { overflow-wrap: anywhere; }
 details { margin: .4rem 0; }
 summary { cursor: pointer; }
+@media (max-width: 40rem) {
+  main { padding: 1rem .75rem 3rem; }
+  h1 { font-size: 1.3rem; }
+  table { font-size: .85em; }
+}
 @media print {
   :root { --ink: #000; --soft: #444; --paper: #fff; --line: #bbb; --shade: #fff; }
   body { font-size: 10.5pt; }

@@ -1,0 +1,44 @@
+"""Where a file's memory and time go: its tensors over the run, and what each operator costs."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from edgecut.records.document import Record
+
+
+class TensorLife(Record):
+    """A tensor in the arena, alive from operator `first` to `last`, both included, at `offset` for `size_bytes`.
+
+    name: the source model's layer where the file's name tells it. first is -1 for an input, last the number of
+    operators for an output.
+    """
+
+    name: str
+    first: int
+    last: int
+    offset: int
+    size_bytes: int
+
+
+class OperatorCost(Record):
+    """One operator. macs: None where it isn't modelled. seconds: by profile, as its facts estimate or simulate them."""
+
+    operator: str
+    layer: str
+    macs: int | None
+    seconds: dict[str, float] = Field(default_factory=dict)
+
+
+class FileUse(Record):
+    """A .tflite file's memory and time.
+
+    peak_operator: the first operator during which the most is alive. planned_bytes: the arena's head, as the greedy
+    planner lays the tensors out.
+    """
+
+    artifact: str
+    peak_operator: int
+    planned_bytes: int
+    tensors: tuple[TensorLife, ...]
+    operators: tuple[OperatorCost, ...]

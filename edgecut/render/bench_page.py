@@ -1,0 +1,105 @@
+"""What `edgecut bench` and `edgecut compare` found, as pages like a build's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from edgecut.records.comparison import Change, Comparison, OutputChange
+from edgecut.records.measurement import Measurement
+from edgecut.records.units import format_seconds
+from edgecut.records.usage import FileUse
+from edgecut.render.comparison import change_rows, headline
+from edgecut.render.page import measurements_html
+from edgecut.render.page_parts import (
+    Column,
+    Html,
+    folded,
+    memory_html,
+    operators_html,
+    page,
+    sentences,
+    state_html,
+    table,
+)
+from edgecut.render.words import NOTHING
+
+
+def render_bench(
+    file: str, measurements: Sequence[Measurement], use: FileUse | None = None,
+    times: Sequence[Mapping[str, Any]] = (), method: str = "",
+) -> str:  # fmt: skip
+    """The page of a measured file.
+
+    times: of its operators, by `method`, as bench --json lists them. use: None for a file that isn't .tflite.
+    """
+    uses = () if use is None else (use,)
+    sections = (
+        ("Measurements", measurements_html(measurements, {})),
+        ("Time by operator, measured", _times(times, method)),
+        ("Memory over the run", memory_html(uses, {})),
+        ("Cost by operator", operators_html(uses, {})),
+    )
+    return page(f"bench: {file}", f"<h1><code>{escape(file)}</code></h1>", sections)
+
+
+def render_comparison(found: Comparison) -> str:
+    """The page of a comparison: what changed, what is more than chance, and the limits."""
+    title = f"<h1><code>{escape(found.a)}</code> and <code>{escape(found.b)}</code></h1>"
+    header = f"{title}\n<p>{escape(headline(found))}</p>"
+    sections = (
+        ("Limits", _verdicts(found)),
+        ("Changes", _changes(found.changes)),
+        ("Outputs", _outputs(found.outputs)),
+        ("Differences", _differences(found)),
+        ("Notes", sentences(found.notes)),
+    )
+    return page(f"compare: {found.a} and {found.b}", header, sections)
+
+
+def _times(times: Sequence[Mapping[str, Any]], method: str) -> Html:
+    if not times:
+        return Html("")
+    columns = (Column("operator"), Column("layer"), Column("time", True), Column("share", True), Column(""))
+    rows = []
+    for row in times:
+        share = row["share"] or 0.0
+        bar = Html(f'<span class="bar" style="width:{100 * share:.1f}%"></span>')
+        time = NOTHING if row["seconds"] is None else format_seconds(row["seconds"])
+        rows.append((row["operator"], row["layer"] or NOTHING, time, f"{100 * share:.1f} %", bar))
+    return folded(f"{len(times)} operators: {method}", table(columns, rows), is_open=True)
+
+
+def _verdicts(found: Comparison) -> Html:
+    columns = (Column("limit"), Column("file"), Column("state"), Column("found"))
+    return table(columns, [(v.limit, v.file, state_html(v.state), v.found) for v in found.verdicts])
+
+
+def _changes(changes: Sequence[Change]) -> Html:
+    columns = (
+        Column("metric"), Column("file"), Column("A", True), Column("B", True), Column("change", True),
+        Column("how sure"),
+    )  # fmt: skip
+    return table(columns, change_rows(changes))
+
+
+def _outputs(outputs: Sequence[OutputChange]) -> Html:
+    columns = (
+        Column("file"), Column("inputs", True), Column("of"), Column("max. error", True), Column("other top-1", True),
+    )  # fmt: skip
+    rows = []
+    for o in outputs:
+        changed = NOTHING if o.top1_changes is None else str(o.top1_changes)
+        rows.append((o.file, str(o.inputs), o.of, f"{o.max_abs_error:.3g}", changed))
+    return table(columns, rows)
+
+
+def _differences(found: Comparison) -> Html:
+    columns = (Column("what"), Column("name"), Column("A"), Column("B"))
+    rows = [(d.what, d.name, _or_nothing(d.a), _or_nothing(d.b)) for d in found.differences]
+    return table(columns, rows)
+
+
+def _or_nothing(text: str | None) -> str:
+    return NOTHING if text is None else text
