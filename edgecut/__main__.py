@@ -2,4 +2,6 @@
 
 from edgecut.cli.main import main
 
-main()
+# Processes that this one starts import it again.
+if __name__ == "__main__":
+    main()

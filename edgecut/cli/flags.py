@@ -40,6 +40,10 @@ def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
+def _units(text: str) -> list[int]:
+    return [_integer(word) for word in _words(text)]
+
+
 def _layers(text: str) -> Any:
     """One layer or a list: names, or whole numbers for positions."""
     refs = [int(word) if re.fullmatch(r"[+-]?\d+", word) else word for word in _words(text)]
@@ -101,11 +105,15 @@ FLAGS: tuple[Flag, ...] = (
          "What the source model was trained on: tf, torch, caffe, raw, none, or a table {scale = ..., ...}."),
     Flag(("--unsafe",), "source.unsafe", None, "", "Load a model that runs its own code (Lambda layers)."),
     Flag(("--classes",), "head.classes", _integer, "N", "Put a new head with N classes behind the cut."),
-    Flag(("--head",), "head.train", str, "ridge|none", "How the head gets its weights."),
+    Flag(("--head",), "head.train", str, "MODE",
+         "How the head gets its weights: ridge, fit, distil, finetune or none."),
+    Flag(("--hidden",), "head.hidden", _units, "N,...", "With --head fit or distil: hidden layers of so many units."),
+    Flag(("--unfreeze",), "head.unfreeze", str, "LAYER", "With --head finetune: train from this layer on."),
     Flag(("--pool",), "head.pool", str, "avg|max|none", "What is between the cut and the head."),
     Flag(("--data",), "data.train", str, "PATH", "Labelled images: class folders or an .npz file."),
     Flag(("--val",), "data.val", str, "PATH", "Images on which accuracy is measured."),
     Flag(("--labels",), "data.labels", str, "FILE", "Class names, one per line."),
+    Flag(("--target",), "data.target", str, "KIND", "What the labels are: classes, values, tags, or features: none."),
     Flag(("--limit",), "data.limit", _limit, "N[,M]", "Use only so many images (train, validation)."),
     Flag(("--calibration",), "data.calibration", _integer, "N", "Images that set the int8 ranges."),
     Flag(("--seed",), "data.seed", _integer, "N", "Seed of splits and samples."),
@@ -142,7 +150,7 @@ class Parsed(click.ParamType):
 def recipe_flags(*only: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Adds flags of FLAGS to a command, which gets them as the argument `overrides`, {"table.key": value}.
 
-    only: the flags to add, such as "--preprocess"; all of them and --set if none is named.
+    only: the flags to add, such as "--preprocess" or "--set"; all of them and --set if none is named.
     """
     chosen = {name: flag for name, flag in _NAMES.items() if not only or flag.flags[0] in only}
 
@@ -153,7 +161,7 @@ def recipe_flags(*only: str) -> Callable[[Callable[..., Any]], Callable[..., Any
             overrides = overrides_of(given) | dict(options.pop("set_", ()))
             return function(*arguments, overrides=overrides, **options)
 
-        wrapped: Callable[..., Any] = run if only else _SET(run)
+        wrapped: Callable[..., Any] = run if only and "--set" not in only else _SET(run)
         for name, flag in reversed(chosen.items()):
             wrapped = _option(name, flag)(wrapped)
         return wrapped

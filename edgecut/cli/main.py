@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cut": ("cut", "A part of a model, or a model with layers dropped, replaced or inserted."),
     "stem": ("stem", "A model made to take gray, another order or size, or raw bytes."),
     "export": ("export", "A Keras model to one .tflite or .onnx file."),
+    "head": ("head", "A new head behind a layer, fitted or trained."),
     "search": ("search", "Choose the cut: a front of accuracy, latency, memory and size."),
     "explain": ("explain", "Quantization error by layer, in the source model's names, and why."),
     "bench": ("bench", "Latency, memory and arena of a file, measured or estimated."),

@@ -11,7 +11,6 @@ import click
 from edgecut.cli.flags import Parsed, recipe_flags, several_profiles
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_request
-from edgecut.errors import RequestError
 from edgecut.records.front import Front
 from edgecut.records.profile import find_profile
 from edgecut.records.units import parse_seconds
@@ -79,7 +78,11 @@ def _words(text: str) -> list[str]:
 @click.option("--sizes", type=Parsed(_sizes, "HxW,..."), metavar="HxW,...", help="Sizes to look at.")
 @click.option("--channels", type=Parsed(_channels, "1,3"), metavar="1,3", help="Gray, colour, or both.")
 @click.option("--precisions", type=Parsed(_precisions, "int8,..."), metavar="int8,...", help="Precisions to look at.")
-@click.option("--metric", type=click.Choice(["accuracy"]), default="accuracy", help="What is to be high.")
+@click.option(
+    "--metric",
+    type=click.Choice(["accuracy", "auc", "map", "mse"]),
+    help="What ranks: accuracy or auc of classes, map of tags, mse (shown as R2) of values or features.",
+)
 @click.option("--top", type=int, default=3, show_default=True, help="Choices to build for each device.")
 @click.option("--time-limit", type=Parsed(_time, "TIME"), metavar="10m", help="Begin nothing new after this time.")
 @click.option(
@@ -88,19 +91,23 @@ def _words(text: str) -> list[str]:
     multiple=True,
     type=Parsed(_limit, "NAME=VALUE"),
     metavar="NAME=VALUE",
-    help="A limit: latency_s, arena_bytes or size_bytes; may be repeated.",
+    help="A limit: accuracy_drop, latency_s, arena_bytes or size_bytes; may be repeated.",
 )
+@click.option("--workers", type=int, default=0, metavar="N", help="Spread the work over N processes (extra dask).")
+@click.option("--dask", metavar="ADDRESS", help="Spread the work over a Dask scheduler's workers (extra dask).")
 @recipe_flags(
     "--preprocess",
     "--unsafe",
     "--data",
     "--val",
     "--labels",
+    "--target",
     "--limit",
     "--calibration",
     "--seed",
     "--pixels",
     "--classes",
+    "--set",
 )
 @with_output
 def command(
@@ -133,15 +140,18 @@ def _request(
     source: str, overrides: Mapping[str, Any], profile_names: tuple[str, ...], out: Path, options: Mapping[str, Any]
 ) -> Request:
     recipe, profiles = read_request(source, overrides, profile_names)
-    if recipe.budget.accuracy_drop is not None:
-        raise RequestError("budget.accuracy_drop: a search has no float model to compare with; leave it out")
+    from edgecut.images.targets import target_of
     from edgecut.search.asked import Request, check, default_precisions
+
+    metric: Any = {"mse": "r2"}.get(options["metric"], options["metric"])
+    if recipe.data.train is not None and "data.target" not in overrides and recipe.data.target == "classes":
+        recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"target": target_of(recipe.data)})})
 
     devices = profiles or (find_profile("host"),)
     request = Request(
         recipe, devices, sizes=options["sizes"] or (), channels=options["channels"] or (),
         precisions=options["precisions"] or default_precisions(devices), out=out, top=options["top"],
-        time_limit_s=options["time_limit"],
+        time_limit_s=options["time_limit"], metric=metric, dask=options["dask"], workers=options["workers"],
     )  # fmt: skip
     check(request)
     return request

@@ -56,6 +56,25 @@ def predict_each(
             advance(len(batch))
 
 
+def final_feature(graph: Calls) -> Tensor:
+    """What the model knows before it decides: the last layer's input where that is a classifier, else the output.
+
+    A classifier: a Dense layer, or a layer with weights that softmax or sigmoid follows.
+    """
+    known = set(poolable(graph))
+    decides = False
+    for call in reversed(graph.calls):
+        activation = getattr(getattr(call.operation, "activation", None), "__name__", "")
+        decides = decides or call.type in {"Softmax", "Sigmoid"} or activation in {"softmax", "sigmoid"}
+        if getattr(call.operation, "weights", ()) and "Normalization" not in call.type:
+            taken = [tensor for tensor in call.inputs if tensor in known]
+            if taken and (decides or call.type == "Dense"):
+                return taken[0]
+            break
+    last = [tensor for call in graph.calls for tensor in call.outputs if tensor in known]
+    return last[-1]
+
+
 def gradient_x_activation(graph: Calls, tensors: Sequence[Tensor], inputs: np.ndarray) -> np.ndarray:
     """For each tensor how much the model's strongest output hangs on it: (len(tensors),), float64.
 

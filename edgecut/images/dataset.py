@@ -14,6 +14,7 @@ from edgecut.images.listing import class_count_fault, read_class_names
 from edgecut.images.npz import pair_names, read_headers
 from edgecut.images.sampling import evenly, sampled, split
 from edgecut.images.sources import PictureSource, open_any, open_folder, open_npz
+from edgecut.images.targets import read_targets
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Data
 
@@ -22,7 +23,7 @@ from edgecut.records.recipe import Data
 class Images:
     """Pictures in the device's format, with their labels if they have any.
 
-    pixels: (n, height, width, channels), uint8. labels: (n,), int64, or None.
+    pixels: (n, height, width, channels), uint8. labels: (n,), int64, targets (n, outputs), float32, or None.
     """
 
     pixels: np.ndarray
@@ -43,7 +44,7 @@ class Dataset:
 
 
 def read_data(data: Data, *, height: int, width: int, channels: int, progress: Progress = SILENT) -> Dataset:
-    """The recipe's images in the device's format.
+    """The recipe's images in the device's format; data.target "features" leaves the labels None.
 
     Training images come from data.train, class folders or an .npz (x_train, y_train). Validation images come
     from data.val (of an .npz: x_test, else x_train), else from x_test of the training .npz, else each class
@@ -51,6 +52,9 @@ def read_data(data: Data, *, height: int, width: int, channels: int, progress: P
     part: an .npz gives its first images, folders give evenly of each class in sorted order.
     Raises DataError.
     """
+    if data.target != "classes":
+        (train_part, val_part), _ = read_targets(data, height=height, width=width, channels=channels, progress=progress)
+        return Dataset(Images(*train_part), Images(*val_part), labels=(), named=False)
     faults = data_faults(data, None)
     if data.train is None:
         faults.insert(0, "data.train: is missing; a folder of class folders or an .npz is expected")
@@ -81,10 +85,16 @@ def read_data(data: Data, *, height: int, width: int, channels: int, progress: P
 
 
 def check_classes(dataset: Dataset, classes: int) -> Dataset:
-    """The dataset with a name for each of head.classes classes.
+    """The dataset with a name for each of head.classes classes; targets that are no classes as they are.
 
-    Raises DataError if there are more or fewer named classes, or a label is none of 0..classes-1.
+    Raises DataError if there are more or fewer named classes, a label is none of 0..classes-1, or the targets have
+    another number of outputs.
     """
+    targets = dataset.train.labels
+    if targets is not None and targets.ndim == 2:
+        if targets.shape[1] != classes:
+            raise DataError(f"data.train: targets have {targets.shape[1]} outputs, and head.classes is {classes}")
+        return dataset
     if dataset.named:
         fault = class_count_fault("data.train", dataset.labels, classes)
         if fault is not None:
@@ -116,7 +126,8 @@ def calibration_sample(images: Images, count: int, seed: int) -> np.ndarray:
 
     Evenly over the classes where there are labels. The same seed chooses the same images.
     """
-    return images.pixels[sampled(images.labels, len(images.pixels), count, seed)]
+    classes = images.labels if images.labels is not None and images.labels.ndim == 1 else None
+    return images.pixels[sampled(classes, len(images.pixels), count, seed)]
 
 
 def _open(path: str, where: str, names: tuple[str, ...] | None) -> PictureSource:

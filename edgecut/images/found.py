@@ -17,6 +17,10 @@ def data_faults(data: Data, classes: int | None) -> list[str]:
     classes: head.classes, None if there is no head. Each sentence begins with the key, such as "data.train:
     ". An empty list says that nothing is known to be wrong, also if data.train isn't set.
     """
+    if data.target != "classes":
+        from edgecut.images.targets import target_faults
+
+        return list(target_faults(data))
     faults: list[str] = []
     names: tuple[str, ...] | None = None
     if data.labels is not None:

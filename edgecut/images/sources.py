@@ -23,8 +23,8 @@ from edgecut.records.progress import Progress
 class PictureSource:
     """Pictures that are not yet in the device's format.
 
-    pictures: files, or one array (n, h, w) or (n, h, w, c) of bytes. labels: (n,) int64, or None. names: the
-    class names that the folders give, None for an .npz.
+    pictures: files, or one array (n, h, w) or (n, h, w, c) of bytes. labels: (n,) int64, targets (n, outputs)
+    float32, or None. names: the class names that the folders give, None for an .npz.
     """
 
     where: str
@@ -79,6 +79,16 @@ def open_npz(path: Path, where: str, pair: tuple[str, str]) -> PictureSource:
         raise DataError("\n".join(faults))
     pictures, labels = (_load(path, name, where) for name in pair)
     return PictureSource(f"{where}: {path}: {pair[0]}", pictures, labels.reshape(-1).astype(np.int64), None)
+
+
+def open_npz_targets(path: Path, where: str, pair: tuple[str, str | None]) -> PictureSource:
+    """The pictures of an .npz with targets of (n, outputs), float32, as `labels`; without where `pair` names none."""
+    pictures = _load(path, pair[0], where)
+    targets = None
+    if pair[1] is not None:
+        targets = _load(path, pair[1], where).astype(np.float32)
+        targets = targets.reshape(len(targets), -1)
+    return PictureSource(f"{where}: {path}: {pair[0]}", pictures, targets, None)
 
 
 def open_any(path: str, where: str) -> PictureSource:

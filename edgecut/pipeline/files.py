@@ -22,7 +22,7 @@ from edgecut.graph.archive import write_archive
 from edgecut.graph.calls import calls, flat
 from edgecut.graph.predict import predict
 from edgecut.graph.proof import seeded_inputs
-from edgecut.head.probe import accuracy
+from edgecut.head.metrics import SCORES, metric_of
 from edgecut.pipeline.benching import by_runners
 from edgecut.pipeline.compressing import aware_file
 from edgecut.pipeline.fitting import FittedModel, calibration_inputs, predict_file, refit_on_int8, to_input
@@ -124,25 +124,31 @@ def check_files(state: Run, model: keras.Model, files: Sequence[WrittenFile]) ->
         else:
             pixels, labels = _seeded(state, model), None
             reference = predict(model, pixels, lambda x: x)
-        if labels is not None and (reference.ndim != 2 or int(labels.max()) >= reference.shape[1]):
+        if labels is not None and not answers(reference, labels):
             labels = None  # the outputs are no scores of these classes
         conditions: dict[str, Any] = {
             "images": len(pixels),
             "inputs": "held-out images" if state.dataset else "seeded random",
         }
         found = []
-        float_accuracy = None if labels is None else accuracy(reference, labels)
+        metric = metric_of(state.recipe.data.target)
+        float_accuracy = None if labels is None else SCORES[metric](reference, labels)
         baseline = float_accuracy if state.baseline is None else state.baseline
         if float_accuracy is not None:
             name = f"{state.recipe.name}.keras"
-            found.append(
-                measured("accuracy", name, [float_accuracy], where="host", method="Keras", conditions=conditions)
-            )
+            found.append(measured(metric, name, [float_accuracy], where="host", method="Keras", conditions=conditions))
         for file in files:
             found += _check(state, file, pixels, labels, reference, baseline, conditions)
         proof = {"inputs": len(pixels), **_bytes_proof(files, found)}
-        facts.update(changed=False, proof=proof, after={"float_accuracy": float_accuracy})
+        facts.update(changed=False, proof=proof, after={f"float_{metric}": float_accuracy})
     return found
+
+
+def answers(outputs: np.ndarray, labels: np.ndarray) -> bool:
+    """Whether outputs (n, ...) can be judged by the labels: a score for each class, or a value for each target."""
+    if outputs.ndim != 2:
+        return False
+    return outputs.shape == labels.shape if labels.ndim == 2 else int(labels.max()) < outputs.shape[1]
 
 
 def _bytes_proof(files: Sequence[WrittenFile], found: Sequence[Measurement]) -> dict[str, Any]:
@@ -169,8 +175,9 @@ def _check(
         conditions = {**conditions, "fed": "the camera's bytes xor 0x80"}
     values: dict[Metric, float] = {**agreement(reference, outputs)}
     if float_accuracy is not None and labels is not None:
-        values["accuracy"] = accuracy(outputs, labels)
-        values["accuracy_drop"] = float_accuracy - values["accuracy"]
+        scored = metric_of(state.recipe.data.target)
+        values[scored] = SCORES[scored](outputs, labels)
+        values["accuracy_drop"] = float_accuracy - values[scored]
     for metric, value in values.items():
         yield measured(metric, name, [value], where="host", method=method, conditions=conditions)
 

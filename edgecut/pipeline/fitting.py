@@ -14,9 +14,11 @@ from edgecut.bench.run import FileRunner, dequantize
 from edgecut.export.tflite import convert, write_saved_model
 from edgecut.graph.predict import predict
 from edgecut.head.attach import attach_head, attach_pool
-from edgecut.head.probe import Probe, fit_ridge
+from edgecut.head.metrics import SCORES, metric_of
+from edgecut.head.probe import Probe, fit_ridge, fit_values
 from edgecut.images.dataset import calibration_sample
 from edgecut.images.device import model_input
+from edgecut.pipeline.training import finetuned, trained_head
 from edgecut.records.recipe import Head
 from edgecut.stem.camera import for_bytes
 
@@ -57,15 +59,23 @@ def fit_head(state: Run, model: keras.Model) -> FittedModel:
             features = predict(
                 body, train.pixels, lambda x: to_input(state, x), title="features", progress=state.progress
             )
-            probe = fit_ridge(features, state.labels, head.classes)
+            if head.train in {"fit", "distil"}:
+                trained, said = trained_head(state, body, features)
+                facts.update(before={"outputs": before}, after={"outputs": [[None, head.classes]]}, **said)
+                return FittedModel(trained)
+            probe = fit_probe(state, features)
             facts.update(
                 proof={
                     "inputs": len(features),
-                    "leave_one_out_accuracy": probe.loo_accuracy,
+                    f"leave_one_out_{metric_of(state.recipe.data.target)}": probe.loo_accuracy,
                     "penalty": probe.penalty,
                 }
             )
             result = FittedModel(_with_probe(body, head, probe), body, probe, features)
+            if head.train == "finetune":
+                trained, said = finetuned(state, result.model)
+                facts.update(said)
+                result = FittedModel(trained)
         facts.update(before={"outputs": before}, after={"outputs": [list(x.shape) for x in result.model.outputs]})
     return result
 
@@ -87,8 +97,26 @@ def refit_on_int8(state: Run, fitted: FittedModel, scratch: Path) -> keras.Model
         runner = FileRunner(Path(file.name))
         features = predict_file(state, runner, dataset.train.pixels, "int8 features")
     # Rounded to the int8 grid with the bias mended, the weights pass the converter as they are.
-    probe = fit_ridge(features, state.labels, head.classes).rounded()
+    probe = fit_probe(state, features).rounded()
     return _with_probe(body, head, probe)
+
+
+def score_of(state: Run, model: keras.Model) -> tuple[str, float | None]:
+    """(metric, value) of a float model on the validation images; None without images."""
+    metric = metric_of(state.recipe.data.target)
+    if state.dataset is None or state.dataset.val.labels is None:
+        return metric, None
+    val = state.dataset.val
+    scores = predict(model, val.pixels, lambda x: to_input(state, x), title="validation", progress=state.progress)
+    return metric, SCORES[metric](scores, np.asarray(val.labels))
+
+
+def fit_probe(state: Run, features: np.ndarray) -> Probe:
+    """The ridge head on features (n, d) of the training images, for what the images' labels say."""
+    head = state.recipe.head
+    if head is not None and state.recipe.data.target == "classes":
+        return fit_ridge(features, state.labels, head.classes)
+    return fit_values(features, state.labels)
 
 
 def int8_model(state: Run, model: keras.Model) -> keras.Model:

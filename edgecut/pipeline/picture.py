@@ -11,6 +11,7 @@ import numpy as np
 from edgecut.errors import DataError, RequestError
 from edgecut.images.dataset import Images, check_classes, read_calibration, read_data
 from edgecut.images.device import DEFAULT_ORDER, in_order
+from edgecut.pipeline.reference import with_features
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Recipe
 from edgecut.stem.edit import StemResult, stem
@@ -55,6 +56,8 @@ def read_images(state: Run, model: keras.Model) -> None:
     with state.step("data") as facts:
         colours = 1 if order == "gray" else 3
         dataset = read_data(recipe.data, height=height, width=width, channels=colours, progress=state.progress)
+        if recipe.data.target == "features":
+            dataset = with_features(dataset, recipe, state.source, (height, width), state.progress)
         if recipe.head is not None:
             dataset = check_classes(dataset, recipe.head.classes)
         state.dataset = replace(dataset, train=_in_order(dataset.train, order), val=_in_order(dataset.val, order))

@@ -140,11 +140,15 @@ def _image_faults(recipe: Recipe) -> Iterator[str]:
         from edgecut.images.found import data_faults
 
         yield from data_faults(data, head.classes if head else None)
+    if data.target != "classes":
+        if "auto" in recipe.export.precisions:
+            yield f"export.precisions: auto mends files of classes, and data.target is {data.target!r}; write int8"
     if data.train is None:
         if data.val is not None:
             yield "data.val: has no data.train beside it; set data.train (--data)"
-        if head is not None and head.train == "ridge":
-            yield "head.train: ridge is fitted on labelled images; set data.train (--data), or head.train = 'none'"
+        if head is not None and head.train != "none":
+            how = "fitted" if head.train == "ridge" else "trained"
+            yield f"head.train: {head.train} is {how} on images; set data.train (--data), or head.train = 'none'"
         if recipe.budget.accuracy_drop is not None:
             yield "budget.accuracy_drop: is measured on labelled images; set data.train (--data)"
         for precision in recipe.export.precisions:
@@ -264,7 +268,9 @@ def _steps(
     if data.train is not None:
         yield "data", f"{data.train}, calibration on {data.calibration} images"
     if head is not None:
-        how = "fitted by ridge" if head.train == "ridge" else "untrained"
+        ways = {"ridge": "fitted by ridge", "fit": "trained on cached features", "none": "untrained"}
+        ways |= {"distil": "taught by the source", "finetune": f"trained with the layers from {head.unfreeze} on"}
+        how = ways[head.train]
         yield "head", f"{head.classes} classes, {head.pool} pooling, {head.activation}, {how}"
     if recipe.compress.is_asked:
         yield "compress", _compress_words(recipe.compress)

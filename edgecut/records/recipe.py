@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from edgecut.records.document import Channels, Record, Seconds, SizeBytes, parse, read_toml
 
@@ -17,6 +17,8 @@ Format = Literal["tflite", "onnx"]
 # Who makes the integers of an int8 .onnx file: TFLite's converter, or ONNX Runtime's static quantization.
 Quantizer = Literal["tflite", "ort"]
 LayerRef = str | int
+# What the images' labels are: a class each, values or tags (n, outputs), or none: the source's own features.
+Target = Literal["classes", "values", "tags", "features"]
 
 SCHEMA = "edgecut.recipe/1"
 
@@ -97,29 +99,58 @@ class Stem(Record):
         return self != Stem()
 
 
-class Head(Record):
-    """The small classifier behind the cut."""
+class Training(Record):
+    """How a head is trained: so many epochs, ended early where `patience` of them bring the held-out loss no lower."""
 
-    classes: int = Field(ge=2)
+    epochs: int = Field(default=50, ge=1)
+    batch: int = Field(default=64, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    patience: int = Field(default=5, ge=1)
+
+
+class Head(Record):
+    """The small head behind the cut. classes: its outputs, whatever data.target says that they are.
+
+    train: ridge, in closed form; fit, Adam on cached features; distil, the same with what a linear head on the source's
+    own final features answers; finetune, ridge, then the model from the layer `unfreeze` on; none, random weights.
+    """
+
+    activation: Literal["softmax", "logits"] = "softmax"
+    classes: int = Field(ge=1)
     pool: Literal["avg", "max", "none"] = "avg"
     hidden: tuple[int, ...] = ()
-    train: Literal["ridge", "none"] = "ridge"
-    activation: Literal["softmax", "logits"] = "softmax"
+    train: Literal["ridge", "fit", "distil", "finetune", "none"] = "ridge"
+    training: Training = Training()
+    unfreeze: str | None = None
+
+    @field_validator("classes")
+    @classmethod
+    def _softmax_tells_two_apart(cls, classes: int, values: ValidationInfo) -> int:
+        if classes < 2 and values.data.get("activation") != "logits":
+            raise ValueError(f"expected a whole number of at least 2, found {classes}")
+        return classes
 
     @model_validator(mode="after")
     def _ridge_is_linear(self) -> Head:
-        if self.hidden and self.train == "ridge":
-            raise ValueError("hidden layers can't be fitted by ridge; set train = 'none' or leave hidden out")
+        if self.hidden and self.train in {"ridge", "finetune"}:
+            raise ValueError("hidden layers can't be fitted by ridge; set train = 'fit' or leave hidden out")
+        if (self.unfreeze is None) == (self.train == "finetune"):
+            raise ValueError("unfreeze is the layer from which finetune trains on; set both or none")
         return self
 
 
 class Data(Record):
-    """Labelled images: class folders, or an .npz with x_train, y_train and perhaps x_test, y_test."""
+    """Labelled images: class folders, or an .npz with x_train, y_train and perhaps x_test, y_test.
+
+    target: what y says: classes; values, (n,) or (n, outputs); tags, (n, outputs) of 0 and 1; features: no y, the
+    head is fitted to what the source model's last layer is told.
+    """
 
     train: str | None = None
     val: str | None = None
     labels: str | None = None
     calibration: int = Field(default=200, ge=1)
+    target: Target = "classes"
     limit: int | tuple[int, int] | None = None
     val_fraction: float = Field(default=0.2, gt=0, lt=1)
     licence: str = ""
@@ -233,6 +264,15 @@ class Recipe(Record):
     export: Export = Export()
     bench: Bench = Bench()
     budget: Budget = Budget()
+
+    @model_validator(mode="after")
+    def _head_answers_the_target(self) -> Recipe:
+        if self.head is None:
+            return self
+        if self.data.target != "classes" and self.head.activation == "softmax":
+            target = self.data.target
+            raise ValueError(f"head.activation: softmax is for classes; set 'logits' for data.target {target!r}")
+        return self
 
 
 def read_recipe(path: Path, overrides: Mapping[str, Any] | None = None, root: Path | None = None) -> Recipe:

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from edgecut.errors import DocumentError
+from edgecut.head.metrics import MetricName, metric_of
 from edgecut.images.found import data_faults
 from edgecut.records.profile import Profile
-from edgecut.records.recipe import Cut, Export, Head, Precision, Recipe, Stem
+from edgecut.records.recipe import Cut, Export, Head, Precision, Recipe, Stem, Target
 
 Size = tuple[int, int]
 DEFAULT_TOP = 3
+# What can rank the images' targets, the first by default, and what the flag calls it.
+_METRICS: dict[Target, tuple[MetricName, ...]] = {
+    "classes": ("accuracy", "auc"), "values": ("r2",), "tags": ("map",), "features": ("r2",),
+}  # fmt: skip
+_METRIC_FLAGS: dict[MetricName, str] = {"accuracy": "accuracy", "auc": "auc", "map": "map", "r2": "mse"}
 
 
 @dataclass(frozen=True)
@@ -20,7 +27,8 @@ class Request:
     """recipe: source, images, pixels, head and budgets; its cut, size, channels and precisions are what is looked for.
 
     sizes: (height, width). top: how many choices are built and measured for each device. time_limit_s: after it no
-    further evaluation is begun.
+    further evaluation is begun. metric: None: what answers for recipe.data.target. dask, workers: who computes, this
+    process by default.
     """
 
     recipe: Recipe
@@ -31,6 +39,14 @@ class Request:
     out: Path
     top: int = DEFAULT_TOP
     time_limit_s: float | None = None
+    metric: MetricName | None = None
+    dask: str | None = None
+    workers: int = 0
+
+    @property
+    def scored_by(self) -> MetricName:
+        """What every accuracy of the search is."""
+        return self.metric or metric_of(self.recipe.data.target)
 
 
 def check(request: Request) -> None:
@@ -46,8 +62,16 @@ def _faults(request: Request) -> Iterator[str]:
         yield "data.train: is missing; labelled images choose the cut (--data)"
     else:
         yield from data_faults(recipe.data, None)
+    if request.metric is not None and request.metric not in _METRICS[recipe.data.target]:
+        ranked = " or ".join(_METRIC_FLAGS[name] for name in _METRICS[recipe.data.target])
+        yield (
+            f"--metric: {_METRIC_FLAGS[request.metric]} doesn't answer for images with {recipe.data.target} "
+            f"(data.target); {ranked} does"
+        )
     if recipe.cut != Cut():
         yield "cut: is what a search looks for; leave it out"
+    if recipe.data.target == "features" and recipe.head is not None:
+        yield "head.classes: the source's own features say how many outputs there are; leave it out"
     if recipe.head is not None and (recipe.head.hidden or recipe.head.train != "ridge" or recipe.head.pool != "avg"):
         yield "head: a search fits heads by ridge on average pooling; leave hidden, train and pool out"
     for precision in request.precisions:
@@ -61,6 +85,10 @@ def _faults(request: Request) -> Iterator[str]:
             yield f"--profile: {profile.id} doesn't run .tflite files, which a search builds"
     if request.top < 1:
         yield f"--top: at least 1 choice is built for each device, found {request.top}"
+    if request.dask is not None and request.workers:
+        yield "--workers: starts a cluster, and --dask names one; give one of the two"
+    if request.workers < 0:
+        yield f"--workers: at least 1 process is started, found {request.workers}"
     if request.out.exists() and not request.out.is_dir():
         yield f"-o: {request.out} is a file, and a folder is expected"
 
@@ -78,7 +106,8 @@ def recipe_for(
     device = Stem(
         channels=1 if channels == 1 else 3, size=size, resolution=recipe.stem.resolution, pixels=recipe.stem.pixels
     )
-    head = recipe.head or Head(classes=classes)
+    activation: Literal["softmax", "logits"] = "softmax" if recipe.data.target == "classes" else "logits"
+    head = recipe.head or Head(classes=classes, activation=activation)
     return recipe.model_copy(update={
         "name": name, "cut": Cut(to=cut), "stem": device, "head": head,
         "export": Export(formats=("tflite",), precisions=(precision,)),

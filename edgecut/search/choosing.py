@@ -49,7 +49,7 @@ def fit_of(device: DeviceCost, without: str = "") -> int:
     """
     worst = 0
     for check in device.checks:
-        if check.metric == without or check.metric == "accuracy_drop" or check.state == "meets":
+        if check.metric == without or check.state == "meets":
             continue
         likely = check.state == "unknown" and max(_excess(check), _known_excess(device, check)) <= 1
         worst = max(worst, _MISSES if check.state == "misses" else _LIKELY if likely else _DOUBTFUL)
@@ -89,8 +89,10 @@ def recommend(
         chosen = min(fitting, key=lambda p: (_excess_of(p, profile), costs_of(p, profile)))
         why = f"nothing built fits {profile}; this misses by least"
     else:
-        best = max(p.chosen_by for p in fitting)
-        error = math.sqrt(best * (1 - best) / max(1, choosing_images))
+        top = max(fitting, key=lambda p: p.chosen_by)
+        best, error = top.chosen_by, top.chosen_error
+        if error is None:
+            error = math.sqrt(max(0.0, best * (1 - best)) / max(1, choosing_images))
         near = [p for p in fitting if p.chosen_by >= best - error]
         chosen = min(near, key=lambda p: (*costs_of(p, profile)[1:], -p.chosen_by))
         why = _why(chosen, fitting, best, error, profile)
@@ -127,7 +129,13 @@ def _give(device: DeviceCost) -> list[str]:
     """What would have to give for each limit that is missed or likely missed."""
     found = []
     for check in device.checks:
-        if check.metric == "accuracy_drop" or _excess(check) <= 1:
+        if _excess(check) <= 1:
+            continue
+        if check.metric == "accuracy_drop":
+            found.append(
+                f"accuracy_drop is {check.value:.3f}, and the limit is {check.limit:.3f}; raise it, or allow another "
+                "of --precisions"
+            )
             continue
         limit, value = float(check.limit), float(check.value or 0)
         found.append(
@@ -169,9 +177,11 @@ def _excess_of(point: FrontPoint, profile: str) -> float:
 
 
 def _excess(check: Check) -> float:
-    """The value over the limit; 0 where the value isn't known."""
-    if not isinstance(check.value, int | float) or not isinstance(check.limit, int | float) or not check.limit:
+    """The value over the limit; 0 where the value isn't known, infinite where a limit of 0 is exceeded."""
+    if not isinstance(check.value, int | float) or not isinstance(check.limit, int | float):
         return 0.0
+    if not check.limit:
+        return math.inf if check.value > 0 else 0.0
     return check.value / check.limit
 
 

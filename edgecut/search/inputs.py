@@ -9,6 +9,7 @@ from edgecut.graph.callgraph import Calls
 from edgecut.graph.calls import calls
 from edgecut.graph.source import load
 from edgecut.images.dataset import Dataset, check_classes, read_data
+from edgecut.pipeline.reference import with_features
 from edgecut.records.progress import SILENT, Progress
 from edgecut.search.asked import Request, Size, words
 from edgecut.stem.edit import stem
@@ -22,7 +23,8 @@ class Bench:
         self.request = request
         self.progress = progress
         self._source: keras.Model | None = None
-        self._fed: tuple[Size, int, keras.Model, Dataset] | None = None
+        self._model: tuple[Size, int, keras.Model] | None = None
+        self._dataset: tuple[Size, int, Dataset] | None = None
 
     @property
     def source(self) -> keras.Model:
@@ -33,38 +35,46 @@ class Bench:
                 self._source = load(recipe.source.model, unsafe=recipe.source.unsafe)
         return self._source
 
-    def fed(self, size: Size, channels: int) -> tuple[keras.Model, Dataset]:
-        """The source with the stem of a size and channels, and the images for it.
-
-        Raises StemError where the model can't take them, DataError for images that can't be used.
-        """
-        if self._fed is None or self._fed[:2] != (size, channels):
-            self._fed = None
+    def model(self, size: Size, channels: int) -> keras.Model:
+        """The source with the stem of a size and channels. Raises StemError where the model can't take them."""
+        if self._model is None or self._model[:2] != (size, channels):
+            self._model = None
             recipe = self.request.recipe
             with self.progress.task(f"stem {words(size, channels)}"):
                 model = stem(
                     self.source, channels=channels, size=size, preprocess=recipe.source.preprocess,
                     resolution=recipe.stem.resolution, pixels=recipe.stem.pixels,
                 ).model  # fmt: skip
-            self._fed = (size, channels, model, self._images(size, channels))
-        return self._fed[2:]
+            self._model = (size, channels, model)
+        return self._model[2]
 
     def images(self, size: Size, channels: int) -> Dataset:
-        """The images of that size and channels."""
-        return self.fed(size, channels)[1]
+        """The images of that size and channels. Raises DataError for images that can't be used."""
+        if self._dataset is None or self._dataset[:2] != (size, channels):
+            self._dataset = None
+            self._dataset = (size, channels, self._images(size, channels))
+        return self._dataset[2]
 
     def graph(self, size: Size, channels: int) -> Calls:
         """The calls of the source with that stem."""
-        return calls(self.fed(size, channels)[0])
+        return calls(self.model(size, channels))
 
     def _images(self, size: Size, channels: int) -> Dataset:
         recipe = self.request.recipe
         dataset = read_data(recipe.data, height=size[0], width=size[1], channels=channels, progress=self.progress)
+        if recipe.data.target == "features":
+            dataset = with_features(dataset, recipe, self.source, size, self.progress)
         if recipe.head is not None:
             dataset = check_classes(dataset, recipe.head.classes)
         if dataset.train.labels is None or dataset.val.labels is None:
             raise DataError("data.train: has no labels to choose by; give class folders or an .npz with y_train")
         return dataset
+
+
+def outputs_of(dataset: Dataset) -> int:
+    """How many outputs a head for the images has: a class each, or a value for each target."""
+    labels = dataset.train.labels
+    return labels.shape[1] if labels is not None and labels.ndim == 2 else len(dataset.labels)
 
 
 def own_size(model: keras.Model) -> tuple[Size, int]:

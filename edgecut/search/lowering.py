@@ -16,21 +16,24 @@ from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
 _OPERATOR_BYTES, _FILTER_BYTES = 950, 24
 
 
-def lowered(calls: Calls, classes: int, precision: str) -> Callable[[GraphTensor], TfliteGraph]:
-    """For any cut, the graph of the file that it becomes with an average pooling and a Dense of `classes` scores.
+def lowered(
+    calls: Calls, outputs: int, precision: str, *, softmax: bool = True
+) -> Callable[[GraphTensor], TfliteGraph]:
+    """For any cut, the graph of the file that it becomes with an average pooling and a Dense of `outputs`.
 
-    precision: "int8", or "float32" for whatever computes in float. size_bytes: an estimate of the written file's.
+    softmax: whether it ends in one. precision: "int8", or "float32" for whatever computes in float. size_bytes: an
+    estimate of the written file's.
     """
     lower = lowering(calls, "int8" if precision == "int8" else "float32")
 
     def with_head(cut: GraphTensor) -> TfliteGraph:
-        graph = _headed(lower(cut), classes)
+        graph = _headed(lower(cut), outputs, softmax)
         return replace(graph, size_bytes=_size_bytes(graph))
 
     return with_head
 
 
-def _headed(body: TfliteGraph, classes: int) -> TfliteGraph:
+def _headed(body: TfliteGraph, classes: int, softmax: bool) -> TfliteGraph:
     tensors, operators, last = list(body.tensors), list(body.operators), body.outputs[0]
 
     def tensor(shape: tuple[int, ...], dtype: str, *, constant: bool = False) -> int:
@@ -48,7 +51,7 @@ def _headed(body: TfliteGraph, classes: int) -> TfliteGraph:
     kernel = tensor((classes, shape[-1]), dtype, constant=True)
     bias = tensor((classes,), "int32" if dtype == "int8" else dtype, constant=True)
     scores = operator("FULLY_CONNECTED", (features, kernel, bias), (1, classes))
-    output = operator("SOFTMAX", (scores,), (1, classes))
+    output = operator("SOFTMAX", (scores,), (1, classes)) if softmax else scores
     return replace(body, tensors=tuple(tensors), operators=tuple(operators), outputs=(output,))
 
 

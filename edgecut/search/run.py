@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 
-import edgecut
 from edgecut.errors import StemError
-from edgecut.graph.features import poolable
-from edgecut.graph.peek import PREFIX
-from edgecut.handoff.recipe_text import recipe_toml, resolved
-from edgecut.pipeline.running import environment
+from edgecut.head.metrics import MetricName
+from edgecut.images.targets import target_of
+from edgecut.pipeline.workers import Here, Workers, workers
 from edgecut.records.artifact import sha256_of
-from edgecut.records.front import Basis, CutScore, Front, FrontPoint
+from edgecut.records.explanation import Explanation
+from edgecut.records.front import CutScore, Front, FrontPoint
 from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile, find_profile
 from edgecut.records.progress import SILENT, Progress
-from edgecut.records.recipe import Budget, Data, Precision, Preprocess, Recipe, Source
-from edgecut.search import choosing, costs
-from edgecut.search.asked import DEFAULT_TOP, Request, Size, check, default_precisions, recipe_for, words
-from edgecut.search.building import build_choice, halves, latency_basis, name_of
+from edgecut.records.recipe import Budget, Data, Precision, Preprocess, Recipe, Source, Target
+from edgecut.search import choosing
+from edgecut.search.asked import DEFAULT_TOP, Request, Size, check, default_precisions, words
+from edgecut.search.building import Made, name_of, priced
+from edgecut.search.fronts import Built, front_of, inputs, named
 from edgecut.search.inputs import Bench, own_size
-from edgecut.search.lowering import lowered
-from edgecut.search.store import Store, code_hash, write_whole
-from edgecut.search.sweep import sweep
+from edgecut.search.store import Store, write_whole
+from edgecut.search.tasks import Choice, Look, choice, facts_of, look, sent, work
+
+Task = TypeVar("Task")
 
 _ROUNDS = 3  # how often further choices are built for a device that none built so far fits
 
@@ -53,15 +56,20 @@ def search(
     preprocess: Preprocess = "none",
     limit: int | tuple[int, int] | None = None,
     budget: Budget | None = None,
+    target: Target | None = None,
+    metric: MetricName | None = None,
     top: int = DEFAULT_TOP,
     time_limit_s: float | None = None,
+    dask: str | None = None,
+    workers: int = 0,
     progress: Progress = SILENT,
 ) -> Front:
     """The choices of cut, size, channels and precision that no other beats, and one for each device.
 
     model: a source as build takes it, or a model, which is then saved to OUT. data: labelled images, class folders or
     an .npz. sizes, channels: default the source's own. precisions: default what the devices run of int8 and float32.
-    budget: limits beside the profiles' own. The rest is as in Request. A second search into the same OUT goes on
+    budget: limits beside the profiles' own. target: what the images' labels are, by default what they look like;
+    metric: by default what answers for that. The rest is as in Request. A second search into the same OUT goes on
     where the first one was. Raises RequestError before anything is started, SearchInterrupted on Ctrl-C.
     """
     folder = Path(out)
@@ -74,14 +82,13 @@ def search(
         source=Source(model=str(model), preprocess=preprocess), data=Data(train=str(data), limit=limit),
         budget=budget or Budget(),
     )  # fmt: skip
+    found = recipe.data.model_copy(update={"target": target or target_of(recipe.data)})
     devices = tuple(p if isinstance(p, Profile) else find_profile(p) for p in profiles)
-    return run(
-        Request(
-            recipe, devices, tuple(sizes), tuple(channels), tuple(precisions) or default_precisions(devices), folder,
-            top, time_limit_s,
-        ),
-        progress,
+    request = Request(
+        recipe.model_copy(update={"data": found}), devices, tuple(sizes), tuple(channels),
+        tuple(precisions) or default_precisions(devices), folder, top, time_limit_s, metric, dask, workers,
     )  # fmt: skip
+    return run(request, progress)
 
 
 def run(request: Request, progress: Progress = SILENT) -> Front:
@@ -95,210 +102,187 @@ class _Search:
 
     def __init__(self, request: Request, progress: Progress) -> None:
         self.began = time.monotonic()
+        self.progress = progress
         self.bench = Bench(request, progress)
         if not request.sizes or not request.channels:
             size, channels = own_size(self.bench.source)
-            request = _with(request, request.sizes or (size,), request.channels or (channels,))
+            request = replace(request, sizes=request.sizes or (size,), channels=request.channels or (channels,))
             self.bench.request = request
         self.request = request
-        self.environment = environment()
-        self.sha256 = _source_hash(request.recipe.source.model)
-        self.store = Store(request.out / "cache", _facts(request, self.sha256, self.environment))
-        self.scores: list[CutScore] = []
+        self.facts = facts_of(request)
+        self.store = Store(request.out / "cache", self.facts)
+        self.looked: dict[Look, tuple[CutScore, ...]] = {}
         self.candidates: list[FrontPoint] = []
-        self.built: dict[str, tuple[FrontPoint, list[Measurement]]] = {}
+        self.built: dict[str, Built] = {}
         self.images: dict[str, int] = {}
+        self.outputs = 0
         self.late: list[str] = []
         self.left_out: list[str] = []
 
     def front_of_all(self) -> Front:
         """Everything looked at, the front written after each evaluation."""
         try:
-            for size, channels in _inputs(self.request):
-                if self._is_late(words(size, channels)):
-                    continue
-                self._look_at(size, channels)
-                self._write(finished=False)
-            if self.left_out and not self.scores:
-                raise StemError(f"search: no size and channels could be looked at: {'; '.join(self.left_out)}")
-            for point in self._choices():
-                if not self._is_late(_name(point)):
-                    self._build(point)
-                    self._write(finished=False)
+            with workers(address=self.request.dask, count=self.request.workers) as hands:
+                self._look(hands)
+                for turn in range(_ROUNDS):
+                    self._build(hands, self._choices(turn))
             return self._write(finished=not self.late)
         except KeyboardInterrupt as exc:
             raise SearchInterrupted(self._write(finished=False)) from exc
 
-    def _is_late(self, what: str) -> bool:
-        limit = self.request.time_limit_s
-        if limit is None or time.monotonic() - self.began < limit:
-            return False
-        self.late.append(f"{what}: not looked at, the time limit was reached")
-        return True
+    def _each(self, hands: Workers, function: Any, tasks: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+        """The tasks with their answers, as they are done: here, or each sent with all that it needs."""
+        if isinstance(hands, Here):
+            yield from hands.each(functools.partial(function, self.bench), tasks)
+        else:
+            messages = (sent(self.request, self.facts, task) for task in tasks)
+            for message, answer in hands.each(work, messages):
+                yield message.task, answer
 
-    def _look_at(self, size: Size, channels: int) -> None:
-        """The scores of all cuts of one input, and what each would cost."""
-        facts = {"size": size, "channels": channels}
-        found = self.store.get("sweep", **facts)
-        if found is None:
-            try:
-                scores = sweep(self.bench, size, channels)
-            except StemError as exc:
-                self.left_out.append(f"{words(size, channels)}: left out: {exc}")
-                return
-            dataset = self.bench.images(size, channels)
-            images = {"train": len(dataset.train.pixels), "held_out": len(dataset.val.pixels)}
-            found = {"cuts": [s.to_dict() for s in scores], "images": images, "classes": len(dataset.labels)}
-            self.store.put("sweep", found, **facts)
-        self.images = found["images"]
-        scores = tuple(_read(CutScore, row) for row in found["cuts"])
-        self.scores += scores
-        asked = {**facts, **_asked(self.request, self.request.profiles, self.request.precisions)}
-        priced = self.store.get("costs", **asked)
-        if priced is None:
-            priced = {"points": [p.to_dict() for p in self._priced(scores, size, channels, found["classes"])]}
-            self.store.put("costs", priced, **asked)
+    def _in_time(self, tasks: Iterable[Task], name: Callable[[Task], str]) -> Iterator[Task]:
+        """The tasks that may begin; those after the time limit are noted."""
+        limit = self.request.time_limit_s
+        for task in tasks:
+            if limit is None or time.monotonic() - self.began < limit:
+                yield task
+            else:
+                self.late.append(f"{name(task)}: not looked at, the time limit was reached")
+
+    def _look(self, hands: Workers) -> None:
+        """The scores of all cuts of each input, and what each would cost."""
+        tasks = [Look(size, channels) for size, channels in inputs(self.request)]
+        known = {task: self._kept(task) for task in tasks}
+        with self.progress.task("inputs", len(tasks)) as advance:
+            for task, (swept, points) in known.items():
+                if swept is not None and points is not None:
+                    self._take(task, swept, points)
+                    advance(1)
+            rest = [replace(task, swept=swept) for task, (swept, points) in known.items() if points is None]
+            in_time = self._in_time(rest, lambda task: words(task.size, task.channels))
+            for task, found in self._each(hands, look, in_time):
+                if found.left_out:
+                    self.left_out.append(found.left_out)
+                else:
+                    where = {"size": task.size, "channels": task.channels}
+                    self.store.put("sweep", found.swept, **where)
+                    self.store.put("costs", found.priced, **self._priced_by(task))
+                    self._take(replace(task, swept=None), found.swept, found.priced)
+                advance(1)
+                self._write(finished=False)
+        self.left_out.sort()
+        if self.left_out and not self.looked:
+            raise StemError(f"search: no size and channels could be looked at: {'; '.join(self.left_out)}")
+        # Workers answer in any order, and the front must not show it.
+        order = {task: place for place, task in enumerate(tasks)}
+        self.candidates.sort(key=lambda p: order[Look(p.size, p.channels)])
+        self.looked = {task: self.looked[task] for task in tasks if task in self.looked}
+
+    def _kept(self, task: Look) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+        swept = self.store.get("sweep", size=task.size, channels=task.channels)
+        return swept, None if swept is None else self.store.get("costs", **self._priced_by(task))
+
+    def _priced_by(self, task: Look) -> dict[str, Any]:
+        asked = _asked(self.request, self.request.profiles, self.request.precisions)
+        return {"size": task.size, "channels": task.channels, **asked}
+
+    def _take(self, task: Look, swept: dict[str, Any], priced: dict[str, Any]) -> None:
+        self.images, self.outputs = swept["images"], swept["outputs"]
+        self.looked[task] = tuple(_read(CutScore, row) for row in swept["cuts"])
         self.candidates += [_read(FrontPoint, row) for row in priced["points"]]
 
-    def _priced(self, scores: Sequence[CutScore], size: Size, channels: int, classes: int) -> Iterator[FrontPoint]:
-        graph = self.bench.graph(size, channels)
-        tensors = {graph.tensor_name[tensor]: tensor for tensor in poolable(graph)}
-        files = {precision: lowered(graph, classes, precision) for precision in self.request.precisions}
-        for score in scores:
-            for precision in self.request.precisions:
-                profiles = [p for p in self.request.profiles if precision in p.runtime.precisions]
-                file = files[precision](tensors[score.cut])
-                devices = costs.estimated(file, self.request.recipe, profiles, precision)
-                device = devices[0] if devices else None
-                yield FrontPoint(
-                    cut=score.cut, size=size, channels=channels, precision=precision, accuracy=score.score,
-                    chosen_by=score.score, latency=None if device is None else device.latency,
-                    arena=costs.arena_bytes(file, profiles), size_bytes=file.size_bytes,
-                    macs=None if score.macs is None else score.macs + score.width * classes,
-                    basis=Basis(accuracy="probe", latency=latency_basis(device)), devices=devices,
-                )  # fmt: skip
-
-    def _choices(self) -> Iterator[FrontPoint]:
-        """The choices to build, the best of each device first; more where none that was built fits."""
-        for turn in range(_ROUNDS):
-            wanted = [self._next_for(profile.id, turn) for profile in self.request.profiles]
-            for place in range(max(map(len, wanted), default=0)):
-                for points in wanted:
-                    if place < len(points) and _name(points[place]) not in self.built:
-                        yield points[place]
+    def _choices(self, turn: int) -> list[Choice]:
+        """The choices to build, the best of each device first; in later turns for devices that none so far fits."""
+        wanted = [self._next_for(profile.id, turn) for profile in self.request.profiles]
+        found = dict[str, Choice]()
+        for place in range(max(map(len, wanted), default=0)):
+            for points in wanted:
+                if place < len(points) and named(points[place]) not in self.built:
+                    p = points[place]
+                    precision: Any = p.precision
+                    found[named(p)] = Choice(p.cut, p.size, p.channels, precision)
+        return list(found.values())
 
     def _next_for(self, profile: str, turn: int) -> list[FrontPoint]:
         if not turn:
             return choosing.to_build(self.candidates, profile, self.request.top)
-        own = [d for point, _ in self.built.values() if (d := choosing.device_of(point, profile)) is not None]
+        own = [d for made in self.built.values() if (d := choosing.device_of(made.point, profile)) is not None]
         if not own or min(choosing.fit_of(device) for device in own) <= 1:
             return []
         # What was built costs more than was estimated: look among what costs less.
         least = min(d.latency or 0.0 for d in own)
         rest = [
             p for p in self.candidates
-            if _name(p) not in self.built and (d := choosing.device_of(p, profile)) is not None
+            if named(p) not in self.built and (d := choosing.device_of(p, profile)) is not None
             and (d.latency or 0.0) <= least and choosing.fit_of(d) <= 1
         ]  # fmt: skip
         return choosing.to_build(rest, profile, self.request.top)
 
-    def _build(self, point: FrontPoint) -> None:
-        profiles = [p for p in self.request.profiles if point.precision in p.runtime.precisions]
-        precision: Any = point.precision
-        facts = {
-            "cut": point.cut, "size": point.size, "channels": point.channels,
-            **_asked(self.request, profiles, (precision,)),
-        }  # fmt: skip
+    def _build(self, hands: Workers, choices: Sequence[Choice]) -> None:
+        """The choices made and measured. What workers make is measured here, after all of them are done."""
+        todo = [task for task in choices if self._made(task) is None]
+        ready = [task for task in choices if task not in todo]
+        with self.progress.task("choices", len(choices)) as advance:
+            for task in ready:
+                self._measure(task)
+                advance(1)
+            for task, (made, content) in self._each(hands, choice, self._in_time(todo, _choice_name)):
+                path = self.request.out / "models" / made.file
+                write_whole(path, content)
+                self.store.put("made", {**made.to_dict(), "sha256": sha256_of(path)}, **asdict(task))
+                if isinstance(hands, Here):
+                    self._measure(task)
+                ready.append(task)
+                advance(1)
+        if not isinstance(hands, Here):
+            for task in choices:
+                if task in ready:
+                    self._measure(task)
+
+    def _made(self, task: Choice) -> Made | None:
+        """The choice if it is there already, its file as it was written."""
+        found = self.store.get("made", **asdict(task))
+        if found is None:
+            return None
+        sha256 = found.pop("sha256")
+        path = self.request.out / "models" / found["file"]
+        return Made(**found) if path.is_file() and sha256_of(path) == sha256 else None
+
+    def _measure(self, task: Choice) -> None:
+        name = _choice_name(task)
+        made = self._made(task)
+        if name in self.built or made is None:
+            return
+        profiles = [p for p in self.request.profiles if task.precision in p.runtime.precisions]
+        facts = {**asdict(task), "made": made.to_dict(), **_asked(self.request, profiles, (task.precision,))}
         found = self.store.get("built", **facts)
-        if found is None or not (self.request.out / found["point"]["artifact"]).is_file():
-            with self.bench.progress.task(f"build {_name(point)}"):
-                result, rows = build_choice(self.bench, point.cut, point.size, point.channels, precision)
-            found = {"point": result.to_dict(), "measurements": [row.to_dict() for row in rows]}
+        if found is None:
+            path = self.request.out / "models" / made.file
+            point, rows = priced(self.request, made, path, task.cut, task.size, task.channels, task.precision)
+            found = {"point": point.to_dict(), "measurements": [row.to_dict() for row in rows]}
             self.store.put("built", found, **facts)
         rows = [_read(Measurement, row) for row in found["measurements"]]
-        self.built[_name(point)] = (_read(FrontPoint, found["point"]), rows)
+        explained = None if made.explanation is None else _read(Explanation, made.explanation)
+        self.built[name] = Built(_read(FrontPoint, found["point"]), tuple(rows), explained)
+        self._write(finished=False)
 
     def _write(self, *, finished: bool) -> Front:
-        """The front so far, also in OUT/front.json, front.html and a recipe for each device."""
+        """The front so far, also in OUT/front.json, report.html and a recipe for each device."""
         from edgecut.render.front import render_front
 
-        front = self._front(finished=finished)
-        for recommendation in front.recommendations:
-            text = recipe_toml(resolved(self._recipe(recommendation.cut, recommendation.size, recommendation.channels,
-                                                     recommendation.precision, recommendation.profile)))  # fmt: skip
-            write_whole(self.request.out / recommendation.recipe, text)
-        write_whole(self.request.out / "front.json", front.model_dump_json(by_alias=True, indent=1))
-        write_whole(self.request.out / "report.html", render_front(front))
+        cuts = [score for scores in self.looked.values() for score in scores]
+        front = front_of(
+            self.request, self.facts, cuts, self.candidates, self.built, self.images, self.outputs,
+            notes=(*self.left_out, *self.late), finished=finished,
+        )  # fmt: skip
+        for r in front.recommendations:
+            write_whole(self.request.out / r.recipe, r.recipe_text.encode())
+        write_whole(self.request.out / "front.json", front.model_dump_json(by_alias=True, indent=1).encode())
+        write_whole(self.request.out / "report.html", render_front(front).encode())
         return front
 
-    def _recipe(self, cut: str, size: Size, channels: int, precision: Any, profile: str) -> Recipe:
-        classes = self.request.recipe.head.classes if self.request.recipe.head else self._classes()
-        name = "".join(letter if letter.isalnum() else "_" for letter in f"for_{profile}")
-        return recipe_for(self.request.recipe, cut, size, channels, precision, classes, name)
 
-    def _classes(self) -> int:
-        size, channels = _inputs(self.request)[0]
-        for size, channels in _inputs(self.request):
-            found = self.store.get("sweep", size=size, channels=channels)
-            if found is not None:
-                return int(found["classes"])
-        return len(self.bench.images(size, channels).labels)
-
-    def _front(self, *, finished: bool) -> Front:
-        built = [point for point, _ in self.built.values()]
-        held_out = self.images.get("held_out", 0)
-        chosen = [len(part) for part in halves(held_out, self.request.recipe.data.seed)]
-        recommendations, marks = [], dict[str, list[Any]]()
-        for profile in self.request.profiles:
-            found = choosing.recommend(built, self.candidates, profile.id, chosen[0])
-            if found is not None:
-                recommendations.append(found[1].model_copy(update={"recipe": f"recipes/{profile.id}.toml"}))
-                marks.setdefault(_name(found[0]), []).append(found[1])
-        points = [_marked(point, marks.get(_name(point), [])) for point in self._points(built)]
-        return Front(
-            edgecut=edgecut.__version__, source=self.request.recipe.source.model, sha256=self.sha256,
-            metric="accuracy", profiles=tuple(p.id for p in self.request.profiles), finished=finished,
-            images={**self.images, "choosing": chosen[0], "judging": chosen[1]}, front=tuple(points),
-            cuts=tuple(self.scores), recommendations=tuple(recommendations),
-            measurements=tuple(row for _, rows in self.built.values() for row in rows),
-            environment=self.environment, notes=(*self.left_out, *self.late),
-        )  # fmt: skip
-
-    def _points(self, built: Sequence[FrontPoint]) -> list[FrontPoint]:
-        """What was built, beaten or not, and the front of what was only looked at; the most accurate first."""
-        names = {_name(point) for point in built}
-        kept: dict[str, FrontPoint] = {_name(p): p.model_copy(update={"on_front": False}) for p in built}
-        for profile in self.request.profiles:
-            for points in (built, self.candidates):
-                for point in choosing.pareto(points, profile.id):
-                    name = _name(point)
-                    if point.basis.accuracy == "measured":
-                        kept[name] = point
-                    elif name not in names:
-                        kept.setdefault(name, point)
-        return sorted(kept.values(), key=lambda p: (p.basis.accuracy == "probe", -p.accuracy, _name(p)))
-
-
-def _marked(point: FrontPoint, recommendations: Sequence[Any]) -> FrontPoint:
-    why = "; ".join(dict.fromkeys(r.why for r in recommendations))
-    return point.model_copy(update={"recommended_for": tuple(r.profile for r in recommendations), "why": why})
-
-
-def _name(point: FrontPoint) -> str:
-    return name_of(point.cut, point.size, point.channels, point.precision)
-
-
-def _inputs(request: Request) -> list[tuple[Size, int]]:
-    """Each size with each number of channels, the cheapest first, so that an answer is there early."""
-    pairs = dict.fromkeys((size, channels) for size in request.sizes for channels in request.channels)
-    return sorted(pairs, key=lambda pair: (pair[0][0] * pair[0][1], pair[1], pair))
-
-
-def _with(request: Request, sizes: tuple[Size, ...], channels: tuple[int, ...]) -> Request:
-    return Request(
-        request.recipe, request.profiles, sizes, channels, request.precisions, request.out, request.top,
-        request.time_limit_s,
-    )  # fmt: skip
+def _choice_name(task: Choice) -> str:
+    return name_of(task.cut, task.size, task.channels, task.precision)
 
 
 def _read(record: Any, row: Any) -> Any:
@@ -310,20 +294,4 @@ def _asked(request: Request, profiles: Sequence[Profile], precisions: Sequence[s
     return {
         "profiles": [profile.to_dict() for profile in profiles], "precisions": list(precisions),
         "budget": request.recipe.budget.to_dict(), "bench": request.recipe.bench.to_dict(),
-    }  # fmt: skip
-
-
-def _source_hash(source: str) -> str:
-    return "" if source.startswith(PREFIX) else sha256_of(Path(source))
-
-
-def _facts(request: Request, sha256: str, packages: dict[str, Any]) -> dict[str, Any]:
-    """What every evaluation depends on."""
-    recipe = request.recipe
-    files = {key: sha256_of(Path(path)) for key in ("train", "val", "labels") if (path := getattr(recipe.data, key))}
-    return {
-        "model": sha256 or recipe.source.model, "preprocess": recipe.to_dict()["source"]["preprocess"],
-        "images": files, "data": {k: v for k, v in recipe.data.to_dict().items() if k not in files},
-        "stem": [recipe.stem.pixels, recipe.stem.resolution], "head": recipe.to_dict()["head"],
-        "environment": packages, "code": code_hash(Path(edgecut.__file__).parent),
     }  # fmt: skip

@@ -31,20 +31,20 @@ class Store:
 
     def put(self, kind: str, document: Mapping[str, Any], **facts: Any) -> None:
         """Keep an evaluation. It is there whole or not at all, whenever the process ends."""
-        write_whole(self._path(kind, facts), json.dumps(document, sort_keys=True))
+        write_whole(self._path(kind, facts), json.dumps(document, sort_keys=True).encode())
 
     def _path(self, kind: str, facts: Mapping[str, Any]) -> Path:
         text = json.dumps({"kind": kind, "common": self._facts, "facts": facts}, sort_keys=True, default=str)
         return self.folder / f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file in one move: a reader sees the old content or the new one."""
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file in one move: a reader sees the old content or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(name, path)

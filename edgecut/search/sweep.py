@@ -11,12 +11,13 @@ import numpy as np
 
 from edgecut.graph.callgraph import Calls, Tensor
 from edgecut.graph.cuts import CutPoint, cut_points
-from edgecut.graph.features import gradient_x_activation, poolable, pooled_model, predict_each
-from edgecut.head.probe import PENALTIES, fit_ridge
+from edgecut.graph.features import final_feature, gradient_x_activation, poolable, pooled_model, predict_each
+from edgecut.head.metrics import SCORES, Score
+from edgecut.head.probe import PENALTIES, fit_ridge, fit_values
 from edgecut.images.device import model_input
 from edgecut.records.front import CutScore
 from edgecut.search.asked import Size, words
-from edgecut.search.inputs import Bench
+from edgecut.search.inputs import Bench, outputs_of
 
 ToInput = Callable[[np.ndarray], np.ndarray]
 PROJECTED = 256  # features that the cheap probe sees
@@ -26,6 +27,7 @@ _GRADIENT_IMAGES = 32
 # The projection costs up to 0.04 of accuracy on a wide layer; a cut that far behind a cheaper one may be the better.
 _REFIT_MARGIN = 0.05
 _REFITS = 12
+_TARGETS = 64  # values that a probe is fitted to
 _AFFINE = frozenset(
     {"BatchNormalization", "ZeroPadding2D", "Dropout", "GlobalAveragePooling2D", "GlobalAveragePooling1D"}
 )
@@ -47,48 +49,72 @@ def sweep(bench: Bench, size: Size, channels: int) -> tuple[CutScore, ...]:
 
     Raises StemError where the model can't take them.
     """
-    dataset = bench.images(size, channels)
-    graph = bench.graph(size, channels)
+    graph, dataset = bench.graph(size, channels), bench.images(size, channels)
     tensors = poolable(graph)
-    labels = np.asarray(dataset.train.labels)
-    classes = len(dataset.labels)
+    targets = _targets(np.asarray(dataset.train.labels))
     recipe, title = bench.request.recipe, words(size, channels)
 
     def to_input(pixels: np.ndarray) -> np.ndarray:
         return model_input(pixels, recipe.source.preprocess, recipe.stem.pixels)
 
-    few = dataset.train.pixels[np.linspace(0, len(labels) - 1, min(_GRADIENT_IMAGES, len(labels))).astype(int)]
+    def probe(features: np.ndarray) -> float:
+        return probed(features, targets, outputs_of(dataset), SCORES[bench.request.scored_by])
+
+    few = dataset.train.pixels[np.linspace(0, len(targets) - 1, min(_GRADIENT_IMAGES, len(targets))).astype(int)]
     gradients = gradient_x_activation(graph, tensors, to_input(few))
     with tempfile.TemporaryDirectory(prefix="edgecut-search-") as scratch:
         features = _features(bench, graph, tensors, dataset.train.pixels, to_input, Path(scratch), title)
+        final = project(features.of(tensors.index(final_feature(graph))))[:_CKA_IMAGES]
+        same, widths = equivalents(graph, tensors), [int(tensor.shape[-1] or 0) for tensor in tensors]
+        probes, alike = list[float](), list[float]()
         with bench.progress.task(f"probes {title}", len(tensors)) as advance:
-            projected, probes = [], list[float]()
-            same = equivalents(graph, tensors)
             for index, first in enumerate(same):
-                projected.append(project(features.of(index)))
-                known = probes[first] if first < index else _probe(projected[index], labels, classes)
-                probes.append(known)
+                projected = project(features.of(index))
+                probes.append(probes[first] if first < index else probe(projected))
+                alike.append(linear_cka(projected[:_CKA_IMAGES], final))
                 advance(1)
         points = _points(graph, tensors)
-        widths = [len(columns[0]) for columns in projected]
-        refits = list(dict.fromkeys(same[k] for k in finalists([p.macs for p in points], probes, widths)))[:_REFITS]
+        narrow = [min(width, PROJECTED) for width in widths]
+        refits = list(dict.fromkeys(same[k] for k in finalists([p.macs for p in points], probes, narrow)))[:_REFITS]
+        fitted = {}
         with bench.progress.task(f"exact probes {title}", len(refits)) as advance:
-            fitted = {}
             for index in refits:
-                fitted[index] = _probe(features.of(index), labels, classes)
+                fitted[index] = probe(features.of(index))
                 advance(1)
-        exact = {k: fitted[first] for k, first in enumerate(same) if first in fitted}
-        final = projected[tensors.index(_final(graph, tensors))][:_CKA_IMAGES]
-        return tuple(
-            CutScore(
-                cut=point.name, position=point.position, size=size, channels=channels,
-                width=features.offsets[k + 1] - features.offsets[k], probe=probes[k], score=exact.get(k, probes[k]),
-                exact=k in exact or features.offsets[k + 1] - features.offsets[k] <= PROJECTED,
-                cka=round(linear_cka(projected[k][:_CKA_IMAGES], final), 6),
-                gradient_x_activation=float(f"{gradients[k]:.6g}"), macs=point.macs, params=point.params,
-            )
-            for k, point in enumerate(points)
-        )  # fmt: skip
+    exact = {k: fitted[first] for k, first in enumerate(same) if first in fitted}
+    return tuple(
+        CutScore(
+            cut=point.name, position=point.position, size=size, channels=channels, width=widths[k],
+            probe=_rounded(probes[k]), score=_rounded(exact.get(k, probes[k])),
+            exact=k in exact or widths[k] <= PROJECTED, cka=round(alike[k], 6),
+            gradient_x_activation=float(f"{gradients[k]:.6g}"), macs=point.macs, params=point.params,
+        )
+        for k, point in enumerate(points)
+    )  # fmt: skip
+
+
+def probed(features: np.ndarray, targets: np.ndarray, outputs: int, score: Score) -> float:
+    """The leave-one-out score of a linear head on features (n, d); targets: classes (n,), or values (n, outputs)."""
+    if targets.ndim == 1:
+        return fit_ridge(features, targets, outputs, PENALTIES[::2], score).loo_accuracy
+    return fit_values(features, targets, PENALTIES[::2], score).loo_accuracy
+
+
+def _targets(labels: np.ndarray) -> np.ndarray:
+    """The targets that a probe is fitted to: of very many values their leading principal components.
+
+    (n, outputs) float -> (n, at most 64). They hold most of the variance, and R2 weighs by variance.
+    """
+    if labels.ndim == 1 or labels.shape[1] <= _TARGETS:
+        return labels
+    centred = labels.astype(np.float64) - labels.mean(axis=0)
+    _, axes = np.linalg.eigh(centred.T @ centred)
+    return np.asarray(centred @ axes[:, -_TARGETS:])
+
+
+def _rounded(score: float) -> float:
+    """Another number of threads may change the last bits of a mean of products; of hits it changes nothing."""
+    return round(score, 9)
 
 
 def project(features: np.ndarray) -> np.ndarray:
@@ -142,10 +168,6 @@ def equivalents(graph: Calls, tensors: Sequence[Tensor]) -> list[int]:
     return found
 
 
-def _probe(features: np.ndarray, labels: np.ndarray, classes: int) -> float:
-    return fit_ridge(features, labels, classes, PENALTIES[::2]).loo_accuracy
-
-
 def _features(
     bench: Bench, graph: Calls, tensors: Sequence[Tensor], pixels: np.ndarray, to_input: ToInput, scratch: Path,
     title: str,
@@ -166,13 +188,3 @@ def _features(
 def _points(graph: Calls, tensors: Sequence[Tensor]) -> list[CutPoint]:
     by_name = {point.name: point for point in cut_points(graph)}
     return [by_name[graph.tensor_name[tensor]] for tensor in tensors]
-
-
-def _final(graph: Calls, tensors: Sequence[Tensor]) -> Tensor:
-    """What the source's last layer with weights takes: its final feature; the last cut where it takes none of them."""
-    known = set(tensors)
-    for call in reversed(graph.calls):
-        if getattr(call.operation, "weights", ()) and "Normalization" not in call.type:
-            taken = [tensor for tensor in call.inputs if tensor in known]
-            return taken[0] if taken else tensors[-1]
-    return tensors[-1]

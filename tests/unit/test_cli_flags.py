@@ -145,7 +145,7 @@ def test_faults_of_recipe_and_profiles_come_together() -> None:
 
 
 def test_each_key_has_its_flag() -> None:
-    assert (flag_of("cut.to"), flag_of("head.hidden")) == ("--to", "--set")
+    assert (flag_of("cut.to"), flag_of("head.activation")) == ("--to", "--set")
 
 
 def test_help_shows_every_flag(capsys: pytest.CaptureFixture[str]) -> None:

@@ -109,13 +109,16 @@ def test_an_unknown_table_is_always_a_fault(document: dict[str, Any], name: str)
         ({"head": {"classes": 1}}, "head.classes: expected a whole number of at least 2, found 1"),
         (
             {"head": {"classes": 3, "train": "rige"}},
-            "head.train: expected one of 'ridge', 'none', found 'rige' (closest: 'ridge')",
+            "head.train: expected one of 'ridge', 'fit', 'distil', 'finetune', 'none', found 'rige' (closest: 'ridge')",
         ),
         (
             {"head": {"classes": 3, "hidden": [64]}},
-            "head: hidden layers can't be fitted by ridge; set train = 'none' or leave hidden out",
+            "head: hidden layers can't be fitted by ridge; set train = 'fit' or leave hidden out",
         ),
-        ({"head": 5}, "head: expected a table with classes, pool, hidden, train, activation, found 5"),
+        (
+            {"head": 5},
+            "head: expected a table with activation, classes, pool, hidden, train, training, unfreeze, found 5",
+        ),
         ({"haed": {}}, "haed: unknown key (closest: 'head')"),
         ({"Stem": {}}, "Stem: unknown key (closest: 'stem')"),
         ({"stem": {"chanels": 1}}, "stem.chanels: unknown key (closest: 'channels')"),

@@ -1,0 +1,88 @@
+"""`edgecut head`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgecut.cli.files import check_target
+from edgecut.cli.flags import recipe_flags
+from edgecut.cli.output import Output, with_output
+from edgecut.cli.request import read_source
+from edgecut.errors import RequestError
+from edgecut.records.recipe import Export, Recipe
+from edgecut.records.report import Step
+
+
+@click.command(
+    "head",
+    epilog="\b\nExamples:\n"
+    "  edgecut head model.keras --to conv_pw_11_relu --preprocess tf --classes 10 --data photos -o clothes.keras\n"
+    "  edgecut head model.keras --to conv_pw_5_relu --classes 10 --data photos --head fit --hidden 64 -o mlp.keras\n"
+    "  edgecut head model.keras --to conv_pw_5_relu --classes 10 --data photos --head finetune \\\n"
+    "      --unfreeze conv_dw_4 -o tuned.keras",
+)
+@click.argument("model")
+@recipe_flags(
+    "--to", "--gray", "--size", "--preprocess", "--pixels", "--classes", "--head", "--hidden", "--unfreeze", "--pool",
+    "--data", "--val", "--labels", "--target", "--limit", "--seed", "--unsafe", "--set",
+)  # fmt: skip
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The .keras file to write.")
+@click.option("--force", is_flag=True, help="Replace an existing OUT.")
+@with_output
+def command(output: Output, *, model: str, out: Path, force: bool, overrides: dict[str, Any]) -> int:
+    """Put a new head behind a layer, train it, and write the Keras model.
+
+    ridge, the default, fits it in closed form; fit trains it on cached features, distil also on what the source says,
+    finetune trains the layers from --unfreeze on, too. The best weights are kept, by images that are held out of
+    training; the score is of the validation images.
+    """
+    recipe = read_source(model, overrides).model_copy(update={"export": Export(precisions=("float32",))})
+    check_target(out, force=force)
+    if out.suffix != ".keras":
+        raise RequestError(f"{out}: a Keras model is written; name it *.keras (edgecut export makes other files of it)")
+    if recipe.head is None:
+        raise RequestError("head.classes: is missing; say how many outputs the head has (--classes N)")
+    step, score = _trained(output, recipe, out)
+    _show(output, step, score, out)
+    return 0
+
+
+def _trained(output: Output, recipe: Recipe, out: Path) -> tuple[Step, tuple[str, float | None]]:
+    from edgecut.pipeline.planning import plan
+
+    planned, progress = plan(recipe), output.progress()
+    with progress.task("starting TensorFlow"):
+        from edgecut.graph.quiet import import_keras_quietly
+
+        import_keras_quietly()
+    from edgecut.graph.edits import edit
+    from edgecut.graph.saving import save
+    from edgecut.graph.source import load
+    from edgecut.pipeline.fitting import fit_head, score_of
+    from edgecut.pipeline.picture import edit_stem, read_images
+    from edgecut.pipeline.running import Run
+
+    state = Run(planned, out.parent, progress)
+    with progress.task("load"):
+        model = state.loaded = load(recipe.source.model, unsafe=recipe.source.unsafe)
+    body = model if recipe.cut.to is None else edit(model, to=recipe.cut.to).model
+    body = edit_stem(state, body)
+    read_images(state, body)
+    fitted = fit_head(state, body).model
+    score = score_of(state, fitted)
+    with progress.task(f"writing {out}"):
+        save(fitted, out)
+    return next(step for step in state.steps if step.name == "head"), score
+
+
+def _show(output: Output, step: Step, score: tuple[str, float | None], out: Path) -> None:
+    from edgecut.render.tables import step_table
+
+    metric, value = score
+    output.table(step_table([step]))
+    output.table(f"{metric} on the validation images: {'not known' if value is None else f'{value:.4f}'}")
+    output.table(f"wrote {out}")
+    output.document({**step.to_dict(), metric: value})

@@ -1,0 +1,165 @@
+"""The two kinds of work that a search has, in a form that can go to another machine and come back."""
+
+from __future__ import annotations
+
+import functools
+import pickle
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import edgecut
+from edgecut.errors import RunError, StemError
+from edgecut.graph.features import poolable
+from edgecut.graph.peek import PREFIX
+from edgecut.pipeline.running import environment
+from edgecut.records.artifact import sha256_of
+from edgecut.records.front import Basis, CutScore, FrontPoint
+from edgecut.records.progress import SILENT, Progress
+from edgecut.records.recipe import Precision
+from edgecut.search import costs
+from edgecut.search.asked import Request, Size, words
+from edgecut.search.building import Made, latency_basis, make
+from edgecut.search.inputs import Bench, outputs_of
+from edgecut.search.lowering import lowered
+from edgecut.search.store import code_hash
+from edgecut.search.sweep import sweep
+
+
+@dataclass(frozen=True)
+class Look:
+    """All cuts of one input. swept: what is known of them already; then they are only priced."""
+
+    size: Size
+    channels: int
+    swept: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One choice to make."""
+
+    cut: str
+    size: Size
+    channels: int
+    precision: Precision
+
+
+@dataclass(frozen=True)
+class Looked:
+    """swept: {"cuts", "images", "outputs"}, priced: the points of all cuts; or why the input was left out."""
+
+    swept: dict[str, Any]
+    priced: dict[str, Any]
+    left_out: str = ""
+
+
+def look(bench: Bench, task: Look) -> Looked:
+    """What each cut of an input says, and what it would cost."""
+    swept = task.swept
+    if swept is None:
+        try:
+            scores = sweep(bench, task.size, task.channels)
+        except StemError as exc:
+            return Looked({}, {}, f"{words(task.size, task.channels)}: left out: {exc}")
+        dataset = bench.images(task.size, task.channels)
+        images = {"train": len(dataset.train.pixels), "held_out": len(dataset.val.pixels)}
+        swept = {"cuts": [s.to_dict() for s in scores], "images": images, "outputs": outputs_of(dataset)}
+    scores = tuple(CutScore.model_validate(row) for row in swept["cuts"])
+    return Looked(swept, {"points": [p.to_dict() for p in _priced(bench, task, scores, swept["outputs"])]})
+
+
+def choice(bench: Bench, task: Choice) -> tuple[Made, bytes]:
+    """A choice made, and its file."""
+    return make(bench, task.cut, task.size, task.channels, task.precision)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A task for another process. request: pickled, so that a worker keeps the model and the images that it has read.
+
+    facts: what the answer depends on, as the sender has it.
+    """
+
+    task: Look | Choice
+    request: bytes
+    facts: dict[str, Any]
+
+
+def sent(request: Request, facts: dict[str, Any], task: Look | Choice) -> Sent:
+    """The task with all that a worker needs to know, its files by their full names."""
+    recipe = request.recipe
+    source = recipe.source
+    if not source.model.startswith(PREFIX):
+        source = source.model_copy(update={"model": str(Path(source.model).absolute())})
+    named = {
+        key: str(Path(path).absolute()) for key in ("train", "val", "labels") if (path := getattr(recipe.data, key))
+    }
+    recipe = recipe.model_copy(update={"source": source, "data": recipe.data.model_copy(update=named)})
+    plain = replace(request, recipe=recipe, out=Path(), dask=None, workers=0, time_limit_s=None)
+    return Sent(task, pickle.dumps(plain), facts)
+
+
+def work(sent: Sent) -> Any:
+    """What a worker does. Raises RunError where its code, packages or files aren't the sender's."""
+    from edgecut.graph.quiet import import_keras_quietly
+
+    import_keras_quietly()
+    bench, own = _bench(sent.request)
+    different = [key for key, value in sent.facts.items() if _plain(key, own.get(key)) != _plain(key, value)]
+    if different:
+        raise RunError(
+            f"workers: one has another {' and another '.join(different)} than this process; give all of them the same "
+            "files under the same names, and install the same versions"
+        )
+    return look(bench, sent.task) if isinstance(sent.task, Look) else choice(bench, sent.task)
+
+
+def facts_of(request: Request) -> dict[str, Any]:
+    """What every evaluation depends on: by content, not by name."""
+    recipe = request.recipe
+    files = {key: sha256_of(Path(path)) for key in ("train", "val", "labels") if (path := getattr(recipe.data, key))}
+    return {
+        "model": source_hash(recipe.source.model) or recipe.source.model,
+        "preprocess": recipe.to_dict()["source"]["preprocess"], "images": files,
+        "data": {k: v for k, v in recipe.data.to_dict().items() if k not in files},
+        "stem": [recipe.stem.pixels, recipe.stem.resolution], "head": recipe.to_dict()["head"],
+        "metric": request.scored_by, "environment": environment(), "code": code_hash(Path(edgecut.__file__).parent),
+    }  # fmt: skip
+
+
+def source_hash(source: str) -> str:
+    """The SHA-256 of a model file; "" for a model that is named by a text alone, or a folder."""
+    return "" if source.startswith(PREFIX) else sha256_of(Path(source))
+
+
+@functools.lru_cache(maxsize=1)
+def _bench(request: bytes, progress: Progress = SILENT) -> tuple[Bench, dict[str, Any]]:
+    asked: Request = pickle.loads(request)
+    return Bench(asked, progress), facts_of(asked)
+
+
+def _plain(key: str, value: Any) -> Any:
+    """Machines may differ, packages may not."""
+    return {k: v for k, v in value.items() if k != "platform"} if key == "environment" and value else value
+
+
+def _priced(bench: Bench, task: Look, scores: Sequence[CutScore], outputs: int) -> Iterator[FrontPoint]:
+    request, graph = bench.request, bench.graph(task.size, task.channels)
+    tensors = {graph.tensor_name[tensor]: tensor for tensor in poolable(graph)}
+    softmax = request.recipe.data.target == "classes"
+    files = {precision: lowered(graph, outputs, precision, softmax=softmax) for precision in request.precisions}
+    for score in scores:
+        for precision in request.precisions:
+            profiles = [p for p in request.profiles if precision in p.runtime.precisions]
+            file = files[precision](tensors[score.cut])
+            devices = costs.estimated(file, request.recipe, profiles, precision)
+            device = devices[0] if devices else None
+            yield FrontPoint(
+                cut=score.cut, size=task.size, channels=task.channels, precision=precision, accuracy=score.score,
+                chosen_by=score.score, latency=None if device is None else device.latency,
+                arena=costs.arena_bytes(file, profiles), size_bytes=file.size_bytes,
+                macs=None if score.macs is None else score.macs + score.width * outputs,
+                basis=Basis(accuracy="probe", latency=latency_basis(device)), devices=devices,
+            )  # fmt: skip
