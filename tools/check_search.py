@@ -1,62 +1,89 @@
 """What a search finds on a real pretrained model and real images, against what is asked of it.
 
-Runs `edgecut search` on mobilenet_v1_imagenet.keras and cifar10.npz of the folder in EDGECUT_REAL, then fits the head
-of cuts all along the model on every training image's own features, at every size, and compares their held-out
-accuracy with the cheap probe's. Usage: python tools/check_search.py OUT [TRAIN HELD_OUT]
+Runs `edgecut search` on mobilenet_v1_imagenet.keras and cifar10.npz of the folder in EDGECUT_REAL, fits the head of
+cuts all along the model on every training image's own features, at every size, and compares their held-out accuracy
+with the cheap probe's; then builds each device's recommended point and compares the bundle with the front.
+What is done is kept in OUT: --minutes ends a run early, and the next one goes on.
+With --kills: a small model is searched once undisturbed, and once killed N times at random moments and restarted.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
+import random
+import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgecut.graph.quiet import import_keras_quietly
+from edgecut.head.metrics import accuracy
 from edgecut.records.front import Front
 from edgecut.records.profile import find_profile
-from edgecut.records.recipe import Data, Recipe, Source
+from edgecut.records.recipe import Data, Recipe, Source, read_recipe
+
+if TYPE_CHECKING:
+    from edgecut.search.asked import Request
+    from edgecut.search.inputs import Bench
 
 SIZES = ((96, 96), (64, 64), (32, 32))
 PROFILES = ("nucleo-h7a3zi", "esp32-s3", "raspberry-pi-4")
 CUTS = tuple(f"conv_pw_{k}_relu" for k in (1, 2, 3, 4, 5, 6, 7, 9, 11, 12, 13))
-
-
-def ranks(values: np.ndarray) -> np.ndarray:
-    """The rank of each value; equal ones share the mean of theirs."""
-    return np.asarray([(np.sum(values < x) + np.sum(values <= x) - 1) / 2 for x in values])
+NOISE = 0.03  # of accuracy: two standard errors of 1,500 images, and the build judges on other ones of them
 
 
 def main() -> None:
     """Prints the figures, one line each, and exits 1 if one of them isn't what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--images", type=int, nargs=2, default=(3000, 1500), metavar=("TRAIN", "HELD_OUT"))
+    parser.add_argument("--minutes", type=float, help="begin nothing new after this time")
+    parser.add_argument("--kills", type=int, metavar="N")
+    given = parser.parse_args()
+    failures = kill_failures(given.out, given.kills) if given.kills else real_failures(given)
+    print("\n".join(failures) or "all as asked")
+    raise SystemExit(1 if failures else 0)
+
+
+def real_failures(given: argparse.Namespace) -> list[str]:
+    """What isn't as asked for on the real model and images."""
     import_keras_quietly()
-    from edgecut.search.asked import Request
     from edgecut.search.inputs import Bench
     from edgecut.search.run import run
 
-    out = Path(sys.argv[1])
-    limit = (int(sys.argv[2]), int(sys.argv[3])) if len(sys.argv) > 3 else (3000, 1500)
-    real = Path(os.environ["EDGECUT_REAL"])
-    recipe = Recipe(
-        source=Source(model=str(real / "mobilenet_v1_imagenet.keras"), preprocess="tf"),
-        data=Data(train=str(real / "cifar10.npz"), limit=limit),
-    )
-    request = Request(
-        recipe, tuple(find_profile(name) for name in PROFILES), SIZES, (1, 3), ("int8", "float32"), out, top=2
-    )
+    request = asked(given)
     began = time.perf_counter()
     front = run(request)
     print(f"search: {time.perf_counter() - began:.0f} s, {len(front.cuts)} cuts, {len(front.front)} points", flush=True)
+    if not front.finished:
+        return ["not finished: run it again"]
     for r in front.recommendations:
-        print(
-            f"{r.profile}: {r.state}: {r.cut} {r.size} {r.channels} {r.precision} {r.accuracy:.3f}; {r.why}; {r.give}"
-        )
-    failures = [*depth_failures(front), *rank_failures(front, Bench(request))]
-    print("\n".join(failures) or "all as asked")
-    raise SystemExit(1 if failures else 0)
+        where = f"{r.cut} {r.size[0]}x{r.size[1]}x{r.channels} {r.precision}"
+        print(f"{r.profile}: {r.state}: {where} {r.accuracy:.3f}; {r.why}; {'; '.join(r.give)}", flush=True)
+    return [
+        *depth_failures(front), *rank_failures(front, Bench(request), given.out),
+        *(text for r in front.recommendations for text in build_failures(front, r.profile, given.out)),
+    ]  # fmt: skip
+
+
+def asked(given: argparse.Namespace) -> Request:
+    """The search that is asked about."""
+    from edgecut.search.asked import Request
+
+    real = Path(os.environ["EDGECUT_REAL"])
+    train, held_out = given.images
+    recipe = Recipe(
+        source=Source(model=str(real / "mobilenet_v1_imagenet.keras"), preprocess="tf"),
+        data=Data(train=str(real / "cifar10.npz"), limit=(train, held_out)),
+    )
+    profiles = tuple(find_profile(name) for name in PROFILES)
+    limit = None if given.minutes is None else 60 * given.minutes
+    return Request(recipe, profiles, SIZES, (1, 3), ("int8", "float32"), given.out, top=2, time_limit_s=limit)
 
 
 def depth_failures(front: Front) -> list[str]:
@@ -75,39 +102,131 @@ def depth_failures(front: Front) -> list[str]:
     return failures
 
 
-def rank_failures(front: Front, bench: Any) -> list[str]:
+def rank_failures(front: Front, bench: Bench, out: Path) -> list[str]:
     """The probe's order of the cuts against that of their held-out accuracy with a head fitted on all features."""
+    probes, judged = list[float](), list[float]()
+    for size in SIZES:
+        kept = out / f"judged-{size[0]}.json"
+        found = json.loads(kept.read_text()) if kept.is_file() else held_out(bench, size)
+        kept.write_text(json.dumps(found))
+        scores = {c.cut: c.probe for c in front.cuts if c.size == size and c.channels == 3}
+        cheap = [scores[cut] for cut in CUTS]
+        probes += cheap
+        judged += found
+        print(f"{size[0]}: held out {[round(x, 3) for x in found]}, {correlation(cheap, found):.3f}", flush=True)
+    whole = correlation(probes, judged)
+    print(f"rank correlation over {len(judged)} cuts of all sizes: {whole:.3f}", flush=True)
+    return [f"rank correlation is {whole:.3f}"] if whole < 0.95 else []
+
+
+def held_out(bench: Bench, size: tuple[int, int]) -> list[float]:
+    """The held-out accuracy of each of CUTS in colour, its head fitted on all its features."""
     from edgecut.graph.features import pooled_model, predict_each
-    from edgecut.head.probe import accuracy, fit_ridge
+    from edgecut.head.probe import fit_ridge
     from edgecut.images.device import model_input
 
-    failures, probes, judged = [], [], []
-    for size in SIZES:
-        _, dataset = bench.fed(size, 3)
-        graph = bench.graph(size, 3)
-        model = pooled_model(graph, [graph.find(cut).outputs[0] for cut in CUTS])
-        parts = []
-        for images in (dataset.train, dataset.val):
-            rows = [
-                outputs
-                for _, outputs in predict_each(model, images.pixels, lambda x: model_input(x, "tf", "normalized"))
-            ]
-            parts.append([np.concatenate([row[k] for row in rows]) for k in range(len(CUTS))])
-        found = []
-        for k in range(len(CUTS)):
-            probe = fit_ridge(parts[0][k], dataset.train.labels, 10)
-            found.append(accuracy(probe.scores(parts[1][k]), dataset.val.labels))
-        scores = {c.cut: c.probe for c in front.cuts if c.size == size and c.channels == 3}
-        cheap = np.asarray([scores[cut] for cut in CUTS])
-        probes += list(cheap)
-        judged += found
-        correlation = np.corrcoef(ranks(cheap), ranks(np.asarray(found)))[0, 1]
-        print(f"{size[0]}: held out {[round(x, 3) for x in found]}, rank correlation {correlation:.3f}", flush=True)
-    correlation = np.corrcoef(ranks(np.asarray(probes)), ranks(np.asarray(judged)))[0, 1]
-    print(f"rank correlation over {len(judged)} cuts of all sizes: {correlation:.3f}", flush=True)
-    if correlation < 0.95:
-        failures.append(f"rank correlation is {correlation:.3f}")
+    dataset, graph = bench.images(size, 3), bench.graph(size, 3)
+    model = pooled_model(graph, [graph.find(cut).outputs[0] for cut in CUTS])
+    parts = []
+    for images in (dataset.train, dataset.val):
+        rows = [x for _, x in predict_each(model, images.pixels, lambda x: model_input(x, "tf", "normalized"))]
+        parts.append([np.concatenate([row[k] for row in rows]) for k in range(len(CUTS))])
+    train, val = np.asarray(dataset.train.labels), np.asarray(dataset.val.labels)
+    return [
+        accuracy(fit_ridge(known, train, 10).scores(asked), val) for known, asked in zip(*parts, strict=True)
+    ]  # fmt: skip
+
+
+def build_failures(front: Front, profile: str, out: Path) -> list[str]:
+    """Whether `edgecut build` of a device's recommended point gives the front's numbers again."""
+    import edgecut
+
+    r = next(r for r in front.recommendations if r.profile == profile)
+    point = next(p for p in front.front if profile in p.recommended_for)
+    device = next(d for d in point.devices if d.profile == profile)
+    report = edgecut.build(read_recipe(out / r.recipe), [profile], out=out / f"dist-{profile}", force=True)
+    (artifact,) = report.artifacts
+    found = {
+        m.metric: m.value for m in report.measurements
+        if m.artifact == artifact.name and m.profile in {None, profile} and m.value is not None
+    }  # fmt: skip
+    print(f"{profile}: build {artifact.size_bytes} bytes, accuracy {found['accuracy']:.4f}, latency "
+          f"{found.get('latency')}, arena {found.get('arena')}; search {point.size_bytes} bytes, {point.accuracy:.4f}, "
+          f"{device.latency}, {device.arena}", flush=True)  # fmt: skip
+    failures = []
+    if abs((found["accuracy"] or 0) - point.accuracy) > NOISE:
+        failures.append(
+            f"{profile}: the build's accuracy is {found['accuracy']:.3f}, the search's {point.accuracy:.3f}"
+        )
+    if abs(artifact.size_bytes - point.size_bytes) > 1024:
+        failures.append(f"{profile}: the build has {artifact.size_bytes} bytes, the search {point.size_bytes}")
     return failures
+
+
+def correlation(first: list[float], second: list[float]) -> float:
+    """Spearman's rank correlation; equal values share the mean of their ranks."""
+    a, b = (_ranks(np.asarray(values)) for values in (first, second))
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    return np.asarray([(np.sum(values < x) + np.sum(values <= x) - 1) / 2 for x in values])
+
+
+def kill_failures(out: Path, kills: int) -> list[str]:
+    """Whether a search that is killed at random moments and restarted ends with the front of an undisturbed one."""
+    out.mkdir(parents=True, exist_ok=True)
+    model, images = _small(out)
+    command = [
+        sys.executable, "-m", "edgecut", "search", str(model), "--data", str(images), "--preprocess", "tf", "--sizes",
+        "16x16,14x14,12x12,10x10", "--channels", "1,3", "--precisions", "int8", "--profile", "nucleo-l4r5zi",
+        "--top", "2", "-q",
+    ]  # fmt: skip
+    whole, ready = (_seconds([*command, "-o", str(out / "whole")]) for _ in range(2))
+    chance, moments = random.Random(0), list[str]()
+    for _ in range(kills):
+        child = subprocess.Popen([*command, "-o", str(out / "killed")], stdout=subprocess.DEVNULL)
+        # Somewhere in the work that ten restarts can get through, seldom before it.
+        moment = ready * chance.uniform(0.7, 1.0) + (whole - ready) * chance.uniform(0, 2 / kills)
+        try:
+            child.wait(timeout=moment)
+            moments.append("finished")
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+            kept = len(list((out / "killed" / "cache").glob("[a-z]*.json")))
+            moments.append(f"{moment:.1f} s ({kept} kept)")
+    subprocess.run([*command, "-o", str(out / "killed")], check=True, capture_output=True)
+    print(f"undisturbed: {whole:.1f} s, with all kept {ready:.1f} s; killed after {', '.join(moments)}")
+    fronts = [(out / name / "front.json").read_bytes() for name in ("whole", "killed")]
+    files = [{p.name: p.read_bytes() for p in (out / name / "models").iterdir()} for name in ("whole", "killed")]
+    return [*(["the front is another one"] * (fronts[0] != fronts[1])), *(["files differ"] * (files[0] != files[1]))]
+
+
+def _seconds(command: list[str]) -> float:
+    began = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - began
+
+
+def _small(folder: Path) -> tuple[Path, Path]:
+    """A model of two convolutions, and images of three colours, in a folder."""
+    import_keras_quietly()
+    import keras
+
+    keras.utils.set_random_seed(0)
+    x = inputs = keras.Input((16, 16, 3))
+    for k, filters in enumerate((8, 16, 16)):
+        x = keras.layers.Conv2D(filters, 3, strides=1 + (k < 2), padding="same", activation="relu", name=f"conv_{k}")(x)
+    x = keras.layers.Dense(5, name="scores")(keras.layers.GlobalAveragePooling2D(name="pool")(x))
+    keras.Model(inputs, x, name="small").save(folder / "small.keras")
+    numbers, labels = np.random.default_rng(0), np.arange(300) % 3
+    pixels = numbers.integers(0, 120, (300, 16, 16, 3)).astype("uint8")
+    pixels[np.arange(300), :, :, labels] += 60
+    np.savez(
+        folder / "images.npz", x_train=pixels[:200], y_train=labels[:200], x_test=pixels[200:], y_test=labels[200:]
+    )
+    return folder / "small.keras", folder / "images.npz"
 
 
 if __name__ == "__main__":
