@@ -43,11 +43,17 @@ class Times:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A profile, and how well the machine could be timed. noise: as a fraction. failed: file -> reason."""
+    """A profile, and how well the machine could be timed. noise: as a fraction. failed: file -> reason.
+
+    busy: what else ran there, "" for nothing much. Such a machine may time files alike round after round, and still not
+    as it does when it is quiet: at a load of 7 on 2 cores twenty networks were off by 9 % in the median, and by 2 %
+    at a load of 2, while the rounds differed by 2 % at the most.
+    """
 
     profile: Profile
     noise: float
     failed: dict[str, str]
+    busy: str = ""
 
 
 def calibrate(machine: Machine, profile_id: str, *, tell: Tell = lambda done, all_: None) -> Calibration:
@@ -71,7 +77,7 @@ def calibrate(machine: Machine, profile_id: str, *, tell: Tell = lambda done, al
         raise RunError(
             f"{machine.name}: runs none of the files: {next(iter(times.failed.values()), 'no reason given')}"
         )
-    return Calibration(_profile(profile_id, machine.name, times, tables), found, times.failed)
+    return Calibration(_profile(profile_id, machine.name, times, tables), found, times.failed, _busy(times.conditions))
 
 
 def check_id(profile_id: str) -> None:
@@ -89,6 +95,7 @@ def timed(machine: Machine, files: Sequence[Specimen], tell: Tell = lambda done,
     seconds: dict[str, tuple[float, ...]] = {}
     failed: dict[str, str] = {}
     told: dict[str, Any] = {}
+    conditions: dict[str, Any] = {}
     for number, batch in enumerate(batches):
         tell(number + 1, len(batches))
         with tempfile.TemporaryDirectory() as folder:
@@ -97,12 +104,14 @@ def timed(machine: Machine, files: Sequence[Specimen], tell: Tell = lambda done,
                 path.write_bytes(file.content)
             job = {"job": "rounds", "rounds": ROUNDS, "threads": 1, "seconds": SECONDS / len(batches)}
             told = machine.run(job, paths, timeout_s=BATCH_TIMEOUT_S)
+        # Later batches would find this calibration in the load.
+        conditions = conditions or told["conditions"]
         for file, row in zip(batch, told["rows"], strict=True):
             if "error" in row:
                 failed[file.name] = row["error"]
             else:
                 seconds[file.name] = tuple(row["cpu_s"])
-    return Times(seconds, failed, told["runtime"], told["version"], told["conditions"])
+    return Times(seconds, failed, told["runtime"], told["version"], conditions)
 
 
 def noise(seconds: dict[str, tuple[float, ...]]) -> float:
@@ -112,6 +121,11 @@ def noise(seconds: dict[str, tuple[float, ...]]) -> float:
         for rounds in seconds.values() if len(rounds) > 1 and statistics.median(rounds[1::2]) > 0
     ]  # fmt: skip
     return statistics.median(differences) if differences else 0.0
+
+
+def _busy(conditions: dict[str, Any]) -> str:
+    load, cores = conditions.get("load"), conditions.get("cores")
+    return f"load {load:.1f} on {cores} cores" if load is not None and cores and load > cores else ""
 
 
 def _of(files: Sequence[Specimen], times: Times, dtype: str) -> list[Timed]:
@@ -146,7 +160,7 @@ def _profile(profile_id: str, runner: str, times: Times, tables: Sequence[Calibr
     state = times.conditions
     linux = str(state.get("machine", "")).startswith("Linux")
     basis = f"{times.runtime} {times.version}, 1 thread, processor time"
-    files = sum(table.files for table in tables)
+    files, busy = sum(table.files for table in tables), _busy(state)
     cpu = {"core": str(state.get("cpu", "")), "cores": state.get("cores")}
     document = {
         "schema": "edgecut.profile/1",
@@ -163,6 +177,6 @@ def _profile(profile_id: str, runner: str, times: Times, tables: Sequence[Calibr
             "calibrated": [table.to_dict() for table in tables],
         },
         "sources": [{"field": "latency", "what": f"edgecut profile calibrate --runner {runner}: {files} files timed "
-                     f"there ({basis}); the errors are of chains left out of the fit"}],
+                     f"there ({basis}{', ' + busy if busy else ''}); the errors are of chains left out of the fit"}],
     }  # fmt: skip
     return parse(Profile, document, f"{profile_id}.toml")

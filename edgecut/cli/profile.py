@@ -111,6 +111,11 @@ def calibrate_machine(output: Output, *, runner: str, out: Path) -> int:
             f"{table.precision}: {table.files} files; of the chains left out of the fit, half are within "
             f"{table.error_p50:.1%}, nine tenths within {table.error_p90:.1%}"
         )
+    if found.busy:
+        output.note(
+            f"{runner} was busy ({found.busy}): programs that share its caches make prices wrong; calibrate again when "
+            "it is quiet"
+        )
     output.note(f"every other round differs by {found.noise:.1%}; wrote {out}")
-    output.document({"file": str(out), "noise": found.noise, "profile": found.profile.to_dict()})
+    output.document({"file": str(out), "noise": found.noise, "busy": found.busy, "profile": found.profile.to_dict()})
     return 0

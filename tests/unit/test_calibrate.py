@@ -70,6 +70,7 @@ class Played:
     """A machine that answers with the made-up prices. jitter: every other round is longer by this fraction."""
 
     jitter: float = 0.0
+    load: float = 0.5
     name: str = "local"
     place: str = "host"
 
@@ -84,7 +85,7 @@ class Played:
                 continue
             seconds = true_seconds(parse(path.read_bytes(), path.name))
             rows.append({"cpu_s": [seconds, seconds * (1 + self.jitter)] * 2, "wall_s": [seconds] * 4})
-        state = {"machine": "Linux aarch64", "cpu": "Cortex-A72", "cores": 4}
+        state = {"machine": "Linux aarch64", "cpu": "Cortex-A72", "cores": 4, "load": self.load}
         return {"rows": rows, "runtime": "ai-edge-litert", "version": "2.3.0", "conditions": state}
 
 
@@ -181,6 +182,14 @@ def test_a_noisy_machine_is_not_believed() -> None:
     )
     with pytest.raises(RunError, match=f"^{re.escape(sentence)}$"):
         calibrate(Played(jitter=0.25), "my-board")
+
+
+def test_a_busy_machine_is_said_in_the_profile_too(monkeypatch: pytest.MonkeyPatch, files: list[Specimen]) -> None:
+    monkeypatch.setattr(room, "specimens", lambda: iter(files[::8]))
+    found = calibrate(Played(load=6.92), "my-board")
+    assert found.busy == "load 6.9 on 4 cores"
+    assert "load 6.9 on 4 cores" in found.profile.sources[0].what
+    assert calibrate(Played(load=4.0), "my-board").busy == ""
 
 
 def test_noise_is_the_median_of_the_files() -> None:
