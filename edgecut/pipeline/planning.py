@@ -140,9 +140,8 @@ def _image_faults(recipe: Recipe) -> Iterator[str]:
         from edgecut.images.found import data_faults
 
         yield from data_faults(data, head.classes if head else None)
-    if data.target != "classes":
-        if "auto" in recipe.export.precisions:
-            yield f"export.precisions: auto mends files of classes, and data.target is {data.target!r}; write int8"
+    if data.target != "classes" and "auto" in recipe.export.precisions:
+        yield f"export.precisions: auto mends files of classes, and data.target is {data.target!r}; write int8"
     if data.train is None:
         if data.val is not None:
             yield "data.val: has no data.train beside it; set data.train (--data)"

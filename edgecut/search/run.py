@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
@@ -276,9 +277,14 @@ class _Search:
         )  # fmt: skip
         for r in front.recommendations:
             write_whole(self.request.out / r.recipe, r.recipe_text.encode())
-        write_whole(self.request.out / "front.json", front.model_dump_json(by_alias=True, indent=1).encode())
+        write_whole(self.request.out / "front.json", _text(front).encode())
         write_whole(self.request.out / "report.html", render_front(front).encode())
         return front
+
+
+def _text(front: Front) -> str:
+    """The front as JSON. What was kept comes back with its keys sorted; so are those of what is new."""
+    return json.dumps(front.to_dict(), sort_keys=True, indent=1)
 
 
 def _choice_name(task: Choice) -> str:
