@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from edgecut.bench.calibration_terms import Tiles, terms
+from edgecut.bench.calibration_terms import ALIKE, Tiles, group_of, terms
 from edgecut.export.readback import tflite_precision
 from edgecut.records.measurement import UNITS, Measurement, missing
 from edgecut.records.profile import Calibrated, LatencyFacts, Profile
@@ -79,11 +79,12 @@ def _by_prices(graph: TfliteGraph, facts: LatencyFacts, profile: Profile, precis
     """From prices that were fitted on the machine itself; `error` is their own, of the precision."""
     table = next((table for table in facts.calibrated if table.precision == precision), None)
     if table is None:
-        known = " and ".join(table.precision for table in facts.calibrated)
+        timed = " and ".join(table.precision for table in facts.calibrated)
         return _missing(
-            profile, artifact, f"profile {profile.id!r} was calibrated for {known}, and this is {precision}"
+            profile, artifact, f"profile {profile.id!r} was calibrated for {timed}, and this is {precision}"
         )
-    unknown = sorted({op.name for op in graph.operators} - set(table.operators))
+    known = {ALIKE.get(name, name) for name in table.operators}
+    unknown = sorted({op.name for op in graph.operators if op.custom or group_of(op) not in known})
     conditions: dict[str, Any] = {"precision": precision, "error_p50": table.error_p50}
     if unknown:
         conditions |= {"at_least": True, "not_modelled": unknown}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -76,6 +76,10 @@ class ProfileBudget(Record):
     size_bytes: SizeBytes | None = None
 
 
+Count = Annotated[int, Field(gt=0)]
+Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 class Calibrated(Record):
     """Prices of one precision, fitted to files that were timed on the machine (bench/calibrate.py).
 
@@ -86,12 +90,12 @@ class Calibrated(Record):
     """
 
     precision: Precision
-    tiles: tuple[int, int, int]
+    tiles: tuple[Count, Count, Count]
     error_p50: float = Field(gt=0)
     error_p90: float = Field(gt=0)
     files: int = Field(gt=0)
     operators: tuple[str, ...]
-    seconds: dict[str, float]
+    seconds: dict[str, Price]
 
 
 class LatencyFacts(Record):

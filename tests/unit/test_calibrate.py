@@ -20,7 +20,8 @@ from edgecut.bench.calibration_layers import SAME, VALID, Sheet
 from edgecut.bench.calibration_set import Specimen, specimens
 from edgecut.bench.calibration_terms import Tiles, terms
 from edgecut.bench.predict import predict_latency, priced_seconds
-from edgecut.errors import RequestError, RunError
+from edgecut.errors import DocumentError, RequestError, RunError
+from edgecut.records.document import parse as parse_document
 from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile, read_profile
 from edgecut.records.toml_text import toml_text
@@ -157,10 +158,13 @@ def test_a_calibrated_profile_reads_back_and_predicts(tmp_path: Path, timings: l
 
 def test_an_operator_that_was_not_timed_makes_a_lower_bound(timings: list[Timed], found: Calibration) -> None:
     graph = timings[0].graph
-    foreign = Operator(1, "TANH", 1, graph.outputs, graph.outputs)
-    longer = TfliteGraph(graph.tensors, (*graph.operators, foreign), graph.inputs, graph.outputs)
+    # SIGN was never timed, MINIMUM costs as MAXIMUM does, which was.
+    more = [
+        Operator(k, name, 1, graph.outputs, graph.outputs) for k, name in ((1, "TANH"), (2, "SIGN"), (3, "MINIMUM"))
+    ]
+    longer = TfliteGraph(graph.tensors, (*graph.operators, *more), graph.inputs, graph.outputs)
     latency = predict_latency(longer, found.profile, "m")
-    assert (latency.conditions["at_least"], latency.conditions["not_modelled"]) == (True, ["TANH"])
+    assert (latency.conditions["at_least"], latency.conditions["not_modelled"]) == (True, ["SIGN", "TANH"])
 
 
 def test_a_precision_that_was_not_timed_has_no_prediction(found: Calibration) -> None:
@@ -231,3 +235,19 @@ def test_a_wrong_request_starts_nothing(
     assert answer.code == 2
     assert said in answer.err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        ({"tiles": [0, 16, 8]}, "tiles: expected a list of 3 whole numbers, found [0, 16, 8]"),
+        ({"seconds": {"matrix.macs": -1.0}}, "seconds.matrix.macs: expected another value of at least 0.0, found -1.0"),
+        ({"precision": "int9"}, "precision: expected one of"),
+    ],
+)
+def test_prices_that_no_machine_has_are_faults(found: Calibration, changed: dict[str, Any], fault: str) -> None:
+    document = json.loads(json.dumps(found.profile.to_dict()))
+    document["latency"]["calibrated"][0] |= changed
+    with pytest.raises(DocumentError) as error:
+        parse_document(Profile, document, "my-board.toml")
+    assert f"my-board.toml: latency.calibrated.0.{fault}" in str(error.value)
