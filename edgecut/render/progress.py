@@ -19,6 +19,7 @@ from rich.progress import (
 from rich.text import Text
 
 from edgecut.records.progress import Advance
+from edgecut.records.units import format_seconds
 
 
 class RichProgress:
@@ -36,6 +37,7 @@ class RichProgress:
             BarColumn(bar_width=24),
             _Count(),
             TimeElapsedColumn(),
+            _Left(),
             console=console,
             disable=not console.is_terminal,
         )
@@ -58,6 +60,15 @@ class RichProgress:
                 self._bars.stop()
                 for finished in self._bars.task_ids:
                     self._bars.remove_task(finished)
+
+
+class _Left(ProgressColumn):
+    """ "12 s left" while a task counts, nothing before its first units and after its last."""
+
+    def render(self, task: Task) -> Text:
+        """The time that the rest takes at the speed so far."""
+        left = task.time_remaining
+        return Text("" if task.finished or left is None else f"{format_seconds(left)} left", "dim")
 
 
 class _Count(ProgressColumn):

@@ -168,6 +168,7 @@ class _Search:
                     self.store.put("sweep", found.swept, **where)
                     self.store.put("costs", found.priced, **self._priced_by(task))
                     self._take(replace(task, swept=None), found.swept, found.priced)
+                    self._tell(words(task.size, task.channels), self.looked[replace(task, swept=None)])
                 advance(1)
                 self._write(finished=False)
         self.left_out.sort()
@@ -264,7 +265,15 @@ class _Search:
         rows = [_read(Measurement, row) for row in found["measurements"]]
         explained = None if made.explanation is None else _read(Explanation, made.explanation)
         self.built[name] = Built(_read(FrontPoint, found["point"]), tuple(rows), explained)
-        self._write(finished=False)
+        best = max((made.point for made in self.built.values()), key=lambda p: p.accuracy)
+        with self.progress.task(f"{len(self.built)} built, best so far {best.accuracy:.3f}: {named(best)}"):
+            self._write(finished=False)
+
+    def _tell(self, title: str, scores: Sequence[CutScore]) -> None:
+        """A line about what was looked at."""
+        best = max(scores, key=lambda score: score.score)
+        with self.progress.task(f"{title}: {len(scores)} cuts, best {best.cut} {best.score:.3f}"):
+            pass
 
     def _write(self, *, finished: bool) -> Front:
         """The front so far, also in OUT/front.json, report.html and a recipe for each device."""
