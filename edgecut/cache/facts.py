@@ -7,7 +7,6 @@ import hashlib
 import importlib.metadata
 import os
 import platform
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +39,16 @@ def machine() -> dict[str, Any]:
 
 
 @functools.cache
-def code_hash(package: Path, leave_out: Sequence[str] = _SHOWS) -> str:
-    """A hash of the package's modules, those that only show results left out: another version computes anew.
+def code_hash(package: Path, leave_out: tuple[str, ...] = _SHOWS) -> str:
+    """A hash of the package's modules: another version computes anew.
 
-    Read once in a process, whose own code doesn't change either.
+    leave_out: beginnings of paths, by default of modules that only show results. Read once in a process, whose own code
+    doesn't change either.
     """
     digest = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         name = path.relative_to(package).as_posix()
-        if not name.startswith(tuple(leave_out)):
+        if not name.startswith(leave_out):
             digest.update(name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 

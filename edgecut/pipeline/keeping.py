@@ -73,6 +73,8 @@ def facts_of(plan: Plan, inputs: Mapping[str, str], kind: str) -> dict[str, Any]
     facts["inputs"] = {key: value for key, value in inputs.items() if key.partition(".")[0] not in unread}
     if kind == "made" and "auto" in recipe.export.precisions:
         facts["accuracy_drop"] = recipe.budget.accuracy_drop
+    if kind == "bundle":
+        facts["writers"] = code_hash(Path(edgecut.__file__).parent, ("cli/",))
     if "bench" not in unread:
         facts["profiles"] = [profile.to_dict() for profile in plan.profiles]
     return facts

@@ -16,6 +16,8 @@ import pytest
 
 import edgecut
 from edgecut.graph.custom import has_custom_classes
+from edgecut.handoff.compare import compare
+from edgecut.handoff.limits import parse_limits
 from edgecut.handoff.seal import VARIES
 from edgecut.handoff.verify import verify
 from edgecut.pipeline import running
@@ -114,6 +116,9 @@ def test_another_folder_day_process_and_thread_count_give_the_same_bytes(work: P
         json.loads((folder / "manifest.json").read_text()) for folder in (work / "dist", elsewhere / "out/other")
     ]
     assert manifests[0]["reproducible"] == manifests[1]["reproducible"]
+    compared = compare(work / "dist", elsewhere / "out" / "other", limits=parse_limits("size>+0,latency>+0%"))
+    assert (compared.equal, compared.differences) == (True, ())
+    assert {verdict.state for verdict in compared.verdicts} == {"meets"}
     assert set(manifests[0]["reproducible"]["varies"]) == {
         "report.json",
         "report.html",
