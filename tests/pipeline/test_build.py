@@ -103,7 +103,8 @@ def test_three_runtimes_give_the_expected_outputs_within_the_stated_steps(demo):
         "ONNX Runtime": FileRunner((out / sheet["artifact"]).with_suffix(".onnx")).predict_raw(inputs),
     }
     limit = output["tolerance"]["lsb"]
-    assert limit <= 2
+    assert limit <= 8  # of 256; what the reason says was found, not whatever lets every file pass
+    assert np.abs(found["TFLM"].reshape(expected.shape).astype(int) - expected).max() == sheet["tflm_lsb"]
     for name, outputs in found.items():
         assert np.abs(outputs.reshape(expected.shape).astype(int) - expected).max() <= limit, name
     agreement = next(row for row in sheet["agreements"] if row["artifact"].endswith("int8.onnx"))
