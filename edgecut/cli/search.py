@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecut.cli.flags import Parsed, recipe_flags, several_profiles
+from edgecut.cli.flags import Parsed, recipe_flags, several_profiles, toml_value
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_request
 from edgecut.records.front import Front
@@ -54,11 +54,11 @@ def _time(text: str) -> float:
     return parse_seconds(text)
 
 
-def _limit(text: str) -> tuple[str, str]:
+def _limit(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not value.strip():
         raise ValueError(f"{text!r} is no limit; NAME=VALUE is expected, such as latency_s='50 ms'")
-    return f"budget.{key.strip()}", value.strip()
+    return f"budget.{key.strip()}", toml_value(value.strip())
 
 
 def _words(text: str) -> list[str]:
@@ -112,7 +112,7 @@ def _words(text: str) -> list[str]:
 @with_output
 def command(
     output: Output, *, source: str, profile_names: tuple[str, ...], out: Path, overrides: dict[str, Any],
-    limits: tuple[tuple[str, str], ...], **options: Any,
+    limits: tuple[tuple[str, Any], ...], **options: Any,
 ) -> int:  # fmt: skip
     """Choose the cut, the size, the channels and the precision that fit a device.
 

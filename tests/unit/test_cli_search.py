@@ -1,0 +1,65 @@
+"""What `edgecut search` and `edgecut head` refuse before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.unit.command_line import run
+
+
+def images(folder: Path, targets: np.ndarray) -> str:
+    pixels = np.zeros((len(targets), 8, 8, 3), "uint8")
+    np.savez(folder / "images.npz", x_train=pixels, y_train=targets)
+    return str(folder / "images.npz")
+
+
+def test_every_fault_of_a_search_is_said_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = images(tmp_path, np.arange(6) % 2)
+    answer = run(
+        capsys, "search", str(tmp_path / "m.keras"), "--data", data, "--profile", "esp32-s3", "--metric", "mse",
+        "--budget", "accuracy_drop=0.02", "--budget", "latency_s=5 ms", "--workers", "2", "--dask", "tcp://there:1",
+        "--set", "head.classes=2", "--set", "head.train=fit", "-o", str(tmp_path / "out"),
+    )  # fmt: skip
+    assert answer.code == 2
+    assert answer.err.splitlines() == [
+        "edgecut: error: search: --metric: mse doesn't answer for images with classes (data.target); accuracy or auc "
+        "does",
+        "edgecut: error: search: head: a search fits heads by ridge on average pooling; leave hidden, train and pool "
+        "out",
+        "edgecut: error: search: --workers: starts a cluster, and --dask names one; give one of the two",
+    ]
+
+
+def test_values_are_known_by_their_type(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = images(tmp_path, np.linspace(0, 1, 6))
+    words = ["search", str(tmp_path / "m.keras"), "--data", data, "--metric", "map", "-o", str(tmp_path / "out")]
+    assert run(capsys, *words).err == (
+        "edgecut: error: search: --metric: map doesn't answer for images with values (data.target); mse does\n"
+    )
+
+
+def test_a_head_without_a_number_of_outputs_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = run(capsys, "head", str(tmp_path / "m.keras"), "-o", str(tmp_path / "out.keras"))
+    assert (answer.code, answer.err) == (
+        2, "edgecut: error: head.classes: is missing; say how many outputs the head has (--classes N)\n"
+    )  # fmt: skip
+
+
+def test_fine_tuning_needs_the_layer_from_which_it_trains(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = run(
+        capsys,
+        "head",
+        str(tmp_path / "m.keras"),
+        "--classes",
+        "2",
+        "--head",
+        "finetune",
+        "-o",
+        str(tmp_path / "o.keras"),
+    )
+    assert answer.err == (
+        "edgecut: error: command line: head: unfreeze is the layer from which finetune trains on; set both or none\n"
+    )
