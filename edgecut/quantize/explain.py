@@ -111,7 +111,8 @@ def _layer(name: str, operator: Operator, tensor: Tensor, wanted: np.ndarray, go
         mean_shift=float(np.sqrt(np.sum(shift**2) / spread)) if spread > 0 else 0.0,
         shift_share=float(np.sum(shift**2)) / noise if noise > 0 else 0.0,
         worst_channel=worst, worst_shift=float(own.max()) if len(own) else 0.0,
-        saturation=0.0 if limits is None else _beyond(rows, limits, tensor.scales[0]), range=limits, used=used,
+        saturation=0.0 if limits is None else _beyond(rows, limits, tensor.scales[0]),
+        clipping=0.0 if limits is None else _clipping(rows, limits, tensor.scales[0]), range=limits, used=used,
         use=None if limits is None else min(1.0, (used[1] - used[0]) / max(limits[1] - limits[0], 1e-30)),
         narrow=0.0 if limits is None else float(np.mean(spans < NARROW_STEPS * tensor.scales[0])),
     )  # fmt: skip
@@ -149,6 +150,11 @@ def _limits(tensor: Tensor) -> tuple[float, float] | None:
 def _beyond(rows: np.ndarray, limits: tuple[float, float], scale: float) -> float:
     """The fraction of values that are cut off, not merely rounded."""
     return float(np.mean((rows < limits[0] - scale) | (rows > limits[1] + scale)))
+
+
+def _clipping(rows: np.ndarray, limits: tuple[float, float], scale: float) -> float:
+    """The squared error of what is cut off, over that of rounding, which is a twelfth of a step's square."""
+    return float(np.mean((rows - np.clip(rows, *limits)) ** 2)) / (scale**2 / 12)
 
 
 def _db(signal: float, noise: float) -> float:

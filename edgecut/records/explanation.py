@@ -19,10 +19,11 @@ class LayerError(Record):
     values' variance in each channel as the signal. mean_shift: the root mean square of the channels' mean errors, in
     standard deviations of the layer; shift_share: the share of the error that is such a constant shift.
     worst_channel, worst_shift: the channel that is shifted most, and by how many of its own standard deviations (None
-    without a channel that varies). saturation: the fraction of values beyond the range. range: what the file's scale
-    can say; used: what the source's values are; both None for a tensor in float. use: used over range. narrow: the
-    fraction of channels that get less than 16 of the 256 steps. added: the layer's share of all the error that the
-    layers add, each run on the source's values. reason: a suspected cause in words with its figure, "" if none.
+    without a channel that varies). saturation: the fraction of values beyond the range; clipping: their squared
+    error over that of rounding. range: what the file's scale can say; used: what the source's values are; both None for
+    a tensor in float. use: used over range. narrow: the fraction of channels that get less than 16 of the 256 steps.
+    added: the layer's share of all the error that the layers add, each run on the source's values. reason: a suspected
+    cause in words with its figure, "" if none.
     """
 
     name: str
@@ -35,6 +36,7 @@ class LayerError(Record):
     worst_channel: int | None = None
     worst_shift: float = 0.0
     saturation: float = 0.0
+    clipping: float = 0.0
     range: tuple[float, float] | None = None
     used: tuple[float, float]
     use: float | None = None

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from edgecut.errors import RequestError
+from edgecut.quantize.causes import whole_causes
 from edgecut.quantize.explain import Reference, explain
 from edgecut.quantize.numbers import Numbers, numbers_of, render
 from edgecut.quantize.twins import pair
@@ -163,3 +164,26 @@ def test_channels_that_equalization_scaled_a_little_are_no_shift() -> None:
     assert row.sqnr_varying > 25
     assert row.mean_shift < 0.05
     assert found.shift_starts_at is None
+
+
+def row(name: str, **figures: object) -> LayerError:
+    return LayerError.model_validate(
+        {"name": name, "operator": "CONV_2D", "dtype": "int8", "sqnr": 10.0, "sqnr_varying": 10.0, "mean_shift": 0.0,
+         "shift_share": 0.0, "range": (0.0, 9.0), "used": (0.0, 9.0), **figures}
+    )  # fmt: skip
+
+
+def causes(*rows: LayerError) -> list[str]:
+    return [found.cause for found in whole_causes(TWINS.graph, rows, (), images())]
+
+
+def test_one_layer_that_is_exceeded_does_not_hide_a_mean_shift() -> None:
+    shifted = row("a", mean_shift=0.1, shift_share=0.6)
+    assert causes(shifted, *(row(x) for x in "bcdefgh"), row("head", clipping=4.0)) == ["biased mean"]
+
+
+def test_ranges_that_an_activation_bounds_do_not_count_as_kept() -> None:
+    bounded = [row(f"relu6_{k}", range=(0.0, 6.0)) for k in range(20)]
+    exceeded = [row("a", clipping=50.0, saturation=0.001), row("b", clipping=5.0)]
+    assert causes(*bounded, *exceeded) == ["uncalibrated"]
+    assert causes(*(row(x) for x in "cdefghijkl"), *exceeded) == []
