@@ -40,7 +40,7 @@ def main() -> None:
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
     sample = int(sys.argv[3]) if len(sys.argv) > 3 else 12
     v1 = str(Path(os.environ.get("EDGECUT_REAL", ".")) / "mobilenet_v1_imagenet.keras")
-    source = v1 if name == "v1" else "keras:MobileNetV2?input_shape=96,96,3&weights=None"
+    source = v1 if name == "v1" else "keras:MobileNetV2?input_shape=96,96,3&weights=none"
     with tempfile.TemporaryDirectory() as folder:
         images = _images(Path(folder), count)
         recipe = Recipe(source=Source(model=source, preprocess="tf"), data=Data(train=str(images)))
