@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import keras
 
+from edgecut.cache.store import Store, write_whole
 from edgecut.errors import StemError
 from edgecut.head.metrics import MetricName
 from edgecut.images.targets import target_of
@@ -28,7 +29,6 @@ from edgecut.search.asked import DEFAULT_TOP, Request, Size, check, default_prec
 from edgecut.search.building import Made, name_of, priced
 from edgecut.search.fronts import Built, front_of, inputs, named
 from edgecut.search.inputs import Bench, own_size
-from edgecut.search.store import Store, write_whole
 from edgecut.search.tasks import Choice, Look, choice, facts_of, look, sent, work
 
 Task = TypeVar("Task")

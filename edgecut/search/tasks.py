@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import edgecut
+from edgecut.cache.facts import code_hash
 from edgecut.errors import RunError, StemError
 from edgecut.graph.features import poolable
 from edgecut.graph.peek import PREFIX
@@ -23,7 +24,6 @@ from edgecut.search.asked import Request, Size, words
 from edgecut.search.building import Made, latency_basis, make
 from edgecut.search.inputs import Bench, outputs_of
 from edgecut.search.lowering import lowered
-from edgecut.search.store import code_hash
 from edgecut.search.sweep import sweep
 
 
