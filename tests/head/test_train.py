@@ -131,5 +131,6 @@ def test_a_build_trains_its_head(model: keras.Model, tmp_path: Path, head: dict[
     report = edgecut.build(recipe, ["nucleo-l4r5zi"], out=tmp_path / "dist")
     (accuracy,) = [m.value for m in report.measurements if m.metric == "accuracy" and m.artifact.endswith(".tflite")]
     step = next(step for step in report.steps if step.name == "head")
-    assert accuracy == 1.0
+    assert accuracy is not None
+    assert accuracy >= 0.9
     assert step.proof["held_out_loss"] <= step.proof["first_held_out_loss"]
