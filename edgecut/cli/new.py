@@ -31,6 +31,7 @@ EXAMPLES: dict[str, Any] = {
     "stem.stride": 1,
     "stem.filters": 32,
     "head.classes": 10,
+    "head.unfreeze": "layer_name",
     "data.train": "data/train",
     "data.val": "data/val",
     "data.labels": "labels.txt",
@@ -62,6 +63,7 @@ COMMENTS: dict[str, str] = {
     "cut.replace": "[{range = 'a..b', with = 'file.keras'}]",
     "head.hidden": "Sizes of dense layers in between.",
     "head.activation": "softmax | logits",
+    "head.training": "Of fit, distil and finetune; patience in epochs without a lower loss on held-out images.",
     "data.licence": "Of the images, for the model card.",
     "data.val_fraction": "What is split off for validation where there is no val.",
     "compress.prune": "Weights set to zero: constant | polynomial; any | 2:4 | block, with block = [4, 1], in Dense.",
@@ -145,6 +147,7 @@ def _key_lines(record: type[Record], prefix: str, settings: Mapping[str, Any], n
         field = record.model_fields[name]
         key = f"{prefix}{field.alias or name}"
         default = None if field.default is PydanticUndefined else field.default
+        default = default.to_dict() if isinstance(default, Record) else default
         value = settings.get(key, default if default is not None else EXAMPLES.get(key))
         parts = {k.removeprefix(f"{key}."): v for k, v in settings.items() if k.startswith(f"{key}.")}
         is_set = key in settings or bool(parts) or key == "schema"

@@ -115,8 +115,8 @@ class Head(Record):
     own final features answers; finetune, ridge, then the model from the layer `unfreeze` on; none, random weights.
     """
 
-    activation: Literal["softmax", "logits"] = "softmax"
     classes: int = Field(ge=1)
+    activation: Literal["softmax", "logits"] = "softmax"
     pool: Literal["avg", "max", "none"] = "avg"
     hidden: tuple[int, ...] = ()
     train: Literal["ridge", "fit", "distil", "finetune", "none"] = "ridge"

@@ -25,12 +25,14 @@ def pipeline(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A pipeline that records what it is asked for, and reports report()."""
     asked: dict[str, Any] = {}
 
-    def plan(recipe: Any, profiles: Any, out: Any = None, force: bool = False, recipe_file: Any = None) -> Any:
+    def plan(
+        recipe: Any, profiles: Any, out: Any = None, force: bool = False, recipe_file: Any = None, root: Any = None
+    ) -> Any:
         asked.update(recipe=recipe, profiles=[p.id for p in profiles], out=out, force=force)
         return types.SimpleNamespace(steps=(("load", "m.keras"),), notes=("mind the gap",))
 
-    def build(plan: Any, out: Path, *, force: bool, progress: Any) -> Any:
-        asked.update(run=(out, force))
+    def build(plan: Any, out: Path, *, force: bool, cache: bool, locked: bool, progress: Any) -> Any:
+        asked.update(run=(out, force), cache=cache, locked=locked)
         return report()
 
     module = types.ModuleType("edgecut.pipeline")

@@ -45,11 +45,15 @@ def test_every_key_of_a_recipe_is_there() -> None:
     assert list(commented_keys(recipe_text(LEAST))) == keys(Recipe)
 
 
+# What a key makes sense with alone.
+NEEDS = {"head.unfreeze": {"head.train": "finetune"}}
+
+
 @pytest.mark.parametrize("key", [key for key in keys(Recipe) if key not in LEAST])
 def test_a_commented_key_is_accepted_as_it_stands(key: str) -> None:
     line = commented_keys(recipe_text(LEAST))[key]
     value = tomllib.loads(line)[key.rpartition(".")[2]]
-    recipe = make_recipe({}, {**LEAST, key: value}, where="new")
+    recipe = make_recipe({}, {**LEAST, **NEEDS.get(key, {}), key: value}, where="new")
     assert make_recipe(recipe.to_dict(), {}, where="new") == recipe
 
 

@@ -117,7 +117,7 @@ def test_an_unknown_table_is_always_a_fault(document: dict[str, Any], name: str)
         ),
         (
             {"head": 5},
-            "head: expected a table with activation, classes, pool, hidden, train, training, unfreeze, found 5",
+            "head: expected a table with classes, activation, pool, hidden, train, training, unfreeze, found 5",
         ),
         ({"haed": {}}, "haed: unknown key (closest: 'head')"),
         ({"Stem": {}}, "Stem: unknown key (closest: 'stem')"),
