@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -183,24 +184,31 @@ def kill_failures(out: Path, kills: int) -> list[str]:
         "--top", "2", "-q",
     ]  # fmt: skip
     whole, ready = (_seconds([*command, "-o", str(out / "whole")]) for _ in range(2))
-    chance, moments = random.Random(0), list[str]()
-    for _ in range(kills):
+    chance, moments, different = random.Random(0), list[str](), 0
+    while len(moments) < kills:
         child = subprocess.Popen([*command, "-o", str(out / "killed")], stdout=subprocess.DEVNULL)
-        # Somewhere in the work that ten restarts can get through, seldom before it.
-        moment = ready * chance.uniform(0.7, 1.0) + (whole - ready) * chance.uniform(0, 2 / kills)
+        moment = chance.uniform(0.5 * ready, whole)
         try:
             child.wait(timeout=moment)
-            moments.append("finished")
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
             kept = len(list((out / "killed" / "cache").glob("[a-z]*.json")))
             moments.append(f"{moment:.1f} s ({kept} kept)")
-    subprocess.run([*command, "-o", str(out / "killed")], check=True, capture_output=True)
+        else:
+            different += _differs(out)
+            shutil.rmtree(out / "killed")
+    _seconds([*command, "-o", str(out / "killed")])
+    different += _differs(out)
     print(f"undisturbed: {whole:.1f} s, with all kept {ready:.1f} s; killed after {', '.join(moments)}")
+    return ["a front or a file is another one"] * bool(different)
+
+
+def _differs(out: Path) -> bool:
+    """Whether a search that has ended after kills left anything but what the undisturbed one did."""
     fronts = [(out / name / "front.json").read_bytes() for name in ("whole", "killed")]
     files = [{p.name: p.read_bytes() for p in (out / name / "models").iterdir()} for name in ("whole", "killed")]
-    return [*(["the front is another one"] * (fronts[0] != fronts[1])), *(["files differ"] * (files[0] != files[1]))]
+    return fronts[0] != fronts[1] or files[0] != files[1]
 
 
 def _seconds(command: list[str]) -> float:

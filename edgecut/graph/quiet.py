@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 
@@ -22,6 +23,8 @@ def import_keras_quietly() -> None:
     with caught_output():
         import keras
         import tensorflow  # noqa: F401  its own import prints, so it happens here
+    # Each pass over images is a function of its own, which TensorFlow takes for one that is traced again and again.
+    logging.getLogger("tensorflow").addFilter(lambda record: "tf.function retracing" not in record.getMessage())
     found = keras.backend.backend()
     if found != "tensorflow":
         raise RequestError(f"Keras runs on {found!r}, and edgecut needs 'tensorflow'; set KERAS_BACKEND=tensorflow")
