@@ -90,5 +90,10 @@ def _accuracy(state: Run, fitted: FittedModel) -> float | None:
 
 
 def _left_out(result: Compressed) -> Iterator[str]:
+    """A sentence for each training and reason, with the layers that it is of."""
     for stage in result.stages:
-        yield from (f"{stage.name} leaves out {sentence}" for sentence in stage.left_out)
+        layers: dict[str, list[str]] = {}
+        for sentence in stage.left_out:
+            layer, _, why = sentence.partition(": ")
+            layers.setdefault(why, []).append(layer)
+        yield from (f"{stage.name} leaves out {', '.join(names)}: {why}" for why, names in layers.items())

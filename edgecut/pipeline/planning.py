@@ -195,6 +195,8 @@ def _compress_faults(recipe: Recipe) -> Iterator[str]:
         return
     if recipe.data.train is None:
         yield "compress: trains on labelled images; set data.train (--data)"
+    elif recipe.data.target != "classes":
+        yield f"compress: trains on classes, and data.target is {recipe.data.target!r}; leave one of the two out"
     if wanted.qat and not {"int8", "auto"} & set(recipe.export.precisions):
         yield "compress.qat: is for int8 files; add 'int8' to export.precisions (--precision int8)"
 
@@ -272,7 +274,7 @@ def _steps(
         how = ways[head.train]
         yield "head", f"{head.classes} classes, {head.pool} pooling, {head.activation}, {how}"
     if recipe.compress.is_asked:
-        yield "compress", _compress_words(recipe.compress)
+        yield "compress", _compress_words(recipe.compress, always="int8" in recipe.export.precisions)
     yield "export", ", ".join(f"{form} {precision}" for form, precision in files)
     yield "check", "each file in its runtime against the float model"
     by = f", by {', '.join(recipe.bench.runners)}" if recipe.bench.runners else ""
@@ -280,7 +282,8 @@ def _steps(
     yield "bundle", "models, C source, golden vectors, report"
 
 
-def _compress_words(wanted: Compress) -> str:
+def _compress_words(wanted: Compress, always: bool) -> str:
+    """What is trained. always: whether quantization-aware training doesn't wait for auto's other cures."""
     stages = []
     if wanted.prune is not None:
         height, width = wanted.prune.block
@@ -289,7 +292,7 @@ def _compress_words(wanted: Compress) -> str:
     if wanted.cluster is not None:
         stages.append(f"clustered to {wanted.cluster.clusters} values")
     if wanted.qat:
-        stages.append("trained quantization-aware")
+        stages.append("trained quantization-aware" if always else "trained quantization-aware if no other cure does")
     return f"{', then '.join(stages)}; up to {wanted.epochs} epochs each"
 
 

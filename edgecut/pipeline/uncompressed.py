@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from edgecut.bench.interleaved import RUNS, WARMUP, Ratio, interleave
 from edgecut.bench.measure import size
 from edgecut.bench.run import FileRunner
 from edgecut.bench.runners.local import Local
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from edgecut.pipeline.running import Run
 
 WORD = "uncompressed"
+# Of both files in turn, each in a process of its own.
+ROUNDS = 7
 
 
 def compare(
@@ -51,7 +54,9 @@ def compare(
             twin = _measure(state, path)
             result += twin
             own = [m for m in found if m.artifact == file.artifact.name]
-            notes.append(verdict(f"tflite {precision}", worth(path, twin), worth(file.path, own)))
+            notes.append(
+                verdict(f"tflite {precision}", worth(path, twin), worth(file.path, own), _ratio(state, path, file))
+            )
         facts.update(changed=False, notes=tuple(notes))
     return result
 
@@ -67,6 +72,18 @@ def _measure(state: Run, path: Path) -> list[Measurement]:
         return [*found, *Local().measure(path, state.recipe.bench, artifact=path.name, profile=host)]
     except RunError as exc:
         return [*found, missing("latency", path.name, str(exc), where="host", method="LiteRT")]
+
+
+def _ratio(state: Run, before: Path, after: WrittenFile) -> Ratio | None:
+    """The times of the compressed file over those of the other, which two separate measurements wouldn't tell."""
+    settings = state.recipe.bench
+    try:
+        return interleave(
+            before, after.path, rounds=ROUNDS, runs=min(settings.runs, RUNS), warmup=min(settings.warmup, WARMUP),
+            threads=settings.threads,
+        ).wall  # fmt: skip
+    except RunError:
+        return None
 
 
 def _gzip(path: Path, artifact: str) -> Measurement:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgecut.bench.interleaved import Ratio
 from edgecut.records.measurement import Measurement
-from edgecut.records.units import format_bytes, format_seconds
+from edgecut.records.units import format_bytes
 
 # Latencies that are nearer than this aren't told apart.
 SAME_LATENCY = 0.03
@@ -16,22 +17,18 @@ SAME_LATENCY = 0.03
 
 @dataclass(frozen=True)
 class Worth:
-    """What a file costs and gives. loaded_bytes: what a runtime keeps of it: all, for none unpacks or skips zeros."""
+    """What a file costs and gives. size_bytes: what the runtime loads, zeros and shared values included."""
 
     size_bytes: int
     gzip_bytes: int
-    loaded_bytes: int
     accuracy: float | None
-    latency_s: float | None
 
 
 def worth(path: Path, measurements: Sequence[Measurement]) -> Worth:
     """The worth of a file, by what was measured of it on this host."""
     content = path.read_bytes()
-    return Worth(
-        len(content), gzip_bytes(content), len(content), _value(measurements, "accuracy"),
-        _value(measurements, "latency"),
-    )  # fmt: skip
+    accuracy = next((m.value for m in measurements if m.metric == "accuracy" and m.where == "host"), None)
+    return Worth(len(content), gzip_bytes(content), accuracy)
 
 
 def gzip_bytes(content: bytes) -> int:
@@ -39,27 +36,27 @@ def gzip_bytes(content: bytes) -> int:
     return len(gzip.compress(content, mtime=0))
 
 
-def verdict(label: str, before: Worth, after: Worth) -> str:
-    """One sentence: sizes, accuracy and latency next to the uncompressed file's, and whether it is faster."""
+def verdict(label: str, before: Worth, after: Worth, ratio: Ratio | None) -> str:
+    """One sentence: sizes and accuracy next to the uncompressed file's, and whether it is faster.
+
+    ratio: its times over the uncompressed one's, measured in turn; None if they couldn't be.
+    """
     parts = [
         f"gzip {format_bytes(after.gzip_bytes)} against {format_bytes(before.gzip_bytes)}",
-        f"the runtime loads {format_bytes(after.loaded_bytes)} against {format_bytes(before.loaded_bytes)}",
+        f"the runtime loads {format_bytes(after.size_bytes)} against {format_bytes(before.size_bytes)}",
     ]
     if before.accuracy is not None and after.accuracy is not None:
         parts.append(f"accuracy {after.accuracy:.3f} against {before.accuracy:.3f}")
-    return f"{label}, compressed against uncompressed: {', '.join(parts)}; {_speed(before.latency_s, after.latency_s)}"
+    return f"{label}, compressed against uncompressed: {', '.join(parts)}; {_speed(ratio)}"
 
 
-def _speed(before: float | None, after: float | None) -> str:
-    if before is None or after is None:
+def _speed(ratio: Ratio | None) -> str:
+    if ratio is None:
         return "its latency could not be measured"
-    both = f"{format_seconds(after)} against {format_seconds(before)} on this host"
-    if after < before * (1 - SAME_LATENCY):
+    interval = f"95 % between {ratio.low:.2f} and {ratio.high:.2f}"
+    both = f"{ratio.value:.2f} times the time, {interval}, measured in turn on this host"
+    if ratio.high < 1 and ratio.value < 1 - SAME_LATENCY:
         return f"it is faster: {both}"
-    if after > before * (1 + SAME_LATENCY):
+    if ratio.low > 1 and ratio.value > 1 + SAME_LATENCY:
         return f"it isn't faster but slower: {both}"
     return f"it isn't faster: {both}"
-
-
-def _value(measurements: Sequence[Measurement], metric: str) -> float | None:
-    return next((m.value for m in measurements if m.metric == metric and m.where == "host"), None)

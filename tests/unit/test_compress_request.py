@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from edgecut.bench.interleaved import Ratio
 from edgecut.errors import DocumentError
 from edgecut.pipeline.planning import plan
+from edgecut.pipeline.worth import Worth, verdict
 from edgecut.records.recipe import Compress, make_recipe
 from edgecut.records.toml_text import toml_text
 from tests.unit.test_startup import DEMO
@@ -44,6 +46,13 @@ def test_the_plan_says_what_is_trained_in_which_order(compress, words):
     assert dict(plan(recipe(compress)).steps)["compress"] == words
 
 
+def test_with_precision_auto_the_plan_says_that_training_waits_for_the_other_cures():
+    asked = recipe({"qat": True}, **{"export.precisions": ["auto"]})
+    assert dict(plan(asked).steps)["compress"] == (
+        "trained quantization-aware if no other cure does; up to 6 epochs each"
+    )
+
+
 @pytest.mark.parametrize(
     ("compress", "fault"),
     [
@@ -76,12 +85,20 @@ def test_the_recipe_of_a_bundle_reads_back_the_same():
     assert make_recipe(tomllib.loads(text), {}, where="test") == asked
 
 
-def test_a_verdict_says_in_words_that_it_is_not_faster():
-    from edgecut.pipeline.worth import Worth, verdict
-
-    before = Worth(size_bytes=70_000, gzip_bytes=64_000, loaded_bytes=70_000, accuracy=0.8, latency_s=1e-3)
-    after = Worth(size_bytes=70_000, gzip_bytes=32_000, loaded_bytes=70_000, accuracy=0.79, latency_s=1.01e-3)
-    assert verdict("tflite int8", before, after) == (
+@pytest.mark.parametrize(
+    ("ratio", "words"),
+    [
+        (Ratio((1e-3,), (1e-3,), 1.0, 0.98, 1.01), "it isn't faster: 1.00 times the time, 95 % between 0.98 and 1.01"),
+        (Ratio((1e-3,), (5e-4,), 0.5, 0.4, 1.2), "it isn't faster: 0.50 times the time, 95 % between 0.40 and 1.20"),
+        (Ratio((1e-3,), (5e-4,), 0.5, 0.4, 0.6), "it is faster: 0.50 times the time, 95 % between 0.40 and 0.60"),
+        (Ratio((1e-3,), (2e-3,), 2.0, 1.9, 2.1),
+         "it isn't faster but slower: 2.00 times the time, 95 % between 1.90 and 2.10"),
+    ],
+)  # fmt: skip
+def test_a_verdict_says_in_words_whether_it_is_faster(ratio, words):
+    before = Worth(size_bytes=70_000, gzip_bytes=64_000, accuracy=0.8)
+    after = Worth(size_bytes=70_000, gzip_bytes=32_000, accuracy=0.79)
+    assert verdict("tflite int8", before, after, ratio) == (
         "tflite int8, compressed against uncompressed: gzip 31.2 KiB against 62.5 KiB, the runtime loads 68.4 KiB "
-        "against 68.4 KiB, accuracy 0.790 against 0.800; it isn't faster: 1.01 ms against 1 ms on this host"
+        f"against 68.4 KiB, accuracy 0.790 against 0.800; {words}, measured in turn on this host"
     )
