@@ -123,17 +123,22 @@ def stem(
     edit = _edit_of(graph, source, linear, size, resolution, raw=pixels == "raw")
     if not constant_padding:
         edit = replace(edit, device=replace(edit.device, pads_with_values=False))
+    seen = _order(source, channels, order, channel_map)
+    return _proven(edit, data, preprocess, seen, raw=pixels == "raw")
+
+
+def _proven(edit: Edit, data: np.ndarray | None, preprocess: Preprocess, order: str | None, *, raw: bool) -> StemResult:
+    """The edit made, proven, and looked at on images where there are some."""
     construction, edited = apply(edit)
-    if resolution == "reuse" and edit.device.size != tuple(source.shape[1:3]):
+    if edit.device.mode == "reuse" and edit.device.size != tuple(edit.source.shape[1:3]):
         construction = "reuse" if construction == "none" else f"{construction}, reuse"
     proof = prove(edit, edited)
     notes = [*_notes(construction, proof)]
     if data is not None:
-        seen = _order(source, channels, order, channel_map)
-        if resolution == "stride":
-            proof |= prove_on_images(edit, edited, data, preprocess, seen, raw=pixels == "raw")
-        notes += dead_notes(edit, edited, data, preprocess, seen, raw=pixels == "raw")
-    return StemResult(edited, construction, proof, tuple(notes), cost_of(graph, edited))
+        if edit.device.mode == "stride":
+            proof |= prove_on_images(edit, edited, data, preprocess, order, raw=raw)
+        notes += dead_notes(edit, edited, data, preprocess, order, raw=raw)
+    return StemResult(edited, construction, proof, tuple(notes), cost_of(edit.graph, edited))
 
 
 def apply(edit: Edit) -> tuple[str, keras.Model]:

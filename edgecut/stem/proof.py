@@ -75,17 +75,18 @@ def prove_on_images(
     height, width = (size or OPEN_SIZE for size in edit.source.shape[1:3])
     own = source_pictures(images, height, width, int(edit.source.shape[3] or 0), preprocess)
     seen = device_pictures(edit, images, preprocess, order, raw=raw)
-    return output_errors(edit, edited, own, seen)
+    got, expected = first_outputs(edit, edited, own, seen)
+    return {"images": len(own), **image_error(got, expected)}
 
 
-def output_errors(edit: Edit, edited: keras.Model, own: np.ndarray, seen: np.ndarray) -> dict[str, Any]:
-    """The same for pictures as the source and as the edited model take them, (n, ...), float32."""
+def first_outputs(edit: Edit, edited: keras.Model, own: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(the edited model's first output on `seen`, the source's on `own`), each (n, ...), float32."""
     expected, got = [], []
     for first in range(0, len(own), INPUTS):
         values = {edit.source: keras.ops.convert_to_tensor(own[first : first + INPUTS])}
         expected.append(_array(run(edit.graph, values, flat(edit.graph.outputs), resized_maps(edit.graph))[0]))
         got.append(_array(keras.tree.flatten(edited(seen[first : first + INPUTS], training=False))[0]))
-    return {"images": len(own), **image_error(np.concatenate(got), np.concatenate(expected))}
+    return np.concatenate(got), np.concatenate(expected)
 
 
 def image_error(got: np.ndarray, expected: np.ndarray) -> dict[str, float]:
