@@ -162,6 +162,9 @@ def to_keras_operators() -> dict[str, Callable[..., Any]]:
             t, clip_value_min, clip_value_max
         ),
         "nn.softmax": lambda logits, axis=-1, name=None: ops.softmax(logits, axis=axis),
+        "pad": lambda tensor, paddings, mode="CONSTANT", constant_values=0, name=None: ops.pad(
+            tensor, paddings, mode.lower(), constant_values if mode == "CONSTANT" else None
+        ),
         "stack": lambda values, axis=0, name="": ops.stack(values, axis=axis),
     }
     for name in ("add", "subtract", "multiply", "maximum", "minimum"):
@@ -204,6 +207,12 @@ def to_tf_operators() -> dict[str, Callable[..., Any]]:
         "Softmax": lambda tf, op, x: tf.nn.softmax(x, axis=op.axis),
         "GetItem": lambda tf, op, x, key: x[key],
         "Matmul": lambda tf, op, x1, x2: tf.linalg.matmul(x1, x2),
+        "Pad": lambda tf, op, x, constant_values=None: tf.pad(
+            x,
+            op.pad_width if len(op.pad_width) > 1 else op.pad_width * len(x.shape),
+            mode=op.mode.upper(),
+            constant_values=0 if constant_values is None else constant_values,
+        ),
     }
     names = {"Add": "add", "Subtract": "subtract", "Multiply": "multiply", "Divide": "truediv", "TrueDivide": "truediv",
              "Maximum": "maximum", "Minimum": "minimum", "Power": "pow"}  # fmt: skip

@@ -35,6 +35,7 @@ def network() -> keras.Model:
 
 def small() -> keras.Model:
     x = image = keras.Input((8, 8, 3), name="image")
+    x = keras.ops.pad(x, ((0, 0), (1, 0), (1, 0), (0, 0)), constant_values=114.0)  # as a stem that takes bytes does
     x = L.Conv2D(8, 3, strides=2, activation="relu", name="conv")(x)
     x = L.GlobalAveragePooling2D(name="pool")(L.Conv2D(8, 1, name="point")(x))
     return settle(keras.Model(image, L.Dense(4, name="scores")(x), name="small"))
