@@ -144,8 +144,8 @@ def test_a_latency_beyond_the_noise_fails() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("sise>+2%", "--fail-on: 'sise' is no metric (closest: 'size'); size, flash, arena, accuracy, latency, top1_changes "
-         "are known"),
+        ("sise>+2%", "--fail-on: 'sise' is no metric (closest: 'size'); size, flash, arena, accuracy, latency, "
+         "top1_changes are known"),
         ("size", "--fail-on: 'size' is no limit; one such as 'size>+2%' is expected"),
         ("size>2pp", "--fail-on: 'size>2pp': pp is for accuracy and top1_changes; give % or a number"),
     ],
