@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from edgecut.graph.callgraph import Calls, Tensor
 from edgecut.graph.cuts import CutPoint, cut_points
@@ -62,7 +63,8 @@ def sweep(bench: Bench, size: Size, channels: int) -> tuple[CutScore, ...]:
 
     few = dataset.train.pixels[np.linspace(0, len(targets) - 1, min(_GRADIENT_IMAGES, len(targets))).astype(int)]
     gradients = gradient_x_activation(graph, tensors, to_input(few))
-    with tempfile.TemporaryDirectory(prefix="edgecut-search-") as scratch:
+    # One thread for BLAS, as in head/probe.py, for the projections and the CKA between the probes.
+    with tempfile.TemporaryDirectory(prefix="edgecut-search-") as scratch, threadpool_limits(1, user_api="blas"):
         features = _features(bench, graph, tensors, dataset.train.pixels, to_input, Path(scratch), title)
         final = project(features.of(tensors.index(final_feature(graph))))[:_CKA_IMAGES]
         same, widths = equivalents(graph, tensors), [int(tensor.shape[-1] or 0) for tensor in tensors]
