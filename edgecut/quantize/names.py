@@ -86,8 +86,10 @@ def _named(text: str, position: Mapping[str, int], suffixed: bool) -> Iterator[s
     """The layers that a tensor's name mentions."""
     for path in text.split(";"):
         parts = [re.sub(r"_\d+$", "", part) if suffixed else part for part in path.split("/")]
-        for first in range(len(parts)):
-            for last in range(len(parts), first, -1):
+        # A path ends in an operator: the add of "bn/batchnorm/add_1" is no layer called "add".
+        scopes = len(parts) - 1 or 1
+        for first in range(scopes):
+            for last in range(scopes, first, -1):
                 name = ".".join(parts[first:last])
                 if name in position:
                     yield name

@@ -23,6 +23,12 @@ def test_the_last_fused_layer_names_the_tensor() -> None:
     assert layer_tensors(graph(("CONV_2D", name, (1, 8, 8, 4))), layers) == {1: "conv1_relu"}
 
 
+def test_the_operator_that_ends_a_path_is_no_layer_of_its_name() -> None:
+    layers = [LayerOutput("conv", MAP), LayerOutput("bn", MAP), LayerOutput("add", MAP)]
+    name = "m_1/conv_1/convolution;m_1/bn_1/batchnorm/add_1"
+    assert layer_tensors(graph(("CONV_2D", name, (1, 8, 8, 4))), layers) == {1: "bn"}
+
+
 def test_a_number_that_belongs_to_the_layers_name_is_kept() -> None:
     layers = [LayerOutput("conv2d", MAP), LayerOutput("conv2d_1", MAP)]
     rows = [("CONV_2D", "m_1/conv2d_1/Relu", (1, 8, 8, 4)), ("CONV_2D", "m_1/conv2d_1_1/Relu", (1, 8, 8, 4))]
