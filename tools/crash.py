@@ -2,10 +2,10 @@
 
     tools/crash [--kills 200] [--seed 0]
 
-Each round begins a build of the demo's recipe in a process of its own, kills it (SIGKILL; in every second round its
-children, too), and asks: OUT is absent, or `edgecut verify` finds it whole; nothing is beside it but OUT.partial; a
-build after it ends well, and leaves OUT alone. In every second pair of rounds OUT holds an older bundle. The exit code
-is 1 if an answer is no.
+Each round begins a build of the demo's recipe in a process of its own, without a cache, and kills it (SIGKILL; in every
+second round its children, too). Then OUT must be absent, or whole to `edgecut verify`, with nothing beside it but
+OUT.partial; and a build after it, with the cache as the killed one left it, must end well and leave OUT alone. In every
+second pair of rounds OUT holds an older bundle. The exit code is 1 if a round fails.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main() -> int:
     rng = random.Random(options.seed)
     with tempfile.TemporaryDirectory(prefix="edgecut-crash-") as name:
         work = Path(name)
-        os.environ["XDG_CACHE_HOME"] = str(work / "cache")
+        os.environ["EDGECUT_CACHE"] = os.environ["XDG_CACHE_HOME"] = str(work / "cache")
         duration = _whole_build(work / "first")
         shutil.rmtree(work / "cache", ignore_errors=True)
         print(f"a build takes {duration:.1f} s here")
@@ -57,9 +57,8 @@ def main() -> int:
                 shutil.copytree(work / "first" / OUT, folder / OUT)
             # One moment in each of `kills` equal parts of a build, and a little beyond its end.
             moment = 1.1 * duration * (k + rng.random()) / options.kills
-            # A cache that is empty, or as the killed runs before left it.
-            if k % 8 < 4:
-                shutil.rmtree(work / "cache", ignore_errors=True)
+            # Each begins without a cache, and the build after it takes what the killed one left there.
+            shutil.rmtree(work / "cache", ignore_errors=True)
             state = _killed_build(folder, moment, with_children=k % 2 == 1)
             fault = _fault(folder) or _next_fault(folder)
             states[state] += 1
@@ -94,7 +93,7 @@ def _begin(folder: Path) -> int:
     os.dup2(silent, 2)
     code: object = 5
     try:
-        edgecut(["build", str(RECIPE), "-o", OUT, "--force", "--no-cache"])
+        edgecut(["build", str(RECIPE), "-o", OUT, "--force"])
     except SystemExit as exc:
         code = exc.code
     finally:
