@@ -186,7 +186,7 @@ def _members(draw: st.DrawFn) -> bytes:
         return _header({"descr": draw(st.sampled_from(["|u1", "<i8", "|O", "", None, 7])), "fortran_order": False,
                         "shape": shape}) + b"\0" * 64  # fmt: skip
     if kind == "bomb":
-        return _header({"descr": "|u1", "fortran_order": False, "shape": (1 << 16, 32, 32)}) + bytes(1 << 26)
+        return _header({"descr": "|u1", "fortran_order": False, "shape": (1 << 14, 32, 32)}) + bytes(1 << 24)
     return draw(st.binary(max_size=64))
 
 
