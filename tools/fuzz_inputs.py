@@ -121,18 +121,12 @@ def surfaces(bundle: Path) -> Mapping[str, Surface]:
         "tflite": Surface(
             damaged([path.read_bytes() for path in sorted(FIXTURES.glob("*.tflite"))]),
             lambda folder, content: _write(folder / "m.tflite", content),
-            lambda path: [
-                ["inspect", str(path), "--json"],
-                ["cut", str(path), "--to", "2", "-o", str(path.parent / "cut.tflite")],
-            ], .2,
+            _inspected_and_cut, .2,
         ),
         "onnx": Surface(
             damaged([path.read_bytes() for path in sorted(FIXTURES.glob("*.onnx"))]),
             lambda folder, content: _write(folder / "m.onnx", content),
-            lambda path: [
-                ["inspect", str(path), "--json"],
-                ["cut", str(path), "--to", "2", "-o", str(path.parent / "cut.onnx")],
-            ], .05,
+            _inspected_and_cut, .05,
         ),
         "npz": Surface(
             damaged([_npz()]) | archives(),
@@ -207,7 +201,7 @@ def model_archives(draw: st.DrawFn, model: bytes) -> bytes:
             layer["config"] = {"name": layer["name"], "function": code, "command": f"touch {CANARY}"}
             members["config.json"] = json.dumps(config).encode()
         case "outside":
-            members[draw(st.sampled_from(["../../outside", "/tmp/outside", "a/../../outside"]))] = b"x"
+            members[draw(st.sampled_from(["../../outside", "/outside", "a/../../outside"]))] = b"x"
         case "bomb":
             members[draw(st.sampled_from(["config.json", "metadata.json"]))] = b" " * (1 << 28)
         case "weights":
@@ -317,6 +311,11 @@ def _seal(bundle: Path) -> None:
     (bundle / "manifest.sha256").write_bytes(
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  manifest.json\n".encode()
     )
+
+
+def _inspected_and_cut(path: Path) -> list[list[str]]:
+    cut = path.with_stem("cut")
+    return [["inspect", str(path), "--json"], ["cut", str(path), "--to", "2", "-o", str(cut)]]
 
 
 def _toml(tables: Any) -> bytes:
