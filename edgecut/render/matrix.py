@@ -21,7 +21,7 @@ def matrix_table(matrix: Matrix) -> Group:
     axes = [axis.rpartition(".")[2] for axis in matrix.axes]
     # A column that says nothing takes the place of one that does.
     said = [k for k, column in enumerate(zip(*rows, strict=True)) if set(column) != {NOTHING}]
-    headings = [*(f"<{axis}" for axis in axes), "<file", *_HEADINGS, "<status"]
+    headings = [*(f"~{axis}" for axis in axes), "~file", *_HEADINGS, "<status"]
     table = grid(*(headings[k] for k in said))
     for *cells, status in ([row[k] for k in said] for row in rows):
         table.add_row(*cells, Text(status, STYLES.get(status, "bold red")))
@@ -45,8 +45,14 @@ def _cells(matrix: Matrix) -> Iterator[list[str]]:
         for file in row.files:
             latency = [format_seconds(value) for value in file.latency.values() if value is not None]
             yield [
-                *settings, file.name.removeprefix(f"{matrix.name}."), format_bytes(file.size_bytes),
+                *settings, _file_words(file.name.removeprefix(f"{matrix.name}.")), format_bytes(file.size_bytes),
                 NOTHING if file.accuracy is None else f"{file.accuracy:.3f}",
                 NOTHING if file.arena_bytes is None else format_bytes(file.arena_bytes),
                 ", ".join(latency) or NOTHING, row.status,
             ]  # fmt: skip
+
+
+def _file_words(name: str) -> str:
+    """ "int8.tflite" as the other tables have it: "tflite int8"."""
+    precision, _, kind = name.rpartition(".")
+    return f"{kind} {precision}"

@@ -105,7 +105,7 @@ def test_the_page_has_a_row_for_each_file_and_says_why_a_row_failed() -> None:
         "",
         "| cut.to | file | size | accuracy | arena | latency | status |",
         "| --- | --- | --- | --- | --- | --- | --- |",
-        "| a | int8.tflite | 1 KiB | 0.812 | 512 B | 2 ms | meets |",
+        "| a | tflite int8 | 1 KiB | 0.812 | 512 B | 2 ms | meets |",
         "| b | – | – | – | – | – | failed |",
         "",
         "- b: why",
