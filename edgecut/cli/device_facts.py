@@ -59,7 +59,7 @@ def write_picture(graph: TfliteGraph, title: str, path: Path) -> None:
     moment = peak(graph)
     check_svg(path)
     if moment is None:
-        raise RequestError(f"--picture: {title} has no operators to draw")
+        raise RequestError(f"--svg: {title} has no operators to draw")
     bars = [Bar(_called(t), t.first, t.last, t.offset, t.size_bytes) for t in live_tensors(graph)]
     names = [operator.name for operator in graph.operators]
     write_svg(path, memory_svg(title, bars, names, moment.operator, moment.planned_bytes))

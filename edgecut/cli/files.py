@@ -24,7 +24,7 @@ def check_target(path: Path, *, force: bool) -> None:
 def check_svg(path: Path) -> None:
     """Raises RequestError if a picture is to be written under another ending than .svg."""
     if path.suffix.lower() != ".svg":
-        raise RequestError(f"--picture: an .svg file is written, found {str(path)!r}")
+        raise RequestError(f"--svg: an .svg file is written, found {str(path)!r}")
 
 
 def write_svg(path: Path, picture: str) -> None:
@@ -32,4 +32,4 @@ def write_svg(path: Path, picture: str) -> None:
     try:
         path.write_text(picture, encoding="utf-8")
     except OSError as exc:
-        raise OutputError(f"--picture: {path} can't be written ({exc.strerror})") from exc
+        raise OutputError(f"--svg: {path} can't be written ({exc.strerror})") from exc

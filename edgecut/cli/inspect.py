@@ -27,7 +27,7 @@ from edgecut.records.profile import Profile, find_profile
 @click.option("--cuts", is_flag=True, help="What bypasses each tensor, and what a cut there costs on each --profile.")
 @click.option("--legal", is_flag=True, help="Only the tensors at which a model can also start.")
 @several_profiles
-@click.option("--picture", "--svg", "picture", type=click.Path(path_type=Path), metavar="FILE.svg",
+@click.option("--svg", "--picture", "picture", type=click.Path(path_type=Path), metavar="FILE.svg",
               help="Draw a model's calls with their cuts, or a .tflite file's memory.")  # fmt: skip
 @click.option("--unsafe", is_flag=True, help="Load a model that runs its own code (Lambda layers).")
 @with_output
@@ -77,7 +77,7 @@ def _inspect_file(output: Output, path: Path, profiles: Sequence[Profile], pictu
         if picture is not None:
             write_picture(graph, path.name, picture)
     elif picture is not None:
-        raise RequestError(f"--picture: the memory of a .tflite file is drawn, found {str(path)!r}")
+        raise RequestError(f"--svg: the memory of a .tflite file is drawn, found {str(path)!r}")
     output.document(
         {
             "schema": "edgecut.inspect/1",

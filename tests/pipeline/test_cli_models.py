@@ -50,7 +50,7 @@ def test_inspect_says_what_a_cut_costs_on_each_device_and_draws_it(
 def test_a_picture_is_an_svg_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answer = run(capsys, "inspect", MODEL, "--svg", str(tmp_path / "net.png"))
     found = str(tmp_path / "net.png")
-    assert (answer.code, answer.err) == (2, f"edgecut: error: --picture: an .svg file is written, found {found!r}\n")
+    assert (answer.code, answer.err) == (2, f"edgecut: error: --svg: an .svg file is written, found {found!r}\n")
 
 
 def test_export_writes_a_file_that_takes_calibrated_pixels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
