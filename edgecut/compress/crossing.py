@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from edgecut.compress.tfmot import Packages
 from edgecut.errors import GraphError, StepError
 from edgecut.graph.agreement import TOLERANCE, compare, proof_of, seeded_values
 from edgecut.graph.bridge import Crossing, cross_to_tf_keras
 from edgecut.graph.calls import calls
+from edgecut.graph.keras_2 import outputs_of, recomputed
+from edgecut.graph.proof import call_flat
 from edgecut.graph.rebuild import rebuild
 
 # Layers whose activation TFMOT quantizes with them, and the activations that it knows there.
@@ -53,7 +54,7 @@ def go_across(packages: Packages, model: keras.Model) -> Across:
     result = builder.model(crossing.model)
     values = seeded_values(crossing.model.inputs)
     names = [f"output {k}" for k in range(len(result.outputs))]
-    compare(names, _outputs(crossing.model, values), _outputs(result, values))
+    compare(names, outputs_of(crossing.model, values), outputs_of(result, values))
     for layer in result.layers:
         layer.trainable = True
         if type(layer).__name__ == "BatchNormalization":
@@ -78,8 +79,8 @@ def come_back(across: Across) -> Crossing:
         if isinstance(layer, keras.layers.Normalization):
             layer.finalize_state()
     values = seeded_values(across.model.inputs)
-    given = keras.tree.pack_sequence_as(copy._inputs_struct, list(values))
-    old, new = _outputs(across.model, values), [np.asarray(x) for x in keras.tree.flatten(copy(given, training=False))]
+    old = outputs_of(across.model, values)
+    new = [np.asarray(x) for x in keras.tree.flatten(call_flat(copy, values))]
     proof = proof_of(old, new, len(old))
     limit = TOLERANCE * max(float(np.max(np.abs(x), initial=1e-9)) for x in old)
     if not proof["max_abs_error"] <= limit:
@@ -96,11 +97,6 @@ def fresh_copy(packages: Packages, model: Any) -> Any:
     return copy
 
 
-def _outputs(model: Any, values: Sequence[Any]) -> list[np.ndarray]:
-    given = tf.nest.pack_sequence_as(model._nested_inputs, list(values))
-    return [np.asarray(x) for x in tf.nest.flatten(model(given, training=False))]
-
-
 class _Splitting:
     """The layers of a tf_keras model made anew, some of them as two."""
 
@@ -111,22 +107,12 @@ class _Splitting:
 
     def model(self, model: Any) -> Any:
         """The model of the new layers."""
-        tensors: dict[int, Any] = {}
-
-        def of(value: Any) -> Any:
-            return tensors.get(id(value), value)
-
-        for depth in sorted(model._nodes_by_depth, reverse=True):
-            for node in model._nodes_by_depth[depth]:
-                old = tf.nest.flatten(node.outputs)
-                if node.is_input:
-                    new = [self.k2.Input(batch_shape=old[0].shape, dtype=old[0].dtype, name=node.layer.name)]
-                else:
-                    args, kwargs = (tf.nest.map_structure(of, x) for x in (node.call_args, node.call_kwargs))
-                    new = tf.nest.flatten(self.call(node.layer, args, kwargs))
-                tensors.update({id(a): b for a, b in zip(old, new, strict=True)})
-        inputs, outputs = (tf.nest.map_structure(of, x) for x in (model._nested_inputs, model._nested_outputs))
+        inputs, outputs, _ = recomputed(model, self.entry, self.call)
         return self.k2.Model(inputs, outputs, name=model.name)
+
+    def entry(self, layer: Any) -> Any:
+        """An input like the layer's."""
+        return self.k2.Input(batch_shape=layer.output.shape, dtype=layer.output.dtype, name=layer.name)
 
     def call(self, layer: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
         """What the new layers put out; on their first call they get the weights."""
@@ -134,7 +120,7 @@ class _Splitting:
         if not known:
             self.made[id(layer)] = self.layers(layer)
         first, *rest = self.made[id(layer)]
-        value = first(*args, **{key: given for key, given in kwargs.items() if given is not None})
+        value = first(*args, **kwargs)
         for part in rest:
             value = part(value)
         if not known and first is not layer:

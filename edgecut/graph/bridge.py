@@ -26,6 +26,7 @@ from edgecut.graph.generations import (
     to_tf_operators,
     translated,
 )
+from edgecut.graph.keras_2 import outputs_of, recomputed
 from edgecut.graph.proof import call_flat
 from edgecut.graph.rebuild import run
 from edgecut.streams import caught_output
@@ -79,8 +80,8 @@ def cross_to_keras(model: Any) -> Crossing:
     names, old, new = zip(*builder.pairs, strict=True)
     values = seeded_values(model.inputs)
     before, after = k2.Model(model.inputs, list(old)), keras.Model(result.inputs, list(new))
-    compare(names, _predict_2(before, values), _predict_3(after, values))
-    return Crossing(result, proof_of(_predict_2(model, values), _predict_3(result, values), len(names)))
+    compare(names, outputs_of(before, values), _predict_3(after, values))
+    return Crossing(result, proof_of(outputs_of(model, values), _predict_3(result, values), len(names)))
 
 
 def cross_to_tf_keras(model: keras.Model) -> Crossing:
@@ -94,8 +95,8 @@ def cross_to_tf_keras(model: keras.Model) -> Crossing:
     names, old, new = zip(*builder.pairs, strict=True)
     values = seeded_values(model.inputs)
     given = dict(zip(flat(graph.inputs), values, strict=True))
-    compare(names, [np.asarray(x) for x in run(graph, given, old)], _predict_2(k2.Model(result.inputs, new), values))
-    return Crossing(result, proof_of(_predict_3(model, values), _predict_2(result, values), len(names)))
+    compare(names, [np.asarray(x) for x in run(graph, given, old)], outputs_of(k2.Model(result.inputs, new), values))
+    return Crossing(result, proof_of(_predict_3(model, values), outputs_of(result, values), len(names)))
 
 
 def _tf_keras() -> Any:
@@ -121,23 +122,9 @@ class _ToKeras:
         """The counterpart of a Functional or built Sequential model."""
         if not getattr(model, "_is_graph_network", False):
             raise GraphError(f"model {model.name!r} ({type(model).__name__}) has no graph of layers, only functions")
-        tensors: dict[int, Any] = {}
-
-        def of(value: Any) -> Any:
-            return tensors.get(id(value), value)
-
-        for depth in sorted(model._nodes_by_depth, reverse=True):
-            for node in model._nodes_by_depth[depth]:
-                outputs = tf.nest.flatten(node.outputs)
-                if node.is_input:
-                    results = [_keras_input(node.layer)]
-                else:
-                    args, kwargs = (tf.nest.map_structure(of, x) for x in (node.call_args, node.call_kwargs))
-                    results = tf.nest.flatten(self.call(node.layer, args, kwargs))
-                tensors.update({id(old): new for old, new in zip(outputs, results, strict=True)})
-                if not nested:
-                    self.pairs += [(node.layer.name, old, new) for old, new in zip(outputs, results, strict=True)]
-        inputs, outputs = (tf.nest.map_structure(of, x) for x in (model._nested_inputs, model._nested_outputs))
+        inputs, outputs, pairs = recomputed(model, _keras_input, self.call)
+        if not nested:
+            self.pairs = pairs
         return keras.Model(inputs, outputs, name=model.name)
 
     def call(self, layer: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
@@ -145,9 +132,8 @@ class _ToKeras:
         known = self.layers.get(id(layer))
         if known is None:
             known = self.layers[id(layer)] = self.counterpart(layer, args)
-        given = {key: value for key, value in kwargs.items() if value is not None}
         try:
-            return known(*args, **given)
+            return known(*args, **kwargs)
         except (ValueError, TypeError, AttributeError, NotImplementedError) as exc:
             raise GraphError(f"layer {layer.name!r} ({type(layer).__name__}): {_first_line(exc)}") from exc
 
@@ -328,11 +314,6 @@ def _keras_input(layer: Any) -> Any:
 def _sliced(tensor: Any, slice_spec: Any) -> Any:
     parts = slice_spec if isinstance(slice_spec, tuple | list) else (slice_spec,)
     return tensor[tuple(slice(p["start"], p["stop"], p["step"]) if isinstance(p, Mapping) else p for p in parts)]
-
-
-def _predict_2(model: Any, values: Sequence[Any]) -> list[np.ndarray]:
-    given = tf.nest.pack_sequence_as(model._nested_inputs, list(values))
-    return [np.asarray(x) for x in tf.nest.flatten(model(given, training=False))]
 
 
 def _predict_3(model: keras.Model, values: Sequence[Any]) -> list[np.ndarray]:
