@@ -164,9 +164,13 @@ def ways(case: Case, folds: Sequence[Fold]) -> Iterator[Way]:
         except StemError as exc:
             print(f"  {'reuse':<48} {exc}")
     for resolution in resolutions(case):
-        exact = edgecut.stem(model, channels, size, case.preprocess, resolution, case.pixels)
+        # As a build of float32 files alone makes it.
+        exact = edgecut.stem(model, channels, size, case.preprocess, resolution, case.pixels, constant_padding=False)
         yield Way(f"edgecut: {exact.construction}", [exact.model], ours=True)
-    fits = [edgecut.stem(model, channels, size, case.preprocess, "fit", case.pixels, f.fitted) for f in folds]
+    fits = [
+        edgecut.stem(model, channels, size, case.preprocess, "fit", case.pixels, fold.fitted, constant_padding=False)
+        for fold in folds
+    ]
     yield Way(f"edgecut: {fits[0].construction}", [fit.model for fit in fits], ours=True)
 
 

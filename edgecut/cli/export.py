@@ -54,7 +54,8 @@ def command(
     MODEL is a Keras model, or a SavedModel folder of any origin. With --quantizer ort it may also be a float .onnx
     file of any origin.
 
-    int8 and int16x8 need images (--data) and what the model was trained on (--preprocess).
+    int8 and int16x8 need images (--data) and what the model takes (--preprocess): of one made by "edgecut stem --pixels
+    raw" that is raw, and the camera's bytes then pass into an int8 file unchanged.
     """
     from edgecut.render.graphs import artifact_parts
 
@@ -113,6 +114,10 @@ def _export(
         is_function = kind_of(source) == "saved_model"
         model = load_exported(source) if is_function else load(source, unsafe=recipe.source.unsafe)
     images = _calibration(output, recipe, _picture_shape(model)) if precision in CALIBRATED else None
+    if precision == "int8" and recipe.source.preprocess == "raw" and not is_function:
+        from edgecut.stem.camera import for_bytes
+
+        model = for_bytes(model)
     with progress.task(f"writing {target} {precision}"):
         artifact = export(
             model, format=target, precision=precision, calibration=images, path=out, quantizer=recipe.export.quantizer

@@ -121,7 +121,8 @@ def fit_probe(state: Run, features: np.ndarray) -> Probe:
 
 def int8_model(state: Run, model: keras.Model) -> keras.Model:
     """The model as it is written in int8: one that takes raw pixels takes the camera's bytes."""
-    return for_bytes(model) if state.recipe.stem.pixels == "raw" and state.device_shape else model
+    raw = "raw" in {state.recipe.stem.pixels, state.recipe.source.preprocess}
+    return for_bytes(model) if raw and state.device_shape else model
 
 
 def calibration_inputs(state: Run) -> np.ndarray:

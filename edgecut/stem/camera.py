@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from edgecut.graph.calls import Calls, Tensor, calls, flat
+from edgecut.graph.calls import Call, Calls, Tensor, calls, flat
 from edgecut.graph.rebuild import rebuild
 from edgecut.stem.channels import LinearMap
 from edgecut.stem.first import first_operators
@@ -24,24 +24,27 @@ SCALE, ZERO_POINT = 1.0, -128
 _BYTE_CENTRE = 127.5
 # tensorflow.org/lite/performance/quantization_spec: weights are symmetric, -127..127, a scale for each filter.
 _INT8_MAX = 127
+_PADDING = {"Pad", "ZeroPadding2D"}
 _RESAMPLING = {"UpSampling2D", "AveragePooling2D", "Resizing", "Resize"}
 
 
 def for_bytes(model: keras.Model) -> keras.Model:
     """A copy of a model that takes 0..255, its first kernels on the grid that an int8 file holds exactly.
 
-    On a picture of the middle gray it gives what `model` gives. A first operator that isn't one convolution, and one
-    without a bias or a BatchNormalization behind it that could take the shift, is left as it is.
+    On a picture of the middle gray it gives what `model` gives. A first operator that isn't one convolution, one that
+    has its preprocessing in front of it, and one without a bias or a BatchNormalization behind it that could take the
+    shift, is left as it is.
     """
     graph = calls(model)
     source = _resampled(graph)
     channels = int(source.shape[3] or 0)
     own = LinearMap(np.eye(channels), np.zeros(channels))
     size = (source.shape[1], source.shape[2])
-    firsts = [first.call for first in first_operators(graph, source, own, size, fold=False)]
+    firsts = first_operators(graph, source, own, size, fold=False)
+    takers = [first.call for first in firsts if _sees_pixels(graph, source, first.call)]
     copy = rebuild(graph)
     layers = {layer.name: layer for layer in copy.layers}
-    for call in firsts:
+    for call in takers:
         if type(call.operation) in {keras.layers.Conv2D, keras.layers.DepthwiseConv2D} and call.layer in layers:
             behind = graph.consumers[call.outputs[0]]
             normalization = layers.get(behind[0].layer) if len(behind) == 1 else None
@@ -55,6 +58,14 @@ def _resampled(graph: Calls) -> Tensor:
     while len(following := graph.consumers[tensor]) == 1 and following[0].type in _RESAMPLING:
         tensor = following[0].outputs[0]
     return tensor
+
+
+def _sees_pixels(graph: Calls, source: Tensor, call: Call) -> bool:
+    """Whether nothing but padding is between the picture and a call."""
+    tensor = call.inputs[0]
+    while tensor != source and graph.producer[tensor].type in _PADDING:
+        tensor = graph.producer[tensor].inputs[0]
+    return tensor == source
 
 
 def _round(layer: Any, normalization: Any) -> None:

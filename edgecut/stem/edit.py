@@ -20,7 +20,7 @@ from edgecut.stem.construct import Candidate, Device, cheapest, own_cost, whole_
 from edgecut.stem.first import FirstOp, first_operators
 from edgecut.stem.flatten import resized_flattens
 from edgecut.stem.pixels import device_map
-from edgecut.stem.proof import cost_of, dead_notes, prove, prove_on_images
+from edgecut.stem.proof import cost_of, dead_notes, lost_notes, prove, prove_on_images
 from edgecut.stem.resolution import MODES, check_interpolated, factor_of
 
 BYTE_CENTRE = 127.5  # the middle of 0..255, and half its range
@@ -35,7 +35,8 @@ class StemResult:
     "average fold", "upsampling", "bilinear upsampling", "average pooling" or "fit".
     proof: {"inputs", "max_abs_error", "relative_error", "exact", "tolerance", "tolerance_reason"}: the result on
     device pixels against the source on the equivalent input. What isn't exact by construction ("stride", "fit") has
-    "exact": False, and its error as measured.
+    "exact": False, and its error as measured. With images also {"images", "image_error", "top1_agreement"}: the result
+    on the device's pictures against the source on the same in colour at its own size, as in proof.prove_on_images.
     cost: {"macs", "operators"}, each {"before", "after"}: multiply-accumulates of one inference (None where an
     operator isn't modelled) and calls of layers and operators, those left out that do nothing in inference.
     """
@@ -104,12 +105,17 @@ def stem(
     as the sizes ask; where their ratio gives none, on interpolated pixels) with a 1x1 convolution where the filters
     are others and BatchNormalization if `batch_norm`.
     data: pictures (n, height, width, 3 or 1), bytes; for "fit", and elsewhere to look for channels that no longer
-    vary and for the error of "stride". constant_padding: whether an operator may pad with a value other than zero
-    (TFLite's PADV2, which TFLM can't run in int16x8 files).
+    vary, and for what gray or another size loses. constant_padding: whether an operator may pad with a value other
+    than zero (TFLite's PADV2, which TFLM can't run in int16x8 files, nor XNNPACK at all).
     Raises StemError for what can't be exact or can't be made: the message says which part, and what can.
     """
     graph = calls(model)
     source = _image_input(graph)
+    if data is not None and channel_map is not None:
+        raise StemError(
+            "stem: a channel_map says what the source sees of the device's channels, not what the device sees of a "
+            "picture, so data can't be used with it; leave data out, or name the order"
+        )
     linear = _map_of(source, channels, order, channel_map, preprocess, raw=_is_raw(pixels))
     if resolution == "fit":
         from edgecut.stem.fit import fit_stem  # the least used way is also the largest
@@ -135,8 +141,8 @@ def _proven(edit: Edit, data: np.ndarray | None, preprocess: Preprocess, order: 
     proof = prove(edit, edited)
     notes = [*_notes(construction, proof)]
     if data is not None:
-        if edit.device.mode == "stride":
-            proof |= prove_on_images(edit, edited, data, preprocess, order, raw=raw)
+        proof |= prove_on_images(edit, edited, data, preprocess, order, raw=raw)
+        notes += lost_notes(edit, proof, order)
         notes += dead_notes(edit, edited, data, preprocess, order, raw=raw)
     return StemResult(edited, construction, proof, tuple(notes), cost_of(edit.graph, edited))
 

@@ -25,6 +25,9 @@ TOLERANCE_REASON = "folded kernels round once more in float32"
 # A channel whose deviation over pictures and places is below this share of its map's largest one doesn't vary.
 _VARIES = 1e-4
 _LOOKED_AT = 16  # pictures
+_COMPARED_ON = 32
+# Below this agreement another way may be worth its fit.
+_KEPT = 0.9
 # Maps become dead where little of the picture is left; larger ones cost more and tell the same.
 _SMALL_MAP = 64
 _ALIVE_DROP = 0.5
@@ -67,16 +70,18 @@ def compared(got: list[Any], expected: list[Any], *, inputs: int, exact: bool = 
 def prove_on_images(
     edit: Edit, edited: keras.Model, images: np.ndarray, preprocess: Preprocess, order: str | None, *, raw: bool
 ) -> dict[str, Any]:
-    """The error on real pictures: the edited model on the device's, the source on the same at its own size.
+    """What real pictures lose: the edited model on the device's, the source on the same in colour at its own size.
 
-    {"images", "image_error", "top1_agreement"}: the root mean square of the difference over that of the source's
-    outputs, and how often the largest output is the same one, where the outputs are scores.
+    {} where their outputs have other shapes: feature maps at another size. Else {"images", "image_error",
+    "top1_agreement"}: how many were looked at; the root mean square of the difference over that of the source's
+    outputs; and how often the largest output is the same one, where the outputs are scores.
     """
+    images = _spread(images, _COMPARED_ON)
     height, width = (size or OPEN_SIZE for size in edit.source.shape[1:3])
     own = source_pictures(images, height, width, int(edit.source.shape[3] or 0), preprocess)
     seen = device_pictures(edit, images, preprocess, order, raw=raw)
     got, expected = first_outputs(edit, edited, own, seen)
-    return {"images": len(own), **image_error(got, expected)}
+    return {"images": len(own), **image_error(got, expected)} if got.shape == expected.shape else {}
 
 
 def first_outputs(edit: Edit, edited: keras.Model, own: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -139,6 +144,20 @@ def cost_of(graph: Calls, edited: keras.Model) -> dict[str, Any]:
     }
 
 
+def lost_notes(edit: Edit, proof: dict[str, Any], order: str | None) -> Iterator[str]:
+    """A sentence where what the device feeds leaves the source with other answers. proof: with prove_on_images's."""
+    agreement = proof.get("top1_agreement")
+    if agreement is None or agreement >= _KEPT:
+        return
+    is_gray = order == "gray" and edit.source.shape[3] != 1
+    size = "" if tuple(edit.device.size) == tuple(edit.source.shape[1:3]) else "at another size"
+    lost = " and ".join(filter(None, ["in gray" if is_gray else "", size])) or "as the device feeds them"
+    yield (
+        f"{lost} {proof['images']} images keep {agreement:.0%} of the source's answers in colour at its own size; "
+        "resolution 'fit' fits the stem to its responses there, and a head learns from what the device feeds"
+    )
+
+
 def dead_notes(
     edit: Edit, edited: keras.Model, images: np.ndarray, preprocess: Preprocess, order: str | None, *, raw: bool
 ) -> Iterator[str]:
@@ -148,7 +167,7 @@ def dead_notes(
     """
     if tuple(edit.device.size) == tuple(edit.source.shape[1:3]):
         return
-    pictures = images[np.linspace(0, len(images) - 1, min(_LOOKED_AT, len(images))).astype(int)]
+    pictures = _spread(images, _LOOKED_AT)
     seen = device_pictures(edit, pictures, preprocess, order, raw=raw)
     graph = calls(edited)
     maps = {graph.tensor_name[t]: t for t in small_maps(graph)}
@@ -190,6 +209,11 @@ def varying(graph: Calls, source: Tensor, inputs: np.ndarray, maps: list[Tensor]
         deviation = _array(value).std(axis=(0, 1, 2))
         counts.append(int(np.sum(deviation > _VARIES * max(float(deviation.max()), 1e-30))))
     return counts
+
+
+def _spread(images: np.ndarray, count: int) -> np.ndarray:
+    """At most `count` of the images, evenly spread."""
+    return images[np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)]
 
 
 def _is_approximate(edit: Edit) -> bool:

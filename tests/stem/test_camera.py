@@ -101,3 +101,11 @@ def test_bytes_into_the_written_file_give_what_the_float_path_gives(written):
     assert np.array_equal(np.asarray(raw(pixels.astype("float32"))).argmax(axis=1), expected.argmax(axis=1))
     noise = np.sqrt(np.mean((got - expected) ** 2) / np.mean(expected**2))
     assert noise < 0.03
+
+
+def test_a_model_that_scales_the_bytes_itself_is_left_as_it_is():
+    """Its first convolution sees values about zero, and the middle of 0..255 is no shift there."""
+    x = inputs = keras.Input((16, 16, 3))
+    x = L.Conv2D(4, 3, padding="same", name="conv")(L.Rescaling(1, offset=-127.5)(x))
+    model = models.settle(keras.Model(inputs, x))
+    assert np.array_equal(for_bytes(model).get_layer("conv").kernel, model.get_layer("conv").kernel)

@@ -174,6 +174,10 @@ def test_channels_that_mean_nothing_are_refused():
     assert refusal(model, channel_map=(np.eye(2), np.zeros(2))) == (
         "stem: channel_map has shapes (2, 2) and (2,); (3, device channels) and (3,) are expected"
     )
+    assert refusal(model, channel_map=(np.eye(3), np.zeros(3)), data=np.zeros((2, 8, 8, 3), "uint8")) == (
+        "stem: a channel_map says what the source sees of the device's channels, not what the device sees of a "
+        "picture, so data can't be used with it; leave data out, or name the order"
+    )
     assert refusal(model, channel_map=(np.eye(3), np.zeros(3)), channels=3) == (
         "stem: a channel_map says what the channels are; leave channels and order out"
     )

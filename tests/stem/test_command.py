@@ -7,7 +7,12 @@ import keras
 import numpy as np
 import pytest
 
+import edgecut
 from edgecut.images.preprocess import normalize
+from edgecut.pipeline.picture import stem_of
+from edgecut.records.recipe import make_recipe
+from edgecut.stem.camera import for_bytes
+from edgecut.tflite.flatbuffer import parse
 from tests.stem.firsts import bytes_like, conv_model, relative
 from tests.unit.command_line import run
 
@@ -55,3 +60,36 @@ def test_a_wrong_target_is_found_before_the_model_is_loaded(tmp_path, capsys):
         f"edgecut: error: {Path(tmp_path) / 'm.tflite'}: a Keras model is written; name it *.keras (edgecut export "
         "makes other files of it)\n",
     )
+
+
+@pytest.mark.parametrize(
+    ("precisions", "construction"),
+    [(["float32", "int8"], "constant padding"), (["auto"], "constant padding"), (["float32"], "1x1 convolution"),
+     (["float16", "dynamic"], "1x1 convolution"), (["int8", "int16x8"], "1x1 convolution")],
+)  # fmt: skip
+def test_the_files_to_be_written_decide_whether_an_operator_may_pad_with_a_value(source, precisions, construction):
+    given = {
+        "source.model": str(source[0]), "source.preprocess": "tf", "stem.pixels": "raw", "export.precisions": precisions
+    }  # fmt: skip
+    assert stem_of(make_recipe({}, given, where="r"), source[1]).construction == construction
+
+
+def test_bytes_pass_unchanged_into_an_int8_file_of_an_edited_model(source, tmp_path, capsys):
+    gray, file = tmp_path / "gray.keras", tmp_path / "gray.tflite"
+    assert (
+        run(capsys, "stem", str(source[0]), "--gray", "--preprocess", "tf", "--pixels", "raw", "-o", str(gray)).code
+        == 0
+    )
+    pixels = bytes_like(16, 16, 1)
+    pixels[:, 0, 0], pixels[:, -1, -1] = 0, 255
+    np.savez(tmp_path / "data.npz", x_train=pixels, y_train=np.zeros(len(pixels), "int64"))
+    words = ("--preprocess", "raw", "--data", str(tmp_path / "data.npz"), "-o", str(file))
+    assert run(capsys, "export", str(gray), *words).code == 0
+    taken = parse(file.read_bytes(), "file")
+    written = taken.tensors[taken.inputs[0]]
+    assert (written.dtype, written.scales, written.zero_points) == ("int8", (1.0,), (-128,))
+    model, twins = keras.models.load_model(gray), []
+    for name, twin in (("rounded", for_bytes(model)), ("plain", model)):
+        edgecut.export(twin, "tflite", "int8", pixels.astype("float32"), tmp_path / f"{name}.tflite")
+        twins.append((tmp_path / f"{name}.tflite").read_bytes())
+    assert file.read_bytes() == twins[0] != twins[1]

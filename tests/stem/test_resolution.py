@@ -200,6 +200,26 @@ def test_a_map_that_is_dead_at_the_new_size_is_named():
     assert stem(model, size=(64, 64), preprocess="tf", data=bytes_like(32, 32, 3)).notes == ()
 
 
+def test_what_gray_loses_of_the_sources_answers_is_said():
+    """The model names the channel that is brightest, which a gray picture doesn't tell."""
+    inputs = keras.Input((8, 8, 3), name="image")
+    conv = L.Conv2D(3, 1, name="conv")
+    model = keras.Model(inputs, L.GlobalAveragePooling2D(name="pool")(conv(inputs)))
+    conv.set_weights([np.eye(3, dtype="float32")[None, None], np.zeros(3, "float32")])
+    pictures = np.zeros((6, 8, 8, 3), "uint8")
+    for k in range(6):
+        pictures[k, ..., k % 3] = 200
+    gray = stem(model, 1, preprocess="tf", data=pictures)
+    assert gray.proof["exact"]
+    assert (gray.proof["images"], gray.proof["top1_agreement"]) == (6, pytest.approx(1 / 3))
+    assert gray.notes == (
+        "in gray 6 images keep 33% of the source's answers in colour at its own size; resolution 'fit' fits the stem "
+        "to its responses there, and a head learns from what the device feeds",
+    )
+    colour = stem(model, preprocess="tf", pixels="raw", data=pictures)
+    assert (colour.proof["top1_agreement"], colour.notes) == (1.0, ())
+
+
 def refusal(model, **options):
     with pytest.raises(StemError) as caught:
         stem(model, **options)
