@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import edgecut
+from edgecut.records.profile import read_profile
 from edgecut.records.recipe import make_recipe
 from tests.unit.command_line import run
 
@@ -51,9 +52,12 @@ def test_the_commands_run_and_print_what_is_shown(tmp_path, monkeypatch, capsys)
                 assert words(line) in printed, command
 
 
-def test_the_recipe_shown_is_a_recipe():
-    (text,) = re.findall(r"```toml\n(.*?)```", TEXT, flags=re.DOTALL)
-    assert make_recipe(tomllib.loads(text), {}, where="README.md").name == "clothes"
+def test_the_recipe_and_the_profile_shown_are_ones(tmp_path):
+    recipe, profile = re.findall(r"```toml\n(.*?)```", TEXT, flags=re.DOTALL)
+    assert make_recipe(tomllib.loads(recipe), {}, where="README.md").name == "clothes"
+    (tmp_path / "doorbell.toml").write_text(profile, "utf-8")
+    device = read_profile(tmp_path / "doorbell.toml")
+    assert (device.extends, device.sensor.width) == ("nicla-vision", 96)
 
 
 @pytest.mark.parametrize("name", ["load", "cut", "stem", "build"])
