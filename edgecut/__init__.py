@@ -5,10 +5,15 @@ The public names are loaded on first use, so that `import edgecut` alone costs n
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
+
+# From 1.29 on, ONNX Runtime tells Microsoft of each session: file and graph names, hashes of weights, times. It reads
+# this when it is loaded, here and in child processes; whoever wants it sets the variable to 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOMES = {
     "load": "edgecut.graph.source",

@@ -37,6 +37,7 @@ LITERT_PACKAGES = (("ai_edge_litert.interpreter", "ai-edge-litert"), ("tflite_ru
 
 def serve(jobs: Mapping[str, Callable[[Job], dict[str, Any]]]) -> None:
     """Do the job on stdin. What native code prints on stdout goes to stderr: stdout is one document."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # as in edgecut/__init__.py, which other machines lack
     result_stream = os.dup(1)
     os.dup2(2, 1)
     job = json.load(sys.stdin)

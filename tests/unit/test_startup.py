@@ -36,6 +36,19 @@ def run(folder: Path, *arguments: str, blocked: set[str] = HEAVY) -> subprocess.
     )  # fmt: skip
 
 
+def test_onnx_runtime_tells_nobody_of_the_models(tmp_path: Path) -> None:
+    """Where its telemetry is on, it makes a file of what it has to tell."""
+    model = FIXTURES / "tiny.float32.onnx"
+    words = ["bench", str(model), "--runs", "1"]
+    environment = {name: value for name, value in os.environ.items() if name not in ("ORT_DISABLE_TELEMETRY", "CI")}
+    child = subprocess.run(
+        [sys.executable, "-m", "edgecut", *words], env={**environment, "XDG_CACHE_HOME": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert child.returncode == 0, child.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_blocker_blocks(tmp_path: Path) -> None:
     run(tmp_path, "--version")
     child = subprocess.run(
