@@ -66,9 +66,11 @@ def factor_of(source: int | None, device: int | None, mode: str, where: str) -> 
         whole = [source // by for by in range(1, source + 1) if source % by == 0]
         multiples = [source * by for by in range(1, device // source + 2)]
         fitting = min(multiples if mode == "average" else whole, key=lambda size: abs(size - device))
+        # Of a prime there is nothing between 1 and itself, which helps nobody.
+        other = f"a {where} such as {fitting}, or " if device / 2 <= fitting <= device * 2 else ""
         raise StemError(
             f"stem: resolution {mode!r}: the source's {where} {source} and the device's {device} have no whole ratio; "
-            f"use a {where} such as {fitting}, or resolution {'fit' if mode == 'stride' else 'bilinear'!r} or 'reuse'"
+            f"use {other}resolution {'fit' if mode == 'stride' else 'bilinear'!r} or 'reuse'"
         )
     return larger // smaller
 

@@ -233,6 +233,10 @@ def test_sizes_without_a_whole_ratio_are_refused():
         "as 8, or resolution 'bilinear' or 'reuse'"
     )
     assert refusal(model, size=(6, 8), resolution="stride").endswith("or resolution 'fit' or 'reuse'")
+    assert refusal(conv_model(3, 2, "same", 37, 16), size=(12, 8), resolution="nearest") == (
+        "stem: resolution 'nearest': the source's height 37 and the device's 12 have no whole ratio; use resolution "
+        "'bilinear' or 'reuse'"
+    )
 
 
 def test_a_resized_picture_does_not_make_the_layers_behind_it_train():
