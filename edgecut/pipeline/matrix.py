@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import re
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import edgecut
+from edgecut.bench.runners.remote import end_with_parent
 from edgecut.handoff.output import output_folder
 from edgecut.pipeline.workers import workers
 from edgecut.records.matrix import Matrix, MatrixFile, MatrixRow
@@ -19,17 +23,22 @@ from edgecut.records.progress import SILENT, Progress
 from edgecut.records.report import Report
 
 _REPORTED = (0, 1)  # exit codes of a build that wrote its bundle
+_LOOK_S = 0.5  # between two looks at whether a row is still wanted
 
 
 @dataclass(frozen=True)
 class RowTask:
-    """A row to build. arguments: of `edgecut build`, but for -o. fault: why it can't be started, "" if it can."""
+    """A row to build. arguments: of `edgecut build`, but for -o. fault: why it can't be started, "" if it can.
+
+    base: the folder that file names among the arguments start from.
+    """
 
     name: str
     settings: tuple[tuple[str, str], ...]
     arguments: tuple[str, ...]
     folder: Path
     fault: str = ""
+    base: Path = Path()
 
 
 def rows_of(axes: Mapping[str, Sequence[str]]) -> tuple[dict[str, str], ...]:
@@ -54,41 +63,75 @@ def build_rows(
     count: int = 0,
     progress: Progress = SILENT,
 ) -> Matrix:
-    """All rows built into folders of `out`, which also gets matrix.json and matrix.md.
+    """All rows built into folders of `out`, which also gets matrix.json, matrix.html and matrix.md.
 
     tasks: their folders are relative to `out`. keep: what `out` must not replace. dask, count: the address of a
     scheduler, or a number of processes, that build rows at the same time; their times then disturb each other.
     """
-    from edgecut.render.matrix import matrix_markdown
+    from edgecut.render.matrix import matrix_markdown, render_matrix
 
     done: dict[str, MatrixRow] = {task.name: _failed(task, task.fault, 2) for task in tasks if task.fault}
     with output_folder(out, force, keep=keep) as folder:
-        placed = [RowTask(t.name, t.settings, t.arguments, folder.absolute() / t.folder) for t in tasks if not t.fault]
+        placed = [
+            replace(task, folder=folder.absolute() / task.folder, base=Path.cwd()) for task in tasks if not task.fault
+        ]
         with progress.task("rows", len(placed)) as advance, workers(address=dask, count=count) as crew:
-            for task, row in crew.each(build_row, placed):
+            for task, row in crew.each(build_row, placed, lambda task, exc: _failed(task, str(exc), exc.exit_code)):
                 done[task.name] = row
+                if row.bundle is None:  # a build that was killed couldn't clean up
+                    for remains in (task.folder, task.folder.with_name(f"{task.folder.name}.partial")):
+                        shutil.rmtree(remains, ignore_errors=True)
                 advance(1)
         rows = tuple(done[task.name] for task in tasks)
         matrix = Matrix(edgecut=edgecut.__version__, name=name, axes={k: tuple(v) for k, v in axes.items()}, rows=rows)
         text = json.dumps(matrix.to_dict(), indent=2, ensure_ascii=False) + "\n"
         (folder / "matrix.json").write_text(text, encoding="utf-8")
+        (folder / "matrix.html").write_text(render_matrix(matrix), encoding="utf-8")
         (folder / "matrix.md").write_text(matrix_markdown(matrix), encoding="utf-8")
     return matrix
 
 
 def build_row(task: RowTask) -> MatrixRow:
-    """The row of one build, carried out by a new process of `edgecut build`."""
-    command = [sys.executable, "-m", "edgecut", *task.arguments, "-o", str(task.folder), "--json", "--quiet"]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-    if done.returncode not in _REPORTED:
-        said = [line.removeprefix("edgecut: ").removeprefix("error: ") for line in done.stderr.splitlines() if line]
-        how = f"the build ended by signal {-done.returncode}" if done.returncode < 0 else "the build said nothing"
-        return _failed(task, said[-1] if said else how, done.returncode)
+    """The row of one build, carried out by a new process of `edgecut build`, which ends with this one."""
+    # A worker that died may have finished the row before it could say so: --force builds it again.
+    words = [*task.arguments, "-o", str(task.folder), "--force", "--json", "--quiet"]
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "edgecut", *words], cwd=task.base, text=True, errors="replace",
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        preexec_fn=None if sys.platform == "win32" else end_with_parent,
+    ) as child:  # fmt: skip
+        try:
+            said = _said(child, task.folder.parent)
+        finally:
+            child.kill()
+    if child.returncode not in _REPORTED:
+        return _failed(task, _why(said, child.returncode), child.returncode)
     report = Report.model_validate(json.loads((task.folder / "report.json").read_text(encoding="utf-8")))
     return MatrixRow(
-        name=task.name, settings=dict(task.settings), status=report.status, code=done.returncode,
+        name=task.name, settings=dict(task.settings), status=report.status, code=child.returncode,
         bundle=task.folder.name, files=tuple(_file(report, artifact.name) for artifact in report.artifacts),
+        checks=tuple(check for check in report.checks if check.state != "meets"),
     )  # fmt: skip
+
+
+def _said(child: subprocess.Popen[str], place: Path) -> str:
+    """What a build writes to stderr until it ends; it is ended where `place`, the folder of all rows, has gone."""
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return child.communicate(timeout=_LOOK_S)[1]
+        if not place.is_dir():
+            child.kill()
+
+
+def _why(said: str, code: int) -> str:
+    """Why a build failed: the sentences that it wrote, or how it ended."""
+    lines = [line.removeprefix("edgecut: ") for line in said.splitlines() if line.startswith("edgecut: ")]
+    faults = [line.removeprefix("error: ") for line in lines]
+    if code == -signal.SIGKILL:
+        return "the build was killed (signal 9), as a system does that has no memory left; build fewer rows at a time"
+    if code < 0:
+        return f"the build ended by signal {-code}"
+    return "; ".join(faults) or said.strip().rpartition("\n")[2] or "the build said nothing"
 
 
 def _failed(task: RowTask, error: str, code: int) -> MatrixRow:

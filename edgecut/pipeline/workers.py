@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from multiprocessing import resource_tracker
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from edgecut.errors import MissingRuntimeError, RequestError, RunError
 
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
+GivenUp = Callable[[Task, RunError], Answer]
+"""What stands for the answer of a task that is given up."""
 
 # How long a scheduler may take to answer, in seconds.
 _CONNECT_S = 10.0
@@ -21,14 +26,18 @@ _CONNECT_S = 10.0
 class Workers(Protocol):
     """Whoever does tasks."""
 
-    def each(self, function: Callable[[Task], Answer], tasks: Iterable[Task]) -> Iterator[tuple[Task, Answer]]:
+    def each(
+        self, function: Callable[[Task], Answer], tasks: Iterable[Task], given_up: GivenUp[Task, Answer] | None = None
+    ) -> Iterator[tuple[Task, Answer]]:
         """Each task with its answer, as it is done; `tasks` is asked for the next one only when it can begin."""
 
 
 class Here:
     """This process does them, one after the other."""
 
-    def each(self, function: Callable[[Task], Answer], tasks: Iterable[Task]) -> Iterator[tuple[Task, Answer]]:
+    def each(
+        self, function: Callable[[Task], Answer], tasks: Iterable[Task], given_up: GivenUp[Task, Answer] | None = None
+    ) -> Iterator[tuple[Task, Answer]]:
         """Each task with its answer, in order."""
         for task in tasks:
             yield task, function(task)
@@ -50,9 +59,14 @@ class Dask:
         """The scheduler's."""
         return str(self._client.scheduler_info()["address"])
 
-    def each(self, function: Callable[[Task], Answer], tasks: Iterable[Task]) -> Iterator[tuple[Task, Answer]]:
-        """Each task with its answer, in the order in which they are done. Raises RunError for one that is given up."""
-        from distributed import as_completed
+    def each(
+        self, function: Callable[[Task], Answer], tasks: Iterable[Task], given_up: GivenUp[Task, Answer] | None = None
+    ) -> Iterator[tuple[Task, Answer]]:
+        """Each task with its answer, in the order in which they are done.
+
+        Raises RunError for one that is given up, unless given_up answers for it.
+        """
+        from distributed import KilledWorker, as_completed
         from distributed.client import Future
 
         rest, running = iter(tasks), dict[Future, Task]()
@@ -67,7 +81,18 @@ class Dask:
                 if not running:
                     return
                 future = next(done)
-                yield running.pop(future), _answer(future)
+                task = running.pop(future)
+                try:
+                    answer = future.result()
+                except KilledWorker as exc:
+                    error = RunError(
+                        f"workers: a task ended each of the workers that began it ({exc}); give them more memory, or "
+                        "fewer workers"
+                    )
+                    if given_up is None:
+                        raise error from exc
+                    answer = given_up(task, error)
+                yield task, answer
         finally:
             for future in running:
                 future.cancel()
@@ -93,14 +118,30 @@ def workers(*, address: str | None = None, count: int = 0) -> Iterator[Workers]:
         return
     # Dask tells its workers to use one BLAS thread; with this process's own number they round as it does.
     environment = {"distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": "65536"}}
-    with (
-        dask.config.set(environment),
-        LocalCluster(
-            n_workers=count, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs="ERROR"
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield Dask(client)
+    with dask.config.set(environment):
+        with _interrupts_held():
+            cluster = LocalCluster(
+                n_workers=count, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs="CRITICAL"
+            )
+        with cluster, Client(cluster) as client:
+            yield Dask(client)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C reaches this process after the context, and the processes that are started in it never.
+
+    A terminal sends it to all of them: workers would write tracebacks while this process stops them in order.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    resource_tracker.ensure_running()  # which, where it isn't running yet, would end the block when a process starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -123,14 +164,3 @@ def _next(tasks: Iterator[Task], count: int) -> Iterator[Task]:
             yield next(tasks)
         except StopIteration:
             return
-
-
-def _answer(future: Any) -> Any:
-    from distributed import KilledWorker
-
-    try:
-        return future.result()
-    except KilledWorker as exc:
-        raise RunError(
-            f"workers: a task ended each of the workers that began it ({exc}); give them more memory, or fewer workers"
-        ) from exc

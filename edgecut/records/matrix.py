@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from edgecut.records.document import Record
+from edgecut.records.report import Check
 
 
 class MatrixFile(Record):
@@ -22,7 +23,7 @@ class MatrixFile(Record):
 class MatrixRow(Record):
     """One build. settings: {axis: value}. code: the exit code of its build. error: why it failed, "" if it didn't.
 
-    bundle: its folder in the matrix's, None for a row that failed.
+    bundle: its folder in the matrix's, None for a row that failed. checks: those of its limits that it doesn't meet.
     """
 
     name: str
@@ -32,6 +33,7 @@ class MatrixRow(Record):
     error: str = ""
     bundle: str | None = None
     files: tuple[MatrixFile, ...] = ()
+    checks: tuple[Check, ...] = ()
 
 
 class Matrix(Record):

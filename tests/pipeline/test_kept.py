@@ -228,13 +228,14 @@ def test_the_clock_is_not_in_the_names_of_the_cache(
     assert all(steps(edgecut.build(work / "recipe.toml", out=tmp_path / "dist")).values())
 
 
-def test_a_row_of_a_matrix_that_fails_while_it_is_built_loses_no_other(
+def test_rows_built_by_workers_are_a_builds_bytes_and_one_that_fails_loses_no_other(
     work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(work)
     with np.load(work / "data.npz") as arrays:
         np.savez(work / "seven.npz", **{**arrays, "y_train": arrays["y_train"] + 1})
-    words = ["build", "recipe.toml", "--matrix", "data=seven.npz,data.npz", "-o", str(tmp_path / "rows"), "--json"]
+    words = ["build", "recipe.toml", "--matrix", "data=seven.npz,data.npz", "-o", str(tmp_path / "rows"), "--json",
+             "--workers", "2"]  # fmt: skip
     answer = run(capsys, *words)
     assert answer.code == 3, answer.err
     bad, good = json.loads(answer.out)["rows"]
@@ -242,3 +243,6 @@ def test_a_row_of_a_matrix_that_fails_while_it_is_built_loses_no_other(
     assert bad["error"].startswith("data.train: labels are 1..6, and 6 classes allow 0..5; ")
     assert (good["status"], good["code"], len(good["files"])) == ("meets", 0, 4)
     assert verify(tmp_path / "rows" / good["bundle"]).faults == ()
+    one, other = contents(tmp_path / "rows" / good["bundle"]), contents(work / "dist")
+    assert sorted(one) == sorted(other)
+    assert [name for name in one if one[name] != other[name]] == []

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dask
+import distributed
 import pytest
 
 import edgecut
@@ -55,6 +57,31 @@ def test_no_more_tasks_are_begun_than_there_are_workers(two: Dask) -> None:
 def test_a_task_whose_worker_is_killed_runs_elsewhere(two: Dask, tmp_path: Path) -> None:
     found = dict(two.each(dies_once, [(str(tmp_path), 3)]))
     assert found == {(str(tmp_path), 3): 9}
+
+
+def test_a_task_that_ends_every_worker_is_given_up_alone() -> None:
+    def dies(number: int) -> int:  # in here it is sent whole, and workers needn't import this module
+        if number == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return number
+
+    assert distributed.config["distributed"]  # its settings are there before one is changed
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}), workers(count=1) as hands:
+        said = dict(hands.each(dies, [1, 2, 3], lambda task, exc: str(exc)))
+    assert (said[1], said[3]) == (1, 3)
+    assert str(said[2]).startswith("workers: a task ended each of the workers that began it (")
+
+
+def test_an_interrupt_from_the_terminal_is_this_processs_own(two: Dask) -> None:
+    """Workers that were interrupted, too, would write tracebacks."""
+
+    def process(number: int) -> int:
+        return os.getpid()
+
+    pids = {pid for _, pid in two.each(process, range(8))}
+    for pid in pids:
+        os.kill(pid, signal.SIGINT)
+    assert {pid for _, pid in two.each(process, range(8))} <= pids
 
 
 def test_without_workers_this_process_works_in_order() -> None:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from edgecut.cli.matrix import parse_axis, row_words
 from edgecut.pipeline import matrix as rows
 from edgecut.records.matrix import Matrix, MatrixFile, MatrixRow, matrix_code
-from edgecut.render.matrix import matrix_markdown
+from edgecut.records.report import Check
+from edgecut.render.matrix import matrix_markdown, matrix_table, render_matrix
 from tests.unit.command_line import run
 
 DEMO = Path(__file__).parents[2] / "edgecut" / "demo_data" / "recipe.toml"
@@ -94,22 +104,117 @@ def test_a_matrix_without_a_row_that_could_be_built_starts_nothing(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_page_has_a_row_for_each_file_and_says_why_a_row_failed() -> None:
-    task = rows.RowTask("a", (("cut.to", "a"),), (), Path("a"))
-    failed = rows.RowTask("b", (("cut.to", "b"),), (), Path("b"))
-    found = Matrix(
-        edgecut="1", name="bell", axes={"cut.to": ("a", "b")}, rows=(row(task), rows._failed(failed, "why", 2))
+def stand_in(folder: Path, monkeypatch: pytest.MonkeyPatch, lines: str) -> None:
+    """Rows are built by a shell script; "$@" is the command line behind `python`."""
+    script = folder / "python"
+    script.write_text(f"#!/bin/sh\n{lines}\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+
+
+def task(folder: Path, *arguments: str) -> rows.RowTask:
+    return rows.RowTask("a", (("cut.to", "a"),), arguments, folder, base=folder.parent)
+
+
+def test_all_faults_of_a_row_are_told_and_its_names_start_from_the_callers_folder(tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text(DEMO.read_text().replace("classes = 10", "classes = 0\nhiden = 1"))
+    found = rows.build_row(task(tmp_path / "row", "build", "r.toml"))
+    assert (found.status, found.code, found.bundle) == ("failed", 2, None)
+    assert found.error.startswith("r.toml: head.classes: ")
+    assert "; r.toml: head.hiden: " in found.error
+
+
+def test_of_a_row_that_was_killed_nothing_stays_but_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(tmp_path, monkeypatch, 'for w; do [ "$p" = -o ] && mkdir "$w" "$w.partial"; p=$w; done; kill -9 $$')
+    found = rows.build_rows("bell", {"cut.to": ("a",)}, [task(Path("a"), "build")], tmp_path / "out")
+    assert found.rows[0].error == (
+        "the build was killed (signal 9), as a system does that has no memory left; build fewer rows at a time"
     )
-    assert matrix_markdown(found).splitlines() == [
+    assert sorted(os.listdir(tmp_path / "out")) == ["matrix.html", "matrix.json", "matrix.md"]
+
+
+def test_a_row_whose_matrix_was_given_up_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "_LOOK_S", 0.01)
+    stand_in(tmp_path, monkeypatch, "exec sleep 600")
+    assert rows.build_row(replace(task(tmp_path / "removed" / "row"), base=tmp_path)).code == -signal.SIGKILL
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
+def test_a_rows_build_ends_with_the_worker_that_began_it(tmp_path: Path) -> None:
+    script = tmp_path / "python"
+    script.write_text(
+        f"#!/bin/sh\necho $$ > {tmp_path}/pid.new; mv {tmp_path}/pid.new {tmp_path}/pid; exec sleep 600\n"
+    )
+    script.chmod(0o755)
+    (tmp_path / "pid").touch()
+    code = (
+        "import sys; from pathlib import Path; from edgecut.pipeline.matrix import RowTask, build_row\n"
+        f"sys.executable = {str(script)!r}; here = Path({str(tmp_path)!r})\n"
+        "build_row(RowTask('a', (), (), here / 'row', base=here))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as worker:
+        while not (said := (tmp_path / "pid").read_text()):
+            assert worker.poll() is None
+        row = os.pidfd_open(int(said))
+        worker.kill()
+    assert select.select([row], [], [], 60)[0] == [row]
+    os.close(row)
+
+
+def seen() -> Matrix:
+    """Two rows, of which one misses a limit of its own and the other failed."""
+    missed = Check(
+        metric="size",
+        artifact="bell.int8.tflite",
+        limit=512,
+        value=1024,
+        unit="bytes",
+        state="misses",
+        basis="measured",
+    )
+    axes = {"cut.to": ("a", "b"), "profile": ("nucleo-l4r5zi",)}
+    settings = {"cut.to": "a", "profile": "nucleo-l4r5zi"}
+    whole = row(rows.RowTask("a-nucleo_l4r5zi", tuple(settings.items()), (), Path("a")), "misses")
+    files = (whole.files[0].model_copy(update={"latency": {"host": 0.002, "nucleo-l4r5zi": 0.25}}),)
+    failed = rows.RowTask("b-nucleo_l4r5zi", tuple((settings | {"cut.to": "b"}).items()), (), Path("b"))
+    return Matrix(edgecut="1", name="bell", axes=axes, rows=(
+        whole.model_copy(update={"files": files, "checks": (missed,)}), rows._failed(failed, "<why>", 2),
+    ))  # fmt: skip
+
+
+def test_the_text_has_a_row_for_each_file_and_says_why_one_failed_or_misses_a_limit() -> None:
+    assert matrix_markdown(seen()).splitlines() == [
         "# bell",
         "",
-        "| cut.to | file | size | accuracy | arena | latency | status |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-        "| a | tflite int8 | 1 KiB | 0.812 | 512 B | 2 ms | meets |",
-        "| b | – | – | – | – | – | failed |",
+        "| cut.to | profile | file | size | accuracy | arena | latency | status |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| a | nucleo-l4r5zi | tflite int8 | 1 KiB | 0.812 | 512 B | 250 ms | misses |",
+        "| b | nucleo-l4r5zi | – | – | – | – | – | failed |",
         "",
-        "- b: why",
+        "- a-nucleo_l4r5zi: misses size of tflite int8: 1 KiB, limit 512 B",
+        "- b-nucleo_l4r5zi: <why>",
     ]
+
+
+def test_the_terminals_table_breaks_between_values_and_never_within_them() -> None:
+    console = Console(width=60, record=True, file=io.StringIO())
+    console.print(matrix_table(seen()))
+    words = console.export_text().split()
+    assert words.count("nucleo-l4r5zi") == 2
+    assert not any(word.endswith("…") for word in words)
+
+
+def test_the_page_leads_to_each_rows_report() -> None:
+    links: list[str | None] = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            links.extend([dict(attrs)["href"]] if tag == "a" else [])
+
+    text = render_matrix(seen())
+    Reader().feed(text)
+    assert links == ["a-nucleo_l4r5zi/report.html"]
+    assert "b-nucleo_l4r5zi: &lt;why&gt;" in text
 
 
 @pytest.mark.parametrize(
