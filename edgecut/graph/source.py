@@ -71,13 +71,21 @@ def _read_file(source: str, kind: Kind, config: dict[str, Any], *, unsafe: bool)
     if kind != "h5" or "hard_sigmoid" in json.dumps(config):
         return _cross(source, read_keras_2(source, unsafe=unsafe))
     try:
-        return Loaded(_load_file(source, kind, unsafe=unsafe), {})
+        return Loaded(_with_bare_input(_load_file(source, kind, unsafe=unsafe)), {})
     except SourceError as exc:
         try:
             old = read_keras_2(source, unsafe=unsafe)
         except SourceError:
             raise exc from exc.__cause__
         return _cross(source, old)
+
+
+def _with_bare_input(model: keras.Model) -> keras.Model:
+    """The model that takes its one input as it is. Keras 2 stores such an input as a list, and Keras 3 expects one."""
+    declared = getattr(model, "_inputs_struct", None)
+    if not isinstance(declared, list) or len(declared) != 1:
+        return model
+    return keras.Model(declared[0], model._outputs_struct, name=model.name)
 
 
 def _cross(source: str, old: Any) -> Loaded:

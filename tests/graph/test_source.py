@@ -171,7 +171,7 @@ def test_a_keras_2_h5_file_with_another_hard_sigmoid_is_not_read_as_keras_3s(tmp
     old.save(tmp_path / "m.h5")
     x = np.linspace(-4, 4, 12).reshape(2, 6).astype("float32")
     np.testing.assert_allclose(np.asarray(load(tmp_path / "m.h5")(x)), np.asarray(old(x)), atol=1e-6)
-    wrong = np.asarray(keras.models.load_model(tmp_path / "m.h5", compile=False)(x))
+    wrong = np.asarray(keras.models.load_model(tmp_path / "m.h5", compile=False)([x]))
     assert np.abs(wrong - np.asarray(old(x))).max() > 0.001
 
 
@@ -180,6 +180,17 @@ def test_a_keras_2_h5_file_with_functions_of_tensorflow_loads(tmp_path):
     old.save(tmp_path / "m.h5")
     x = np.random.default_rng(0).uniform(-1, 1, (2, 8, 8, 4)).astype("float32")
     np.testing.assert_allclose(np.asarray(load(tmp_path / "m.h5")(x)), np.asarray(old(x)), rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("error:The structure of", "ignore:You are saving your model as an HDF5 file")
+def test_the_one_input_of_a_keras_2_file_is_taken_as_it_is(tmp_path):
+    import tf_keras
+
+    x = tf_keras.Input((4,), name="x")
+    old = tf_keras.Model(x, tf_keras.layers.Dense(3, name="dense")(x))
+    old.save(tmp_path / "m.h5")
+    given = np.ones((2, 4), "float32")
+    np.testing.assert_allclose(np.asarray(load(tmp_path / "m.h5")(given)), np.asarray(old(given)), rtol=1e-6)
 
 
 def test_a_keras_2_file_with_a_custom_class_says_so(tmp_path):

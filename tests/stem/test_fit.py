@@ -102,7 +102,7 @@ def test_batch_normalization_changes_nothing_until_it_is_trained(filters):
     assert relative(normalized.model(x), plain.model(x)) < 1e-5
     layers = [layer.name for layer in normalized.model.layers]
     assert layers[-5:-2] == ["first", "first_normalization", "first_activation"]
-    seen = keras.Model(normalized.model.inputs, normalized.model.get_layer("first").output)(x)
+    seen = keras.Model(normalized.model.inputs, normalized.model.get_layer("first").output)([x])
     statistics = normalized.model.get_layer("first_normalization")
     assert np.allclose(np.mean(seen, axis=(0, 1, 2)), statistics.moving_mean, atol=0.1)
 
