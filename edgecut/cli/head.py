@@ -35,9 +35,9 @@ from edgecut.records.report import Step
 def command(output: Output, *, model: str, out: Path, force: bool, overrides: dict[str, Any]) -> int:
     """Put a new head behind a layer, train it, and write the Keras model.
 
-    ridge, the default, fits it in closed form; fit trains it on cached features, distil also on what the source says,
-    finetune trains the layers from --unfreeze on, too. The best weights are kept, by images that are held out of
-    training; the score is of the validation images.
+    ridge, the default, fits it in closed form, and the others start from there: fit trains it on cached features,
+    distil also on what the source says, finetune with the layers from --unfreeze on. Images held out of training say
+    after how many epochs to stop, none if none helps; the score is of the validation images.
     """
     recipe = read_source(model, overrides).model_copy(update={"export": Export(precisions=("float32",))})
     check_target(out, force=force)

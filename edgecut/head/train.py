@@ -1,11 +1,13 @@
 """Heads that are trained: on cached features, from a teacher's answers, or with the last layers of the body.
 
-Adam (Kingma and Ba, 2015); a part of the training images is held out, its loss stops the training early, and the
-weights with the smallest such loss are kept. Images that judge a build are never seen.
+Each starts from the ridge head. Adam (Kingma and Ba, 2015) trains it on a part of the training images; the loss on the
+others, which the start hasn't seen either, says after how many epochs to stop, 0 where none brings it lower. As many
+then train the ridge head of all images. Images that judge a build are never seen.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +17,7 @@ import numpy as np
 from edgecut.errors import HeadError
 from edgecut.graph.calls import calls
 from edgecut.graph.rebuild import rebuild
+from edgecut.head.probe import fit_ridge, fit_values
 from edgecut.images.sampling import sampled
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Target, Training
@@ -28,9 +31,10 @@ ToInput = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Trained:
-    """How a training went. best: the epoch whose weights were kept, from 1; 0: those before the first.
+    """How a training went. epochs: with images held out. best: of them the one with the smallest loss, 0: the start.
 
-    loss: of the held-out part with these weights; first_loss: with those before.
+    loss: of the held-out part after the best; first_loss: at the start. The result is that of all images after `best`
+    epochs.
     """
 
     epochs: int
@@ -54,43 +58,67 @@ def fit(
     mean, deviation = features.mean(axis=0), features.std(axis=0)
     alive = deviation > 1e-5 * np.abs(features).max(axis=0)
     inverse = np.where(alive, 1 / np.where(alive, deviation, 1), 0).astype(np.float32)
+    standard = ((features - mean) * inverse).astype(np.float32)
     wanted = np.eye(outputs, dtype=np.float32)[targets] if targets.ndim == 1 else targets.astype(np.float32)
     if soft is not None:
         wanted = (1 - _SOFT) * wanted + _SOFT * soft.astype(np.float32)
     sizes = [*hidden, outputs]
     model = keras.Sequential([
         keras.Input((features.shape[1],)),
-        *(
-            keras.layers.Dense(
-                units, activation="relu" if k < len(hidden) else None,
-                kernel_initializer=keras.initializers.GlorotUniform(seed=seed + k),
-            )
-            for k, units in enumerate(sizes)
-        ),
+        *(keras.layers.Dense(units, activation="relu" if k < len(hidden) else None) for k, units in enumerate(sizes)),
     ])  # fmt: skip
-    standard = ((features - mean) * inverse).astype(np.float32)
-    classes = targets if targets.ndim == 1 else None
-    trained = _train(
-        model, standard, wanted, classes, loss_of(target), lambda x: x, settings, seed, progress, "training the head"
-    )
+
+    def started(rows: np.ndarray) -> keras.Model:
+        start = _ridge_layers(standard[rows], targets[rows], outputs, hidden, seed)
+        model.set_weights([array for layer in start for array in layer])
+        return model
+
+    lessons = _Lessons(standard, wanted, targets if targets.ndim == 1 else None, lambda x: x, settings, seed)
+    trained = _train(started, lessons, loss_of(target), progress, "training the head")
     layers = [(np.asarray(layer.kernel), np.asarray(layer.bias)) for layer in model.layers]
     first = layers[0][0] * inverse[:, None]
     layers[0] = (first, layers[0][1] - mean.astype(np.float32) @ first)
     return layers, trained
 
 
-def finetune(
-    model: keras.Model, images: np.ndarray, targets: np.ndarray, target: Target, to_input: ToInput, *, unfreeze: str,
-    settings: Training, seed: int = 0, progress: Progress = SILENT,
-) -> tuple[keras.Model, Trained]:  # fmt: skip
-    """A copy of a model with a head, trained from the layer `unfreeze` on, and how that went.
+def _ridge_layers(
+    features: np.ndarray, targets: np.ndarray, outputs: int, hidden: Sequence[int], seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Kernel and bias of each layer of the head that a training starts from: what ridge says, as logits for classes.
 
-    images: (n, ...), kept as they are; to_input makes a batch of them what the model takes. targets: as in fit. Every
+    A hidden layer has ridge's scores in both signs, whose ReLUs hold them all, beside units with random weights as
+    Glorot and Bengio, 2010, draw them. With 8 to 64 units on twelve sets of features, 40 to 2,000 images, training
+    ended between .001 below and .27 above one from random weights with ridge behind them.
+    """
+    random, layers, values = np.random.default_rng(seed), list[tuple[np.ndarray, np.ndarray]](), features
+    for units in hidden:
+        kernel, bias = _ridge(values, targets, outputs)
+        limit = math.sqrt(6 / (len(kernel) + units))
+        kernel = np.concatenate([kernel, -kernel, random.uniform(-limit, limit, (len(kernel), units))], axis=1)
+        bias = np.concatenate([bias, -bias, np.zeros(units)])
+        layers.append((kernel[:, :units].astype(np.float32), bias[:units].astype(np.float32)))
+        values = np.maximum(values @ layers[-1][0] + layers[-1][1], 0)
+    return [*layers, _ridge(values, targets, outputs)]
+
+
+def _ridge(features: np.ndarray, targets: np.ndarray, outputs: int) -> tuple[np.ndarray, np.ndarray]:
+    probe = fit_ridge(features, targets, outputs) if targets.ndim == 1 else fit_values(features, targets)
+    return probe.scaled()
+
+
+def finetune(
+    model_of: Callable[[np.ndarray], keras.Model], images: np.ndarray, targets: np.ndarray, target: Target,
+    to_input: ToInput, *, unfreeze: str, settings: Training, seed: int = 0, progress: Progress = SILENT,
+) -> tuple[keras.Model, Trained]:  # fmt: skip
+    """A model with a head, trained from the layer `unfreeze` on, and how that went.
+
+    model_of: the model to start from, its head fitted on these rows of the images; it is left as it is. images:
+    (n, ...), kept as they are; to_input makes a batch of them what the model takes. targets: as in fit. Every
     BatchNormalization stays frozen by trainable = False: `training=False` in the call alone doesn't keep Keras 3's fit
-    from moving its statistics. The trainable flags of the result are those of `model`.
+    from moving its statistics. The trainable flags of the result are those of the model.
     Raises HeadError where no layer has that name, or nothing behind it can be trained.
     """
-    result = rebuild(calls(model))
+    result = rebuild(calls(model_of(np.arange(len(images)))))
     names = [layer.name for layer in result.layers]
     if unfreeze not in names:
         raise HeadError(f"head.unfreeze: no layer {unfreeze!r}; {', '.join(names[-5:])} are the last ones")
@@ -104,10 +132,13 @@ def finetune(
     wanted = np.eye(outputs, dtype=np.float32)[targets] if targets.ndim == 1 else targets.astype(np.float32)
     ends_in_softmax = isinstance(result.layers[-1], keras.layers.Softmax)
     loss = keras.losses.CategoricalCrossentropy() if ends_in_softmax else loss_of(target)
-    classes = targets if targets.ndim == 1 else None
-    trained = _train(
-        result, images, wanted, classes, loss, to_input, settings, seed, progress, f"fine-tuning from {unfreeze}"
-    )
+
+    def started(rows: np.ndarray) -> keras.Model:
+        result.set_weights(model_of(rows).get_weights())
+        return result
+
+    lessons = _Lessons(images, wanted, targets if targets.ndim == 1 else None, to_input, settings, seed)
+    trained = _train(started, lessons, loss, progress, f"fine-tuning from {unfreeze}")
     for layer, flag in zip(result.layers, flags, strict=True):
         layer.trainable = flag
     return result, trained
@@ -120,16 +151,25 @@ def loss_of(target: Target) -> keras.losses.Loss:
     return keras.losses.MeanSquaredError()
 
 
+@dataclass(frozen=True, eq=False)
+class _Lessons:
+    """What is trained on. classes: (n,), to hold out evenly; None: values or tags."""
+
+    inputs: np.ndarray
+    wanted: np.ndarray
+    classes: np.ndarray | None
+    to_input: ToInput
+    settings: Training
+    seed: int
+
+
 class _Batches(keras.utils.PyDataset):
     """Batches of rows in an order that each epoch shuffles anew, seeded."""
 
-    def __init__(
-        self, inputs: np.ndarray, wanted: np.ndarray, rows: np.ndarray, to_input: ToInput, batch: int, seed: int | None
-    ) -> None:
-        """seed: None: always in the order of `rows`."""
+    def __init__(self, lessons: _Lessons, rows: np.ndarray, *, shuffled: bool) -> None:
         super().__init__()
-        self._inputs, self._wanted, self._rows, self._to_input, self._batch = inputs, wanted, rows, to_input, batch
-        self._random = None if seed is None else np.random.default_rng(seed)
+        self._lessons, self._rows, self._batch = lessons, rows, lessons.settings.batch
+        self._random = np.random.default_rng(lessons.seed) if shuffled else None
         self.on_epoch_end()
 
     def __len__(self) -> int:
@@ -139,7 +179,7 @@ class _Batches(keras.utils.PyDataset):
     def __getitem__(self, place: int) -> tuple[np.ndarray, np.ndarray]:
         """A batch: what the model takes, and what it should say."""
         rows = self._order[place * self._batch : (place + 1) * self._batch]
-        return self._to_input(self._inputs[rows]), self._wanted[rows]
+        return self._lessons.to_input(self._lessons.inputs[rows]), self._lessons.wanted[rows]
 
     def on_epoch_end(self) -> None:
         """Shuffle."""
@@ -147,45 +187,50 @@ class _Batches(keras.utils.PyDataset):
 
 
 class _Best(keras.callbacks.Callback):
-    """Keeps the weights with the smallest held-out loss, and ends a training that hasn't got better for a while."""
+    """Which epoch has the smallest held-out loss; ends a training that hasn't got better for a while."""
 
     def __init__(self, first_loss: float, patience: int, advance: Callable[[int], None]) -> None:
         super().__init__()
         self.loss, self.epoch, self.epochs = first_loss, 0, 0
-        self._patience, self._advance, self._weights = patience, advance, None
-
-    def on_train_begin(self, logs: object = None) -> None:
-        """Those before the first epoch are the best so far."""
-        self._weights = self.model.get_weights()
+        self._patience, self._advance = patience, advance
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Look at the held-out loss."""
         self.epochs = epoch + 1
         loss = (logs or {})["val_loss"]
         if loss < self.loss:
-            self.loss, self.epoch, self._weights = float(loss), self.epochs, self.model.get_weights()
+            self.loss, self.epoch = float(loss), self.epochs
         self._advance(1)
         if self.epochs - self.epoch >= self._patience:
             self.model.stop_training = True
 
-    def on_train_end(self, logs: object = None) -> None:
-        """The best weights again."""
-        self.model.set_weights(self._weights)
-
 
 def _train(
-    model: keras.Model, inputs: np.ndarray, wanted: np.ndarray, classes: np.ndarray | None, loss: keras.losses.Loss,
-    to_input: ToInput, settings: Training, seed: int, progress: Progress, title: str,
+    started: Callable[[np.ndarray], keras.Model], lessons: _Lessons, loss: keras.losses.Loss, progress: Progress,
+    title: str,
 ) -> Trained:  # fmt: skip
-    held_out = sampled(classes, len(inputs), max(1, round(HELD_OUT * len(inputs))), seed)
-    rows = np.setdiff1d(np.arange(len(inputs)), held_out)
-    batches = _Batches(inputs, wanted, rows, to_input, settings.batch, seed)
-    judges = _Batches(inputs, wanted, held_out, to_input, settings.batch, None)
+    """Train the model, and leave it as all rows make it. started: the one model, as it starts with these rows."""
+    settings, every = lessons.settings, np.arange(len(lessons.inputs))
+    held_out = sampled(lessons.classes, len(every), max(1, round(HELD_OUT * len(every))), lessons.seed)
+    rows = np.setdiff1d(every, held_out)
+    judges = _Batches(lessons, held_out, shuffled=False)
+    model = started(rows)
     model.compile(optimizer=keras.optimizers.Adam(settings.learning_rate), loss=loss)
     first_loss = float(model.evaluate(judges, verbose=0))
     with progress.task(title, settings.epochs) as advance:
         best = _Best(first_loss, settings.patience, advance)
-        model.fit(batches, validation_data=judges, epochs=settings.epochs, callbacks=[best], verbose=0, shuffle=False)
+        model.fit(
+            _Batches(lessons, rows, shuffled=True), validation_data=judges, epochs=settings.epochs, callbacks=[best],
+            verbose=0, shuffle=False,
+        )  # fmt: skip
+    model = started(every)
+    if best.epoch:
+        told = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: advance(1))
+        with progress.task(f"{title}, all images", best.epoch) as advance:
+            model.compile(optimizer=keras.optimizers.Adam(settings.learning_rate), loss=loss)
+            model.fit(
+                _Batches(lessons, every, shuffled=True), epochs=best.epoch, callbacks=[told], verbose=0, shuffle=False
+            )
     return Trained(epochs=best.epochs, best=best.epoch, loss=best.loss, first_loss=first_loss)
 
 

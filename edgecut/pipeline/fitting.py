@@ -73,7 +73,9 @@ def fit_head(state: Run, model: keras.Model) -> FittedModel:
             )
             result = FittedModel(_with_probe(body, head, probe), body, probe, features)
             if head.train == "finetune":
-                trained, said = finetuned(state, result.model)
+                trained, said = finetuned(
+                    state, lambda rows: _with_probe(body, head, fit_probe(state, features[rows], rows))
+                )
                 facts.update(said)
                 result = FittedModel(trained)
         facts.update(before={"outputs": before}, after={"outputs": [list(x.shape) for x in result.model.outputs]})
@@ -111,12 +113,12 @@ def score_of(state: Run, model: keras.Model) -> tuple[str, float | None]:
     return metric, SCORES[metric](scores, np.asarray(val.labels))
 
 
-def fit_probe(state: Run, features: np.ndarray) -> Probe:
-    """The ridge head on features (n, d) of the training images, for what the images' labels say."""
-    head = state.recipe.head
+def fit_probe(state: Run, features: np.ndarray, rows: np.ndarray | None = None) -> Probe:
+    """The ridge head on features (n, d) of the training images, or of these rows of them, for what the labels say."""
+    head, labels = state.recipe.head, state.labels if rows is None else state.labels[rows]
     if head is not None and state.recipe.data.target == "classes":
-        return fit_ridge(features, state.labels, head.classes)
-    return fit_values(features, state.labels)
+        return fit_ridge(features, labels, head.classes)
+    return fit_values(features, labels)
 
 
 def int8_model(state: Run, model: keras.Model) -> keras.Model:

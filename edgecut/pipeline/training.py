@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -38,14 +39,17 @@ def trained_head(state: Run, body: keras.Model, features: np.ndarray) -> tuple[k
     return model, {"proof": _proof(trained, len(features)), "notes": notes}
 
 
-def finetuned(state: Run, model: keras.Model) -> tuple[keras.Model, dict[str, Any]]:
-    """A model with a fitted head, trained from the recipe's head.unfreeze on; what the step says."""
+def finetuned(state: Run, model_of: Callable[[np.ndarray], keras.Model]) -> tuple[keras.Model, dict[str, Any]]:
+    """A model with a fitted head, trained from the recipe's head.unfreeze on; what the step says.
+
+    model_of: the model with its head fitted on these rows of the training images.
+    """
     head, recipe = _head(state), state.recipe
     if state.dataset is None or head.unfreeze is None:
         raise HeadError("head.unfreeze: finetune needs labelled images and a layer to train from")
     pixels = state.dataset.train.pixels
     result, trained = finetune(
-        model, pixels, state.labels, recipe.data.target,
+        model_of, pixels, state.labels, recipe.data.target,
         lambda x: model_input(x, recipe.source.preprocess, recipe.stem.pixels), unfreeze=head.unfreeze,
         settings=head.training, seed=recipe.data.seed, progress=state.progress,
     )  # fmt: skip

@@ -111,8 +111,9 @@ class Training(Record):
 class Head(Record):
     """The small head behind the cut. classes: its outputs, whatever data.target says that they are.
 
-    train: ridge, in closed form; fit, Adam on cached features; distil, the same with what a linear head on the source's
-    own final features answers; finetune, ridge, then the model from the layer `unfreeze` on; none, random weights.
+    train: ridge, in closed form; fit, on from there by Adam on cached features; distil, the same with what a linear
+    head on the source's own final features answers; finetune, ridge, then the model from the layer `unfreeze` on;
+    none, random weights.
     """
 
     classes: int = Field(ge=1)
