@@ -7,15 +7,18 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecut.cache.store import BLOBS, read_entry
-from edgecut.errors import OutputError
+from edgecut.cache.store import BLOBS, read_entry, total_bytes
+from edgecut.errors import OutputError, RequestError
+from edgecut.records.units import parse_bytes
+
+_LIMIT_BYTES = 5 * 2**30
 
 
 @dataclass(frozen=True)
 class Kept:
     """An entry. size_bytes: of its files and its document; files are shared, so sizes can add up to more than all.
 
-    modified: seconds since 1970. sound: whether the entry can be read.
+    modified: when it was last used, in seconds since 1970. sound: whether the entry can be read.
     """
 
     kind: str
@@ -34,15 +37,21 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgecut" / "builds"
 
 
+def cache_limit() -> int | None:
+    """EDGECUT_CACHE_MAX_SIZE in bytes, else 5 GiB; None for 0, which is no limit (as CCACHE_MAXSIZE has it).
+
+    Raises RequestError for what is no size.
+    """
+    try:
+        return parse_bytes(os.environ.get("EDGECUT_CACHE_MAX_SIZE") or _LIMIT_BYTES) or None
+    except ValueError as exc:
+        raise RequestError(f"EDGECUT_CACHE_MAX_SIZE: {exc}") from exc
+
+
 def kept(folder: Path) -> tuple[Kept, ...]:
-    """The entries of a cache, the newest first; none where there is no such folder."""
+    """The entries of a cache, the last used first; none where there is no such folder."""
     paths = [path for path in folder.glob("*.json") if "-" in path.stem] if folder.is_dir() else []
     return tuple(sorted((_kept(folder, path) for path in paths), key=lambda row: -row.modified))
-
-
-def total_bytes(folder: Path) -> int:
-    """What the cache takes on disk."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0
 
 
 def clear(folder: Path) -> int:

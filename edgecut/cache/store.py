@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import math
 import os
+import re
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgecut.records.artifact import sha256_of
+from edgecut.records.artifact import file_states, sha256_of
 
 BLOBS = "files"
+_TRIMMED = 0.9  # of the limit is left, so that not every entry that is put makes room again
+# Only files of these names are ever removed: somebody's EDGECUT_CACHE may hold other things.
+_ENTRY = re.compile(r"[a-z_]+-[0-9a-f]{32}\.json")
+_LEFT = re.compile(r"[0-9a-f]{64}|\.[a-z0-9_]{8}|\.[0-9a-f]{16}\.partial")
+_LEFT_S = 3600.0  # after which what no entry holds was left by a build that ended early
 
 
 class Store:
@@ -22,9 +31,13 @@ class Store:
     An entry appears whole or not at all, and one that was damaged counts as none.
     """
 
-    def __init__(self, folder: Path, facts: Mapping[str, Any], title: str = "") -> None:
-        """facts: what all entries depend on: code, versions, machine. title: what a listing calls the entries."""
+    def __init__(self, folder: Path, facts: Mapping[str, Any], title: str = "", limit_bytes: int | None = None) -> None:
+        """facts: what all entries depend on: code, versions, machine. title: what a listing calls the entries.
+
+        limit_bytes: of all stores in the folder; beyond it, what wasn't used for longest goes. None: no limit.
+        """
         self.folder = folder
+        self._limit_bytes = limit_bytes
         self._facts = dict(facts)
         self._title = title
 
@@ -40,6 +53,8 @@ class Store:
         if into is not None and not self._all_copied(entry["files"], into):
             path.unlink(missing_ok=True)
             return None
+        with contextlib.suppress(OSError):
+            os.utime(path)  # used now, which counts when the folder is full
         document = entry["document"]
         return document if isinstance(document, dict) else None
 
@@ -54,6 +69,8 @@ class Store:
         entry = {"title": self._title, "document": document, "files": digests}
         text = json.dumps({"sha256": _digest(entry), "entry": entry}, sort_keys=True)
         write_whole(self._path(kind, facts), text.encode())
+        if self._limit_bytes is not None and total_bytes(self.folder) > self._limit_bytes:
+            trim(self.folder, int(_TRIMMED * self._limit_bytes))
 
     def _all_copied(self, files: Mapping[str, str], into: Path) -> bool:
         for name, digest in files.items():
@@ -66,7 +83,7 @@ class Store:
     def _kept(self, path: Path) -> str:
         digest = sha256_of(path)
         blob = self._blob(digest)
-        if not blob.is_file() or blob.stat().st_size != path.stat().st_size or sha256_of(blob) != digest:
+        if not _is_file_of(blob, path.stat().st_size, digest):
             blob.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".", dir=blob.parent) as scratch:
                 os.replace(shutil.copyfile(path, Path(scratch) / digest), blob)
@@ -104,6 +121,68 @@ def write_whole(path: Path, content: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def total_bytes(folder: Path) -> int:
+    """What a store takes on disk; of a folder that holds anything else, its own files alone count."""
+    found = file_states(folder) if folder.is_dir() else ()
+    return sum(state.st_size for name, state in found if _ENTRY.fullmatch(name) or name.startswith(f"{BLOBS}/"))
+
+
+def trim(folder: Path, limit_bytes: int, older_than_s: float = math.inf) -> int:
+    """Remove the entries that weren't used for longest, down to limit_bytes; the number of bytes that are free again.
+
+    older_than_s: entries that weren't used for so long go in any case. Another process may use the store meanwhile: an
+    entry that it finds or puts, and whose file goes, counts as none.
+    """
+    now, freed, total = time.time(), 0, total_bytes(folder)
+    holders: dict[str, set[Path]] = {}
+    entries = []
+    for path in (path for path in folder.glob("*.json") if _ENTRY.fullmatch(path.name)):
+        entry = read_entry(path)
+        digests = set(entry["files"].values()) if entry is not None else set()
+        for digest in digests:
+            holders.setdefault(digest, set()).add(path)
+        entries.append((now - _age_s(path, now), path, digests))
+    for path in [*folder.glob(".*.partial"), *(folder / BLOBS).glob("*")]:
+        if path.name not in holders and _LEFT.fullmatch(path.name) and _age_s(path, now) > _LEFT_S:
+            freed += _removed(path)
+    for used, path, digests in sorted(entries, key=lambda row: row[0]):
+        if total - freed <= limit_bytes and now - used <= older_than_s:
+            break
+        freed += _removed(path)
+        for digest in digests:
+            holders[digest].discard(path)
+            freed += 0 if holders[digest] else _removed(folder / BLOBS / digest)
+    return freed
+
+
+def _age_s(path: Path, now: float) -> float:
+    try:
+        return now - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _removed(path: Path) -> int:
+    """The bytes of what was removed; 0 where another process was quicker."""
+    if path.is_dir():
+        size = sum(state.st_size for _, state in file_states(path))
+        shutil.rmtree(path, ignore_errors=True)
+        return size
+    try:
+        size = path.stat().st_size
+        path.unlink()
+    except FileNotFoundError:
+        return 0
+    return size
+
+
+def _is_file_of(blob: Path, size_bytes: int, digest: str) -> bool:
+    try:
+        return blob.stat().st_size == size_bytes and sha256_of(blob) == digest
+    except FileNotFoundError:
+        return False
 
 
 def _digest(entry: Mapping[str, Any]) -> str:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import click
 
+from edgecut.cli.flags import Parsed
 from edgecut.cli.groups import Group
 from edgecut.cli.output import Output, with_output
+from edgecut.records.units import parse_bytes, parse_seconds
 
 
-@click.group("cache", cls=Group, epilog="\b\nExamples:\n  edgecut cache ls\n  edgecut cache clear")
+@click.group("cache", cls=Group, epilog="\b\nExamples:\n  edgecut cache ls\n  edgecut cache clear --older-than 30d")
 def command() -> None:
     """The results that builds keep, so that a step of which nothing has changed isn't run again.
 
-    They lie in EDGECUT_CACHE, else in the folder edgecut/builds of XDG_CACHE_HOME, else of ~/.cache.
+    They lie in EDGECUT_CACHE, else in the folder edgecut/builds of XDG_CACHE_HOME, else of ~/.cache. What wasn't used
+    for longest goes when they take more than EDGECUT_CACHE_MAX_SIZE, by default 5 GiB; 0 is no limit.
     """
 
 
@@ -22,7 +26,8 @@ def command() -> None:
 @with_output
 def _ls(output: Output) -> int:
     """List what is kept: which stage of which build, how large, how old."""
-    from edgecut.cache.place import cache_folder, kept, total_bytes
+    from edgecut.cache.place import cache_folder, kept
+    from edgecut.cache.store import total_bytes
     from edgecut.records.units import format_bytes
     from edgecut.render.kept import cache_table
 
@@ -47,15 +52,29 @@ def _ls(output: Output) -> int:
     return 0
 
 
-@command.command("clear", epilog="\b\nExample:\n  edgecut cache clear")
+@command.command(
+    "clear", epilog="\b\nExamples:\n  edgecut cache clear\n  edgecut cache clear --older-than 30d --max-size 1GiB"
+)
+@click.option("--older-than", "older_than_s", type=Parsed(parse_seconds, "TIME"), metavar="TIME",
+              help="Only what wasn't used for so long, such as 30d or 12h.")  # fmt: skip
+@click.option("--max-size", "limit_bytes", type=Parsed(parse_bytes, "SIZE"), metavar="SIZE",
+              help="Only what wasn't used for longest, until so much is left.")  # fmt: skip
 @with_output
-def _clear(output: Output) -> int:
-    """Remove everything that is kept."""
+def _clear(output: Output, *, older_than_s: float | None, limit_bytes: int | None) -> int:
+    """Remove what is kept: everything, or what the options say."""
     from edgecut.cache.place import cache_folder, clear
+    from edgecut.cache.store import total_bytes, trim
     from edgecut.records.units import format_bytes
 
     folder = cache_folder()
-    freed = clear(folder)
-    output.document({"schema": "edgecut.cache/1", "folder": str(folder), "freed_bytes": freed})
-    output.table(f"{folder}: {format_bytes(freed)} removed")
+    if older_than_s is None and limit_bytes is None:
+        freed = clear(folder)
+    else:
+        limit = total_bytes(folder) if limit_bytes is None else limit_bytes
+        freed = trim(folder, limit, math.inf if older_than_s is None else older_than_s)
+    left = total_bytes(folder)
+    output.document(
+        {"schema": "edgecut.cache/1", "folder": str(folder), "freed_bytes": freed, "size_bytes": left}
+    )  # fmt: skip
+    output.table(f"{folder}: {format_bytes(freed)} removed, {format_bytes(left)} left")
     return 0

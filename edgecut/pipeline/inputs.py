@@ -11,6 +11,8 @@ from pydantic import Field
 
 import edgecut
 from edgecut.cache.facts import versions
+from edgecut.cache.hashes import remembered_hash
+from edgecut.cache.store import Store
 from edgecut.errors import RequestError, SourceError
 from edgecut.graph.peek import PREFIX, application_arguments
 from edgecut.records.artifact import sha256_of
@@ -31,9 +33,13 @@ class Lock(Record):
     packages: dict[str, str]
 
 
-def input_hashes(recipe: Recipe) -> dict[str, str]:
-    """{recipe key: SHA-256} of every file and folder that a build of the recipe reads."""
-    return {key: sha256_of(path) for key, path in _paths(recipe) if path.exists()}
+def input_hashes(recipe: Recipe, store: Store | None = None) -> dict[str, str]:
+    """{recipe key: SHA-256} of every file and folder that a build of the recipe reads.
+
+    store: of earlier hashes, which count where nothing has changed since; None to read everything.
+    """
+    paths = [(key, path) for key, path in _paths(recipe) if path.exists()]
+    return {key: sha256_of(path) if store is None else remembered_hash(path, store) for key, path in paths}
 
 
 def lock_of(inputs: Mapping[str, str]) -> Lock:

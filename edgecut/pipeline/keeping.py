@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import edgecut
 from edgecut.cache.facts import code_hash, machine, versions
-from edgecut.cache.place import cache_folder
+from edgecut.cache.place import cache_folder, cache_limit
 from edgecut.cache.store import Store
+from edgecut.errors import OutputError
 from edgecut.handoff.recipe_text import portable, renamed
 from edgecut.pipeline.planning import Plan
 from edgecut.records.artifact import Artifact
@@ -48,7 +49,15 @@ def build_store(plan: Plan) -> Store:
         "versions": versions(),
         "machine": machine(),
     }
-    return Store(cache_folder(), facts, title=plan.recipe.name)
+    return Store(cache_folder(), facts, title=plan.recipe.name, limit_bytes=cache_limit())
+
+
+def hash_store(plan: Plan) -> Store | None:
+    """The hashes of what builds read, which depend on nothing else; None where there is no place for them."""
+    try:
+        return Store(cache_folder(), {}, title=plan.recipe.name, limit_bytes=cache_limit())
+    except OutputError:
+        return None
 
 
 def named(plan: Plan) -> Recipe:

@@ -22,7 +22,7 @@ from edgecut.cache.store import Store, write_whole
 from edgecut.errors import DataError, RequestError, StepError
 from edgecut.handoff.output import output_folder
 from edgecut.pipeline.inputs import check_lock, input_hashes, lock_of, lock_path, lock_text
-from edgecut.pipeline.keeping import WORK, build_store, named, stage
+from edgecut.pipeline.keeping import WORK, build_store, hash_store, named, stage
 from edgecut.pipeline.planning import Plan, plan, read_paths, written_files
 from edgecut.records.artifact import Artifact
 from edgecut.records.explanation import Explanation
@@ -133,7 +133,7 @@ def run(
 
     A recipe from a file gets a lock beside it; one that can't be written is left out.
     """
-    inputs = input_hashes(plan.recipe)
+    inputs = input_hashes(plan.recipe, hash_store(plan) if cache else None)
     lock = None if plan.recipe_file is None else lock_path(plan.recipe_file)
     if locked:
         if lock is None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -55,15 +57,27 @@ def sha256_of(path: Path) -> str:
     if path.is_file():
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    for part in sorted(_files(path)):
-        digest.update(part.relative_to(path).as_posix().encode() + b"\0")
-        digest.update(part.read_bytes())
+    for name, _ in sorted(file_states(path), key=lambda row: row[0].split("/")):
+        digest.update(os.fsencode(name) + b"\0")
+        digest.update((path / name).read_bytes())
     return digest.hexdigest()
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        if os.path.islink(parent) and Path(parent).resolve() in (p.resolve() for p in Path(parent).parents):
-            folders.clear()  # a link to a folder above, which would never end
-            continue
-        yield from (Path(parent) / name for name in names if os.path.isfile(os.path.join(parent, name)))
+def file_states(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """(path in the folder, with forward slashes; state) of each of its files, in no order. Links are followed."""
+    pending = [("", str(folder))]
+    while pending:
+        prefix, place = pending.pop()
+        with contextlib.suppress(OSError), os.scandir(place) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):  # a link to nothing, or a file that has just gone
+                    state = entry.stat()
+                    if stat.S_ISREG(state.st_mode):
+                        yield prefix + entry.name, state
+                    elif stat.S_ISDIR(state.st_mode) and not _leads_upwards(entry):
+                        pending.append((f"{prefix}{entry.name}/", entry.path))
+
+
+def _leads_upwards(entry: os.DirEntry[str]) -> bool:
+    """Whether a folder is a link to one above it, which would never end."""
+    return entry.is_symlink() and Path(entry.path).resolve() in (p.resolve() for p in Path(entry.path).parents)

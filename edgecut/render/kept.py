@@ -13,8 +13,8 @@ _AGES = ((86_400.0, "d"), (3600.0, "h"), (60.0, "min"))
 
 
 def cache_table(rows: Iterable[tuple[str, str, int, float, bool]]) -> Table:
-    """One row for each entry: (build, stage, bytes, age in seconds, whether it can be read)."""
-    table = grid("<build", "<stage", "size", "age", "<")
+    """One row for each entry: (build, stage, bytes, seconds since it was used, whether it can be read)."""
+    table = grid("<build", "<stage", "size", "unused", "<")
     for title, kind, size_bytes, age_s, sound in rows:
         table.add_row(title, kind, format_bytes(size_bytes), _age(age_s), "" if sound else "damaged: made anew")
     return table

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from edgecut.cache.place import cache_folder, clear, kept
-from edgecut.cache.store import Store
-from edgecut.errors import OutputError
+from edgecut.cache import hashes
+from edgecut.cache.hashes import remembered_hash
+from edgecut.cache.place import cache_folder, cache_limit, clear, kept
+from edgecut.cache.store import Store, total_bytes, trim
+from edgecut.errors import OutputError, RequestError
 from edgecut.records.artifact import sha256_of
 from tests.unit.command_line import run
+
+MODEL = Path(__file__).parents[2] / "edgecut" / "demo_data" / "cifar10_backbone.keras"
 
 
 @pytest.fixture
@@ -118,3 +124,148 @@ def test_a_bundles_recipe_is_planned_from_where_its_files_are(
     assert answer.code == 2
     assert "dist/recipe.toml is a bundle's; say where the files of its request are (--root FOLDER)" in answer.err
     assert run(capsys, "plan", "dist/recipe.toml", "--root", str(demo)).code == 0
+
+
+def put(store: Store, folder: Path, name: str, size: int, day: int) -> None:
+    """An entry with a file of its own, last used on a day of 1970."""
+    (folder / name).write_bytes(name.encode() * (size // len(name)))
+    before = set((folder / "cache").glob("*.json"))
+    store.put("made", {}, {"model.bin": folder / name}, name=name)
+    for path in set((folder / "cache").glob("*.json")) - before:
+        os.utime(path, (day * 86_400, day * 86_400))
+
+
+def test_beyond_the_limit_what_was_not_used_for_longest_goes(tmp_path: Path) -> None:
+    store = Store(tmp_path / "cache", {}, limit_bytes=35_000)
+    for day, name in enumerate(("one", "two", "six"), 1):
+        put(store, tmp_path, name, 10_000, day)
+    assert store.get("made", name="one") is not None  # used now
+    put(store, tmp_path, "ten", 10_000, 4)
+    assert [name for name in ("one", "two", "six", "ten") if store.get("made", name=name) is not None] == [
+        "one", "six", "ten",
+    ]  # fmt: skip
+    assert len(list((tmp_path / "cache" / "files").iterdir())) == 3
+    assert total_bytes(tmp_path / "cache") <= 35_000
+
+
+def test_a_file_that_another_entry_holds_stays(tmp_path: Path) -> None:
+    store = Store(tmp_path / "cache", {})
+    put(store, tmp_path, "one", 10_000, 1)
+    store.put("bundle", {"whole": True}, {"again.bin": tmp_path / "one"}, name="one")
+    trim(tmp_path / "cache", 10**9, 3600)
+    assert store.get("made", name="one") is None
+    assert store.get("bundle", tmp_path / "out", name="one") == {"whole": True}
+
+
+def test_what_is_no_part_of_a_cache_is_never_removed(tmp_path: Path) -> None:
+    mine = [tmp_path / name for name in ("package-lock.json", ".profile", "files/photo.png", "files/.git/config")]
+    for path in mine:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+        os.utime(path, (0, 0))
+    assert (trim(tmp_path, 0), [path.exists() for path in mine]) == (0, [True] * 4)
+
+
+def test_what_a_killed_build_left_goes_after_an_hour(store: Store, tmp_path: Path) -> None:
+    left = tmp_path / "cache" / "files" / ("0" * 64)
+    left.write_bytes(bytes(1000))
+    assert trim(tmp_path / "cache", 10**9) == 0
+    os.utime(left, (0, 0))
+    assert trim(tmp_path / "cache", 10**9) == 1000
+    assert store.get("made", tmp_path / "out", recipe={"name": "bell"}) == {"size": 0.1}
+
+
+def test_builds_at_the_same_time_get_what_they_put_or_nothing(tmp_path: Path) -> None:
+    """Whatever one of them removes to make room."""
+    for k in range(6):
+        (tmp_path / str(k)).write_bytes(bytes([k]) * 4000)
+
+    def use(worker: int) -> None:
+        store = Store(tmp_path / "cache", {}, limit_bytes=10_000)
+        for turn in range(30):
+            k, out = (worker + turn) % 6, tmp_path / f"out-{worker}-{turn}"
+            store.put("made", {"k": k}, {"model.bin": tmp_path / str(k)}, k=k)
+            if store.get("made", out, k=k) is not None:
+                assert (out / "model.bin").read_bytes() == bytes([k]) * 4000
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(use, range(4))) == [None] * 4
+
+
+@pytest.mark.parametrize(("text", "limit"), [("", 5 * 2**30), ("0", None), ("2 GiB", 2**31)])
+def test_the_limit_follows_the_environment(text: str, limit: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGECUT_CACHE_MAX_SIZE", text)
+    assert cache_limit() == limit
+
+
+def test_a_limit_that_is_no_size_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGECUT_CACHE_MAX_SIZE", "much")
+    with pytest.raises(RequestError) as error:
+        cache_limit()
+    assert str(error.value) == "EDGECUT_CACHE_MAX_SIZE: 'much' is not a size such as '256 KiB'"
+
+
+@pytest.mark.parametrize(("words", "left"), [(("--older-than", "2d"), 1), (("--max-size", "11 kB"), 1), ((), 0)])
+def test_clear_removes_what_is_old_or_too_much(
+    words: tuple[str, ...], left: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setenv("EDGECUT_CACHE", str(tmp_path / "cache"))
+    store = Store(tmp_path / "cache", {})
+    put(store, tmp_path, "one", 10_000, 1)
+    put(store, tmp_path, "two", 10_000, int(time.time() / 86_400))
+    document = json.loads(run(capsys, "cache", "clear", *words, "--json").out)
+    assert [row.sound for row in kept(tmp_path / "cache")] == [True] * left
+    assert document["size_bytes"] == total_bytes(tmp_path / "cache")
+    assert document["freed_bytes"] >= 10_000 * (2 - left)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of two files, seen a minute after they were written."""
+    real = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real() + 60 * 10**9)
+    folder = tmp_path / "data" / "cat"
+    folder.mkdir(parents=True)
+    (folder / "1.png").write_bytes(b"one")
+    (folder / "2.png").write_bytes(b"two")
+    return folder.parent
+
+
+def test_the_hash_of_an_unchanged_folder_is_remembered(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path / "cache", {})
+    digest = remembered_hash(pictures, store)
+    assert digest == sha256_of(pictures)
+    monkeypatch.setattr(hashes, "sha256_of", lambda path: "read again")
+    assert remembered_hash(pictures, store) == digest
+
+
+@pytest.mark.parametrize("change", ["content", "content, its size and time as before", "added", "removed", "renamed"])
+def test_the_hash_of_a_changed_folder_is_taken_anew(change: str, pictures: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path / "cache", {})
+    first, state = pictures / "cat" / "1.png", (pictures / "cat" / "1.png").stat()
+    before = remembered_hash(pictures, store)
+    match change:
+        case "content":
+            first.write_bytes(b"other")
+        case "content, its size and time as before":
+            first.write_bytes(b"eno")
+            os.utime(first, ns=(state.st_atime_ns, state.st_mtime_ns))
+        case "added":
+            (pictures / "cat" / "3.png").write_bytes(b"")
+        case "removed":
+            first.unlink()
+        case "renamed":
+            first.rename(pictures / "cat" / "0.png")
+    found = remembered_hash(pictures, store)
+    assert found == sha256_of(pictures)
+    assert found != before
+
+
+def test_the_hash_of_a_file_that_was_just_written_is_not_remembered(tmp_path: Path) -> None:
+    """It could be written again within the same tick of the clock."""
+    (tmp_path / "data.npz").write_bytes(b"one")
+    remembered_hash(tmp_path / "data.npz", Store(tmp_path / "cache", {}))
+    assert kept(tmp_path / "cache") == ()
