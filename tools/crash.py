@@ -50,7 +50,7 @@ def main() -> int:
         shutil.rmtree(work / "cache", ignore_errors=True)
         print(f"a build takes {duration:.1f} s of processor time here", flush=True)
         states: Counter[str] = Counter()
-        failures = []
+        failures: list[str] = []
         for done, k in enumerate(rng.sample(range(options.kills), options.kills)):
             if done and done % 20 == 0:
                 print(f"{done} builds begun, {len(failures)} failures", flush=True)
@@ -89,7 +89,7 @@ def _used(group: int) -> float:
     ticks = 0
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            # proc(5), behind the name in brackets: field 5 is the group, 14 to 17 the times, its own and its children's.
+            # proc(5), behind the name in brackets: field 5 is the group, 14 to 17 the times (its own, its children's).
             fields = stat.read_text().rpartition(")")[2].split()
         except OSError:
             continue  # ended meanwhile
