@@ -21,6 +21,7 @@ from edgecut.streams import caught_output
 from edgecut.tflite import cut as tflite_cut
 from edgecut.tflite.flatbuffer import TfliteGraph, read, read_content
 from edgecut.tflite.reach import short_names
+from edgecut.whole import naming
 
 INPUTS = 8
 OPEN_SIZE = 96  # what an open size is tried at
@@ -56,7 +57,9 @@ def cut_file(
     cut, prove = (tflite_cut.cut_tflite, _prove_tflite) if kind == "tflite" else (onnx_part, _prove_onnx)
     partial = target.with_name(f"{target.stem}.partial{target.suffix}")
     try:
-        partial.write_bytes(cut(content, _refs(to), _refs(start)))
+        part = cut(content, _refs(to), _refs(start))
+        with naming(target):
+            partial.write_bytes(part)
         proof, notes = prove(source, partial, _refs(to), _refs(start))
         if not proof["exact"]:
             raise RunError(

@@ -30,11 +30,17 @@ class Kept:
 
 
 def cache_folder() -> Path:
-    """EDGECUT_CACHE, else the folder edgecut/builds of XDG_CACHE_HOME, else of ~/.cache."""
+    """EDGECUT_CACHE, else the folder edgecut/builds of XDG_CACHE_HOME, else of ~/.cache.
+
+    Raises OutputError where there is none of these, since the system doesn't know the user (as in a container).
+    """
     named = os.environ.get("EDGECUT_CACHE")
     if named:
         return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgecut" / "builds"
+    home = os.path.expanduser("~")
+    if home == "~" and not os.environ.get("XDG_CACHE_HOME"):
+        raise OutputError("the cache: there is no home folder to keep it in; name a folder in EDGECUT_CACHE")
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path(home) / ".cache") / "edgecut" / "builds"
 
 
 def cache_limit() -> int | None:

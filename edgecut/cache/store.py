@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecut.records.artifact import file_states, sha256_of
+from edgecut.whole import write_whole
 
 BLOBS = "files"
 _TRIMMED = 0.9  # of the limit is left, so that not every entry that is put makes room again
@@ -108,21 +109,6 @@ def read_entry(path: Path) -> dict[str, Any] | None:
     return entry if sound else None
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file in one move: a reader sees the old content or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
 def total_bytes(folder: Path) -> int:
     """What a store takes on disk; of a folder that holds anything else, its own files alone count."""
     found = file_states(folder) if folder.is_dir() else ()
@@ -194,7 +180,7 @@ def _copied(blob: Path, target: Path, digest: str) -> bool:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         shutil.copyfile(blob, target)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return False
     if sha256_of(target) == digest:
         return True

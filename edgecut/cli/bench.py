@@ -17,6 +17,7 @@ from edgecut.errors import EdgecutError, RequestError, RunnersError
 from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile, find_profile
 from edgecut.records.recipe import Bench
+from edgecut.whole import write_whole
 
 
 @click.command(
@@ -101,7 +102,7 @@ def _measure(
     if operators and not found.failures:
         document |= _operators(output, file, profiles, settings)
     if html is not None:
-        html.write_text(_page(file, profiles, found.measurements, document), encoding="utf-8")
+        write_whole(html, _page(file, profiles, found.measurements, document).encode())
     output.document(document)
     if found.failures:
         raise _one_of(found.failures)

@@ -11,6 +11,7 @@ from edgecut.cli.files import check_target
 from edgecut.cli.flags import recipe_flags
 from edgecut.cli.output import Output, with_output
 from edgecut.records.recipe import make_recipe
+from edgecut.whole import write_whole
 
 
 @click.command(
@@ -64,13 +65,13 @@ def command(
     source = make_recipe({}, {"source.model": "", **overrides}, where="command line").source
     found = compare(a, b, data=data, limits=wanted, preprocess=source.preprocess, progress=output.progress())
     if junit is not None:
-        junit.write_text(comparison_junit(found), encoding="utf-8")
+        write_whole(junit, comparison_junit(found).encode())
     if markdown is not None:
-        markdown.write_text(comparison_markdown(found), encoding="utf-8")
+        write_whole(markdown, comparison_markdown(found).encode())
     if html is not None:
         from edgecut.render.bench_page import render_comparison
 
-        html.write_text(render_comparison(found), encoding="utf-8")
+        write_whole(html, render_comparison(found).encode())
     output.table(*comparison_tables(found))
     output.document(found.to_dict())
     states = {verdict.state for verdict in found.verdicts}

@@ -7,13 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edgecut.cli.files import check_svg, write_svg
+from edgecut.cli.files import check_svg
 from edgecut.errors import RequestError
 from edgecut.records.profile import Profile
 from edgecut.records.units import format_bytes
 from edgecut.tflite.flatbuffer import TfliteGraph
 from edgecut.tflite.peak import LiveTensor, live_tensors, peak
 from edgecut.tflite.support import verdicts
+from edgecut.whole import write_whole
 
 BLAMED = 4  # tensors named in the sentence on the peak
 
@@ -62,7 +63,7 @@ def write_picture(graph: TfliteGraph, title: str, path: Path) -> None:
         raise RequestError(f"--svg: {title} has no operators to draw")
     bars = [Bar(_called(t), t.first, t.last, t.offset, t.size_bytes) for t in live_tensors(graph)]
     names = [operator.name for operator in graph.operators]
-    write_svg(path, memory_svg(title, bars, names, moment.operator, moment.planned_bytes))
+    write_whole(path, memory_svg(title, bars, names, moment.operator, moment.planned_bytes).encode())
 
 
 def _called(tensor: LiveTensor) -> str:

@@ -14,6 +14,7 @@ from edgecut.cli.request import read_source
 from edgecut.errors import DataError, RequestError
 from edgecut.records.explanation import Explanation
 from edgecut.records.recipe import Recipe
+from edgecut.whole import write_whole
 
 PLOTS = (".svg", ".png")
 
@@ -47,7 +48,7 @@ def command(
     _check(recipe, artifact, plot, force)
     found = _explain(output, recipe, artifact, images)
     if plot is not None:
-        plot.write_bytes(draw(found, plot.suffix.lower()))
+        write_whole(plot, draw(found, plot.suffix.lower()))
     output.table(*explanation_tables(found, verbose=output.verbose))
     output.document({"explanation": found.to_dict()})
     return 0

@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import platform
+import secrets
 import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 
@@ -18,12 +19,28 @@ import click
 from edgecut import __version__
 from edgecut.errors import EdgecutError, RequestError
 from edgecut.records.nearest import closest
+from edgecut.whole import write_whole
 
 USAGE = RequestError.exit_code
 BUG = 5
 INTERRUPTED = 130
-# What the machine refuses is no bug of edgecut.
-_MACHINE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+# What the machine refuses is no bug of edgecut: the system's error, and what can be done about it.
+_REMEDIES = {
+    errno.ENOSPC: "free some space, or choose another place",
+    errno.EDQUOT: "free some space, or choose another place",
+    errno.EFBIG: "raise the limit (ulimit -f), or choose another place",
+    errno.EROFS: "choose another place",
+    errno.EACCES: "ask for permission, or choose another place",
+    errno.EPERM: "ask for permission, or choose another place",
+    errno.EBUSY: "wait until it isn't in use, or choose another place",
+    errno.EMFILE: "raise the limit (ulimit -n)",
+    errno.ENFILE: "close other programs",
+    errno.EAGAIN: "close other programs, or raise the limit of processes (ulimit -u)",
+    errno.EIO: "the disk or the connection to it fails; choose another place",
+    errno.ESTALE: "the connection to the disk was lost; connect it again",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+_NO_MEMORY = "error: not enough memory for this step; close other programs or use a smaller input"
 
 
 class Failures:
@@ -38,6 +55,7 @@ class Failures:
 
     def __enter__(self) -> None:
         """Prepares the streams and SIGTERM."""
+        _open_streams()
         for stream in (sys.stdout, sys.stderr):
             # A terminal that can't show a sign gets a question mark, not a UnicodeEncodeError.
             if hasattr(stream, "reconfigure"):
@@ -51,6 +69,7 @@ class Failures:
         signal.signal(signal.SIGTERM, self._before)
         if error is None or isinstance(error, SystemExit):
             return
+        _settle_stdout()
         sentences, code = _explained(error, self._arguments)
         for sentence in sentences:
             _tell(sentence)
@@ -73,15 +92,28 @@ def _explained(error: BaseException, arguments: Sequence[str]) -> tuple[tuple[st
         case KeyboardInterrupt() | click.Abort():
             return ("interrupted",), INTERRUPTED
         case BrokenPipeError():
-            _drop_stdout()
             return (), 0
-        case OSError() if error.errno in _MACHINE_FAULTS:
-            return (f"error: {error.filename or 'output'}: {error.strerror}; make room or choose another place",), 3
+        case OSError() if error.errno in _REMEDIES:
+            where = _shown(error.filename) if error.filename else "the system refuses"
+            # HDF5 puts a paragraph into strerror.
+            return (f"error: {where}: {os.strerror(error.errno)}; {_REMEDIES[error.errno]}",), 3
+        case FileNotFoundError() if "temporary directory" in str(error):
+            return ("error: no folder takes temporary files; free some space, or name a folder in TMPDIR",), 3
         case MemoryError():
-            return ("error: not enough memory for this step; close other programs or use a smaller input",), 3
+            return (_NO_MEMORY,), 3
+        case OSError() if error.errno == errno.ENOMEM or "failed to map segment" in str(error):
+            return (_NO_MEMORY,), 3
     path = _write_log(error, arguments)
     log = f"the details are in {path}" if path else "no folder for a log could be written"
     return (f"bug: {type(error).__name__}: {_first_line(error)}; {log}",), BUG
+
+
+def _shown(name: object) -> str:
+    """A file's name on one line. In the folder of temporary files: that folder, since nobody knows the file."""
+    text, scratch = os.fsdecode(name) if isinstance(name, str | bytes) else str(name), _scratch()
+    if text.startswith(scratch + os.sep):
+        return f"{scratch} (where temporary files are; TMPDIR names another folder)"
+    return text if text.isprintable() else repr(text)
 
 
 def _usage_sentence(error: click.ClickException) -> str:
@@ -100,13 +132,27 @@ def _tell(sentence: str) -> None:
     help_page = sentence.startswith("Usage:")
     try:
         click.echo(sentence if help_page else f"edgecut: {sentence}", err=True)
-    except BrokenPipeError:
-        return
+    except OSError:
+        return  # nobody can be told
 
 
-def _drop_stdout() -> None:
-    """Points stdout nowhere, so that the flush at the end of the process doesn't fail on a closed pipe."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _open_streams() -> None:
+    """Opens what the caller closed (`>&-`): the next file would get its number, and what is printed would go there."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            os.dup2(descriptor, number)
+            if descriptor > 2:
+                os.close(descriptor)
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115 (as long as the process)
+
+
+def _settle_stdout() -> None:
+    """Points stdout nowhere if it takes no more, so that the flush at the end of the process doesn't fail again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -120,18 +166,32 @@ def _first_line(error: BaseException) -> str:
 
 def _write_log(error: BaseException, arguments: Sequence[str]) -> Path | None:
     """Writes what is needed to find a bug into a new file; its path, None where no folder takes it."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgecut"
     head = (
         f"edgecut {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
         f"arguments: {list(arguments)!r}\n\n"
     )
-    for folder in (cache, Path(tempfile.gettempdir())):
+    text = head + "".join(traceback.format_exception(error))
+    for folder in _log_folders():
+        path = folder / f"bug-{secrets.token_hex(4)}.log"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(prefix="bug-", suffix=".log", dir=folder)
-            with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(head + "".join(traceback.format_exception(error)))
+            write_whole(path, text.encode(errors="backslashreplace"))
         except OSError:
             continue
-        return Path(name)
+        return path
     return None
+
+
+def _log_folders() -> Iterator[Path]:
+    home = os.path.expanduser("~")  # "~" for a user whom the system doesn't know
+    cache = os.environ.get("XDG_CACHE_HOME") or (os.path.join(home, ".cache") if home != "~" else "")
+    if cache:
+        yield Path(cache) / "edgecut"
+    yield Path(_scratch())
+
+
+def _scratch() -> str:
+    """The folder of temporary files, the current one where none can be written."""
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError:
+        return os.curdir

@@ -12,6 +12,8 @@ def check_target(path: Path, *, force: bool) -> None:
     """Raises OutputError if a file can't be written at `path`, or is there and `force` isn't given."""
     if path.is_dir():
         raise OutputError(f"{path}: is a folder; name a file")
+    if path.exists() and not path.is_file():
+        raise OutputError(f"{path}: is a device or a pipe; name a file")
     if path.exists() and not force:
         raise OutputError(f"{path}: exists; pass --force to replace it")
     folder = path.parent
@@ -22,14 +24,7 @@ def check_target(path: Path, *, force: bool) -> None:
 
 
 def check_svg(path: Path) -> None:
-    """Raises RequestError if a picture is to be written under another ending than .svg."""
+    """Raises RequestError if a picture can't be written at `path`, or would have another ending than .svg."""
     if path.suffix.lower() != ".svg":
         raise RequestError(f"--svg: an .svg file is written, found {str(path)!r}")
-
-
-def write_svg(path: Path, picture: str) -> None:
-    """Write a picture. Raises OutputError if it can't be."""
-    try:
-        path.write_text(picture, encoding="utf-8")
-    except OSError as exc:
-        raise OutputError(f"--svg: {path} can't be written ({exc.strerror})") from exc
+    check_target(path, force=True)

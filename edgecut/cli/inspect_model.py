@@ -8,11 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecut.cli.files import check_svg, write_svg
+from edgecut.cli.files import check_svg
 from edgecut.cli.output import Output
 from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
 from edgecut.records.units import format_bytes, format_count
+from edgecut.whole import write_whole
 
 if TYPE_CHECKING:
     from edgecut.bench.at_cut import CutCost
@@ -127,7 +128,8 @@ def _draw(path: Path, source: str, graph: Calls, points: Sequence[CutPoint], cos
     ]  # fmt: skip
     headings = ("tensor", "layer", "shape", "MACs", "params", "bytes", *(("latency", "arena") if first else ()))
     title = f"{Path(source).name}: {len(graph)} calls, {sum(p.legal_start for p in points)} tensors to start at"
-    write_svg(path, graph_picture(f"{title}{f'; {first}, estimated' if first else ''}", headings, rows, edges))
+    drawn = graph_picture(f"{title}{f'; {first}, estimated' if first else ''}", headings, rows, edges)
+    write_whole(path, drawn.encode())
 
 
 def _tooltip(point: CutPoint, costs: Sequence[CutCost]) -> str:

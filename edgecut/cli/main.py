@@ -12,6 +12,8 @@ import click
 from edgecut import __version__
 from edgecut.cli.failures import Failures
 from edgecut.cli.groups import Group
+from edgecut.errors import RequestError
+from edgecut.whole import naming
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "The whole pipeline on the embedded model and images, offline."),
@@ -71,10 +73,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     with Failures(words):
         _complete()
+        _check_words(words)
         with edgecut.make_context("edgecut", words) as context:
             code = edgecut.invoke(context)
-        sys.stdout.flush()
+        with naming("standard output"):
+            sys.stdout.flush()
         raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _check_words(words: Sequence[str]) -> None:
+    """Raises RequestError for a name that no report, no JSON and no runtime could hold."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError as exc:
+            raise RequestError(f"{word!a}: isn't UTF-8, and names are expected to be; rename it") from exc
 
 
 def _complete() -> None:

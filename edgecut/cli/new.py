@@ -19,6 +19,7 @@ from edgecut.records.faults import record_in
 from edgecut.records.profile import Profile, find_profile
 from edgecut.records.recipe import Recipe, read_recipe
 from edgecut.records.toml_text import toml_value
+from edgecut.whole import write_whole
 
 # What stands behind a commented key that has no default.
 EXAMPLES: dict[str, Any] = {
@@ -113,7 +114,7 @@ def command(
     given = {**_profile_keys(profile), **overrides}
     settings = {"name": read_source(model, given).name, **given, "source.model": model}
     text = recipe_text(_relative(settings, out.parent), profile)
-    out.write_text(text, encoding="utf-8")
+    write_whole(out, text.encode())
     recipe = read_recipe(out)
     ready = f"edgecut build {out}{f' --profile {profile_name}' if profile_name else ''} -o dist"
     output.table(f"wrote {out}; edit it, then: {ready}")

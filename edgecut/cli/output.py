@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgecut.records.progress import SILENT, Progress
+from edgecut.whole import naming
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -82,8 +83,9 @@ def with_output(function: Callable[..., int | None]) -> Callable[..., int | None
 def _write(action: Callable[[], None]) -> None:
     """Writes to stdout and flushes. A reader that has gone (`| head`) doesn't change the exit code."""
     try:
-        action()
-        sys.stdout.flush()
+        with naming("standard output"):
+            action()
+            sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

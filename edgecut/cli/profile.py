@@ -6,11 +6,13 @@ from pathlib import Path
 
 import click
 
+from edgecut.cli.files import check_target
 from edgecut.cli.groups import Group
 from edgecut.cli.output import Output, with_output
 from edgecut.errors import DocumentError, RequestError
 from edgecut.records.plausible import implausible
 from edgecut.records.profile import Profile, find_profile, profile_paths, read_profile
+from edgecut.whole import write_whole
 
 
 @click.group(
@@ -83,8 +85,9 @@ def check(output: Output, *, files: tuple[Path, ...]) -> int:
 @click.option("--runner", default="local", metavar="RUNNER", show_default=True, help="local, ssh://user@host, adb")
 @click.option("-o", "--out", required=True, metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
               help="The profile to write; its name without .toml is the profile's id.")  # fmt: skip
+@click.option("--force", is_flag=True, help="Replace an existing FILE.")
 @with_output
-def calibrate_machine(output: Output, *, runner: str, out: Path) -> int:
+def calibrate_machine(output: Output, *, runner: str, out: Path, force: bool) -> int:
     """Time a machine with small files, and write a profile that predicts any .tflite file's latency there.
 
     Some hundred single operators and chains, float32 and int8, one thread, in about a minute; nothing is left on the
@@ -97,12 +100,11 @@ def calibrate_machine(output: Output, *, runner: str, out: Path) -> int:
 
     if out.suffix != ".toml":
         raise RequestError(f"-o: a profile is a .toml file, found {str(out)!r}")
-    if not out.parent.is_dir():
-        raise RequestError(f"-o: no folder {str(out.parent)!r}; make it first")
+    check_target(out, force=force)
     check_id(out.stem)
     with output.progress().task(f"timing {runner}"):
         found = calibrate(machine_of(runner), out.stem)
-    out.write_text(toml_text(found.profile.to_dict()), encoding="utf-8")
+    write_whole(out, toml_text(found.profile.to_dict()).encode())
     for name, reason in found.failed.items():
         output.note(f"{name}: not timed: {reason}")
     facts = found.profile.latency

@@ -16,6 +16,7 @@ from edgecut.export.readback import read_artifact
 from edgecut.export.tflite import convert, write_saved_model
 from edgecut.records.artifact import Artifact
 from edgecut.records.recipe import Format, Precision, Quantizer
+from edgecut.whole import write_whole
 
 ONNX_PRECISIONS = ("float32", "int8")
 ORT_WRITES = "quantizer ort writes int8 ONNX files"
@@ -92,9 +93,4 @@ def write_file(tflite: bytes, format: Format, target: Path) -> None:
 
 def _put(written: Path, target: Path) -> None:
     """Copy a file to its place, whole or not at all."""
-    partial = target.with_name(target.name + ".partial")
-    try:
-        partial.write_bytes(written.read_bytes())
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(target, written.read_bytes())

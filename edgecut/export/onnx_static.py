@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -85,6 +88,8 @@ def quantize_static(source: Path, images: np.ndarray, target: Path) -> None:
             )  # fmt: skip
             model = onnx.load(written)
         except failures as exc:
+            if shutil.disk_usage(folder).free < 2 * source.stat().st_size:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), folder) from exc  # which it doesn't say
             lines = [line.strip() for line in [*str(exc).splitlines(), *noise().splitlines()] if line.strip()]
             reason = lines[0].rstrip(".") if lines else type(exc).__name__
             raise ExportError(f"export: onnxruntime can't quantize {source.name}: {reason}") from exc

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,8 @@ NEEDS_CALIBRATION = ("int8", "int16x8")
 def write_saved_model(model: keras.Model, folder: Path) -> None:
     """Write a SavedModel with batch 1, signature inputs named as the model's and outputs "output" or "output_k".
 
-    Raises RequestError if a height or width is open, ExportError if Keras can't export the model.
+    Raises RequestError if a height or width is open, ExportError if Keras can't export the model, OSError if the disk
+    is full.
     """
     specs = []
     for name, tensor in zip(input_names(model), model.inputs, strict=True):
@@ -45,9 +48,17 @@ def write_saved_model(model: keras.Model, folder: Path) -> None:
             archive.add_endpoint("serve", tf.function(serve, input_signature=specs))
             archive.write_out(str(folder), verbose=False)
         except (ValueError, TypeError, RuntimeError, NotImplementedError, tf.errors.OpError) as exc:
+            _raise_if_full(exc, folder)
             raise ExportError(
                 f"export: {model.name!r} can't be written as a SavedModel: {_reason(exc, noise())}"
             ) from exc
+
+
+def _raise_if_full(error: Exception, folder: Path) -> None:
+    """Raise OSError, which names the folder, if that is what TensorFlow's own error is about."""
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if os.strerror(number) in str(error):
+            raise OSError(number, os.strerror(number), str(folder)) from error
 
 
 def input_names(model: keras.Model) -> tuple[str, ...]:
@@ -94,6 +105,7 @@ def convert(
         try:
             content = converter.convert()
         except (ConverterError, ValueError, TypeError, RuntimeError, tf.errors.OpError) as exc:
+            _raise_if_full(exc, saved_model)
             raise ExportError(f"export: the converter refuses {precision}: {_reason(exc, noise())}") from exc
     return name_io(content, input_names(model), output_names(model))
 

@@ -33,17 +33,20 @@ def write_archive(model: keras.Model, path: Path) -> None:
 def settle(path: Path) -> None:
     """Take out of a .keras file what isn't the model: times of saving, and addresses in memory."""
     partial = path.with_name(f".{path.name}.settled")
-    with zipfile.ZipFile(path) as source, zipfile.ZipFile(partial, "w") as target:
-        for name in sorted(source.namelist()):
-            with source.open(name) as content, target.open(zipfile.ZipInfo(name), "w", force_zip64=True) as file:
-                if name == "metadata.json":
-                    file.write(json.dumps({**json.load(content), "date_saved": _DATE}).encode())
-                elif name == "config.json":
-                    file.write(json.dumps(_numbered(json.load(content), {})).encode())
-                else:
-                    while chunk := content.read(1 << 20):
-                        file.write(chunk)
-    partial.replace(path)
+    try:
+        with zipfile.ZipFile(path) as source, zipfile.ZipFile(partial, "w") as target:
+            for name in sorted(source.namelist()):
+                with source.open(name) as content, target.open(zipfile.ZipInfo(name), "w", force_zip64=True) as file:
+                    if name == "metadata.json":
+                        file.write(json.dumps({**json.load(content), "date_saved": _DATE}).encode())
+                    elif name == "config.json":
+                        file.write(json.dumps(_numbered(json.load(content), {})).encode())
+                    else:
+                        while chunk := content.read(1 << 20):
+                            file.write(chunk)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _numbered(config: Any, numbers: dict[int, int]) -> Any:

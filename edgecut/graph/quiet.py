@@ -23,8 +23,14 @@ def import_keras_quietly() -> None:
     with caught_output():
         import keras
         import tensorflow  # noqa: F401  its own import prints, so it happens here
-    # Each pass over images is a function of its own, which TensorFlow takes for one that is traced again and again.
-    logging.getLogger("tensorflow").addFilter(lambda record: "tf.function retracing" not in record.getMessage())
+    logging.getLogger("tensorflow").addFilter(_says_something)
     found = keras.backend.backend()
     if found != "tensorflow":
         raise RequestError(f"Keras runs on {found!r}, and edgecut needs 'tensorflow'; set KERAS_BACKEND=tensorflow")
+
+
+def _says_something(record: logging.LogRecord) -> bool:
+    # Each pass over images is a function of its own, which TensorFlow takes for one that is traced again and again.
+    # What AutoGraph can't rewrite, because it is plain or the folder of temporary files is full, runs as it is.
+    message = record.getMessage()
+    return "tf.function retracing" not in message and "AutoGraph could not transform" not in message

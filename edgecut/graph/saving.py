@@ -17,6 +17,7 @@ from edgecut.graph.proof import INPUTS, call_flat, difference, seeded_inputs, to
 from edgecut.graph.sentences import telling_line
 from edgecut.graph.trace import all_operations
 from edgecut.streams import caught_output
+from edgecut.whole import naming
 
 _FAULTS = (TypeError, ValueError, NotImplementedError, KeyError, AttributeError, OSError)
 
@@ -25,12 +26,13 @@ def save(model: keras.Model, path: str | Path) -> dict[str, Any]:
     """Write a model to a .keras file, whole or not at all, and prove that the file holds it.
 
     The result is the proof: {"inputs", "max_abs_error", "exact"} of the file's model, loaded again, against this one
-    on seeded inputs. Raises StepError if Keras can't save or load it, or if the loaded one isn't bit-equal.
+    on seeded inputs. Raises StepError if Keras can't save or load it, or if the loaded one isn't bit-equal; OSError,
+    which names `path`, if the system refuses to write it.
     """
     path = Path(path)
     partial = path.with_name(f"{path.stem}.partial.keras")
     try:
-        with caught_output():
+        with naming(path), caught_output():
             model.save(partial)
             settle(partial)
             operations = all_operations(model)
@@ -45,6 +47,8 @@ def save(model: keras.Model, path: str | Path) -> dict[str, Any]:
             )
         partial.replace(path)
     except _FAULTS as exc:
+        if isinstance(exc, OSError) and exc.errno is not None:
+            raise
         raise StepError(f"{path}: Keras can't save and load the model: {telling_line(exc)}") from exc
     finally:
         partial.unlink(missing_ok=True)

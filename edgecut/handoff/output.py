@@ -68,7 +68,7 @@ def output_folder(out: Path, force: bool, keep: Sequence[Path] = ()) -> Iterator
         _publish(partial, target, aside)
         done = True
     except OSError as exc:
-        if exc.errno in _NO_ROOM:
+        if exc.errno in _NO_ROOM and (exc.filename is None or partial in Path(os.fsdecode(exc.filename)).parents):
             # HDF5 puts a paragraph into strerror.
             said = os.strerror(exc.errno)
             text = f"{out}: can't be written ({said}); free some space, or name another folder with -o"

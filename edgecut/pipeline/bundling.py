@@ -44,11 +44,11 @@ def bundle(state: Run, report: Report) -> None:
             inputs=state.inputs, lock=lock_text(lock_of(state.inputs)),
             notes=state.plan.notes,
         )  # fmt: skip
-    if state.store is not None and state.is_whole:
+    if state.is_whole and not state.unkept:
         paths = {path.relative_to(state.folder).as_posix(): path for path in state.folder.rglob("*") if path.is_file()}
         files = {name: path for name, path in paths.items() if name not in VARIES}
         facts = facts_of(state.plan, state.inputs, "bundle")
-        keep(state.store, "bundle", {"report": report.to_dict()}, files, facts)
+        keep(state, "bundle", {"report": report.to_dict()}, files, facts)
 
 
 def restored(state: Run) -> Report | None:

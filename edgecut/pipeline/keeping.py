@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import os
 import platform
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -42,7 +42,10 @@ _UNREAD = {
 
 
 def build_store(plan: Plan) -> Store:
-    """The results of all builds, as far as this code, these libraries and this machine make them."""
+    """The results of all builds, as far as this code, these libraries and this machine make them.
+
+    Raises OutputError where there is no place for them.
+    """
     facts = {
         "code": code_hash(Path(edgecut.__file__).parent),
         "python": platform.python_version(),
@@ -112,14 +115,21 @@ def stage(state: Run, kind: str, make: Callable[[], None]) -> bool:
             "source": state.facts.to_dict() if state.facts is not None else None,
         }  # fmt: skip
         files = {name: path for name, path in _files(state.folder).items() if name not in before}
-        keep(state.store, kind, document, files, facts)
+        keep(state, kind, document, files, facts)
     return False
 
 
-def keep(store: Store, kind: str, document: dict[str, Any], files: Mapping[str, Path], facts: dict[str, Any]) -> None:
-    """Put a result into the cache. A place that can't be written costs time and nothing else."""
-    with contextlib.suppress(OSError):
-        store.put(kind, document, files, **facts)
+def keep(state: Run, kind: str, document: dict[str, Any], files: Mapping[str, Path], facts: dict[str, Any]) -> None:
+    """Put a result into the run's cache, if it has one. A place that can't be written is said, and costs time alone."""
+    if state.store is None:
+        return
+    try:
+        state.store.put(kind, document, files, **facts)
+    except OSError as exc:
+        reason = os.strerror(exc.errno) if exc.errno else str(exc)
+        state.unkept = (
+            f"{state.store.folder}: can't keep results for later builds ({reason}); EDGECUT_CACHE names another folder"
+        )
 
 
 def from_cache(step: Step) -> Step:

@@ -18,8 +18,8 @@ import numpy as np
 import edgecut
 from edgecut.bench.usage import file_uses
 from edgecut.cache.facts import versions
-from edgecut.cache.store import Store, write_whole
-from edgecut.errors import DataError, RequestError, StepError
+from edgecut.cache.store import Store
+from edgecut.errors import DataError, OutputError, RequestError, StepError
 from edgecut.handoff.output import output_folder
 from edgecut.pipeline.inputs import check_lock, input_hashes, lock_of, lock_path, lock_text
 from edgecut.pipeline.keeping import WORK, build_store, hash_store, named, stage
@@ -32,6 +32,7 @@ from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Recipe, read_recipe
 from edgecut.records.report import Check, Report, SourceFacts, Step, overall
 from edgecut.records.trial import Trial
+from edgecut.whole import write_whole
 
 if TYPE_CHECKING:
     import keras
@@ -50,6 +51,7 @@ class Run:
     it was needed so far. baseline: the accuracy of the float model before it was compressed, against which drops count.
     store: of earlier results, None to run every step. inputs: {recipe key: SHA-256} of what is read. facts, names: the
     source model and the classes. edited: the model behind cut and stem. is_whole: whether what was done can be kept.
+    unkept: why it couldn't be.
     """
 
     plan: Plan
@@ -70,6 +72,7 @@ class Run:
     artifacts: list[Artifact] = field(default_factory=list)
     measurements: list[Measurement] = field(default_factory=list)
     is_whole: bool = True
+    unkept: str = ""
 
     @property
     def source(self) -> keras.Model:
@@ -139,9 +142,14 @@ def run(
         if lock is None:
             raise RequestError("--locked: needs a recipe file, whose lock lies beside it; write one with `edgecut new`")
         check_lock(lock, lock_of(inputs))
-    store = build_store(plan) if cache and not _has_custom_classes() else None
+    store, unkept = None, ""
+    if cache and not _has_custom_classes():
+        try:
+            store = build_store(plan)
+        except OutputError as exc:
+            unkept = str(exc)
     with output_folder(out, force, keep=read_paths(plan.recipe, plan.recipe_file)) as folder:
-        report = _run(Run(plan, folder, progress, store=store, inputs=inputs))
+        report = _run(Run(plan, folder, progress, store=store, inputs=inputs, unkept=unkept))
     if lock is not None and not locked:
         with contextlib.suppress(OSError):
             write_whole(lock, lock_text(lock_of(inputs)).encode())
@@ -193,12 +201,13 @@ def _report(state: Run, checks: tuple[Check, ...], slower: tuple[str, ...]) -> R
     recipe = named(state.plan)
     if state.facts is None:
         raise RuntimeError("a run without a source")
+    notes = tuple(note for note in (*state.plan.notes, *slower, state.unkept) if note)
     return Report(
         edgecut=edgecut.__version__, status=overall(checks), recipe=recipe.to_dict(),
         profiles=tuple(profile.to_dict() for profile in state.plan.profiles), environment=environment(),
         source=state.facts.model_copy(update={"path": recipe.source.model}), steps=tuple(state.steps),
         artifacts=tuple(state.artifacts), measurements=tuple(state.measurements), checks=checks,
-        notes=(*state.plan.notes, *slower), trials=tuple(state.trials), explanations=tuple(state.explanations),
+        notes=notes, trials=tuple(state.trials), explanations=tuple(state.explanations),
         uses=file_uses(state.folder, state.artifacts, state.plan.profiles),
     )  # fmt: skip
 

@@ -145,7 +145,7 @@ class Profile(Record):
 
 def profile_folders() -> tuple[Path, ...]:
     """Where profiles are looked for by id, first hit wins: ./profiles, the user's folder, the shipped ones."""
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"))
     shipped = PACKAGED if PACKAGED.is_dir() else CHECKOUT
     return (Path("profiles"), config / "edgecut" / "profiles", shipped)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +92,10 @@ def _faults(request: Request) -> Iterator[str]:
         yield f"--workers: at least 1 process is started, found {request.workers}"
     if request.out.exists() and not request.out.is_dir():
         yield f"-o: {request.out} is a file, and a folder is expected"
+    else:
+        held = next(folder for folder in (request.out.resolve(), *request.out.resolve().parents) if folder.exists())
+        if not os.access(held, os.W_OK | os.X_OK):
+            yield f"-o: {request.out} can't be written, since {held} can't; name another folder"
 
 
 def default_precisions(profiles: Sequence[Profile]) -> tuple[Precision, ...]:

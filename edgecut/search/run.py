@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import keras
 
-from edgecut.cache.store import Store, write_whole
+from edgecut.cache.store import Store
 from edgecut.errors import StemError
 from edgecut.head.metrics import MetricName
 from edgecut.images.targets import target_of
@@ -30,6 +30,7 @@ from edgecut.search.building import Made, name_of, priced
 from edgecut.search.fronts import Built, front_of, inputs, named
 from edgecut.search.inputs import Bench, own_size
 from edgecut.search.tasks import Choice, Look, choice, facts_of, look, sent, work
+from edgecut.whole import write_whole
 
 Task = TypeVar("Task")
 

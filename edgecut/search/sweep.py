@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from edgecut.images.device import model_input
 from edgecut.records.front import CutScore
 from edgecut.search.asked import Size, words
 from edgecut.search.inputs import Bench, outputs_of
+from edgecut.whole import naming
 
 ToInput = Callable[[np.ndarray], np.ndarray]
 PROJECTED = 256  # features that the cheap probe sees
@@ -178,13 +180,24 @@ def _features(
     for tensor in tensors:
         offsets.append(offsets[-1] + int(tensor.shape[-1] or 0))
     # On disk: 10,000 images through a model of 150 layers have 2 GB of features.
-    rows = np.memmap(scratch / "features", np.float32, "w+", shape=(len(pixels), offsets[-1]))
+    path, shape = scratch / "features", (len(pixels), offsets[-1])
+    _reserve(path, 4 * shape[0] * shape[1])
+    rows = np.memmap(path, np.float32, "r+", shape=shape)
     pooled = pooled_model(graph, tensors)
     for first, outputs in predict_each(
         pooled, pixels, to_input, title=f"forward pass {title}", progress=bench.progress
     ):
         rows[first : first + len(outputs[0])] = np.concatenate(outputs, axis=1)
     return _Features(rows, tuple(offsets))
+
+
+def _reserve(path: Path, size_bytes: int) -> None:
+    """Make a file of that size. Raises OSError if the disk hasn't the room: writing to a map of it would end us."""
+    with naming(path), open(path, "wb") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size_bytes)
+        else:
+            file.truncate(size_bytes)
 
 
 def _points(graph: Calls, tensors: Sequence[Tensor]) -> list[CutPoint]:

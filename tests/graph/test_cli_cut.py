@@ -10,6 +10,7 @@ import pytest
 from edgecut.bench.run import FileRunner
 from tests.graph import models
 from tests.unit.command_line import run
+from tests.unit.machine import full_disk
 
 ROOT = Path(__file__).parents[2]
 MODEL = str(ROOT / "edgecut" / "demo_data" / "cifar10_backbone.keras")
@@ -118,3 +119,18 @@ def test_a_file_is_cut_by_its_tensors_and_has_no_layers_to_edit(tmp_path, capsys
     assert cut(capsys, out, "--drop", "1", "--force", source=FILE).err == (
         f"edgecut: error: --drop: {FILE} has no layers; edit the Keras model and export it\n"
     )
+
+
+def test_a_full_disk_leaves_no_part_of_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models.residual().save(tmp_path / "m.keras")
+    monkeypatch.chdir(tmp_path)
+    # Enough for HDF5's first bytes, then for the archive but not for its rewriting.
+    size = (tmp_path / "m.keras").stat().st_size
+    for limit in (100, size // 3):
+        with full_disk(limit):
+            answer = run(capsys, "cut", "m.keras", "--to", "block0_relu", "-o", "out.keras")
+        said = "edgecut: error: out.keras: File too large; raise the limit (ulimit -f), or choose another place\n"
+        assert (answer.code, answer.err) == (3, said)
+        assert [path.name for path in tmp_path.iterdir()] == ["m.keras"]

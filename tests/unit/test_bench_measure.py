@@ -94,6 +94,27 @@ def test_crashed_child_is_named_with_its_signal(monkeypatch: pytest.MonkeyPatch)
     )
 
 
+def test_child_that_the_system_kills_names_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, -9, "", ""))
+    with pytest.raises(RunError) as caught:
+        local.run_job(job(INT8), [INT8])
+    assert str(caught.value) == (
+        f"{INT8}: the child process that ran it was stopped by SIGKILL, as Linux does where memory runs out; close "
+        "other programs, or cut the model smaller"
+    )
+
+
+def test_child_without_memory_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    starved = "from edgecut.bench import worker\ndef short(job): raise MemoryError\nworker.serve({'latency': short})"
+    real = subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda command, **options: real([sys.executable, "-c", starved], **options))
+    with pytest.raises(RunError) as caught:
+        local.run_job(job(INT8), [INT8])
+    assert str(caught.value) == (
+        f"{INT8}: there isn't enough memory to run it; close other programs, or cut the model smaller"
+    )
+
+
 def test_child_that_hangs_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     def hanging(command: list[str], timeout: float, **_: object) -> None:
         raise subprocess.TimeoutExpired(command, timeout)

@@ -15,7 +15,12 @@ from edgecut.cache.hashes import remembered_hash
 from edgecut.cache.place import cache_folder, cache_limit, clear, kept
 from edgecut.cache.store import Store, total_bytes, trim
 from edgecut.errors import OutputError, RequestError
+from edgecut.pipeline.keeping import keep
+from edgecut.pipeline.planning import plan
+from edgecut.pipeline.running import Run
 from edgecut.records.artifact import sha256_of
+from edgecut.records.progress import SILENT
+from edgecut.records.recipe import make_recipe
 from tests.unit.command_line import run
 
 MODEL = Path(__file__).parents[2] / "edgecut" / "demo_data" / "cifar10_backbone.keras"
@@ -124,6 +129,26 @@ def test_a_bundles_recipe_is_planned_from_where_its_files_are(
     assert answer.code == 2
     assert "dist/recipe.toml is a bundle's; say where the files of its request are (--root FOLDER)" in answer.err
     assert run(capsys, "plan", "dist/recipe.toml", "--root", str(demo)).code == 0
+
+
+def test_a_cache_that_can_not_be_written_is_said_and_costs_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    place = tmp_path / "file" / "cache"
+    state = Run(plan(make_recipe({}, {"source.model": str(MODEL), "export.precisions": ["float32"]}, where="test")),
+                tmp_path, SILENT, store=Store(place, {}))  # fmt: skip
+    keep(state, "edited", {}, {}, {})
+    assert state.unkept == (
+        f"{place}: can't keep results for later builds (Not a directory); EDGECUT_CACHE names another folder"
+    )
+
+
+def test_a_user_without_a_home_is_told_how_to_name_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("EDGECUT_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    with pytest.raises(OutputError) as error:
+        cache_folder()
+    assert str(error.value) == "the cache: there is no home folder to keep it in; name a folder in EDGECUT_CACHE"
 
 
 def put(store: Store, folder: Path, name: str, size: int, day: int) -> None:

@@ -223,7 +223,7 @@ def test_the_command_writes_a_profile_that_check_accepts(
     ("arguments", "said"),
     [
         (["-o", "board.json"], "-o: a profile is a .toml file, found 'board.json'"),
-        (["-o", "nowhere/board.toml"], "-o: no folder 'nowhere'; make it first"),
+        (["-o", "nowhere/board.toml"], "nowhere/board.toml: there is no folder 'nowhere'; make it first"),
         (["-o", "board.toml", "--runner", "vela"], "--runner: 'vela' times no files of any kind"),
     ],
 )

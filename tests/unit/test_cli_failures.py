@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ import pytest
 from edgecut import errors
 from edgecut.cli.failures import Failures
 from tests.unit.command_line import run
+from tests.unit.machine import full_disk
 
 
 def ending(error: BaseException, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
@@ -43,7 +45,7 @@ def ending(error: BaseException, capsys: pytest.CaptureFixture[str]) -> tuple[in
         (
             OSError(errno.ENOSPC, "No space left on device", "out/x"),
             3,
-            "edgecut: error: out/x: No space left on device; make room or choose another place\n",
+            "edgecut: error: out/x: No space left on device; free some space, or choose another place\n",
         ),
         (click.UsageError("Got unexpected extra argument (x)"), 2,
          "edgecut: error: got unexpected extra argument (x); see `edgecut --help`\n"),
@@ -122,6 +124,95 @@ def test_an_unwritable_stream_gets_question_marks(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONIOENCODING": "ascii"}, capture_output=True, check=False,
     )  # fmt: skip
     assert (child.returncode, child.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("redirect", "code", "said"),
+    [
+        (">/dev/full", 3, "edgecut: error: standard output: No space left on device; free some space, or choose "
+                          "another place\n"),
+        (">&-", 0, ""),
+        ("<&- >&-", 0, ""),
+        (">&- 2>&-", 0, ""),
+    ],
+)  # fmt: skip
+def test_a_stdout_that_takes_nothing(redirect: str, code: int, said: str) -> None:
+    command = f'exec "$0" -m edgecut profile list {redirect}'
+    child = subprocess.run(["sh", "-c", command, sys.executable], capture_output=True, text=True, check=False)
+    assert (child.returncode, child.stdout, child.stderr) == (code, "", said)
+
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+MODEL = Path(__file__).parents[2] / "edgecut" / "demo_data" / "cifar10_backbone.keras"
+INT8 = str(FIXTURES / "tiny.int8.tflite")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["new", str(MODEL), "--force", "-o", "out.toml"],
+        ["inspect", INT8, "--svg", "out.svg"],
+        ["bench", INT8, "--runs", "1", "--html", "out.html", "--force"],
+        ["cut", INT8, "--to", "1", "-o", "out.tflite", "--force"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_full_disk_costs_nothing_that_was_there(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    out = next(word for word in words if word.startswith("out."))
+    (tmp_path / out).write_text("old")
+    with full_disk(100):
+        answer = run(capsys, *words)
+    sentence = f"edgecut: error: {out}: File too large; raise the limit (ulimit -f), or choose another place\n"
+    assert (answer.code, answer.err) == (3, sentence)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {out: "old"}
+
+
+@pytest.mark.parametrize("words", [["cut", INT8, "--to", "1"], ["bench", INT8, "--html"], ["new", str(MODEL)]])
+def test_a_device_is_not_replaced_by_a_file(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    answer = run(capsys, *words, *([] if words[-1] == "--html" else ["-o"]), os.devnull, "--force")
+    assert (answer.code, answer.err) == (2, f"edgecut: error: {os.devnull}: is a device or a pipe; name a file\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"),
+         "the system refuses: Too many open files; raise the limit (ulimit -n)"),
+        (FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"),
+         "no folder takes temporary files; free some space, or name a folder in TMPDIR"),
+        (OSError("libLiteRt.so: failed to map segment from shared object"),
+         "not enough memory for this step; close other programs or use a smaller input"),
+        (OSError(errno.ENOSPC, "No space left on device", os.path.join(tempfile.gettempdir(), "tmp12", "part")),
+         f"{tempfile.gettempdir()} (where temporary files are; TMPDIR names another folder): No space left on device; "
+         "free some space, or choose another place"),
+        (PermissionError(errno.EACCES, "Permission denied", "a\nb"),
+         "'a\\nb': Permission denied; ask for permission, or choose another place"),
+    ],
+    ids=["files", "no temporary folder", "memory", "full temporary folder", "name of two lines"],
+)  # fmt: skip
+def test_what_the_machine_refuses_is_no_bug(error: OSError, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ending(error, capsys) == (3, f"edgecut: error: {said}\n")
+
+
+def test_a_bug_of_a_user_whom_the_system_does_not_know_has_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a container: `docker run -u 12345`."""
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    code, text = ending(ValueError(), capsys)
+    log = next(tmp_path.glob("bug-*.log"))
+    assert (code, text) == (5, f"edgecut: bug: ValueError: no message; the details are in {log}\n")
+
+
+def test_a_name_that_is_not_text_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = run(capsys, "inspect", os.fsdecode(b"bad\xff.tflite"))
+    said = "edgecut: error: 'bad\\udcff.tflite': isn't UTF-8, and names are expected to be; rename it\n"
+    assert (answer.code, answer.err) == (2, said)
 
 
 def test_a_reader_that_leaves_is_no_failure(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "edgecut"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "units", "streams", "rooms"),
+    ("errors", "units", "streams", "rooms", "whole"),
     ("records",),
     ("tflite", "images", "render", "cache"),
     ("graph",),

@@ -59,12 +59,17 @@ def run_job(
     except subprocess.TimeoutExpired as exc:
         raise RunError(f"{path}: the child process that ran it was stopped after {timeout_s:g} s") from exc
     if child.returncode < 0:
-        name = signal.Signals(-child.returncode).name
-        said = last_line(child.stderr)
-        raise RunError(f"{path}: the child process that ran it was stopped by {name}; it last wrote: {said}")
+        raise RunError(f"{path}: the child process that ran it was stopped by {_stop(child)}")
     if child.returncode != 0:
         raise RunError(f"{path}: the child process that ran it failed: {last_line(child.stderr)}")
     return checked(json.loads(child.stdout), files, "this machine", sys.executable)
+
+
+def _stop(child: subprocess.CompletedProcess[str]) -> str:
+    """What stopped a child, with what it last said."""
+    if -child.returncode == signal.SIGKILL:
+        return "SIGKILL, as Linux does where memory runs out; close other programs, or cut the model smaller"
+    return f"{signal.Signals(-child.returncode).name}; it last wrote: {last_line(child.stderr)}"
 
 
 def checked(result: dict[str, Any], files: Sequence[Path], where: str, python: str) -> dict[str, Any]:

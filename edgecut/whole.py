@@ -1,0 +1,48 @@
+"""Files written whole or not at all, by whoever writes one."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file in one move: a reader sees the old content or the new one, whatever happens.
+
+    Missing folders are made. A link stays one, and what is no file (a device, a pipe) is written to where it is.
+    Raises OSError, which names `path`.
+    """
+    with naming(path):
+        target = path.resolve()
+        if target.exists() and not target.is_file():
+            target.write_bytes(content)
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{secrets.token_hex(8)}.partial")
+        try:
+            with open(partial, "xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(target)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def naming(path: str | Path) -> Iterator[None]:
+    """Let what the system refuses (an OSError) name `path`: by itself it names a scratch file, or nothing.
+
+    What the system didn't refuse, such as a file whose content a library can't read, passes as it is.
+    """
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno is None:
+            raise
+        # HDF5 puts a paragraph into strerror.
+        raise OSError(exc.errno, os.strerror(exc.errno), str(path)) from exc
