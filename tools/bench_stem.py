@@ -222,7 +222,7 @@ def table(case: Case, folds: Sequence[Fold]) -> Iterator[str]:
     """The lines of a case."""
     has_labels = folds[0].labels is not None
     heads = (
-        f"{'MMACs':>8}{'ms':>8}{'x wrapper':>10}{'same':>7}{'colour':>8}{'by class':>9}{'- wrapper':>24}{'right':>7}"
+        f"{'MMACs':>8}{'ms':>8}{'x wrapper':>10}{'same':>7}{'colour':>8}{'by class':>9}{'- wrapper':>25}{'right':>7}"
     )
     yield f"  {'way':<48}{heads}"
     rows = list(ways(case, folds))
@@ -253,7 +253,7 @@ def table(case: Case, folds: Sequence[Fold]) -> Iterator[str]:
         count = sum(macs_of(call) or 0 for call in calls(way.models[0])) / 1e6
         yield (
             f"  {way.label:<48}{count:>8.1f}{np.median(taken) * 1e3:>8.2f}{ratio:>10.2f}{agreement[0].mean():>7.3f}"
-            f"{agreement[1].mean():>8.3f}{by_class(agreement[1], np.concatenate(colour)):>9.3f}{difference:>24}"
+            f"{agreement[1].mean():>8.3f}{by_class(agreement[1], np.concatenate(colour)):>9.3f}{difference:>25}"
             f"{accuracy}{'  ! ' + ', '.join(marks) if marks else ''}"
         )
 
