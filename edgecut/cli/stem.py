@@ -79,9 +79,8 @@ def _edit(output: Output, recipe: Recipe, out: Path) -> Step:
 
 
 def _show(output: Output, step: Step, out: Path) -> None:
-    from edgecut.render.tables import step_table
-    from edgecut.render.words import fact_words
+    from edgecut.render.tables import change_table, step_table
 
-    output.table(f"before: {fact_words(step.before)}", f"after: {fact_words(step.after)}", step_table([step]))
+    output.table(change_table(step), step_table([step]))
     output.table(f"wrote {out}")
     output.document(step.to_dict())
