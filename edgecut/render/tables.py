@@ -138,7 +138,9 @@ def change_table(step: Step) -> Table:
     """A model's facts before and behind a step, one row each."""
     table = grid("<", "before", "after")
     for key in dict.fromkeys([*step.before, *step.after]):
-        table.add_row(key.removesuffix("_bytes"), *(_fact_cell(key, side.get(key)) for side in (step.before, step.after)))
+        table.add_row(
+            key.removesuffix("_bytes"), *(_fact_cell(key, side.get(key)) for side in (step.before, step.after))
+        )
     return table
 
 
