@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -164,20 +165,43 @@ def macs_of(call: Call) -> int | None:
     0 for operations without weights, of which only matrix products count; None where the operation isn't modelled.
     """
     rule = _MACS.get(call.type)
+    if call.type in {"MultiHeadAttention", "Matmul"}:
+        return _attention_macs(call) if call.type == "MultiHeadAttention" else _product_macs(call)
     if rule is not None:
         out, inp = _size(call.outputs[0].shape), _size(call.inputs[0].shape)
         return None if out is None or inp is None else rule(call.operation, inp, out)
     if isinstance(call.operation, keras.Layer):
         return 0 if not _has_kernels(call.operation) else None
-    return None if call.type in {"Matmul", "Einsum", "Dot", "Tensordot", "Conv", "DepthwiseConv"} else 0
+    return None if call.type in {"Einsum", "Dot", "Tensordot", "Conv", "DepthwiseConv"} else 0
 
 
 def _has_kernels(layer: keras.Layer) -> bool:
     # Vectors (BatchNormalization, biases, scalings) are element-wise and count as 0, as in the field's usual counts.
+    if isinstance(layer, keras.layers.LayerNormalization):
+        return False  # over several axes its weights are no vectors
     return any(len(weight.shape) > 1 for weight in layer.weights) or type(layer).__name__ in {
         "Attention",
         "Dot",
     }
+
+
+def _attention_macs(call: Call) -> int | None:
+    """The four projections of (batch, places, features), and of each head places x places products twice."""
+    layer = call.operation
+    bound = inspect.signature(layer.call).bind(*call.args, **call.kwargs).arguments
+    query, value = bound["query"].shape, bound["value"].shape
+    if len(query) != 3 or len(value) != 3 or query[1] is None or value[1] is None:
+        return None
+    ends = ((layer._query_dense, query[1]), (layer._key_dense, value[1]), (layer._value_dense, value[1]),
+            (layer._output_dense, query[1]))  # fmt: skip
+    scores = layer.num_heads * query[1] * value[1] * (layer.key_dim + layer.value_dim)
+    return scores + sum(places * math.prod(part.kernel.shape) for part, places in ends)
+
+
+def _product_macs(call: Call) -> int | None:
+    """Of two matrices: the elements of the product times the length of the sums."""
+    inner, out = call.args[0].shape[-1], _size(call.outputs[0].shape)
+    return None if inner is None or out is None else out * inner
 
 
 def _kernel_macs(layer: Any, inp: int, out: int) -> int:

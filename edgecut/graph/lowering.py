@@ -24,6 +24,10 @@ _IDLE = frozenset({
 _MERGED = frozenset({"Activation", "AveragePooling2D", "Cropping2D", "MaxPooling2D", "ReLU", "ZeroPadding2D"})
 
 
+# Operators that stay in float in an int8 file, between a DEQUANTIZE and a QUANTIZE: they have no kernel for integers.
+_FLOAT_ONLY = frozenset({"NEG"})
+
+
 def lowering(calls: Calls, activations: Activations) -> Callable[[Tensor], TfliteGraph]:
     """For any tensor, the graph that a file of the model up to it would hold, for one image; an open size counts as 1.
 
@@ -170,7 +174,13 @@ class Lowering:
         self, name: str, inputs: Sequence[int], shape: Sequence[int | None], options: Mapping[str, Any] | None = None
     ) -> int:
         """Append an operator; the place of what it puts out."""
-        output = self._value(shape)
+        if name not in _FLOAT_ONLY or self.activations == "float32":
+            return self._append(name, inputs, self._value(shape), options)
+        given = [self._append("DEQUANTIZE", (x,), self._value(self.tensors[x].shape, "float32"), None) for x in inputs]
+        result = self._append(name, given, self._value(shape, "float32"), options)
+        return self._append("QUANTIZE", (result,), self._value(shape), None)
+
+    def _append(self, name: str, inputs: Sequence[int], output: int, options: Mapping[str, Any] | None) -> int:
         self.makers[output] = Operator(len(self.operators), name, 1, tuple(inputs), (output,), options or {})
         self.operators.append(self.makers[output])
         return output
@@ -228,10 +238,10 @@ class Lowering:
             given = [result]
         return result
 
-    def _value(self, shape: Sequence[int | None]) -> int:
-        sizes = (1, *(int(size or 1) for size in shape[1:]))
-        scales = (1.0,) if self.activations == "int8" else ()
-        self.tensors.append(FileTensor(len(self.tensors), "", sizes, self.activations, scales))
+    def _value(self, shape: Sequence[int | None], dtype: Activations | None = None) -> int:
+        """A new tensor. dtype: by default that of the file's activations."""
+        sizes, dtype = (1, *(int(size or 1) for size in shape[1:])), dtype or self.activations
+        self.tensors.append(FileTensor(len(self.tensors), "", sizes, dtype, (1.0,) if dtype == "int8" else ()))
         return len(self.tensors) - 1
 
     def constant(self, shape: Sequence[int]) -> int:

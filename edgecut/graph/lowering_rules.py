@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from edgecut.graph.callgraph import Call
+from edgecut.graph.callgraph import Call, Tensor
 from edgecut.graph.layer_operators import ACTIVATIONS, PLAIN
+from edgecut.graph.lowering_blocks import attention, layer_normalization, matrix_product, transpose
 
 if TYPE_CHECKING:
     from edgecut.graph.lowering import Lowering
@@ -67,6 +68,13 @@ def _with_constant(work: Lowering, call: Call, taken: Sequence[int]) -> int:
     if len(taken) == 1 and work.fuses(call, taken[0], FOLDS_SCALE):
         return taken[0]
     return work.chain(PLAIN[call.type], taken, call.outputs[0].shape)
+
+
+def _divide(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+    """A quotient; of a constant divisor a converter takes the reciprocal, as of a factor."""
+    if len(taken) > 1 or not isinstance(call.args[0], Tensor):
+        return work.chain(("DIV",), taken, call.outputs[0].shape)
+    return taken[0] if work.fuses(call, taken[0], FOLDS_SCALE) else work.chain(("MUL",), taken, call.outputs[0].shape)
 
 
 def _relu(work: Lowering, call: Call, taken: Sequence[int]) -> int:
@@ -162,8 +170,13 @@ RULES: Mapping[str, Callable[[Lowering, Call, Sequence[int]], int]] = {
     "Conv2DTranspose": _transposed,
     "Dense": _dense,
     "DepthwiseConv2D": _depthwise,
+    "Divide": _divide,
     "Flatten": _reshape,
     "GlobalAveragePooling2D": _mean,
+    "LayerNormalization": layer_normalization,
+    "Matmul": matrix_product,
+    "MultiHeadAttention": attention,
+    "Permute": transpose,
     "Multiply": _with_constant,
     "ReLU": _relu,
     "Relu": _relu,
@@ -173,5 +186,8 @@ RULES: Mapping[str, Callable[[Lowering, Call, Sequence[int]], int]] = {
     "SeparableConv2D": _separable,
     "Silu": _silu,
     "Subtract": _with_constant,
+    "Swapaxes": transpose,
+    "Transpose": transpose,
+    "TrueDivide": _divide,
     "ZeroPadding2D": _pad,
 }

@@ -11,12 +11,13 @@ import pytest
 from edgecut.bench.at_cut import cut_costs
 from edgecut.export.artifacts import export
 from edgecut.graph.calls import calls
+from edgecut.graph.cuts import cut_points
 from edgecut.graph.edits import edit
 from edgecut.graph.lowering import lowering
 from edgecut.records.profile import find_profile
 from edgecut.tflite.arena import cortex_m_arena_bytes, planned_bytes
 from edgecut.tflite.flatbuffer import read
-from edgecut.tflite.ops import macs_by_class, operator_counts
+from edgecut.tflite.ops import macs, macs_by_class, not_modelled, operator_counts
 from tests.graph.models import settle
 
 L = keras.layers
@@ -54,6 +55,49 @@ def test_a_cut_is_foreseen_as_the_converter_writes_it(to: str, precision: str, t
     assert macs_by_class(foreseen) == macs_by_class(written)
     assert planned_bytes(foreseen) == planned_bytes(written)
     assert cortex_m_arena_bytes(foreseen) == cortex_m_arena_bytes(written)
+
+
+def transformer() -> keras.Model:
+    """Blocks of ConvNeXt, ViT with and without dropout, and MLP-Mixer, and attention written out."""
+    image = keras.Input((16, 16, 3), name="image")
+    x = side = L.LayerNormalization(epsilon=1e-6, name="norm_0")(L.Conv2D(16, 4, strides=4, name="patch")(image))
+    x = L.LayerNormalization(name="norm_1")(L.DepthwiseConv2D(3, padding="same", name="depthwise")(x))
+    x = L.Dense(16, name="narrow")(L.Activation("gelu", name="gelu")(L.Dense(24, name="wide")(x)))
+    x = L.Reshape((16, 16), name="tokens")(L.Add(name="sum_0")([x, side]))
+    for k, options in enumerate(({"num_heads": 2, "key_dim": 8}, {"num_heads": 3, "key_dim": 4, "dropout": 0.1})):
+        y = L.LayerNormalization(name=f"before_{k}", center=not k)(x)
+        x = L.Add(name=f"attended_{k}")([x, L.MultiHeadAttention(**options, name=f"attention_{k}")(y, y)])
+        y = L.Dense(20, activation="gelu", name=f"up_{k}")(L.LayerNormalization(name=f"behind_{k}", scale=False)(x))
+        x = L.Add(name=f"block_{k}")([x, L.Dropout(0.1, name=f"drop_{k}")(L.Dense(16, name=f"down_{k}")(y))])
+    y = L.Permute((2, 1), name="turned")(L.LayerNormalization(name="mixed")(x))
+    x = L.Add(name="mix")([x, L.Permute((2, 1), name="back")(L.Dense(16, name="over_places")(y))])
+    query, key, value = (L.Dense(8, name=name)(x) for name in ("query", "key", "value"))
+    scores = L.Softmax(name="weights")(keras.ops.matmul(query, keras.ops.swapaxes(key, 1, 2)) / 3.0)
+    x = L.GlobalAveragePooling1D(name="pool")(keras.ops.matmul(scores, value))
+    return settle(keras.Model(image, L.Dense(5, activation="softmax", name="scores")(x), name="transformer"))
+
+
+@pytest.mark.parametrize("precision", ["int8", "float32"])
+def test_normalization_and_attention_are_foreseen_as_the_converter_writes_them(precision: str, tmp_path: Path) -> None:
+    model = transformer()
+    images = np.random.default_rng(0).uniform(-1, 1, (4, 16, 16, 3)).astype("float32")
+    path = tmp_path / "model.tflite"
+    export(model, "tflite", precision, calibration=images, path=path)
+    written, graph = read(path), calls(model)
+    foreseen = lowering(graph, precision)(graph.find("scores").outputs[0])
+    assert operator_counts(foreseen) == operator_counts(written)
+    assert macs_by_class(foreseen) == macs_by_class(written)
+    assert cut_points(graph)[-1].macs == macs(written)
+    assert planned_bytes(foreseen) == planned_bytes(written)
+    assert cortex_m_arena_bytes(foreseen) == cortex_m_arena_bytes(written)
+
+
+def test_attention_under_a_mask_is_not_modelled() -> None:
+    tokens = keras.Input((6, 8), name="tokens")
+    model = keras.Model(tokens, L.MultiHeadAttention(2, 4, name="causal")(tokens, tokens, use_causal_mask=True))
+    graph = calls(model)
+    foreseen = lowering(graph, "float32")(graph.find("causal").outputs[0])
+    assert not_modelled(foreseen) == ("MultiHeadAttention",)
 
 
 def test_each_tensor_has_an_estimate_with_its_band_or_a_reason() -> None:
