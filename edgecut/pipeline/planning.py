@@ -9,6 +9,7 @@ from pathlib import Path
 from edgecut.errors import DocumentError, RequestError, SourceError
 from edgecut.graph.peek import PREFIX, config_of, lambda_names, layer_names
 from edgecut.pipeline.runtimes import operator_faults, operator_notes
+from edgecut.pipeline.sensing import sensor_notes
 from edgecut.records.artifact import sha256_of
 from edgecut.records.document import closest
 from edgecut.records.profile import Profile, find_profile
@@ -69,6 +70,7 @@ def plan(
         *_notes(recipe, files),
         *_untaken_notes(files, chosen),
         *operator_notes(recipe, written_files(files), chosen),
+        *sensor_notes(recipe, tuple(dict.fromkeys(precision for _, precision in files)), chosen),
     )
     return Plan(recipe, chosen, tuple(_steps(recipe, chosen, files)), files, notes, recipe_file, root)
 

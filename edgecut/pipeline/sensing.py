@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from edgecut.images.device import DEFAULT_ORDER
+from edgecut.errors import SourceError
+from edgecut.graph.peek import config_of, picture_shape
+from edgecut.images.device import CHANNELS, DEFAULT_ORDER
 from edgecut.images.preprocess import affine
 from edgecut.records.artifact import Artifact, TensorSpec
 from edgecut.records.profile import Profile, Sensor
-from edgecut.records.recipe import Recipe
+from edgecut.records.recipe import Recipe, Wanted
 from edgecut.records.report import Check
 
 # Of the range: normalized ends are rounded in documents (1 / 255 as 0.00392).
@@ -26,13 +28,55 @@ def sensor_check(recipe: Recipe, artifact: Artifact, profile: Profile) -> Check 
     (spec,) = artifact.inputs
     if spec.expects is None or len(spec.shape) != 4:
         return None
-    remedies = tuple(_remedies(recipe, sensor, spec))
-    fed, taken = _sensor_words(sensor), _input_words(recipe, spec)
+    reason = _mismatch(recipe, sensor, spec)
     return Check(
-        metric="sensor", artifact=artifact.name, profile=profile.id, limit=fed, value=taken, unit="",
-        state="misses" if remedies else "meets", basis="read back",
-        reason=f"the file takes {taken}, and the sensor feeds {fed}; {', '.join(remedies)}" if remedies else "",
+        metric="sensor", artifact=artifact.name, profile=profile.id, limit=_sensor_words(sensor),
+        value=_input_words(recipe, spec), unit="", state="misses" if reason else "meets", basis="read back",
+        reason=reason and f"the file takes {reason}",
     )  # fmt: skip
+
+
+def sensor_notes(recipe: Recipe, precisions: Sequence[Wanted], profiles: Sequence[Profile]) -> Iterator[str]:
+    """A note for each profile whose sensor won't feed what a file will take, as far as the saved model tells."""
+    sensed = [(profile, profile.sensor) for profile in profiles if profile.sensor is not None]
+    shape = _planned_shape(recipe) if sensed else None
+    if shape is None:
+        return
+    raw = recipe.stem.pixels == "raw"
+    for profile, sensor in sensed:
+        for precision in precisions:
+            dtype = {"int8": "int8", "auto": "int8", "int16x8": "int16"}.get(precision, "float32")
+            bytes_pass = raw and dtype == "int8"
+            spec = TensorSpec(
+                name="", shape=(1, *shape), dtype=dtype, expects="raw" if raw else "normalized",
+                scale=1.0 if bytes_pass else None, zero_point=-128 if bytes_pass else None,
+            )  # fmt: skip
+            reason = _mismatch(recipe, sensor, spec)
+            if reason:
+                yield f"profile {profile.id}: the {precision} file will take {reason}"
+                break
+
+
+def _planned_shape(recipe: Recipe) -> tuple[int, int, int] | None:
+    """(height, width, channels) of the picture that a build's files will take; None where only the model tells."""
+    if recipe.cut.start is not None:
+        return None
+    try:
+        config = config_of(recipe.source.model)
+    except SourceError:
+        return None
+    own = picture_shape(config or {})
+    size = recipe.stem.size or (own[:2] if own else None)
+    order = recipe.stem.order
+    channels = recipe.stem.channels or (CHANNELS[order] if order else own[2] if own else None)
+    return None if size is None or None in size or channels is None else (size[0], size[1], channels)  # type: ignore[return-value]
+
+
+def _mismatch(recipe: Recipe, sensor: Sensor, spec: TensorSpec) -> str:
+    """What an input takes, what the sensor feeds, and the recipe lines that mend it; "" where they agree."""
+    remedies = ", ".join(_remedies(recipe, sensor, spec))
+    taken, fed = _input_words(recipe, spec), _sensor_words(sensor)
+    return f"{taken}, and the sensor feeds {fed}; {remedies}" if remedies else ""
 
 
 def _remedies(recipe: Recipe, sensor: Sensor, spec: TensorSpec) -> Iterator[str]:

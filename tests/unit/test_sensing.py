@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import edgecut
 from edgecut.cli.new import _profile_keys as profile_keys
+from edgecut.graph.peek import picture_shape
 from edgecut.pipeline.judging import judge
+from edgecut.pipeline.planning import plan
 from edgecut.records.artifact import Artifact, TensorSpec
 from edgecut.records.document import parse
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import make_recipe
+
+
+def layer(kind: str = "InputLayer", **config: Any) -> dict[str, Any]:
+    return {"class_name": kind, "config": config}
 
 
 def profile(**sensor: Any) -> Profile:
@@ -101,3 +109,41 @@ def test_without_a_sensor_or_a_picture_nothing_is_judged() -> None:
     bare = profile().model_copy(update={"sensor": None})
     assert judge(recipe, [bare], [artifact()], []) == ()
     assert judge(recipe, [profile()], [artifact((1, 10))], []) == ()
+
+
+BACKBONE = str(Path(edgecut.__file__).parent / "demo_data" / "cifar10_backbone.keras")
+
+
+def notes(**stem: Any) -> tuple[str, ...]:
+    given = {"source.model": BACKBONE, "source.preprocess": "tf", "stem": stem, "export.precisions": ["float32"]}
+    planned = plan(make_recipe({}, given, where="r"), [profile()])
+    return tuple(note for note in planned.notes if "sensor" in note)
+
+
+def test_a_plan_says_what_the_sensor_will_not_feed() -> None:
+    assert notes() == (
+        "profile board: the float32 file will take 32x32x3 rgb float32 -1..1, and the sensor feeds 96x96x1 gray uint8 "
+        "0..255; set stem.size = [96, 96], set stem.channels = 1, set stem.pixels = 'raw'",
+    )
+    assert notes(order="gray", size=[96, 96], pixels="raw") == ()
+
+
+@pytest.mark.parametrize(
+    ("config", "shape"),
+    [
+        ({"class_name": "Functional", "config": {"layers": [layer(batch_shape=[None, 8, 6, 3])]}}, (8, 6, 3)),
+        ({"class_name": "Model", "config": {"layers": [layer(batch_input_shape=[None, None, 6, 1])]}}, (None, 6, 1)),
+        (
+            {"class_name": "Sequential", "config": {"layers": [layer("Conv2D", batch_input_shape=[None, 8, 6, 3])]}},
+            (8, 6, 3),
+        ),
+        ({"class_name": "Functional", "config": {"layers": [layer(batch_shape=[None, 8, 6, 3])] * 2}}, None),
+        ({"class_name": "Functional", "config": {"layers": [layer(batch_shape=[None, 8])]}}, None),
+        ({"class_name": "Functional", "config": {"layers": [layer(batch_shape=[None, 8, 6, "3"])]}}, None),
+        ({"class_name": "Functional", "config": {"layers": 3}}, None),
+        ({"class_name": "Sequential", "config": {"layers": []}}, None),
+        ({}, None),
+    ],
+)
+def test_the_picture_of_a_saved_model_is_read_from_its_configuration(config: Any, shape: Any) -> None:
+    assert picture_shape(config) == shape
