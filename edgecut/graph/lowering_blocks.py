@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from edgecut.graph.callgraph import Call, Tensor
 
 if TYPE_CHECKING:
@@ -16,7 +18,10 @@ _OF_ATTENTION = frozenset({"query", "value", "key", "training"})
 
 
 def layer_normalization(work: Lowering, call: Call, taken: Sequence[int]) -> int:
-    """Mean, variance, and x * scale - mean * scale + beta, as TensorFlow's nn.batch_normalization orders it."""
+    """Mean, variance, and x * scale - mean * scale + beta, as TensorFlow's nn.batch_normalization orders it.
+
+    A converter leaves a beta of zeros out, which an untrained layer has.
+    """
     layer, shape, x = call.operation, call.outputs[0].shape, taken[0]
     axes = {axis % len(shape) for axis in ([layer.axis] if isinstance(layer.axis, int) else layer.axis)}
     small = tuple(1 if axis in axes else size for axis, size in enumerate(shape))
@@ -29,7 +34,7 @@ def layer_normalization(work: Lowering, call: Call, taken: Sequence[int]) -> int
     if layer.scale:
         scale = work.operator("MUL", (scale,), shape)
     shift = work.operator("MUL", (scale, shift), shape if layer.scale else small)
-    if layer.center:
+    if layer.center and np.any(layer.beta):
         shift = work.operator("ADD", (shift,), shape)
     return work.operator("ADD", (work.operator("MUL", (x, scale), shape), shift), shape)
 

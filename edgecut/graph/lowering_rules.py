@@ -174,6 +174,7 @@ RULES: Mapping[str, Callable[[Lowering, Call, Sequence[int]], int]] = {
     "Flatten": _reshape,
     "GlobalAveragePooling2D": _mean,
     "LayerNormalization": layer_normalization,
+    "LayerScale": _with_constant,
     "Matmul": matrix_product,
     "MultiHeadAttention": attention,
     "Permute": transpose,
