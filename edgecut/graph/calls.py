@@ -22,16 +22,17 @@ from edgecut.graph.trace import Graph, graph_of, own_graph
 __all__ = ["Call", "Calls", "Opened", "Tensor", "ancestors", "calls", "descendants", "flat", "takes_argument"]
 
 
-def calls(model: keras.Model) -> Calls:
+def calls(model: keras.Model, inputs: Mapping[str, Any] | None = None) -> Calls:
     """The flat list of a model's calls, in an order in which they can be run.
 
     Nested Functional and Sequential models are opened as "outer.inner" unless their call is overridden or they are
     given a mask; the k-th call of a shared layer is "layer@k", counted from 0; a mask is put out by "layer:mask". A
     subclassed model is traced through its call; its layers go by the attributes that hold them where Keras named
-    them. The model isn't changed.
+    them. The model isn't changed. inputs: what a subclassed model's call is given, keras.Input tensors by argument;
+    needed where it takes several, since Keras records the first one's shape alone.
     Raises GraphError if the model has no graph and its call can't be traced.
     """
-    with graph_of(model) as graph:
+    with graph_of(model, inputs) as graph:
         is_traced = graph is not own_graph(model)
         rows = _Rows(attribute_names(model) if is_traced else {}, is_traced=is_traced)
         inputs = tree.map_structure(rows.declare_input, graph._inputs_struct)

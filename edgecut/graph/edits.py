@@ -35,6 +35,7 @@ def cut(
     multi: bool = False,
     *,
     project: bool = False,
+    inputs: Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """A fresh model that is the part of `model` asked for; without arguments a deep copy.
 
@@ -43,11 +44,12 @@ def cut(
     out, with what follows kept. replace: (first, last, body). insert: (after, body). A body is a model, a layer, a
     function on Keras tensors, or a text for blocks.block. project=True puts a 1x1 projection behind a body, or in the
     place of dropped layers, where the width differs from what was there.
+    inputs: what a subclassed model's call is given where it takes several arguments: {"argument": keras.Input(...)}.
     Names are as in `edgecut inspect`: "layer", "outer.inner", "layer@k", "layer:j", "layer:mask", or a position.
     The result shares no weight with the source, and the source isn't changed.
     Raises GraphError with the names that would do, if a name is unknown or the graph doesn't allow the edit.
     """
-    return edit(model, to, start, drop, replace, insert, multi, project=project, prove=False).model
+    return edit(model, to, start, drop, replace, insert, multi, project=project, prove=False, inputs=inputs).model
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,13 @@ def edit(
     *,
     project: bool = False,
     prove: bool = True,
+    inputs: Mapping[str, Any] | None = None,
 ) -> EditResult:
     """The same as `cut`, with the proof of the result.
 
     Raises StepError if the result differs from its source by more than rounding.
     """
-    graph = calls(model)
+    graph = calls(model, inputs)
     with unmarked(all_operations(model)):
         drops = (drop,) if isinstance(drop, str | int) else drop
         splices, hidden = _splices(graph, drops, replace, insert, project=project)

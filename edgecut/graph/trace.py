@@ -33,23 +33,24 @@ _TAKES_IDS = {"Embedding", "ReversibleEmbedding", "NotEqual"}  # the last comput
 
 
 @contextmanager
-def graph_of(model: keras.Model) -> Iterator[Graph]:
+def graph_of(model: keras.Model, inputs: Mapping[str, Any] | None = None) -> Iterator[Graph]:
     """A model's graph: its own, or what its call does to symbolic inputs.
 
-    Whatever tracing adds to the model's layers is taken away again on leaving.
+    inputs: keras.Input tensors by argument of the call, alone or in lists and dicts; by default of the shapes that
+    Keras recorded. Whatever tracing adds to the model's layers is taken away again on leaving.
     Raises GraphError if the model isn't built, or if its call can't be traced: then with the line that stopped it.
     """
     graph = own_graph(model)
     if graph is not None:
+        if inputs is not None:
+            raise GraphError(f"model {model.name!r} ({type(model).__name__}) declares its inputs; leave inputs= out")
         yield graph
         return
     with unmarked(_operations(model)):
-        inputs = _inputs(model, ids=())
-        function = _traced(model, inputs)
-        ids = _id_inputs(function)
+        function = _traced(model, _inputs(model, ids=()) if inputs is None else _given(model, inputs))
+        ids = () if inputs is not None else _id_inputs(function)
         if ids:
-            inputs = _inputs(model, ids=ids)
-            function = _traced(model, inputs)
+            function = _traced(model, _inputs(model, ids=ids))
         try:
             yield function
         finally:
@@ -157,6 +158,21 @@ def _inputs(model: keras.Model, ids: tuple[int, ...]) -> dict[str, Any]:
     return {name: declare(named[name], name) for name in arguments if name in named}
 
 
+def _given(model: keras.Model, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Inputs like those that a caller names, checked against the arguments of the model's call."""
+    where = f"inputs= of model {model.name!r} ({type(model).__name__})"
+    found, needed = _parameters(model)
+    if any(name not in inputs for name in needed) or any(name not in found for name in inputs):
+        raise GraphError(f"{where}: its call takes {', '.join(map(repr, found))}, found {', '.join(map(repr, inputs))}")
+    strange = [name for name, x in inputs.items() if not all(isinstance(t, keras.KerasTensor) for t in tree.flatten(x))]
+    if strange:
+        raise GraphError(f"{where}: {strange[0]!r} is no keras.Input(...), nor a list or dict of them")
+    fresh = tree.map_structure(
+        lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, sparse=x.sparse, name=x.name), dict(inputs)
+    )
+    return dict(fresh)
+
+
 def _raise_no_input(model: keras.Model) -> NoReturn:
     """Say why there is no recorded input shape: the model wasn't called, or Keras couldn't trace its call either."""
     guess = next((layer._build_shapes_dict for layer in model._flatten_layers(include_self=False) if layer.built), None)
@@ -176,16 +192,22 @@ def _raise_no_input(model: keras.Model) -> NoReturn:
 
 def _arguments(model: keras.Model, recorded: int) -> list[str]:
     """The names of the tensor arguments of a model's call, of which so many have a recorded shape."""
-    parameters = inspect.signature(model.call).parameters
-    found = {name: value for name, value in parameters.items() if name not in {"training", "mask"}}
-    needed = [name for name, value in found.items() if value.default is value.empty and value.kind not in _VARIADIC]
+    found, needed = _parameters(model)
     if len(needed) > recorded:
         raise GraphError(
             f"model {model.name!r} ({type(model).__name__}) takes {', '.join(map(repr, needed))}, and Keras records "
-            f"the shape of {recorded} of them; let its call take one list or dict, or build keras.Model(inputs, "
-            "model.call(...)) on keras.Input tensors"
+            f"the shape of {recorded} of them; let its call take one list or dict, or name them in Python: "
+            f"edgecut.cut(model, inputs={{{needed[0]!r}: keras.Input(...), ...}})"
         )
     return list(found)
+
+
+def _parameters(model: keras.Model) -> tuple[list[str], list[str]]:
+    """The arguments of a model's call that can hold tensors, and those of them that it can't do without."""
+    parameters = inspect.signature(model.call).parameters
+    found = {name: value for name, value in parameters.items() if name not in {"training", "mask"}}
+    needed = [name for name, value in found.items() if value.default is value.empty and value.kind not in _VARIADIC]
+    return list(found), needed
 
 
 def _id_inputs(function: keras.Function) -> tuple[int, ...]:

@@ -205,8 +205,46 @@ def test_several_arguments_of_a_call_are_refused_with_the_way_round():
         cut(model)
     assert str(caught.value) == (
         "model 'mine' (TwoArguments) takes 'left', 'right', and Keras records the shape of 1 of them; let its call "
-        "take one list or dict, or build keras.Model(inputs, model.call(...)) on keras.Input tensors"
+        "take one list or dict, or name them in Python: edgecut.cut(model, inputs={'left': keras.Input(...), ...})"
     )
+
+
+def test_several_arguments_of_a_call_are_traced_on_the_inputs_that_are_named():
+    model = TwoArguments()
+    left, right = np.random.default_rng(0).uniform(-1, 1, (2, 3, 4)).astype("float32")
+    expected = np.asarray(model(left, right))
+    given = {"right": keras.Input((4,), name="second"), "left": keras.Input((4,), name="first")}
+    result = edit(model, inputs=given)
+    assert result.proof["exact"]
+    assert [x.name for x in result.model.inputs] == ["second", "first"]
+    np.testing.assert_array_equal(np.asarray(result.model([right, left])), expected)
+    first = cut(model, to="dense@0", inputs=given)
+    assert [x.name for x in first.inputs] == ["first"]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        ({"left": keras.Input((4,))}, "its call takes 'left', 'right', found 'left'"),
+        ({"left": keras.Input((4,)), "up": keras.Input((4,))}, "its call takes 'left', 'right', found 'left', 'up'"),
+        ({"left": (4,), "right": (4,)}, "'left' is no keras.Input(...), nor a list or dict of them"),
+    ],
+    ids=["one is missing", "a slip", "a shape"],
+)  # fmt: skip
+def test_inputs_that_the_call_does_not_take_are_refused(inputs, said):
+    model = TwoArguments()
+    model.name = "mine"
+    model(np.ones((2, 4), "float32"), np.ones((2, 4), "float32"))
+    with pytest.raises(GraphError) as caught:
+        cut(model, inputs=inputs)
+    assert str(caught.value) == f"inputs= of model 'mine' (TwoArguments): {said}"
+
+
+def test_inputs_of_a_model_that_declares_its_own_are_refused():
+    x = keras.Input((4,))
+    model = keras.Model(x, L.Dense(2)(x), name="mine")
+    with pytest.raises(GraphError, match=r"^model 'mine' \(Functional\) declares its inputs; leave inputs= out$"):
+        cut(model, inputs={"inputs": keras.Input((4,))})
 
 
 class Block(keras.layers.Layer):
