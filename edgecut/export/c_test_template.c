@@ -121,16 +121,19 @@ static const vector_t vectors[VECTORS] = {
 
 /* The file's bytes, to be freed; NULL, and a sentence, if it isn't what it was. */
 static unsigned char *read_whole(const char *folder, const char *name, size_t count, const char *sha256) {
-    char path[1024];
-    unsigned char *bytes = malloc(count + 1);
+    size_t got = 0, length = strlen(folder);
+    char *path = malloc(length + strlen(name) + 2);
+    unsigned char *bytes = malloc(count + 1), *whole = NULL;
     FILE *file;
-    size_t got = 0;
-    if (bytes == NULL || strlen(folder) + strlen(name) + 2 > sizeof path) {
+    if (bytes == NULL || path == NULL) {
         printf("%s: no room to read it\n", name);
+        free(path);
         free(bytes);
         return NULL;
     }
-    sprintf(path, "%s/%s", folder, name);
+    memcpy(path, folder, length);
+    path[length] = '/';
+    strcpy(path + length + 1, name);
     file = fopen(path, "rb");
     if (file != NULL) {
         got = fread(bytes, 1, count + 1, file);
@@ -140,12 +143,13 @@ static unsigned char *read_whole(const char *folder, const char *name, size_t co
         printf("%s: can't be opened\n", path);
     else if (got != count)
         printf("%s: has another size than the tensor's %lu bytes\n", path, (unsigned long)count);
-    else if (!has_sha256(bytes, count, sha256))
-        printf("%s: isn't the file that this test was written for (its SHA-256 differs)\n", path);
+    else if (has_sha256(bytes, count, sha256))
+        whole = bytes;
     else
-        return bytes;
-    free(bytes);
-    return NULL;
+        printf("%s: isn't the file that this test was written for (its SHA-256 differs)\n", path);
+    free(path);
+    if (whole == NULL) free(bytes);
+    return whole;
 }
 
 #if HAS_TABLE

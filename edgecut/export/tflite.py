@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,8 @@ def input_names(model: keras.Model) -> tuple[str, ...]:
     """What an exported file calls the model's inputs: "input", or the layers' own names where there are several."""
     if len(model.inputs) == 1:
         return ("input",)
-    return tuple(tensor._keras_history.operation.name.replace(".", "_") for tensor in model.inputs)
+    # A signature takes names of these letters alone.
+    return tuple(re.sub(r"[^A-Za-z0-9_/-]", "_", tensor._keras_history.operation.name) for tensor in model.inputs)
 
 
 def output_names(model: keras.Model) -> tuple[str, ...]:

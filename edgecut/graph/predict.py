@@ -22,11 +22,11 @@ def predict(
     title: str = "forward pass",
     progress: Progress = SILENT,
 ) -> np.ndarray:
-    """The outputs of a single-output model, float32 (n, ...).
+    """The first output of a model with one input, float32 (n, ...).
 
     images: (n, ...), kept as they are (bytes); to_input makes a batch of them what the model takes.
     """
-    forward = tf.function(lambda x: call_flat(model, [x]), reduce_retracing=True)
+    forward = tf.function(lambda x: keras.tree.flatten(call_flat(model, [x]))[0], reduce_retracing=True)
     outputs = []
     with progress.task(title, len(images)) as advance:
         for first in range(0, len(images), BATCH):

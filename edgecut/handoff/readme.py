@@ -27,6 +27,8 @@ _WHAT = {
     "manifest.json": "the SHA-256 of every file; its own is in manifest.sha256",
 }
 
+_LABELS_SHOWN = 40
+
 # What the bytes of a pixel are, by stem.order.
 COLOURS = {
     "gray": "gray (0.299 R + 0.587 G + 0.114 B)", "rgb": "R, G, B", "bgr": "B, G, R", "rgba": "R, G, B, A",
@@ -76,6 +78,8 @@ def _flash(recipe: Recipe, artifact: Artifact, arena_bytes: int | None, report: 
     if artifact.format != "tflite":
         lines = ["## What to run", "", f"`{artifact.path}` ({artifact.precision})."]
     rows = [("flash for the model", f"{artifact.size_bytes} bytes ({format_bytes(artifact.size_bytes)})")]
+    if artifact.format == "tflite":
+        rows[0] = (rows[0][0], f"{rows[0][1]}; the runtime's code, and the labels and tables of `c/`, come on top")
     if arena_bytes is not None:
         rows.append(("tensor arena (RAM)", f"{arena_bytes} bytes ({format_bytes(arena_bytes)})"))
     rows.append(("operators", ", ".join(f"{name} x{count}" for name, count in artifact.operators.items())))
@@ -114,6 +118,10 @@ def _feed(recipe: Recipe, artifact: Artifact) -> str:
         if artifact.format == "tflite":
             table = f"`{c_symbol(recipe.name)}_from_byte` in `c/{recipe.name}_io.h`"
             lines += [f"   The table {table} has the result for all 256 bytes."]
+    lines += [
+        f"\nInput `{other.name}`: {' x '.join(map(str, other.shape))}, {other.dtype}. {input_rule(other)}."
+        for other in artifact.inputs[1:]
+    ]
     return "\n".join(lines)
 
 
@@ -140,8 +148,10 @@ def _read(artifact: Artifact, labels: Sequence[str]) -> str:
         if spec.scale is not None:
             text += f" Real value = {spec.scale:.9g} * (q{_signed(-(spec.zero_point or 0))})."
         lines.append(text)
-    if labels:
-        lines += ["", f"The largest value's position is the class: {', '.join(labels)}."]
+    if labels and artifact.outputs[0].shape[1:] == (len(labels),):
+        which = f" of `{artifact.outputs[0].name}`" if len(artifact.outputs) > 1 else ""
+        names = ", ".join(labels) if len(labels) <= _LABELS_SHOWN else "`labels.txt` has their names, one a line"
+        lines += ["", f"The position of the largest value{which} is the class: {names}."]
     return "\n".join(lines)
 
 

@@ -21,6 +21,8 @@ _DAMAGE = (struct.error, ValueError, IndexError, TypeError, AttributeError, Over
 
 # Offsets of the `name` field in the vtables of the schema's Tensor (field 3) and TensorMap (field 0).
 _TENSOR_NAME, _TENSOR_MAP_NAME = 10, 4
+# And of the SubGraph's `inputs` (field 1) and `outputs` (field 2).
+_SUBGRAPH_SIDES = {"Inputs": 6, "Outputs": 8}
 
 _BITS: dict[str, int] = {
     "float32": 32, "float16": 16, "bfloat16": 16, "float64": 64, "int2": 2, "int4": 4, "int8": 8, "int16": 16,
@@ -113,7 +115,7 @@ def parse(content: bytes, where: str) -> TfliteGraph:
 
 
 def name_io(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
-    """The same model with its input and output tensors renamed; signatures carry the new names as well.
+    """The same model with its input and output tensors renamed and in that order; signatures carry the new names, too.
 
     Nothing is packed anew, since the Python packer loses the 16-byte alignment that kernels rely on: new
     strings are appended, and the offsets that pointed to the old ones point to them. Where a
@@ -128,15 +130,24 @@ def name_io(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> by
     root = schema.Model.GetRootAs(content, 0)
     signatures = [root.SignatureDefs(k) for k in range(root.SignatureDefsLength())]
     fields: list[tuple[Any, int, str]] = []
+    patched = bytearray(content)
     for side, indices, names in (("Inputs", graph.inputs, inputs), ("Outputs", graph.outputs, outputs)):
         maps = [m for s in signatures if s.SubgraphIndex() == 0 for m in _signature_maps(s, side)]
         by_index = _assigned(indices, names, maps)
         fields += [(root.Subgraphs(0).Tensors(k), _TENSOR_NAME, name) for k, name in by_index.items()]
         fields += [(m, _TENSOR_MAP_NAME, by_index[m.TensorIndex()]) for m in maps if m.TensorIndex() in by_index]
-    patched = bytearray(content)
+        by_name = {name: index for index, name in by_index.items()}
+        if len(by_name) == len(names):
+            _put_in_order(patched, root.Subgraphs(0), side, [by_name[name] for name in names])
     for table, slot, name in fields:
         _point_to_new_string(patched, table, slot, name, where)
     return bytes(patched)
+
+
+def _put_in_order(patched: bytearray, subgraph: Any, side: str, indices: Sequence[int]) -> None:
+    """Write the tensors of a side in another order; nothing moves."""
+    offset = subgraph._tab.Offset(_SUBGRAPH_SIDES[side])
+    struct.pack_into(f"<{len(indices)}i", patched, subgraph._tab.Vector(offset), *indices)
 
 
 def _signature_maps(signature: Any, side: str) -> list[Any]:

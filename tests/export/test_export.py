@@ -117,6 +117,19 @@ def test_several_inputs_and_outputs_keep_their_names(tmp_path):
     assert {t.name for t in artifact.outputs} == {"output_0", "output_1"}
 
 
+@pytest.mark.parametrize("format", ["tflite", "onnx"])
+def test_inputs_and_outputs_are_in_the_models_own_order(tmp_path, format):
+    """The converter has an order of its own; firmware counts tensors."""
+    L = keras.layers
+    first, second = keras.Input((8, 8, 1), name="z camera"), keras.Input((5,), name="a")
+    pooled = L.GlobalAveragePooling2D()(L.Conv2D(3, 3, name="conv")(first))
+    scores = L.Dense(4, name="scores")(L.Concatenate()([pooled, second]))
+    model = keras.Model([first, second], [scores, L.Dense(2, name="box")(pooled), L.Dense(3, name="more")(second)])
+    artifact = export(model, format, "float32", path=tmp_path / f"m.{format}")
+    assert [spec.name for spec in artifact.inputs] == ["z_camera", "a"]
+    assert [spec.shape for spec in artifact.outputs] == [(1, 4), (1, 2), (1, 3)]
+
+
 def test_the_converter_prints_nothing(tmp_path, capfd):
     export(models.chain(), "onnx", "int8", images(), tmp_path / "m.onnx")
     assert capfd.readouterr() == ("", "")

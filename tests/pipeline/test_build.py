@@ -210,6 +210,20 @@ def test_a_model_with_classes_of_its_own_is_judged_without_a_head(tmp_path):
     assert value(report, "accuracy", "small.keras") == own
 
 
+def test_a_model_of_several_outputs_is_checked_on_its_first(tmp_path):
+    image = keras.Input((8, 8, 3), name="image")
+    features = keras.layers.Conv2D(4, 3, activation="relu", name="conv")(image)
+    pooled = keras.layers.GlobalAveragePooling2D(name="pool")(features)
+    scores = keras.layers.Dense(6, activation="softmax", name="scores")(pooled)
+    recipe = small_recipe(tmp_path, **{"data.train": labelled(tmp_path), "export.precisions": ["int8"]})
+    keras.Model(image, [scores, keras.layers.Dense(2, name="box")(pooled), features]).save(tmp_path / "m.keras")
+    report = edgecut.build(recipe, out=tmp_path / "dist")
+    assert [spec.shape for spec in report.artifacts[0].outputs] == [(1, 6), (1, 2), (1, 6, 6, 4)]
+    assert value(report, "sqnr", "small.int8.tflite") > 15
+    assert value(report, "accuracy", "small.int8.tflite") is not None
+    assert verify(tmp_path / "dist").faults == ()
+
+
 def test_a_missed_limit_is_said_and_the_bundle_is_written(tmp_path):
     recipe = small_recipe(tmp_path, **{"export.precisions": ["float32"], "budget.size_bytes": 100})
     report = edgecut.build(recipe, out=tmp_path / "dist")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from edgecut.bench.interleaved import ratio_interval
 from edgecut.handoff.intervals import mcnemar, wilson
 from edgecut.handoff.model_card import model_card
+from edgecut.handoff.readme import readme
 from edgecut.handoff.sbom import sbom
 from edgecut.records.artifact import sha256_of
 from edgecut.records.measurement import measured
@@ -83,3 +84,29 @@ def test_mcnemars_test_is_the_binomial_one() -> None:
 def test_equal_times_have_a_ratio_of_one(times: list[float]) -> None:
     """ratio_interval(x, x) == (1, 1, 1)."""
     assert ratio_interval(times, times) == (1.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "sentence"),
+    [
+        (("cat", "dog"), ""),  # the output has more values than that
+        (tuple("abc"), "The position of the largest value is the class: a, b, c.\n"),
+    ],
+)
+def test_the_readme_names_classes_where_the_output_has_one_value_for_each(
+    labels: tuple[str, ...], sentence: str, tmp_path: Path
+) -> None:
+    artifact = artifacts_in(tmp_path, ("int8.tflite",))[0]
+    output = artifact.outputs[0].model_copy(update={"shape": (1, 3)})
+    artifact = artifact.model_copy(update={"outputs": (output,)})
+    page = readme(report_of((artifact,)), recipe_of(), artifact, None, None, labels)
+    assert (sentence or "\n\n") in page
+    assert ("is the class" in page) == bool(sentence)
+
+
+def test_a_thousand_classes_are_left_to_their_file(tmp_path: Path) -> None:
+    artifact = artifacts_in(tmp_path, ("int8.tflite",))[0]
+    output = artifact.outputs[0].model_copy(update={"shape": (1, 1000)})
+    artifact = artifact.model_copy(update={"outputs": (output,)})
+    page = readme(report_of((artifact,)), recipe_of(), artifact, None, None, [f"class {k}" for k in range(1000)])
+    assert "The position of the largest value is the class: `labels.txt` has their names, one a line.\n" in page

@@ -44,10 +44,11 @@ def size_of(folder: Path) -> int:
 
 
 @needs_make
+@pytest.mark.parametrize("flags", ["-O1", "-O2 -Wconversion -Wshadow -Wstrict-prototypes"])
 @pytest.mark.parametrize("compiler", COMPILERS)
-def test_a_whole_bundle_passes_and_stays_as_it_was(folder: Path, compiler: str) -> None:
+def test_a_whole_bundle_passes_and_stays_as_it_was(folder: Path, compiler: str, flags: str) -> None:
     before = sorted(os.listdir(folder / "c"))
-    assert make(folder, compiler=compiler) == (
+    assert make(folder, f"CFLAGS={flags}", compiler=compiler) == (
         0, f"bell: the model ({size_of(folder)} bytes) and 3 golden vectors are whole; no runtime is linked, "
         "so they weren't run",
     )  # fmt: skip
