@@ -13,6 +13,7 @@ from edgecut import __version__
 from edgecut.cli.failures import Failures
 from edgecut.cli.groups import Group
 from edgecut.errors import RequestError
+from edgecut.graph.threads import hold_threads
 from edgecut.whole import naming
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -73,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     with Failures(words):
         _complete()
+        hold_threads()
         _check_words(words)
         with edgecut.make_context("edgecut", words) as context:
             code = edgecut.invoke(context)

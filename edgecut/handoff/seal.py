@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
+from edgecut.graph.threads import THREADS
 from edgecut.handoff.provenance import git_state
 from edgecut.records.artifact import sha256_of
 from edgecut.records.document import Record
@@ -36,7 +37,10 @@ class BundleFile(Record):
 
 
 class Reproducible(Record):
-    """sha256: one hash of all files but those in `varies`, which says why each of them differs from build to build."""
+    """sha256: one hash of all files but those in `varies`, which says why each of them differs from build to build.
+
+    "*" among them: what the others depend on beside inputs and versions.
+    """
 
     sha256: str
     varies: dict[str, str]
@@ -96,10 +100,22 @@ def seal(
     manifest = Manifest(
         name=recipe.name, edgecut=report.edgecut, status=report.status, environment=report.environment,
         recipe=recipe.to_dict(), profiles=tuple(profile.id for profile in profiles), git=git,
-        files=tuple(files), reproducible=Reproducible(sha256=reproducible_hash(files), varies=VARIES),
+        files=tuple(files),
+        reproducible=Reproducible(sha256=reproducible_hash(files), varies=VARIES | _varies_with(report.environment)),
     )  # fmt: skip
     (folder / MANIFEST).write_text(json_text(manifest.to_dict()), encoding="utf-8")
     (folder / SEAL).write_text(f"{sha256_of(folder / MANIFEST)}  {MANIFEST}\n", encoding="utf-8")
+
+
+def _varies_with(environment: Mapping[str, Any]) -> dict[str, str]:
+    """{"*": why} for weights that were trained by another number of threads than the commands use."""
+    count = environment.get("threads", THREADS)
+    if count == THREADS:
+        return {}
+    return {
+        "*": f"TensorFlow trained with {count} threads, and each number of them rounds the sums of a gradient in its "
+        f"own way; the command uses {THREADS} on any machine, a Python program with TF_NUM_INTRAOP_THREADS={THREADS}"
+    }
 
 
 def reproducible_hash(files: Sequence[BundleFile]) -> str:

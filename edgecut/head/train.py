@@ -139,6 +139,7 @@ def finetune(
 
     lessons = _Lessons(images, wanted, targets if targets.ndim == 1 else None, to_input, settings, seed)
     trained = _train(started, lessons, loss, progress, f"fine-tuning from {unfreeze}")
+    result = rebuild(calls(result))  # a compiled model has its optimizer saved with it
     for layer, flag in zip(result.layers, flags, strict=True):
         layer.trainable = flag
     return result, trained

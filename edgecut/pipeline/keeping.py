@@ -13,6 +13,7 @@ from edgecut.cache.facts import code_hash, machine, versions
 from edgecut.cache.place import cache_folder, cache_limit
 from edgecut.cache.store import Store
 from edgecut.errors import OutputError
+from edgecut.graph.threads import threads
 from edgecut.handoff.recipe_text import portable, renamed
 from edgecut.pipeline.planning import Plan
 from edgecut.records.artifact import Artifact
@@ -85,6 +86,8 @@ def facts_of(plan: Plan, inputs: Mapping[str, str], kind: str) -> dict[str, Any]
     facts["inputs"] = {key: value for key, value in inputs.items() if key.partition(".")[0] not in unread}
     if kind == "made" and "auto" in recipe.export.precisions:
         facts["accuracy_drop"] = recipe.budget.accuracy_drop
+    if kind != "edited" and recipe.trains:
+        facts["threads"] = threads()
     if kind == "bundle":
         facts["writers"] = code_hash(Path(edgecut.__file__).parent, ("cli/",))
     if "bench" not in unread:

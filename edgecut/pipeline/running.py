@@ -20,6 +20,7 @@ from edgecut.bench.usage import file_uses
 from edgecut.cache.facts import versions
 from edgecut.cache.store import Store
 from edgecut.errors import DataError, OutputError, RequestError, StepError
+from edgecut.graph.threads import threads
 from edgecut.handoff.output import output_folder
 from edgecut.pipeline.inputs import check_lock, input_hashes, lock_of, lock_path, lock_text
 from edgecut.pipeline.keeping import WORK, build_store, hash_store, named, stage
@@ -204,7 +205,7 @@ def _report(state: Run, checks: tuple[Check, ...], slower: tuple[str, ...]) -> R
     notes = tuple(note for note in (*state.plan.notes, *slower, state.unkept) if note)
     return Report(
         edgecut=edgecut.__version__, status=overall(checks), recipe=recipe.to_dict(),
-        profiles=tuple(profile.to_dict() for profile in state.plan.profiles), environment=environment(),
+        profiles=tuple(profile.to_dict() for profile in state.plan.profiles), environment=_environment(state.recipe),
         source=state.facts.model_copy(update={"path": recipe.source.model}), steps=tuple(state.steps),
         artifacts=tuple(state.artifacts), measurements=tuple(state.measurements), checks=checks,
         notes=notes, trials=tuple(state.trials), explanations=tuple(state.explanations),
@@ -315,6 +316,11 @@ def _cut(state: Run, model: keras.Model) -> keras.Model:
         result = edit(model, to=cut.to, start=cut.start, drop=cut.drop, replace=replacements)
         facts.update(before=shapes(model), after=shapes(result.model), proof=result.proof, notes=result.notes)
     return result.model
+
+
+def _environment(recipe: Recipe) -> dict[str, Any]:
+    """That, and the number of threads where a training's last bits depend on it."""
+    return {**environment(), **({"threads": threads()} if recipe.trains else {})}
 
 
 def environment() -> dict[str, Any]:

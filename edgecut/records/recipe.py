@@ -266,6 +266,11 @@ class Recipe(Record):
     bench: Bench = Bench()
     budget: Budget = Budget()
 
+    @property
+    def trains(self) -> bool:
+        """Whether TensorFlow trains weights, rather than that a head is fitted in closed form."""
+        return self.compress.is_asked or (self.head is not None and self.head.train in {"fit", "distil", "finetune"})
+
     @model_validator(mode="after")
     def _head_answers_the_target(self) -> Recipe:
         if self.head is None:

@@ -6,6 +6,7 @@ import numpy as np
 
 import edgecut
 from edgecut.bench.run import FileRunner
+from edgecut.graph.threads import threads
 from edgecut.records.recipe import make_recipe
 from tests.compress.test_compress import pictures, small
 
@@ -23,6 +24,7 @@ def test_a_build_reports_the_trained_file_next_to_what_it_was_before(tmp_path):
     report = edgecut.build(make_recipe(tables, {}, where="test"), out=tmp_path / "dist")
     found = {(m.metric, m.artifact): m.value for m in report.measurements}
     steps = {step.name: step for step in report.steps}
+    assert report.environment["threads"] == threads()
 
     assert steps["compress"].proof["tensors"] >= 4
     assert steps["compress"].after["prune"]["zeros"] == 0.5

@@ -15,7 +15,7 @@ import pytest
 from edgecut.bench.run import FileRunner
 from edgecut.export.readback import read_artifact
 from edgecut.handoff.bundle import arena_of, byte_table, device_artifact, write_bundle
-from edgecut.handoff.seal import VARIES
+from edgecut.handoff.seal import VARIES, seal
 from edgecut.handoff.vectors import Vectors, VectorSheet, golden_vectors, tried_in_tflm
 from edgecut.images.device import model_input
 from edgecut.records.artifact import Artifact
@@ -231,6 +231,20 @@ def test_an_arena_that_is_too_small_leaves_the_vectors_as_they_are(tmp_path: Pat
     path = tmp_path / artifacts_in(tmp_path, ("int8.tflite",))[0].path
     vectors = vectors_of(path)
     assert tried_in_tflm(vectors, 1024, 1000) is vectors
+
+
+@pytest.mark.parametrize(("environment", "count"), [({}, None), ({"threads": 8}, None), ({"threads": 2}, 2)])
+def test_a_manifest_names_the_threads_of_a_training_that_was_not_the_commands(
+    environment: dict[str, Any], count: int | None, tmp_path: Path
+) -> None:
+    folder = bundle(tmp_path / "dist")
+    report = report_of(artifacts_in(tmp_path / "other")).model_copy(update={"environment": environment})
+    seal(folder, report, recipe_of(), [], None)
+    varies = json.loads((folder / "manifest.json").read_text())["reproducible"]["varies"]
+    assert varies.keys() - VARIES.keys() == ({"*"} if count else set())
+    assert varies.get("*", f"TensorFlow trained with {count} threads").startswith(
+        f"TensorFlow trained with {count} threads"
+    )
 
 
 def test_the_manifest_says_the_git_state_of_the_recipe(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from edgecut.cli.main import COMMANDS
 from edgecut.errors import DocumentError
+from edgecut.graph.threads import THREADS, threads
 from tests.unit.command_line import run
 from tests.unit.reports import report
 
@@ -210,3 +211,14 @@ def test_doctor_knows_every_package(capsys: pytest.CaptureFixture[str]) -> None:
     packages = {row["name"]: row["version"] for row in json.loads(answer.out)["packages"]}
     assert (answer.code, answer.err) == (0, "")
     assert packages["numpy"].split(".")[0].isdigit()
+
+
+def test_a_command_trains_with_as_many_threads_on_any_machine(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The sums of a gradient are rounded by each number of threads in its own way."""
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "3")
+    assert threads() == 3
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    run(capsys, "--version")
+    assert threads() == THREADS
