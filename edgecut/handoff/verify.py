@@ -99,9 +99,13 @@ def _file_faults(folder: Path, manifest: Manifest, advance: Advance) -> Iterator
         elif sha256_of(path) != entry.sha256:
             yield entry.path, f"{entry.path}: is not the file that the manifest lists (its SHA-256 differs)"
         advance(1)
+    known = {*listed, MANIFEST, SEAL}
+    folders = {parent.as_posix() for name in known for parent in PurePosixPath(name).parents}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if (path.is_file() or path.is_symlink()) and name not in {*listed, MANIFEST, SEAL}:
+        if path.is_symlink() and name in known | folders:
+            yield name, f"{name}: is a link, and what it leads to isn't part of the bundle; put the file itself there"
+        elif name not in known and (path.is_symlink() or not path.is_dir() or not any(path.iterdir())):
             yield name, f"{name}: isn't in the manifest"
 
 
