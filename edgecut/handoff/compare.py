@@ -11,9 +11,10 @@ from edgecut.bench.interleaved import interleave
 from edgecut.bench.run import FileRunner
 from edgecut.bench.runners import tflm
 from edgecut.errors import EdgecutError, RunError
+from edgecut.handoff.differences import differences
 from edgecut.handoff.intervals import mcnemar
 from edgecut.handoff.limits import Limit, judge_changes
-from edgecut.handoff.sides import Side, differences, label, pair_label, paired, read_side
+from edgecut.handoff.sides import Side, label, pair_label, paired, read_side
 from edgecut.images.dataset import Images, read_data
 from edgecut.images.device import model_input
 from edgecut.records.artifact import Artifact

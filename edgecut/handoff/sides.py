@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from edgecut.errors import DocumentError, RequestError
 from edgecut.export.readback import guess_precision, read_artifact
 from edgecut.handoff.seal import MANIFEST, Manifest
 from edgecut.records.artifact import Artifact
-from edgecut.records.comparison import Difference
 from edgecut.records.document import parse
 from edgecut.records.recipe import Preprocess, Recipe
 from edgecut.records.report import Report
-
-_PATHS = {"source.model", "data.train", "data.val", "data.labels"}
 
 
 @dataclass(frozen=True)
@@ -68,49 +63,3 @@ def label(artifact: Artifact) -> str:
 def pair_label(a: Artifact, b: Artifact) -> str:
     """What a pair of files is called; both names where they aren't alike."""
     return label(a) if label(a) == label(b) else f"{label(a)} / {label(b)}"
-
-
-def differences(a: Side, b: Side) -> tuple[Difference, ...]:
-    """Files, operators, settings and versions that aren't the same on both sides."""
-    found = list(_different("file", {label(x): "here" for x in a.artifacts}, {label(x): "here" for x in b.artifacts}))
-    if len(a.artifacts) == len(b.artifacts) == 1:
-        found = []
-    for one, other in paired(a, b):
-        counts = (
-            {f"{pair_label(one, other)} {op}": str(n) for op, n in side.operators.items()} for side in (one, other)
-        )
-        found += _different("operator", *counts)
-    if a.recipe is not None and b.recipe is not None:
-        found += _different("recipe", _settings(a.recipe), _settings(b.recipe))
-    if a.report is not None and b.report is not None:
-        if a.report.source.sha256 != b.report.source.sha256:
-            hashes = a.report.source.sha256, b.report.source.sha256
-            found.append(Difference(what="recipe", name="source.model (SHA-256)", a=hashes[0], b=hashes[1]))
-        found += _different("toolchain", _tools(a.report), _tools(b.report))
-    return tuple(found)
-
-
-def _different(what: Any, a: Mapping[str, str], b: Mapping[str, str]) -> Iterator[Difference]:
-    for name in dict.fromkeys((*a, *b)):
-        if a.get(name) != b.get(name):
-            yield Difference(what=what, name=name, a=a.get(name), b=b.get(name))
-
-
-def _settings(recipe: Recipe) -> dict[str, str]:
-    """{dotted key: value}; of files only the name, since the same request may lie in another folder."""
-    flat = dict(_flat("", recipe.to_dict()))
-    return {key: json.dumps(Path(value).name if key in _PATHS and value else value) for key, value in flat.items()}
-
-
-def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
-        for key, part in value.items():
-            yield from _flat(f"{prefix}.{key}" if prefix else key, part)
-    else:
-        yield prefix, value
-
-
-def _tools(report: Report) -> dict[str, str]:
-    packages = report.environment.get("packages", {})
-    alone = {key: str(value) for key, value in report.environment.items() if key != "packages"}
-    return {"edgecut": report.edgecut, **alone, **{name: str(version) for name, version in packages.items()}}

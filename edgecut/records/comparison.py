@@ -48,9 +48,12 @@ class OutputChange(Record):
 
 
 class Difference(Record):
-    """A setting, version or operator count that isn't the same; None: absent on that side."""
+    """A setting, input, device, version, label, operator count or tensor that isn't the same.
 
-    what: Literal["file", "operator", "recipe", "toolchain"]
+    a, b: None: absent on that side. Of a tensor, the first values that differ; of an input, its hash.
+    """
+
+    what: Literal["file", "operator", "tensor", "recipe", "input", "label", "profile", "toolchain"]
     name: str
     a: str | None
     b: str | None

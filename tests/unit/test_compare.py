@@ -20,7 +20,7 @@ from edgecut.records.comparison import Change, Difference
 from edgecut.render.comparison import comparison_markdown
 from edgecut.render.junit import comparison_junit
 from edgecut.tflite.flatbuffer import read
-from edgecut.tflite.ops import operator_counts
+from edgecut.tflite.patch import constants, patched
 from tests.unit.command_line import run
 from tests.unit.test_bundle import FIXTURES, arena, bundle
 
@@ -76,6 +76,60 @@ def test_another_folder_of_the_model_is_no_difference(whole: Path, folder: Path)
     assert compare(whole, folder).equal
 
 
+def test_another_device_is_the_one_difference(whole: Path, folder: Path) -> None:
+    report = json.loads((folder / "report.json").read_text())
+    edit(
+        folder / "report.json", "profiles", value=[*report["profiles"], {"id": "esp32-s3", "memory": {"ram_bytes": 1}}]
+    )
+    assert compare(whole, folder).differences == (Difference(what="profile", name="esp32-s3", a=None, b="here"),)
+
+
+def test_a_devices_changed_fact_is_the_one_difference(whole: Path, folder: Path) -> None:
+    for place, ram_bytes in ((whole, 1), (folder, 2)):
+        edit(place / "report.json", "profiles", value=[{"id": "board", "memory": {"ram_bytes": ram_bytes}}])
+    found = compare(whole, folder)
+    edit(whole / "report.json", "profiles", value=[])
+    assert found.differences == (Difference(what="profile", name="board memory.ram_bytes", a="1", b="2"),)
+
+
+def test_another_label_is_the_one_difference(whole: Path, folder: Path) -> None:
+    lines = (folder / "labels.txt").read_text().splitlines()
+    (folder / "labels.txt").write_text("\n".join([*lines[:-1], "bird", "fish"]) + "\n")
+    assert compare(whole, folder).differences == (
+        Difference(what="label", name="labels.txt", a="3: other, 4: none", b="3: bird, 4: fish"),
+    )
+
+
+def test_other_images_under_the_same_name_are_the_one_difference(whole: Path, folder: Path) -> None:
+    for place, digest in ((whole, "aa"), (folder, "bb")):
+        (place / "recipe.lock.toml").write_text(f'[inputs]\n"data.train" = "{digest}"\n')
+    found = compare(whole, folder)
+    (whole / "recipe.lock.toml").unlink()
+    assert found.differences == (Difference(what="input", name="data.train (SHA-256)", a="aa", b="bb"),)
+
+
+def test_one_changed_weight_is_named(tmp_path: Path) -> None:
+    content = INT8.read_bytes()
+    graph = read(INT8)
+    tensor = max((t for t in graph.tensors if t.is_constant and t.dtype == "int8"), key=lambda t: t.elements)
+    values = constants(content, graph)[tensor.index].copy()
+    before = int(values.flat[0])
+    values.flat[0] = -before - 1
+    (tmp_path / "other.int8.tflite").write_bytes(patched(content, {tensor.index: values}, {}))
+    (found,) = compare(INT8, tmp_path / "other.int8.tflite").differences
+    assert (found.what, found.name) == ("tensor", f"tflite int8 {tensor.name}")
+    assert found.a == f"{before} at {[0] * len(tensor.shape)}"
+    assert found.b == f"{-before - 1}; 1 of {tensor.elements} values differ"
+
+
+def test_files_of_other_bytes_are_never_equal(tmp_path: Path) -> None:
+    """Here they differ behind the model's end, where nothing has a name."""
+    (tmp_path / "tiny.int8.tflite").write_bytes(INT8.read_bytes() + bytes(16))
+    found = compare(INT8, tmp_path / "tiny.int8.tflite")
+    assert [row.what for row in found.differences] == ["file"]
+    assert not found.equal
+
+
 def test_a_larger_arena_misses_its_limit(whole: Path, folder: Path) -> None:
     tables = json.loads((folder / "report.json").read_text())
     tables["measurements"][0]["value"] = 8832
@@ -86,12 +140,11 @@ def test_a_larger_arena_misses_its_limit(whole: Path, folder: Path) -> None:
     ]  # fmt: skip
 
 
-def test_operators_and_outputs_of_two_files_are_compared() -> None:
+def test_precision_and_outputs_of_two_files_are_compared() -> None:
     found = compare(FLOAT, INT8)
-    counts = [operator_counts(read(path)) for path in (FLOAT, INT8)]
-    assert {row.name.rpartition(" ")[2] for row in found.differences} == {
-        name for name in {**counts[0], **counts[1]} if counts[0].get(name) != counts[1].get(name)
-    }
+    assert found.differences == (
+        Difference(what="file", name="format and precision", a="tflite float32", b="tflite int8"),
+    )
     assert found.outputs[0].inputs == 64
     assert found.outputs[0].max_abs_error > 0
     assert not found.equal
