@@ -208,6 +208,13 @@ def _kernel_macs(layer: Any, inp: int, out: int) -> int:
     return out * math.prod(layer.kernel.shape[:-1])
 
 
+def _einsum_macs(layer: Any, inp: int, out: int) -> int:
+    given, weights = layer.equation.partition("->")[0].split(",")
+    return inp * math.prod(
+        size for letter, size in zip(weights, layer.kernel.shape, strict=True) if letter not in given
+    )
+
+
 def _depthwise_macs(layer: Any, inp: int, out: int) -> int:
     return out * math.prod(layer.kernel_size)
 
@@ -229,6 +236,7 @@ _MACS: Mapping[str, Callable[[Any, int, int], int]] = {
     "Dense": _kernel_macs,
     "DepthwiseConv1D": _depthwise_macs,
     "DepthwiseConv2D": _depthwise_macs,
+    "EinsumDense": _einsum_macs,
     "SeparableConv1D": _separable_macs,
     "SeparableConv2D": _separable_macs,
     "Conv1DTranspose": _transposed_macs,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,29 @@ def attention(work: Lowering, call: Call, taken: Sequence[int]) -> int:
     width = heads * layer.value_dim
     mixed = work.operator("RESHAPE", (mixed,), (None, places, width))
     return _dense(work, mixed, (int(shape[-1] or 1), width), shape)
+
+
+def einsum_dense(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+    """A dense layer on the last axes, which are flattened where they are several; no other equation is modelled."""
+    layer, shape, source = call.operation, call.outputs[0].shape, taken[0]
+    given, weights, result = layer.equation.replace("->", ",").split(",")
+    inner = sum(letter in given for letter in weights)
+    if not given.endswith(weights[:inner]) or result != given[: len(given) - inner] + weights[inner:]:
+        return work.chain((call.type,), taken, shape)
+    sizes = [int(size) for size in layer.kernel.shape]
+    matrix = (math.prod(sizes[inner:]), math.prod(sizes[:inner]))
+    places = call.inputs[0].shape[:-inner]
+    if inner > 1:
+        maker, flat = work.maker(source), (*places, matrix[1])
+        split = maker is not None and maker.name == "RESHAPE" and work.sole(call.inputs[0])
+        if maker is not None and split and work.tensors[maker.inputs[0]].shape[1:] == flat[1:]:
+            source = maker.inputs[0]  # flattening takes back what splitting did
+        else:
+            source = work.operator("RESHAPE", (source,), flat)
+    source = _dense(work, source, matrix, (*places, matrix[0]))
+    if len(sizes) > inner + 1:
+        source = work.operator("RESHAPE", (source,), shape)
+    return work.activation(call, source, shape)
 
 
 def transpose(work: Lowering, call: Call, taken: Sequence[int]) -> int:

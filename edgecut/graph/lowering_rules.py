@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecut.graph.callgraph import Call, Tensor
 from edgecut.graph.layer_operators import ACTIVATIONS, PLAIN
-from edgecut.graph.lowering_blocks import attention, layer_normalization, matrix_product, transpose
+from edgecut.graph.lowering_blocks import attention, einsum_dense, layer_normalization, matrix_product, transpose
 
 if TYPE_CHECKING:
     from edgecut.graph.lowering import Lowering
@@ -171,6 +171,7 @@ RULES: Mapping[str, Callable[[Lowering, Call, Sequence[int]], int]] = {
     "Dense": _dense,
     "DepthwiseConv2D": _depthwise,
     "Divide": _divide,
+    "EinsumDense": einsum_dense,
     "Flatten": _reshape,
     "GlobalAveragePooling2D": _mean,
     "LayerNormalization": layer_normalization,

@@ -73,7 +73,9 @@ def transformer() -> keras.Model:
     x = L.Add(name="mix")([x, L.Permute((2, 1), name="back")(L.Dense(16, name="over_places")(y))])
     query, key, value = (L.Dense(8, name=name)(x) for name in ("query", "key", "value"))
     scores = L.Softmax(name="weights")(keras.ops.matmul(query, keras.ops.swapaxes(key, 1, 2)) / 3.0)
-    x = L.GlobalAveragePooling1D(name="pool")(keras.ops.matmul(scores, value))
+    x = L.EinsumDense("abc,cde->abde", (16, 3, 4), bias_axes="de", name="heads")(keras.ops.matmul(scores, value))
+    x = L.EinsumDense("abcd,cde->abe", (16, 10), activation="relu", name="joined")(x)
+    x = L.GlobalAveragePooling1D(name="pool")(x)
     model = settle(keras.Model(image, L.Dense(5, activation="softmax", name="scores")(x), name="transformer"))
     beta = model.get_layer("mixed").beta
     beta.assign(np.zeros(beta.shape))
