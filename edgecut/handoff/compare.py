@@ -84,8 +84,11 @@ def _pair(
         _counted("arena", name, arenas[0][0], arenas[1][0], reason),
     ]
     if same:
+        # What can't be had of a file is the same of an equal one, too.
+        unknown = [*(change.metric for change in changes if change.change is None), *NOT_RUN]
+        changes = [change for change in changes if change.change is not None]
         changes += [Change(metric=metric, file=name, a=1.0, b=1.0, unit="of A", change=0.0, reason="the same bytes")
-                    for metric in NOT_RUN]  # fmt: skip
+                    for metric in unknown]  # fmt: skip
         return changes, [], [f"{name}: the files are the same bytes"]
     changes.append(_latency(name, files))
     if one.inputs[0].shape != other.inputs[0].shape or one.outputs[0].shape != other.outputs[0].shape:

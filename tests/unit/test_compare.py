@@ -59,6 +59,14 @@ def test_equal_builds_are_equal_and_are_not_run(whole: Path, folder: Path) -> No
     assert found.notes == ("tflite int8: the files are the same bytes",)
 
 
+def test_no_limit_on_files_of_equal_bytes_is_unknown(tmp_path: Path) -> None:
+    """An ONNX file has no arena, and one that is the same has none that grew."""
+    onnx = FIXTURES / "tiny.float32.onnx"
+    found = compare(onnx, Path(shutil.copy(onnx, tmp_path)), limits=parse_limits("arena>+0,flash>+0,latency>+0%"))
+    assert [verdict.state for verdict in found.verdicts] == ["meets"] * 3
+    assert found.equal
+
+
 def test_a_changed_setting_is_the_one_difference(whole: Path, folder: Path) -> None:
     edit(folder / "manifest.json", "recipe", "data", "seed", value=7)
     found = compare(whole, folder)
