@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import pickle
 import shutil
 import struct
@@ -98,6 +99,14 @@ def altered(draw: st.DrawFn, seeds: Sequence[Any]) -> Any:
     return tables
 
 
+@st.composite
+def beyond_toml(draw: st.DrawFn) -> bytes:
+    """TOML beyond what a parser takes: nested deeply, of many digits, with NUL."""
+    count = draw(st.sampled_from([50, 1000, 4301, 100_000]))
+    value = draw(st.sampled_from(["[" * count + "]" * count, "9" * count, '"\x00"', "{a=" * count + "1" + "}" * count]))
+    return f"{draw(st.sampled_from(['name', 'clock_hz', 'data.calibration']))} = {value}".encode()
+
+
 def surfaces(bundle: Path) -> Mapping[str, Surface]:
     """All kinds by name. bundle: a sound bundle, which is copied and damaged."""
     recipe = tomllib.loads((DEMO / "recipe.toml").read_text())
@@ -109,12 +118,12 @@ def surfaces(bundle: Path) -> Mapping[str, Surface]:
     model = (DEMO / "cifar10_backbone.keras").read_bytes()
     return {
         "recipe": Surface(
-            damaged([(DEMO / "recipe.toml").read_bytes()]) | altered([recipe, full]).map(_toml),
+            damaged([(DEMO / "recipe.toml").read_bytes()]) | altered([recipe, full]).map(_toml) | beyond_toml(),
             lambda folder, content: _write_beside_the_demo(folder / "recipe.toml", content),
             lambda path: [["plan", str(path), "--json"]], .25,
         ),
         "profile": Surface(
-            damaged(profiles) | altered([tomllib.loads(p.decode()) for p in profiles]).map(_toml),
+            damaged(profiles) | altered([tomllib.loads(p.decode()) for p in profiles]).map(_toml) | beyond_toml(),
             lambda folder, content: _write(folder / "device.toml", content),
             lambda path: [["profile", "check", str(path)], ["profile", "show", str(path), "--json"]], .15,
         ),
@@ -137,7 +146,7 @@ def surfaces(bundle: Path) -> Mapping[str, Surface]:
             ], .1,
         ),
         "image": Surface(
-            damaged(_pictures()) | st.sampled_from(_bombs()),
+            damaged(_pictures()) | st.sampled_from(_bombs()) | st.sampled_from(["pipe", "loop", "nowhere", "folder"]),
             lambda folder, content: _class_folders(folder, content),
             lambda path: [["fuzz-data", str(path)]], .1,
         ),
@@ -190,7 +199,7 @@ def model_archives(draw: st.DrawFn, model: bytes) -> bytes:
     with zipfile.ZipFile(io.BytesIO(model)) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     config = json.loads(members["config.json"])
-    match draw(st.sampled_from(["config", "config", "lambda", "outside", "bomb", "weights", "metadata"])):
+    match draw(st.sampled_from(["config", "config", "lambda", "huge", "outside", "bomb", "weights", "metadata"])):
         case "config":
             members["config.json"] = json.dumps(draw(altered([config]))).encode()
         case "lambda":
@@ -199,6 +208,12 @@ def model_archives(draw: st.DrawFn, model: bytes) -> bytes:
             layer["class_name"] = draw(st.sampled_from(["Lambda", "os.system", "builtins.eval", "TFOpLambda"]))
             layer["module"] = draw(st.sampled_from(["keras.layers", "os", "builtins", "subprocess", None]))
             layer["config"] = {"name": layer["name"], "function": code, "command": f"touch {CANARY}"}
+            members["config.json"] = json.dumps(config).encode()
+        case "huge":
+            layer = draw(st.sampled_from([row for row in config["config"]["layers"] if "filters" in row["config"]]))
+            size = draw(st.sampled_from([10**12, BIG, -1]))
+            layer["config"]["filters"] = size if draw(st.booleans()) else layer["config"]["filters"]
+            layer["build_config"] = {"input_shape": [None, size, size, size]}
             members["config.json"] = json.dumps(config).encode()
         case "outside":
             members[draw(st.sampled_from(["../../outside", "/outside", "a/../../outside"]))] = b"x"
@@ -267,13 +282,24 @@ def _bombs() -> list[bytes]:
             pickle.dumps(_Payload())]  # fmt: skip
 
 
-def _class_folders(folder: Path, content: bytes) -> Path:
+def _class_folders(folder: Path, content: bytes | str) -> Path:
     sound = _pictures()[0]
     for name in ("one", "two"):
         (folder / "images" / name).mkdir(parents=True)
         for k in range(3):
             (folder / "images" / name / f"{k}.png").write_bytes(sound)
-    (folder / "images" / "one" / "9.png").write_bytes(content)
+    path = folder / "images" / "one" / "9.png"
+    match content:
+        case "pipe":
+            os.mkfifo(path)
+        case "loop":
+            path.symlink_to(folder / "images")
+        case "nowhere":
+            path.symlink_to("nowhere")
+        case "folder":
+            path.mkdir()
+        case bytes():
+            path.write_bytes(content)
     return folder / "images"
 
 

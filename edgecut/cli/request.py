@@ -9,7 +9,7 @@ from typing import Any
 from edgecut.cli.flags import flag_of
 from edgecut.errors import DocumentError, RequestError
 from edgecut.records.profile import Profile, find_profile
-from edgecut.records.recipe import Recipe, make_recipe, read_recipe
+from edgecut.records.recipe import LONGEST_NAME, Recipe, is_reserved, make_recipe, read_recipe
 
 FLAGS_PLACE = "command line"
 
@@ -61,7 +61,8 @@ def _name_of(model: str) -> str:
     """A name for the files that are made out of a model; "" where its own name can't be one."""
     stem = model.removeprefix("keras:").partition("?")[0] if model.startswith("keras:") else Path(model).stem
     name = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "_-") else "_" for letter in stem)
-    return f"_{name}" if name[:1].isdigit() or name[:1] == "-" else name
+    name = f"_{name}" if name[:1].isdigit() or name[:1] == "-" or is_reserved(name) else name
+    return name[:LONGEST_NAME]
 
 
 def _by_flag(fault: str, where: str, overrides: Mapping[str, Any]) -> str:

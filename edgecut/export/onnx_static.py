@@ -77,7 +77,8 @@ def quantize_static(source: Path, images: np.ndarray, target: Path) -> None:
     with tempfile.TemporaryDirectory() as folder, caught_output() as noise:
         prepared, written = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
         failures: tuple[type[Exception], ...] = (
-            *onnx_failures(), ValueError, TypeError, RuntimeError, KeyError, AttributeError,
+            *onnx_failures(), onnx.checker.ValidationError, ValueError, TypeError, RuntimeError, KeyError,
+            AttributeError,
         )  # fmt: skip
         try:
             # Symbolic inference is for open shapes, and needs sympy.

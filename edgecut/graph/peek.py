@@ -34,6 +34,8 @@ def kind_of(source: str) -> Kind:
         if (path / "saved_model.pb").is_file():
             return "saved_model"
         raise SourceError(f"{source}: is a folder without saved_model.pb; give a .keras or .h5 file")
+    if not path.is_file():
+        raise SourceError(f"{source}: is a pipe or a device; give a .keras or .h5 file")
     try:
         with open(path, "rb") as file:
             head = file.read(16)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from edgecut.errors import GraphError, SourceError
 from edgecut.graph.peek import Kind, application_arguments, config_of, keras_version, kind_of, lambda_names
@@ -127,6 +128,10 @@ def _load_file(source: str, kind: str, *, unsafe: bool) -> keras.Model:
     try:
         with caught_output():
             model = keras.models.load_model(source, compile=False, safe_mode=not unsafe, custom_objects=shims)
+    except (tf.errors.ResourceExhaustedError, MemoryError) as exc:
+        raise SourceError(
+            f"{source}: needs more memory than there is; close other programs, or check its layers"
+        ) from exc
     except zipfile.BadZipFile as exc:
         raise SourceError(f"{source}: is truncated or damaged ({exc}); fetch or save it again") from exc
     except (ValueError, TypeError, KeyError, OSError, AttributeError, RuntimeError, EOFError) as exc:

@@ -23,6 +23,8 @@ def decode(path: Path, where: str) -> np.ndarray:
     Turned as its EXIF orientation says; of an animation the first frame; 16-bit gray by its upper byte; alpha
     dropped. Raises DataError that names the file.
     """
+    if not path.is_file():
+        raise DataError(f"{where}: {path} is no file (a pipe, or a link to nothing); replace or remove it")
     try:
         with Image.open(path) as opened:
             return _bytes_of(ImageOps.exif_transpose(opened), path, where)

@@ -22,6 +22,11 @@ def class_folders(folder: Path, where: str) -> list[Path]:
         found = [entry.name for entry in os.scandir(folder) if entry.is_dir()]
     except OSError as exc:
         raise DataError(f"{where}: {folder} can't be listed ({exc.strerror})") from exc
+    for name in found:
+        if not name.isprintable():  # what isn't UTF-8 isn't, either
+            raise DataError(
+                f"{where}: the class folder {name!a} has signs that can't be printed in its name; rename it"
+            )
     return [folder / name for name in sorted(found) if not name.startswith((".", "__"))]
 
 
@@ -45,6 +50,8 @@ def read_class_names(path: Path, where: str) -> tuple[str, ...]:
 
     Raises DataError if the file is missing, is no UTF-8 text, is empty, or names a class twice or not at all.
     """
+    if path.exists() and not path.is_file():
+        raise DataError(f"{where}: {path} is no file; one class name to a line is expected")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as exc:

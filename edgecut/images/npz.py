@@ -42,6 +42,8 @@ def read_headers(path: Path, where: str) -> dict[str, Header]:
 
     Raises DataError if the file is no .npz, is cut short, or a member is no array.
     """
+    if path.exists() and not path.is_file():
+        raise DataError(f"{where}: {path} is a pipe or a device; a file of numpy.savez is expected")
     try:
         with zipfile.ZipFile(path) as archive:
             members = [name for name in archive.namelist() if name.endswith(".npy")]

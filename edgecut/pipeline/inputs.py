@@ -13,7 +13,7 @@ import edgecut
 from edgecut.cache.facts import versions
 from edgecut.cache.hashes import remembered_hash
 from edgecut.cache.store import Store
-from edgecut.errors import RequestError, SourceError
+from edgecut.errors import DataError, RequestError, SourceError
 from edgecut.graph.peek import PREFIX, application_arguments
 from edgecut.records.artifact import sha256_of
 from edgecut.records.document import Record, parse, read_toml
@@ -37,9 +37,13 @@ def input_hashes(recipe: Recipe, store: Store | None = None) -> dict[str, str]:
     """{recipe key: SHA-256} of every file and folder that a build of the recipe reads.
 
     store: of earlier hashes, which count where nothing has changed since; None to read everything.
+    Raises DataError for a file that can't be read.
     """
     paths = [(key, path) for key, path in _paths(recipe) if path.exists()]
-    return {key: sha256_of(path) if store is None else remembered_hash(path, store) for key, path in paths}
+    try:
+        return {key: sha256_of(path) if store is None else remembered_hash(path, store) for key, path in paths}
+    except PermissionError as exc:
+        raise DataError(f"{exc.filename}: can't be read (permission denied); ask for permission, or remove it") from exc
 
 
 def lock_of(inputs: Mapping[str, str]) -> Lock:

@@ -56,8 +56,12 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise RequestError(f"{path}: can't be read (permission denied)") from exc
     except UnicodeDecodeError as exc:
         raise RequestError(f"{path}: is no TOML text (not UTF-8)") from exc
+    except RecursionError as exc:
+        raise RequestError(f"{path}: is no valid TOML: its values are nested too deeply") from exc
     except tomllib.TOMLDecodeError as exc:
         raise RequestError(f"{path}: is no valid TOML: {exc}") from exc
+    except ValueError as exc:  # a whole number of more digits than Python reads
+        raise RequestError(f"{path}: is no valid TOML: {str(exc).partition(';')[0]}") from exc
 
 
 def parse(record: type[R], data: Mapping[str, Any], where: str) -> R:

@@ -21,7 +21,7 @@ class Cpu(Record):
     """The processor that runs the model."""
 
     core: str = ""
-    clock_hz: int | None = Field(default=None, gt=0)
+    clock_hz: int | None = Field(default=None, gt=0, le=10**12)
     cores: int | None = Field(default=None, gt=0)
     simd: str = ""
 

@@ -251,6 +251,16 @@ class Budget(Record):
     latency_s: Seconds | None = None
 
 
+LONGEST_NAME = 100
+# https://learn.microsoft.com/windows/win32/fileio/naming-a-file: whatever ending follows.
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{k}" for port in ("com", "lpt") for k in range(10))}
+
+
+def is_reserved(name: str) -> bool:
+    """Whether Windows takes a file of that name, with any ending, for a device."""
+    return name.lower() in _DEVICES
+
+
 class Recipe(Record):
     """One whole request."""
 
@@ -265,6 +275,15 @@ class Recipe(Record):
     export: Export = Export()
     bench: Bench = Bench()
     budget: Budget = Budget()
+
+    @field_validator("name")
+    @classmethod
+    def _names_files_anywhere(cls, name: str) -> str:
+        if is_reserved(name):
+            raise ValueError(f"{name!r} is a device's name on Windows, where no file can have it; choose another")
+        if len(name) > LONGEST_NAME:
+            raise ValueError(f"{len(name)} letters; at most {LONGEST_NAME} leave room for the endings of files")
+        return name
 
     @property
     def trains(self) -> bool:

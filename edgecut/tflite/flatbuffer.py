@@ -95,6 +95,8 @@ def read(path: Path) -> TfliteGraph:
 
 def read_content(path: Path) -> bytes:
     """The bytes of a file. Raises SourceError if it can't be read."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise SourceError(f"{path}: is a pipe or a device; a .tflite or .onnx file is expected")
     try:
         return Path(path).read_bytes()
     except FileNotFoundError as exc:

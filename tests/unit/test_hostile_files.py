@@ -1,0 +1,89 @@
+"""Files that would hang a reader, end it, or break what is made of their names: one sentence each."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgecut.cli.request import read_source
+from edgecut.errors import DataError, DocumentError, RequestError
+from edgecut.graph.peek import kind_of
+from edgecut.images.decode import decode
+from edgecut.images.listing import class_folders, read_class_names
+from edgecut.images.npz import read_headers
+from edgecut.records.document import read_toml
+from edgecut.records.recipe import make_recipe
+from edgecut.tflite.flatbuffer import read_content
+
+
+@pytest.mark.parametrize(
+    ("name", "read", "said"),
+    [
+        ("m.keras", lambda path: kind_of(str(path)), "is a pipe or a device; give a .keras or .h5 file"),
+        ("m.tflite", read_content, "is a pipe or a device; a .tflite or .onnx file is expected"),
+        ("d.npz", lambda path: read_headers(path, "data.train"),
+         "is a pipe or a device; a file of numpy.savez is expected"),
+        ("a.png", lambda path: decode(path, "data.train"),
+         "is no file (a pipe, or a link to nothing); replace or remove it"),
+        ("labels.txt", lambda path: read_class_names(path, "data.labels"),
+         "is no file; one class name to a line is expected"),
+    ],
+)  # fmt: skip
+def test_a_pipe_is_not_waited_for(name: str, read: object, said: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    assert callable(read)
+    with pytest.raises(RequestError) as error:
+        read(tmp_path / name)
+    assert str(error.value).endswith(f"{tmp_path / name}: {said}") or str(error.value).endswith(
+        f"{tmp_path / name} {said}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a = " + "[" * 20_000 + "]" * 20_000, "its values are nested too deeply"),
+        ("a = " + "9" * 5000, "Exceeds the limit (4300 digits) for integer string conversion: value has 5000 digits"),
+    ],
+    ids=["deep", "long"],
+)
+def test_toml_beyond_pythons_limits_is_no_valid_toml(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text(text)
+    with pytest.raises(RequestError) as error:
+        read_toml(tmp_path / "recipe.toml")
+    assert str(error.value) == f"{tmp_path / 'recipe.toml'}: is no valid TOML: {said}"
+
+
+@pytest.mark.parametrize("name", [b"cl\xffss", b"two\nlines"])
+def test_a_class_that_can_not_be_printed_is_refused(name: bytes, tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path) + b"/" + name
+    os.mkdir(folder)
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(folder + b"/0.png")
+    with pytest.raises(DataError) as error:
+        class_folders(tmp_path, "data.train")
+    assert str(error.value) == (
+        f"data.train: the class folder {os.fsdecode(name)!a} has signs that can't be printed in its name; rename it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("CON", "'CON' is a device's name on Windows, where no file can have it; choose another"),
+        ("lpt1", "'lpt1' is a device's name on Windows, where no file can have it; choose another"),
+        ("x" * 101, "101 letters; at most 100 leave room for the endings of files"),
+    ],
+)
+def test_a_name_that_files_can_not_have_everywhere_is_refused(name: str, said: str) -> None:
+    with pytest.raises(DocumentError) as error:
+        make_recipe({}, {"name": name, "source.model": "m.keras"}, where="test")
+    assert error.value.faults == (f"test: name: {said}",)
+
+
+@pytest.mark.parametrize(("model", "name"), [("aux.keras", "_aux"), ("y" * 200 + ".keras", "y" * 100)])
+def test_a_model_with_such_a_name_gives_its_files_another(model: str, name: str) -> None:
+    assert read_source(model, {}).name == name
