@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from edgecut.cli.examples import folded
 from edgecut.records.nearest import closest
 
 
 class Group(click.Group):
-    """A group in which an unknown command is a usage error with the closest name offered."""
+    """A group whose commands' examples fit the terminal; an unknown command is answered with the closest name."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -17,4 +18,8 @@ class Group(click.Group):
         name, known = args[0], self.list_commands(ctx)
         if name not in known and not name.startswith("-"):
             raise click.UsageError(f"no command {name!r}{closest(name, known, count=1)}", ctx=ctx)
-        return super().resolve_command(ctx, args)
+        found = super().resolve_command(ctx, args)
+        command = found[1]
+        if command is not None and command.epilog:
+            command.epilog = folded(command.epilog, ctx.make_formatter().width)
+        return found
