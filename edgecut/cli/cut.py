@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from edgecut.cli.files import check_target
+from edgecut.cli.files import check_target, export_hint
 from edgecut.cli.flags import Parsed, recipe_flags
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
@@ -84,6 +84,7 @@ def command(
     asked = Edits(**edits)
     step = _cut_file(output, recipe, asked, out) if is_file else _cut_model(output, recipe, asked, out)
     _show(output, step, out)
+    output.note(f"next: edgecut bench {out}" if is_file else export_hint(out, recipe))
     return 0
 
 

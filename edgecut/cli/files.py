@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from edgecut.errors import OutputError, RequestError
+from edgecut.records.recipe import Recipe
 
 
 def check_target(path: Path, *, force: bool) -> None:
@@ -28,3 +29,10 @@ def check_svg(path: Path) -> None:
     if path.suffix.lower() != ".svg":
         raise RequestError(f"--svg: an .svg file is written, found {str(path)!r}")
     check_target(path, force=True)
+
+
+def export_hint(out: Path, recipe: Recipe) -> str:
+    """The command that makes an int8 file of a Keras model that was written. recipe: what it was made by."""
+    said = recipe.source.preprocess
+    mode = "raw" if recipe.stem.pixels == "raw" else said if isinstance(said, str) and said != "none" else "MODE"
+    return f"next: edgecut export {out} --preprocess {mode} --data IMAGES -o {out.with_suffix('.tflite')}"

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from edgecut.cli.files import check_target
+from edgecut.cli.files import check_target, export_hint
 from edgecut.cli.flags import recipe_flags
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
@@ -47,6 +47,7 @@ def command(output: Output, *, model: str, out: Path, force: bool, overrides: di
         raise RequestError("head.classes: is missing; say how many outputs the head has (--classes N)")
     step, score = _trained(output, recipe, out)
     _show(output, step, score, out)
+    output.note(export_hint(out, recipe))
     return 0
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from edgecut.cli.files import check_target
+from edgecut.cli.files import check_target, export_hint
 from edgecut.cli.flags import recipe_flags
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
@@ -54,6 +54,7 @@ def command(output: Output, *, model: str, out: Path, force: bool, overrides: di
     if recipe.data.train is not None and not Path(recipe.data.train).exists():
         raise DataError(f"--data: no such file or folder {recipe.data.train!r}")
     _show(output, _edit(output, recipe, out), out)
+    output.note(export_hint(out, recipe))
     return 0
 
 
@@ -79,7 +80,8 @@ def _edit(output: Output, recipe: Recipe, out: Path) -> Step:
 
 
 def _show(output: Output, step: Step, out: Path) -> None:
-    from edgecut.render.tables import change_table, step_table
+    from edgecut.render.steps import change_table
+    from edgecut.render.tables import step_table
 
     output.table(change_table(step), step_table([step]))
     output.table(f"wrote {out}")

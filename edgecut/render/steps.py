@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import RenderableType
+from rich.table import Table
 
 from edgecut.records.report import Step
 from edgecut.records.units import format_bytes
@@ -17,6 +18,11 @@ COUNTS = {"params": "params", "weights_dropped": "dropped", "operators": "operat
 
 def step_parts(step: Step) -> list[RenderableType]:
     """A table of before and after, and a sentence on the proof."""
+    return [change_table(step), *([proof_sentence(step.proof)] if step.proof else [])]
+
+
+def change_table(step: Step) -> Table:
+    """A model's facts before and after a step, one row each."""
     table = grid("<", "~before", "~after")
     for role in ("inputs", "outputs"):
         table.add_row(role, _tensors(step.before.get(role)), _tensors(step.after.get(role)))
@@ -25,7 +31,7 @@ def step_parts(step: Step) -> list[RenderableType]:
             table.add_row(title, _count(step.before, key), _count(step.after, key))
     if "size_bytes" in step.after:
         table.add_row("size", *(_size(facts) for facts in (step.before, step.after)))
-    return [table, *([proof_sentence(step.proof)] if step.proof else [])]
+    return table
 
 
 def proof_sentence(proof: Mapping[str, Any]) -> str:
@@ -39,14 +45,16 @@ def proof_sentence(proof: Mapping[str, Any]) -> str:
     )
 
 
-def _tensors(named: Mapping[str, Any] | None) -> str:
+def _tensors(named: Mapping[str, Any] | Sequence[Any] | None) -> str:
     if not named:
         return NOTHING
+    if not isinstance(named, Mapping):
+        return ", ".join(shape_words(tuple(shape)[1:]) for shape in named)
     return ", ".join(f"{name} {shape_words(tuple(shape)[1:])}" for name, shape in named.items())
 
 
 def _count(facts: Mapping[str, Any], key: str) -> str:
-    return count_words(facts[key]) if key in facts else NOTHING
+    return count_words(facts[key]) if facts.get(key) is not None else NOTHING
 
 
 def _size(facts: Mapping[str, Any]) -> str:

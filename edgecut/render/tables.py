@@ -13,7 +13,7 @@ from rich.text import Text
 from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
 from edgecut.records.report import Check, Report, Step
-from edgecut.records.units import format_bytes, format_seconds
+from edgecut.records.units import format_seconds
 from edgecut.render.results import file_labels, result_rows
 from edgecut.render.words import (
     NOTHING,
@@ -21,7 +21,6 @@ from edgecut.render.words import (
     fact_words,
     limit_words,
     measured_words,
-    shape_words,
     value_words,
 )
 
@@ -132,24 +131,6 @@ def step_table(steps: Iterable[Step]) -> Table:
             "; ".join(filter(None, [proof, *step.notes])),
         )
     return table
-
-
-def change_table(step: Step) -> Table:
-    """A model's facts before and behind a step, one row each."""
-    table = grid("<", "before", "after")
-    for key in dict.fromkeys([*step.before, *step.after]):
-        table.add_row(
-            key.removesuffix("_bytes"), *(_fact_cell(key, side.get(key)) for side in (step.before, step.after))
-        )
-    return table
-
-
-def _fact_cell(key: str, value: object) -> str:
-    if isinstance(value, list):
-        return ", ".join(shape_words(shape) for shape in value)
-    if isinstance(value, int):
-        return format_bytes(value) if key.endswith("_bytes") else f"{value:,}"
-    return NOTHING
 
 
 def measurement_table(measurements: Iterable[Measurement], *, verbose: bool = False) -> Group:

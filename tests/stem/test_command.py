@@ -46,8 +46,12 @@ def test_the_table_has_each_fact_before_and_after(source, tmp_path, capsys):
     answer = run(capsys, "stem", str(source[0]), "--gray", "--preprocess", "tf", "-o", str(tmp_path / "gray.keras"))
     rows = [line.split() for line in answer.out.splitlines()]
     assert rows[0] == ["before", "after"]
-    assert ["inputs", "?×16×16×3", "?×16×16×1"] in rows
+    assert ["inputs", "16×16×3", "16×16×1"] in rows
     assert next(row for row in rows if row[:1] == ["size"])[:2] == ["size", "–"]
+    written = tmp_path / "gray"
+    assert answer.err == (
+        f"edgecut: next: edgecut export {written}.keras --preprocess tf --data IMAGES -o {written}.tflite\n"
+    )
 
 
 def test_what_cannot_be_done_is_one_sentence_and_writes_nothing(source, tmp_path, capsys):
