@@ -160,7 +160,8 @@ def test_an_interrupt_leaves_no_output(work, seconds):
     child.send_signal(signal.SIGINT)
     errors = child.communicate(timeout=60)[1].decode()
     if child.returncode != 0:  # a very fast machine may have finished
-        # Before the first line of edgecut runs, it is Python that is interrupted.
-        assert child.returncode == 130 or (child.returncode == -signal.SIGINT and seconds < 1)
+        # Both are 130 to a shell. Python ends itself by the signal where that met code made of text, such as a
+        # dataclass's methods, though it was caught (CPython's unhandled_keyboard_interrupt); or before edgecut began.
+        assert child.returncode in {130, -signal.SIGINT}
         assert "Traceback" not in errors or seconds < 1
         assert list(work.iterdir()) == []
