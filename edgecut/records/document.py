@@ -41,13 +41,18 @@ class Record(BaseModel):
 
 
 R = TypeVar("R", bound=Record)
+# A device may never end, and no recipe or profile is near this.
+_MOST_BYTES = 4 * 2**20
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file. Raises RequestError if it is missing or is no TOML."""
     try:
         with open(path, "rb") as file:
-            return tomllib.load(file)
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise RequestError(f"{path}: is no TOML that edgecut reads: it has more than {_MOST_BYTES // 2**20} MiB")
+        return tomllib.loads(content.decode())
     except FileNotFoundError as exc:
         raise RequestError(f"{path}: no such file") from exc
     except IsADirectoryError as exc:

@@ -87,3 +87,9 @@ def test_a_name_that_files_can_not_have_everywhere_is_refused(name: str, said: s
 @pytest.mark.parametrize(("model", "name"), [("aux.keras", "_aux"), ("y" * 200 + ".keras", "y" * 100)])
 def test_a_model_with_such_a_name_gives_its_files_another(model: str, name: str) -> None:
     assert read_source(model, {}).name == name
+
+
+def test_a_device_that_never_ends_is_no_recipe() -> None:
+    with pytest.raises(RequestError) as caught:
+        read_toml(Path("/dev/zero"))
+    assert str(caught.value) == "/dev/zero: is no TOML that edgecut reads: it has more than 4 MiB"
