@@ -40,7 +40,7 @@ REMEDIES = {
     "HARD_SWISH": "retrain with relu6 in place of hard-swish; no rewrite computes the same",
     "RESIZE_BILINEAR": "resize by nearest neighbour, or in int8",
 }
-POOL_AS_AVERAGE = "use AveragePooling2D over the whole image in place of GlobalAveragePooling2D: the same numbers"
+POOL_AS_AVERAGE = "use AveragePooling2D over the whole image in place of GlobalAveragePooling2D, in int8 coarser"
 POOL_AS_MEAN = "use GlobalAveragePooling2D in place of AveragePooling2D over the whole image: the same numbers"
 
 

@@ -83,7 +83,7 @@ def test_a_model_that_ends_in_sum_is_refused_for_tflm(saved: Path) -> None:
 def test_the_remedied_model_is_planned_with_a_note_on_its_pooling(saved: Path) -> None:
     assert planned(saved, "pool").notes == (
         "profile nucleo-l4r5zi: layer 'pool' becomes MEAN, which has no CMSIS-NN kernel and runs reference code; use "
-        "AveragePooling2D over the whole image in place of GlobalAveragePooling2D: the same numbers",
+        "AveragePooling2D over the whole image in place of GlobalAveragePooling2D, in int8 coarser",
     )
 
 
