@@ -52,6 +52,7 @@ class Failures:
     def __init__(self, arguments: Sequence[str]) -> None:
         """arguments: the command line, for the log of a bug."""
         self._arguments = tuple(arguments)
+        self._interrupted = False
 
     def __enter__(self) -> None:
         """Prepares the streams and SIGTERM."""
@@ -60,17 +61,27 @@ class Failures:
             # A terminal that can't show a sign gets a question mark, not a UnicodeEncodeError.
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="replace")
-        self._before = signal.signal(signal.SIGTERM, _interrupt)
+        self._before = {signal.SIGTERM: signal.signal(signal.SIGTERM, self._interrupt)}
+        # A caller that ignores Ctrl-C, or handles it, keeps its way.
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            self._before[signal.SIGINT] = signal.signal(signal.SIGINT, self._interrupt)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self._interrupted = True
+        raise KeyboardInterrupt
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Says what went wrong, and ends the process."""
-        signal.signal(signal.SIGTERM, self._before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
         if error is None or isinstance(error, SystemExit):
             return
         _settle_stdout()
-        sentences, code = _explained(error, self._arguments)
+        # Code in C may make another error of an interrupt that meets it (a SystemError, inside of TensorFlow).
+        known = isinstance(error, EdgecutError | click.ClickException | OSError | MemoryError)
+        sentences, code = _explained(KeyboardInterrupt() if self._interrupted and not known else error, self._arguments)
         for sentence in sentences:
             _tell(sentence)
         raise SystemExit(code) from None
@@ -153,10 +164,6 @@ def _settle_stdout() -> None:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _first_line(error: BaseException) -> str:

@@ -254,3 +254,20 @@ def test_the_old_meaning_of_sigterm_comes_back() -> None:
     with pytest.raises(SystemExit), Failures([]):
         raise errors.RequestError("x")
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def swallowing(number: signal.Signals) -> None:
+    """What code in C does that meets an interrupt."""
+    try:
+        signal.raise_signal(number)
+    except KeyboardInterrupt:
+        raise SystemError("bad argument to internal function") from None
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_a_library_makes_of_an_interrupt_is_one(
+    number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end, Failures(["build", "m.keras"]):
+        swallowing(number)
+    assert (end.value.code, capsys.readouterr().err) == (130, "edgecut: interrupted\n")
