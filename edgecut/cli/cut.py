@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -84,7 +85,7 @@ def command(
     asked = Edits(**edits)
     step = _cut_file(output, recipe, asked, out) if is_file else _cut_model(output, recipe, asked, out)
     _show(output, step, out)
-    output.note(f"next: edgecut bench {out}" if is_file else export_hint(out, recipe))
+    output.note(f"next: edgecut bench {quote(str(out))}" if is_file else export_hint(out, recipe))
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from shlex import quote
 
 from edgecut.errors import OutputError, RequestError
 from edgecut.records.recipe import Recipe
@@ -32,7 +33,11 @@ def check_svg(path: Path) -> None:
 
 
 def export_hint(out: Path, recipe: Recipe) -> str:
-    """The command that makes an int8 file of a Keras model that was written. recipe: what it was made by."""
+    """The command that makes a file for a device of a Keras model that was written. recipe: what it was made by.
+
+    int8 of a model that takes pictures; float32 of one that starts inside, which no picture calibrates.
+    """
     said = recipe.source.preprocess
     mode = "raw" if recipe.stem.pixels == "raw" else said if isinstance(said, str) and said != "none" else "MODE"
-    return f"next: edgecut export {out} --preprocess {mode} --data IMAGES -o {out.with_suffix('.tflite')}"
+    how = f"--preprocess {mode} --data IMAGES" if recipe.cut.start is None else "--precision float32"
+    return f"next: edgecut export {quote(str(out))} {how} -o {quote(str(out.with_suffix('.tflite')))}"

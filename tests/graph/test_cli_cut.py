@@ -134,3 +134,9 @@ def test_a_full_disk_leaves_no_part_of_a_model(
         said = "edgecut: error: out.keras: File too large; raise the limit (ulimit -f), or choose another place\n"
         assert (answer.code, answer.err) == (3, said)
         assert [path.name for path in tmp_path.iterdir()] == ["m.keras"]
+
+
+def test_a_tail_is_followed_by_an_export_that_needs_no_pictures(tmp_path, capsys):
+    out = tmp_path / "my tail.keras"
+    answer = cut(capsys, out, "--from", "block_2_relu")
+    assert answer.err.endswith(f"next: edgecut export '{out}' --precision float32 -o '{out.with_suffix('.tflite')}'\n")
