@@ -70,7 +70,7 @@ def plan(
         *_notes(recipe, files),
         *_untaken_notes(files, chosen),
         *operator_notes(recipe, written_files(files), chosen),
-        *sensor_notes(recipe, tuple(dict.fromkeys(precision for _, precision in files)), chosen),
+        *sensor_notes(recipe, written_files(files), chosen),
     )
     return Plan(recipe, chosen, tuple(_steps(recipe, chosen, files)), files, notes, recipe_file, root)
 

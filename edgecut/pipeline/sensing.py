@@ -8,9 +8,10 @@ from edgecut.errors import SourceError
 from edgecut.graph.peek import config_of, picture_shape
 from edgecut.images.device import CHANNELS, DEFAULT_ORDER
 from edgecut.images.preprocess import affine
+from edgecut.pipeline.runtimes import DTYPES, Files
 from edgecut.records.artifact import Artifact, TensorSpec
 from edgecut.records.profile import Profile, Sensor
-from edgecut.records.recipe import Recipe, Wanted
+from edgecut.records.recipe import Recipe
 from edgecut.records.report import Check
 
 # Of the range: normalized ends are rounded in documents (1 / 255 as 0.00392).
@@ -36,7 +37,7 @@ def sensor_check(recipe: Recipe, artifact: Artifact, profile: Profile) -> Check 
     )  # fmt: skip
 
 
-def sensor_notes(recipe: Recipe, precisions: Sequence[Wanted], profiles: Sequence[Profile]) -> Iterator[str]:
+def sensor_notes(recipe: Recipe, files: Files, profiles: Sequence[Profile]) -> Iterator[str]:
     """A note for each profile whose sensor won't feed what a file will take, as far as the saved model tells."""
     sensed = [(profile, profile.sensor) for profile in profiles if profile.sensor is not None]
     shape = _planned_shape(recipe) if sensed else None
@@ -44,8 +45,8 @@ def sensor_notes(recipe: Recipe, precisions: Sequence[Wanted], profiles: Sequenc
         return
     raw = recipe.stem.pixels == "raw"
     for profile, sensor in sensed:
-        for precision in precisions:
-            dtype = {"int8": "int8", "auto": "int8", "int16x8": "int16"}.get(precision, "float32")
+        for precision in dict.fromkeys(precision for _, precision in files):
+            dtype = DTYPES[precision]
             bytes_pass = raw and dtype == "int8"
             spec = TensorSpec(
                 name="", shape=(1, *shape), dtype=dtype, expects="raw" if raw else "normalized",
