@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from edgecut.bench import interleaved, spread
 from edgecut.bench.devices import Device, devices, measure_on
 from edgecut.bench.interleaved import Ratio, interleave, ratio_interval
+from edgecut.bench.runners.remote import HERE
 from edgecut.bench.runners.ssh import Ssh, ssh_of
 from edgecut.errors import RequestError, RunError
 from edgecut.export.readback import read_artifact
@@ -71,6 +73,30 @@ def test_an_address_that_could_be_an_option_or_a_command_is_refused(text: str) -
     with pytest.raises(RequestError) as caught:
         ssh_of(text)
     assert str(caught.value) == f"--runner: ssh://[user@]host[:port][/path/to/python3] is expected, found {text!r}"
+
+
+@pytest.mark.parametrize(
+    ("here", "said", "told"),
+    [
+        (False, "ssh: connect to host kitchen port 22: No route to host", "can't be reached"),
+        (False, "kex_exchange_identification: read: Connection reset by peer", "can't be reached"),
+        (False, "Connection to kitchen closed by remote host.", "the connection broke"),
+        (False, "Timeout, server kitchen not responding.", "the connection broke"),
+        (False, "client_loop: send disconnect: Broken pipe", "the connection broke"),
+        (True, "whatever another client says", "the connection broke"),
+    ],
+)
+def test_a_connection_that_broke_is_not_one_that_never_stood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: bool, said: str, told: str
+) -> None:
+    """Whether or not the line that all files have come was still passed on."""
+    client = tmp_path / "ssh"
+    client.write_text(f"#!/bin/sh\n{f'echo {HERE}' if here else ':'}\necho '{said}' >&2\nexit 255\n")
+    client.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(RunError, match=told) as caught:
+        ssh_of("ssh://kitchen").run({}, [INT8])
+    assert said.rstrip(".") in str(caught.value)
 
 
 @pytest.mark.parametrize(

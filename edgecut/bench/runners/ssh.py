@@ -44,6 +44,10 @@ _FORM = re.compile(
     rf"ssh://(?:(?P<user>\w[\w.-]*)@)?{_HOST}(?::(?P<port>\d{{1,5}}))?(?P<python>(?:/[\w.+-]+)*)/?", re.A
 )
 _LOOPBACK = {"localhost", "::1"}
+# What OpenSSH's client says (clientloop.c) where a connection ends that stood, its user having been let in.
+_BROKE = re.compile(
+    r"Connection to .* closed by remote host|Read from remote host |client_loop: |Timeout, server .* not responding"
+)
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ class Ssh:
                 f"{self.name}: no {self.python!r} there ({said}); install Python 3.9 or newer, or name it: "
                 f"{self.name}/path/to/python3"
             )
-        if remote.HERE in stdout.splitlines():
+        if remote.HERE in stdout.splitlines() or _BROKE.match(said):
             return RunError(
                 f"{self.name}: the connection broke while it measured ({said}); run it again: what this run left there "
                 "is then removed"
