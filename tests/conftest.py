@@ -7,6 +7,13 @@ import uuid
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same cases on every run and on a machine however busy; --hypothesis-profile=default looks for others.
+settings.register_profile(
+    "suite", derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+)
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import keras
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecut import cut
@@ -57,9 +57,7 @@ def build(recipe):
     return settle(keras.Model(inputs, [last, *(tensors[end % len(tensors)] for end in ends)]))
 
 
-small = settings(
-    max_examples=25, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
-)
+small = settings(max_examples=25)
 
 
 @small

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecut import stem
@@ -28,7 +28,7 @@ def colours(pixels, order):
     return pixels[..., ::-1] if order == "bgr" else pixels[..., :3]
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(
     kind=st.sampled_from(sorted(BUILDERS)), order=st.sampled_from(["gray", "rgb", "bgr", "yuv", "rgba"]),
     mode=st.sampled_from(MODES), padding=st.sampled_from(["same", "valid"]),

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecut import stem
@@ -20,7 +20,7 @@ KERNELS = {
     "gray": st.booleans(), "raw": st.booleans(),
 }  # fmt: skip
 EXPLICIT = ((1, 2), (3, 0))
-LAW = settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+LAW = settings(max_examples=50)
 
 
 def fed(height, width, gray, raw, mode):

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecut import stem
@@ -40,7 +40,7 @@ def relative(got, expected):
     return float(np.max(np.abs(got - expected)) / max(np.max(np.abs(expected)), 1e-30))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(
     kernel=st.integers(1, 11), stride=st.integers(1, 4), padding=st.sampled_from(["same", "valid", "explicit"]),
     height=st.integers(11, 24), width=st.integers(11, 24), channels=st.sampled_from([1, 3]),
@@ -59,7 +59,7 @@ def test_raw_pixels_give_what_the_source_gave_on_preprocessed_ones(
     assert result.proof["exact"]
 
 
-@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20)
 @given(
     kernel=st.integers(1, 7),
     stride=st.integers(1, 3),

@@ -129,7 +129,7 @@ def test_tensors_of_an_average_pool_share_one_scale_and_the_outputs_keep_theirs(
     assert not fixed & {index for group in groups for index in group}
 
 
-@settings(max_examples=50, derandomize=True, deadline=None)
+@settings(max_examples=50)
 @given(st.floats(-100, 100), st.floats(0.01, 200))
 def test_zero_is_always_on_the_grid_and_the_range_is_covered(low: float, width: float) -> None:
     """quantization_spec: real zero is exactly representable; both ends are within one step of the range's."""
@@ -150,7 +150,7 @@ def test_the_mse_rule_leaves_an_outlier_out_where_that_costs_less() -> None:
     assert range_of([seen], "percentile")[1] < 10
 
 
-@settings(max_examples=25, derandomize=True, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10**6))
 def test_adaptive_rounding_errs_less_at_the_output_on_correlated_inputs(seed: int) -> None:
     """The sum over outputs of the squared error is smaller than with each weight at its nearest step."""

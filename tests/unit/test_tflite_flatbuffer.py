@@ -135,7 +135,7 @@ def test_metadata_that_points_behind_the_buffers_is_damage() -> None:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(st.integers(0, 9311), st.integers(0, 255)), min_size=1, max_size=10))
 def test_overwritten_bytes_are_read_or_refused(changes: list[tuple[int, int]]) -> None:
     """Whatever bytes are overwritten, the reader returns a graph or raises SourceError."""
