@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import isfunction
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from edgecut.errors import GraphError, SourceError
 from edgecut.graph.agreement import compare, proof_of, seeded_values
 from edgecut.graph.callgraph import data_calls
 from edgecut.graph.calls import Call, Calls, Tensor, calls, flat
+from edgecut.graph.carried import Known, carried_fault
 from edgecut.graph.generations import (
     ENDS_IN_ACTIVATION,
     SAME_ACTIVATIONS,
@@ -30,6 +32,9 @@ from edgecut.graph.keras_2 import outputs_of, recomputed
 from edgecut.graph.proof import call_flat
 from edgecut.graph.rebuild import run
 from edgecut.streams import caught_output
+
+# Functions beside activations and the like that look others up by what a file says.
+_LOOK_UPS = frozenset({"deserialize", "get", "serialize"})
 
 
 @dataclass(frozen=True)
@@ -47,14 +52,18 @@ class Crossing:
 def read_keras_2(path: str, *, unsafe: bool = False) -> Any:
     """The tf_keras model in a Keras 2 file: .keras, .h5 or a SavedModel with its layers.
 
-    unsafe: allow Lambda layers. Raises SourceError if tf_keras can't read it.
+    unsafe: allow what runs or reads something of the file's choice. Raises GraphError where the file has such, or a
+    function of TensorFlow without a counterpart; SourceError if tf_keras can't read it.
     """
     k2 = _tf_keras()
+    fault = None if unsafe else carried_fault(path, _known(k2))
+    if fault:
+        raise GraphError(fault)
     options = {} if Path(path).is_dir() else {"safe_mode": not unsafe}
     try:
         with caught_output():
             return k2.models.load_model(path, compile=False, **options)
-    except (ValueError, TypeError, KeyError, OSError, AttributeError, NotImplementedError, ImportError) as exc:
+    except (ValueError, TypeError, KeyError, OSError, AttributeError, RuntimeError, ImportError) as exc:
         raise SourceError(f"{path}: can't be loaded by tf_keras: {_first_line(exc)}") from exc
 
 
@@ -107,6 +116,19 @@ def _tf_keras() -> Any:
     if before is None:
         os.environ.pop("TF_USE_LEGACY_KERAS", None)
     return tf_keras
+
+
+def _known(k2: Any) -> Known:
+    """What a file of Keras 2 may name without being trusted."""
+    homes = (k2.layers, k2.models, k2.mixed_precision, k2.src.engine.functional, k2.src.applications.convnext)
+    makers = (k2.activations, k2.constraints, k2.initializers, k2.losses, k2.metrics, k2.optimizers, k2.regularizers)
+    public = {name: value for home in (*homes, *makers) for name, value in vars(home).items()}
+    return Known(
+        classes={name for name, value in public.items() if isinstance(value, type)},
+        functions={name for home in makers for name, value in vars(home).items() if isfunction(value)} - _LOOK_UPS,
+        registered=k2.saving.get_custom_objects(),
+        operators=to_keras_operators(),
+    )
 
 
 class _ToKeras:

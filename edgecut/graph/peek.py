@@ -70,6 +70,17 @@ def config_of(source: str) -> dict[str, Any] | None:
     return None
 
 
+def configs_of(source: str) -> tuple[dict[str, Any], ...]:
+    """All configurations that a file holds: the model's, and in a SavedModel of Keras 2 those of its objects, too.
+
+    Raises SourceError as config_of() does.
+    """
+    if kind_of(source) == "saved_model":
+        return tuple(config for _, config in _saved_objects(Path(source)))
+    config = config_of(source)
+    return () if config is None else (config,)
+
+
 def keras_version(source: str) -> str | None:
     """The version of Keras that wrote a file, such as "2.15.0"; None where the source doesn't say.
 
@@ -111,8 +122,20 @@ def picture_shape(config: dict[str, Any]) -> tuple[int | None, int | None, int] 
 
 def lambda_names(config: dict[str, Any]) -> tuple[str, ...]:
     """The names of the Lambda layers in a saved model's configuration: layers that carry code."""
-    found = (layer for layer in _objects(config) if layer.get("class_name") == "Lambda")
-    return tuple(dict.fromkeys(str(layer.get("config", {}).get("name")) for layer in found))
+    found = (layer.get("config") for layer in objects_in(config) if layer["class_name"] == "Lambda")
+    return tuple(dict.fromkeys(str(facts.get("name") if isinstance(facts, dict) else None) for facts in found))
+
+
+def objects_in(value: Any) -> Iterator[dict[str, Any]]:
+    """The objects in a saved model's configuration, in whatever they lie: tables with a "class_name"."""
+    if isinstance(value, dict):
+        if "class_name" in value:
+            yield value
+        for child in value.values():
+            yield from objects_in(child)
+    elif isinstance(value, list):
+        for child in value:
+            yield from objects_in(child)
 
 
 def application_arguments(source: str) -> tuple[str, dict[str, Any]]:
@@ -173,21 +196,26 @@ def _member(path: Path, name: str) -> Any:
 
 
 def _saved_model_config(folder: Path) -> dict[str, Any] | None:
-    """The configuration in keras_metadata.pb, which Keras 2 writes; None where there is none or it has no layers.
+    """The model's configuration in a SavedModel; None where Keras 2 didn't write it, or it has no layers."""
+    config = next((config for path, config in _saved_objects(folder) if path == b"root"), None)
+    return config if config is not None and isinstance(config.get("config"), dict) else None
+
+
+def _saved_objects(folder: Path) -> list[tuple[bytes | None, dict[str, Any]]]:
+    """(path within the model, configuration) of the objects in keras_metadata.pb, which Keras 2 writes.
 
     The file is a SavedMetadata message: field 1 holds its objects, whose field 3 is the path within the model and
     field 5 the object's metadata as JSON (tf_keras/protobuf/saved_metadata.proto).
     """
     path = folder / "keras_metadata.pb"
     if not path.is_file():
-        return None
+        return []
     try:
         objects = [dict(_fields(content)) for number, content in _fields(path.read_bytes()) if number == 1]
-        root = next((o for o in objects if o.get(3) == b"root"), None)
-        config = json.loads(root[5]) if root else None
+        found = [(item.get(3), json.loads(item[5])) for item in objects if 5 in item]
     except (IndexError, KeyError, ValueError) as exc:
         raise SourceError(f"{path}: is truncated or damaged ({exc}); fetch or save it again") from exc
-    return config if isinstance(config, dict) and isinstance(config.get("config"), dict) else None
+    return [(where, config) for where, config in found if isinstance(config, dict)]
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
@@ -246,14 +274,3 @@ def _names(config: dict[str, Any], prefix: str) -> Iterator[str]:
             yield from _names(layer, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}"
-
-
-def _objects(value: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(value, dict):
-        if "class_name" in value:
-            yield value
-        for child in value.values():
-            yield from _objects(child)
-    elif isinstance(value, list):
-        for child in value:
-            yield from _objects(child)

@@ -66,19 +66,17 @@ def _read_file(source: str, kind: Kind, config: dict[str, Any], *, unsafe: bool)
     _check_ending(source, kind)
     if kind != "saved_model" and not _is_keras_2(source):
         return Loaded(_load_file(source, kind, unsafe=unsafe), {})
-    from edgecut.graph.bridge import read_keras_2
-
     # Keras 3 reads most .h5 files of Keras 2, and takes its hard_sigmoid for another function of that name.
     if kind != "h5" or "hard_sigmoid" in json.dumps(config):
-        return _cross(source, read_keras_2(source, unsafe=unsafe))
+        return _cross(source, unsafe=unsafe)
     try:
         return Loaded(_with_bare_input(_load_file(source, kind, unsafe=unsafe)), {})
     except SourceError as exc:
         try:
-            old = read_keras_2(source, unsafe=unsafe)
-        except SourceError:
-            raise exc from exc.__cause__
-        return _cross(source, old)
+            return _cross(source, unsafe=unsafe)
+        except SourceError as other:
+            # What neither generation can read is told in the words of today's.
+            raise (other if isinstance(other.__cause__, GraphError) else exc) from other.__cause__
 
 
 def _with_bare_input(model: keras.Model) -> keras.Model:
@@ -89,11 +87,11 @@ def _with_bare_input(model: keras.Model) -> keras.Model:
     return keras.Model(declared[0], model._outputs_struct, name=model.name)
 
 
-def _cross(source: str, old: Any) -> Loaded:
-    from edgecut.graph.bridge import cross_to_keras
+def _cross(source: str, *, unsafe: bool) -> Loaded:
+    from edgecut.graph.bridge import cross_to_keras, read_keras_2
 
     try:
-        crossing = cross_to_keras(old)
+        crossing = cross_to_keras(read_keras_2(source, unsafe=unsafe))
     except GraphError as exc:
         raise SourceError(f"{source}: is a Keras 2 model that can't be read as Keras 3: {exc}") from exc
     error = crossing.proof["max_abs_error"]

@@ -1,0 +1,121 @@
+"""What a Keras 2 file asks for beyond Keras's own layers: tf_keras imports, calls and reads whatever a file names."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgecut.graph.peek import configs_of, objects_in
+
+_TRUST = "pass --unsafe (source.unsafe = true) if you trust it"
+# Values that a configuration holds as objects; tf_keras makes them without a look at any module.
+_VALUES = frozenset({"__bytes__", "__ellipsis__", "__numpy__", "__slice__", "__tensor__", "__tuple__", "TensorShape"})
+_SPECS = frozenset({"RaggedTensorSpec", "SparseTensorSpec", "TensorSpec"})
+# Layers that hold an operator of TensorFlow by its definition or as a method; Keras 3 has none like them.
+_OPERATORS = frozenset({"ClassMethod", "InstanceMethod", "InstanceProperty", "TensorFlowOpLayer"})
+
+
+@dataclass(frozen=True)
+class Known:
+    """Names that a Keras 2 file may use. operators: functions of TensorFlow that have a counterpart in Keras 3."""
+
+    classes: Collection[str]
+    functions: Collection[str]
+    registered: Collection[str]
+    operators: Collection[str]
+
+
+def carried_fault(source: str, known: Known) -> str | None:
+    """What a Keras 2 file asks for that isn't made of Keras's own layers; None for nothing.
+
+    source: .keras, .h5, or a SavedModel with its layers. The file is read as data.
+    """
+    faults = (_fault(entry, known) for config in configs_of(source) for entry in objects_in(config))
+    return next((fault for fault in faults if fault), None) or _link_fault(Path(source))
+
+
+def _fault(entry: Mapping[str, Any], known: Known) -> str | None:
+    kind, config = str(entry["class_name"]), entry.get("config")
+    settings = config if isinstance(config, dict) else {}
+    name = settings.get("name", entry.get("name"))
+    where = "its configuration" if name is None else f"layer {name!r}"
+    if kind in {"TFOpLambda", "SlicingOpLambda"}:
+        symbol = str(settings.get("function"))
+        allowed = known.operators if kind == "TFOpLambda" else {"__operators__.getitem"}
+        if symbol.removeprefix("compat.v1.") not in allowed:
+            return f"{where}: the function tf.{symbol} has no counterpart in Keras 3"
+    elif kind in _OPERATORS:
+        return f"{where}: the class {kind} has no counterpart in Keras 3"
+    elif kind in {"Lambda", "__lambda__"} or any(
+        key.endswith("_type") and settings[key] == "lambda" for key in settings
+    ):
+        return f"{where} runs code that comes with the file; {_TRUST}"
+    elif kind not in _VALUES and _is_foreign(entry, known):
+        name = config if kind == "function" else entry.get("spec_name", kind)
+        return (
+            f"{where} wants {name!r} of the module {entry['module']!r}, which is none of Keras's own layers; "
+            f"register it, or {_TRUST}"
+        )
+    if isinstance(settings.get("vocabulary"), str):
+        return f"{where} reads the file {settings['vocabulary']!r}; {_TRUST}"
+    return None
+
+
+def _is_foreign(entry: Mapping[str, Any], known: Known) -> bool:
+    """Whether tf_keras would look for an object outside of what it offers, or import a module for it.
+
+    Without a module it knows its own layers and the registered ones alone.
+    """
+    module, kind, registered = (str(entry.get(key) or "") for key in ("module", "class_name", "registered_name"))
+    if not module:
+        return False
+    root = module.partition(".")[0]
+    if kind == "function":
+        name, names, roots = str(entry.get("config")), known.functions, {"builtins", "keras", "tf_keras"}
+    elif kind == "__typespec__":
+        name, names, roots = str(entry.get("spec_name")), _SPECS, {"tensorflow"}
+    else:
+        name, names, roots = kind, known.classes, {"keras", "tf_keras"}
+    if (name if kind == "function" else registered) in known.registered:
+        return False
+    # tf_keras takes the registered name where the module has nothing of the class's.
+    return root not in roots or name not in names or registered not in {"", kind, name}
+
+
+def _link_fault(path: Path) -> str | None:
+    """The sentence for weights that lie in another file, which HDF5 would open."""
+    if path.is_dir():
+        return None
+    import h5py
+
+    if not zipfile.is_zipfile(path):
+        with h5py.File(path, "r") as file:
+            return next(_links(file), None)
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.endswith(".h5"):
+                with archive.open(name) as content, h5py.File(content, "r") as file:
+                    for fault in _links(file):
+                        return fault
+    return None
+
+
+def _links(file: Any) -> Iterator[str]:
+    """A sentence for each link of an HDF5 file that leaves it."""
+    import h5py
+
+    found: list[str] = []
+
+    def visit(name: str, link: Any) -> None:
+        item = file[name] if isinstance(link, h5py.HardLink) else None
+        if isinstance(link, h5py.ExternalLink):
+            found.append(f"its weights {name!r} are a link to the file {link.filename!r}")
+        elif isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
+            other = item.external[0][0] if item.external else item.virtual_sources()[0].file_name
+            found.append(f"its weights {name!r} lie in the file {other!r}")
+
+    file.visititems_links(visit)
+    yield from (f"{fault}; save the model again where they are" for fault in found)
