@@ -17,7 +17,7 @@ from edgecut.cli.request import read_source
 from edgecut.records.document import Record
 from edgecut.records.faults import record_in
 from edgecut.records.profile import Profile, find_profile
-from edgecut.records.recipe import Recipe, read_recipe
+from edgecut.records.recipe import Preprocess, Recipe, read_recipe
 from edgecut.records.toml_text import toml_value
 from edgecut.whole import write_whole
 
@@ -111,7 +111,7 @@ def command(
     check_target(out, force=force)
     kind_of(model)
     profile = find_profile(profile_name) if profile_name else None
-    given = {**_profile_keys(profile), **overrides}
+    given = {**_profile_keys(profile, read_source(model, overrides).source.preprocess), **overrides}
     settings = {"name": read_source(model, given).name, **given, "source.model": model}
     text = recipe_text(_relative(settings, out.parent), profile)
     write_whole(out, text.encode())
@@ -161,8 +161,10 @@ def _flag_help(key: str) -> str:
     return next(flag.help for flag in FLAGS if flag.key == key)
 
 
-def _profile_keys(profile: Profile | None) -> dict[str, Any]:
+def _profile_keys(profile: Profile | None, preprocess: Preprocess) -> dict[str, Any]:
     """What a device says about a recipe: its image, its files, its limits."""
+    from edgecut.pipeline.sensing import sensor_keys
+
     if profile is None:
         return {}
     keys: dict[str, Any] = {
@@ -170,15 +172,8 @@ def _profile_keys(profile: Profile | None) -> dict[str, Any]:
         "export.precisions": [p for p in profile.runtime.precisions if p in {"float32", "int8"}]
         or list(profile.runtime.precisions),
     }
-    if profile.sensor is not None:
-        keys["stem.size"] = [profile.sensor.height, profile.sensor.width]
-        keys["stem.channels"] = profile.sensor.channels
-        if profile.sensor.order is not None:
-            keys["stem.order"] = profile.sensor.order
-        if profile.sensor.dtype in {"uint8", "int8"}:
-            keys["stem.pixels"] = "raw"
     budget = profile.budget.model_dump(exclude_none=True)
-    return keys | {f"budget.{key}": value for key, value in budget.items()}
+    return keys | sensor_keys(profile, preprocess) | {f"budget.{key}": value for key, value in budget.items()}
 
 
 def _relative(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:

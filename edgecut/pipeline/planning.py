@@ -9,11 +9,11 @@ from pathlib import Path
 from edgecut.errors import DocumentError, RequestError, SourceError
 from edgecut.graph.peek import PREFIX, config_of, lambda_names, layer_names
 from edgecut.pipeline.runtimes import operator_faults, operator_notes
-from edgecut.pipeline.sensing import sensor_notes
+from edgecut.pipeline.sensing import sensor_notes, why_only_bytes
 from edgecut.records.artifact import sha256_of
 from edgecut.records.document import closest
 from edgecut.records.profile import Profile, find_profile
-from edgecut.records.recipe import Compress, CustomPreprocess, Format, LayerRef, Precision, Recipe, Wanted
+from edgecut.records.recipe import Compress, Format, LayerRef, Precision, Recipe, Wanted
 
 NEEDS_IMAGES: tuple[Wanted, ...] = ("int8", "int16x8", "auto")
 ONNX_PRECISIONS: tuple[Wanted, ...] = ("float32", "int8", "auto")
@@ -163,18 +163,9 @@ def _stem_faults(recipe: Recipe) -> Iterator[str]:
     stem = recipe.stem
     if recipe.cut.start is not None and stem.is_edit:
         yield "stem: a model with cut.from has no image input to edit; leave [stem] or cut.from out"
-    if stem.channels == 1 and stem.pixels == "normalized" and _differs_by_channel(recipe):
-        yield (
-            "stem.pixels: source.preprocess treats the channels differently, so one normalized gray value can't carry "
-            "it; set stem.pixels = 'raw' (--pixels raw)"
-        )
-    order = stem.order or ("rgba" if stem.channels == 4 else "")
-    unmixed = stem.pixels == "normalized" and recipe.source.preprocess not in {"raw", "none"}
-    if unmixed and order in {"bgr", "yuv", "rgba"}:
-        yield (
-            f"stem.pixels: {order} pixels are mixed as bytes, before source.preprocess; set stem.pixels = 'raw' "
-            "(--pixels raw)"
-        )
+    unmixed = why_only_bytes(stem.channels, stem.order, recipe.source.preprocess) if stem.pixels == "normalized" else ""
+    if unmixed:
+        yield f"stem.pixels: {unmixed}; set stem.pixels = 'raw' (--pixels raw)"
     if stem.resolution == "fit":
         if recipe.data.train is None:
             yield "stem.resolution: fit needs images to fit on; set data.train (--data)"
@@ -182,13 +173,6 @@ def _stem_faults(recipe: Recipe) -> Iterator[str]:
         for key in ("kernel", "stride", "filters", "batch_norm"):
             if getattr(stem, key):
                 yield f"stem.{key}: is for a fitted stem; set stem.resolution = 'fit' (--resolution fit)"
-
-
-def _differs_by_channel(recipe: Recipe) -> bool:
-    preprocess = recipe.source.preprocess
-    if isinstance(preprocess, CustomPreprocess):
-        return any(isinstance(x, tuple) and len(set(x)) > 1 for x in (preprocess.scale, preprocess.offset))
-    return preprocess in {"torch", "caffe"}
 
 
 def _compress_faults(recipe: Recipe) -> Iterator[str]:

@@ -129,6 +129,15 @@ def test_a_normalized_gray_pixel_under_three_normalizations(capsys, work):
     ]
 
 
+def test_normalized_rgb_for_a_source_that_was_trained_on_bgr(capsys, work):
+    rows = ("--set", "source.preprocess={scale=0.1, offset=0.0, order='bgr'}", "--precision", "float32")
+    lines = refused(capsys, work, MODEL, "--name", "m", "--order", "rgb", *rows)
+    assert lines == [
+        "m: stem.pixels: rgb pixels are mixed as bytes, before source.preprocess; set stem.pixels = 'raw' "
+        "(--pixels raw)"
+    ]
+
+
 def test_a_size_that_the_model_can_not_take(capsys, work):
     (line,) = refused(capsys, work, MODEL, "--name", "m", "--size", "1x0", "--precision", "float32")
     assert line == "--size: stem.size: height and width are at least 1, found [1, 0]"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,7 @@ def layer(kind: str = "InputLayer", **config: Any) -> dict[str, Any]:
 
 def profile(**sensor: Any) -> Profile:
     facts = {"height": 96, "width": 96, "channels": 1, **sensor}
-    runtime = {"name": "tflm", "precisions": ["float32", "int8"]}
+    runtime = {"name": "tflm", "precisions": ["float32", "int8", "int16x8"]}
     return parse(
         Profile, {"id": "board", "title": "B", "class": "microcontroller", "runtime": runtime, "sensor": facts}, "board"
     )
@@ -92,16 +95,66 @@ def test_a_sensor_of_floats_is_judged_by_its_range() -> None:
     file = artifact(dtype="float32", expects="normalized")
     assert check(profile(dtype="float32", range=[-1.0, 1.0]), file).state == "meets"
     assert check(profile(dtype="float32", range=[0.0, 255.0]), file).reason.endswith("set stem.pixels = 'raw'")
-    assert check(profile(dtype="float32"), artifact()).reason.endswith("add 'float32' to export.precisions")
+    assert check(profile(dtype="float32"), artifact()).reason.endswith("set export.precisions = ['float32']")
 
 
 def test_a_new_recipe_has_the_stem_that_the_sensor_needs() -> None:
-    keys = {k: v for k, v in profile_keys(profile(channels=3, order="yuv")).items() if k.startswith("stem.")}
+    keys = {k: v for k, v in profile_keys(profile(channels=3, order="yuv"), "tf").items() if k.startswith("stem.")}
     assert keys == {
         "stem.size": [96, 96], "stem.channels": 3, "stem.order": "yuv", "stem.pixels": "raw",
     }  # fmt: skip
     stem = {key.removeprefix("stem."): value for key, value in keys.items()}
     assert check(profile(channels=3, order="yuv"), artifact((1, 96, 96, 3)), **stem).state == "meets"
+
+
+SENSORS = [
+    {"channels": channels, "order": order, "dtype": dtype, **({"range": tuple(ends)} if ends else {})}
+    for channels, order in [(1, None), (3, None), (3, "bgr"), (3, "yuv"), (4, None)]
+    for dtype, ends in [
+        ("uint8", None), ("int8", None), ("uint8", [16.0, 235.0]), ("float32", None), ("float32", [0.0, 1.0]),
+        ("float32", [-1.0, 1.0]), ("float32", [0.0, 255.0]),
+    ]
+]  # fmt: skip
+PREPROCESSES = ["tf", "torch", "caffe", {"scale": 1 / 255, "offset": 0.0, "order": "bgr"}]
+STEMS = [{}, {"pixels": "raw"}, {"order": "bgr", "pixels": "raw"}, {"size": [40, 32], "channels": 3}]
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8", "int16x8"])
+@pytest.mark.parametrize("preprocess", PREPROCESSES, ids=str)
+def test_the_lines_of_a_mismatch_mend_it(preprocess: Any, precision: str) -> None:
+    """Pasted, they leave nothing to be said but what no recipe can do, and the recipe is one that a plan takes."""
+    for sensor, stem in product(SENSORS, STEMS):
+        device = profile(**sensor)
+        given = {**_request(preprocess), **_dotted(stem), "export.precisions": [precision]}
+        for key, value in re.findall(r"set ([a-z.]+) = (\[[^]]*\]|[^],; ]+)", " ".join(_sensed(given, device))):
+            given[key] = tomllib.loads(f"x = {value}")["x"]
+        left = _sensed(given, device)
+        assert all("set " not in note and "feed 0..255" in note for note in left), (sensor, stem, left)
+        assert not left or sensor.get("range") not in {None, (0.0, 255.0)}
+
+
+@pytest.mark.parametrize("preprocess", PREPROCESSES, ids=str)
+def test_a_new_recipe_leaves_no_line_to_be_set(preprocess: Any) -> None:
+    trained_on = make_recipe({}, _request(preprocess), where="r").source.preprocess
+    for sensor in SENSORS:
+        device = profile(**sensor)
+        found = _sensed({**_request(preprocess), **profile_keys(device, trained_on)}, device)
+        assert not [note for note in found if "set " in note], sensor
+
+
+def test_an_int16_file_and_a_float_file_do_not_take_every_byte() -> None:
+    wide = artifact(dtype="int16", scale=255 / 32767, zero_point=0).model_copy(update={"precision": "int16x8"})
+    assert check(profile(), wide).reason.endswith("0..255; set export.precisions = ['int8']")
+    signed = check(profile(dtype="int8"), artifact(dtype="float32"))
+    assert signed.reason.endswith("0..255; set export.precisions = ['int8']")
+
+
+def test_a_file_of_normalized_pixels_takes_them_in_the_order_of_its_source() -> None:
+    recipe = make_recipe({}, {"source.model": "m.keras", "source.preprocess": "caffe"}, where="r")
+    device = profile(channels=3, dtype="float32", range=[-123.68, 151.061])
+    file = artifact((1, 96, 96, 3), "float32", expects="normalized")
+    (found,) = judge(recipe, [device], [file], [])
+    assert (found.state, found.value) == ("misses", "96x96x3 bgr float32 -124..151")
 
 
 def test_without_a_sensor_or_a_picture_nothing_is_judged() -> None:
@@ -112,6 +165,21 @@ def test_without_a_sensor_or_a_picture_nothing_is_judged() -> None:
 
 
 BACKBONE = str(Path(edgecut.__file__).parent / "demo_data" / "cifar10_backbone.keras")
+
+
+IMAGES = str(Path(BACKBONE).parent / "fashion_mnist.npz")
+
+
+def _request(preprocess: Any) -> dict[str, Any]:
+    return {"source.model": BACKBONE, "source.preprocess": preprocess, "data.train": IMAGES}
+
+
+def _dotted(stem: dict[str, Any]) -> dict[str, Any]:
+    return {f"stem.{key}": value for key, value in stem.items()}
+
+
+def _sensed(given: dict[str, Any], device: Profile) -> list[str]:
+    return [note for note in plan(make_recipe({}, given, where="r"), [device]).notes if "sensor" in note]
 
 
 def notes(**stem: Any) -> tuple[str, ...]:
