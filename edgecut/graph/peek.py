@@ -96,7 +96,8 @@ def keras_version(source: str) -> str | None:
 
         with h5py.File(path, "r") as file:
             version = file.attrs.get("keras_version")
-        return version.decode() if isinstance(version, bytes) else version
+        version = version.decode(errors="replace") if isinstance(version, bytes) else version
+        return version if isinstance(version, str) else None
     return None
 
 
@@ -259,7 +260,7 @@ def _h5_config(path: Path) -> dict[str, Any] | None:
                     f"{path}: holds weights without a model (no model_config); save the whole model with model.save()"
                 )
             config = json.loads(text)
-    except (OSError, json.JSONDecodeError) as exc:
+    except (OSError, ValueError, TypeError, RecursionError) as exc:
         raise SourceError(f"{path}: is truncated or damaged ({exc}); fetch or save it again") from exc
     return config if isinstance(config, dict) else None
 

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from edgecut.errors import GraphError, SourceError
 from edgecut.graph.peek import Kind, application_arguments, config_of, keras_version, kind_of, lambda_names
+from edgecut.graph.sentences import telling_line
 from edgecut.records.document import closest
 from edgecut.streams import caught_output
 
@@ -132,7 +133,7 @@ def _load_file(source: str, kind: str, *, unsafe: bool) -> keras.Model:
         ) from exc
     except zipfile.BadZipFile as exc:
         raise SourceError(f"{source}: is truncated or damaged ({exc}); fetch or save it again") from exc
-    except (ValueError, TypeError, KeyError, OSError, AttributeError, RuntimeError, EOFError) as exc:
+    except (ValueError, TypeError, KeyError, OSError, AttributeError, RuntimeError, EOFError, ImportError) as exc:
         raise SourceError(f"{source}: can't be loaded: {_cause(exc)}") from exc
     if not isinstance(model, keras.Model):
         raise SourceError(f"{source}: holds a {type(model).__name__}, and a keras.Model is expected")
@@ -142,18 +143,21 @@ def _load_file(source: str, kind: str, *, unsafe: bool) -> keras.Model:
 def _cause(error: Exception) -> str:
     """The telling line of a Keras loading error, which is often wrapped in pages of configuration."""
     text = str(error)
-    unknown = re.search(r"(?:Could not locate class|Unknown layer:) '(\w+)'", text)
+    unknown = re.search(r"(?:Could not locate (class|function)|Unknown layer:) '(\w+)'", text)
     if unknown:
         return (
-            f"class {unknown[1]!r} isn't known; register it with keras.saving.register_keras_serializable and import "
-            "it first"
+            f"{unknown[1] or 'class'} {unknown[2]!r} isn't known; register it with "
+            "keras.saving.register_keras_serializable and import it first"
         )
-    if "Could not deserialize class" in text:
-        return text.splitlines()[0][:200].rstrip(".")
+    if "`safe_mode=False`" in text:
+        what = telling_line(error).partition(". ")[0]
+        return f"{what[:1].lower()}{what[1:200]}; pass --unsafe (source.unsafe = true) if you trust it"
+    weights = re.search(r"Example error message for object <\w+ name=([^,>]+)[^>]*>:\s*(.+)", text)
+    if weights:
+        return f"the weights of layer {weights[1]!r}: {weights[2][:200].rstrip('.')}"
     if "No such file" in text or "File not found" in text:
         return "the archive's weights are missing or damaged; fetch or save it again"
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return (lines[0][:200] if lines else type(error).__name__).rstrip(".")
+    return telling_line(error)[:200].rstrip(",")
 
 
 def _application(source: str) -> keras.Model:

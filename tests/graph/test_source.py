@@ -1,6 +1,7 @@
 import json
 import zipfile
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -206,6 +207,54 @@ def test_a_keras_2_file_with_a_custom_class_says_so(tmp_path):
         f"{path}: can't be loaded: class 'Foreign' isn't known; register it with "
         "keras.saving.register_keras_serializable and import it first"
     )
+
+
+def rewritten(path, member, change):
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, change(content) if name == member else content)
+    return path
+
+
+def test_an_unknown_function_is_named(tmp_path):
+    def swish_of_mine(x):
+        return x * keras.ops.sigmoid(x)
+
+    path = tmp_path / "m.keras"
+    x = keras.Input((4,), name="x")
+    keras.Model(x, keras.layers.Dense(3, activation=swish_of_mine, name="fc")(x)).save(path)
+    assert fails(path) == (
+        f"{path}: can't be loaded: function 'swish_of_mine' isn't known; register it with "
+        "keras.saving.register_keras_serializable and import it first"
+    )
+
+
+def test_a_vocabulary_in_another_file_is_not_read(tmp_path):
+    path = tmp_path / "m.keras"
+    x = keras.Input((1,), dtype="string", name="x")
+    keras.Model(x, keras.layers.StringLookup(vocabulary=["a"], name="index")(x)).save(path)
+    rewritten(path, "config.json", lambda text: text.replace(b'["a"]', b'"/etc/passwd"'))
+    assert fails(path) == (
+        f"{path}: can't be loaded: requested the loading of a vocabulary file outside of the model archive; pass "
+        "--unsafe (source.unsafe = true) if you trust it"
+    )
+
+
+def test_weights_that_can_not_be_read_are_named_by_their_layer(tmp_path):
+    def elsewhere(content):
+        (tmp_path / "w.h5").write_bytes(content)
+        with h5py.File(tmp_path / "w.h5", "r+") as file:
+            del file["layers/dense/vars/0"]
+            file["layers/dense/vars/0"] = h5py.ExternalLink("other.h5", "/kernel")
+        return (tmp_path / "w.h5").read_bytes()
+
+    path = tmp_path / "m.keras"
+    x = keras.Input((4,), name="x")
+    keras.Model(x, keras.layers.Dense(3, name="fc")(x)).save(path)
+    rewritten(path, "model.weights.h5", elsewhere)
+    assert fails(path) == f"{path}: can't be loaded: the weights of layer 'fc': Not allowed: H5 file with ExternalLink"
 
 
 def test_a_lambda_in_a_keras_2_saved_model_needs_leave(tmp_path):

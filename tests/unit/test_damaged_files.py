@@ -6,12 +6,14 @@ import json
 import zipfile
 from pathlib import Path
 
+import h5py
+import numpy as np
 import onnx
 import pytest
 
 from edgecut.errors import SourceError
 from edgecut.export.onnx_graph import read_onnx
-from edgecut.graph.peek import keras_version, kind_of
+from edgecut.graph.peek import config_of, keras_version, kind_of
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 
@@ -67,3 +69,16 @@ def test_an_onnx_file_with_a_name_that_is_no_text_is_damaged(tmp_path: Path) -> 
     with pytest.raises(SourceError) as caught:
         read_onnx(path)
     assert str(caught.value) == f"{path}: is a damaged .onnx file (a name in it is no text); get it again"
+
+
+@pytest.mark.parametrize("config", [np.arange(3), np.void(b"\xff"), "[" * 60_000, "{"],
+                         ids=["numbers", "bytes", "deep", "cut off"])  # fmt: skip
+def test_an_h5_file_whose_configuration_is_no_text_of_one_is_damaged(tmp_path: Path, config: object) -> None:
+    path = tmp_path / "m.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = config
+        file.attrs["keras_version"] = np.arange(3)
+    with pytest.raises(SourceError) as caught:
+        config_of(str(path))
+    assert str(caught.value).startswith(f"{path}: is truncated or damaged (")
+    assert keras_version(str(path)) is None
