@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import tree
+from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.lite.python.convert_phase import ConverterError
 
 from edgecut.errors import ExportError, RequestError
@@ -96,6 +97,7 @@ def convert(
     if precision in NEEDS_CALIBRATION:
         if calibration is None or not len(calibration) or not len(calibration[0]):
             raise RequestError(f"export: {precision} needs images to calibrate on; set data.train or pass --data")
+        _refuse_loops(saved_model, precision)
         converter.representative_dataset = lambda: _samples(input_names(model), calibration)
         integers = tf.int8 if precision == "int8" else tf.int16
         converter.inference_input_type = converter.inference_output_type = integers
@@ -115,6 +117,20 @@ def convert(
 def _samples(names: Sequence[str], calibration: Sequence[np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
     for row in zip(*calibration, strict=True):
         yield {name: np.asarray(x, "float32")[None] for name, x in zip(names, row, strict=True)}
+
+
+def _refuse_loops(saved_model: Path, precision: Precision) -> None:
+    """Raise ExportError for a loop, on which the calibrator of TensorFlow 2.21 ends the process with SIGSEGV."""
+    content = saved_model_pb2.SavedModel()
+    content.ParseFromString((saved_model / "saved_model.pb").read_bytes())
+    functions = [function for part in content.meta_graphs for function in part.graph_def.library.function]
+    nodes = (node for function in functions for node in function.node_def)
+    name = next((node.name for node in nodes if node.op in {"While", "StatelessWhile"}), None)
+    if name is not None:
+        raise ExportError(
+            f"export: {precision} can't be calibrated through the loop {name!r}, since TensorFlow's calibration "
+            "crashes there; make the recurrent layer with unroll=True, cut before it, or export float32 or dynamic"
+        )
 
 
 def _reason(error: Exception, noise: str) -> str:

@@ -55,6 +55,19 @@ def test_int8_onnx_agrees_with_int8_tflite_to_one_step(tmp_path, build):
     assert (one.inputs[0].dtype, other.inputs[0].dtype) == ("int8", "int8")
 
 
+def test_a_loop_is_refused_before_tensorflow_s_calibration_crashes_there(tmp_path):
+    rows = keras.Input((6, 3), name="rows")
+    loop = keras.Model(rows, L.GRU(2, name="memory")(rows))
+    array = np.zeros((2, 6, 3), "float32")
+    for precision in ("int8", "int16x8"):
+        with pytest.raises(ExportError) as caught:
+            export(loop, "tflite", precision, array, tmp_path / "m.tflite")
+        assert str(caught.value).startswith(f"export: {precision} can't be calibrated through the loop 'functional")
+        assert "memory_1/while', since TensorFlow's calibration crashes there; make the rec" in str(caught.value)
+    unrolled = keras.Model(rows, L.GRU(2, unroll=True)(rows))
+    assert export(unrolled, "tflite", "int8", array, tmp_path / "m.tflite").inputs[0].dtype == "int8"
+
+
 def test_int8_onnx_computes_in_integers_throughout(tmp_path):
     export(residual_classifier(), "onnx", "int8", images(), tmp_path / "m.onnx")
     graph = onnx.load(tmp_path / "m.onnx").graph
