@@ -38,6 +38,11 @@ class Affine:
     order: Literal["rgb", "bgr"]
 
     @property
+    def changes_nothing(self) -> bool:
+        """Whether the model takes the pixels as they are."""
+        return self.order == "rgb" and bool(np.all(self.scale == 1) and np.all(self.offset == 0))
+
+    @property
     def treats_channels_alike(self) -> bool:
         """Whether one gray value can carry it."""
         return bool(np.all(self.scale == self.scale[0]) and np.all(self.offset == self.offset[0]))
@@ -70,12 +75,14 @@ def normalize(pixels: np.ndarray, preprocess: Preprocess | Mapping[str, Any]) ->
     pixels: (n, height, width, channels) in 0..255, uint8 or float; colour is R, G, B.
     Computed in float64 and rounded once.
     Raises DataError for one gray channel under a preprocessing that treats the colours differently, and for
-    any number of channels but 1 and 3.
+    any number of channels but 1 and 3 under one that changes them.
     """
     channels = pixels.shape[-1]
+    mapping = affine(preprocess)
+    if mapping.changes_nothing:
+        return pixels.astype(np.float32)
     if channels not in (1, 3):
         raise DataError(f"images: {channels} channels can't be preprocessed; 1 (gray) or 3 (R, G, B) are expected")
-    mapping = affine(preprocess)
     if channels == 1 and not mapping.treats_channels_alike:
         raise DataError(
             f"preprocess {_spelled(preprocess)} treats the channels differently, so one gray value can't "

@@ -81,10 +81,12 @@ def test_gray_is_refused_where_the_channels_are_treated_differently(mode: Prepro
     )
 
 
-def test_other_numbers_of_channels_are_refused() -> None:
+def test_other_numbers_of_channels_are_refused_where_they_would_change() -> None:
     with pytest.raises(DataError) as caught:
         normalize(np.zeros((1, 2, 2, 4), np.uint8), "tf")
     assert str(caught.value) == "images: 4 channels can't be preprocessed; 1 (gray) or 3 (R, G, B) are expected"
+    pixels = np.arange(16, dtype=np.uint8).reshape(1, 2, 2, 4)
+    assert np.array_equal(normalize(pixels, "none"), pixels.astype(np.float32))
 
 
 def test_a_mapping_means_the_same_as_the_record() -> None:
