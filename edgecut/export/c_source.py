@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from edgecut.images.device import COLOURS, DEFAULT_ORDER
 from edgecut.records.artifact import Artifact, TensorSpec
 
 _BYTES_PER_LINE = 12
@@ -26,20 +27,21 @@ def c_files(
     arena_bytes: int | None,
     labels: Sequence[str],
     byte_table: np.ndarray | None = None,
+    order: str | None = None,
     bgr: bool = False,
 ) -> dict[str, str]:
     """{file name: text} of NAME_model.h, NAME_model.c and NAME_io.h.
 
     content: the model file that `artifact` describes. arena_bytes: the tensor arena to reserve, None if
     unknown. byte_table: (channels, 256) in the input's dtype: what each camera byte becomes; (1, 256) if the
-    channels are alike; None leaves the table out. bgr: whether a colour input takes the channels in the order B, G,
-    R; a camera's are R, G, B.
+    channels are alike; None leaves the table out. order: what the image's channels are, a recipe's stem.order.
+    bgr: whether the input takes the channels of an R, G, B image in the order B, G, R.
     """
     symbol = c_symbol(name)
     return {
         f"{name}_model.h": _model_header(symbol, name, artifact),
         f"{name}_model.c": _model_source(content, symbol, name, labels, byte_table),
-        f"{name}_io.h": _io_header(symbol, name, artifact, arena_bytes, labels, byte_table, bgr),
+        f"{name}_io.h": _io_header(symbol, name, artifact, arena_bytes, labels, byte_table, order, bgr),
     }
 
 
@@ -53,7 +55,7 @@ def input_rule(spec: TensorSpec) -> str:
     """In one line, what an input value is made from; q is the value in the input's own dtype."""
     real = "the camera's byte, 0 to 255" if spec.expects == "raw" else "the value that the source model takes"
     if spec.scale is None:
-        return f"value = {real}"
+        return f"value = r, {real}" if spec.expects == "normalized" else f"value = {real}"
     if (spec.dtype, spec.scale, spec.zero_point, spec.expects) == ("int8", 1.0, -128, "raw"):
         return "q = (int8_t)(camera byte ^ 0x80), which is the byte minus 128"
     low, high = np.iinfo(spec.dtype).min, np.iinfo(spec.dtype).max
@@ -114,6 +116,7 @@ def _io_header(
     arena_bytes: int | None,
     labels: Sequence[str],
     byte_table: np.ndarray | None,
+    order: str | None,
     bgr: bool,
 ) -> str:
     prefix = symbol.upper()
@@ -122,7 +125,7 @@ def _io_header(
         for index, spec in enumerate(specs):
             parts.append(_tensor_macros(f"{prefix}_{side}" + (f"_{index}" if index else ""), spec, side))
     if artifact.inputs[0].expects is not None and len(artifact.inputs[0].shape) == 4:
-        parts.append(_byte_order(prefix, artifact.inputs[0].shape[3], bgr))
+        parts.append(_byte_order(prefix, artifact.inputs[0].shape[3], order, bgr))
     if byte_table is not None:
         c_type = _C_TYPES[byte_table.dtype.name]
         parts.append(
@@ -143,12 +146,15 @@ def _io_header(
     return _guarded(f"{prefix}_IO_H", f"{name}: what goes in and what comes out", "#include <stdint.h>", "".join(parts))
 
 
-def _byte_order(prefix: str, channels: int, bgr: bool) -> str:
-    order = {1: "GRAY", 3: "BGR" if bgr else "RGB"}.get(channels, "")
-    named = f'#define {prefix}_INPUT_ORDER "{order}"\n' if order else ""
+def _byte_order(prefix: str, channels: int, order: str | None, bgr: bool) -> str:
+    given = order or DEFAULT_ORDER.get(channels, "")
+    taken = "bgr" if bgr else given
+    named = f'#define {prefix}_INPUT_ORDER "{taken.upper()}"\n' if taken else ""
     source = f"({channels - 1} - (c))" if bgr else "(c)"
+    pixel = COLOURS.get(given, f"{channels} channels")
     return (
-        "\n/* The image is one byte per channel, row by row from the top left, gray or R, G, B of each pixel.\n"
+        "\n/* The image is one byte per channel, row by row from the top left. A pixel is:\n"
+        f"   {pixel}.\n"
         "   Channel c of the input comes from this channel of the image: */\n"
         f"{named}#define {prefix}_CAMERA_CHANNEL(c) {source}\n"
     )

@@ -108,10 +108,10 @@ def byte_table(recipe: Recipe, artifact: Artifact) -> np.ndarray | None:
     (1, 256) if the channels are alike; None if no camera feeds the artifact.
     """
     spec = artifact.inputs[0]
-    if len(artifact.inputs) != 1 or spec.expects is None or len(spec.shape) != 4 or spec.shape[3] not in {1, 3}:
+    if len(artifact.inputs) != 1 or spec.expects is None or len(spec.shape) != 4:
         return None
     channels = spec.shape[3]
-    if channels == 1 and spec.expects == "normalized" and not affine(recipe.source.preprocess).treats_channels_alike:
+    if channels != 3 and spec.expects == "normalized" and not affine(recipe.source.preprocess).treats_channels_alike:
         return None
     grays = np.repeat(np.arange(256, dtype=np.uint8).reshape(256, 1, 1, 1), channels, axis=3)
     values = quantize(model_input(grays, recipe.source.preprocess, spec.expects), spec)
@@ -128,7 +128,8 @@ def c_texts(
     """
     name, content, table = recipe.name, (folder / artifact.path).read_bytes(), byte_table(recipe, artifact)
     bgr = _takes_bgr(recipe, artifact)
-    texts = c_files(content, name, artifact, arena_of(report, artifact), labels, table, bgr=bgr)
+    arena_bytes, order = arena_of(report, artifact), recipe.stem.order
+    texts = c_files(content, name, artifact, arena_bytes, labels, table, order=order, bgr=bgr)
     texts[f"{name}_ops.h"] = ops_header(name, operators_of(content))
     vectors = [] if sheet is None else [_vector_files(folder / "vectors", row) for row in sheet.vectors]
     limits = [] if sheet is None else [output.tolerance for output in sheet.outputs]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from edgecut.export.c_source import c_symbol, input_rule
 from edgecut.handoff.vectors import Vectors
-from edgecut.images.device import DEFAULT_ORDER
+from edgecut.images.device import COLOURS, DEFAULT_ORDER
 from edgecut.images.preprocess import affine
 from edgecut.records.artifact import Artifact
 from edgecut.records.measurement import Measurement
@@ -28,12 +28,6 @@ _WHAT = {
 }
 
 _LABELS_SHOWN = 40
-
-# What the bytes of a pixel are, by stem.order.
-COLOURS = {
-    "gray": "gray (0.299 R + 0.587 G + 0.114 B)", "rgb": "R, G, B", "bgr": "B, G, R", "rgba": "R, G, B, A",
-    "yuv": "Y, U, V (ITU-R BT.601, full range)",
-}  # fmt: skip
 
 
 def readme(
@@ -99,7 +93,8 @@ def _flash(recipe: Recipe, artifact: Artifact, arena_bytes: int | None, report: 
 def _feed(recipe: Recipe, artifact: Artifact) -> str:
     spec = artifact.inputs[0]
     shape = " x ".join(str(size) for size in spec.shape)
-    lines = ["## From the camera to the input", "", f"Input `{spec.name}`: {shape}, {spec.dtype}."]
+    title = "## The input" if spec.expects is None else "## From the camera to the input"
+    lines = [title, "", f"Input `{spec.name}`: {shape}, {spec.dtype}."]
     if len(spec.shape) == 4:
         lines[-1] += " NHWC: row by row from the top left, the channels of a pixel next to each other."
     if spec.expects is not None:
@@ -129,11 +124,10 @@ def _normalization(recipe: Recipe, channels: int) -> Iterator[str]:
     mapping = affine(recipe.source.preprocess)
     if mapping.treats_channels_alike:
         yield f"r = byte * {mapping.scale[0]:.9g}{_signed(mapping.offset[0])}"
-        return
-    if channels == 3:
+    elif channels == 3:
         for name, scale, offset in zip(mapping.order.upper(), mapping.scale, mapping.offset, strict=True):
             yield f"{name}: r = byte * {scale:.9g}{_signed(offset)}"
-    if mapping.order == "bgr":
+    if mapping.order == "bgr" and channels == 3:
         yield "The model takes the channels in the order B, G, R."
 
 
@@ -142,14 +136,15 @@ def _signed(value: float) -> str:
 
 
 def _read(artifact: Artifact, labels: Sequence[str]) -> str:
-    lines = ["## From the output to a class", ""]
+    scores = next((spec for spec in artifact.outputs if labels and spec.shape[1:] == (len(labels),)), None)
+    lines = ["## From the output to a class" if scores else "## The output", ""]
     for spec in artifact.outputs:
         text = f"Output `{spec.name}`: {' x '.join(str(size) for size in spec.shape)}, {spec.dtype}."
         if spec.scale is not None:
             text += f" Real value = {spec.scale:.9g} * (q{_signed(-(spec.zero_point or 0))})."
         lines.append(text)
-    if labels and artifact.outputs[0].shape[1:] == (len(labels),):
-        which = f" of `{artifact.outputs[0].name}`" if len(artifact.outputs) > 1 else ""
+    if scores is not None:
+        which = f" of `{scores.name}`" if len(artifact.outputs) > 1 else ""
         names = ", ".join(labels) if len(labels) <= _LABELS_SHOWN else "`labels.txt` has their names, one a line"
         lines += ["", f"The position of the largest value{which} is the class: {names}."]
     return "\n".join(lines)

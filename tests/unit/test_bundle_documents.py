@@ -104,6 +104,28 @@ def test_the_readme_names_classes_where_the_output_has_one_value_for_each(
     assert ("is the class" in page) == bool(sentence)
 
 
+def test_the_readme_says_that_a_model_takes_blue_first(tmp_path: Path) -> None:
+    artifact = artifacts_in(tmp_path, ("int8.tflite",))[0]
+    colour = artifact.inputs[0].model_copy(update={"shape": (1, 2, 3, 3)})
+    artifact = artifact.model_copy(update={"inputs": (colour,)})
+    alike = {"scale": 0.5, "offset": -1.0, "order": "bgr"}
+    recipe = recipe_of({"source": {"model": "/m.keras", "preprocess": alike}})
+    page = readme(report_of((artifact,)), recipe, artifact, None, None, [])
+    assert "   r = byte * 0.5 - 1\n   The model takes the channels in the order B, G, R.\n" in page
+
+
+def test_the_readme_finds_the_scores_among_several_outputs(tmp_path: Path) -> None:
+    artifact = artifacts_in(tmp_path, ("int8.tflite",))[0]
+    shapes = {"map": (1, 5, 5, 2), "scores": (1, 3)}
+    outputs = tuple(artifact.outputs[0].model_copy(update={"name": n, "shape": s}) for n, s in shapes.items())
+    inputs = (artifact.inputs[0].model_copy(update={"expects": None, "shape": (1, 7)}),)
+    artifact = artifact.model_copy(update={"outputs": outputs, "inputs": inputs})
+    page = readme(report_of((artifact,)), recipe_of(), artifact, None, None, ["a", "b", "c"])
+    assert "The position of the largest value of `scores` is the class: a, b, c.\n" in page
+    assert "## The input\n" in page
+    assert "camera" not in page
+
+
 def test_a_thousand_classes_are_left_to_their_file(tmp_path: Path) -> None:
     artifact = artifacts_in(tmp_path, ("int8.tflite",))[0]
     output = artifact.outputs[0].model_copy(update={"shape": (1, 1000)})

@@ -146,7 +146,7 @@ def test_the_rule_for_other_scales_is_the_formula() -> None:
 
 def test_the_rule_for_float_is_the_value_itself() -> None:
     spec = TensorSpec(name="x", shape=(1, 2, 2, 1), dtype="float32", expects="normalized")
-    assert input_rule(spec) == "value = the value that the source model takes"
+    assert input_rule(spec) == "value = r, the value that the source model takes"
 
 
 @given(st.binary(min_size=1, max_size=200))

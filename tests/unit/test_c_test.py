@@ -200,15 +200,28 @@ def test_an_operator_without_a_kernel_stops_the_compiler_with_its_name(tmp_path:
 
 
 @needs_make
-def test_the_channels_of_a_bgr_input_come_from_the_right_camera_bytes(tmp_path: Path) -> None:
-    colour = artifact(b"abc", shape=(1, 4, 5, 3))
+@pytest.mark.parametrize(
+    ("order", "bgr", "channels", "printed", "pixel"),
+    [
+        (None, True, 3, "BGR 210", "R, G, B."),
+        (None, False, 3, "RGB 012", "R, G, B."),
+        ("bgr", False, 3, "BGR 012", "B, G, R."),
+        ("yuv", False, 3, "YUV 012", "Y, U, V (ITU-R BT.601, full range)."),
+        (None, False, 4, "RGBA 012", "R, G, B, A."),
+    ],
+)
+def test_the_channels_of_an_input_are_those_that_the_image_is_said_to_have(
+    tmp_path: Path, order: str | None, bgr: bool, channels: int, printed: str, pixel: str
+) -> None:
+    colour = artifact(b"abc", shape=(1, 4, 5, channels))
     main = """#include <stdio.h>
 #include "bell_io.h"
 int main(void) { printf("%s %d%d%d", BELL_INPUT_ORDER, BELL_CAMERA_CHANNEL(0), BELL_CAMERA_CHANNEL(1),
                         BELL_CAMERA_CHANNEL(2)); return 0; }
 """
-    for bgr, printed in ((True, "BGR 210"), (False, "RGB 012")):
-        assert compiled(tmp_path, c_files(b"abc", "bell", colour, None, [], bgr=bgr), main) == printed
+    files = c_files(b"abc", "bell", colour, None, [], order=order, bgr=bgr)
+    assert compiled(tmp_path, files, main) == printed
+    assert f"A pixel is:\n   {pixel}\n" in files["bell_io.h"]
 
 
 def test_the_vectors_of_the_program_are_those_of_the_bundle(whole: Path) -> None:
