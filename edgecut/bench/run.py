@@ -16,6 +16,7 @@ from edgecut.streams import caught_output
 from edgecut.tflite.flatbuffer import TfliteGraph
 
 Run = Callable[[np.ndarray], list[np.ndarray]]
+Kernels = Literal["default", "plain", "reference"]
 
 
 class FileRunner:
@@ -24,14 +25,14 @@ class FileRunner:
     inputs, outputs: as read from the file; one input is expected.
     """
 
-    def __init__(
-        self, path: str | Path, threads: int = 1, kernels: Literal["default", "reference"] = "default"
-    ) -> None:
+    def __init__(self, path: str | Path, threads: int = 1, kernels: Kernels = "default") -> None:
         """Load the file. Raises SourceError if it can't be read, RunError if its runtime refuses it.
 
-        kernels: "reference" runs a .tflite with LiteRT's plain kernels. They are nearer to TFLM than the default
-        ones, and not equal to it: on 200 CIFAR-10 photos through an int8 ResNet they differed on 12 (by up to 10
-        steps of the softmax), the default ones on 109 (by up to 60). What TFLM gives is runners/tflm.py: run_tflm.
+        kernels: "plain" leaves out what the runtime does by itself to be quicker: LiteRT's XNNPACK delegate, ONNX
+        Runtime's graph optimizations. "reference" runs a .tflite with LiteRT's plainest kernels. They are nearer to
+        TFLM than the default ones, and not equal to it: on 200 CIFAR-10 photos through an int8 ResNet they differed on
+        12 (by up to 10 steps of the softmax), the default ones on 109 (by up to 60). What TFLM gives is
+        runners/tflm.py: run_tflm.
         """
         self.path = Path(path)
         graph = read_graph(self.path)
@@ -41,7 +42,7 @@ class FileRunner:
         if isinstance(graph, TfliteGraph):
             self._run = _litert(self.path, threads, kernels)
         else:
-            self._run = _onnxruntime(self.path, threads)
+            self._run = _onnxruntime(self.path, threads, kernels)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """The first output in float32, shape (n, ...), for float32 images of shape (n, ...).
@@ -114,10 +115,14 @@ def first_line(error: BaseException | str) -> str:
     return (lines or [type(error).__name__])[0].rstrip(".")[:300]
 
 
-def _litert(path: Path, threads: int, kernels: str) -> Run:
+def _litert(path: Path, threads: int, kernels: Kernels) -> Run:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    resolver = OpResolverType.BUILTIN_REF if kernels == "reference" else OpResolverType.AUTO
+    resolver = {
+        "default": OpResolverType.AUTO,
+        "plain": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        "reference": OpResolverType.BUILTIN_REF,
+    }[kernels]
     with caught_output() as noise:
         try:
             interpreter = Interpreter(str(path), num_threads=threads, experimental_op_resolver_type=resolver)
@@ -141,12 +146,14 @@ def _litert(path: Path, threads: int, kernels: str) -> Run:
     return run
 
 
-def _onnxruntime(path: Path, threads: int) -> Run:
+def _onnxruntime(path: Path, threads: int, kernels: Kernels) -> Run:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
+    if kernels == "plain":
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     failures = onnx_failures()
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

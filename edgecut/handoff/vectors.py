@@ -16,19 +16,22 @@ from edgecut.errors import RunError
 from edgecut.handoff.seal import json_text
 from edgecut.records.artifact import Artifact, TensorSpec
 from edgecut.records.document import Record
-from edgecut.streams import caught_output
 
 _FLOAT_TOLERANCE = 1e-4
 # TFLM's reference kernels take about 10 ns per multiply-accumulate here, so this is half a second.
 _TFLM_MACS = 50_000_000
 _LSB_REASON = (
-    "int8 kernels of different libraries round differently: one step is usual (tensorflow issue 99072), and "
-    "LiteRT with and without its XNNPACK delegate differ by {found} on these vectors"
+    "integer kernels of different libraries round differently: one step is usual (tensorflow issue 99072), and "
+    "{kernels} differ by {found} on these vectors"
 )
 _FLOAT_REASON = (
     "float kernels add in different orders: 1e-4 of the largest output, and four times the {found:.3g} by "
-    "which LiteRT with and without its XNNPACK delegate differ on these vectors"
+    "which {kernels} differ on these vectors"
 )
+_KERNELS = {
+    ".tflite": "LiteRT with and without its XNNPACK delegate",
+    ".onnx": "ONNX Runtime with and without its graph optimizations",
+}
 
 
 class Tolerance(Record):
@@ -104,16 +107,17 @@ class Vectors:
 def golden_vectors(artifact_path: Path, camera_pixels: np.ndarray | None, model_inputs: np.ndarray) -> Vectors:
     """The vectors that a model file gives by its own runtime on this host.
 
-    camera_pixels: (k, height, width, channels) uint8, what the device's camera gives. model_inputs: (k, ...)
-    float32, the same as the float model takes it; quantized by the file's own scale. Raises RunError if the
-    file can't be run.
+    camera_pixels: (k, height, width, channels) uint8, what the device's camera gives, None without a camera.
+    model_inputs: (k, ...) float32, the same as the float model takes it; quantized by the file's own scale.
+    Raises RunError if the file can't be run.
     """
     runner = FileRunner(artifact_path)
     inputs = quantize(model_inputs, runner.inputs[0], str(artifact_path))
     expected = runner.predict_raw_each(inputs)
-    others = _other_kernels(artifact_path, inputs) if artifact_path.suffix == ".tflite" else expected
+    others = FileRunner(artifact_path, kernels="plain").predict_raw_each(inputs)
+    kernels = _KERNELS[artifact_path.suffix]
     outputs = tuple(
-        GoldenOutput(spec=spec, tolerance=_tolerance(spec, here, there))
+        GoldenOutput(spec=spec, tolerance=_tolerance(here, there, kernels))
         for spec, here, there in zip(runner.outputs, expected, others, strict=True)
     )
     return Vectors(artifact_path, camera_pixels, inputs, expected, runner.inputs[0], outputs)
@@ -206,34 +210,13 @@ def _agreement_tolerance(spec: TensorSpec, reference: np.ndarray) -> Tolerance:
     return Tolerance(absolute=_FLOAT_TOLERANCE * max(largest, 1e-6), reason="1e-4 of the largest output")
 
 
-def _tolerance(spec: TensorSpec, here: np.ndarray, there: np.ndarray) -> Tolerance:
+def _tolerance(here: np.ndarray, there: np.ndarray, kernels: str) -> Tolerance:
     off = np.abs(here.astype(np.float64) - there.astype(np.float64)).max(initial=0.0)
     if here.dtype.kind in "iu":
-        return Tolerance(lsb=max(1, int(off)), reason=_LSB_REASON.format(found=int(off)))
+        return Tolerance(lsb=max(1, int(off)), reason=_LSB_REASON.format(found=int(off), kernels=kernels))
     largest = float(np.abs(here).max(initial=0.0))
     absolute = max(_FLOAT_TOLERANCE * max(largest, 1e-6), 4 * float(off))
-    return Tolerance(absolute=absolute, reason=_FLOAT_REASON.format(found=float(off)))
-
-
-def _other_kernels(path: Path, inputs: np.ndarray) -> tuple[np.ndarray, ...]:
-    """The same outputs by LiteRT's own kernels, without the XNNPACK delegate."""
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    try:
-        with caught_output():
-            interpreter = Interpreter(str(path), experimental_op_resolver_type=kernels)
-            interpreter.allocate_tensors()
-        source = interpreter.get_input_details()[0]["index"]
-        targets = [details["index"] for details in interpreter.get_output_details()]
-        rows = []
-        for x in inputs:
-            interpreter.set_tensor(source, x[None])
-            interpreter.invoke()
-            rows.append([interpreter.get_tensor(target)[0] for target in targets])
-    except (RuntimeError, ValueError) as exc:
-        raise RunError(f"{path}: LiteRT can't run it without its delegate: {exc}") from exc
-    return tuple(np.stack(outputs) for outputs in zip(*rows, strict=True))
+    return Tolerance(absolute=absolute, reason=_FLOAT_REASON.format(found=float(off), kernels=kernels))
 
 
 def _bytes(array: np.ndarray) -> bytes:

@@ -13,21 +13,31 @@ from edgecut.pipeline.keeping import WORK, facts_of, from_cache, keep, named
 from edgecut.records.report import Report
 
 if TYPE_CHECKING:
+    import keras
+
     from edgecut.handoff.vectors import Vectors
     from edgecut.pipeline.running import Run
 
 VECTORS = 4  # golden vectors in a bundle
-PICTURES = f"{WORK}/pictures.npy"
+PICTURES, INPUTS = f"{WORK}/pictures.npy", f"{WORK}/inputs.npy"
 
 
-def keep_pictures(state: Run) -> None:
-    """Lay by the held-out pictures that the golden vectors are made of; nothing without images."""
-    if state.dataset is None:
+def keep_pictures(state: Run, model: keras.Model) -> None:
+    """Lay by what the golden vectors are made of.
+
+    Held-out pictures; without images nothing where a camera feeds the model, else what its one input was checked on.
+    """
+    from edgecut.pipeline.files import seeded
+
+    if state.dataset is not None:
+        val = state.dataset.val.pixels
+        chosen, name = val[np.linspace(0, len(val) - 1, min(VECTORS, len(val))).astype(int)], PICTURES
+    elif state.device_shape is None and len(model.inputs) == 1:
+        chosen, name = seeded(state, model)[:VECTORS], INPUTS
+    else:
         return
-    val = state.dataset.val.pixels
-    chosen = val[np.linspace(0, len(val) - 1, min(VECTORS, len(val))).astype(int)]
     (state.folder / WORK).mkdir(exist_ok=True)
-    np.save(state.folder / PICTURES, chosen, allow_pickle=False)
+    np.save(state.folder / name, chosen, allow_pickle=False)
 
 
 def bundle(state: Run, report: Report) -> None:
@@ -69,16 +79,22 @@ def restored(state: Run) -> Report | None:
 
 
 def _vectors(state: Run, report: Report) -> Vectors | None:
-    """Golden vectors of the file that a device runs: held-out pictures, or seeded bytes without images."""
+    """Golden vectors of the file that a device runs: held-out pictures, else seeded bytes, or values without a camera.
+
+    None for a model of several inputs.
+    """
     from edgecut.handoff.bundle import device_artifact
     from edgecut.handoff.vectors import golden_vectors
     from edgecut.pipeline.fitting import to_input
 
     artifact = device_artifact(report.artifacts)
-    if artifact is None or state.device_shape is None:
+    if artifact is None or (state.device_shape is None and not (state.folder / INPUTS).is_file()):
         return None
+    path = state.folder / artifact.path
+    if state.device_shape is None:
+        return golden_vectors(path, None, np.load(state.folder / INPUTS, allow_pickle=False))
     if (state.folder / PICTURES).is_file():
         pixels = np.load(state.folder / PICTURES, allow_pickle=False)
     else:
         pixels = np.random.default_rng(0).integers(0, 256, (VECTORS, *state.device_shape)).astype("uint8")
-    return golden_vectors(state.folder / artifact.path, pixels, to_input(state, pixels))
+    return golden_vectors(path, pixels, to_input(state, pixels))

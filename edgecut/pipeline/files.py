@@ -122,7 +122,7 @@ def check_files(state: Run, model: keras.Model, files: Sequence[WrittenFile]) ->
                 model, pixels, lambda x: to_input(state, x), title="float model", progress=state.progress
             )
         else:
-            pixels, labels = _seeded(state, model), None
+            pixels, labels = seeded(state, model), None
             reference = predict(model, pixels, lambda x: x)
         if labels is not None and not answers(reference, labels):
             labels = None  # the outputs are no scores of these classes
@@ -182,7 +182,8 @@ def _check(
         yield measured(metric, name, [value], where="host", method=method, conditions=conditions)
 
 
-def _seeded(state: Run, model: keras.Model) -> np.ndarray:
+def seeded(state: Run, model: keras.Model) -> np.ndarray:
+    """What a model of one input is checked on without images: (8, ...), as the model takes it."""
     if state.recipe.stem.pixels == "raw":
         shape = (8, *model.inputs[0].shape[1:])
         return np.random.default_rng(0).integers(0, 256, shape).astype("float32")

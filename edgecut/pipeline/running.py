@@ -202,7 +202,7 @@ def _report(state: Run, checks: tuple[Check, ...], slower: tuple[str, ...]) -> R
     recipe = named(state.plan)
     if state.facts is None:
         raise RuntimeError("a run without a source")
-    notes = tuple(note for note in (*state.plan.notes, *slower, state.unkept) if note)
+    notes = tuple(note for note in (*state.plan.notes, *_stem_notes(state.steps), *slower, state.unkept) if note)
     return Report(
         edgecut=edgecut.__version__, status=overall(checks), recipe=recipe.to_dict(),
         profiles=tuple(profile.to_dict() for profile in state.plan.profiles), environment=_environment(state.recipe),
@@ -211,6 +211,13 @@ def _report(state: Run, checks: tuple[Check, ...], slower: tuple[str, ...]) -> R
         notes=notes, trials=tuple(state.trials), explanations=tuple(state.explanations),
         uses=file_uses(state.folder, state.artifacts, state.plan.profiles),
     )  # fmt: skip
+
+
+def _stem_notes(steps: Sequence[Step]) -> Iterator[str]:
+    """What the stem's step has to say behind its construction: what is lost is lost before any accuracy is measured."""
+    for step in steps:
+        if step.name == "stem":
+            yield from (f"stem: {note}" for note in step.notes[1:])
 
 
 def _edit(state: Run) -> None:
@@ -254,7 +261,7 @@ def _make(state: Run) -> None:
     state.artifacts += [file.artifact for file in files]
     explain_files(state, fitted.model, files)
     state.measurements += check_files(state, fitted.model, files)
-    keep_pictures(state)
+    keep_pictures(state, fitted.model)
     state.names = state.dataset.labels if state.dataset else ()
     if state.recipe.compress.is_asked:
         _bench(state)

@@ -201,6 +201,22 @@ def test_without_images_a_feature_extractor_is_exported_and_checked(tmp_path):
     assert verify(tmp_path / "dist").faults == ()
 
 
+def test_a_model_that_no_camera_feeds_has_golden_vectors_all_the_same(tmp_path):
+    series = keras.Input((12, 3), name="imu")
+    steps = keras.layers.Conv1D(4, 3, activation="relu", name="conv")(series)
+    recipe = small_recipe(tmp_path, **{"export.precisions": ["float32"], "source.preprocess": "none"})
+    keras.Model(series, keras.layers.LSTM(2, name="lstm")(steps)).save(tmp_path / "m.keras")
+    edgecut.build(recipe, out=tmp_path / "dist")
+    result = verify(tmp_path / "dist")
+    assert (result.vectors, result.faults, result.notes) == (4, (), ())
+    given = [np.fromfile(tmp_path / f"dist/vectors/input_{k}.bin", "<f4").reshape(12, 3) for k in range(4)]
+    wanted = [np.fromfile(tmp_path / f"dist/vectors/expected_{k}.bin", "<f4") for k in range(4)]
+    own = keras.models.load_model(tmp_path / "m.keras").predict(np.stack(given), verbose=0)
+    assert np.ptp(own) > 0.01
+    np.testing.assert_allclose(wanted, own, atol=1e-6)
+    assert not list((tmp_path / "dist" / "vectors").glob("camera_*"))
+
+
 def test_a_model_with_classes_of_its_own_is_judged_without_a_head(tmp_path):
     recipe = small_recipe(tmp_path, **{"data.train": labelled(tmp_path)})
     report = edgecut.build(recipe, out=tmp_path / "dist")
