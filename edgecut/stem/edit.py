@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +20,17 @@ from edgecut.stem.construct import Candidate, Device, cheapest, own_cost, whole_
 from edgecut.stem.first import FirstOp, first_operators
 from edgecut.stem.flatten import resized_flattens
 from edgecut.stem.pixels import device_map
-from edgecut.stem.proof import cost_of, dead_notes, lost_notes, prove, prove_on_images
+from edgecut.stem.proof import (
+    KEPT,
+    Kept,
+    cost_of,
+    dead_notes,
+    exactness_notes,
+    is_reused,
+    lost_notes,
+    prove,
+    prove_on_images,
+)
 from edgecut.stem.resolution import MODES, check_interpolated, factor_of
 
 BYTE_CENTRE = 127.5  # the middle of 0..255, and half its range
@@ -136,15 +146,38 @@ def stem(
 def _proven(edit: Edit, data: np.ndarray | None, preprocess: Preprocess, order: str | None, *, raw: bool) -> StemResult:
     """The edit made, proven, and looked at on images where there are some."""
     construction, edited = apply(edit)
-    if edit.device.mode == "reuse" and edit.device.size != tuple(edit.source.shape[1:3]):
+    if is_reused(edit):
         construction = "reuse" if construction == "none" else f"{construction}, reuse"
-    proof = prove(edit, edited)
-    notes = [*_notes(construction, proof)]
+    proof, cost = prove(edit, edited), cost_of(edit.graph, edited)
+    notes = [*exactness_notes(edit, construction, proof, has_images=data is not None)]
     if data is not None:
         proof |= prove_on_images(edit, edited, data, preprocess, order, raw=raw)
-        notes += lost_notes(edit, proof, order)
+        others = {}
+        if proof.get("top1_agreement", 1.0) < KEPT and tuple(edit.device.size) != tuple(edit.source.shape[1:3]):
+            others = dict(_others(edit, data, preprocess, order, raw=raw))
+            others[edit.device.mode] = Kept(proof["top1_agreement"], cost["macs"]["after"])
+        notes += lost_notes(edit, proof, order, others)
         notes += dead_notes(edit, edited, data, preprocess, order, raw=raw)
-    return StemResult(edited, construction, proof, tuple(notes), cost_of(edit.graph, edited))
+    return StemResult(edited, construction, proof, tuple(notes), cost)
+
+
+def _others(
+    edit: Edit, data: np.ndarray, preprocess: Preprocess, order: str | None, *, raw: bool
+) -> Iterator[tuple[str, Kept]]:
+    """(resolution, what it keeps) of the other ways to bring the device's pictures to the source."""
+    height, width = (int(side or 0) for side in edit.device.size)
+    for mode in ("reuse", "average", "nearest", "bilinear"):
+        if mode == edit.device.mode:
+            continue
+        try:
+            other = _edit_of(edit.graph, edit.source, edit.linear, (height, width), mode, raw=raw)
+            other = replace(other, device=replace(other.device, pads_with_values=edit.device.pads_with_values))
+            _, edited = apply(other)
+        except StemError:
+            continue  # sizes without a whole ratio, or too small a picture
+        found = prove_on_images(other, edited, data, preprocess, order, raw=raw)
+        if "top1_agreement" in found:
+            yield mode, Kept(found["top1_agreement"], cost_of(edit.graph, edited)["macs"]["after"])
 
 
 def apply(edit: Edit) -> tuple[str, keras.Model]:
@@ -314,17 +347,3 @@ def _refuse_fit_options(**options: object) -> None:
     given = [name for name, value in options.items() if value is not None]
     if given:
         raise StemError(f"stem: {given[0]} is for a fitted stem; set resolution = 'fit'")
-
-
-def _notes(construction: str, proof: dict[str, Any]) -> tuple[str, ...]:
-    if proof["exact"]:
-        return ()
-    if "stride" in construction:
-        return (
-            f"stride isn't exact: on noise it is off by {proof['relative_error']:.2f} of the largest output; give "
-            "images (data) for the error on those, or use resolution 'nearest' or 'fit'",
-        )
-    return (
-        f"the {construction} is exact in real numbers, and this model amplifies float32 rounding to "
-        f"{proof['relative_error']:.1e} of its largest output",
-    )

@@ -316,7 +316,7 @@ def _proof(edit: Edit, edited: keras.Model, theirs: np.ndarray, seen: np.ndarray
     """
     outputs, wanted = first_outputs(edit, edited, theirs, seen)
     squares = ((outputs.astype("float64") - wanted) ** 2).reshape(len(seen), -1).sum(axis=1)
-    errors = {"images": len(seen), **image_error(outputs, wanted)}
+    errors = {"images": len(seen), **image_error(outputs, wanted, edit.graph)}
     got = keras.tree.flatten(edited(seen[:_BATCH], training=False))
     values = {edit.source: keras.ops.convert_to_tensor(theirs[:_BATCH])}
     expected = run(edit.graph, values, flat(edit.graph.outputs), resized_maps(edit.graph))

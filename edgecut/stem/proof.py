@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -14,6 +15,7 @@ from edgecut.graph.proof import INPUTS, OPEN_SIZE
 from edgecut.graph.rebuild import run
 from edgecut.images.device import in_order, to_device_batch
 from edgecut.records.recipe import Preprocess
+from edgecut.records.units import format_count
 from edgecut.stem.flatten import resample, resized_maps
 from edgecut.stem.pixels import device_map, is_dropped_in_inference
 
@@ -27,10 +29,25 @@ _VARIES = 1e-4
 _LOOKED_AT = 16  # pictures
 _COMPARED_ON = 32
 # Below this agreement another way may be worth its fit.
-_KEPT = 0.9
+KEPT = 0.9
+# What tells two agreements on so few images apart.
+_CLEARLY = 0.1
 # Maps become dead where little of the picture is left; larger ones cost more and tell the same.
 _SMALL_MAP = 64
 _ALIVE_DROP = 0.5
+# What brings scores to another shape, and how they are activated.
+_PASSED = (
+    keras.layers.GlobalAveragePooling2D, keras.layers.AveragePooling2D, keras.layers.Flatten, keras.layers.Reshape,
+)  # fmt: skip
+_OF_SCORES = (keras.activations.linear, keras.activations.softmax, keras.activations.sigmoid)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a way keeps of the source's answers on images, a fraction, and its MACs (None: not modelled)."""
+
+    agreement: float
+    macs: int | None
 
 
 def prove(edit: Edit, edited: keras.Model) -> dict[str, Any]:
@@ -67,6 +84,31 @@ def compared(got: list[Any], expected: list[Any], *, inputs: int, exact: bool = 
     }  # fmt: skip
 
 
+def exactness_notes(edit: Edit, construction: str, proof: dict[str, Any], *, has_images: bool) -> Iterator[str]:
+    """A sentence where the proof isn't exact, or doesn't say what becomes of the source's answers."""
+    if not proof["exact"] and "stride" in construction:
+        yield (
+            f"stride isn't exact: on noise it is off by {proof['relative_error']:.2f} of the largest output; give "
+            "images (data) for the error on those, or use resolution 'nearest' or 'fit'"
+        )
+    elif not proof["exact"]:
+        yield (
+            f"the {construction} is exact in real numbers, and this model amplifies float32 rounding to "
+            f"{proof['relative_error']:.1e} of its largest output"
+        )
+    if is_reused(edit) and not has_images and None not in edit.source.shape[1:3]:
+        size, own = ("x".join(map(str, sides)) for sides in (edit.device.size, edit.source.shape[1:3]))
+        yield (
+            f"reuse runs the source's own weights at {size}: the proof doesn't say what that keeps of its answers at "
+            f"{own}; give images (data) for that"
+        )
+
+
+def is_reused(edit: Edit) -> bool:
+    """Whether the source's own layers run at another size."""
+    return edit.device.mode == "reuse" and tuple(edit.device.size) != tuple(edit.source.shape[1:3])
+
+
 def prove_on_images(
     edit: Edit, edited: keras.Model, images: np.ndarray, preprocess: Preprocess, order: str | None, *, raw: bool
 ) -> dict[str, Any]:
@@ -81,7 +123,9 @@ def prove_on_images(
     own = source_pictures(images, height, width, int(edit.source.shape[3] or 0), preprocess)
     seen = device_pictures(edit, images, preprocess, order, raw=raw)
     got, expected = first_outputs(edit, edited, own, seen)
-    return {"images": len(own), **image_error(got, expected)} if got.shape == expected.shape else {}
+    if got.shape != expected.shape:
+        return {}
+    return {"images": len(own), **image_error(got, expected, edit.graph)}
 
 
 def first_outputs(edit: Edit, edited: keras.Model, own: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -94,15 +138,29 @@ def first_outputs(edit: Edit, edited: keras.Model, own: np.ndarray, seen: np.nda
     return np.concatenate(got), np.concatenate(expected)
 
 
-def image_error(got: np.ndarray, expected: np.ndarray) -> dict[str, float]:
-    """{"image_error", "top1_agreement"} as in prove_on_images."""
+def image_error(got: np.ndarray, expected: np.ndarray, source: Calls) -> dict[str, float]:
+    """{"image_error", "top1_agreement"} as in prove_on_images, of the source's first output."""
     square = float(
         np.mean((got.astype("float64") - expected) ** 2) / max(np.mean(expected.astype("float64") ** 2), 1e-30)
     )
     found = {"image_error": square**0.5}
-    if expected.ndim == 2 and expected.shape[1] > 1:
+    if _are_scores(source) and expected.ndim == 2 and expected.shape[1] > 1:
         found["top1_agreement"] = float(np.mean(got.argmax(axis=1) == expected.argmax(axis=1)))
     return found
+
+
+def _are_scores(graph: Calls) -> bool:
+    """Whether the model's first output is what a layer of weights or a softmax gives, not features of a cut model."""
+    call = graph.producer[flat(graph.outputs)[0]]
+    while len(call.inputs) == 1 and (
+        isinstance(call.operation, _PASSED) or is_dropped_in_inference(call.operation) or call.type in {"Squeeze"}
+    ):
+        call = graph.producer[call.inputs[0]]
+    layer = call.operation
+    if isinstance(layer, keras.layers.Softmax):
+        return True
+    has_weights = isinstance(layer, keras.layers.Dense | keras.layers.Conv2D | keras.layers.Activation)
+    return has_weights and layer.activation in _OF_SCORES
 
 
 def source_pictures(images: np.ndarray, height: int, width: int, channels: int, preprocess: Preprocess) -> np.ndarray:
@@ -144,10 +202,13 @@ def cost_of(graph: Calls, edited: keras.Model) -> dict[str, Any]:
     }
 
 
-def lost_notes(edit: Edit, proof: dict[str, Any], order: str | None) -> Iterator[str]:
-    """A sentence where what the device feeds leaves the source with other answers. proof: with prove_on_images's."""
+def lost_notes(edit: Edit, proof: dict[str, Any], order: str | None, others: Mapping[str, Kept]) -> Iterator[str]:
+    """A sentence where what the device feeds leaves the source with other answers. proof: with prove_on_images's.
+
+    others: what other resolutions keep of them, by name; the best has a sentence of its own if it clearly wins.
+    """
     agreement = proof.get("top1_agreement")
-    if agreement is None or agreement >= _KEPT:
+    if agreement is None or agreement >= KEPT:
         return
     is_gray = order == "gray" and edit.source.shape[3] != 1
     size = "" if tuple(edit.device.size) == tuple(edit.source.shape[1:3]) else "at another size"
@@ -156,6 +217,13 @@ def lost_notes(edit: Edit, proof: dict[str, Any], order: str | None) -> Iterator
         f"{lost} {proof['images']} images keep {agreement:.0%} of the source's answers in colour at its own size; "
         "resolution 'fit' fits the stem to its responses there, and a head learns from what the device feeds"
     )
+    best = max(others, key=lambda name: others[name].agreement, default=None)
+    if best is not None and others[best].agreement >= agreement + _CLEARLY:
+        yield (
+            f"resolution {best!r} keeps {others[best].agreement:.0%} of them, for {_macs_words(others[best].macs)} "
+            f"against {_macs_words(others[edit.device.mode].macs)}; set stem.resolution = {best!r} "
+            f"(--resolution {best})"
+        )
 
 
 def dead_notes(
@@ -209,6 +277,10 @@ def varying(graph: Calls, source: Tensor, inputs: np.ndarray, maps: list[Tensor]
         deviation = _array(value).std(axis=(0, 1, 2))
         counts.append(int(np.sum(deviation > _VARIES * max(float(deviation.max()), 1e-30))))
     return counts
+
+
+def _macs_words(macs: int | None) -> str:
+    return "MACs that aren't modelled" if macs is None else f"{format_count(macs)} MACs"
 
 
 def _spread(images: np.ndarray, count: int) -> np.ndarray:

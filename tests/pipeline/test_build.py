@@ -249,6 +249,18 @@ def test_a_missed_limit_is_said_and_the_bundle_is_written(tmp_path):
     assert (tmp_path / "dist" / "manifest.json").is_file()
 
 
+def test_what_the_stem_leaves_open_is_among_the_reports_notes(tmp_path):
+    recipe = small_recipe(tmp_path, **{"export.precisions": ["float32"], "stem.size": [16, 12]})
+    reports = [edgecut.build(recipe, out=tmp_path / name) for name in ("dist", "again")]
+    assert [report.notes for report in reports] == [
+        (
+            "stem: reuse runs the source's own weights at 16x12: the proof doesn't say what that keeps of its answers "
+            "at 8x8; give images (data) for that",
+        )
+    ] * 2
+    assert all(step.cached for step in reports[1].steps)
+
+
 def test_a_replaced_and_shortened_model_builds(tmp_path):
     x = keras.Input((8, 8, 6))
     models.settle(keras.Model(x, keras.layers.Conv2D(6, 1, name="narrow")(x))).save(tmp_path / "body.keras")
