@@ -17,6 +17,7 @@ from edgecut.export.onnx_order import settle
 from edgecut.streams import caught_output
 from edgecut.tflite.flatbuffer import read
 
+_UNKNOWN = "TFL_"
 OPSET = 18  # the highest that tf2onnx 1.17 writes
 
 Scale = tuple[str, str]  # the names of a scale and a zero point
@@ -34,10 +35,15 @@ def write_onnx(tflite: Path, path: Path) -> None:
         _keep_biases()
         try:
             model, _ = tf2onnx.convert.from_tflite(str(tflite), opset=OPSET)
-        except (ValueError, TypeError, RuntimeError, KeyError, AttributeError, NotImplementedError) as exc:
+        except (ValueError, TypeError, RuntimeError, LookupError, AttributeError) as exc:
             lines = [line.strip() for line in [*str(exc).splitlines(), *noise().splitlines()] if line.strip()]
             reason = lines[0].rstrip(".") if lines else type(exc).__name__
             raise ExportError(f"export: {tflite.name} has no ONNX form: {reason}") from exc
+    # tf2onnx leaves an operator that it doesn't know as it is, under a name of its own.
+    unknown = sorted({node.op_type for node in model.graph.node if node.op_type.startswith(_UNKNOWN)})
+    if unknown:
+        names = ", ".join(name.removeprefix(_UNKNOWN) for name in unknown)
+        raise ExportError(f"export: {tflite.name} has no ONNX form: no counterpart of {names} is known; write tflite")
     carry_bytes(model.graph)
     keep_pads(model)
     settle(model, {tensor.name for tensor in read(tflite).tensors})

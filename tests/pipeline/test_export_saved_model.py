@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from edgecut.bench.run import FileRunner
+from edgecut.errors import ExportError
 from edgecut.export.artifacts import export
 from edgecut.graph.exported import load_exported
 from tests.graph import models, test_bridge
@@ -49,3 +51,26 @@ def test_a_keras_2_saved_model_is_exported_by_its_function(tmp_path: Path) -> No
     export(load_exported(str(tmp_path / "folder")), "tflite", "float32", path=tmp_path / "m.tflite")
     images = np.random.default_rng(0).uniform(-1, 1, (4, 9, 9, 3)).astype("float32")
     np.testing.assert_allclose(FileRunner(tmp_path / "m.tflite").predict(images), np.asarray(old(images)), atol=1e-5)
+
+
+def test_an_operator_that_onnx_has_not_is_named(tmp_path: Path) -> None:
+    class Table(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            line, number = tf.lookup.TextFileIndex.WHOLE_LINE, tf.lookup.TextFileIndex.LINE_NUMBER
+            words = tf.lookup.TextFileInitializer(str(tmp_path / "words"), tf.string, line, tf.int64, number)
+            self.table = tf.lookup.StaticHashTable(words, -1)
+
+        @tf.function(input_signature=[tf.TensorSpec((1, 4), tf.float32, name="x")])
+        def look_up(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {"y": x + tf.cast(self.table.lookup(tf.constant(["a"])), tf.float32)}
+
+    (tmp_path / "words").write_text("a")
+    table = Table()
+    tf.saved_model.save(table, tmp_path / "folder", signatures=table.look_up)
+    with pytest.raises(ExportError) as error:
+        export(load_exported(str(tmp_path / "folder")), "onnx", "float32", path=tmp_path / "m.onnx")
+    assert str(error.value).endswith(
+        "has no ONNX form: no counterpart of HASHTABLE, HASHTABLE_FIND is known; write tflite"
+    )
+    assert not (tmp_path / "m.onnx").exists()
