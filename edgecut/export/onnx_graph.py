@@ -66,8 +66,12 @@ def read_onnx(path: Path) -> OnnxGraph:
 
     model = parse_onnx(read_content(path), str(path))
     # Foreign operators have no shapes to infer; what needs them is then not modelled.
-    with suppress(onnx.shape_inference.InferenceError):
-        model = onnx.shape_inference.infer_shapes(model)
+    try:
+        with suppress(onnx.shape_inference.InferenceError):
+            model = onnx.shape_inference.infer_shapes(model)
+    except onnx.checker.ValidationError as exc:
+        reason = str(exc).splitlines()[0].rstrip(".")
+        raise SourceError(f"{path}: is a damaged .onnx file ({reason}); get it again") from exc
     try:
         return _graph(model)
     except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as exc:

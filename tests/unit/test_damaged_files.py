@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import onnx
 import pytest
+from onnx import helper
 
 from edgecut.errors import SourceError
 from edgecut.export.onnx_graph import read_onnx
@@ -69,6 +70,19 @@ def test_an_onnx_file_with_a_name_that_is_no_text_is_damaged(tmp_path: Path) -> 
     with pytest.raises(SourceError) as caught:
         read_onnx(path)
     assert str(caught.value) == f"{path}: is a damaged .onnx file (a name in it is no text); get it again"
+
+
+def test_an_onnx_function_that_calls_itself_is_no_sound_file(tmp_path: Path) -> None:
+    versions = [helper.make_opsetid("", 18), helper.make_opsetid("own", 1)]
+    call = helper.make_node("Again", ["x"], ["y"], domain="own")
+    again = helper.make_function("own", "Again", ["x"], ["y"], [call], versions)
+    ends = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in "xy"]
+    graph = helper.make_graph([call], "g", ends[:1], ends[1:])
+    path = tmp_path / "m.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=versions, functions=[again]), path)
+    with pytest.raises(SourceError) as caught:
+        read_onnx(path)
+    assert str(caught.value).startswith(f"{path}: is a damaged .onnx file (Cycle detected in model-local function ref")
 
 
 @pytest.mark.parametrize("config", [np.arange(3), np.void(b"\xff"), "[" * 60_000, "{"],
