@@ -40,7 +40,10 @@ def c_faults(folder: Path, report: Report, recipe: Recipe, sheet: VectorSheet | 
         note = f"c: was written by edgecut {report.edgecut}; its test wasn't run, `make -C c test` runs it"
         return [], [note]
     named = folder / "labels.txt"
-    labels = named.read_text(encoding="utf-8").split("\n")[:-1] if named.is_file() else []
+    try:
+        labels = named.read_bytes().decode().split("\n")[:-1] if named.is_file() else []
+    except UnicodeDecodeError:
+        return ["labels.txt: is no UTF-8 text"], []
     texts = c_texts(folder, report, recipe, artifact, labels, sheet)
     faults = [
         f"c/{name}: isn't what edgecut writes for this bundle's model, recipe and vectors"

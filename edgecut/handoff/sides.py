@@ -41,7 +41,7 @@ def read_side(path: Path, preprocess: Preprocess) -> Side:
         manifest = parse(Manifest, json.loads((path / MANIFEST).read_bytes()), MANIFEST)
         report = parse(Report, json.loads((path / "report.json").read_bytes()), "report.json")
         recipe = Recipe.model_validate(manifest.recipe)
-    except (OSError, ValueError, TypeError, DocumentError) as exc:
+    except (OSError, ValueError, TypeError, RecursionError, DocumentError) as exc:
         raise RequestError(f"{path}: is a damaged bundle; `edgecut verify {path}` says where") from exc
     return Side(path, path, report.artifacts, recipe.source.preprocess, recipe, report)
 

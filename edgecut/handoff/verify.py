@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 
 from edgecut.bench.run import FileRunner, dequantize
 from edgecut.errors import DocumentError, EdgecutError, RequestError
-from edgecut.handoff.seal import MANIFEST, SEAL, Manifest
+from edgecut.handoff.seal import MANIFEST, SEAL, BundleFile, Manifest, reproducible_hash
 from edgecut.handoff.vectors import Tolerance, VectorSheet, distance
 from edgecut.records.artifact import sha256_of
 from edgecut.records.document import Record, parse
@@ -22,6 +23,7 @@ from edgecut.records.report import Report
 
 R = TypeVar("R", bound=Record)
 VECTORS = "vectors/vectors.json"
+_NEEDED = ("report.json", "report.html", "recipe.toml", "README.md", "MODEL_CARD.md", "sbom.cdx.json")
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def _manifest(folder: Path, *, sealed: bool) -> Manifest | None:
             found = tables.get("schema")
             raise RequestError(f"{folder}: is of schema {found!r}, and this edgecut reads 'edgecut.bundle/1'")
         return parse(Manifest, tables, MANIFEST)
-    except (ValueError, TypeError, DocumentError) as exc:
+    except (ValueError, TypeError, RecursionError, DocumentError) as exc:
         if sealed:
             raise RequestError(f"{folder}: {MANIFEST} is no manifest of edgecut") from exc
         return None
@@ -95,7 +97,9 @@ def _file_faults(folder: Path, manifest: Manifest, advance: Advance) -> Iterator
             yield entry.path, f"{entry.path}: is missing"
         elif path.stat().st_size != entry.size_bytes:
             size = path.stat().st_size
-            yield entry.path, f"{entry.path}: has {size} bytes, and the manifest says {entry.size_bytes}"
+            lines = ", since its line ends are CRLF now; copy the folder as it is (git: `* -text`)"
+            why = lines if _has_other_line_ends(path, entry) else ""
+            yield entry.path, f"{entry.path}: has {size} bytes, and the manifest says {entry.size_bytes}{why}"
         elif sha256_of(path) != entry.sha256:
             yield entry.path, f"{entry.path}: is not the file that the manifest lists (its SHA-256 differs)"
         advance(1)
@@ -107,6 +111,13 @@ def _file_faults(folder: Path, manifest: Manifest, advance: Advance) -> Iterator
             yield name, f"{name}: is a link, and what it leads to isn't part of the bundle; put the file itself there"
         elif name not in known and (path.is_symlink() or not path.is_dir() or not any(path.iterdir())):
             yield name, f"{name}: isn't in the manifest"
+
+
+def _has_other_line_ends(path: Path, entry: BundleFile) -> bool:
+    """Whether a file is the listed one but for carriage returns, as git and editors put them in on Windows."""
+    if path.stat().st_size > 2 * entry.size_bytes:
+        return False
+    return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest() == entry.sha256
 
 
 def _native_faults(folder: Path) -> tuple[list[str], list[str]]:
@@ -123,16 +134,19 @@ def _native_faults(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def _document_faults(folder: Path, manifest: Manifest, changed: set[str]) -> Iterator[str]:
-    """What report.json and recipe.toml say against the files; changed files were named already."""
+    """What report.json and recipe.toml say against the manifest; changed files were named already."""
     listed = {entry.path: entry for entry in manifest.files}
-    for name in ("report.json", "recipe.toml", "README.md"):
-        if name not in listed:
-            yield f"{name}: isn't in the manifest"
+    yield from (f"{name}: isn't in the manifest" for name in _NEEDED if name not in listed)
+    if manifest.reproducible is not None and manifest.reproducible.sha256 != reproducible_hash(manifest.files):
+        yield f"{MANIFEST}: reproducible.sha256 isn't the hash of the files that it lists"
     if "report.json" in listed and "report.json" not in changed:
         report = _document(folder, "report.json", Report)
         if report is None:
             yield "report.json: is no report of schema 'edgecut.report/1'"
         else:
+            told = {"status": report.status, "recipe": report.recipe, "edgecut": report.edgecut}
+            for key in (key for key, value in told.items() if getattr(manifest, key) != value):
+                yield f"{MANIFEST}: has another {key} than report.json"
             for artifact in report.artifacts:
                 entry = listed.get(artifact.path)
                 if entry is None:
@@ -149,7 +163,7 @@ def _document_faults(folder: Path, manifest: Manifest, changed: set[str]) -> Ite
 def _document(folder: Path, name: str, record: type[R]) -> R | None:
     try:
         return parse(record, json.loads((folder / name).read_bytes()), name)
-    except (ValueError, TypeError, DocumentError):
+    except (ValueError, TypeError, RecursionError, DocumentError):
         return None
 
 
@@ -160,25 +174,24 @@ def _vector_faults(
     listed = {entry.path for entry in manifest.files}
     if VECTORS not in listed:
         return 0, [], ["the bundle has no golden vectors"]
-    sheet = _document(folder, VECTORS, VectorSheet) if VECTORS not in changed else None
-    if sheet is None:
+    if VECTORS in changed:
         return 0, [], ["the golden vectors were not run, since vectors.json is damaged"]
-    needed = {
-        sheet.artifact,
-        *(f"vectors/{name}" for row in sheet.vectors for name in (row.input, row.expected)),
-    }
-    damaged = sorted(needed & changed | needed - listed)
+    sheet = _document(folder, VECTORS, VectorSheet)
+    if sheet is None:
+        return 0, [f"{VECTORS}: is no sheet of schema 'edgecut.vectors/1'"], []
+    needed = {sheet.artifact, *(f"vectors/{name}" for row in sheet.vectors for name in (row.input, row.expected))}
+    named = needed | {f"vectors/{row.camera}" for row in sheet.vectors if row.camera is not None}
+    named |= {path for row in sheet.agreements for path in (row.artifact, row.reference)}
+    if named - listed:
+        return 0, [f"{VECTORS}: names {path!r}, which isn't in the manifest" for path in sorted(named - listed)], []
+    damaged = sorted(needed & changed)
     if damaged:
-        return (
-            0,
-            [],
-            [f"the golden vectors were not run, since {', '.join(damaged)} differ from the manifest"],
-        )
+        return 0, [], [f"the golden vectors were not run, since {', '.join(damaged)} differ from the manifest"]
     try:
         with progress.task("re-running vectors", len(sheet.vectors)) as advance:
             faults, inputs = _rerun(folder, sheet)
             advance(len(sheet.vectors))
-        more, notes = _agreement_faults(folder, sheet, inputs, changed)
+        more, notes = _agreement_faults(folder, sheet, inputs, changed) if len(inputs) else ([], [])
     except EdgecutError as exc:
         return 0, [f"{sheet.artifact}: the golden vectors can't be run: {exc}"], []
     return len(sheet.vectors), [*faults, *more], notes
@@ -186,10 +199,14 @@ def _vector_faults(
 
 def _rerun(folder: Path, sheet: VectorSheet) -> tuple[list[str], np.ndarray]:
     """(faults, the inputs (k, ...) in the file's dtype)."""
+    runner = FileRunner(folder / sheet.artifact)
+    own = runner.inputs[0].model_copy(update={"expects": sheet.input.expects})
+    if sheet.input != own:
+        return [f"{VECTORS}: describes another input than {sheet.artifact} takes"], np.empty(0)
     inputs = _inputs(folder, sheet)
     if not len(inputs):
-        return ["vectors/vectors.json: says another input shape than the files have"], inputs
-    outputs = FileRunner(folder / sheet.artifact).predict_raw_each(inputs)
+        return [f"{VECTORS}: says another input shape than the files have"], inputs
+    outputs = runner.predict_raw_each(inputs)
     if len(outputs) != len(sheet.outputs):
         return [f"{VECTORS}: describes {len(sheet.outputs)} outputs, and {sheet.artifact} has {len(outputs)}"], inputs
     faults = []

@@ -30,9 +30,13 @@ def folder(whole: Path, tmp_path: Path) -> Path:
 
 
 def reseal(folder: Path, change: Callable[[dict], None]) -> None:
-    """Change the manifest and make its seal right again, as somebody with an editor could."""
+    """Change the manifest and make its hashes right again, as somebody with an editor could."""
     tables = json.loads((folder / "manifest.json").read_text())
     change(tables)
+    varies = tables["reproducible"]["varies"]
+    lines = sorted(f"{row['path']}\0{row['sha256']}" for row in tables["files"] if row["path"] not in varies)
+    text = "".join("{1}  {0}\n".format(*line.split("\0")) for line in lines)
+    tables["reproducible"]["sha256"] = hashlib.sha256(text.encode()).hexdigest()
     content = json.dumps(tables).encode()
     (folder / "manifest.json").write_bytes(content)
     (folder / "manifest.sha256").write_text(f"{hashlib.sha256(content).hexdigest()}  manifest.json\n")
@@ -151,6 +155,7 @@ def test_source_of_another_version_is_not_run_and_that_is_said(folder: Path) -> 
     tables = json.loads((folder / "report.json").read_text())
     (folder / "report.json").write_text(json.dumps(tables | {"edgecut": "0.0.9"}))
     adopt(folder, "report.json")
+    reseal(folder, lambda tables: tables.update(edgecut="0.0.9"))
     assert verify(folder) == VerifyResult(27, 3, (), (
         "c: was written by edgecut 0.0.9; its test wasn't run, `make -C c test` runs it",
     ))  # fmt: skip
@@ -208,6 +213,62 @@ def test_vectors_of_another_number_of_outputs_are_a_fault_and_no_crash(folder: P
     assert verify(folder).faults == (f"vectors/vectors.json: describes 0 outputs, and {sheet['artifact']} has 1",)
 
 
+def test_vectors_for_another_input_are_a_fault_and_no_crash(folder: Path, whole: Path) -> None:
+    path = "vectors/vectors.json"
+    for key, value in (("dtype", "bogus"), ("shape", [1, -2, -2]), ("scale", 0.125), ("zero_point", 3)):
+        sheet = json.loads((whole / path).read_text())
+        sheet["input"][key] = value
+        (folder / path).write_text(json.dumps(sheet))
+        adopt(folder, path)
+        assert verify(folder).faults == (f"{path}: describes another input than {sheet['artifact']} takes",), key
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "report.json", "vectors/vectors.json", "labels.txt"])
+def test_a_document_that_never_ends_or_is_no_text_is_a_fault_and_no_crash(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"\xff\n" if name == "labels.txt" else b"[" * 100_000)
+    if name == "manifest.json":
+        digest = hashlib.sha256(b"[" * 100_000).hexdigest()
+        (folder / "manifest.sha256").write_text(f"{digest}  manifest.json\n")
+        with pytest.raises(RequestError, match=r"manifest\.json is no manifest of edgecut"):
+            verify(folder)
+    else:
+        adopt(folder, name)
+        assert [fault.partition(":")[0] for fault in verify(folder).faults] == [name]
+
+
+def test_vectors_that_name_a_file_outside_of_the_manifest_are_a_fault(folder: Path) -> None:
+    for name in ("camera_1.bin", "expected_2.bin"):
+        (folder / "vectors" / name).unlink()
+        reseal(folder, lambda t, n=name: t.update(files=[r for r in t["files"] if r["path"] != f"vectors/{n}"]))
+    sheet = json.loads((folder / "vectors" / "vectors.json").read_text())
+    (folder / "vectors" / "vectors.json").write_text(json.dumps({**sheet, "artifact": "../secret.tflite"}))
+    adopt(folder, "vectors/vectors.json")
+    named = ("../secret.tflite", "vectors/camera_1.bin", "vectors/expected_2.bin")
+    assert verify(folder).faults == tuple(
+        f"vectors/vectors.json: names {name!r}, which isn't in the manifest" for name in named
+    )
+
+
+def test_a_manifest_that_contradicts_the_report_or_itself_is_a_fault(folder: Path) -> None:
+    reseal(folder, lambda tables: tables.update(status="meets", recipe={**tables["recipe"], "name": "other"}))
+    assert verify(folder).faults == (
+        "manifest.json: has another status than report.json", "manifest.json: has another recipe than report.json",
+    )  # fmt: skip
+    tables = json.loads((folder / "manifest.json").read_text())
+    tables["reproducible"]["sha256"] = 64 * "0"
+    (folder / "manifest.json").write_text(json.dumps(tables))
+    assert "manifest.json: reproducible.sha256 isn't the hash of the files that it lists" in verify(folder).faults
+
+
+def test_line_ends_that_a_checkout_changed_are_said_to_be_the_reason(folder: Path) -> None:
+    path = folder / "labels.txt"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert verify(folder).faults == (
+        "labels.txt: has 23 bytes, and the manifest says 19, since its line ends are CRLF now; copy the folder as it "
+        "is (git: `* -text`)",
+    )
+
+
 def test_a_path_that_leaves_the_bundle_is_a_fault(folder: Path) -> None:
     reseal(folder, lambda tables: tables["files"].append({"path": "../x", "sha256": "", "size_bytes": 0}))
     assert verify(folder).faults == ("../x: lies outside the bundle",)
@@ -217,6 +278,9 @@ def test_a_report_that_left_the_manifest_is_missed(folder: Path) -> None:
     (folder / "report.json").unlink()
     reseal(folder, lambda t: t.update(files=[row for row in t["files"] if row["path"] != "report.json"]))
     assert verify(folder).faults == ("report.json: isn't in the manifest",)
+    (folder / "sbom.cdx.json").unlink()
+    reseal(folder, lambda t: t.update(files=[row for row in t["files"] if row["path"] != "sbom.cdx.json"]))
+    assert "sbom.cdx.json: isn't in the manifest" in verify(folder).faults
 
 
 def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path) -> None:
