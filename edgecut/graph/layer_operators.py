@@ -28,3 +28,13 @@ ACTIVATIONS: Mapping[str, tuple[str, ...]] = {
     "hard_silu": ("HARD_SWISH",), "hard_swish": ("HARD_SWISH",), "gelu": ("GELU",), "leaky_relu": ("LEAKY_RELU",),
     "hard_sigmoid": ("ADD", "MUL"), "exponential": ("EXP",),
 }  # fmt: skip
+
+# Layers that do nothing in inference. RandomCrop isn't one: it resizes.
+IDLE = frozenset({
+    "ActivityRegularization", "AlphaDropout", "AugMix", "Dropout", "GaussianDropout", "GaussianNoise", "Identity",
+    "Mask", "RandAugment", "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter", "RandomContrast",
+    "RandomElasticTransform", "RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue",
+    "RandomInvert", "RandomPerspective", "RandomPosterization", "RandomRotation", "RandomSaturation", "RandomSharpness",
+    "RandomShear", "RandomTranslation", "RandomZoom", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
+    "StochasticDepth",
+})  # fmt: skip

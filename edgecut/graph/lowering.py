@@ -7,18 +7,12 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from edgecut.graph.callgraph import Call, Calls, Tensor, ancestors
-from edgecut.graph.layer_operators import ACTIVATIONS, PLAIN
+from edgecut.graph.layer_operators import ACTIVATIONS, IDLE, PLAIN
 from edgecut.graph.lowering_rules import FUSES_RELU, RULES, activation_of
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
 from edgecut.tflite.flatbuffer import Tensor as FileTensor
 
 Activations = Literal["int8", "float32"]
-
-# Layers that do nothing in inference.
-_IDLE = frozenset({
-    "ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "Identity", "Mask",
-    "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StochasticDepth",
-})  # fmt: skip
 
 # Layers without weights: a converter computes equal ones on the same tensor once.
 _MERGED = frozenset({"Activation", "AveragePooling2D", "Cropping2D", "MaxPooling2D", "ReLU", "ZeroPadding2D"})
@@ -161,7 +155,7 @@ class Lowering:
             return
         taken = [self.place[self.same.get(tensor, tensor)] for tensor in call.inputs]
         rule = RULES.get(call.type)
-        if call.type in _IDLE:
+        if call.type in IDLE:
             result = taken[0]
         elif rule is not None:
             result = rule(self, call, taken)

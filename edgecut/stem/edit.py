@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from edgecut.errors import GraphError, StemError
-from edgecut.graph.calls import Call, Calls, Tensor, calls, flat
+from edgecut.graph.calls import Call, Calls, Tensor, ancestors, calls, flat
 from edgecut.graph.naming import unique_name
 from edgecut.graph.rebuild import rebuild
 from edgecut.images.device import CHANNELS, DEFAULT_ORDER
@@ -222,19 +222,18 @@ def _cheapest(edit: Edit, device: keras.KerasTensor) -> tuple[str, dict[Tensor, 
 
 
 def _name_apart(graph: Calls, built: dict[Tensor, keras.KerasTensor]) -> None:
-    """Give the layers in front of the first operators names of their own, as Keras asks."""
-    settled = {value._keras_history.operation for value in built.values()}
-    replaced = {graph.producer[tensor].layer for tensor in built}
-    taken = {call.layer for call in graph} - replaced | {operation.name for operation in settled}
+    """Give the first operators, which may be one shared layer's, and the layers in front of them unlike names."""
+    taken = {call.layer for call in ancestors(graph, flat(graph.outputs), stop=built)}
     pending = [value._keras_history.operation for value in built.values()]
+    settled = set()
     while pending:
-        for node in pending.pop()._inbound_nodes:
-            for operation in [parent.operation for parent in node.parent_nodes]:
-                if operation not in settled and not isinstance(operation, keras.layers.InputLayer):
-                    operation.name = unique_name(operation.name, taken)
-                    taken.add(operation.name)
-                    settled.add(operation)
-                    pending.append(operation)
+        operation = pending.pop(0)
+        if operation in settled or isinstance(operation, keras.layers.InputLayer):
+            continue
+        operation.name = unique_name(operation.name, taken)
+        taken.add(operation.name)
+        settled.add(operation)
+        pending += [parent.operation for node in operation._inbound_nodes for parent in node.parent_nodes]
 
 
 def _built(way: Candidate, device: keras.KerasTensor, call: Call | None = None) -> keras.KerasTensor:

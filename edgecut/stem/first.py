@@ -116,7 +116,7 @@ def _moved(way: _Way, call: Call, channels: int) -> _Way | None:
         return _Way(tensor, linear.then(scale, offset), way.pads, border)
     if flips_channels(call):
         return _Way(tensor, LinearMap(linear.matrix[::-1], linear.offset[::-1]), way.pads, border[::-1])
-    if is_dropped_in_inference(call.operation):
+    if is_dropped_in_inference(call):
         return replace(way, tensor=tensor)
     padding = _padding(call)
     if padding is None:
@@ -169,7 +169,7 @@ def _operator(
 def _dense(graph: Calls, way: _Way, flatten: Call) -> FirstOp | None:
     shape = way.tensor.shape
     follower = _only_follower(graph, flatten.outputs[0])
-    while follower is not None and is_dropped_in_inference(follower.operation):
+    while follower is not None and is_dropped_in_inference(follower):
         follower = _only_follower(graph, follower.outputs[0])
     if follower is None or type(follower.operation) is not L.Dense or not _is_plain(follower.operation):
         return None

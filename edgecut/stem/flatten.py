@@ -33,7 +33,7 @@ def flattened_maps(graph: Calls) -> list[Flattened]:
         tensor, behind = call.outputs[0], None
         while len(graph.consumers[tensor]) == 1 and tensor not in flat(graph.outputs):
             behind = graph.consumers[tensor][0]
-            if not is_dropped_in_inference(behind.operation):
+            if not is_dropped_in_inference(behind):
                 break
             tensor = behind.outputs[0]
         if behind is not None and type(behind.operation) is keras.layers.Dense and len(call.inputs[0].shape) == 4:

@@ -10,6 +10,7 @@ import numpy as np
 
 from edgecut.errors import StemError
 from edgecut.graph.calls import Call, Tensor
+from edgecut.graph.layer_operators import IDLE
 from edgecut.images.device import CHANNELS
 from edgecut.images.preprocess import affine
 from edgecut.records.recipe import Preprocess
@@ -106,11 +107,15 @@ def layer_affine(layer: keras.Operation) -> Affine | None:
     return None
 
 
-def is_dropped_in_inference(layer: keras.Operation) -> bool:
-    """Whether a layer does nothing in inference."""
-    return isinstance(layer, keras.layers.Dropout | keras.layers.SpatialDropout2D | keras.layers.GaussianNoise) or (
-        type(layer) is keras.layers.Activation and layer.activation is keras.activations.linear
-    )
+def is_dropped_in_inference(call: Call) -> bool:
+    """Whether a call of one of Keras's layers does nothing in inference, also one that was called with training=True.
+
+    That is how its augmentation layers are called by default; predict() overrules it.
+    """
+    layer = call.operation
+    if type(layer) is keras.layers.Activation:
+        return layer.activation is keras.activations.linear
+    return type(layer).__module__.startswith("keras.") and call.type in IDLE
 
 
 def _operator_affine(call: Call) -> Affine | None:

@@ -153,7 +153,7 @@ def _are_scores(graph: Calls) -> bool:
     """Whether the model's first output is what a layer of weights or a softmax gives, not features of a cut model."""
     call = graph.producer[flat(graph.outputs)[0]]
     while len(call.inputs) == 1 and (
-        isinstance(call.operation, _PASSED) or is_dropped_in_inference(call.operation) or call.type in {"Squeeze"}
+        isinstance(call.operation, _PASSED) or is_dropped_in_inference(call) or call.type in {"Squeeze"}
     ):
         call = graph.producer[call.inputs[0]]
     layer = call.operation
@@ -298,7 +298,7 @@ def _macs(graph: Calls) -> int | None:
 
 
 def _operators(graph: Calls) -> int:
-    return sum(not call.is_input and not is_dropped_in_inference(call.operation) for call in graph)
+    return sum(not call.is_input and not is_dropped_in_inference(call) for call in graph)
 
 
 def _array(value: Any) -> np.ndarray:

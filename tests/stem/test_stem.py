@@ -159,3 +159,28 @@ def test_what_is_no_image_is_refused():
         "stem: the model's input has shape (None, 5, 4); (batch, height, width, channels) is expected"
     )
     assert refusal(models.chain(), channels=2) == "stem: channels is 2; 1 (gray), 3 (colour) or 4 (RGBA) is expected"
+
+
+def test_augmentation_in_front_is_no_obstacle_to_the_fold():
+    """A layer that is called with training=True by default does nothing in predict()."""
+    inputs = keras.Input((8, 8, 3), name="image")
+    x = keras.Sequential([L.RandomFlip(), L.RandomRotation(0.1), L.Identity()], name="augmentation")(inputs)
+    x = L.Conv2D(4, 3, padding="same", name="conv")(L.Rescaling(1 / 127.5, -1.0)(x))
+    source = models.settle(keras.Model(inputs, x))
+    result = stem(source, preprocess="raw", pixels="raw")
+    assert (result.construction, result.cost["operators"]["after"]) == ("constant padding", 2)
+    pixels = bytes_like(8, 8, 3).astype("float32")
+    expected = np.asarray(source(pixels, training=False))
+    assert relative(result.model.predict(pixels, verbose=0), expected) <= 1e-5
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_first_convolution_may_be_a_shared_layer(deep):
+    inputs = keras.Input((8, 8, 3), name="image")
+    shared = L.Conv2D(3, 3, padding="same", name="conv")
+    x = shared(L.ReLU(name="relu")(shared(inputs))) if deep else shared(inputs) + shared(L.Rescaling(0.5, 2.0)(inputs))
+    source = models.settle(keras.Model(inputs, x))
+    result = stem(source, 1, preprocess="caffe", pixels="raw")
+    gray = bytes_like(8, 8, 1).astype("float32")
+    expected = source(np.repeat(gray, 3, -1) - np.array([103.939, 116.779, 123.68], "float32"))
+    assert relative(result.model(gray), expected) <= 1e-5
