@@ -11,7 +11,6 @@ import numpy as np
 
 from edgecut.errors import GraphError, StemError
 from edgecut.graph.calls import Call, Calls, Tensor, ancestors, calls, flat
-from edgecut.graph.naming import unique_name
 from edgecut.graph.rebuild import rebuild
 from edgecut.images.device import CHANNELS, DEFAULT_ORDER
 from edgecut.records.recipe import Preprocess
@@ -19,6 +18,7 @@ from edgecut.stem.channels import LinearMap
 from edgecut.stem.construct import Candidate, Device, cheapest, own_cost, whole_picture
 from edgecut.stem.first import FirstOp, first_operators
 from edgecut.stem.flatten import resized_flattens
+from edgecut.stem.layers import name_apart
 from edgecut.stem.pixels import device_map
 from edgecut.stem.proof import (
     KEPT,
@@ -182,17 +182,22 @@ def _others(
 
 def apply(edit: Edit) -> tuple[str, keras.Model]:
     """(construction, model): the cheapest way, built. Raises StemError where a layer can't take the size."""
-    shape = (*edit.device.size, edit.channels)
-    name = edit.graph.producer[edit.source].name
-    device = keras.Input(shape, dtype=edit.source.dtype, batch_size=edit.source.shape[0], name=name)
+    device = device_input(edit)
     construction, entries = _cheapest(edit, device)
     resized = edit.device.mode == "reuse" and edit.device.size != tuple(edit.source.shape[1:3])
     splices = {t: s for t, s in resized_flattens(edit.graph).items() if t not in entries} if resized else {}
     try:
         edited = rebuild(edit.graph, entries=entries, inputs=device, splices=splices)
     except GraphError as exc:
-        raise StemError(f"stem: size {shape[0]}x{shape[1]}: {exc}") from exc
+        raise StemError(f"stem: size {device.shape[1]}x{device.shape[2]}: {exc}") from exc
     return construction, edited
+
+
+def device_input(edit: Edit) -> keras.KerasTensor:
+    """The new model's input, with the source's name: floats, also where the source takes whole numbers."""
+    shape, source = (*edit.device.size, edit.channels), edit.source
+    dtype = source.dtype if "float" in source.dtype else "float32"
+    return keras.Input(shape, dtype=dtype, batch_size=source.shape[0], name=edit.graph.producer[source].name)
 
 
 def _cheapest(edit: Edit, device: keras.KerasTensor) -> tuple[str, dict[Tensor, keras.KerasTensor]]:
@@ -217,23 +222,9 @@ def _cheapest(edit: Edit, device: keras.KerasTensor) -> tuple[str, dict[Tensor, 
         )
     names = list(dict.fromkeys(way.name for way in chosen))
     built = {first.output: _built(way, device, first.call) for first, way in zip(firsts, chosen, strict=True)}
-    _name_apart(edit.graph, built)
+    kept = ancestors(edit.graph, flat(edit.graph.outputs), stop=built)
+    name_apart(built.values(), {call.layer for call in kept})
     return "; ".join(names), built
-
-
-def _name_apart(graph: Calls, built: dict[Tensor, keras.KerasTensor]) -> None:
-    """Give the first operators, which may be one shared layer's, and the layers in front of them unlike names."""
-    taken = {call.layer for call in ancestors(graph, flat(graph.outputs), stop=built)}
-    pending = [value._keras_history.operation for value in built.values()]
-    settled = set()
-    while pending:
-        operation = pending.pop(0)
-        if operation in settled or isinstance(operation, keras.layers.InputLayer):
-            continue
-        operation.name = unique_name(operation.name, taken)
-        taken.add(operation.name)
-        settled.add(operation)
-        pending += [parent.operation for node in operation._inbound_nodes for parent in node.parent_nodes]
 
 
 def _built(way: Candidate, device: keras.KerasTensor, call: Call | None = None) -> keras.KerasTensor:

@@ -16,7 +16,7 @@ from edgecut.images.device import to_device_batch
 from edgecut.records.recipe import Preprocess
 from edgecut.stem.channels import LinearMap
 from edgecut.stem.construct import Device, at_source_size, folds
-from edgecut.stem.edit import BYTE_CENTRE, Edit, StemResult
+from edgecut.stem.edit import BYTE_CENTRE, Edit, StemResult, device_input
 from edgecut.stem.first import FirstOp, Pointwise, first_operators
 from edgecut.stem.flatten import resample, resized_maps
 from edgecut.stem.layers import normalized_behind
@@ -297,16 +297,14 @@ def _ranked(
 
 
 def _applied(edit: Edit, fitted: Fitted, wanted: Wanted) -> keras.Model:
-    graph, source = edit.graph, edit.source
-    name = graph.producer[source].name
-    device = keras.Input((*edit.device.size, edit.channels), dtype=source.dtype, batch_size=source.shape[0], name=name)
+    device = device_input(edit)
     is_resampled = edit.device.is_resampled
     pixels = edit.device.resampled_pixels() if is_resampled else edit.device.pixels()
     way = min(folds(fitted.operator, pixels, edit.device), key=lambda candidate: candidate.cost)
     value = way.build(at_source_size(device, edit.device) if is_resampled else device)
     if wanted.batch_norm:
         value = normalized_behind(value, fitted.mean, fitted.deviation)
-    return rebuild(graph, entries={fitted.operator.output: value}, inputs=device)
+    return rebuild(edit.graph, entries={fitted.operator.output: value}, inputs=device)
 
 
 def _proof(edit: Edit, edited: keras.Model, theirs: np.ndarray, seen: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
 import numpy as np
 
+from edgecut.graph.naming import unique_name
 from edgecut.stem.first import FirstOp
 
 Build = Callable[[keras.KerasTensor], keras.KerasTensor]
@@ -147,3 +148,20 @@ def normalized_behind(value: keras.KerasTensor, mean: np.ndarray, deviation: np.
     if activation in (None, "linear"):
         return value
     return keras.layers.Activation(activation, name=f"{last.name}_activation")(value)
+
+
+def name_apart(built: Iterable[keras.KerasTensor], taken: set[str]) -> None:
+    """Give the layers that made the tensors, and those in front of them, names unlike each other's and `taken`.
+
+    Two first operators may be one shared layer's.
+    """
+    pending = [value._keras_history.operation for value in built]
+    settled = set()
+    while pending:
+        operation = pending.pop(0)
+        if operation in settled or isinstance(operation, keras.layers.InputLayer):
+            continue
+        operation.name = unique_name(operation.name, taken)
+        taken.add(operation.name)
+        settled.add(operation)
+        pending += [parent.operation for node in operation._inbound_nodes for parent in node.parent_nodes]

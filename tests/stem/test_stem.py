@@ -184,3 +184,12 @@ def test_a_first_convolution_may_be_a_shared_layer(deep):
     gray = bytes_like(8, 8, 1).astype("float32")
     expected = source(np.repeat(gray, 3, -1) - np.array([103.939, 116.779, 123.68], "float32"))
     assert relative(result.model(gray), expected) <= 1e-5
+
+
+def test_a_source_of_whole_numbers_takes_floats_from_then_on():
+    inputs = keras.Input((8, 8, 3), dtype="uint8", name="image")
+    source = models.settle(keras.Model(inputs, L.Conv2D(4, 3, padding="same")(L.Rescaling(1 / 127.5, -1.0)(inputs))))
+    result = stem(source, 1, preprocess="raw", pixels="raw")
+    gray = bytes_like(8, 8, 1)
+    assert result.model.inputs[0].dtype == "float32"
+    assert relative(result.model(gray.astype("float32")), source(np.repeat(gray, 3, -1))) <= 1e-5
