@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from edgecut.bench.interleaved import interleave
-from edgecut.bench.run import FileRunner
 from edgecut.bench.runners import tflm
 from edgecut.errors import EdgecutError, RunError
 from edgecut.handoff.differences import differences
+from edgecut.handoff.fed import Fed, answers, fed
 from edgecut.handoff.intervals import mcnemar
 from edgecut.handoff.limits import Limit, judge_changes
 from edgecut.handoff.sides import Side, label, pair_label, paired, read_side
-from edgecut.images.dataset import Images, read_data
-from edgecut.images.device import model_input
 from edgecut.records.artifact import Artifact
 from edgecut.records.comparison import Change, ComparedMetric, Comparison, OutputChange
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Data, Preprocess
 
 ROUNDS, RUNS, WARMUP = 9, 20, 5  # of the latency
-_SEEDED, _BINS = 64, 16
+_BINS = 16
 # What is known without running files of equal bytes.
 NOT_RUN: tuple[ComparedMetric, ...] = ("latency", "accuracy", "top1_changes")
 METRICS: tuple[ComparedMetric, ...] = ("size", "flash", "arena", *NOT_RUN)
@@ -91,9 +89,15 @@ def _pair(
                     for metric in unknown]  # fmt: skip
         return changes, [], [f"{name}: the files are the same bytes"]
     changes.append(_latency(name, files))
-    if one.inputs[0].shape != other.inputs[0].shape or one.outputs[0].shape != other.outputs[0].shape:
-        return [*changes, *_missing(name, NOT_RUN[1:], "the files take or give other shapes")], [], []
-    found, output = _outputs(sides, (one, other), data, progress)
+    if one.outputs[0].shape != other.outputs[0].shape:
+        return [*changes, *_missing(name, NOT_RUN[1:], "the files give other shapes")], [], []
+    given = fed(sides, (one, other), data, progress)
+    if given is None:
+        return [*changes, *_missing(name, NOT_RUN[1:], "the files take other shapes; pass --data")], [], []
+    try:
+        found, output = _outputs(sides, (one, other), *given)
+    except RunError as exc:
+        return [*changes, *_missing(name, NOT_RUN[1:], str(exc))], [], []
     return [*changes, *found], [output], []
 
 
@@ -139,20 +143,21 @@ def _latency(name: str, files: Sequence[Path]) -> Change:
 
 
 def _outputs(
-    sides: tuple[Side, Side], pair: tuple[Artifact, Artifact], data: str | Data | None, progress: Progress
+    sides: tuple[Side, Side], pair: tuple[Artifact, Artifact], given: tuple[Fed, ...], of: str
 ) -> tuple[list[Change], OutputChange]:
-    images, of = _images(pair[0], data, progress)
-    given = [_fed(side, artifact, images.pixels) for side, artifact in zip(sides, pair, strict=True)]
-    name, (y, z) = pair_label(*pair), given
+    y, z = (answers(side, file, row.values) for side, file, row in zip(sides, pair, given, strict=True))
+    name = pair_label(*pair)
     off = np.abs(y.astype(np.float64) - z.astype(np.float64))
     changed = None
-    changes = _missing(name, ("accuracy",), "no labelled images of the outputs' classes; pass --data")
+    remedy = "" if any(row.labels is not None for row in given) else "; pass --data"
+    changes = _missing(name, ("accuracy",), f"no labelled images of the outputs' classes{remedy}")
     if y.ndim == 2 and y.shape[1] > 1:
         changed = int((y.argmax(1) != z.argmax(1)).sum())
         changes.append(Change(metric="top1_changes", file=name, a=0.0, b=changed / len(y), unit="fraction",
                               change=changed / len(y), real=changed > 0))  # fmt: skip
-        if images.labels is not None and int(images.labels.max()) < y.shape[1]:
-            changes[0] = _accuracy(name, y.argmax(1) == images.labels, z.argmax(1) == images.labels)
+        labels = [row.labels for row in given if row.labels is not None and int(row.labels.max()) < y.shape[1]]
+        if len(labels) == 2:
+            changes[0] = _accuracy(name, y.argmax(1) == labels[0], z.argmax(1) == labels[1])
     scale = pair[0].outputs[0].scale
     steps = np.rint(off / scale).astype(int).ravel() if scale else np.empty(0, int)
     bins = {str(k): int((steps == k).sum()) for k in range(_BINS + 1)} | {"more": int((steps > _BINS).sum())}
@@ -169,27 +174,3 @@ def _accuracy(name: str, a: np.ndarray, b: np.ndarray) -> Change:
     return Change(
         metric="accuracy", file=name, a=first, b=second, unit="fraction", change=second - first, p=p, real=p < 0.05
     )
-
-
-def _images(artifact: Artifact, data: str | Data | None, progress: Progress) -> tuple[Images, str]:
-    """(images, what they are), for the shape that a file takes."""
-    shape = artifact.inputs[0].shape
-    if data is None or len(shape) != 4:
-        pixels = np.random.default_rng(0).integers(0, 256, (_SEEDED, *shape[1:]), dtype=np.uint8)
-        return Images(pixels=pixels, labels=None), "seeded noise"
-    wanted = Data(train=data) if isinstance(data, str) else data
-    dataset = read_data(wanted, height=shape[1], width=shape[2], channels=shape[3], progress=progress)
-    return dataset.val, f"validation images of {wanted.val or wanted.train}"
-
-
-def _fed(side: Side, artifact: Artifact, pixels: np.ndarray) -> np.ndarray:
-    """The outputs over the device's pictures, float32 (n, ...)."""
-    runner = FileRunner(side.folder / artifact.path)
-    expects = artifact.inputs[0].expects or "raw"
-    return np.concatenate(list(_batches(runner, pixels, side.preprocess, expects == "raw")))
-
-
-def _batches(runner: FileRunner, pixels: np.ndarray, preprocess: Preprocess, raw: bool) -> Iterator[np.ndarray]:
-    for start in range(0, len(pixels), 64):
-        part = pixels[start : start + 64]
-        yield runner.predict(model_input(part, preprocess, "raw" if raw else "normalized"))

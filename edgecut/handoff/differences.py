@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecut.handoff.sides import Side, label, pair_label, paired
+from edgecut.handoff.sides import Side, label, label_names, pair_label, paired
 from edgecut.records.artifact import Artifact
 from edgecut.records.comparison import Difference
 from edgecut.records.recipe import Recipe
@@ -87,17 +87,10 @@ def _inputs(side: Side, report: Report) -> dict[str, str]:
 
 
 def _labels(a: Side, b: Side) -> Iterator[Difference]:
-    names = [_lines(side.folder / "labels.txt") for side in (a, b)]
+    names = [label_names(side) for side in (a, b)]
     places = [k for k in range(max(map(len, names))) if _at(names[0], k) != _at(names[1], k)]
     if places:
         yield Difference(what="label", name="labels.txt", a=_named(names[0], places), b=_named(names[1], places))
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError):
-        return []
 
 
 def _at(names: Sequence[str], place: int) -> str | None:

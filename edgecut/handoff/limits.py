@@ -12,7 +12,7 @@ from edgecut.records.comparison import Change, ComparedMetric, Verdict
 from edgecut.records.nearest import closest
 
 _METRICS: tuple[str, ...] = get_args(ComparedMetric)
-_LIMIT = re.compile(r"\s*([a-z0-9_]+)\s*([<>])\s*([+-]?\d+(?:\.\d+)?)\s*(%|pp)?\s*")
+_LIMIT = re.compile(r"\s*([a-z0-9_]+)\s*([<>])\s*([+-]?\d+(?:\.\d+)?)\s*(%|pp)?\s*", re.ASCII)
 _FRACTIONS = {"accuracy", "top1_changes"}
 
 
@@ -30,7 +30,8 @@ class Limit:
 def parse_limits(text: str) -> tuple[Limit, ...]:
     """The limits of a text such as "size>+2%,arena>+0,accuracy<-0.5pp,latency>+5%".
 
-    % is of A's figure, pp percentage points of a fraction; without either, bytes, seconds or a fraction.
+    % is of A's figure, but of the images for top1_changes, which A has none of; pp percentage points of a fraction;
+    without either, bytes, seconds or a fraction.
     Raises RequestError with what is wrong.
     """
     return tuple(_limit(part) for part in text.split(",") if part.strip())
@@ -55,7 +56,9 @@ def _limit(part: str) -> Limit:
     if unit == "pp" and metric not in _FRACTIONS:
         raise RequestError(f"--fail-on: {part.strip()!r}: pp is for accuracy and top1_changes; give % or a number")
     value = float(number) / (100 if unit else 1)
-    return Limit(cast(ComparedMetric, metric), sign == ">", value, unit == "%", part.strip())
+    return Limit(
+        cast(ComparedMetric, metric), sign == ">", value, unit == "%" and metric != "top1_changes", part.strip()
+    )
 
 
 def _verdict(limit: Limit, change: Change) -> Verdict:

@@ -32,6 +32,8 @@ def read_side(path: Path, preprocess: Preprocess) -> Side:
 
     Raises RequestError or SourceError if it is neither a bundle nor a model file.
     """
+    if not path.exists():
+        raise RequestError(f"{path}: no such file or folder; a bundle, or a .tflite or .onnx file is expected")
     if not path.is_dir():
         artifact = read_artifact(path, name=path.name, precision=guess_precision(path), expects="normalized")
         return Side(path, Path(), (artifact,), preprocess)
@@ -44,6 +46,15 @@ def read_side(path: Path, preprocess: Preprocess) -> Side:
     except (OSError, ValueError, TypeError, RecursionError, DocumentError) as exc:
         raise RequestError(f"{path}: is a damaged bundle; `edgecut verify {path}` says where") from exc
     return Side(path, path, report.artifacts, recipe.source.preprocess, recipe, report)
+
+
+def label_names(side: Side) -> tuple[str, ...]:
+    """The classes in the outputs' order; none for a single file, or a bundle without them."""
+    try:
+        text = (side.folder / "labels.txt").read_bytes().decode() if side.report is not None else ""
+    except (OSError, UnicodeDecodeError):
+        return ()
+    return tuple(text.split("\n")[:-1])
 
 
 def paired(a: Side, b: Side) -> list[tuple[Artifact, Artifact]]:

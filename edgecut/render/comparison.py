@@ -46,7 +46,7 @@ class Paired(Protocol):
 def comparison_tables(comparison: Comparison) -> list[RenderableType]:
     """The comparison as tables that fit in 80 columns."""
     parts: list[RenderableType] = [headline(comparison)]
-    table = grid("<metric", "<file", "A", "B", "change", "~how sure")
+    table = grid("<metric", "~file", "A", "B", "change", "~how sure")
     for row in comparison.changes:
         table.add_row(row.metric, row.file, *_figures(row), _sure(row))
     parts += ["", table] if comparison.changes else []
@@ -57,7 +57,7 @@ def comparison_tables(comparison: Comparison) -> list[RenderableType]:
             other.add_row(difference.what, difference.name, difference.a or _NOTHING, difference.b or _NOTHING)
         parts += ["", other]
     if comparison.verdicts:
-        limits = grid("<limit", "<file", "<state", "~found")
+        limits = grid("<limit", "~file", "<state", "~found")
         for verdict in comparison.verdicts:
             limits.add_row(verdict.limit, verdict.file, verdict.state, verdict.found)
         parts += ["", limits]

@@ -11,18 +11,27 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from edgecut.errors import RequestError
+from edgecut.bench.run import FileRunner
+from edgecut.errors import RequestError, RunError
+from edgecut.export.readback import read_artifact
 from edgecut.handoff import compare as comparing
 from edgecut.handoff.compare import compare
+from edgecut.handoff.fed import fed
+from edgecut.handoff.intervals import mcnemar
 from edgecut.handoff.limits import judge_changes, parse_limits
+from edgecut.handoff.sides import Side
+from edgecut.records.artifact import Artifact
 from edgecut.records.comparison import Change, Difference
+from edgecut.records.progress import SILENT
+from edgecut.records.recipe import Data
 from edgecut.render.comparison import comparison_markdown
 from edgecut.render.junit import comparison_junit
 from edgecut.tflite.flatbuffer import read
 from edgecut.tflite.patch import constants, patched
 from tests.unit.command_line import run
-from tests.unit.test_bundle import FIXTURES, arena, bundle
+from tests.unit.test_bundle import FIXTURES, arena, bundle, recipe_of
 
 FLOAT, INT8 = FIXTURES / "tiny.float32.tflite", FIXTURES / "tiny.int8.tflite"
 
@@ -241,3 +250,76 @@ def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError) as error:
         compare(tmp_path, INT8)
     assert str(error.value) == f"{tmp_path}: is no bundle: it has no manifest.json"
+
+
+def test_accuracy_counts_the_classes_by_the_names_of_each_side(tmp_path: Path) -> None:
+    names = ["cat", "dog", "none", "other"]
+    random = np.random.default_rng(1)
+    for k, name in enumerate(names):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(5):
+            shades = random.integers(0, 256, (12, 12), dtype=np.uint8)
+            Image.fromarray(shades).save(tmp_path / "photos" / name / f"{k}{number}.png")
+    one = bundle(tmp_path / "one", ("float32.tflite",), labels=names)
+    other = bundle(tmp_path / "other", ("int8.tflite",), labels=names[::-1])
+    data = Data(train=str(tmp_path / "photos"), val=str(tmp_path / "photos"))
+    row = next(c for c in compare(one, other, data=data).changes if c.metric == "accuracy")
+    shown = [np.asarray(Image.open(path))[None, ..., None] for path in sorted((tmp_path / "photos").glob("*/*.png"))]
+    pictures, truth = np.concatenate(shown) / np.float32(127.5) - 1, np.repeat(np.arange(4), 5)
+    first = FileRunner(FLOAT).predict(pictures.astype("float32")).argmax(1) == truth
+    second = FileRunner(INT8).predict(pictures.astype("float32")).argmax(1) == 3 - truth
+    assert (row.a, row.b) == (first.mean(), second.mean())
+    assert row.p == pytest.approx(mcnemar(int((first & ~second).sum()), int((second & ~first).sum())))
+
+
+def side_of(order: str | None, shape: tuple[int, ...]) -> tuple[Side, Artifact]:
+    artifact = read_artifact(INT8, name="x", precision="int8", expects="raw")
+    spec = artifact.inputs[0].model_copy(update={"shape": shape})
+    recipe = recipe_of({"stem": {"order": order}}) if order else recipe_of()
+    return Side(Path(), Path(), (), "none", recipe), artifact.model_copy(update={"inputs": (spec,)})
+
+
+def test_each_side_gets_the_same_pictures_in_its_own_format(tmp_path: Path) -> None:
+    grays = np.arange(8, dtype=np.uint8).repeat(8 * 8 * 3).reshape(8, 8, 8, 3)
+    np.savez(tmp_path / "d.npz", x_train=grays, y_train=np.arange(8) % 2, x_test=grays, y_test=np.arange(8) % 2)
+    (yuv, first), (rgba, second) = side_of("yuv", (1, 4, 4, 3)), side_of(None, (1, 6, 6, 4))
+    given = fed((yuv, rgba), (first, second), str(tmp_path / "d.npz"), SILENT)
+    assert given is not None
+    assert [x.values.shape for x in given[0]] == [(8, 4, 4, 3), (8, 6, 6, 4)]
+    assert given[0][0].values[:, 1, 1].tolist() == [[k, 128, 128] for k in range(8)]
+    assert given[0][1].values[:, 1, 1].tolist() == [[k, k, k, 255] for k in range(8)]
+    assert fed((yuv, rgba), (first, second), None, SILENT) is None
+
+
+def test_numbers_of_a_vocabulary_are_fed_where_no_camera_feeds() -> None:
+    _, words = side_of(None, (1, 9))
+    spec = words.inputs[0].model_copy(update={"dtype": "int32", "scale": None, "zero_point": None, "expects": None})
+    words = words.model_copy(update={"inputs": (spec,)})
+    given = fed((side_of(None, (1, 9))[0],) * 2, (words, words), None, SILENT)
+    assert given is not None
+    assert set(given[0][0].values.ravel()) == {0.0, 1.0}
+
+
+def test_files_that_cannot_be_fed_are_compared_in_all_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(side: Side, artifact: Artifact, values: np.ndarray) -> np.ndarray:
+        raise RunError(f"{artifact.path}: takes 2 inputs; a file with one input is expected")
+
+    monkeypatch.setattr(comparing, "answers", refuse)
+    found = compare(FLOAT, INT8)
+    reasons = {c.metric: c.reason for c in found.changes if c.a is None}
+    assert reasons["top1_changes"] == f"{FLOAT}: takes 2 inputs; a file with one input is expected"
+    assert next(c for c in found.changes if c.metric == "size").real
+
+
+def test_a_per_cent_of_changed_classes_is_of_the_images() -> None:
+    change = Change(metric="top1_changes", file="f", a=0.0, b=0.01, unit="fraction", change=0.01, real=True)
+    limits = parse_limits("top1_changes>2%,top1_changes>0.5%,top1_changes>0.5pp")
+    assert [verdict.state for verdict in judge_changes(limits, [change])] == ["meets", "misses", "misses"]
+
+
+def test_a_place_where_nothing_is_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(RequestError) as error:
+        compare(tmp_path / "nothing", FLOAT)
+    assert str(error.value) == (
+        f"{tmp_path / 'nothing'}: no such file or folder; a bundle, or a .tflite or .onnx file is expected"
+    )

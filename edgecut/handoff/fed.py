@@ -1,0 +1,97 @@
+"""What both sides of a comparison are fed: the same pictures, each side's in its own format, or seeded values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgecut.bench.run import FileRunner
+from edgecut.handoff.sides import Side, label_names
+from edgecut.images.dataset import Dataset, read_data
+from edgecut.images.device import DEFAULT_ORDER, in_order, model_input
+from edgecut.records.artifact import Artifact
+from edgecut.records.progress import Progress
+from edgecut.records.recipe import Data
+
+SEEDED = 64
+_BATCH = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Fed:
+    """values: for the side's file, (n, ...): the device's pictures in uint8, or float32 that the file takes as it is.
+
+    labels: (n,) int64, the places of the classes in the side's own outputs; None where they aren't known.
+    """
+
+    values: np.ndarray
+    labels: np.ndarray | None
+
+
+def fed(
+    sides: tuple[Side, Side], pair: tuple[Artifact, Artifact], data: str | Data | None, progress: Progress
+) -> tuple[tuple[Fed, ...], str] | None:
+    """(what each side is fed, what that is), row by row the same; None for files of other shapes without images.
+
+    data: labelled images, of which the validation part counts; a file that no camera feeds gets seeded values all the
+    same. Raises DataError.
+    """
+    if data is None or not all(map(_takes_pictures, pair)):
+        if pair[0].inputs[0].shape != pair[1].inputs[0].shape:
+            return None
+        values = _seeded(pair[0])
+        return (Fed(values, None), Fed(values, None)), "seeded noise"
+    wanted = Data(train=data) if isinstance(data, str) else data
+    read: dict[tuple[int, ...], Dataset] = {}
+    found = []
+    for side, artifact in zip(sides, pair, strict=True):
+        height, width, channels = artifact.inputs[0].shape[1:]
+        order = (side.recipe.stem.order if side.recipe is not None else None) or DEFAULT_ORDER[channels]
+        shape = (height, width, 1 if order == "gray" else 3)
+        if shape not in read:
+            read[shape] = read_data(wanted, height=shape[0], width=shape[1], channels=shape[2], progress=progress)
+        found.append(Fed(in_order(read[shape].val.pixels, order), _own_labels(side, read[shape])))
+    return tuple(found), f"validation images of {wanted.val or wanted.train}"
+
+
+def answers(side: Side, artifact: Artifact, values: np.ndarray) -> np.ndarray:
+    """The first outputs of a side's file, float32 (n, ...), for what `fed` gives. Raises RunError."""
+    runner = FileRunner(side.folder / artifact.path)
+    return np.concatenate([runner.predict(part) for part in _batches(side, artifact, values)])
+
+
+def _batches(side: Side, artifact: Artifact, values: np.ndarray) -> Iterator[np.ndarray]:
+    expects = artifact.inputs[0].expects or "raw"
+    for start in range(0, len(values), _BATCH):
+        part = values[start : start + _BATCH]
+        yield model_input(part, side.preprocess, expects) if part.dtype == np.uint8 else part
+
+
+def _takes_pictures(artifact: Artifact) -> bool:
+    spec = artifact.inputs[0]
+    return (
+        len(artifact.inputs) == 1 and spec.expects is not None and len(spec.shape) == 4 and spec.shape[3] in {1, 3, 4}
+    )
+
+
+def _seeded(artifact: Artifact) -> np.ndarray:
+    """Bytes for pictures, else floats in -1..1, or whole numbers 0 and 1, which are in any vocabulary."""
+    random, spec = np.random.default_rng(0), artifact.inputs[0]
+    shape = (SEEDED, *spec.shape[1:])
+    if _takes_pictures(artifact):
+        return random.integers(0, 256, shape, dtype=np.uint8)
+    if spec.scale is None and np.dtype(spec.dtype).kind in "iub":
+        return random.integers(0, 2, shape).astype(np.float32)
+    return random.uniform(-1, 1, shape).astype(np.float32)
+
+
+def _own_labels(side: Side, dataset: Dataset) -> np.ndarray | None:
+    """The validation labels as places in the side's labels.txt, which may have another order than the folders."""
+    labels, names = dataset.val.labels, label_names(side)
+    if labels is None or labels.ndim != 1 or not dataset.named or not set(names) & set(dataset.labels):
+        return labels if labels is None or labels.ndim == 1 else None
+    places = np.array([names.index(name) if name in names else -1 for name in dataset.labels])
+    own: np.ndarray = places[labels]
+    return None if (own < 0).any() else own
