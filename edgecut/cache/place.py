@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecut.cache.store import BLOBS, read_entry, total_bytes
+from edgecut.cache.store import BLOBS, read_entry, strange_names, total_bytes
 from edgecut.errors import OutputError, RequestError
 from edgecut.records.units import parse_bytes
 
@@ -67,7 +67,7 @@ def clear(folder: Path) -> int:
     """
     if not folder.is_dir():
         return 0
-    strange = [path.name for path in folder.iterdir() if not _is_own(path)]
+    strange = strange_names(folder)
     if strange:
         raise OutputError(
             f"{folder}: holds {strange[0]!r}, which is no part of a cache; remove it or set EDGECUT_CACHE"
@@ -89,9 +89,3 @@ def _kept(folder: Path, path: Path) -> Kept:
     size = status.st_size + sum(blob.stat().st_size for blob in blobs if blob.is_file())
     sound = entry is not None and all(blob.is_file() for blob in blobs)
     return Kept(kind, key, entry["title"] if entry is not None else "", size, status.st_mtime, sound)
-
-
-def _is_own(path: Path) -> bool:
-    if path.is_dir() and not path.is_symlink():
-        return path.name == BLOBS
-    return path.suffix == ".json" or path.name.startswith(".")

@@ -115,6 +115,17 @@ def total_bytes(folder: Path) -> int:
     return sum(state.st_size for name, state in found if _ENTRY.fullmatch(name) or name.startswith(f"{BLOBS}/"))
 
 
+def strange_names(folder: Path) -> list[str]:
+    """What lies in a store's folder and was put there by no store, relative to it, sorted."""
+    found = []
+    for path in folder.iterdir():
+        if path.name == BLOBS and path.is_dir() and not path.is_symlink():
+            found += [f"{BLOBS}/{blob.name}" for blob in path.iterdir() if not _LEFT.fullmatch(blob.name)]
+        elif path.is_dir() or not (_ENTRY.fullmatch(path.name) or _LEFT.fullmatch(path.name)):
+            found.append(path.name)
+    return sorted(found)
+
+
 def trim(folder: Path, limit_bytes: int, older_than_s: float = math.inf) -> int:
     """Remove the entries that weren't used for longest, down to limit_bytes; the number of bytes that are free again.
 

@@ -98,10 +98,14 @@ def test_clear_removes_all_and_says_how_much(
     assert run(capsys, "cache", "clear").code == 0
 
 
-def test_clear_leaves_a_folder_that_holds_anything_else(store: Store, tmp_path: Path) -> None:
-    (tmp_path / "cache" / "thesis.tex").write_text("mine")
-    with pytest.raises(OutputError, match=r"holds 'thesis.tex', which is no part of a cache; remove it or set EDGECUT"):
+@pytest.mark.parametrize("name", ["thesis.tex", "package.json", ".bashrc", "files/thesis.tex", "photos/a.json"])
+def test_clear_leaves_a_folder_that_holds_anything_else(store: Store, tmp_path: Path, name: str) -> None:
+    (tmp_path / "cache" / name).parent.mkdir(exist_ok=True)
+    (tmp_path / "cache" / name).write_text("mine")
+    shown = name.partition("/")[0] if name.startswith("photos") else name
+    with pytest.raises(OutputError, match=rf"holds '{shown}', which is no part of a cache; remove it or set EDGECUT"):
         clear(tmp_path / "cache")
+    assert (tmp_path / "cache" / name).read_text() == "mine"
     assert store.get("made", recipe={"name": "bell"}) == {"size": 0.1}
 
 
