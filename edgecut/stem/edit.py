@@ -21,8 +21,9 @@ from edgecut.stem.flatten import resized_flattens
 from edgecut.stem.layers import name_apart
 from edgecut.stem.pixels import device_map
 from edgecut.stem.proof import (
-    KEPT,
     Kept,
+    are_compared,
+    better_notes,
     cost_of,
     dead_notes,
     exactness_notes,
@@ -126,6 +127,8 @@ def stem(
             "stem: a channel_map says what the source sees of the device's channels, not what the device sees of a "
             "picture, so data can't be used with it; leave data out, or name the order"
         )
+    if data is not None and not len(data):
+        raise StemError("stem: data holds no image; give some, or leave data out")
     linear = _map_of(source, channels, order, channel_map, preprocess, raw=_is_raw(pixels))
     if resolution == "fit":
         from edgecut.stem.fit import fit_stem  # the least used way is also the largest
@@ -148,36 +151,43 @@ def _proven(edit: Edit, data: np.ndarray | None, preprocess: Preprocess, order: 
     construction, edited = apply(edit)
     if is_reused(edit):
         construction = "reuse" if construction == "none" else f"{construction}, reuse"
-    proof, cost = prove(edit, edited), cost_of(edit.graph, edited)
+    proof = prove(edit, edited)
     notes = [*exactness_notes(edit, construction, proof, has_images=data is not None)]
     if data is not None:
         proof |= prove_on_images(edit, edited, data, preprocess, order, raw=raw)
-        others = {}
-        if proof.get("top1_agreement", 1.0) < KEPT and tuple(edit.device.size) != tuple(edit.source.shape[1:3]):
-            others = dict(_others(edit, data, preprocess, order, raw=raw))
-            others[edit.device.mode] = Kept(proof["top1_agreement"], cost["macs"]["after"])
-        notes += lost_notes(edit, proof, order, others)
+        notes += lost_notes(edit, proof, order)
+        notes += better_ways(edit, edited, edit.device.mode, proof, data, preprocess, order, raw=raw)
         notes += dead_notes(edit, edited, data, preprocess, order, raw=raw)
-    return StemResult(edited, construction, proof, tuple(notes), cost)
+    return StemResult(edited, construction, proof, tuple(notes), cost_of(edit.graph, edited))
 
 
-def _others(
-    edit: Edit, data: np.ndarray, preprocess: Preprocess, order: str | None, *, raw: bool
-) -> Iterator[tuple[str, Kept]]:
-    """(resolution, what it keeps) of the other ways to bring the device's pictures to the source."""
+def better_ways(
+    edit: Edit, edited: keras.Model, resolution: str, proof: dict[str, Any], data: np.ndarray, preprocess: Preprocess,
+    order: str | None, *, raw: bool,
+) -> Iterator[str]:  # fmt: skip
+    """A sentence where another resolution than the edit's keeps clearly more of the source's answers.
+
+    proof: what the edit itself keeps. data, preprocess, order, raw: as in prove_on_images.
+    """
+    if not are_compared(edit, proof, data):
+        return
+    ways = {resolution: (edit, edited)}
     height, width = (int(side or 0) for side in edit.device.size)
     for mode in ("reuse", "average", "nearest", "bilinear"):
-        if mode == edit.device.mode:
+        if mode == resolution:
             continue
         try:
             other = _edit_of(edit.graph, edit.source, edit.linear, (height, width), mode, raw=raw)
             other = replace(other, device=replace(other.device, pads_with_values=edit.device.pads_with_values))
-            _, edited = apply(other)
+            ways[mode] = (other, apply(other)[1])
         except StemError:
             continue  # sizes without a whole ratio, or too small a picture
-        found = prove_on_images(other, edited, data, preprocess, order, raw=raw)
+    kept = {}
+    for mode, (way, model) in ways.items():
+        found = prove_on_images(way, model, data, preprocess, order, raw=raw)
         if "top1_agreement" in found:
-            yield mode, Kept(found["top1_agreement"], cost_of(edit.graph, edited)["macs"]["after"])
+            kept[mode] = Kept(found["top1_agreement"], cost_of(edit.graph, model)["macs"]["after"])
+    yield from better_notes(resolution, kept)
 
 
 def apply(edit: Edit) -> tuple[str, keras.Model]:

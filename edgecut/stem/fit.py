@@ -16,7 +16,7 @@ from edgecut.images.device import to_device_batch
 from edgecut.records.recipe import Preprocess
 from edgecut.stem.channels import LinearMap
 from edgecut.stem.construct import Device, at_source_size, folds
-from edgecut.stem.edit import BYTE_CENTRE, Edit, StemResult, device_input
+from edgecut.stem.edit import BYTE_CENTRE, Edit, StemResult, better_ways, device_input
 from edgecut.stem.first import FirstOp, Pointwise, first_operators
 from edgecut.stem.flatten import resample, resized_maps
 from edgecut.stem.layers import normalized_behind
@@ -76,6 +76,10 @@ def fit_stem(
     """
     if images is None or len(images) < 2:
         raise StemError("stem: resolution 'fit' needs at least 2 images to fit on; give data (--data)")
+    if not np.ptp(images, axis=(1, 2)).any():
+        raise StemError(
+            "stem: resolution 'fit': each image is of one colour, which tells nothing of a kernel; give others"
+        )
     own = (source.shape[1], source.shape[2])
     device_size = own if size is None else (int(size[0]), int(size[1]))
     if None in own or None in device_size:
@@ -106,7 +110,8 @@ def fit_stem(
     name = "fit" if mode == "fit" else "bilinear upsampling, fit"
     if wanted.filters != first.bias.size:
         name += ", 1x1 convolution"
-    notes = _notes(first, wanted, [trial.proof for trial in trials])
+    notes = [*_notes(first, wanted, [trial.proof for trial in trials])]
+    notes += better_ways(edit, edited, "fit", proof, images[-held:], preprocess, order, raw=raw)
     return StemResult(edited, name, proof, tuple(notes), cost_of(graph, edited))
 
 

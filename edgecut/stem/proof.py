@@ -29,9 +29,9 @@ _VARIES = 1e-4
 _LOOKED_AT = 16  # pictures
 _COMPARED_ON = 32
 # Below this agreement another way may be worth its fit.
-KEPT = 0.9
-# What tells two agreements on so few images apart.
-_CLEARLY = 0.1
+_KEPT = 0.9
+# What tells two agreements on so few images apart, of at least so many.
+_CLEARLY, _ENOUGH = 0.1, 8
 # Maps become dead where little of the picture is left; larger ones cost more and tell the same.
 _SMALL_MAP = 64
 _ALIVE_DROP = 0.5
@@ -202,13 +202,10 @@ def cost_of(graph: Calls, edited: keras.Model) -> dict[str, Any]:
     }
 
 
-def lost_notes(edit: Edit, proof: dict[str, Any], order: str | None, others: Mapping[str, Kept]) -> Iterator[str]:
-    """A sentence where what the device feeds leaves the source with other answers. proof: with prove_on_images's.
-
-    others: what other resolutions keep of them, by name; the best has a sentence of its own if it clearly wins.
-    """
+def lost_notes(edit: Edit, proof: dict[str, Any], order: str | None) -> Iterator[str]:
+    """A sentence where what the device feeds leaves the source with other answers. proof: with prove_on_images's."""
     agreement = proof.get("top1_agreement")
-    if agreement is None or agreement >= KEPT:
+    if agreement is None or agreement >= _KEPT:
         return
     is_gray = order == "gray" and edit.source.shape[3] != 1
     size = "" if tuple(edit.device.size) == tuple(edit.source.shape[1:3]) else "at another size"
@@ -217,12 +214,21 @@ def lost_notes(edit: Edit, proof: dict[str, Any], order: str | None, others: Map
         f"{lost} {proof['images']} images keep {agreement:.0%} of the source's answers in colour at its own size; "
         "resolution 'fit' fits the stem to its responses there, and a head learns from what the device feeds"
     )
-    best = max(others, key=lambda name: others[name].agreement, default=None)
-    if best is not None and others[best].agreement >= agreement + _CLEARLY:
+
+
+def are_compared(edit: Edit, proof: dict[str, Any], images: np.ndarray) -> bool:
+    """Whether so much is lost at another size that the other resolutions are looked at."""
+    resized = tuple(edit.device.size) != tuple(edit.source.shape[1:3])
+    return resized and len(images) >= _ENOUGH and proof.get("top1_agreement", 1.0) < _KEPT
+
+
+def better_notes(own: str, kept: Mapping[str, Kept]) -> Iterator[str]:
+    """A sentence where another resolution clearly keeps more of the source's answers. kept: by resolution."""
+    best = max(kept, key=lambda name: kept[name].agreement, default=own)
+    if own in kept and kept[best].agreement >= kept[own].agreement + _CLEARLY:
         yield (
-            f"resolution {best!r} keeps {others[best].agreement:.0%} of them, for {_macs_words(others[best].macs)} "
-            f"against {_macs_words(others[edit.device.mode].macs)}; set stem.resolution = {best!r} "
-            f"(--resolution {best})"
+            f"resolution {best!r} keeps {kept[best].agreement:.0%} of them, for {_macs_words(kept[best].macs)} against "
+            f"{_macs_words(kept[own].macs)}; set stem.resolution = {best!r} (--resolution {best})"
         )
 
 

@@ -160,6 +160,11 @@ def refusal(model, **options):
 def test_what_cannot_be_fitted_is_refused():
     model = conv_model(3, 2, "same", 16, 16)
     assert refusal(model) == "stem: resolution 'fit' needs at least 2 images to fit on; give data (--data)"
+    even = np.arange(30, dtype="uint8").repeat(16 * 16 * 3).reshape(30, 16, 16, 3)
+    assert refusal(model, data=even) == (
+        "stem: resolution 'fit': each image is of one colour, which tells nothing of a kernel; give others"
+    )
+    assert refusal(model, data=even[:0]) == "stem: data holds no image; give some, or leave data out"
     assert refusal(model_of("pooled"), data=bytes_like(12, 14, 3)) == (
         "stem: resolution 'fit' needs one first convolution, and the picture goes into 0 that can be replaced; use "
         "'reuse', 'nearest' or 'average'"

@@ -248,6 +248,16 @@ def test_a_resolution_that_keeps_more_of_the_answers_is_named_with_its_figures()
     assert (best.proof["top1_agreement"], best.cost["macs"]["after"], best.notes) == (1.0, 584, ())
 
 
+def test_a_fit_that_another_resolution_beats_says_so():
+    """One filter can't tell the two kinds of stripes apart."""
+    pictures = _stripes([2, 4] * 20)
+    options = {"size": (16, 16), "pixels": "raw", "data": pictures}
+    result = stem(_stripes_model(), resolution="fit", kernel=(1, 6), filters=1, **options)
+    assert result.proof["top1_agreement"] < 0.9
+    assert result.notes[-1].startswith("resolution 'average' keeps 100% of them, for 584 MACs against ")
+    assert stem(_stripes_model(), resolution="average", **options).notes == ()
+
+
 def test_the_features_of_a_cut_model_are_no_answers():
     model = _stripes_model()
     body = keras.Model(model.inputs, model.get_layer("pool").output)
