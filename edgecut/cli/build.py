@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from edgecut.cli.completion import files
 from edgecut.cli.flags import Parsed, recipe_flags, several_profiles
 from edgecut.cli.matrix import axes_of, parse_axis, run_matrix
 from edgecut.cli.output import Output, with_output
@@ -35,7 +36,7 @@ class Gate(NamedTuple):
     "      --classes 10 --data cifar10.npz --precision int8 --profile host -o dist\n"
     "  edgecut build recipe.toml --matrix to=block_2_relu,block_3_relu --matrix precision=int8,float32 -o rows",
 )
-@click.argument("source")
+@click.argument("source", shell_complete=files)
 @several_profiles
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The bundle's folder.")
 @click.option("--force", is_flag=True, help="Replace an existing OUT.")

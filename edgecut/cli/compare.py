@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgecut.cli.completion import files
 from edgecut.cli.files import check_target
 from edgecut.cli.flags import recipe_flags
 from edgecut.cli.output import Output, with_output
@@ -24,7 +25,12 @@ from edgecut.whole import write_whole
 )
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
-@click.option("--data", metavar="PATH", help="Labelled images for accuracy and outputs: class folders or .npz.")
+@click.option(
+    "--data",
+    metavar="PATH",
+    shell_complete=files,
+    help="Labelled images for accuracy and outputs: class folders or .npz.",
+)
 @click.option("--fail-on", "limits", default="", metavar="LIMITS", help="Changes of B that exit with 1.")
 @click.option("--strict", is_flag=True, help="Exit 1 also for a limit that can't be judged.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Write the verdicts as JUnit XML.")

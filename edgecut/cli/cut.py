@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from edgecut.cli.completion import files
 from edgecut.cli.files import check_target, export_hint
 from edgecut.cli.flags import Parsed, recipe_flags
 from edgecut.cli.output import Output, with_output
@@ -53,7 +54,7 @@ def _assignment(text: str) -> tuple[str, str]:
     "dense:units, bn, relu, relu6 or identity; several in a row with '/'; branch:a+b side by side and "
     "concatenated, sum:a+b added; or a Keras layer, such as Dropout:rate=0.2.",
 )
-@click.argument("model")
+@click.argument("model", shell_complete=files)
 @recipe_flags("--to", "--from", "--drop", "--unsafe")
 @click.option("--replace", multiple=True, metavar="A..B=BODY", type=Parsed(_assignment, "A..B=BODY"),
               help="Put a model file or a block in the place of these layers; may be repeated.")  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgecut.cli.completion import files
 from edgecut.cli.files import check_target
 from edgecut.cli.flags import recipe_flags
 from edgecut.cli.output import Output, with_output
@@ -26,7 +27,9 @@ PLOTS = (".svg", ".png")
     "  edgecut explain m.int8.tflite --source mobilenet.keras --data photos --preprocess tf --plot error.svg",
 )
 @click.argument("artifact", type=click.Path(path_type=Path))
-@click.option("--source", required=True, metavar="MODEL", help="The Keras model that the file was made of.")
+@click.option(
+    "--source", required=True, metavar="MODEL", shell_complete=files, help="The Keras model that the file was made of."
+)
 @click.option("--images", default=32, show_default=True, type=click.IntRange(4, 32), help="How many images to use.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also draw it: FILE.svg or FILE.png.")
 @click.option("--force", is_flag=True, help="Replace an existing plot.")

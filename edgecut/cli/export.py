@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from edgecut.cli.completion import files
 from edgecut.cli.files import check_target
 from edgecut.cli.flags import recipe_flags
 from edgecut.cli.output import Output, with_output
@@ -32,7 +33,7 @@ FUSION_TOLERANCE = 1e-3
     "  edgecut export model.keras --precision int8 --data photos --preprocess tf -o model.tflite\n"
     "  edgecut export float.onnx --quantizer ort --data photos --preprocess torch -o int8.onnx",
 )
-@click.argument("model")
+@click.argument("model", shell_complete=files)
 @click.option("--format", "format_", type=click.Choice(get_args(Format)), help="By default what OUT ends in.")
 @click.option("--precision", type=click.Choice(get_args(Precision)), default="int8", show_default=True)
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The file to write.")

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import click
 
+from edgecut.cli.completion import profiles, values_of
+
 Parse = Callable[[str], Any]
 
 
@@ -192,7 +194,7 @@ def flag_of(key: str) -> str:
 def several_profiles(function: Callable[..., Any]) -> Callable[..., Any]:
     """Adds --profile, which may be repeated and may have commas, as the argument `profile_names`."""
     return click.option(
-        "--profile", "profile_names", multiple=True, metavar="ID",
+        "--profile", "profile_names", multiple=True, metavar="ID", shell_complete=profiles,
         callback=lambda ctx, param, value: tuple(dict.fromkeys(w for text in value for w in _words(text))),
         help="A device: an id of `edgecut profile list` or a TOML file; may be repeated.",
     )(function)  # fmt: skip
@@ -203,7 +205,7 @@ def _option(name: str, flag: Flag) -> Callable[[Callable[..., Any]], Callable[..
         return click.option(*flag.flags, name, is_flag=True, help=flag.help)
     return click.option(
         *flag.flags, name, type=Parsed(flag.parse, flag.metavar), metavar=flag.metavar, multiple=flag.several,
-        help=flag.help,
+        shell_complete=values_of(flag.key), help=flag.help,
     )  # fmt: skip
 
 

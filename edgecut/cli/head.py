@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgecut.cli.completion import files
 from edgecut.cli.files import check_target, export_hint
 from edgecut.cli.flags import recipe_flags
 from edgecut.cli.output import Output, with_output
@@ -24,7 +25,7 @@ from edgecut.records.report import Step
     "  edgecut head model.keras --to conv_pw_5_relu --classes 10 --data photos --head finetune \\\n"
     "      --unfreeze conv_dw_4 -o tuned.keras",
 )
-@click.argument("model")
+@click.argument("model", shell_complete=files)
 @recipe_flags(
     "--to", "--gray", "--size", "--preprocess", "--pixels", "--classes", "--head", "--hidden", "--unfreeze", "--pool",
     "--data", "--val", "--labels", "--target", "--limit", "--seed", "--unsafe", "--set",

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from edgecut.cli.completion import files
 from edgecut.cli.flags import several_profiles
 from edgecut.cli.output import Output, with_output
 from edgecut.errors import RequestError
@@ -23,7 +24,7 @@ from edgecut.records.profile import Profile, find_profile
     "  edgecut inspect 'keras:MobileNetV2?weights=none' --json\n"
     "  edgecut inspect model.tflite --profile nucleo-l4r5zi",
 )
-@click.argument("model")
+@click.argument("model", shell_complete=files)
 @click.option("--cuts", is_flag=True, help="What bypasses each tensor, and what a cut there costs on each --profile.")
 @click.option("--legal", is_flag=True, help="Only the tensors at which a model can also start.")
 @several_profiles

@@ -10,6 +10,7 @@ from typing import Any
 import click
 from pydantic_core import PydanticUndefined
 
+from edgecut.cli.completion import files, profiles
 from edgecut.cli.files import check_target
 from edgecut.cli.flags import FLAGS, recipe_flags
 from edgecut.cli.output import Output, with_output
@@ -86,8 +87,14 @@ COMMENTS: dict[str, str] = {
     "new",
     epilog="\b\nExample:\n  edgecut new mobilenet.keras --preprocess tf --to conv_pw_5_relu --profile nucleo-l4r5zi",
 )
-@click.argument("model")
-@click.option("--profile", "profile_name", metavar="ID", help="Take the device's image, formats and limits.")
+@click.argument("model", shell_complete=files)
+@click.option(
+    "--profile",
+    "profile_name",
+    metavar="ID",
+    shell_complete=profiles,
+    help="Take the device's image, formats and limits.",
+)
 @click.option(
     "-o",
     "--out",

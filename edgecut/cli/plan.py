@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgecut.cli.completion import files
 from edgecut.cli.flags import recipe_flags, several_profiles
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_request
@@ -18,7 +19,7 @@ from edgecut.cli.request import read_request
     "  edgecut plan recipe.toml --profile nucleo-l4r5zi\n"
     "  edgecut plan mobilenet.keras --to conv_pw_5_relu --classes 10 --data cifar10.npz --profile host",
 )
-@click.argument("source")
+@click.argument("source", shell_complete=files)
 @several_profiles
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Also check that a build could write here.")
 @click.option("--force", is_flag=True, help="OUT may exist.")

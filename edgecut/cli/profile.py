@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from edgecut.cli.completion import profiles
 from edgecut.cli.files import check_target
 from edgecut.cli.groups import Group
 from edgecut.cli.output import Output, with_output
@@ -46,7 +47,7 @@ def list_profiles(output: Output) -> int:
 
 
 @command.command("show", epilog="\b\nExample:\n  edgecut profile show nucleo-l4r5zi")
-@click.argument("profile")
+@click.argument("profile", shell_complete=profiles)
 @with_output
 def show(output: Output, *, profile: str) -> int:
     """One profile as TOML, every default filled in. PROFILE is an id or a TOML file."""

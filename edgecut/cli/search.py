@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgecut.cli.completion import files
 from edgecut.cli.flags import Parsed, recipe_flags, several_profiles, toml_value
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_request
@@ -72,7 +73,7 @@ def _words(text: str) -> list[str]:
     "      --sizes 96x96,64x64,32x32 --channels 1,3 --precisions int8 -o found\n"
     "  edgecut search recipe.toml --profile raspberry-pi-4 --budget latency_s='5 ms' --time-limit 10m -o found",
 )
-@click.argument("source")
+@click.argument("source", shell_complete=files)
 @several_profiles
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Where the search is kept.")
 @click.option("--sizes", type=Parsed(_sizes, "HxW,..."), metavar="HxW,...", help="Sizes to look at.")

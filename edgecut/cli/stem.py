@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from edgecut.cli.completion import files
 from edgecut.cli.files import check_target, export_hint
 from edgecut.cli.flags import recipe_flags
 from edgecut.cli.output import Output, with_output
@@ -31,7 +32,7 @@ from edgecut.records.report import Step
     "as cheap as nearest and nearer to the model than any of them. fit and stride aren't exact; --data gives their "
     "error.",
 )
-@click.argument("model")
+@click.argument("model", shell_complete=files)
 @recipe_flags(
     "--channels", "--gray", "--order", "--size", "--preprocess", "--pixels", "--resolution", "--kernel", "--stride",
     "--filters", "--batch-norm", "--data", "--calibration", "--seed", "--unsafe",
