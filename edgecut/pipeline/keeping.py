@@ -78,12 +78,14 @@ def facts_of(plan: Plan, inputs: Mapping[str, str], kind: str) -> dict[str, Any]
     # Only a bundle tells how the files are called; other stages read what is in them, which the hashes say.
     whole = (request if kind == "bundle" else renamed(request, lambda name: "")).to_dict()
     unread = set(_UNREAD[kind])
-    if kind == "edited" and (recipe.stem.size is not None or recipe.stem.resolution == "fit"):
-        unread.discard("data")  # the stem is fitted to, or looked at with, images of another size
+    if kind == "edited" and recipe.stem.uses_images:
+        unread.discard("data")
     if kind == "made" and recipe.compress.is_asked:
         unread.clear()  # the files are measured beside those of the uncompressed model
     facts: dict[str, Any] = {"recipe": {key: value for key, value in whole.items() if key not in unread}}
     facts["inputs"] = {key: value for key, value in inputs.items() if key.partition(".")[0] not in unread}
+    if kind == "edited":
+        facts["pads_with_values"] = recipe.export.pads_with_values
     if kind == "made" and "auto" in recipe.export.precisions:
         facts["accuracy_drop"] = recipe.budget.accuracy_drop
     if kind != "edited" and recipe.trains:

@@ -71,7 +71,7 @@ def stem_of(recipe: Recipe, model: keras.Model, progress: Progress = SILENT) -> 
         model, channels=wanted.channels, size=wanted.size, preprocess=recipe.source.preprocess,
         resolution=wanted.resolution, pixels=wanted.pixels, data=_pictures(recipe, model, progress), order=wanted.order,
         kernel=wanted.kernel, stride=wanted.stride, filters=wanted.filters, batch_norm=wanted.batch_norm,
-        constant_padding=_may_pad_with_values(recipe),
+        constant_padding=recipe.export.pads_with_values,
     )  # fmt: skip
 
 
@@ -96,7 +96,9 @@ def shapes(model: keras.Model) -> dict[str, Any]:
 def _pictures(recipe: Recipe, model: keras.Model, progress: Progress) -> np.ndarray | None:
     """Training images at the source's own size: to fit on, or to look at another size with; None where not needed."""
     shape: tuple[Any, ...] = tuple(model.inputs[0].shape) if len(model.inputs) == 1 else ()
-    if recipe.data.train is None or len(shape) != 4 or None in shape[1:3] or shape[3] not in {1, 3}:
+    if recipe.data.train is None or not recipe.stem.uses_images:
+        return None
+    if len(shape) != 4 or None in shape[1:3] or shape[3] not in {1, 3}:
         return None
     is_fit = recipe.stem.resolution == "fit"
     loses_colour = shape[3] == 3 and (recipe.stem.channels == 1 or recipe.stem.order == "gray")
@@ -111,17 +113,6 @@ def _pictures(recipe: Recipe, model: keras.Model, progress: Progress) -> np.ndar
 
 def _in_order(images: Images, order: str) -> Images:
     return replace(images, pixels=in_order(images.pixels, order))
-
-
-def _may_pad_with_values(recipe: Recipe) -> bool:
-    """Whether the body may hold PADV2, which is the least work but not for every runtime; one body makes all files.
-
-    TFLM has none of 16 bits, and XNNPACK none at all: raw RGB into MobileNetV1 at 224 takes 1.02 of the time of the
-    network behind a Rescaling with it in float32, and 1.007 with a 1x1 convolution instead, but in int8 1.017 and
-    1.029 (CIFAR-10 ResNet about the same; two runs of one file differed by .006).
-    """
-    precisions = set(recipe.export.precisions)
-    return "int16x8" not in precisions and bool(precisions & {"int8", "auto"})
 
 
 def _facts(model: keras.Model, result: StemResult, when: str) -> dict[str, Any]:

@@ -168,6 +168,19 @@ def test_changed_images_are_not_taken_for_the_old_ones(work: Path, tmp_path: Pat
     assert (found["cut"], found["data"], found["head"], found["bench"]) == (True, False, False, False)
 
 
+def test_a_stem_is_made_anew_for_other_images_and_for_files_that_pad_otherwise(work: Path, tmp_path: Path) -> None:
+    """Colour that gray loses is told on images, and how raw pixels are padded depends on the files."""
+    asked: dict[str, object] = {"stem__channels": 1, "stem__pixels": "raw", "export__formats": ["tflite"]}
+    with np.load(work / "data.npz") as arrays:
+        np.savez(tmp_path / "data.npz", **{**arrays, "x_train": arrays["x_train"][::-1]})
+    others: list[dict[str, object]] = [
+        {"data__train": str(tmp_path / "data.npz")}, {"export__precisions": ["int16x8"]}, {"head__pool": "max"},
+    ]  # fmt: skip
+    changed(work, tmp_path / "first", **asked)
+    reports = [changed(work, tmp_path / str(number), **asked, **other) for number, other in enumerate(others)]
+    assert [steps(report)["stem"] for report in reports] == [False, False, True]
+
+
 def test_a_damaged_entry_is_made_anew(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = Path(os.environ["EDGECUT_CACHE"])
     blobs = [path for path in (cache / "files").iterdir() if path.stat().st_size > 1000]
