@@ -27,6 +27,9 @@ def parse_axis(text: str) -> tuple[str, tuple[str, ...]]:
     if not equals or not found:
         raise ValueError(f"{text!r} is no axis; one such as to=block_2_relu,block_3_relu is expected")
     keys = {flag.flags[0].removeprefix("--"): flag.key for flag in FLAGS}
+    short = next((flag for flag in FLAGS if flag.flags[0] == f"--{name}" and flag.value is not True), None)
+    if short is not None:
+        raise ValueError(f"{name!r} is short for {short.key}={short.value}; make {short.key} the axis")
     known = {*keys, *keys.values(), PROFILE}
     if name not in known and "." not in name:
         raise ValueError(f"{name!r} is no flag and no recipe key{closest(name, known, count=1)}")
@@ -61,8 +64,9 @@ def run_matrix(
     tasks: list[RowTask] = []
     faults, keep, name = [], [Path(source)], ""
     for settings in rows_of(axes):
-        words = row_words(source, settings, profile_names, overrides)
+        words: list[str] = []
         try:
+            words = row_words(source, settings, profile_names, overrides)
             asked = {**overrides, **dict(_settings(settings))}
             profiles = [settings[PROFILE]] if PROFILE in settings else profile_names
             recipe, devices = read_request(source, asked, profiles, root)
@@ -107,12 +111,15 @@ def row_words(
 
 
 def _settings(settings: Mapping[str, str]) -> list[tuple[str, Any]]:
-    """(recipe key, value) of each axis but the profiles, as the flag of that key reads it."""
+    """(recipe key, value) of each axis but the profiles, as the flag of that key reads it. Raises RequestError."""
     found = []
     for key, text in settings.items():
-        flag = next((flag for flag in FLAGS if flag.key == key and flag.parse is not None), None)
-        if key != PROFILE:
-            found.append((key, _plain(text) if flag is None or flag.parse is None else flag.parse(text)))
+        parse = next((flag.parse for flag in FLAGS if flag.key == key and flag.parse is not None), _plain)
+        try:
+            if key != PROFILE:
+                found.append((key, _plain(text) if text.startswith(("[", "{")) else parse(text)))
+        except ValueError as exc:
+            raise RequestError(f"--matrix: {key}: {exc}") from exc
     return found
 
 

@@ -47,10 +47,11 @@ def test_an_axis_is_a_flag_or_a_key_with_values(text: str, axis: tuple[str, tupl
         ("to", "'to' is no axis; one such as to=block_2_relu,block_3_relu is expected"),
         ("to=", "'to=' is no axis; one such as to=block_2_relu,block_3_relu is expected"),
         ("precisoin=int8", "'precisoin' is no flag and no recipe key (closest: 'precision')"),
+        ("gray=true", "'gray' is short for stem.channels=1; make stem.channels the axis"),
     ],
 )
 def test_what_is_no_axis_is_refused(text: str, fault: str) -> None:
-    with pytest.raises(ValueError, match=r"is no") as caught:
+    with pytest.raises(ValueError, match=r"is (no|short)") as caught:
         parse_axis(text)
     assert str(caught.value).startswith(fault)
 
@@ -114,6 +115,31 @@ def stand_in(folder: Path, monkeypatch: pytest.MonkeyPatch, lines: str) -> None:
 
 def task(folder: Path, *arguments: str) -> rows.RowTask:
     return rows.RowTask("a", (("cut.to", "a"),), arguments, folder, base=folder.parent)
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("stem.size", "96x64", "[96, 64]"),
+        ("stem.size", "[96, 64]", "[96, 64]"),
+        ("cut.to", '["a", "b"]', '["a", "b"]'),
+        ("cut.to", "-1", "-1"),
+        ("source.preprocess", "{scale = 2.0}", "{scale = 2.0}"),
+    ],
+)
+def test_a_value_of_an_axis_is_read_as_its_flag_or_toml_says_it(key: str, text: str, value: str) -> None:
+    assert row_words("m.keras", {key: text}, (), {}) == ["build", "m.keras", "--set", f"{key}={value}"]
+
+
+def test_a_value_that_can_not_be_read_is_the_fault_of_its_row(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    answer = run(capsys, "build", str(DEMO), "--matrix", "size=large,96x", "-o", str(tmp_path / "out"))
+    assert answer.code == 2
+    assert answer.err.splitlines() == [
+        f"edgecut: error: {text}: --matrix: stem.size: {text!r} is no size; height x width is expected, such as 96x96"
+        for text in ("large", "96x")
+    ]
 
 
 def test_all_faults_of_a_row_are_told_and_its_names_start_from_the_callers_folder(tmp_path: Path) -> None:
