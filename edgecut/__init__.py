@@ -7,7 +7,20 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgecut.bench.measure import bench as bench
+    from edgecut.compress.run import compress as compress
+    from edgecut.export.artifacts import export as export
+    from edgecut.graph.calls import calls as calls
+    from edgecut.graph.cuts import cut_points as cut_points
+    from edgecut.graph.edits import cut as cut
+    from edgecut.graph.source import load as load
+    from edgecut.head.attach import attach_head as attach_head
+    from edgecut.pipeline import build as build
+    from edgecut.search.run import search as search
+    from edgecut.stem.edit import stem as stem
 
 __version__ = "0.1.0"
 
@@ -29,12 +42,14 @@ _CALLABLE_ROOMS = ("stem", "compress", "export", "bench", "search")
 __all__ = ["__version__", *_HOMES, *_CALLABLE_ROOMS]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    if name in _CALLABLE_ROOMS:
-        return import_module(f"edgecut.{name}")
-    raise AttributeError(f"module 'edgecut' has no attribute {name!r}")
+if not TYPE_CHECKING:  # a type checker knows the names from above, and no others
+
+    def __getattr__(name: str) -> Any:
+        if name in _HOMES:
+            return getattr(import_module(_HOMES[name]), name)
+        if name in _CALLABLE_ROOMS:
+            return import_module(f"edgecut.{name}")
+        raise AttributeError(f"module 'edgecut' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
