@@ -67,22 +67,27 @@ def _cells(matrix: Matrix) -> Iterator[tuple[MatrixRow, list[str]]]:
 
 def _files(matrix: Matrix, row: MatrixRow) -> list[list[str]]:
     """The cells of each file of a row; a line of dashes for a row without any."""
+    elsewhere = any(name != "host" for other in matrix.rows for file in other.files for name in file.latency)
     found = [
         [
             _file_words(file.name.removeprefix(f"{matrix.name}.")), format_bytes(file.size_bytes),
             NOTHING if file.accuracy is None else fraction_words(file.accuracy),
-            NOTHING if file.arena_bytes is None else format_bytes(file.arena_bytes), _latency(file),
+            NOTHING if file.arena_bytes is None else format_bytes(file.arena_bytes),
+            _latency(file, elsewhere),
         ]
         for file in row.files
     ]  # fmt: skip
     return found or [[NOTHING] * (1 + len(_HEADINGS))]
 
 
-def _latency(file: MatrixFile) -> str:
-    """The time on the row's device, with names where it has several; this machine's only where there is no other."""
+def _latency(file: MatrixFile, elsewhere: bool) -> str:
+    """The time on the row's device, with names where it has several; this machine's only where there is no other.
+
+    elsewhere: whether the column holds times of other devices, so that this machine's is told from them.
+    """
     known = {name: format_seconds(value) for name, value in file.latency.items() if value is not None}
     devices = {name: words for name, words in known.items() if name != "host"} or known
-    if len(devices) < 2:
+    if len(devices) < 2 and not (elsewhere and "host" in devices):
         return "".join(devices.values()) or NOTHING
     return ", ".join(f"{name} {words}" for name, words in devices.items())
 

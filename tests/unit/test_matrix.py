@@ -222,6 +222,20 @@ def test_the_text_has_a_row_for_each_file_and_says_why_one_failed_or_misses_a_li
     ]
 
 
+def test_a_time_of_this_machine_is_told_from_those_of_devices() -> None:
+    """A file that its profile doesn't take has a time here only, which stands in the same column."""
+    matrix = seen()
+    file = matrix.rows[0].files[0]
+    here = file.model_copy(update={"name": "bell.float32.tflite", "latency": {"host": 0.002}})
+    rows_ = (matrix.rows[0].model_copy(update={"files": (file, here)}), matrix.rows[1])
+    cells = [
+        line.split(" | ")[6] for line in matrix_markdown(matrix.model_copy(update={"rows": rows_})).splitlines()[4:6]
+    ]
+    assert cells == ["250 ms", "host 2 ms"]
+    alone = matrix.rows[0].model_copy(update={"files": (here,)})
+    assert "| 2 ms |" in matrix_markdown(matrix.model_copy(update={"rows": (alone,)}))
+
+
 def test_the_terminals_table_breaks_between_values_and_never_within_them() -> None:
     console = Console(width=60, record=True, file=io.StringIO())
     console.print(matrix_table(seen()))
