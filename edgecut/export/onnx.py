@@ -46,7 +46,7 @@ def write_onnx(tflite: Path, path: Path) -> None:
         raise ExportError(f"export: {tflite.name} has no ONNX form: no counterpart of {names} is known; write tflite")
     carry_bytes(model.graph)
     keep_pads(model)
-    settle(model, {tensor.name for tensor in read(tflite).tensors})
+    settle(model, read(tflite), tflite.read_bytes())
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
