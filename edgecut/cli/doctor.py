@@ -38,6 +38,7 @@ PACKAGES: tuple[Package, ...] = (
     Package("pillow", "PIL", True, "decodes and resizes images"),
     Package("tflite-micro", "tflite_micro", False, "measures a microcontroller's arena (Linux x86-64 only)"),
     Package("ethos-u-vela", "ethosu", False, "simulates an Ethos-U (extra ethos-u)"),
+    Package("distributed", "distributed", False, "spreads builds and searches over workers (extra dask)"),
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
 import types
 from pathlib import Path
 from typing import Any
@@ -211,6 +212,12 @@ def test_doctor_knows_every_package(capsys: pytest.CaptureFixture[str]) -> None:
     packages = {row["name"]: row["version"] for row in json.loads(answer.out)["packages"]}
     assert (answer.code, answer.err) == (0, "")
     assert packages["numpy"].split(".")[0].isdigit()
+    extras = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"][
+        "optional-dependencies"
+    ]
+    asked = {row.partition(">")[0] for name, rows in extras.items() if name not in {"docs", "test"} for row in rows}
+    assert asked
+    assert asked <= set(packages)
 
 
 def test_a_command_trains_with_as_many_threads_on_any_machine(
