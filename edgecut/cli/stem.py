@@ -28,9 +28,10 @@ from edgecut.records.report import Step
     "      --data photos -o fitted.keras\n"
     "\n"
     "nearest, bilinear and average are exact: the model at its own size on the device's pixels repeated, interpolated "
-    "or averaged. reuse keeps the weights at another size, which is cheaper and sees less. fit, on images (--data), is "
-    "as cheap as nearest and nearer to the model than any of them. fit and stride aren't exact; --data gives their "
-    "error.",
+    "or averaged. reuse keeps the weights at the device's size: cheaper with fewer pixels, dearer with more, and the "
+    "model sees things at another scale. fit, on images (--data), costs about as much as the exact ways and is mostly "
+    "nearer to the model in colour at its own size. With --data the output says what is kept, and which resolution "
+    "keeps clearly more.",
 )
 @click.argument("model", shell_complete=files)
 @recipe_flags(

@@ -112,9 +112,9 @@ def stem(
     resolution: "reuse": the weights at another size. "nearest": the source at its own size on the device's pixels
     repeated. "average": the same on averages of them. "bilinear": the same on values interpolated between them, at any
     ratio of the sizes. "stride": the first stride divided instead. "fit": a new first convolution, fitted to the
-    source's own responses on `data`, of `kernel`, `stride` and `filters` as given (by default the source's, the stride
-    as the sizes ask; where their ratio gives none, on interpolated pixels) with a 1x1 convolution where the filters
-    are others and BatchNormalization if `batch_norm`.
+    source's own responses on `data`, of `kernel`, `stride` and `filters` as given (by default the source's, but a
+    kernel that sees as much of the picture, and the stride that the sizes ask; where they ask none that is whole, on
+    interpolated pixels) with a 1x1 convolution for other filters and BatchNormalization if `batch_norm`.
     data: pictures (n, height, width, 3 or 1), bytes; for "fit", and elsewhere to look for channels that no longer
     vary, and for what gray or another size loses. constant_padding: whether an operator may pad with a value other
     than zero (TFLite's PADV2, which TFLM can't run in int16x8 files, nor XNNPACK at all).

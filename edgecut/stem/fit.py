@@ -24,7 +24,7 @@ from edgecut.stem.proof import compared, cost_of, device_pictures, first_outputs
 from edgecut.stem.resolution import Axis, check_interpolated
 
 HELD_OUT = 0.2  # of the images
-_BATCH = 8
+_BATCH, _BATCH_VALUES = 8, 1 << 25  # pictures, and values of their windows: 256 MiB
 # Of the mean variance of a tap: neighbouring pixels are nearly the same, and what tells them apart is little.
 _RIDGE = 1e-6
 
@@ -178,8 +178,10 @@ def _wanted(
 ) -> Wanted:  # fmt: skip
     axes = (first.rows, first.columns)
     ratio = tuple(max(1, axis.stride * (d or 0) // (o or 1)) for axis, d, o in zip(axes, device, runs_at, strict=True))
+    # As much of the picture as the source's window sees, or the pixels that a longer stride passes over go unseen.
+    seen = [-(-axis.reach * max(d or 0, o or 0) // (o or 1)) for axis, d, o in zip(axes, device, runs_at, strict=True)]
     chosen = Wanted(
-        _pair(kernel) or (first.rows.kernel, first.columns.kernel), _pair(stride) or (ratio[0], ratio[1]),
+        _pair(kernel) or (seen[0], seen[1]), _pair(stride) or (ratio[0], ratio[1]),
         first.bias.size if filters is None else filters, batch_norm,
     )  # fmt: skip
     if min(*chosen.kernel, *chosen.stride, chosen.filters) < 1:
@@ -243,13 +245,15 @@ def _pairs(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(windows of the device's picture with a 1 behind each, the source's responses there), by batches, float64."""
     pads = ((0, 0), (rows.before or 0, rows.after or 0), (columns.before or 0, columns.after or 0), (0, 0))
-    for start in range(0, len(pixels), _BATCH):
-        part = np.pad(pixels[start : start + _BATCH], pads).astype("float64")
+    values = (rows.outputs or 1) * (columns.outputs or 1) * rows.kernel * columns.kernel * pixels.shape[3]
+    batch = max(1, min(_BATCH, _BATCH_VALUES // values))
+    for start in range(0, len(pixels), batch):
+        part = np.pad(pixels[start : start + batch], pads).astype("float64")
         windows = np.lib.stride_tricks.sliding_window_view(part, (rows.kernel, columns.kernel), axis=(1, 2))
         windows = windows[:, :: rows.stride, :: columns.stride].transpose(0, 1, 2, 4, 5, 3)
         windows = windows[:, : rows.outputs, : columns.outputs]
         x = windows.reshape(-1, rows.kernel * columns.kernel * part.shape[3])
-        yield np.append(x, np.ones((len(x), 1)), axis=1), _responses(first, theirs[start : start + _BATCH])
+        yield np.append(x, np.ones((len(x), 1)), axis=1), _responses(first, theirs[start : start + batch])
 
 
 def _responses(first: FirstOp, theirs: np.ndarray) -> np.ndarray:
@@ -262,13 +266,8 @@ def _responses(first: FirstOp, theirs: np.ndarray) -> np.ndarray:
     if strides[0] != strides[1]:
         values = keras.ops.conv(padded, kernel, strides=1, padding="valid")[:, :: strides[0], :: strides[1]]
     else:
-        values = keras.ops.conv(
-            padded,
-            kernel,
-            strides=strides,
-            padding="valid",
-            dilation_rate=(first.rows.dilation, first.columns.dilation),
-        )
+        dilation = (first.rows.dilation, first.columns.dilation)
+        values = keras.ops.conv(padded, kernel, strides=strides, padding="valid", dilation_rate=dilation)
     return keras.ops.convert_to_numpy(values).reshape(-1, first.bias.size).astype("float64") + first.bias
 
 

@@ -57,6 +57,15 @@ def test_half_the_pixels_are_fitted_better_than_repeated():
     assert not fitted.proof["exact"]
 
 
+def test_twice_the_pixels_are_seen_as_wide_as_the_source_saw_them():
+    """A kernel of as few pixels would see half as much of the picture, and miss pixels between its steps."""
+    model, images = classifier(), pictures(60, 64, 64)
+    fitted = stem(model, size=(64, 64), preprocess="tf", resolution="fit", data=images)
+    average = stem(model, size=(64, 64), preprocess="tf", resolution="average", data=images)
+    assert fitted.model.get_layer("conv").kernel_size == (6, 6)
+    assert fitted.proof["image_error"] < average.proof["image_error"] / 2
+
+
 def test_a_larger_window_is_never_worse_and_other_channels_are_taken():
     model, images = classifier(), pictures(60)
     errors = [
