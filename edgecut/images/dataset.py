@@ -18,6 +18,9 @@ from edgecut.images.targets import read_targets
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Data
 
+# Each class has a name in memory; hashes, colours and times taken for labels would have more than a machine holds.
+_MOST_CLASSES = 1_000_000
+
 
 @dataclass(frozen=True, eq=False)
 class Images:
@@ -157,7 +160,12 @@ def _class_names(
     """The class names, and whether somebody gave them; numbers up to the highest label otherwise."""
     given = names or train.names
     labels = [_labels(train)] + ([] if val is None else [_labels(val)])
-    count = len(given) if given is not None else 1 + max(int(part.max()) for part in labels)
+    count = len(given) if given is not None else 1 + max(0, *(int(part.max()) for part in labels))
+    if count > _MOST_CLASSES:
+        raise DataError(
+            f"{train.where}: labels go up to {count - 1:,}, and at most {_MOST_CLASSES:,} classes are numbered; "
+            "number the classes from 0"
+        )
     for source, part in zip((train, val), labels, strict=False):
         if source is not None:
             check_labels(part, count, source.where)

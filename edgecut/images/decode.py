@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from edgecut.errors import DataError
 from edgecut.images.device import to_device
@@ -15,6 +15,11 @@ from edgecut.records.progress import SILENT, Progress
 
 # Decoding and resizing leave Python's lock, so a second thread helps.
 _THREADS = 2
+# Pictures, whatever their name says. Not EPS, which Pillow hands to Ghostscript: a program in a picture's place.
+_FORMATS = (
+    "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP",
+    *(("AVIF",) if "avif" in features.modules and features.check("avif") else ()),
+)  # fmt: skip
 
 
 def decode(path: Path, where: str) -> np.ndarray:
@@ -26,7 +31,7 @@ def decode(path: Path, where: str) -> np.ndarray:
     if not path.is_file():
         raise DataError(f"{where}: {path} is no file (a pipe, or a link to nothing); replace or remove it")
     try:
-        with Image.open(path) as opened:
+        with Image.open(path, formats=_FORMATS) as opened:
             return _bytes_of(ImageOps.exif_transpose(opened), path, where)
     except UnidentifiedImageError as exc:
         raise DataError(f"{where}: {path} is no image that can be decoded; replace or remove it") from exc

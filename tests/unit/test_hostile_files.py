@@ -7,16 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from edgecut.cli.request import read_source
 from edgecut.errors import DataError, DocumentError, RequestError
 from edgecut.graph.peek import kind_of
+from edgecut.images.dataset import read_data
 from edgecut.images.decode import decode
 from edgecut.images.listing import class_folders, read_class_names
 from edgecut.images.npz import read_headers
 from edgecut.records.document import read_toml
-from edgecut.records.recipe import make_recipe
+from edgecut.records.recipe import Data, make_recipe
 from edgecut.tflite.flatbuffer import read_content
 
 
@@ -56,6 +57,33 @@ def test_toml_beyond_pythons_limits_is_no_valid_toml(text: str, said: str, tmp_p
     with pytest.raises(RequestError) as error:
         read_toml(tmp_path / "recipe.toml")
     assert str(error.value) == f"{tmp_path / 'recipe.toml'}: is no valid TOML: {said}"
+
+
+def test_a_program_named_as_a_picture_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow takes EPS by its content, whatever the name, and Ghostscript runs what it says."""
+    (tmp_path / "bin").mkdir()
+    interpreter = tmp_path / "bin" / "gs"
+    interpreter.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    interpreter.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
+    picture = tmp_path / "a.png"
+    picture.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n%%EOF\n")
+    with pytest.raises(DataError) as error:
+        decode(picture, "data.train")
+    assert str(error.value) == f"data.train: {picture} is no image that can be decoded; replace or remove it"
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("highest", [10**15, 2**62])
+def test_labels_that_are_no_numbers_of_classes_take_no_memory(highest: int, tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", x_train=np.zeros((12, 4, 4, 3), np.uint8), y_train=np.arange(12) % 2 * highest)
+    with pytest.raises(DataError) as error:
+        read_data(Data(train=str(tmp_path / "d.npz")), height=4, width=4, channels=3)
+    assert str(error.value) == (
+        f"data.train: {tmp_path / 'd.npz'}: x_train: labels go up to {highest:,}, and at most 1,000,000 classes are "
+        "numbered; number the classes from 0"
+    )
 
 
 @pytest.mark.parametrize("name", [b"cl\xffss", b"two\nlines"])
