@@ -212,7 +212,8 @@ def lost_notes(edit: Edit, proof: dict[str, Any], order: str | None) -> Iterator
     lost = " and ".join(filter(None, ["in gray" if is_gray else "", size])) or "as the device feeds them"
     yield (
         f"{lost} {proof['images']} images keep {agreement:.0%} of the source's answers in colour at its own size; "
-        "resolution 'fit' fits the stem to its responses there, and a head learns from what the device feeds"
+        "set stem.resolution = 'fit' (--resolution fit) to fit the stem to its responses there; a head learns from "
+        "what the device feeds"
     )
 
 

@@ -213,8 +213,8 @@ def test_what_gray_loses_of_the_sources_answers_is_said():
     assert gray.proof["exact"]
     assert (gray.proof["images"], gray.proof["top1_agreement"]) == (6, pytest.approx(1 / 3))
     assert gray.notes == (
-        "in gray 6 images keep 33% of the source's answers in colour at its own size; resolution 'fit' fits the stem "
-        "to its responses there, and a head learns from what the device feeds",
+        "in gray 6 images keep 33% of the source's answers in colour at its own size; set stem.resolution = 'fit' "
+        "(--resolution fit) to fit the stem to its responses there; a head learns from what the device feeds",
     )
     colour = stem(model, preprocess="tf", pixels="raw", data=pictures)
     assert (colour.proof["top1_agreement"], colour.notes) == (1.0, ())
@@ -239,8 +239,8 @@ def _stripes(widths):
 def test_a_resolution_that_keeps_more_of_the_answers_is_named_with_its_figures():
     result = stem(_stripes_model(), size=(16, 16), pixels="raw", data=_stripes([2, 4] * 4))
     assert result.notes == (
-        "at another size 8 images keep 50% of the source's answers in colour at its own size; resolution 'fit' fits "
-        "the stem to its responses there, and a head learns from what the device feeds",
+        "at another size 8 images keep 50% of the source's answers in colour at its own size; set stem.resolution = "
+        "'fit' (--resolution fit) to fit the stem to its responses there; a head learns from what the device feeds",
         "resolution 'average' keeps 100% of them, for 584 MACs against 2.7 k MACs; set stem.resolution = 'average' "
         "(--resolution average)",
     )
