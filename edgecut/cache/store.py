@@ -68,7 +68,8 @@ class Store:
         """
         digests = {name: self._kept(path) for name, path in (files or {}).items()}
         entry = {"title": self._title, "document": document, "files": digests}
-        text = json.dumps({"sha256": _digest(entry), "entry": entry}, sort_keys=True)
+        # Not sorted: texts of a bundle list operators in the order in which a file was read.
+        text = json.dumps({"sha256": _digest(entry), "entry": entry})
         write_whole(self._path(kind, facts), text.encode())
         if self._limit_bytes is not None and total_bytes(self.folder) > self._limit_bytes:
             trim(self.folder, int(_TRIMMED * self._limit_bytes))

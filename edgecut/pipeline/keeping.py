@@ -75,8 +75,12 @@ def facts_of(plan: Plan, inputs: Mapping[str, str], kind: str) -> dict[str, Any]
     inputs: {recipe key: SHA-256}.
     """
     recipe, request = plan.recipe, named(plan)
-    # Only a bundle tells how the files are called; other stages read what is in them, which the hashes say.
+    # Only a bundle tells how the files are called, and their licences; other stages read what is in them, which the
+    # hashes say.
     whole = (request if kind == "bundle" else renamed(request, lambda name: "")).to_dict()
+    if kind != "bundle":
+        for table in ("source", "data"):
+            del whole[table]["licence"]
     unread = set(_UNREAD[kind])
     if kind == "edited" and recipe.stem.uses_images:
         unread.discard("data")

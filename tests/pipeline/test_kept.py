@@ -155,6 +155,15 @@ def test_another_head_keeps_the_cut_and_gives_what_a_build_without_cache_gives(w
     assert [name for name in one if one[name] != other[name]] == []
 
 
+def test_another_licence_runs_no_step_and_gives_what_a_build_without_cache_gives(work: Path, tmp_path: Path) -> None:
+    report = changed(work, tmp_path / "kept", source__licence="MIT", data__licence="CC0-1.0")
+    assert set(steps(report).values()) == {True}
+    recipe = read_recipe(work / "recipe.toml", {"source.licence": "MIT", "data.licence": "CC0-1.0"})
+    edgecut.build(recipe, out=tmp_path / "alone", cache=False)
+    one, other = contents(tmp_path / "kept"), contents(tmp_path / "alone")
+    assert [name for name in one if one[name] != other[name]] == []
+
+
 def test_another_budget_runs_no_step_and_is_judged(work: Path, tmp_path: Path) -> None:
     report = changed(work, tmp_path / "dist", budget__size_bytes=100)
     assert set(steps(report).values()) == {True}

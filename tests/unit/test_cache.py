@@ -39,6 +39,13 @@ def test_documents_and_files_come_back_as_they_were(store: Store, tmp_path: Path
     assert (tmp_path / "out" / "models" / "model.bin").read_bytes() == (tmp_path / "model.bin").read_bytes()
 
 
+def test_a_document_comes_back_in_its_own_order(store: Store) -> None:
+    store.put("made", {"operators": {"MEAN": 1, "CONV_2D": 1}}, part=1)
+    found = store.get("made", part=1)
+    assert found is not None
+    assert list(found["operators"]) == ["MEAN", "CONV_2D"]
+
+
 def test_other_facts_kinds_and_code_find_nothing(store: Store, tmp_path: Path) -> None:
     assert store.get("made", recipe={"name": "door"}) is None
     assert store.get("benched", recipe={"name": "bell"}) is None
