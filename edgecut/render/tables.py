@@ -36,14 +36,15 @@ def grid(*columns: str) -> Table:
     """An empty table in the house's look.
 
     columns: the headings. "<" before a heading makes the column left-aligned and unbroken, "~" left-aligned
-    and wrapped where the line is full; the others are numbers: right-aligned and unbroken.
+    and wrapped where the line is full, ">" right-aligned and wrapped; the others are numbers: right-aligned and
+    unbroken.
     """
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
     for column in columns:
         left = column[:1] in {"<", "~"}
-        wraps = column[:1] == "~"
+        wraps = column[:1] in {"~", ">"}
         table.add_column(
-            column[1:] if left else column,
+            column.lstrip("<~>"),
             justify="left" if left else "right",
             no_wrap=not wraps,
             overflow="fold" if wraps else "ellipsis",
@@ -103,7 +104,7 @@ def device_table(measurements: Sequence[Measurement], labels: Mapping[str, str])
 
 def check_table(checks: Sequence[Check], labels: Mapping[str, str]) -> Group:
     """One row for each limit, by device. What is unknown says why underneath."""
-    table = grid("<check", "<file", "limit", "value", "<state", "<basis")
+    table = grid("<check", "<file", ">limit", ">value", "<state", "<basis")
     reasons: list[tuple[str, str]] = []
     for device, rows in _by_device(checks):
         if device:

@@ -12,8 +12,9 @@ from edgecut.bench.at_cut import CutCost
 from edgecut.records.document import parse
 from edgecut.records.measurement import Measurement, missing
 from edgecut.records.profile import Profile
+from edgecut.records.report import Check
 from edgecut.render.graphs import OperatorRow, artifact_parts, cost_table, operator_table, point_table
-from edgecut.render.tables import measurement_table, plan_table, profile_table, report_tables
+from edgecut.render.tables import check_table, measurement_table, plan_table, profile_table, report_tables
 from edgecut.render.words import band_words, fact_words, value_words
 from tests.unit.reports import artifact, measurements, report
 
@@ -44,6 +45,17 @@ def test_a_report_without_limits_says_so() -> None:
     bare = report().model_copy(update={"checks": (), "status": "meets", "notes": (), "artifacts": ()})
     bare = bare.model_copy(update={"measurements": ()})
     assert shown(*report_tables(bare)) == "clothes: meets (no limits are set)\n"
+
+
+def test_a_sensor_that_feeds_something_else_leaves_the_verdict_readable() -> None:
+    check = Check(
+        metric="sensor", artifact="m.float32.tflite", profile="raspberry-pi-4", limit="120x160x3 rgb float32 -1..1",
+        value="224x224x3 bgr float32 -124..151", unit="", state="misses", basis="read back",
+    )  # fmt: skip
+    lines = shown(check_table([check], {check.artifact: "tflite float32"})).splitlines()
+    assert max(len(line) for line in lines) <= 80
+    assert [word for word in ("sensor", "tflite float32", "misses", "read back") if word not in lines[3]] == []
+    assert " ".join(" ".join(lines[3:]).split()).count("-124..151") == 1
 
 
 STEPS = """\
