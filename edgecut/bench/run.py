@@ -79,7 +79,10 @@ class FileRunner:
             if not results:
                 results = [np.empty((len(x), *y.shape[1:]), y.dtype) for y in outputs]
             for whole, part in zip(results, outputs, strict=True):
-                whole[start : start + batch] = part
+                try:
+                    whole[start : start + batch] = part
+                except ValueError as exc:
+                    raise RunError(f"{self.path}: puts out the shape {part.shape} for {batch} images") from exc
         return tuple(results) or tuple(np.empty((0, *s.shape[1:]), s.dtype) for s in self.outputs)
 
 
@@ -127,11 +130,11 @@ def _litert(path: Path, threads: int, kernels: Kernels) -> Run:
         try:
             interpreter = Interpreter(str(path), num_threads=threads, experimental_op_resolver_type=resolver)
             interpreter.allocate_tensors()
+            source = interpreter.get_input_details()[0]["index"]
+            targets = [details["index"] for details in interpreter.get_output_details()]
         except (RuntimeError, ValueError) as exc:
             text = " ".join(line for line in noise().splitlines() if line.startswith("ERROR"))
             raise RunError(f"{path}: LiteRT can't run it: {first_line(exc)} {text}".rstrip()) from exc
-    source = interpreter.get_input_details()[0]["index"]
-    targets = [details["index"] for details in interpreter.get_output_details()]
 
     def run(x: np.ndarray) -> list[np.ndarray]:
         # A stateful model (a variable tensor) starts anew with each image.

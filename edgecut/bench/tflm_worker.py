@@ -87,7 +87,11 @@ def _trial(content: bytes, arena_bytes: int) -> str | None:
     with _caught_stderr() as read_noise:
         pid = os.fork()
         if pid == 0:
-            os._exit(_run_once(content, arena_bytes))
+            code = 1
+            try:
+                code = _run_once(content, arena_bytes)
+            finally:
+                os._exit(code)  # whatever was raised: what follows is the parent's work
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         ended = f"a kernel ended in {signal.Signals(-status).name}" if status < 0 else "it failed without a message"
         return None if status == 0 else _reason(read_noise(), ended)

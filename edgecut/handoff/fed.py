@@ -33,13 +33,15 @@ class Fed:
 def fed(
     sides: tuple[Side, Side], pair: tuple[Artifact, Artifact], data: str | Data | None, progress: Progress
 ) -> tuple[tuple[Fed, ...], str] | None:
-    """(what each side is fed, what that is), row by row the same; None for files of other shapes without images.
+    """(what each side is fed, what that is), row by row the same; None for files of other shapes without images, or
+    that take nothing.
 
     data: labelled images, of which the validation part counts; a file that no camera feeds gets seeded values all the
     same. Raises DataError.
     """
     if data is None or not all(map(_takes_pictures, pair)):
-        if pair[0].inputs[0].shape != pair[1].inputs[0].shape:
+        first, second = ([spec.shape for spec in artifact.inputs[:1]] for artifact in pair)
+        if not first or first != second:
             return None
         values = _seeded(pair[0])
         return (Fed(values, None), Fed(values, None)), "seeded noise"
@@ -70,10 +72,10 @@ def _batches(side: Side, artifact: Artifact, values: np.ndarray) -> Iterator[np.
 
 
 def _takes_pictures(artifact: Artifact) -> bool:
-    spec = artifact.inputs[0]
-    return (
-        len(artifact.inputs) == 1 and spec.expects is not None and len(spec.shape) == 4 and spec.shape[3] in {1, 3, 4}
-    )
+    if len(artifact.inputs) != 1:
+        return False
+    (spec,) = artifact.inputs
+    return spec.expects is not None and len(spec.shape) == 4 and spec.shape[3] in {1, 3, 4}
 
 
 def _seeded(artifact: Artifact) -> np.ndarray:

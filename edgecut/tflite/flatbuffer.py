@@ -196,6 +196,13 @@ def _damaged(where: str, content: bytes) -> str:
     return f"{where}: is a damaged .tflite file ({found}); get it again"
 
 
+def _shape(tensor: Any) -> tuple[int, ...]:
+    shape = tuple(int(extent) for extent in _array(tensor.shape))
+    if min(shape, default=0) < 0:
+        raise ValueError("a shape has a negative extent, which only its signature may have")
+    return shape
+
+
 def _graph(model: Any, size_bytes: int) -> TfliteGraph:
     first = model.subgraphs[0]
     tensors = tuple(_tensor(k, t, model.buffers, size_bytes) for k, t in enumerate(first.tensors))
@@ -219,7 +226,7 @@ def _tensor(index: int, tensor: Any, buffers: Sequence[Any], size_bytes: int) ->
     return Tensor(
         index=index,
         name=(tensor.name or b"").decode(errors="replace"),
-        shape=tuple(int(d) for d in _array(tensor.shape)),
+        shape=_shape(tensor),
         dtype=_TYPES[tensor.type],
         scales=scales,
         zero_points=_numbers(quantization.zeroPoint if scales else None, int),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from edgecut.errors import SourceError
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
 
 
@@ -77,7 +78,13 @@ def esp_nn_s3_scratch_bytes(graph: TfliteGraph, operator: Operator) -> int | Non
 
 
 def window(graph: TfliteGraph, operator: Operator) -> Window:
-    """The sizes of a CONV_2D or DEPTHWISE_CONV_2D, padding as TensorFlow shares it out: larger half last."""
+    """The sizes of a CONV_2D or DEPTHWISE_CONV_2D, padding as TensorFlow shares it out: larger half last.
+
+    Raises SourceError if its picture, kernel or output has not 4 axes.
+    """
+    involved = (*operator.inputs[:2], *operator.outputs[:1])
+    if any(len(graph.tensors[index].shape) != 4 for index in involved):
+        raise SourceError(f"operator {operator.index} ({operator.name}): picture, kernel and output have 4 axes each")
     _, height, width, channels = graph.tensors[operator.inputs[0]].shape
     _, kernel_height, kernel_width, depth = graph.tensors[operator.inputs[1]].shape
     _, output_height, output_width, filters = graph.tensors[operator.outputs[0]].shape

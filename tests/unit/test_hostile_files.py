@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
+import flatbuffers
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from PIL import EpsImagePlugin, Image
 
+from edgecut.bench import tflm_worker
 from edgecut.cli.request import read_source
-from edgecut.errors import DataError, DocumentError, RequestError
+from edgecut.errors import DataError, DocumentError, RequestError, SourceError
 from edgecut.graph.peek import kind_of
+from edgecut.handoff.fed import fed
+from edgecut.handoff.sides import Side
 from edgecut.images.dataset import read_data
 from edgecut.images.decode import decode
 from edgecut.images.listing import class_folders, read_class_names
 from edgecut.images.npz import read_headers
+from edgecut.records.artifact import Artifact
 from edgecut.records.document import read_toml
+from edgecut.records.progress import SILENT
 from edgecut.records.recipe import Data, make_recipe
-from edgecut.tflite.flatbuffer import read_content
+from edgecut.tflite.arena import planned_bytes_with
+from edgecut.tflite.flatbuffer import parse, read_content
+from edgecut.tflite.scratch import cmsis_nn_scratch_bytes
+
+FIXTURE = Path(__file__).parent.parent / "fixtures" / "tiny.int8.tflite"
 
 
 @pytest.mark.parametrize(
@@ -121,3 +134,47 @@ def test_a_device_that_never_ends_is_no_recipe() -> None:
     with pytest.raises(RequestError) as caught:
         read_toml(Path("/dev/zero"))
     assert str(caught.value) == "/dev/zero: is no TOML that edgecut reads: it has more than 4 MiB"
+
+
+def altered(path: Path, change: Callable[[Any], None]) -> bytes:
+    """A .tflite file's bytes with its first graph changed."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))
+    change(model.subgraphs[0])
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def test_a_negative_extent_is_damage() -> None:
+    def change(graph: Any) -> None:
+        graph.tensors[graph.inputs[0]].shape = np.array([1, -12, 12, 1], np.int32)
+
+    with pytest.raises(SourceError) as error:
+        parse(altered(FIXTURE, change), "m.tflite")
+    assert str(error.value).startswith("m.tflite: is a damaged .tflite file (")
+
+
+def test_a_convolution_of_no_picture_has_no_window() -> None:
+    def change(graph: Any) -> None:
+        graph.tensors[graph.inputs[0]].shape = np.array([], np.int32)
+
+    with pytest.raises(SourceError) as error:
+        planned_bytes_with(parse(altered(FIXTURE, change), "m.tflite"), cmsis_nn_scratch_bytes)
+    assert str(error.value) == "operator 0 (CONV_2D): picture, kernel and output have 4 axes each"
+
+
+def test_a_trial_that_runs_out_of_memory_ends_as_a_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fork that goes on as its parent would write the parent's result a second time."""
+
+    def run_once(content: bytes, arena_bytes: int) -> int:
+        raise MemoryError
+
+    monkeypatch.setattr(tflm_worker, "_run_once", run_once)
+    assert tflm_worker._trial(b"", 1 << 40) is not None
+
+
+def test_files_without_inputs_are_fed_nothing() -> None:
+    nothing = Artifact(name="a", path="a", format="tflite", precision="int8", sha256="0" * 64, size_bytes=1, inputs=(),
+                       outputs=(), operators={}, macs=None)  # fmt: skip
+    side = cast("Side", None)
+    assert fed((side, side), (nothing, nothing), None, SILENT) is None
