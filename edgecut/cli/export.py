@@ -38,7 +38,7 @@ FUSION_TOLERANCE = 1e-3
 @click.option("--precision", type=click.Choice(get_args(Precision)), default="int8", show_default=True)
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The file to write.")
 @click.option("--force", is_flag=True, help="Replace an existing OUT.")
-@recipe_flags("--preprocess", "--data", "--calibration", "--seed", "--quantizer", "--unsafe")
+@recipe_flags("--preprocess", "--order", "--data", "--calibration", "--seed", "--quantizer", "--unsafe")
 @with_output
 def command(
     output: Output,
@@ -173,14 +173,17 @@ def _picture_shape(model: keras.Model) -> tuple[int, int, int]:
 def _calibration(output: Output, recipe: Recipe, shape: tuple[int, int, int]) -> np.ndarray:
     """The calibration images as a model takes them that takes (height, width, channels): (n, *shape), float32."""
     from edgecut.images.dataset import read_calibration
-    from edgecut.images.device import model_input
+    from edgecut.images.device import CHANNELS, DEFAULT_ORDER, in_order, model_input
 
     height, width, channels = shape
+    order = recipe.stem.order or DEFAULT_ORDER.get(channels)
+    if order is None or CHANNELS[order] != channels:
+        raise DataError(f"export: the model takes {channels} channels, and images give {order or '1, 3 or 4'} of them")
     pixels = read_calibration(
-        recipe.data.train or "", height=height, width=width, channels=channels, count=recipe.data.calibration,
-        seed=recipe.data.seed, where="--data", progress=output.progress(),
+        recipe.data.train or "", height=height, width=width, channels=1 if order == "gray" else 3,
+        count=recipe.data.calibration, seed=recipe.data.seed, where="--data", progress=output.progress(),
     )  # fmt: skip
-    pixels = pixels.copy()
+    pixels = in_order(pixels, order).copy()
     # As a build does: an int8 input then holds 0..255, or what it was normalized to, whatever images were drawn.
     pixels[0, 0, 0], pixels[0, -1, -1] = 0, 255
     return model_input(pixels, recipe.source.preprocess, "normalized")

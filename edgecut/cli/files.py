@@ -39,5 +39,7 @@ def export_hint(out: Path, recipe: Recipe) -> str:
     """
     said = recipe.source.preprocess
     mode = "raw" if recipe.stem.pixels == "raw" else said if isinstance(said, str) and said != "none" else "MODE"
-    how = f"--preprocess {mode} --data IMAGES" if recipe.cut.start is None else "--precision float32"
+    order = recipe.stem.order or ("rgba" if recipe.stem.channels == 4 else "")
+    mixed = f" --order {order}" if order in {"bgr", "yuv", "rgba"} else ""
+    how = f"--preprocess {mode}{mixed} --data IMAGES" if recipe.cut.start is None else "--precision float32"
     return f"next: edgecut export {quote(str(out))} {how} -o {quote(str(out.with_suffix('.tflite')))}"

@@ -53,11 +53,22 @@ def command(output: Output, *, model: str, out: Path, force: bool, overrides: di
     if out.suffix != ".keras":
         raise RequestError(f"{out}: a Keras model is written; name it *.keras (edgecut export makes other files of it)")
     kind_of(model)
+    _check_gray(recipe)
     if recipe.data.train is not None and not Path(recipe.data.train).exists():
         raise DataError(f"--data: no such file or folder {recipe.data.train!r}")
     _show(output, _edit(output, recipe, out), out)
     output.note(export_hint(out, recipe))
     return 0
+
+
+def _check_gray(recipe: Recipe) -> None:
+    """Raises RequestError for a gray value that no picture gives, which a build and an export of the result refuse."""
+    from edgecut.pipeline.sensing import why_only_bytes
+
+    is_gray = recipe.stem.channels == 1 or recipe.stem.order == "gray"
+    reason = why_only_bytes(1, None, recipe.source.preprocess) if is_gray and recipe.stem.pixels != "raw" else ""
+    if reason:
+        raise RequestError(f"--pixels: {reason}; pass --pixels raw")
 
 
 def _edit(output: Output, recipe: Recipe, out: Path) -> Step:

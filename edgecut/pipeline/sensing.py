@@ -42,7 +42,7 @@ def sensor_keys(profile: Profile, preprocess: Preprocess) -> dict[str, Any]:
 def why_only_bytes(channels: int | None, order: str | None, preprocess: Preprocess) -> str:
     """Why a device of these channels can't feed what the source's preprocessing makes of each; "" if it can."""
     mapping = affine(preprocess)
-    if channels == 1 and not mapping.treats_channels_alike:
+    if (channels == 1 or order == "gray") and not mapping.treats_channels_alike:
         return "source.preprocess treats the channels differently, so one normalized gray value can't carry it"
     order = order or ("rgba" if channels == 4 else "")
     mixed = {"bgr", "yuv", "rgba", *(["rgb"] if mapping.order == "bgr" else [])}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import edgecut
+from edgecut.images.device import in_order
 from edgecut.images.preprocess import normalize
 from edgecut.pipeline.picture import stem_of
 from edgecut.records.recipe import make_recipe
@@ -105,3 +106,36 @@ def test_bytes_pass_unchanged_into_an_int8_file_of_an_edited_model(source, tmp_p
         edgecut.export(twin, "tflite", "int8", pixels.astype("float32"), tmp_path / f"{name}.tflite")
         twins.append((tmp_path / f"{name}.tflite").read_bytes())
     assert file.read_bytes() == twins[0] != twins[1]
+
+
+@pytest.mark.parametrize(("order", "pixels"), [("yuv", "raw"), ("rgba", "raw"), ("bgr", "raw"), ("bgr", "normalized")])
+def test_the_next_command_calibrates_on_the_devices_own_channels(source, tmp_path, capsys, order, pixels):
+    edited = tmp_path / "edited.keras"
+    words = ("--order", order, "--preprocess", "tf", "--pixels", pixels, "-o", str(edited))
+    hint = run(capsys, "stem", str(source[0]), *words).err.strip()
+    mode = "raw" if pixels == "raw" else "tf"
+    assert hint == (
+        f"edgecut: next: edgecut export {edited} --preprocess {mode} --order {order} --data IMAGES -o "
+        f"{edited.with_suffix('.tflite')}"
+    )
+    pictures = bytes_like(16, 16, 3)
+    np.savez(tmp_path / "data.npz", x_train=pictures, y_train=np.zeros(len(pictures), "int64"))
+    words = hint.removeprefix("edgecut: next: edgecut ").replace("IMAGES", str(tmp_path / "data.npz")).split()
+    assert run(capsys, *words).code == 0
+    fed = in_order(pictures, order)
+    fed[0, 0, 0], fed[0, -1, -1] = 0, 255
+    model = keras.models.load_model(edited)
+    twin = for_bytes(model) if pixels == "raw" else model
+    values = fed.astype("float32") if pixels == "raw" else (fed / 127.5 - 1).astype("float32")
+    edgecut.export(twin, "tflite", "int8", values, tmp_path / "twin.tflite")
+    assert edited.with_suffix(".tflite").read_bytes() == (tmp_path / "twin.tflite").read_bytes()
+
+
+@pytest.mark.parametrize("words", [("--gray",), ("--order", "gray")])
+def test_a_normalized_gray_value_that_no_picture_gives_is_refused(source, tmp_path, capsys, words):
+    answer = run(capsys, "stem", str(source[0]), *words, "--preprocess", "caffe", "-o", str(tmp_path / "gray.keras"))
+    assert (answer.code, answer.err) == (
+        2,
+        "edgecut: error: --pixels: source.preprocess treats the channels differently, so one normalized gray value "
+        "can't carry it; pass --pixels raw\n",
+    )
