@@ -283,8 +283,8 @@ def _map_of(
         return _custom_map(width, channels, order, custom, preprocess, raw=raw)
     if width not in {1, 3}:
         raise StemError(
-            f"stem: the model's input has {width} channels; 1 or 3 are expected, or a channel_map (M, t) that says "
-            "what they are of the device's"
+            f"stem: the model's input is {source.shape[1:]}, with {width} channels in the last place; 1 or 3 are "
+            "expected, or a channel_map (M, t) that says what they are of the device's"
         )
     return device_map(width, _order(source, channels, order, None), preprocess, raw=raw)
 
