@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 
@@ -76,7 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _complete()
         hold_threads()
         _check_words(words)
-        with edgecut.make_context("edgecut", words) as context:
+        # click's help pages are at least 50 wide by themselves.
+        narrow = min(shutil.get_terminal_size().columns, 50)
+        with edgecut.make_context("edgecut", words, terminal_width=narrow if narrow < 50 else None) as context:
             code = edgecut.invoke(context)
         with naming("standard output"):
             sys.stdout.flush()

@@ -21,6 +21,11 @@ def test_a_help_page_is_no_wider_than_the_terminal(
     monkeypatch.setenv("COLUMNS", "80")
     answer = run(capsys, *words, "--help")
     assert [line for line in answer.out.splitlines() if len(line) > 80] == []
+    monkeypatch.setenv("COLUMNS", "40")
+    lines = run(capsys, *words, "--help").out.partition("Options:")[0].splitlines()
+    # A table of words and what they mean stays as it was written.
+    prose = [line.removeprefix("  ") for line in lines if "  " not in line.removeprefix("  ")]
+    assert [line for line in prose if len(line) > 38 and len(line.split()) > 1] == []
 
 
 def test_a_folded_example_is_the_same_command() -> None:
