@@ -78,8 +78,10 @@ def folder_faults(folder: Path, where: str) -> list[str]:
     except DataError as exc:
         return [str(exc)]
     if not classes:
-        found = "images" if has_image(folder) else "neither folders nor images"
-        return [f"{where}: {folder} holds {found}; one folder of images for each class is expected"]
+        loose = has_image(folder)
+        found = "images" if loose else "neither folders nor images"
+        unlabelled = ", or data.target = 'features' for images without labels" if loose else ""
+        return [f"{where}: {folder} holds {found}; one folder of images for each class is expected{unlabelled}"]
     return [
         f"{where}: the class folder {str(path)!r} holds no image ({', '.join(IMAGE_SUFFIXES)}); "
         "add images or remove the folder"

@@ -81,7 +81,8 @@ def test_a_folder_without_class_folders_is_refused(tmp_path: Path) -> None:
     expected = "one folder of images for each class is expected"
     assert _both(train=str(tmp_path)) == (f"data.train: {tmp_path} holds neither folders nor images; {expected}")
     Image.fromarray(X[0]).save(tmp_path / "x.png")
-    assert _both(train=str(tmp_path)) == f"data.train: {tmp_path} holds images; {expected}"
+    remedy = "or data.target = 'features' for images without labels"
+    assert _both(train=str(tmp_path)) == f"data.train: {tmp_path} holds images; {expected}, {remedy}"
 
 
 def test_a_single_class_folder_is_refused(tmp_path: Path) -> None:
