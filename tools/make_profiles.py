@@ -1,6 +1,6 @@
-"""Write the shipped device profiles from the tables of facts: `make_profiles.py FACTS_DIR profiles/`.
+"""Write the shipped device profiles from the tables of facts: `python tools/make_profiles.py tools/facts profiles`.
 
-FACTS_DIR holds devices.csv, mlperf_tiny.csv and latency_published.csv. A cell that the tables don't source
+The tables are devices.csv, mlperf_tiny.csv and latency_published.csv. A cell that the tables don't source
 stays absent from the profile; every number that is written has its own [[sources]] row.
 """
 

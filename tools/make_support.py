@@ -1,4 +1,4 @@
-"""Write edgecut/tflite/support_tables.py from the tables of facts: `make_support.py FACTS_DIR OUT.py`."""
+"""Write the table of operators: `python tools/make_support.py tools/facts edgecut/tflite/support_tables.py`."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from edgecut.records.profile import find_profile, profile_paths, read_profile
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "profiles"
-FACTS = Path(os.environ.get("EDGECUT_FACTS", ROOT.parent / "shared" / "facts"))
+FACTS = ROOT / "tools" / "facts"
 IDS = [
     "coral-dev-board-micro", "ek-ra8d1", "esp32", "esp32-s3", "esp32c3", "esp32p4", "esp32s3-eye", "ethos-u55-128",
     "ethos-u55-256", "host", "imx8mp-evk", "imx8mp-evk-onnxruntime", "jetson-nano", "max78000", "nano33ble",
@@ -87,15 +86,11 @@ def test_every_source_row_says_something(name: str) -> None:
 
 
 def test_generation_gives_the_shipped_bytes(maker: ModuleType) -> None:
-    if not FACTS.is_dir():
-        pytest.skip("the tables of facts are not here (EDGECUT_FACTS names their folder)")
     shipped = {path.stem: path.read_text() for path in FOLDER.glob("*.toml")}
     assert maker.profiles(FACTS) == shipped
 
 
 def test_the_published_cycles_are_the_fit_to_the_benchmark_rows(maker: ModuleType) -> None:
-    if not FACTS.is_dir():
-        pytest.skip("the tables of facts are not here (EDGECUT_FACTS names their folder)")
     tiny = maker.read_rows(FACTS / "mlperf_tiny.csv")
     clocks = {"Nucleo-L4R5ZI": 120, "NUCLEO-L4R5ZI_MICROTVM-CMSIS-NN": 120, "NUCLEO_L4R5ZI": 120,
               "DISCO_F746NG_int8": 216, "NUCLEO_H7A3ZI_Q": 280, "NUCLEO_U575ZI_Q": 160,
@@ -108,8 +103,6 @@ def test_the_published_cycles_are_the_fit_to_the_benchmark_rows(maker: ModuleTyp
 
 def test_bands_that_were_stated_without_a_row_hold_for_nine_tenths_of_the_rows(maker: ModuleType) -> None:
     """Price and band of each MLPerf Tiny row are made without it; no profile misses more than one of its four."""
-    if not FACTS.is_dir():
-        pytest.skip("the tables of facts are not here (EDGECUT_FACTS names their folder)")
     import profile_bands
 
     rows = list(profile_bands.left_out_rows(maker.read_rows(FACTS / "mlperf_tiny.csv"), maker.BENCHMARKED))
@@ -119,8 +112,6 @@ def test_bands_that_were_stated_without_a_row_hold_for_nine_tenths_of_the_rows(m
 
 
 def test_a_band_without_a_row_does_not_know_it(maker: ModuleType) -> None:
-    if not FACTS.is_dir():
-        pytest.skip("the tables of facts are not here (EDGECUT_FACTS names their folder)")
     import profile_bands
 
     tiny = maker.read_rows(FACTS / "mlperf_tiny.csv")

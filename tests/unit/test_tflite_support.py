@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -19,7 +18,7 @@ from tests.unit.command_line import run
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "tests" / "fixtures"
-FACTS = Path(os.environ.get("EDGECUT_FACTS", ROOT.parent / "shared" / "facts"))
+FACTS = ROOT / "tools" / "facts"
 
 
 def graph_of(name: str, dtype: str = "int8", output: str = "model/pool_1/Op") -> TfliteGraph:
@@ -122,8 +121,6 @@ def test_a_runtime_whose_kernels_are_unknown_gets_no_verdict() -> None:
 
 
 def test_the_tables_are_those_of_the_facts() -> None:
-    if not FACTS.is_dir():
-        pytest.skip("the tables of facts are not here (EDGECUT_FACTS names their folder)")
     spec = importlib.util.spec_from_file_location("make_support", ROOT / "tools" / "make_support.py")
     assert spec is not None
     assert spec.loader is not None
