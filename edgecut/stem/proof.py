@@ -228,8 +228,9 @@ def better_notes(own: str, kept: Mapping[str, Kept]) -> Iterator[str]:
     best = max(kept, key=lambda name: kept[name].agreement, default=own)
     if own in kept and kept[best].agreement >= kept[own].agreement + _CLEARLY:
         yield (
-            f"resolution {best!r} keeps {kept[best].agreement:.0%} of them, for {_macs_words(kept[best].macs)} against "
-            f"{_macs_words(kept[own].macs)}; set stem.resolution = {best!r} (--resolution {best})"
+            f"resolution {best!r} keeps {kept[best].agreement:.0%} of the source's answers on these images, for "
+            f"{_macs_words(kept[best].macs)} against {_macs_words(kept[own].macs)}; set stem.resolution = {best!r} "
+            f"(--resolution {best})"
         )
 
 
