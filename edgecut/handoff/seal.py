@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -101,21 +101,26 @@ def seal(
         name=recipe.name, edgecut=report.edgecut, status=report.status, environment=report.environment,
         recipe=recipe.to_dict(), profiles=tuple(profile.id for profile in profiles), git=git,
         files=tuple(files),
-        reproducible=Reproducible(sha256=reproducible_hash(files), varies=VARIES | _varies_with(report.environment)),
+        reproducible=Reproducible(sha256=reproducible_hash(files), varies=VARIES | _varies_with(report)),
     )  # fmt: skip
     (folder / MANIFEST).write_text(json_text(manifest.to_dict()), encoding="utf-8")
     (folder / SEAL).write_text(f"{sha256_of(folder / MANIFEST)}  {MANIFEST}\n", encoding="utf-8")
 
 
-def _varies_with(environment: Mapping[str, Any]) -> dict[str, str]:
-    """{"*": why} for weights that were trained by another number of threads than the commands use."""
-    count = environment.get("threads", THREADS)
-    if count == THREADS:
-        return {}
-    return {
-        "*": f"TensorFlow trained with {count} threads, and each number of them rounds the sums of a gradient in its "
-        f"own way; the command uses {THREADS} on any machine, a Python program with TF_NUM_INTRAOP_THREADS={THREADS}"
-    }
+def _varies_with(report: Report) -> dict[str, str]:
+    """{"*": why} for weights that were trained by another number of threads than the commands use, and for loops."""
+    reasons = []
+    count = report.environment.get("threads", THREADS)
+    if count != THREADS:
+        reasons.append(
+            f"TensorFlow trained with {count} threads, and each number of them rounds the sums of a gradient in "
+            f"its own way; the command uses {THREADS} on any machine, "
+            f"a Python program with TF_NUM_INTRAOP_THREADS={THREADS}"
+        )
+    loops = [a.path for a in report.artifacts if a.format == "onnx" and {"Loop", "If", "Scan"} & set(a.operators)]
+    if loops:
+        reasons.append(f"the names inside the loops of {', '.join(loops)}, which tf2onnx counts over the whole process")
+    return {"*": "; ".join(reasons)} if reasons else {}
 
 
 def reproducible_hash(files: Sequence[BundleFile]) -> str:

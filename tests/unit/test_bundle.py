@@ -247,6 +247,18 @@ def test_an_arena_that_is_too_small_leaves_the_vectors_as_they_are(tmp_path: Pat
     assert tried_in_tflm(vectors, 1024, 1000) is vectors
 
 
+def test_a_manifest_names_the_onnx_files_whose_loops_have_names_by_chance(tmp_path: Path) -> None:
+    artifacts = artifacts_in(tmp_path, ("float32.tflite", "float32.onnx"))
+    loop = artifacts[1].model_copy(update={"operators": {"Loop": 1, "Gemm": 2}})
+    report = report_of((artifacts[0].model_copy(update={"operators": {"WHILE": 1}}), loop))
+    (tmp_path / "README.md").write_text("")
+    seal(tmp_path, report, recipe_of(), [], None)
+    varies = json.loads((tmp_path / "manifest.json").read_text())["reproducible"]["varies"]
+    assert varies["*"] == (
+        "the names inside the loops of models/bell.float32.onnx, which tf2onnx counts over the whole process"
+    )
+
+
 @pytest.mark.parametrize(("environment", "count"), [({}, None), ({"threads": 8}, None), ({"threads": 2}, 2)])
 def test_a_manifest_names_the_threads_of_a_training_that_was_not_the_commands(
     environment: dict[str, Any], count: int | None, tmp_path: Path
