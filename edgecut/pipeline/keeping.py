@@ -90,7 +90,7 @@ def facts_of(plan: Plan, inputs: Mapping[str, str], kind: str) -> dict[str, Any]
     facts["inputs"] = {key: value for key, value in inputs.items() if key.partition(".")[0] not in unread}
     if kind == "edited":
         facts["pads_with_values"] = recipe.export.pads_with_values
-    if kind == "made" and "auto" in recipe.export.precisions:
+    if kind in {"made", "benched"} and "auto" in recipe.export.precisions:  # which files are mended, and how
         facts["accuracy_drop"] = recipe.budget.accuracy_drop
     if kind != "edited" and recipe.trains:
         facts["threads"] = threads()

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from edgecut.cache.hashes import remembered_hash
 from edgecut.cache.place import cache_folder, cache_limit, clear, kept
 from edgecut.cache.store import Store, total_bytes, trim
 from edgecut.errors import OutputError, RequestError
-from edgecut.pipeline.keeping import keep
+from edgecut.pipeline.keeping import facts_of, keep
 from edgecut.pipeline.planning import plan
 from edgecut.pipeline.running import Run
 from edgecut.records.artifact import sha256_of
@@ -305,3 +306,18 @@ def test_the_hash_of_a_file_that_was_just_written_is_not_remembered(tmp_path: Pa
     (tmp_path / "data.npz").write_bytes(b"one")
     remembered_hash(tmp_path / "data.npz", Store(tmp_path / "cache", {}))
     assert kept(tmp_path / "cache") == ()
+
+
+def test_files_mended_for_another_limit_are_measured_anew() -> None:
+    """With precision auto the files depend on budget.accuracy_drop, and so do their sizes, arenas and times."""
+
+    def facts(kind: str, precision: str, drop: float) -> dict[str, object]:
+        tables = {"source": {"model": str(MODEL)}, "export": {"precisions": [precision]}, "data": {"train": "x"}}
+        recipe = make_recipe({**tables, "budget": {"accuracy_drop": drop}}, {}, where="test")
+        source = {"source": {"model": str(MODEL)}, "export": {"precisions": ["float32"]}}
+        planned = plan(make_recipe(source, {}, where="test"), [])
+        return facts_of(replace(planned, recipe=recipe), {}, kind)
+
+    for kind in ("made", "benched"):
+        assert facts(kind, "auto", 0.01) != facts(kind, "auto", 0.02)
+        assert facts(kind, "int8", 0.01) == facts(kind, "int8", 0.02)
