@@ -17,6 +17,7 @@ from types import FrameType, TracebackType
 import click
 
 from edgecut import __version__
+from edgecut.cli.output import harmless
 from edgecut.errors import EdgecutError, RequestError
 from edgecut.records.nearest import closest
 from edgecut.whole import write_whole
@@ -142,7 +143,7 @@ def _usage_sentence(error: click.ClickException) -> str:
 def _tell(sentence: str) -> None:
     help_page = sentence.startswith("Usage:")
     try:
-        click.echo(sentence if help_page else f"edgecut: {sentence}", err=True)
+        click.echo(sentence if help_page else f"edgecut: {harmless(sentence)}", err=True)
     except OSError:
         return  # nobody can be told
 

@@ -6,6 +6,7 @@ import functools
 import json
 import math
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -17,7 +18,10 @@ from edgecut.records.progress import SILENT, Progress
 from edgecut.whole import naming
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
+
+# All of Unicode's control characters but tab, line end, and the sequences that rich sets colours by (ECMA-48, SGR).
+_CONTROL = re.compile(r"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]")
 
 
 class Output:
@@ -37,7 +41,7 @@ class Output:
 
         console = Console(highlight=False, markup=False, emoji=False)
         for part in parts:
-            _write(functools.partial(console.print, part, soft_wrap=isinstance(part, str)))
+            _write(functools.partial(_show, console, part))
 
     def document(self, data: Mapping[str, Any]) -> None:
         """Prints one JSON document on stdout with --json; nothing otherwise."""
@@ -51,7 +55,7 @@ class Output:
     def note(self, sentence: str) -> None:
         """Prints a warning or hint on stderr, unless quiet."""
         if not self.quiet:
-            click.echo(f"edgecut: {sentence}", err=True)
+            click.echo(f"edgecut: {harmless(sentence)}", err=True)
 
     def progress(self) -> Progress:
         """Bars on stderr; silent if quiet or where stderr is no terminal."""
@@ -60,6 +64,14 @@ class Output:
         from edgecut.render.progress import RichProgress
 
         return RichProgress()
+
+
+def harmless(text: str) -> str:
+    """The text without signs that move a terminal's cursor, name its window or the like; colours stay.
+
+    Names come from files of others.
+    """
+    return _CONTROL.sub("\ufffd", text)
 
 
 def json_text(data: Mapping[str, Any]) -> str:
@@ -78,6 +90,12 @@ def with_output(function: Callable[..., int | None]) -> Callable[..., int | None
         return function(Output(as_json=as_json, quiet=quiet, verbose=verbose), **options)
 
     return run
+
+
+def _show(console: Console, part: RenderableType) -> None:
+    with console.capture() as capture:
+        console.print(part, soft_wrap=isinstance(part, str))
+    sys.stdout.write(harmless(capture.get()))
 
 
 def _write(action: Callable[[], None]) -> None:

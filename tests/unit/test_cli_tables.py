@@ -9,12 +9,13 @@ import pytest
 from rich.console import Console, RenderableType
 
 from edgecut.bench.at_cut import CutCost
+from edgecut.cli.output import Output
 from edgecut.records.document import parse
 from edgecut.records.measurement import Measurement, missing
 from edgecut.records.profile import Profile
 from edgecut.records.report import Check
 from edgecut.render.graphs import OperatorRow, artifact_parts, cost_table, operator_table, point_table
-from edgecut.render.tables import check_table, measurement_table, plan_table, profile_table, report_tables
+from edgecut.render.tables import check_table, grid, measurement_table, plan_table, profile_table, report_tables
 from edgecut.render.words import band_words, fact_words, value_words
 from tests.unit.reports import artifact, measurements, report
 
@@ -167,3 +168,15 @@ def test_a_band_of_more_than_everything_is_a_factor(error: float | None, text: s
 def test_facts_are_words() -> None:
     facts = {"inputs": 8, "exact": True, "shape": [None, 8, 8], "names": ["a", "b"], "none": None, "of": {"x": 0.5}}
     assert fact_words(facts) == "inputs 8, exact yes, shape ?×8×8, names a, b, of (x 0.5)"
+
+
+def test_a_name_out_of_a_file_does_not_speak_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Colours are all that it can bring; a title, a jump or a cleared screen are shown as signs."""
+    output, table = Output(), grid("name")
+    table.add_row("\x1b]0;title\x07layer\x1b[2J")
+    output.table("\x1b[1mbold\x1b[0m\x9b2J", table)
+    output.note("a\x1b[Hb\rc")
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0] == "\x1b[1mbold\x1b[0m\ufffd2J"
+    assert out.splitlines()[-1].strip() == "\ufffd]0;titlelayer\ufffd[2J"
+    assert err == "edgecut: a\ufffd[Hb\ufffdc\n"
