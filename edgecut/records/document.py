@@ -52,7 +52,7 @@ def read_toml(path: Path) -> dict[str, Any]:
             content = file.read(_MOST_BYTES + 1)
         if len(content) > _MOST_BYTES:
             raise RequestError(f"{path}: is no TOML that edgecut reads: it has more than {_MOST_BYTES // 2**20} MiB")
-        return tomllib.loads(content.decode())
+        return tomllib.loads(content.decode("utf-8-sig"))  # some editors on Windows put a byte order mark in front
     except FileNotFoundError as exc:
         raise RequestError(f"{path}: no such file") from exc
     except IsADirectoryError as exc:

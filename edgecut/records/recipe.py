@@ -84,6 +84,8 @@ class Stem(Record):
     def _size_is_positive(cls, size: tuple[int, int] | None) -> tuple[int, int] | None:
         if size is not None and min(size) < 1:
             raise ValueError(f"height and width are at least 1, found {list(size)}")
+        if size is not None and max(size) > 65_535:  # no sensor is near it, and no array can hold many more
+            raise ValueError(f"height and width are at most 65535, found {list(size)}")
         return size
 
     @model_validator(mode="after")

@@ -130,6 +130,19 @@ def test_a_model_with_such_a_name_gives_its_files_another(model: str, name: str)
     assert read_source(model, {}).name == name
 
 
+def test_a_byte_order_mark_is_no_part_of_a_recipe(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_bytes(b"\xef\xbb\xbfname = 'a'\r\n")
+    assert read_toml(tmp_path / "recipe.toml") == {"name": "a"}
+
+
+def test_a_picture_that_no_array_can_hold_is_refused() -> None:
+    with pytest.raises(DocumentError) as error:
+        make_recipe({}, {"source.model": "m.keras", "stem.size": [10**9, 10**9]}, where="test")
+    assert error.value.faults == (
+        "test: stem.size: height and width are at most 65535, found [1000000000, 1000000000]",
+    )
+
+
 def test_a_device_that_never_ends_is_no_recipe() -> None:
     with pytest.raises(RequestError) as caught:
         read_toml(Path("/dev/zero"))
