@@ -51,7 +51,7 @@ def readme(
             _feed(recipe, artifact),
             _read(artifact, labels),
         ]
-        sections += [_port(recipe, artifact, vectors)] if vectors is not None else []
+        sections += [_port(recipe, artifact, vectors) if vectors is not None else _port_alone(artifact)]
     sections += [_numbers(report)]
     return "\n\n".join(sections) + "\n"
 
@@ -148,6 +148,15 @@ def _read(artifact: Artifact, labels: Sequence[str]) -> str:
         names = ", ".join(labels) if len(labels) <= _LABELS_SHOWN else "`labels.txt` has their names, one a line"
         lines += ["", f"The position of the largest value{which} is the class: {names}."]
     return "\n".join(lines)
+
+
+def _port_alone(artifact: Artifact) -> str:
+    runtime = "LiteRT" if artifact.format == "tflite" else "ONNX Runtime"
+    reason = f", since the model takes {len(artifact.inputs)} inputs" if len(artifact.inputs) > 1 else ""
+    return (
+        f"## Checking the port\n\nThere are no golden vectors here{reason}. Compare the port's outputs with those that "
+        f"{runtime} gives for `{artifact.path}` on the same values."
+    )
 
 
 def _port(recipe: Recipe, artifact: Artifact, vectors: Vectors) -> str:

@@ -160,7 +160,7 @@ def test_a_bundle_without_images_has_no_vectors_and_no_labels(tmp_path: Path) ->
                  page_html="", recipe_folder=tmp_path)  # fmt: skip
     assert not (folder / "vectors").exists()
     assert not (folder / "labels.txt").exists()
-    assert "vectors" not in (folder / "README.md").read_text()
+    assert "`vectors/" not in (folder / "README.md").read_text()
     assert (folder / "c" / "bell_model.c").is_file()
 
 

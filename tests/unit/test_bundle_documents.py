@@ -126,6 +126,14 @@ def test_the_readme_finds_the_scores_among_several_outputs(tmp_path: Path) -> No
     assert "camera" not in page
 
 
+def test_the_readme_says_why_there_are_no_vectors_and_what_to_compare_with(tmp_path: Path) -> None:
+    artifact = artifacts_in(tmp_path, ("int8.tflite",))[0]
+    artifact = artifact.model_copy(update={"inputs": artifact.inputs * 2})
+    page = readme(report_of((artifact,)), recipe_of(), artifact, None, None, [])
+    sentence = "There are no golden vectors here, since the model takes 2 inputs. Compare the port's outputs with those"
+    assert f"## Checking the port\n\n{sentence} that LiteRT gives for `{artifact.path}` on the same values.\n" in page
+
+
 def test_a_thousand_classes_are_left_to_their_file(tmp_path: Path) -> None:
     artifact = artifacts_in(tmp_path, ("int8.tflite",))[0]
     output = artifact.outputs[0].model_copy(update={"shape": (1, 1000)})
