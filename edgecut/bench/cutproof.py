@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecut.bench.run import first_line
+from edgecut.bench.run import first_line, run_session
 from edgecut.errors import RequestError, RunError
 from edgecut.export import onnx_cut
 from edgecut.export.onnx_graph import onnx_failures
@@ -226,7 +226,7 @@ def _session(content: bytes, *, fuse: bool) -> Callable[[list[str], Arrays], lis
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = 1, 3
+    options.intra_op_num_threads, options.log_severity_level = 1, 4
     if not fuse:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
@@ -234,13 +234,7 @@ def _session(content: bytes, *, fuse: bool) -> Callable[[list[str], Arrays], lis
     except onnx_failures() as exc:
         raise RunError(f"cut: ONNX Runtime can't run it: {first_line(exc)}") from exc
 
-    def run(names: list[str], x: Arrays) -> list[np.ndarray]:
-        try:
-            return list(session.run(names, dict(x)))
-        except onnx_failures() as exc:
-            raise RunError(f"cut: ONNX Runtime failed while running it: {first_line(exc)}") from exc
-
-    return run
+    return lambda names, x: run_session(session, names, x, "cut")
 
 
 def _layout_notes(model: Any, part: Path, interior: Sequence[str]) -> tuple[str, ...]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from edgecut.tflite.flatbuffer import TfliteGraph
 
 Run = Callable[[np.ndarray], list[np.ndarray]]
 Kernels = Literal["default", "plain", "reference"]
+LIMIT_S = 300.0
+"""How long one run of an .onnx file may take: the loop of a damaged one may have no end."""
 
 
 class FileRunner:
@@ -118,6 +121,30 @@ def first_line(error: BaseException | str) -> str:
     return (lines or [type(error).__name__])[0].rstrip(".")[:300]
 
 
+def run_session(
+    session: Any, outputs: Sequence[str] | None, feeds: Mapping[str, np.ndarray], where: str
+) -> list[np.ndarray]:
+    """The outputs that an ONNX Runtime session gives (None: all).
+
+    Raises RunError, beginning with `where`, if it fails or takes longer than LIMIT_S.
+    """
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.log_severity_level = 4  # what fails is told here
+    watch = threading.Timer(LIMIT_S, setattr, (options, "terminate", True))
+    watch.daemon = True
+    watch.start()
+    try:
+        return list(session.run(outputs, dict(feeds), options))
+    except onnx_failures() as exc:
+        if options.terminate:
+            raise RunError(f"{where}: one run takes over {LIMIT_S:g} s; a loop in the file may have no end") from exc
+        raise RunError(f"{where}: ONNX Runtime failed while running it: {first_line(exc)}") from exc
+    finally:
+        watch.cancel()
+
+
 def _litert(path: Path, threads: int, kernels: Kernels) -> Run:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -154,21 +181,12 @@ def _onnxruntime(path: Path, threads: int, kernels: Kernels) -> Run:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = 3
+    options.log_severity_level = 4
     if kernels == "plain":
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    failures = onnx_failures()
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except failures as exc:
+    except onnx_failures() as exc:
         raise RunError(f"{path}: ONNX Runtime can't run it: {first_line(exc)}") from exc
     source = session.get_inputs()[0].name
-
-    def run(x: np.ndarray) -> list[np.ndarray]:
-        try:
-            results: list[np.ndarray] = session.run(None, {source: np.ascontiguousarray(x)})
-        except failures as exc:
-            raise RunError(f"{path}: ONNX Runtime failed while running it: {first_line(exc)}") from exc
-        return results
-
-    return run
+    return lambda x: run_session(session, None, {source: np.ascontiguousarray(x)}, str(path))

@@ -6,11 +6,14 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from hypothesis import given
 from hypothesis import strategies as st
+from onnx import helper
 
+from edgecut.bench import run
 from edgecut.bench.run import FileRunner, dequantize, first_line, quantize
 from edgecut.errors import RunError, SourceError
 from edgecut.records.artifact import TensorSpec
@@ -144,6 +147,32 @@ def test_empty_onnx_file_is_refused(tmp_path: Path) -> None:
     assert (
         str(caught.value) == f"{tmp_path / 'm.onnx'}: holds no ONNX graph; a model with at least one node is expected"
     )
+
+
+def test_a_loop_without_an_end_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def tensor(name: str, kind: int = onnx.TensorProto.FLOAT, shape: tuple[int, ...] = (1, 4)) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, kind, shape)
+
+    goes_on = tensor("goes_on", onnx.TensorProto.BOOL, ())
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["on"], ["goes_on"]), helper.make_node("Relu", ["value"], ["next"])], "body",
+        [tensor("turn", onnx.TensorProto.INT64, ()), tensor("on", onnx.TensorProto.BOOL, ()), tensor("value")],
+        [goes_on, tensor("next")],
+    )  # fmt: skip
+    graph = helper.make_graph(
+        [helper.make_node("Loop", ["turns", "", "x"], ["y"], body=body)], "graph", [tensor("x")], [tensor("y")],
+        [helper.make_tensor("turns", onnx.TensorProto.INT64, (), [2**62])],
+    )  # fmt: skip
+    path = tmp_path / "endless.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    runner = FileRunner(path)
+    monkeypatch.setattr(run, "LIMIT_S", 0.1)
+    with pytest.raises(RunError) as caught:
+        runner.predict(np.ones((1, 4), np.float32))
+    assert str(caught.value) == f"{path}: one run takes over 0.1 s; a loop in the file may have no end"
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_runtime_s_message_becomes_one_line() -> None:
