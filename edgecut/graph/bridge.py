@@ -31,6 +31,7 @@ from edgecut.graph.generations import (
 from edgecut.graph.keras_2 import outputs_of, recomputed
 from edgecut.graph.proof import call_flat
 from edgecut.graph.rebuild import run
+from edgecut.graph.sentences import LOADING_FAULTS
 from edgecut.streams import caught_output
 
 # Functions beside activations and the like that look others up by what a file says.
@@ -63,7 +64,7 @@ def read_keras_2(path: str, *, unsafe: bool = False) -> Any:
     try:
         with caught_output():
             return k2.models.load_model(path, compile=False, **options)
-    except (ValueError, TypeError, KeyError, OSError, AttributeError, RuntimeError, ImportError) as exc:
+    except LOADING_FAULTS as exc:
         raise SourceError(f"{path}: can't be loaded by tf_keras: {_first_line(exc)}") from exc
 
 

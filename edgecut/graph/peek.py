@@ -17,6 +17,9 @@ Kind = Literal["keras", "h5", "saved_model", "application", "tflite", "onnx"]
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 PREFIX = "keras:"
 _LONGEST_JSON_BYTES = 64 << 20
+# Settings of layers that have at least as many weights, and what is never worth a look.
+_COUNTS = ("units", "filters", "input_dim", "output_dim")
+_FEW = 1 << 20
 
 
 def kind_of(source: str) -> Kind:
@@ -125,6 +128,26 @@ def lambda_names(config: dict[str, Any]) -> tuple[str, ...]:
     """The names of the Lambda layers in a saved model's configuration: layers that carry code."""
     found = (layer.get("config") for layer in objects_in(config) if layer["class_name"] == "Lambda")
     return tuple(dict.fromkeys(str(facts.get("name") if isinstance(facts, dict) else None) for facts in found))
+
+
+def overclaim(source: str, config: dict[str, Any]) -> str | None:
+    """A layer of a .keras or .h5 file that has more units or filters than the file has room for weights, in words.
+
+    Keras makes the layers before it looks at the weights. A weight has at least four bits. None if there is no such.
+    """
+    path = Path(source)
+    room = 2 * path.stat().st_size
+    if kind_of(source) == "keras":
+        with zipfile.ZipFile(path) as archive:
+            room = 2 * sum(member.file_size for member in archive.infolist())
+    for entry in objects_in(config):
+        settings = entry.get("config")
+        facts = settings if isinstance(settings, dict) else {}
+        for key in _COUNTS:
+            count = facts.get(key)
+            if isinstance(count, int) and count > max(room, _FEW):
+                return f"layer {facts.get('name')!r} has {key} = {count:,}, for which the file holds too few weights"
+    return None
 
 
 def objects_in(value: Any) -> Iterator[dict[str, Any]]:

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import re
 
+import tensorflow as tf
+
+LOADING_FAULTS = (
+    ValueError, TypeError, KeyError, OSError, AttributeError, RuntimeError, EOFError, ImportError, tf.errors.OpError,
+)  # fmt: skip
+"""What Keras raises for a file that it can't load."""
+
 
 def telling_line(error: BaseException) -> str:
     """The line that says what is wrong; Keras puts the call's name in front and the arguments behind it."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    # Without colours and TensorFlow's names of its operators.
+    text = re.sub(r"\x1b\[[0-9;]*m|\{\{.*?\}\} | \[Op:.*", "", str(error))
     text = text.rpartition("Exception encountered: ")[2]
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = [line for line in lines if not line.startswith("Exception encountered when calling")]

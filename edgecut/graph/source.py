@@ -15,8 +15,8 @@ import keras
 import tensorflow as tf
 
 from edgecut.errors import GraphError, SourceError
-from edgecut.graph.peek import Kind, application_arguments, config_of, keras_version, kind_of, lambda_names
-from edgecut.graph.sentences import telling_line
+from edgecut.graph.peek import Kind, application_arguments, config_of, keras_version, kind_of, lambda_names, overclaim
+from edgecut.graph.sentences import LOADING_FAULTS, telling_line
 from edgecut.records.document import closest
 from edgecut.streams import caught_output
 
@@ -60,6 +60,9 @@ def read_source(source: str | Path, *, unsafe: bool = False) -> Loaded:
             f"{source}: has Lambda layers ({', '.join(map(repr, lambdas))}), which run code that comes with the file; "
             "pass --unsafe (source.unsafe = true) if you trust it"
         )
+    fault = overclaim(source, config) if config and kind in {"keras", "h5"} else None
+    if fault:
+        raise SourceError(f"{source}: {fault}; it is damaged, fetch or save it again")
     return _read_file(source, kind, config or {}, unsafe=unsafe)
 
 
@@ -133,7 +136,7 @@ def _load_file(source: str, kind: str, *, unsafe: bool) -> keras.Model:
         ) from exc
     except zipfile.BadZipFile as exc:
         raise SourceError(f"{source}: is truncated or damaged ({exc}); fetch or save it again") from exc
-    except (ValueError, TypeError, KeyError, OSError, AttributeError, RuntimeError, EOFError, ImportError) as exc:
+    except LOADING_FAULTS as exc:
         raise SourceError(f"{source}: can't be loaded: {_cause(exc)}") from exc
     if not isinstance(model, keras.Model):
         raise SourceError(f"{source}: holds a {type(model).__name__}, and a keras.Model is expected")

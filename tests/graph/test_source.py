@@ -257,6 +257,30 @@ def test_weights_that_can_not_be_read_are_named_by_their_layer(tmp_path):
     assert fails(path) == f"{path}: can't be loaded: the weights of layer 'fc': Not allowed: H5 file with ExternalLink"
 
 
+@pytest.mark.parametrize(
+    ("units", "reason"),
+    [
+        (10**9, "layer 'fc' has units = 1,000,000,000, for which the file holds too few weights; it is damaged, "),
+        (10**6, "can't be loaded: "),  # the weights don't fit
+    ],
+)
+def test_a_layer_larger_than_its_file_is_not_made(tmp_path, units, reason):
+    path = tmp_path / "m.keras"
+    x = keras.Input((4,), name="x")
+    keras.Model(x, keras.layers.Dense(3, name="fc")(x)).save(path)
+    rewritten(path, "config.json", lambda content: content.replace(b'"units": 3', b'"units": %d' % units))
+    assert fails(path).startswith(f"{path}: {reason}")
+
+
+def test_a_shape_that_no_number_counts_is_a_sentence(tmp_path):
+    path = tmp_path / "m.keras"
+    x = keras.Input((4, 4, 3), name="x")
+    keras.Model(x, keras.layers.Conv2D(4, 3, name="conv")(x)).save(path)
+    rewritten(path, "config.json", lambda content: content.replace(b"4, 4, 3]", b"4, 4, %d]" % 2**62))
+    reason = f"can't be loaded: Shape [3,3,{2**62},4] would have more than 2**63 - 1 elements"
+    assert fails(path) == f"{path}: {reason}"
+
+
 def test_a_lambda_in_a_keras_2_saved_model_needs_leave(tmp_path):
     import tf_keras
 
