@@ -199,8 +199,15 @@ def apply(edit: Edit) -> tuple[str, keras.Model]:
     try:
         edited = rebuild(edit.graph, entries=entries, inputs=device, splices=splices)
     except GraphError as exc:
-        raise StemError(f"stem: size {device.shape[1]}x{device.shape[2]}: {exc}") from exc
+        raise StemError(f"stem: size {device.shape[1]}x{device.shape[2]}: {exc}{_larger(edit)}") from exc
     return construction, edited
+
+
+def _larger(edit: Edit) -> str:
+    """What helps where a layer can't take the device's size."""
+    if edit.device.mode != "reuse":
+        return ""
+    return "; feed a larger size, or let the layers run at their own (resolution 'nearest', 'bilinear' or 'fit')"
 
 
 def device_input(edit: Edit) -> keras.KerasTensor:
@@ -224,27 +231,27 @@ def _cheapest(edit: Edit, device: keras.KerasTensor) -> tuple[str, dict[Tensor, 
     folded = bool(chosen) and len(chosen) == len(firsts)
     # Only where every consumer is folded is nothing left of the preprocessing's own operators.
     if whole is not None and (not folded or (not edit.fold and whole.cost < sum(way.cost for way in chosen))):
-        return whole.name, {edit.source: _built(whole, device)}
+        return whole.name, {edit.source: _built(edit, whole, device)}
     if not folded:
         raise StemError(
             f"stem: resolution {edit.device.mode!r} needs a first convolution whose stride is a multiple of "
             f"{edit.device.factor}; use 'nearest', 'fit' or 'reuse'"
         )
     names = list(dict.fromkeys(way.name for way in chosen))
-    built = {first.output: _built(way, device, first.call) for first, way in zip(firsts, chosen, strict=True)}
+    built = {first.output: _built(edit, way, device, first.call) for first, way in zip(firsts, chosen, strict=True)}
     kept = ancestors(edit.graph, flat(edit.graph.outputs), stop=built)
     name_apart(built.values(), {call.layer for call in kept})
     return "; ".join(names), built
 
 
-def _built(way: Candidate, device: keras.KerasTensor, call: Call | None = None) -> keras.KerasTensor:
+def _built(edit: Edit, way: Candidate, device: keras.KerasTensor, call: Call | None = None) -> keras.KerasTensor:
     try:
         return way.build(device)
     except ValueError as exc:
         reason = str(exc).splitlines()[0].split(" Received")[0].rstrip(".")
         who = f"layer {call.name!r} ({call.type})" if call is not None else "the new first operator"
         shape = tuple(device.shape)
-        raise StemError(f"stem: size {shape[1]}x{shape[2]}: {who} can't take {shape}: {reason}") from exc
+        raise StemError(f"stem: size {shape[1]}x{shape[2]}: {who} can't take {shape}: {reason}{_larger(edit)}") from exc
 
 
 def _whole(edit: Edit, firsts: Sequence[FirstOp]) -> Candidate | None:

@@ -334,13 +334,14 @@ def test_too_small_a_picture_names_the_layer_that_collapses():
     x = inputs = keras.Input((16, 16, 3), name="image")
     x = L.Conv2D(2, 3, strides=2, padding="same", name="conv")(x)
     model = keras.Model(inputs, L.AveragePooling2D(7, name="pool")(x))
+    remedy = "feed a larger size, or let the layers run at their own (resolution 'nearest', 'bilinear' or 'fit')"
     assert refusal(model, size=(8, 8)) == (
         "stem: size 8x8: layer 'pool' (AveragePooling2D) can't take (None, 4, 4, 2): Computed output size would be "
-        "zero or negative"
+        f"zero or negative; {remedy}"
     )
     assert refusal(conv_model(5, 1, "valid", 16, 16), size=(4, 4), channels=1) == (
         "stem: size 4x4: layer 'conv' (Conv2D) can't take (None, 4, 4, 1): Computed output size would be zero or "
-        "negative"
+        f"negative; {remedy}"
     )
 
 

@@ -146,7 +146,8 @@ def refusal(model, **options):
 def test_too_small_a_picture_names_the_layer_that_collapses():
     assert refusal(first_conv(3, 1, "valid", 16, 16), size=(2, 2)) == (
         "stem: size 2x2: layer 'conv' (Conv2D) can't take (None, 2, 2, 3): "
-        "Computed output size would be zero or negative"
+        "Computed output size would be zero or negative; feed a larger size, or let the layers run at their own "
+        "(resolution 'nearest', 'bilinear' or 'fit')"
     )
 
 
