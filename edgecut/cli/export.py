@@ -178,7 +178,8 @@ def _calibration(output: Output, recipe: Recipe, shape: tuple[int, int, int]) ->
     height, width, channels = shape
     order = recipe.stem.order or DEFAULT_ORDER.get(channels)
     if order is None or CHANNELS[order] != channels:
-        raise DataError(f"export: the model takes {channels} channels, and images give {order or '1, 3 or 4'} of them")
+        named = "images have 1, 3 or 4" if order is None else f"{order} has {CHANNELS[order]}"
+        raise DataError(f"export: the model takes {channels} channels, and {named}; name the model's own with --order")
     pixels = read_calibration(
         recipe.data.train or "", height=height, width=width, channels=1 if order == "gray" else 3,
         count=recipe.data.calibration, seed=recipe.data.seed, where="--data", progress=output.progress(),

@@ -129,6 +129,12 @@ def test_the_next_command_calibrates_on_the_devices_own_channels(source, tmp_pat
     values = fed.astype("float32") if pixels == "raw" else (fed / 127.5 - 1).astype("float32")
     edgecut.export(twin, "tflite", "int8", values, tmp_path / "twin.tflite")
     assert edited.with_suffix(".tflite").read_bytes() == (tmp_path / "twin.tflite").read_bytes()
+    if order == "rgba":
+        answer = run(capsys, *["gray" if word == order else word for word in words], "--force")
+        assert answer.code == 2
+        assert answer.err == (
+            "edgecut: error: export: the model takes 4 channels, and gray has 1; name the model's own with --order\n"
+        )
 
 
 @pytest.mark.parametrize("words", [("--gray",), ("--order", "gray")])
