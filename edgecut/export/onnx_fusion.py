@@ -15,8 +15,9 @@ def keep_pads(model: onnx.ModelProto) -> None:
     """Keep ONNX Runtime's PadFusion, which is on by default, from folding a Pad into the MaxPool behind it.
 
     It gives the zeros up for MaxPool's own padding, which is minus infinity: onnxruntime 1.31.1 was 0.58 off on a
-    convolution, a ZeroPadding2D and a MaxPooling2D. It leaves a Pad with the input `axes` alone, so each such Pad names
-    all its axes, which changes nothing else. Pads keep their form below opset 18, which has no such input.
+    convolution, a ZeroPadding2D and a MaxPooling2D; 1.32.0 isn't, and files are run by older ones too. It leaves a Pad
+    with the input `axes` alone, so each such Pad names all its axes, which changes nothing else. Pads keep their form
+    below opset 18, which has no such input.
     """
     if _opset(model) < 18:
         return
