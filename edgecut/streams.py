@@ -19,7 +19,7 @@ def caught_output() -> Iterator[Callable[[], str]]:
     catches it. They are restored on the way out, whatever happens; what can't be written is lost. Not for use
     in several threads at once.
     """
-    with _nameless() as file:
+    with nameless_file() as file:
 
         def text() -> str:
             _flush()
@@ -39,7 +39,7 @@ def caught_output() -> Iterator[Callable[[], str]]:
                 os.close(copy)
 
 
-def _nameless() -> IO[bytes]:
+def nameless_file() -> IO[bytes]:
     """A file in memory where the system has such: a full disk is not what this room should fail of."""
     return open(os.memfd_create("caught"), "w+b") if sys.platform == "linux" else tempfile.TemporaryFile()
 

@@ -104,9 +104,9 @@ def _recipe(args: argparse.Namespace, tables: Mapping[str, Any], channels: int) 
 def _rows(recipe: Any, folder: Path) -> tuple[list[Row], np.ndarray, np.ndarray | None]:
     """The tools' rows, the float model's outputs on the held-out images, and the labels where they fit them."""
     import edgecut
-    from edgecut.bench.run import FileRunner
     from edgecut.images.dataset import calibration_sample, read_data
     from edgecut.images.device import model_input
+    from edgecut.runtime.files import FileRunner
 
     if not (folder / "out").exists():
         edgecut.build(recipe, out=folder / "out")

@@ -41,7 +41,6 @@ import_keras_quietly()
 import keras  # noqa: E402  (quietened above)
 
 import edgecut  # noqa: E402
-from edgecut.bench.run import FileRunner  # noqa: E402
 from edgecut.errors import StemError  # noqa: E402
 from edgecut.export.tflite import convert, write_saved_model  # noqa: E402
 from edgecut.graph.calls import calls  # noqa: E402
@@ -50,6 +49,7 @@ from edgecut.graph.rebuild import rebuild  # noqa: E402
 from edgecut.images.device import model_input, to_device_batch  # noqa: E402
 from edgecut.images.preprocess import affine  # noqa: E402
 from edgecut.records.recipe import CustomPreprocess, Preprocess  # noqa: E402
+from edgecut.runtime.files import FileRunner  # noqa: E402
 
 RUNS, WARM_UP, SAMPLES = 30, 3, 2000
 SLOWER = 1.03

@@ -10,14 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from edgecut.bench.run import first_line, run_session
 from edgecut.errors import RequestError, RunError
 from edgecut.export import onnx_cut
-from edgecut.export.onnx_graph import onnx_failures
-from edgecut.export.readback import file_format, read_graph, tensor_specs
 from edgecut.records.artifact import TensorSpec
 from edgecut.records.report import Step
-from edgecut.streams import caught_output
+from edgecut.runtime.session import Kernels, Session
+from edgecut.runtime.specs import file_format, read_graph, tensor_specs
 from edgecut.tflite import cut as tflite_cut
 from edgecut.tflite.flatbuffer import TfliteGraph, read, read_content
 from edgecut.tflite.reach import short_names
@@ -137,47 +135,21 @@ def _prove_tflite(path: Path, part: Path, to: Refs, start: Refs) -> tuple[dict[s
     graph = read(path)
     chosen, ends = tflite_cut.select(graph, to, start)
     specs, _ = tensor_specs(graph)
-    whole = _litert(path, keep=True)
-    piece = _litert(part, keep=False)
+    # A delegate computes the tensors between its ends without keeping them.
+    whole = Session(path, "tflite", f"cut: {path}", kernels="plain", whole=True)
+    piece = Session(part, "tflite", "cut: the part", kernels="plain")
+    interior = [i for i in dict.fromkeys((*chosen.entries, *ends)) if i not in graph.inputs]
 
     def source(x: Arrays) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        _invoke(whole, dict(zip(graph.inputs, x.values(), strict=True)))
         fed = dict(zip(graph.inputs, x.values(), strict=True))
-        values = [fed[i] if i in fed else whole.get_tensor(i) for i in chosen.entries]
-        return values, [whole.get_tensor(i) for i in ends]
+        values = fed | dict(zip(interior, whole.run(fed, interior), strict=True))
+        return [values[i] for i in chosen.entries], [values[i] for i in ends]
 
     def run(values: list[np.ndarray]) -> list[np.ndarray]:
-        _invoke(piece, dict(zip((d["index"] for d in piece.get_input_details()), values, strict=True)))
-        return [piece.get_tensor(d["index"]) for d in piece.get_output_details()]
+        return piece.run(dict(zip(piece.inputs, values, strict=True)), piece.outputs)
 
     where = "LiteRT, built-in kernels without a delegate"
     return {**_compare(specs, source, run), "where": where}, ()
-
-
-def _litert(path: Path, *, keep: bool) -> Any:
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    with caught_output():
-        try:
-            # A delegate computes the tensors between its ends without keeping them.
-            interpreter = Interpreter(
-                str(path), experimental_preserve_all_tensors=keep,
-                experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-            )  # fmt: skip
-            interpreter.allocate_tensors()
-        except (RuntimeError, ValueError) as exc:
-            raise RunError(f"cut: LiteRT can't run {path if keep else 'the part'}: {first_line(exc)}") from exc
-    return interpreter
-
-
-def _invoke(interpreter: Any, values: Mapping[int, np.ndarray]) -> None:
-    interpreter.reset_all_variables()
-    for index, value in values.items():
-        interpreter.set_tensor(index, np.ascontiguousarray(value))
-    try:
-        interpreter.invoke()
-    except RuntimeError as exc:
-        raise RunError(f"cut: LiteRT failed while running the file: {first_line(exc)}") from exc
 
 
 def _prove_onnx(path: Path, part: Path, to: Refs, start: Refs) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -208,33 +180,20 @@ def _onnx_pair(
 ) -> tuple[
     Callable[[Arrays], tuple[list[np.ndarray], list[np.ndarray]]], Callable[[list[np.ndarray]], list[np.ndarray]]
 ]:
-    first, second = _session(whole, fuse=fuse), _session(part, fuse=fuse)
-    wanted = [name for name in dict.fromkeys((*entries, *ends))]
+    kernels: Kernels = "default" if fuse else "plain"
+    first = Session(whole, "onnx", "cut: the file", kernels=kernels)
+    second = Session(part, "onnx", "cut: the part", kernels=kernels)
+    needed = list(dict.fromkeys((*entries, *ends)))
 
     def source(x: Arrays) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        asked = [name for name in wanted if name not in x]
-        values = {**x, **dict(zip(asked, first(asked, x), strict=True))}
+        computed = [name for name in needed if name not in x]
+        values = {**x, **dict(zip(computed, first.run(dict(x), computed), strict=True))}
         return [values[name] for name in entries], [values[name] for name in ends]
 
     def run(values: list[np.ndarray]) -> list[np.ndarray]:
-        return second(list(ends), dict(zip(entries, values, strict=True)))
+        return second.run(dict(zip(entries, values, strict=True)), list(ends))
 
     return source, run
-
-
-def _session(content: bytes, *, fuse: bool) -> Callable[[list[str], Arrays], list[np.ndarray]]:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = 1, 4
-    if not fuse:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except onnx_failures() as exc:
-        raise RunError(f"cut: ONNX Runtime can't run it: {first_line(exc)}") from exc
-
-    return lambda names, x: run_session(session, names, x, "cut")
 
 
 def _layout_notes(model: Any, part: Path, interior: Sequence[str]) -> tuple[str, ...]:

@@ -11,10 +11,11 @@ from edgecut.bench.predict import PLANNER, arena_estimate, predict_arena, predic
 from edgecut.bench.runners import tflm, vela
 from edgecut.bench.runners.local import Local
 from edgecut.errors import RunError
-from edgecut.export.readback import file_format, guess_precision, read_graph
+from edgecut.export.readback import guess_precision
 from edgecut.records.measurement import Measurement, Metric, measured, missing
 from edgecut.records.profile import Profile, find_profile
 from edgecut.records.recipe import Bench
+from edgecut.runtime.specs import file_format, read_graph
 from edgecut.tflite.arena import cortex_m_arena_bytes, safe_arena_bytes
 from edgecut.tflite.flatbuffer import TfliteGraph, read
 

@@ -15,7 +15,7 @@ from edgecut.bench.runners.protocol import TIMEOUT_S, Machine
 from edgecut.bench.runners.table import machine_of
 from edgecut.bench.runners.vela import Vela, simulate
 from edgecut.errors import GraphError, RunError
-from edgecut.export.readback import file_format
+from edgecut.runtime.specs import file_format
 from edgecut.tflite.cut import cut_tensors
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph, parse, read_content
 from edgecut.tflite.layers import layer_in, layer_of

@@ -41,6 +41,12 @@ def serve(jobs: Mapping[str, Callable[[Job], dict[str, Any]]]) -> None:
     result_stream = os.dup(1)
     os.dup2(2, 1)
     job = json.load(sys.stdin)
+    if "address_bytes" in job:  # not on another machine
+        import resource
+
+        most = resource.getrlimit(resource.RLIMIT_AS)[1]
+        least = job["address_bytes"] if most < 0 else min(job["address_bytes"], most)
+        resource.setrlimit(resource.RLIMIT_AS, (least, most))
     try:
         result = jobs[job["job"]](job)
     except ModuleNotFoundError as exc:

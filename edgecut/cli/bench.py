@@ -145,8 +145,8 @@ def _compare(
     from edgecut.bench.interleaved import ROUNDS, RUNS, WARMUP, interleave
     from edgecut.bench.runners.table import machine_of
     from edgecut.bench.spread import wide_interval
-    from edgecut.export.readback import read_graph
     from edgecut.render.comparison import ratio_table
+    from edgecut.runtime.specs import read_graph
 
     if len(settings.runners) > 1:
         raise RequestError(f"--runner: --vs compares on one machine, found {len(settings.runners)}")

@@ -129,9 +129,9 @@ def _export(
 def _quantize_onnx(output: Output, recipe: Recipe, out: Path) -> tuple[Artifact, list[str]]:
     """The int8 form of an .onnx file, and how near it comes to it."""
     from edgecut.bench.agreement import agreement
-    from edgecut.bench.run import FileRunner
     from edgecut.export.artifacts import quantize_onnx
     from edgecut.export.onnx_static import picture_input
+    from edgecut.runtime.files import FileRunner
 
     source = Path(recipe.source.model)
     taken = picture_input(source)

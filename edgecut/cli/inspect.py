@@ -59,9 +59,10 @@ def command(
 
 def _inspect_file(output: Output, path: Path, profiles: Sequence[Profile], picture: Path | None) -> int:
     from edgecut.cli.device_facts import device_document, device_parts, write_picture
-    from edgecut.export.readback import guess_precision, read_artifact, read_graph
+    from edgecut.export.readback import guess_precision, read_artifact
     from edgecut.render.graphs import artifact_parts, operator_table
     from edgecut.render.tables import measurement_table
+    from edgecut.runtime.specs import read_graph
     from edgecut.tflite.flatbuffer import TfliteGraph
 
     artifact = read_artifact(path, name=path.stem, precision=guess_precision(path))
@@ -92,8 +93,8 @@ def _inspect_file(output: Output, path: Path, profiles: Sequence[Profile], pictu
 
 
 def _operator_rows(graph: Any) -> list[Any]:
-    from edgecut.export.onnx_graph import OnnxGraph
     from edgecut.render.graphs import OperatorRow
+    from edgecut.runtime.onnx_graph import OnnxGraph
     from edgecut.tflite.ops import operator_macs
 
     if isinstance(graph, OnnxGraph):

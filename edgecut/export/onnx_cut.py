@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from edgecut.errors import ExportError, GraphError, SourceError
-from edgecut.export.onnx_graph import parse_onnx
 from edgecut.records.nearest import closest
+from edgecut.runtime.onnx_graph import parse_onnx
 from edgecut.tflite.reach import Network, Node, Part, matching, short_names
 
 # Operators that work on images, which ONNX keeps as (batch, channels, height, width), and those that leave axes alone.

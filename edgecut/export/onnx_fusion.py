@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from edgecut.runtime.session import Kernels, Session
+
 _IMAGES = 4
+_KERNELS: tuple[Kernels, ...] = ("plain", "default")
 
 
 def keep_pads(model: onnx.ModelProto) -> None:
@@ -40,33 +41,27 @@ def fusion_difference(content: bytes) -> float | None:
 
     On four seeded random inputs. None for a file with 8-bit values, whose optimized kernels round otherwise.
     """
-    import onnxruntime
-
     model = onnx.load_model_from_string(content)
     if any(
         node.op_type in {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"} for node in model.graph.node
     ):
         return None
-    levels = onnxruntime.GraphOptimizationLevel
     results = []
-    for level in (levels.ORT_DISABLE_ALL, levels.ORT_ENABLE_ALL):
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level, options.log_severity_level = level, 3
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        random = np.random.default_rng(0)
-        results.append([session.run(None, _feeds(session, random))[0] for _ in range(_IMAGES)])
+    for kernels in _KERNELS:
+        session, random = Session(content, "onnx", "export: the file", kernels=kernels), np.random.default_rng(0)
+        results.append([session.run(_feeds(model, random), session.outputs[:1])[0] for _ in range(_IMAGES)])
     plain, fused = (np.stack(rows).astype(np.float64) for rows in results)
     return float(np.abs(plain - fused).max() / max(np.abs(plain).max(), 1e-30))
 
 
-def _feeds(session: Any, random: np.random.Generator) -> dict[str, np.ndarray]:
+def _feeds(model: onnx.ModelProto, random: np.random.Generator) -> dict[str, np.ndarray]:
     """Normal values for each input; open axes get size 1."""
-    found = {}
-    for node in session.get_inputs():
-        shape = [size if isinstance(size, int) else 1 for size in node.shape]
-        dtype = helper.tensor_dtype_to_np_dtype(_TYPES.get(node.type, onnx.TensorProto.FLOAT))
-        found[node.name] = random.normal(size=shape).astype(dtype)
-    return found
+    feeds = {}
+    for value in model.graph.input:
+        kind = value.type.tensor_type
+        shape = [axis.dim_value or 1 for axis in kind.shape.dim]
+        feeds[value.name] = random.normal(size=shape).astype(helper.tensor_dtype_to_np_dtype(kind.elem_type))
+    return feeds
 
 
 def _opset(model: onnx.ModelProto) -> int:
@@ -80,11 +75,3 @@ def _ranks(model: onnx.ModelProto) -> dict[str, int]:
         value.name: len(value.type.tensor_type.shape.dim) for value in (*graph.value_info, *graph.output)
         if value.type.tensor_type.HasField("shape")
     }  # fmt: skip
-
-
-_TYPES = {
-    "tensor(float)": onnx.TensorProto.FLOAT, "tensor(float16)": onnx.TensorProto.FLOAT16,
-    "tensor(double)": onnx.TensorProto.DOUBLE, "tensor(uint8)": onnx.TensorProto.UINT8,
-    "tensor(int8)": onnx.TensorProto.INT8, "tensor(int64)": onnx.TensorProto.INT64,
-    "tensor(int32)": onnx.TensorProto.INT32,
-}  # fmt: skip

@@ -16,7 +16,8 @@ import onnx
 
 from edgecut.errors import ExportError, RequestError, SourceError
 from edgecut.export.onnx_fusion import keep_pads
-from edgecut.export.onnx_graph import onnx_failures, read_onnx
+from edgecut.runtime.onnx_graph import read_onnx
+from edgecut.runtime.worker import onnx_failures
 from edgecut.streams import caught_output
 
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from edgecut.errors import SourceError
-from edgecut.export.onnx_graph import OnnxGraph, read_onnx
-from edgecut.records.artifact import Artifact, TensorSpec, sha256_of
-from edgecut.records.recipe import Format, Precision
-from edgecut.tflite.flatbuffer import TfliteGraph, read
+from edgecut.records.artifact import Artifact, sha256_of
+from edgecut.records.recipe import Precision
+from edgecut.runtime.onnx_graph import OnnxGraph
+from edgecut.runtime.specs import file_format, read_graph, tensor_specs
+from edgecut.tflite.flatbuffer import TfliteGraph
 from edgecut.tflite.ops import COUNTED, macs, operator_counts, operator_macs
-
-FORMATS: dict[str, Format] = {".tflite": "tflite", ".onnx": "onnx"}
 
 
 def read_artifact(
@@ -50,45 +47,10 @@ def read_artifact(
     )
 
 
-def file_format(path: Path) -> Format:
-    """The format that the file's name says. Raises SourceError for another suffix."""
-    if path.suffix.lower() not in FORMATS:
-        raise SourceError(f"{path}: is neither a .tflite nor an .onnx file by its name")
-    return FORMATS[path.suffix.lower()]
-
-
-def read_graph(path: Path) -> TfliteGraph | OnnxGraph:
-    """The graph in a .tflite or .onnx file. Raises SourceError."""
-    return read(path) if file_format(path) == "tflite" else read_onnx(path)
-
-
-def tensor_specs(graph: TfliteGraph | OnnxGraph) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-    """The inputs and the outputs of a graph."""
-    if isinstance(graph, OnnxGraph):
-        return graph.inputs, graph.outputs
-    return _tflite_specs(graph, graph.inputs), _tflite_specs(graph, graph.outputs)
-
-
 def guess_precision(path: Path) -> Precision:
     """The precision in which the file does most of its multiply-accumulates. Raises SourceError."""
     graph = read_graph(path)
     return _onnx_precision(graph) if isinstance(graph, OnnxGraph) else tflite_precision(graph)
-
-
-def _tflite_specs(graph: TfliteGraph, indices: Sequence[int]) -> tuple[TensorSpec, ...]:
-    specs = []
-    for tensor in (graph.tensors[index] for index in indices):
-        single = len(tensor.scales) == 1
-        specs.append(
-            TensorSpec(
-                name=tensor.name,
-                shape=tensor.shape,
-                dtype=tensor.dtype,
-                scale=tensor.scales[0] if single else None,
-                zero_point=tensor.zero_points[0] if single else None,
-            )
-        )
-    return tuple(specs)
 
 
 def tflite_precision(graph: TfliteGraph) -> Precision:

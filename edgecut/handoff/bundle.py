@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecut.bench.run import quantize
 from edgecut.export.c_ops import operators_of, ops_header
 from edgecut.export.c_source import c_files
 from edgecut.export.c_test import VectorFiles, c_test_files
@@ -33,6 +32,7 @@ from edgecut.records.artifact import Artifact
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Recipe
 from edgecut.records.report import Report
+from edgecut.runtime.files import quantize
 
 _SMALLEST_FIRST = ("int8", "int16x8", "dynamic", "float16", "float32")
 

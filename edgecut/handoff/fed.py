@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgecut.bench.run import FileRunner
 from edgecut.handoff.sides import Side, label_names
 from edgecut.images.dataset import Dataset, read_data
 from edgecut.images.device import DEFAULT_ORDER, in_order, model_input
 from edgecut.records.artifact import Artifact
 from edgecut.records.progress import Progress
 from edgecut.records.recipe import Data
+from edgecut.runtime.files import FileRunner
 
 SEEDED = 64
 _BATCH = 64

@@ -10,12 +10,12 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from edgecut.bench.run import FileRunner, dequantize, quantize
 from edgecut.bench.runners import tflm
 from edgecut.errors import RunError
 from edgecut.handoff.seal import json_text
 from edgecut.records.artifact import Artifact, TensorSpec
 from edgecut.records.document import Record
+from edgecut.runtime.files import FileRunner, dequantize, quantize
 
 _FLOAT_TOLERANCE = 1e-4
 # TFLM's reference kernels take about 10 ns per multiply-accumulate here, so this is half a second.

@@ -11,7 +11,6 @@ from typing import TypeVar
 
 import numpy as np
 
-from edgecut.bench.run import FileRunner, dequantize
 from edgecut.errors import DocumentError, EdgecutError, RequestError
 from edgecut.handoff.seal import MANIFEST, SEAL, BundleFile, Manifest, reproducible_hash
 from edgecut.handoff.vectors import Tolerance, VectorSheet, distance
@@ -20,6 +19,7 @@ from edgecut.records.document import Record, parse
 from edgecut.records.progress import SILENT, Advance, Progress
 from edgecut.records.recipe import read_recipe
 from edgecut.records.report import Report
+from edgecut.runtime.files import FileRunner, dequantize
 
 R = TypeVar("R", bound=Record)
 VECTORS = "vectors/vectors.json"

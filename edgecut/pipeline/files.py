@@ -12,7 +12,6 @@ import numpy as np
 
 from edgecut.bench.agreement import agreement
 from edgecut.bench.measure import on_device, size
-from edgecut.bench.run import FileRunner
 from edgecut.bench.runners.local import Local
 from edgecut.errors import ExportError, RunError
 from edgecut.export.artifacts import write_file, write_static
@@ -31,6 +30,7 @@ from edgecut.pipeline.planning import NEEDS_IMAGES, taken_by, written_as
 from edgecut.records.artifact import Artifact
 from edgecut.records.measurement import Measurement, Metric, measured, missing
 from edgecut.records.recipe import Wanted
+from edgecut.runtime.files import FileRunner
 
 if TYPE_CHECKING:
     from edgecut.pipeline.running import Run

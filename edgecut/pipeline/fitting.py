@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
-from edgecut.bench.run import FileRunner, dequantize
 from edgecut.export.tflite import convert, write_saved_model
 from edgecut.graph.predict import predict
 from edgecut.head.attach import attach_head, attach_pool
@@ -20,6 +19,7 @@ from edgecut.images.dataset import calibration_sample
 from edgecut.images.device import model_input
 from edgecut.pipeline.training import finetuned, trained_head
 from edgecut.records.recipe import Head
+from edgecut.runtime.files import FileRunner, dequantize
 from edgecut.stem.camera import for_bytes
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, cast
 
 from edgecut.bench.interleaved import RUNS, WARMUP, Ratio, interleave
 from edgecut.bench.measure import size
-from edgecut.bench.run import FileRunner
 from edgecut.bench.runners.local import Local
 from edgecut.errors import RunError
 from edgecut.export.artifacts import write_file
@@ -19,6 +18,7 @@ from edgecut.pipeline.fitting import FittedModel, predict_file
 from edgecut.pipeline.worth import gzip_bytes, verdict, worth
 from edgecut.records.measurement import Measurement, measured, missing
 from edgecut.records.recipe import Precision
+from edgecut.runtime.files import FileRunner
 
 if TYPE_CHECKING:
     from edgecut.pipeline.running import Run

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from edgecut.errors import RunError
 from edgecut.quantize.twins import real_values
 from edgecut.records.progress import Advance
-from edgecut.streams import caught_output
+from edgecut.runtime.session import Session
 from edgecut.tflite.cut import cut_tensors
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, parse
 
@@ -45,34 +44,16 @@ class Interior:
 
     def __init__(self, content: bytes, graph: TfliteGraph | None = None, *, whole: bool = True) -> None:
         """whole: keep all tensors, not only inputs and outputs. Raises RunError if LiteRT refuses the file."""
-        from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
         self.graph = graph or parse(content, "model")
-        resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if whole else OpResolverType.AUTO
-        with caught_output():
-            try:
-                self._interpreter = Interpreter(
-                    model_content=content, experimental_preserve_all_tensors=whole,
-                    experimental_op_resolver_type=resolver,
-                )  # fmt: skip
-                self._interpreter.allocate_tensors()
-            except (RuntimeError, ValueError) as exc:
-                raise RunError(f"model: LiteRT can't run it: {exc}") from exc
+        self._session = Session(content, "tflite", "model", kernels="plain" if whole else "default", whole=whole)
 
     def run(self, feeds: Sequence[np.ndarray]) -> None:
         """Run once. feeds: for each input of the graph an array with the batch axis, in the tensor's own dtype."""
-        self._interpreter.reset_all_variables()
-        for index, array in zip(self.graph.inputs, feeds, strict=True):
-            self._interpreter.set_tensor(index, np.ascontiguousarray(array))
-        try:
-            self._interpreter.invoke()
-        except RuntimeError as exc:
-            raise RunError(f"model: LiteRT failed while running it: {exc}") from exc
+        self._session.run(dict(zip(self.graph.inputs, feeds, strict=True)), ())
 
     def raw(self, index: int) -> np.ndarray:
         """A copy of a tensor's elements after the last run, with the batch axis."""
-        result: np.ndarray = self._interpreter.get_tensor(index)
-        return result
+        return self._session.read([index])[0]
 
     def real(self, index: int) -> np.ndarray:
         """What a tensor's elements mean after the last run, float32, with the batch axis."""

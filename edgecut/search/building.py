@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from edgecut.bench.run import FileRunner
 from edgecut.export.readback import read_artifact
 from edgecut.graph.edits import edit
 from edgecut.graph.predict import predict
@@ -24,6 +23,7 @@ from edgecut.records.front import Basis, DeviceCost, FrontPoint, LatencyBasis
 from edgecut.records.measurement import Measurement, Metric
 from edgecut.records.measurement import measured as measured_value
 from edgecut.records.recipe import Precision
+from edgecut.runtime.files import FileRunner
 from edgecut.search import costs
 from edgecut.search.asked import Request, Size, recipe_for
 from edgecut.search.inputs import Bench, outputs_of

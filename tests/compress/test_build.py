@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 import edgecut
-from edgecut.bench.run import FileRunner
 from edgecut.graph.threads import threads
 from edgecut.records.recipe import make_recipe
+from edgecut.runtime.files import FileRunner
 from tests.compress.test_compress import pictures, small
 
 

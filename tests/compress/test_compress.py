@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from edgecut.bench.run import FileRunner
 from edgecut.compress.qat import write_saved_model
 from edgecut.compress.run import Compressed, compress
 from edgecut.errors import DataError, GraphError, RequestError
 from edgecut.export.tflite import convert
+from edgecut.runtime.files import FileRunner
 from edgecut.tflite.flatbuffer import read
 from tests.graph.models import settle
 

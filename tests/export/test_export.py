@@ -4,8 +4,8 @@ import onnx
 import pytest
 
 from edgecut import export
-from edgecut.bench.run import FileRunner
 from edgecut.errors import ExportError, RequestError
+from edgecut.runtime.files import FileRunner
 from tests.graph import models
 
 L = keras.layers

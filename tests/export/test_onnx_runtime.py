@@ -14,9 +14,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgecut import export
 from edgecut.bench.agreement import agreement
-from edgecut.bench.run import FileRunner
 from edgecut.errors import RequestError
 from edgecut.export.onnx_fusion import fusion_difference, keep_pads
+from edgecut.runtime.files import FileRunner
 from tests.graph import models
 from tests.outside import skip_if_mended
 from tests.unit.command_line import run

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from edgecut.bench.run import FileRunner
+from edgecut.runtime.files import FileRunner
 from tests.graph import models
 from tests.unit.command_line import run
 from tests.unit.machine import full_disk

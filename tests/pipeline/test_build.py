@@ -86,7 +86,7 @@ def test_the_bundle_verifies(demo):
 @pytest.mark.skipif(not tflm.is_here(), reason="tflite-micro has wheels for Linux x86-64 only")
 def test_three_runtimes_give_the_expected_outputs_within_the_stated_steps(demo):
     """LiteRT, TFLM's interpreter and ONNX Runtime, each on every golden vector, and each against the others."""
-    from edgecut.bench.run import FileRunner
+    from edgecut.runtime.files import FileRunner
 
     out, report = demo
     sheet = json.loads((out / "vectors" / "vectors.json").read_text())
@@ -148,7 +148,7 @@ def test_float_files_agree_with_the_keras_model(demo):
 
 
 def test_int8_onnx_gives_the_tflite_outputs_to_one_step(demo):
-    from edgecut.bench.run import FileRunner
+    from edgecut.runtime.files import FileRunner
 
     one, other = (FileRunner(demo[0] / "models" / f"clothes.int8.{form}") for form in ("tflite", "onnx"))
     images = held_out()[0].astype("float32")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecut.bench.run import FileRunner
+from edgecut.runtime.files import FileRunner
 from tests.unit.command_line import run
 
 DEMO = Path(__file__).parents[2] / "edgecut" / "demo_data"

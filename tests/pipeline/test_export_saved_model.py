@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from edgecut.bench.run import FileRunner
 from edgecut.errors import ExportError
 from edgecut.export.artifacts import export
 from edgecut.graph.exported import load_exported
+from edgecut.runtime.files import FileRunner
 from tests.graph import models, test_bridge
 
 

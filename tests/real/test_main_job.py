@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import edgecut
-from edgecut.bench.run import FileRunner
 from edgecut.bench.runners import tflm
 from edgecut.handoff.verify import verify
 from edgecut.images.device import model_input, to_device_batch
 from edgecut.records.recipe import CustomPreprocess, make_recipe
+from edgecut.runtime.files import FileRunner
 
 pytestmark = pytest.mark.real
 

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 import edgecut
-from edgecut.bench.run import FileRunner, dequantize
 from edgecut.export.tflite import convert, write_saved_model
 from edgecut.graph.predict import predict
 from edgecut.images.device import model_input, to_device_batch
 from edgecut.records.recipe import CustomPreprocess
+from edgecut.runtime.files import FileRunner, dequantize
 from edgecut.stem.camera import for_bytes
 
 pytestmark = pytest.mark.real

@@ -92,7 +92,7 @@ def test_the_written_int8_file_takes_bytes_and_nothing_but_its_layers(written):
 
 
 def test_bytes_into_the_written_file_give_what_the_float_path_gives(written):
-    from edgecut.bench.run import FileRunner, dequantize
+    from edgecut.runtime.files import FileRunner, dequantize
 
     _, path, raw, source, pixels = written
     runner = FileRunner(path)

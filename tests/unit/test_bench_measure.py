@@ -6,6 +6,7 @@ import json
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,10 @@ import pytest
 import edgecut
 from edgecut.bench import measure
 from edgecut.bench.measure import bench
-from edgecut.bench.run import FileRunner
 from edgecut.bench.runners import local, tflm, vela
 from edgecut.errors import MissingRuntimeError, RequestError, RunError, SourceError
 from edgecut.records.profile import find_profile
+from edgecut.runtime.files import FileRunner
 from edgecut.tflite.flatbuffer import read
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -82,47 +83,74 @@ def test_damaged_file_in_the_child_is_one_sentence(tmp_path: Path) -> None:
     )
 
 
-def test_crashed_child_is_named_with_its_signal(monkeypatch: pytest.MonkeyPatch) -> None:
-    def crashed(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.CompletedProcess(command, -6, "", "loading\nkernel check failed.\n")
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Names a module of the text for child processes."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
-    monkeypatch.setattr(subprocess, "run", crashed)
+    def write(text: str) -> str:
+        (tmp_path / "stand_in.py").write_text(text)
+        return "stand_in"
+
+    return write
+
+
+def test_crashed_child_is_named_with_its_signal(module: Callable[[str], str]) -> None:
+    crashing = module("import os, sys\nprint('loading\\nkernel check failed.', file=sys.stderr)\nos.abort()\n")
     with pytest.raises(RunError) as caught:
-        local.run_job(job(INT8), [INT8])
+        local.run_job(job(INT8), [INT8], module=crashing)
     assert str(caught.value) == (
         f"{INT8}: the child process that ran it was stopped by SIGABRT; it last wrote: kernel check failed"
     )
 
 
-def test_child_that_the_system_kills_names_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, -9, "", ""))
+def test_child_that_the_system_kills_names_the_memory(module: Callable[[str], str]) -> None:
+    killed = module("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
     with pytest.raises(RunError) as caught:
-        local.run_job(job(INT8), [INT8])
+        local.run_job(job(INT8), [INT8], module=killed)
     assert str(caught.value) == (
         f"{INT8}: the child process that ran it was stopped by SIGKILL, as Linux does where memory runs out; close "
         "other programs, or cut the model smaller"
     )
 
 
-def test_child_without_memory_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    starved = "from edgecut.bench import worker\ndef short(job): raise MemoryError\nworker.serve({'latency': short})"
-    real = subprocess.run
-    monkeypatch.setattr(subprocess, "run", lambda command, **options: real([sys.executable, "-c", starved], **options))
+def test_child_without_memory_is_one_sentence(module: Callable[[str], str]) -> None:
+    starved = module(
+        "from edgecut.bench import worker\ndef short(job): raise MemoryError\nworker.serve({'latency': short})\n"
+    )
     with pytest.raises(RunError) as caught:
-        local.run_job(job(INT8), [INT8])
+        local.run_job(job(INT8), [INT8], module=starved)
     assert str(caught.value) == (
         f"{INT8}: there isn't enough memory to run it; close other programs, or cut the model smaller"
     )
 
 
-def test_child_that_hangs_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    def hanging(command: list[str], timeout: float, **_: object) -> None:
-        raise subprocess.TimeoutExpired(command, timeout)
-
-    monkeypatch.setattr(subprocess, "run", hanging)
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems don't keep the limit")
+def test_child_that_wants_more_than_the_address_space_names_the_limit(
+    module: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGECUT_LIMITS", "bytes=3GiB")
+    greedy = module(
+        "from edgecut.bench import worker\ndef greedy(job): bytearray(4 << 30)\nworker.serve({'latency': greedy})\n"
+    )
     with pytest.raises(RunError) as caught:
-        local.run_job(job(INT8), [INT8], timeout_s=5.0)
-    assert str(caught.value) == f"{INT8}: the child process that ran it was stopped after 5 s"
+        local.run_job(job(INT8), [INT8], module=greedy)
+    assert str(caught.value) == (
+        f"{INT8}: there isn't enough memory to run it; close other programs, or cut the model smaller"
+    )
+
+
+def test_child_that_hangs_is_stopped_with_what_it_started(module: Callable[[str], str], tmp_path: Path) -> None:
+    hanging = module(
+        "import pathlib, subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        f"pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(child.pid))\nchild.wait()\n"
+    )
+    with pytest.raises(RunError) as caught:
+        local.run_job(job(INT8), [INT8], module=hanging, timeout_s=3.0)
+    assert str(caught.value) == f"{INT8}: the child process that ran it was stopped after 3 s"
+    state = Path(f"/proc/{(tmp_path / 'pid').read_text()}/status")
+    assert sys.platform != "linux" or not state.exists() or "State:\tZ" in state.read_text()
 
 
 def test_module_in_the_user_s_folder_is_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import onnx
 import pytest
 
-from edgecut.export.onnx_graph import read_onnx
 from edgecut.export.readback import guess_precision, read_artifact
+from edgecut.runtime.onnx_graph import read_onnx
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecut.bench.run import FileRunner
 from edgecut.export.readback import read_artifact
 from edgecut.handoff.bundle import arena_of, byte_table, device_artifact, write_bundle
 from edgecut.handoff.seal import VARIES, seal
@@ -23,6 +22,7 @@ from edgecut.records.measurement import Measurement, measured
 from edgecut.records.profile import find_profile
 from edgecut.records.recipe import Recipe, make_recipe, read_recipe
 from edgecut.records.report import Report, SourceFacts
+from edgecut.runtime.files import FileRunner
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 FILES = ("float32.tflite", "int8.tflite", "float32.onnx", "int8.onnx")

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from edgecut.bench.run import FileRunner
 from edgecut.errors import RequestError, RunError
 from edgecut.export.readback import read_artifact
 from edgecut.handoff import compare as comparing
@@ -28,6 +27,7 @@ from edgecut.records.progress import SILENT
 from edgecut.records.recipe import Data
 from edgecut.render.comparison import comparison_markdown
 from edgecut.render.junit import comparison_junit
+from edgecut.runtime.files import FileRunner
 from edgecut.tflite.flatbuffer import read
 from edgecut.tflite.patch import constants, patched
 from tests.unit.command_line import run

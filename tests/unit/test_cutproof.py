@@ -9,7 +9,7 @@ import pytest
 from edgecut.bench import cutproof
 from edgecut.bench.cutproof import cut_file
 from edgecut.errors import GraphError, RequestError, RunError, SourceError
-from edgecut.export.readback import read_graph
+from edgecut.runtime.specs import read_graph
 from edgecut.tflite.cut import cut_tflite
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"

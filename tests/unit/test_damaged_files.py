@@ -13,8 +13,8 @@ import pytest
 from onnx import helper
 
 from edgecut.errors import SourceError
-from edgecut.export.onnx_graph import read_onnx
 from edgecut.graph.peek import config_of, keras_version, kind_of
+from edgecut.runtime.onnx_graph import read_onnx
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 

@@ -14,7 +14,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "units", "streams", "rooms", "whole"),
     ("records",),
     ("tflite", "images", "render", "cache"),
-    ("graph",),
+    ("graph", "runtime"),
     ("stem", "head", "compress", "export"),
     ("quantize", "bench"),
     ("handoff",),
@@ -39,7 +39,7 @@ HOMES = {
 
 # What may be imported where it is needed, and not before.
 LAZY = {"tensorflow", "keras", "tf_keras", "tf2onnx", "tensorflow_model_optimization"}
-LIGHT_ROOMS = {"errors", "streams", "records", "tflite", "images", "render", "bench", "handoff", "cli"}
+LIGHT_ROOMS = {"errors", "streams", "records", "tflite", "images", "render", "bench", "handoff", "cli", "runtime"}
 
 
 def room_of(path: Path) -> str:

@@ -20,14 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from edgecut.bench import worker
-from edgecut.bench.runners.local import checked, last_line
+from edgecut.bench.runners.local import checked
 from edgecut.bench.runners.protocol import TIMEOUT_S
 from edgecut.bench.runners.results import as_measurements, latency_job
 from edgecut.errors import MissingRuntimeError, RequestError, RunError
-from edgecut.export.readback import file_format
 from edgecut.records.measurement import UNITS, Measurement, measured
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Bench
+from edgecut.runtime.child import last_line
+from edgecut.runtime.specs import file_format
 
 BINARY = "EDGECUT_BENCHMARK_MODEL"
 """Environment variable: a benchmark_model on this machine, built for the device."""

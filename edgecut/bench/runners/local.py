@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import signal
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +14,7 @@ from edgecut.errors import MissingRuntimeError, RunError
 from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Bench
+from edgecut.runtime import child
 
 WORKER = "edgecut.bench.worker"
 
@@ -48,28 +46,11 @@ def run_job(
     Raises RunError, beginning with the first file, if the child fails, crashes, or takes longer than timeout_s;
     MissingRuntimeError if a package that it needs isn't installed.
     """
-    path = files[0]
-    # -P: a file named numpy.py in the user's folder must not be imported.
-    command = [sys.executable, "-P", "-m", module]
     try:
-        child = subprocess.run(
-            command, input=json.dumps({**job, "paths": [str(file) for file in files]}), capture_output=True, text=True,
-            errors="replace", timeout=timeout_s, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as exc:
-        raise RunError(f"{path}: the child process that ran it was stopped after {timeout_s:g} s") from exc
-    if child.returncode < 0:
-        raise RunError(f"{path}: the child process that ran it was stopped by {_stop(child)}")
-    if child.returncode != 0:
-        raise RunError(f"{path}: the child process that ran it failed: {last_line(child.stderr)}")
-    return checked(json.loads(child.stdout), files, "this machine", sys.executable)
-
-
-def _stop(child: subprocess.CompletedProcess[str]) -> str:
-    """What stopped a child, with what it last said."""
-    if -child.returncode == signal.SIGKILL:
-        return "SIGKILL, as Linux does where memory runs out; close other programs, or cut the model smaller"
-    return f"{signal.Signals(-child.returncode).name}; it last wrote: {last_line(child.stderr)}"
+        result = child.run_job(module, {**job, "paths": [str(file) for file in files]}, timeout_s)
+    except child.ChildDied as exc:
+        raise RunError(f"{files[0]}: {exc}") from exc
+    return checked(result, files, "this machine", sys.executable)
 
 
 def checked(result: dict[str, Any], files: Sequence[Path], where: str, python: str) -> dict[str, Any]:
@@ -81,9 +62,3 @@ def checked(result: dict[str, Any], files: Sequence[Path], where: str, python: s
     if "error" in result:
         raise RunError(f"{files[result.get('of', 0)]}: {result['error']}")
     return result
-
-
-def last_line(text: str) -> str:
-    """The last line that says something, without its full stop."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1].rstrip(".") if lines else "nothing"

@@ -20,13 +20,14 @@ from typing import Any
 
 from edgecut.bench import worker
 from edgecut.bench.runners import remote
-from edgecut.bench.runners.local import checked, last_line
+from edgecut.bench.runners.local import checked
 from edgecut.bench.runners.protocol import TIMEOUT_S
 from edgecut.bench.runners.results import as_measurements, latency_job
 from edgecut.errors import MissingRuntimeError, RequestError, RunError
 from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Bench
+from edgecut.runtime.child import last_line
 
 OPTIONS = "EDGECUT_SSH_OPTIONS"
 """Environment variable: more options for ssh, such as "-i key -o UserKnownHostsFile=hosts"."""

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgecut.bench.runners.local import last_line
 from edgecut.bench.runners.protocol import TIMEOUT_S
 from edgecut.errors import MissingRuntimeError, RequestError, RunError
-from edgecut.export.readback import file_format
 from edgecut.records.measurement import Measurement, measured
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Bench
+from edgecut.runtime.child import last_line
+from edgecut.runtime.specs import file_format
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph, read
 from edgecut.tflite.layers import layer_of
 

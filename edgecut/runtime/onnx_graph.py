@@ -52,14 +52,6 @@ class OnnxGraph:
         return sum(counts) if len(counts) == len(self.nodes) else None
 
 
-def onnx_failures() -> tuple[type[Exception], ...]:
-    """What ONNX Runtime raises on a model that it refuses or can't finish."""
-    import onnxruntime
-
-    names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
-    return tuple(vars(onnxruntime.capi.onnxruntime_pybind11_state)[name] for name in names)
-
-
 def read_onnx(path: Path) -> OnnxGraph:
     """The graph of an .onnx file. Raises SourceError if the file is missing, foreign, empty or damaged."""
     import onnx

@@ -1,8 +1,12 @@
-"""Running files on arrays in this process."""
+"""Running files on arrays."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import helper
 
-from edgecut.bench import run
-from edgecut.bench.run import FileRunner, dequantize, first_line, quantize
-from edgecut.errors import RunError, SourceError
+from edgecut.errors import RequestError, RunError, SourceError
 from edgecut.records.artifact import TensorSpec
+from edgecut.runtime.child import the_child
+from edgecut.runtime.files import FileRunner, dequantize, quantize
+from edgecut.runtime.limits import Limits, read_limits
+from edgecut.runtime.session import first_line
+from edgecut.runtime.wire import receive, send
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 INT8 = FIXTURES / "tiny.int8.tflite"
@@ -149,9 +156,9 @@ def test_empty_onnx_file_is_refused(tmp_path: Path) -> None:
     )
 
 
-def test_a_loop_without_an_end_is_stopped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def endless(path: Path) -> Path:
+    """An .onnx file whose loop takes 2**62 turns."""
+
     def tensor(name: str, kind: int = onnx.TensorProto.FLOAT, shape: tuple[int, ...] = (1, 4)) -> onnx.ValueInfoProto:
         return helper.make_tensor_value_info(name, kind, shape)
 
@@ -165,14 +172,8 @@ def test_a_loop_without_an_end_is_stopped(
         [helper.make_node("Loop", ["turns", "", "x"], ["y"], body=body)], "graph", [tensor("x")], [tensor("y")],
         [helper.make_tensor("turns", onnx.TensorProto.INT64, (), [2**62])],
     )  # fmt: skip
-    path = tmp_path / "endless.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    runner = FileRunner(path)
-    monkeypatch.setattr(run, "LIMIT_S", 0.1)
-    with pytest.raises(RunError) as caught:
-        runner.predict(np.ones((1, 4), np.float32))
-    assert str(caught.value) == f"{path}: one run takes over 0.1 s; a loop in the file may have no end"
-    assert capfd.readouterr() == ("", "")
+    return path
 
 
 def test_a_runtime_s_message_becomes_one_line() -> None:
@@ -184,3 +185,102 @@ def test_loading_writes_nothing_to_the_terminal(capfd: pytest.CaptureFixture[str
     FileRunner(INT8).predict(images(1))
     FileRunner(FIXTURES / "tiny.int8.onnx").predict(images(1))
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_loop_without_an_end_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = endless(tmp_path / "endless.onnx")
+    monkeypatch.setenv("EDGECUT_LIMITS", "seconds=0.5")
+    with pytest.raises(RunError) as caught:
+        FileRunner(path).predict(np.ones((1, 4), np.float32))
+    assert str(caught.value) == (
+        f"{path}: the child process that ran it was stopped after 0.5 s; a loop in the file may have no end, else "
+        "EDGECUT_LIMITS='seconds=1' raises the limit"
+    )
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_child_that_dies_is_one_sentence_and_the_next_file_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGECUT_LIMITS", "seconds=2")
+    sound, path = FileRunner(INT8), endless(tmp_path / "endless.onnx")
+    before, broken = sound.predict(images()), FileRunner(path)
+    process = the_child()._process
+    os.kill(process.pid, signal.SIGSEGV)
+    with pytest.raises(RunError) as caught:
+        broken.predict(np.ones((1, 4), np.float32))
+    assert str(caught.value) == (
+        f"{path}: the child process that ran it was stopped by SIGSEGV; it last wrote: nothing"
+    )
+    np.testing.assert_array_equal(sound.predict(images()), before)
+    assert process.poll() is not None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems don't keep the limit")
+def test_a_file_that_needs_more_than_the_address_space_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGECUT_LIMITS", "bytes=3GiB")
+    shape = helper.make_tensor("shape", onnx.TensorProto.INT64, (1,), [2**30])
+    value = helper.make_tensor("one", onnx.TensorProto.FLOAT, (1,), [1.0])
+    nodes = [
+        helper.make_node("ConstantOfShape", ["shape"], ["large"], value=value),
+        helper.make_node("ReduceSum", ["large"], ["sum"], keepdims=0),
+        helper.make_node("Add", ["x", "sum"], ["y"]),
+    ]
+    ends = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, (1, 4)) for name in "xy"]
+    graph = helper.make_graph(nodes, "graph", ends[:1], ends[1:], [shape])
+    path = tmp_path / "large.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    with pytest.raises(RunError) as caught:
+        FileRunner(path).predict(np.ones((1, 4), np.float32))
+    assert str(caught.value) == (
+        f"{path}: the child process that ran it needs more than 3 GiB of address space; EDGECUT_LIMITS='bytes=6GiB' "
+        "raises the limit"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("10", "EDGECUT_LIMITS: '10' is neither seconds=... nor bytes=...; 'seconds=60,bytes=4GiB' is the form"),
+        ("seconds=soon", "EDGECUT_LIMITS: 'soon' is not a time such as '50 ms'; 'seconds=60,bytes=4GiB' is the form"),
+        ("bytes=0", "EDGECUT_LIMITS: 'bytes=0' lets nothing run; give more than 0"),
+    ],
+)
+def test_limits_of_another_form_are_refused(text: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGECUT_LIMITS", text)
+    with pytest.raises(RequestError) as caught:
+        FileRunner(INT8)
+    assert str(caught.value) == message
+
+
+def test_limits_are_read_with_their_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGECUT_LIMITS", "seconds=2min, bytes=6GiB")
+    assert read_limits() == Limits(120.0, 6 << 30, frozenset({"seconds", "bytes"}))
+    assert read_limits().address_bytes_for(1 << 30) == 6 << 30
+    assert Limits().address_bytes_for(1 << 30) == 12 << 30
+
+
+def test_nothing_of_a_child_is_left_when_its_parent_ends() -> None:
+    script = (
+        f"from edgecut.runtime.files import FileRunner\nfrom edgecut.runtime.child import the_child\n"
+        f"FileRunner({str(INT8)!r})\nprint(the_child()._process.pid)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(done.stdout), 0)
+
+
+def test_texts_and_empty_arrays_pass_the_wire() -> None:
+    first, second = os.pipe()
+    arrays = [np.array(["a", "bcd"], object), np.zeros((0, 3), np.int8), np.array(2.5), np.array([b"x"], object)]
+    with os.fdopen(second, "wb") as sink, os.fdopen(first, "rb") as source:
+        send(sink, {"x": 1}, arrays)
+        message = receive(source)
+    assert message is not None
+    header, values = message
+    assert (header, [value.tolist() for value in values]) == ({"x": 1}, [["a", "bcd"], [], 2.5, [b"x"]])
+    assert values[1].shape == (0, 3)

@@ -1,0 +1,199 @@
+"""The child processes in which native code touches a model file: started here, limited, and ended with a reason.
+
+A LiteRT or an ONNX Runtime that a file makes crash, loop or fill the memory ends its child; this process says so in a
+sentence and goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import IO, Any
+
+import numpy as np
+
+from edgecut.records.units import format_bytes
+from edgecut.runtime.limits import Limits, read_limits
+from edgecut.runtime.wire import Header, receive, send
+from edgecut.streams import nameless_file
+
+WORKER = "edgecut.runtime.worker"
+_LAST_WORDS_S = 5.0  # for a process that has closed its pipes to end
+_NOISE_BYTES = 1 << 20
+
+
+class ChildDied(Exception):
+    """A child ended before it had answered; the message is how a sentence about its file ends."""
+
+
+class Child:
+    """A process that keeps model files open and runs them (worker.py says what it answers)."""
+
+    def __init__(self) -> None:
+        """Start it; it gets ready while this process goes on."""
+        self.limits = read_limits()
+        self.ended = False
+        self.unused: list[int] = []
+        """Numbers of files that nobody will run any more; the next message tells it."""
+        self._lock = threading.Lock()
+        self._noise = _nameless()
+        self._process = _start(WORKER, self._noise)
+        self._count = 0
+        weakref.finalize(self, _close, self._process, self._noise, os.getpid())
+
+    def number(self) -> int:
+        """A number for a file, which no other has."""
+        self._count += 1
+        return self._count
+
+    def ask(self, header: Mapping[str, Any], arrays: Sequence[np.ndarray] = ()) -> tuple[Header, list[np.ndarray], str]:
+        """(the answer's header, its arrays, what was written to stderr meanwhile).
+
+        Raises ChildDied if there is none.
+        """
+        with self._lock:
+            close, self.unused = self.unused, []
+            os.ftruncate(self._noise.fileno(), 0)
+            stdin, stdout = self._process.stdin, self._process.stdout
+            assert stdin is not None
+            assert isinstance(stdout, io.BufferedReader)
+            try:
+                send(stdin, {**header, "close": close, "seconds": self.limits.seconds}, arrays)
+                answer = receive(stdout)
+            except OSError:
+                answer = None  # it died, perhaps before it had read everything
+            except BaseException:
+                self._end(0)  # a half-read answer would be taken for the next one's
+                raise
+            if answer is None or "memory" in answer[0]:
+                self._end(_LAST_WORDS_S if answer is None else 0)
+                raise ChildDied(death(None if answer else self._process.returncode, _text(self._noise), self.limits))
+            return *answer, _text(self._noise)
+
+    def _end(self, patience_s: float) -> None:
+        self.ended = True
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(patience_s)
+        stop(self._process)
+
+
+def the_child() -> Child:
+    """This process's child, in which its files are opened; another one takes the place of one that died."""
+    child = _child_of(os.getpid())
+    if child.ended or child.limits != read_limits():
+        _child_of.cache_clear()
+        child = _child_of(os.getpid())
+    return child
+
+
+def run_job(module: str, job: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
+    """The JSON that a module, run once as a child process, answers to a job's JSON.
+
+    The job's "address_bytes" is the limit that the child sets itself. Raises ChildDied.
+    """
+    limits = read_limits()
+    with _nameless() as noise:
+        child = _start(module, noise)
+        try:
+            text = json.dumps({**job, "address_bytes": limits.address_bytes}).encode()
+            out, _ = child.communicate(text, timeout_s)
+        except subprocess.TimeoutExpired as exc:
+            raise ChildDied(f"the child process that ran it was stopped after {timeout_s:g} s") from exc
+        finally:
+            stop(child)
+        if child.returncode != 0:
+            raise ChildDied(death(child.returncode, _text(noise), limits))
+    result: dict[str, Any] = json.loads(out)
+    return result
+
+
+def death(code: int | None, noise: str, limits: Limits) -> str:
+    """Why a child ended, by its exit code (None: it said itself that memory ran out) and what it wrote on stderr."""
+    last = last_line(noise)
+    if code is None or out_of_memory(last):
+        size = format_bytes(limits.address_bytes)
+        return f"the child process that ran it needs more than {size} of address space; {limits.hint('bytes')}"
+    if code >= 0:
+        return f"the child process that ran it failed: {last}"
+    name = signal.Signals(-code).name
+    if name == "SIGALRM":
+        return (
+            f"the child process that ran it was stopped after {limits.seconds:g} s; a loop in the file may have no "
+            f"end, else {limits.hint('seconds')}"
+        )
+    if name == "SIGKILL":
+        return (
+            "the child process that ran it was stopped by SIGKILL, as Linux does where memory runs out; close other "
+            "programs, or cut the model smaller"
+        )
+    return f"the child process that ran it was stopped by {name}; it last wrote: {last}"
+
+
+def out_of_memory(text: str) -> bool:
+    """Whether a runtime's words are those of an allocation that failed."""
+    return re.search("MemoryError|bad_alloc|allocate memory|out of memory", text, re.IGNORECASE) is not None
+
+
+def last_line(text: str) -> str:
+    """The last line that says something, without its full stop."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1].rstrip(".") if lines else "nothing"
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a child and whatever it has started."""
+    if sys.platform == "win32":
+        process.kill()
+    else:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)  # it leads a session of its own
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()
+
+
+@functools.cache
+def _child_of(process: int) -> Child:
+    """One for each process: a fork must not talk to its parent's child."""
+    return Child()
+
+
+def _start(module: str, noise: IO[bytes]) -> subprocess.Popen[bytes]:
+    """`python -m module` in a session of its own, so that Ctrl-C reaches this process alone, which ends it."""
+    # -P: a file named numpy.py in the user's folder must not be imported.
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=noise,
+        start_new_session=True, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+def _close(process: subprocess.Popen[bytes], noise: IO[bytes], owner: int) -> None:
+    if os.getpid() == owner:  # not in a fork, whose parent still uses it
+        stop(process)
+        noise.close()
+
+
+def _nameless() -> IO[bytes]:
+    """A file without a name, to whose end each writer writes."""
+    file = nameless_file()
+    if sys.platform != "win32":
+        import fcntl
+
+        fcntl.fcntl(file, fcntl.F_SETFL, fcntl.fcntl(file, fcntl.F_GETFL) | os.O_APPEND)
+    return file
+
+
+def _text(file: IO[bytes]) -> str:
+    return os.pread(file.fileno(), _NOISE_BYTES, 0).decode(errors="replace")

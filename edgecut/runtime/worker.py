@@ -1,0 +1,191 @@
+"""The child process in which model files are run: it answers one message on stdin (wire.py) after the other on stdout.
+
+A file stays open under its number until a message closes it. What the runtimes write goes to stderr. A failure that
+can be named is {"error": "..."}; whatever else happens ends the process, and the parent says of what (child.py).
+It imports no more than it needs, since every command that runs a file starts one.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgecut.runtime.wire import Header, receive, send
+
+Key = str | int
+"""A tensor: its index in a .tflite file, its name in an .onnx file."""
+Run = Callable[[Mapping[Key, np.ndarray], Sequence[Key]], list[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class OpenFile:
+    """A file in its runtime. run: feeds and what to fetch -> arrays. read: tensors as the last run left them."""
+
+    inputs: Sequence[Key]
+    outputs: Sequence[Key]
+    run: Run
+    read: Callable[[Sequence[Key]], list[np.ndarray]]
+
+
+def main() -> None:
+    """Answer until stdin ends."""
+    stdin, answers = os.fdopen(0, "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
+    files: dict[int, OpenFile] = {}
+    while (message := receive(stdin)) is not None:
+        header, arrays = message
+        for number in header["close"]:
+            files.pop(number, None)
+        try:
+            send(answers, *_answer(header, arrays, files))
+        except MemoryError:
+            send(answers, {"memory": True})
+        except (IndexError, KeyError, NotImplementedError, OverflowError, RuntimeError, TypeError, ValueError) as exc:
+            send(answers, {"error": str(exc) or type(exc).__name__})
+
+
+def limit_address_space(address_bytes: int) -> None:
+    """Let this process have so much address space at most, where the system knows such a limit."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (address_bytes if most < 0 else min(address_bytes, most), most))
+
+
+@contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """SIGALRM ends this process, whatever native code does, where the block takes longer."""
+    if sys.platform == "win32":
+        yield
+        return
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def onnx_failures() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises on a model that it refuses or can't finish."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    return tuple(kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception))
+
+
+def _answer(
+    header: Header, arrays: list[np.ndarray], files: dict[int, OpenFile]
+) -> tuple[Header, Sequence[np.ndarray]]:
+    if header["do"] == "open":
+        limit_address_space(header["address_bytes"])
+        with limited(header["seconds"]):
+            content = arrays[0].tobytes() if arrays else None
+            file = files[header["file"]] = _load(header, content)
+        return {"inputs": file.inputs, "outputs": file.outputs}, ()
+    file = files[header["file"]]
+    if header["do"] == "read":
+        return {}, file.read(header["fetch"])
+    return {}, _runs(file, header, arrays)
+
+
+def _runs(file: OpenFile, header: Header, arrays: list[np.ndarray]) -> list[np.ndarray]:
+    """Each fetched tensor over all runs, (runs, ...); the feeds are stacked alike."""
+    results: list[np.ndarray] = []
+    parent = os.getppid()
+    for k in range(header["runs"]):
+        if os.getppid() != parent:
+            sys.exit("nobody waits for the answer any more")
+        feeds = {key: array[k] for key, array in zip(header["feeds"], arrays, strict=True)}
+        with limited(header["seconds"]):
+            values = file.run(feeds, header["fetch"])
+        if not results:
+            # Rows of objects are texts of different lengths.
+            results = [np.empty((header["runs"], *np.shape(value)), _stacked_dtype(value)) for value in values]
+        for whole, value in zip(results, values, strict=True):
+            if whole.shape[1:] != value.shape:
+                raise ValueError(f"it puts out the shape {value.shape} after {whole.shape[1:]}")
+            whole[k] = value
+    return results
+
+
+def _stacked_dtype(value: Any) -> np.dtype:
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"it puts out a {type(value).__name__}, and a tensor is expected")
+    return np.dtype(object) if value.dtype.kind in "SU" else value.dtype
+
+
+def _load(header: Header, content: bytes | None) -> OpenFile:
+    opener = _litert if header["format"] == "tflite" else _onnxruntime
+    return opener(header["path"] if content is None else content, header)
+
+
+def _litert(model: str | bytes, header: Header) -> OpenFile:
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    resolver = {
+        "default": OpResolverType.AUTO,
+        "plain": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        "reference": OpResolverType.BUILTIN_REF,
+    }[header["kernels"]]
+    source = {"model_content": model} if isinstance(model, bytes) else {"model_path": model}
+    interpreter = Interpreter(
+        **source, num_threads=header["threads"], experimental_op_resolver_type=resolver,
+        experimental_preserve_all_tensors=header["whole"],
+    )  # fmt: skip
+    interpreter.allocate_tensors()
+
+    def run(feeds: Mapping[Key, np.ndarray], fetch: Sequence[Key]) -> list[np.ndarray]:
+        # A stateful model (a variable tensor) starts anew with each run.
+        interpreter.reset_all_variables()
+        for index, array in feeds.items():
+            interpreter.set_tensor(index, array)
+        interpreter.invoke()
+        return read(fetch)
+
+    def read(fetch: Sequence[Key]) -> list[np.ndarray]:
+        return [interpreter.get_tensor(index) for index in fetch]
+
+    inputs = [int(details["index"]) for details in interpreter.get_input_details()]
+    return OpenFile(inputs, [int(details["index"]) for details in interpreter.get_output_details()], run, read)
+
+
+def _onnxruntime(model: str | bytes, header: Header) -> OpenFile:
+    import onnxruntime
+
+    failures = onnx_failures()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = header["threads"]
+    options.log_severity_level = 4  # what fails is told in the answer
+    if header["kernels"] == "plain":
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except failures as exc:
+        raise RuntimeError(str(exc)) from exc
+    run_options = onnxruntime.RunOptions()
+    run_options.log_severity_level = 4
+
+    def run(feeds: Mapping[Key, np.ndarray], fetch: Sequence[Key]) -> list[np.ndarray]:
+        try:
+            return list(session.run(list(fetch), dict(feeds), run_options)) if fetch else []
+        except failures as exc:
+            raise RuntimeError(str(exc)) from exc
+
+    def read(fetch: Sequence[Key]) -> list[np.ndarray]:
+        raise NotImplementedError("ONNX Runtime keeps no tensors after a run")
+
+    inputs, outputs = ([node.name for node in nodes] for nodes in (session.get_inputs(), session.get_outputs()))
+    return OpenFile(inputs, outputs, run, read)
+
+
+if __name__ == "__main__":
+    main()
