@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,8 @@ class Tensor:
 
     shape: as the file fixes it (a dynamic dimension is 1 there); `dynamic` tells whether one is. scales,
     zero_points: empty if not quantized, one each per tensor, several per channel along `axis`. size_bytes: of
-    the elements; 0 for a type without a fixed size (string, resource, variant).
+    the elements; 0 for a type without a fixed size (string, resource, variant). is_sparse: only what isn't zero is
+    stored. blockwise: quantized in blocks, whose scales are another tensor's values.
     """
 
     index: int
@@ -50,6 +51,8 @@ class Tensor:
     is_constant: bool = False
     is_variable: bool = False
     dynamic: bool = False
+    is_sparse: bool = False
+    blockwise: bool = False
 
     @property
     def elements(self) -> int:
@@ -64,7 +67,10 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Operator:
-    """One call. name: "CONV_2D", or the custom code of a custom operator. An absent optional input is -1."""
+    """One call. name: "CONV_2D", or the custom code of a custom operator. An absent optional input is -1.
+
+    custom_options: of a custom operator, as its own kernel reads them.
+    """
 
     index: int
     name: str
@@ -73,11 +79,16 @@ class Operator:
     outputs: tuple[int, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
     custom: bool = False
+    custom_options: bytes = b""
 
 
 @dataclass(frozen=True)
 class TfliteGraph:
-    """The first subgraph of a file, in execution order. subgraphs: how many the file has."""
+    """The first subgraph of a file, in execution order. subgraphs: how many the file has.
+
+    others: the subgraphs behind it, which IF, WHILE and CALL_ONCE run. arena_offsets: of the tensors of all subgraphs,
+    one after another, -1 where the runtime plans itself; () without the metadata that says so.
+    """
 
     tensors: tuple[Tensor, ...]
     operators: tuple[Operator, ...]
@@ -86,6 +97,8 @@ class TfliteGraph:
     subgraphs: int = 1
     size_bytes: int = 0
     description: str = ""
+    others: tuple[TfliteGraph, ...] = ()
+    arena_offsets: tuple[int, ...] = ()
 
 
 def read(path: Path) -> TfliteGraph:
@@ -204,17 +217,32 @@ def _shape(tensor: Any) -> tuple[int, ...]:
 
 
 def _graph(model: Any, size_bytes: int) -> TfliteGraph:
-    first = model.subgraphs[0]
-    tensors = tuple(_tensor(k, t, model.buffers, size_bytes) for k, t in enumerate(first.tensors))
-    operators = tuple(_operator(k, op, model.operatorCodes) for k, op in enumerate(first.operators or ()))
-    inputs, outputs = _indices(first.inputs), _indices(first.outputs)
+    if any(entry.buffer >= len(model.buffers) for entry in model.metadata or ()):
+        raise IndexError("metadata names a buffer that isn't there")
+    first, *others = (_subgraph(subgraph, model, size_bytes) for subgraph in model.subgraphs)
+    return replace(
+        first, subgraphs=len(model.subgraphs), size_bytes=size_bytes, others=tuple(others),
+        description=(model.description or b"").decode(errors="replace"), arena_offsets=_arena_offsets(model),
+    )  # fmt: skip
+
+
+def _subgraph(subgraph: Any, model: Any, size_bytes: int) -> TfliteGraph:
+    tensors = tuple(_tensor(k, t, model.buffers, size_bytes) for k, t in enumerate(subgraph.tensors or ()))
+    operators = tuple(_operator(k, op, model.operatorCodes) for k, op in enumerate(subgraph.operators or ()))
+    inputs, outputs = _indices(subgraph.inputs), _indices(subgraph.outputs)
     used = {i for op in operators for i in (*op.inputs, *op.outputs)} | {*inputs, *outputs}
     if used and not -1 <= min(used) <= max(used) < len(tensors):
         raise IndexError("an operator names a tensor that isn't there")
-    if any(entry.buffer >= len(model.buffers) for entry in model.metadata or ()):
-        raise IndexError("metadata names a buffer that isn't there")
-    description = (model.description or b"").decode(errors="replace")
-    return TfliteGraph(tensors, operators, inputs, outputs, len(model.subgraphs), size_bytes, description)
+    return TfliteGraph(tensors, operators, inputs, outputs)
+
+
+def _arena_offsets(model: Any) -> tuple[int, ...]:
+    """The offsets of an arena that was planned beforehand: a version, a subgraph, a count, then the offsets."""
+    for entry in model.metadata or ():
+        if entry.name == b"OfflineMemoryAllocation":
+            data = np.frombuffer(bytes(_array(model.buffers[entry.buffer].data)), np.int32)
+            return tuple(data[3:].tolist())
+    return ()
 
 
 def _tensor(index: int, tensor: Any, buffers: Sequence[Any], size_bytes: int) -> Tensor:
@@ -234,6 +262,8 @@ def _tensor(index: int, tensor: Any, buffers: Sequence[Any], size_bytes: int) ->
         is_constant=bool(len(_array(buffer.data)) or buffer.offset > 1),
         is_variable=bool(tensor.isVariable),
         dynamic=any(d < 0 for d in _array(tensor.shapeSignature)),
+        is_sparse=tensor.sparsity is not None,
+        blockwise=bool(quantization) and quantization.detailsType == schema.QuantizationDetails.BlockwiseQuantization,
     )
 
 
@@ -252,6 +282,7 @@ def _operator(index: int, operator: Any, codes: Sequence[Any]) -> Operator:
         outputs=_indices(operator.outputs),
         options={k: _plain(v) for k, v in options.items()},
         custom=custom,
+        custom_options=bytes(np.asarray(_array(operator.customOptions), np.uint8)) if custom else b"",
     )
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import bisect
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgecut.tflite.arena import Placement, aligned, lifetimes, place
-from edgecut.tflite.flatbuffer import TfliteGraph
+from edgecut.tflite.arena import Placement, aligned, place
+from edgecut.tflite.flatbuffer import Tensor, TfliteGraph
 from edgecut.tflite.layers import layer_in
+from edgecut.tflite.lifetimes import UNUSED, lifetimes, moments
+from edgecut.tflite.requests import host_requests
 
 
 @dataclass(frozen=True)
 class LiveTensor:
-    """A tensor in the arena. layer: of the source model, "" if its name doesn't tell. offset: where the planner put it.
+    """A tensor in the arena, or a kernel's scratch. layer: of the source model, "" if its name doesn't tell.
 
-    first, last: the operators between which it lives, -1 for an input and the number of operators for an output.
+    index: scratch comes behind all tensors. offset: where the planner put it. first, last: the operators between which
+    it lives, -1 for an input and the number of operators for an output; what lives in a subgraph that an operator runs
+    lives as long as the operator. A tensor that nobody makes or reads is planned, and lives at no operator: last < first.
     """
 
     index: int
@@ -39,13 +45,18 @@ class Peak:
 
 
 def live_tensors(graph: TfliteGraph) -> tuple[LiveTensor, ...]:
-    """Every tensor of the arena at the place that the greedy planner gives it, in the order of their lives."""
-    placed = [_live(graph, placement) for placement in place(lifetimes(graph))]
+    """Every tensor and scratch of the arena where the greedy planner puts it, in the order of their lives."""
+    times = moments(graph)
+    tensors = [tensor for part in (graph, *graph.others) for tensor in part.tensors]
+    placed = [_live(tensors, times, placement) for placement in place(lifetimes(graph, host_requests))]
     return tuple(sorted(placed, key=lambda t: (t.first, t.index)))
 
 
 def memory_by_operator(graph: TfliteGraph) -> tuple[int, ...]:
-    """The bytes alive while each operator runs, each tensor rounded up to 16 bytes."""
+    """The bytes alive while each operator runs, each tensor rounded up to 16 bytes.
+
+    Of an operator that runs subgraphs, what is alive at any time of it, though not all of it at once.
+    """
     tensors = live_tensors(graph)
     return tuple(
         sum(aligned(t.size_bytes) for t in tensors if t.first <= k <= t.last) for k in range(len(graph.operators))
@@ -64,9 +75,16 @@ def peak(graph: TfliteGraph) -> Peak | None:
     return Peak(at, graph.operators[at].name, bytes_alive[at], height, tuple(alive))
 
 
-def _live(graph: TfliteGraph, placement: Placement) -> LiveTensor:
+def _live(tensors: Sequence[Tensor], times: Sequence[tuple[int, int]], placement: Placement) -> LiveTensor:
     buffer = placement.buffer
-    tensor = graph.tensors[buffer.order]
-    return LiveTensor(
-        tensor.index, tensor.name, layer_in(tensor.name), buffer.size_bytes, placement.offset, buffer.first, buffer.last
-    )
+    if buffer.operator is None:
+        name, layer = tensors[buffer.order].name, layer_in(tensors[buffer.order].name)
+    else:
+        name, layer = f"scratch of {buffer.operator.name}", ""
+    starts = [start for start, _ in times]
+    first, last = (bisect.bisect_right(starts, moment) - 1 for moment in (buffer.first, buffer.last))
+    if buffer.last == UNUSED:
+        first, last = 0, -1
+    elif times and buffer.last > times[-1][1]:
+        last = len(times)
+    return LiveTensor(buffer.order, name, layer, buffer.size_bytes, placement.offset, first, last)

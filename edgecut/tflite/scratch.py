@@ -1,12 +1,17 @@
-"""The scratch memory that a microcontroller's optimized int8 kernels ask for, read from their sources."""
+"""The scratch memory that a microcontroller's optimized kernels ask for, read from their sources."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgecut.errors import SourceError
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
+from edgecut.tflite.requests import reference_requests
+
+# CMSIS-NN turns a transposed convolution of more channels into one over a picture with holes (arm_nnfunctions.h).
+REVERSE_CHANNELS = 16
 
 
 @dataclass(frozen=True)
@@ -39,42 +44,36 @@ class Window:
         return (self.padded_height, self.padded_width) != (self.height, self.width)
 
 
-def cmsis_nn_scratch_bytes(graph: TfliteGraph, operator: Operator) -> int:
-    """What CMSIS-NN's kernel asks for on a core with DSP and without Helium (M4, M7, M33).
+def cmsis_nn_requests(graph: TfliteGraph, operator: Operator) -> tuple[int, ...]:
+    """What CMSIS-NN's kernel asks for on a core with DSP and without Helium (M4, M7, M33), in its order.
 
-    From arm_convolve_get_buffer_sizes_s8.c, arm_depthwise_conv_get_buffer_sizes_s8.c and
-    arm_avgpool_get_buffer_sizes_s8.c at ARM-software/CMSIS-NN@99f736a. 0 for a float operator. A 3x3
-    depthwise kernel needs none where its padding is at most 1, as it always is for SAME and VALID.
+    From arm_convolve_get_buffer_sizes_s8.c and _s16.c, arm_depthwise_conv_get_buffer_sizes_s8.c and _s16.c,
+    arm_avgpool_get_buffer_sizes_s8.c and arm_transpose_conv_get_buffer_sizes_s8.c at ARM-software/CMSIS-NN@99f736a, and
+    from cmsis_nn/fully_connected.cc in tflite-micro@90b983c. An operator without a kernel of its own, or of float data,
+    runs TFLM's. A 3x3 depthwise kernel needs none where its padding is at most 1, as it always is for SAME and VALID.
     """
-    if not _is_int8(graph, operator):
-        return 0
-    if operator.name == "AVERAGE_POOL_2D":
-        return 4 * graph.tensors[operator.inputs[0]].shape[-1]
-    if operator.name == "CONV_2D":
-        w = window(graph, operator)
-        one = (w.kernel_height, w.kernel_width) == (1, 1)
-        return 0 if one else 4 * _up(w.kernel_height * w.kernel_width * w.depth, 4)
-    if operator.name == "DEPTHWISE_CONV_2D":
-        w = window(graph, operator)
-        if w.filters != w.channels or w.dilated or (w.kernel_height, w.kernel_width) == (3, 3):
-            return 0
-        return 2 * w.channels * w.kernel_height * w.kernel_width
-    return 0
+    rule = _CMSIS_NN.get(operator.name)
+    dtype = _data_type(graph, operator)
+    if rule is None or dtype not in {"int8", "int16"}:
+        return reference_requests(graph, operator)
+    return rule(graph, operator, dtype)
 
 
-def esp_nn_s3_scratch_bytes(graph: TfliteGraph, operator: Operator) -> int | None:
-    """What ESP-NN's kernel asks for on an ESP32-S3; None where its case isn't known, 0 for a float operator.
+def esp_nn_s3_requests(graph: TfliteGraph, operator: Operator) -> tuple[int, ...] | None:
+    """What ESP-NN's kernel asks for on an ESP32-S3; None where its case isn't known.
 
     From esp_nn_conv_esp32s3.c:315-384, esp_nn_depthwise_conv_s8_esp32s3.c:348-440 and esp_nn_softmax_opt.c at
-    espressif/esp-nn@d45b843.
+    espressif/esp-nn@d45b843. An operator without a kernel of its own, or of other data than int8, runs TFLM's.
     """
-    if not _is_int8(graph, operator):
-        return 0
-    if operator.name == "CONV_2D":
-        return _esp_nn_s3_conv(window(graph, operator))
-    if operator.name == "DEPTHWISE_CONV_2D":
-        return _esp_nn_s3_depthwise(window(graph, operator))
-    return 4 * graph.tensors[operator.inputs[0]].shape[-1] if operator.name == "SOFTMAX" else 0
+    if _data_type(graph, operator) == "int8":
+        if operator.name == "CONV_2D":
+            return (_esp_nn_s3_conv(window(graph, operator)),)
+        if operator.name == "DEPTHWISE_CONV_2D":
+            size = _esp_nn_s3_depthwise(window(graph, operator))
+            return None if size is None else (size,)
+        if operator.name == "SOFTMAX":
+            return (4 * _last(graph, operator.inputs[0]),)
+    return reference_requests(graph, operator)
 
 
 def window(graph: TfliteGraph, operator: Operator) -> Window:
@@ -99,6 +98,60 @@ def window(graph: TfliteGraph, operator: Operator) -> Window:
         dilated=dilation != (1, 1), padded_height=height + rows, padded_width=width + columns,
         end_height=height + rows - rows // 2, end_width=width + columns - columns // 2,
     )  # fmt: skip
+
+
+def _cmsis_conv(graph: TfliteGraph, operator: Operator, dtype: str) -> tuple[int, ...]:
+    w = window(graph, operator)
+    column = w.kernel_height * w.kernel_width * w.depth
+    if dtype == "int16":
+        return (4 * column,)
+    return () if (w.kernel_height, w.kernel_width) == (1, 1) else (4 * _up(column, 4),)
+
+
+def _cmsis_depthwise(graph: TfliteGraph, operator: Operator, dtype: str) -> tuple[int, ...]:
+    w = window(graph, operator)
+    if w.filters != w.channels or w.dilated:
+        return ()
+    if dtype == "int8" and (w.kernel_height, w.kernel_width) == (3, 3):
+        return ()
+    return (2 * w.channels * w.kernel_height * w.kernel_width,)
+
+
+def _cmsis_average(graph: TfliteGraph, operator: Operator, _dtype: str) -> tuple[int, ...]:
+    return (4 * _last(graph, operator.inputs[0]),)
+
+
+def _cmsis_dense(graph: TfliteGraph, operator: Operator, dtype: str) -> tuple[int, ...]:
+    """Over several axes it runs as a convolution of 1x1, whose scales by channel are filled in at each run."""
+    output, weights = graph.tensors[operator.outputs[0]], graph.tensors[operator.inputs[1]]
+    as_convolution = dtype == "int8" and len(output.shape) > 2 and _last(graph, operator.inputs[1]) % 4 == 0
+    by_channel = len(weights.scales) > 1
+    return (4 * output.shape[-1],) * 2 if as_convolution and not by_channel else ()
+
+
+def _cmsis_transposed(graph: TfliteGraph, operator: Operator, dtype: str) -> tuple[int, ...]:
+    if dtype == "int16":
+        return reference_requests(graph, operator)
+    picture, kernel = graph.tensors[operator.inputs[2]].shape, graph.tensors[operator.inputs[1]].shape
+    if len(picture) != 4 or len(kernel) != 4:
+        raise SourceError(f"operator {operator.index} ({operator.name}): picture and kernel have 4 axes each")
+    filters, rows, columns, channels = kernel
+    down, across = int(operator.options.get("strideH", 1)), int(operator.options.get("strideW", 1))
+    if max(down, across) <= 2 and channels > REVERSE_CHANNELS:
+        taps = rows * columns * channels
+        return 4 * _up(taps, 4), taps * filters
+    # The wider of kernel and stride downwards is what the source takes for the columns, too.
+    width = (picture[2] - 1) * across + max(columns, down)
+    return (4 * filters * width * max(rows, down),)
+
+
+_CMSIS_NN: dict[str, Callable[[TfliteGraph, Operator, str], tuple[int, ...]]] = {
+    "AVERAGE_POOL_2D": _cmsis_average,
+    "CONV_2D": _cmsis_conv,
+    "DEPTHWISE_CONV_2D": _cmsis_depthwise,
+    "FULLY_CONNECTED": _cmsis_dense,
+    "TRANSPOSE_CONV": _cmsis_transposed,
+}
 
 
 def _padding(size: int, output: int, kernel: int, stride: int, dilation: int) -> int:
@@ -142,8 +195,14 @@ def _esp_nn_s3_depthwise(w: Window) -> int | None:
     return 9 * c16 + padded_area * c16 + w.output_width * w.output_height * c16 + 64
 
 
-def _is_int8(graph: TfliteGraph, operator: Operator) -> bool:
-    return bool(operator.inputs) and operator.inputs[0] >= 0 and graph.tensors[operator.inputs[0]].dtype == "int8"
+def _data_type(graph: TfliteGraph, operator: Operator) -> str:
+    place = 2 if operator.name == "TRANSPOSE_CONV" else 0
+    index = operator.inputs[place] if len(operator.inputs) > place else -1
+    return graph.tensors[index].dtype if index >= 0 else ""
+
+
+def _last(graph: TfliteGraph, index: int) -> int:
+    return (graph.tensors[index].shape or (1,))[-1]
 
 
 def _up(size: int, step: int) -> int:

@@ -27,9 +27,9 @@ from edgecut.records.artifact import Artifact
 from edgecut.records.document import read_toml
 from edgecut.records.progress import SILENT
 from edgecut.records.recipe import Data, make_recipe
-from edgecut.tflite.arena import planned_bytes_with
+from edgecut.tflite.arena import planned_bytes
 from edgecut.tflite.flatbuffer import parse, read_content
-from edgecut.tflite.scratch import cmsis_nn_scratch_bytes
+from edgecut.tflite.scratch import cmsis_nn_requests
 
 FIXTURE = Path(__file__).parent.parent / "fixtures" / "tiny.int8.tflite"
 
@@ -172,7 +172,7 @@ def test_a_convolution_of_no_picture_has_no_window() -> None:
         graph.tensors[graph.inputs[0]].shape = np.array([], np.int32)
 
     with pytest.raises(SourceError) as error:
-        planned_bytes_with(parse(altered(FIXTURE, change), "m.tflite"), cmsis_nn_scratch_bytes)
+        planned_bytes(parse(altered(FIXTURE, change), "m.tflite"), cmsis_nn_requests)
     assert str(error.value) == "operator 0 (CONV_2D): picture, kernel and output have 4 axes each"
 
 

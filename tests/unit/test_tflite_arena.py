@@ -11,16 +11,15 @@ from hypothesis import strategies as st
 
 from edgecut.tflite.arena import (
     CORTEX_M_ERROR,
-    Buffer,
     cortex_m_arena_bytes,
     esp32_s3_arena_bytes,
-    lifetimes,
     live_bytes,
     place,
     planned_bytes,
 )
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, read
-from edgecut.tflite.scratch import cmsis_nn_scratch_bytes, esp_nn_s3_scratch_bytes
+from edgecut.tflite.lifetimes import UNUSED, Buffer, lifetimes
+from edgecut.tflite.scratch import cmsis_nn_requests, esp_nn_s3_requests
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
@@ -161,12 +160,14 @@ def test_buffers_alive_together_never_overlap(rows: list[tuple[int, int, int]]) 
             assert apart or not together
 
 
-def test_unused_tensors_and_constants_need_no_arena() -> None:
+def test_constants_need_no_arena_and_a_tensor_that_nobody_reads_is_planned() -> None:
+    """The interpreter's head of such a file is the unused tensor's size, see the single operators below."""
     net = Network((8,))
     net.call("FULLY_CONNECTED", (4,), (4, 8))
     net.shapes.append(((1, 999), False))
-    assert next((b.order, b.first, b.last) for b in lifetimes(net.graph())) == (0, -1, 0)
-    assert {b.order for b in lifetimes(net.graph())} == {0, 2}
+    found = [(b.order, b.first, b.last) for b in lifetimes(net.graph())]
+    assert found == [(0, -1, 0), (2, 0, 1), (3, UNUSED, UNUSED)]
+    assert planned_bytes(net.graph()) == 1008
 
 
 @pytest.mark.parametrize(
@@ -191,7 +192,7 @@ def test_scratch_is_what_cmsis_nn_asks_for(
         Tensor(2, "y", (1, 8, 8, weights[3] if name.startswith("DEPTHWISE") else 8), "int8"),
     )
     operator = Operator(0, name, 1, (0, 1), (2,), options)
-    assert cmsis_nn_scratch_bytes(TfliteGraph(tensors, (operator,), (0,), (2,)), operator) == scratch
+    assert sum(cmsis_nn_requests(TfliteGraph(tensors, (operator,), (0,), (2,)), operator)) == scratch
 
 
 @pytest.mark.parametrize(
@@ -220,7 +221,7 @@ def test_scratch_is_what_esp_nn_asks_for_on_the_s3(
     )
     operator = Operator(0, name, 1, (0, 1), (2,), {"strideH": 1, "strideW": 1})
     graph = TfliteGraph(tensors, (operator,), (0,), (2,))
-    assert esp_nn_s3_scratch_bytes(graph, operator) == scratch
+    assert esp_nn_s3_requests(graph, operator) == (None if scratch is None else (scratch,))
     assert (esp32_s3_arena_bytes(graph) is None) == (scratch is None)
 
 
@@ -230,7 +231,7 @@ def test_weights_copied_on_the_s3_show_in_its_arena() -> None:
 
 def test_float_operators_ask_for_no_scratch() -> None:
     graph = read(FIXTURES / "tiny.float32.tflite")
-    assert [cmsis_nn_scratch_bytes(graph, operator) for operator in graph.operators] == [0] * 6
+    assert [cmsis_nn_requests(graph, operator) for operator in graph.operators] == [()] * 6
 
 
 @pytest.mark.real

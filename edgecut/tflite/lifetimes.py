@@ -1,0 +1,117 @@
+"""When the tensors and the kernels' scratch of a .tflite file are alive, as TensorFlow Lite Micro plans them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from edgecut.tflite.flatbuffer import Operator, TfliteGraph
+
+Scratch = Callable[[TfliteGraph, Operator], tuple[int, ...]]
+
+UNUSED = -2
+
+# Operators that run other subgraphs, and the options that name these (micro_allocation_info.cc).
+CALLS = {
+    "IF": ("thenSubgraphIndex", "elseSubgraphIndex"),
+    "CALL_ONCE": ("initSubgraphIndex",),
+    "WHILE": ("condSubgraphIndex", "bodySubgraphIndex"),
+}
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """Memory that must exist from one moment to another, both included.
+
+    order: the place among buffers of equal size, which decides who is placed first; tensors come by their index,
+    those of further subgraphs behind them, scratch behind all tensors. first, last: operators, in execution order
+    through the subgraphs that they run; -1 for the file's inputs, UNUSED for a tensor that nobody makes or reads.
+    offset: in an arena that was planned beforehand, None for all others. operator: the one that asks for scratch.
+    """
+
+    order: int
+    size_bytes: int
+    first: int
+    last: int
+    offset: int | None = None
+    operator: Operator | None = None
+
+
+@dataclass
+class _Clock:
+    """The moment, and the first and last moment of every tensor and scratch so far."""
+
+    graphs: tuple[TfliteGraph, ...]
+    now: int = -1
+    lives: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+    nodes: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+
+
+def lifetimes(graph: TfliteGraph, scratch: Scratch | None = None) -> tuple[Buffer, ...]:
+    """One buffer for each tensor that lives in the arena, in the order of the tensors, then those of the scratch.
+
+    An input lives from before the first operator to its last use, an output to the end. Constants and variables live
+    elsewhere, and so does what VAR_HANDLE makes. A tensor that nobody makes or reads is planned all the same.
+    """
+    clock = _Clock((graph, *graph.others))
+    _run(clock, 0, ())
+    buffers: list[Buffer] = []
+    before = 0
+    for place, part in enumerate(clock.graphs):
+        handles = {i for op in part.operators if op.name == "VAR_HANDLE" for i in op.outputs}
+        for tensor in part.tensors:
+            size = _size_bytes(tensor.dtype, tensor.elements, tensor.size_bytes)
+            if size and not tensor.is_constant and not tensor.is_variable and tensor.index not in handles:
+                life = clock.lives.get((place, tensor.index), (UNUSED, UNUSED))
+                planned = graph.arena_offsets[tensor.index] if tensor.index < len(graph.arena_offsets) else -1
+                buffers.append(Buffer(before + tensor.index, size, *life, None if planned < 0 else planned))
+        before += len(part.tensors)
+    if scratch is not None:
+        buffers += _scratch(clock, scratch, before)
+    return tuple(buffers)
+
+
+def moments(graph: TfliteGraph) -> tuple[tuple[int, int], ...]:
+    """The first and last moment of each operator of the first subgraph: several where it runs others."""
+    clock = _Clock((graph, *graph.others))
+    _run(clock, 0, ())
+    return tuple(clock.nodes[0, operator.index] for operator in graph.operators)
+
+
+def _run(clock: _Clock, place: int, callers: tuple[int, ...]) -> None:
+    """Mark what a subgraph does: AllocationInfoBuilder::MarkAllocationLifetimes of micro_allocation_info.cc."""
+    graph = clock.graphs[place]
+    for index in (*graph.inputs, *graph.outputs):
+        clock.lives[place, index] = (clock.now, clock.now)
+    for operator in graph.operators:
+        clock.now += 1
+        start = clock.now
+        for index in operator.outputs:
+            clock.lives[place, index] = (start, start)
+        for option in CALLS.get(operator.name, ()):
+            called = operator.options.get(option)
+            if isinstance(called, int) and 0 <= called < len(clock.graphs) and called not in (*callers, place):
+                clock.now += 1
+                _run(clock, called, (*callers, place))
+        for index in (*operator.inputs, *operator.outputs):
+            if index >= 0:
+                first, _ = clock.lives.get((place, index), (UNUSED, UNUSED))
+                clock.lives[place, index] = (first, clock.now)
+        clock.nodes[place, operator.index] = (start, clock.now)
+    for index in graph.outputs:
+        clock.lives[place, index] = (clock.lives[place, index][0], clock.now + (place == 0))
+
+
+def _scratch(clock: _Clock, scratch: Scratch, before: int) -> list[Buffer]:
+    buffers: list[Buffer] = []
+    for place, part in enumerate(clock.graphs):
+        for operator in part.operators:
+            life = clock.nodes.get((place, operator.index), (UNUSED, UNUSED))
+            for size in scratch(part, operator):
+                buffers.append(Buffer(before + len(buffers), size, *life, operator=operator))
+    return buffers
+
+
+def _size_bytes(dtype: str, elements: int, packed_bytes: int) -> int:
+    """What TFLM counts for a tensor: 4-bit values lie in a byte each, a resource is the number of one."""
+    return {"int4": elements, "resource": 4 * elements}.get(dtype, packed_bytes)
