@@ -13,7 +13,7 @@ from edgecut.tflite.write import Draft
 
 TYPES = ("float32", "float16", "int4", "int8", "uint8", "int16", "int32", "uint32", "int64", "bool")
 SCALED = {"int4", "int8", "uint8", "int16"}
-VARIABLE = object()
+SCALE, STATE_SCALE = 0.05, 2.0**-11
 
 
 @dataclass(frozen=True)
@@ -216,19 +216,32 @@ def combinations(name: str, limit: Sequence[str] = TYPES) -> Iterator[dict[str, 
         yield dict(zip(own, types, strict=True))
 
 
-class Trial(Draft):
-    """A draft that also takes types that numpy lacks, variables, and quantization by channel of anything."""
+# The scale and zero point that a kernel asks of its output.
+GRIDS: dict[tuple[str, str], tuple[float, int]] = {
+    ("LOGISTIC", "int8"): (2.0**-8, -128), ("LOGISTIC", "int16"): (2.0**-15, 0),
+    ("SOFTMAX", "int8"): (2.0**-8, -128), ("SOFTMAX", "int16"): (2.0**-15, 0),
+    ("LOG_SOFTMAX", "int8"): (16 / 256, 127), ("L2_NORMALIZATION", "int8"): (2.0**-7, 0),
+    ("TANH", "int8"): (2.0**-7, 0), ("TANH", "int16"): (2.0**-15, 0),
+}  # fmt: skip
 
-    def place(self, slot: Slot, types: Mapping[str, str], scale: float = 0.05) -> int:
-        """The tensor of a slot; -1 for one that is left out."""
+
+class Trial(Draft):
+    """A draft that also takes types that numpy lacks, variables, and quantization by channel of anything.
+
+    stateful: the bias has the scale of the state times that of its weights.
+    """
+
+    stateful = False
+
+    def place(self, slot: Slot, types: Mapping[str, str], grid: tuple[float, int] | None = None) -> int:
+        """The tensor of a slot; -1 for one that is left out. grid: its scale and zero point, if not the usual."""
         if slot.absent:
             return -1
         dtype = types.get(slot.role, slot.role)
+        scale, zero_point = grid or ((STATE_SCALE if slot.role == "state" else SCALE), 0)
         scales = [scale] * slot.scales if dtype in SCALED or slot.role == "bias" else []
-        if slot.role == "state" and dtype in SCALED:
-            scales = [2.0**-11]
         if not slot.constant:
-            index = self.tensor(slot.shape, dtype, scales[0] if scales else None)
+            index = self.tensor(slot.shape, dtype, scales[0] if scales else None, zero_point)
             self._tensors[index].isVariable = slot.variable
             return index
         filled = np.resize(np.array(slot.values or (1, 2), np.float64), slot.shape)
@@ -239,7 +252,7 @@ class Trial(Draft):
             self._tensors[index].type = 17
             return index
         if slot.role == "bias" and dtype in {"int32", "int64"}:
-            scales = [scale * scale] * slot.scales
+            scales = [STATE_SCALE**2 if "state" in types and self.stateful else SCALE * SCALE] * slot.scales
         return self.constant(filled.astype(dtype), scales if dtype not in {"float32", "float16"} else [], slot.axis)
 
 

@@ -20,6 +20,7 @@ from edgecut.bench.worker import Job, random_input, serve
 
 # The interpreter crashes instead of failing with 200 bytes or less.
 SMALLEST_ARENA, LARGEST_ARENA, ARENA_STEP = 256, 2**30, 16
+AMPLE_ARENA = 2**26
 
 
 def tflm_arena(job: Job) -> dict[str, Any]:
@@ -49,6 +50,21 @@ def tflm_arena(job: Job) -> dict[str, Any]:
     return {"smallest_bytes": high, "head_bytes": recorded["head"], "tail_bytes": recorded["tail"]}
 
 
+def tflm_heads(job: Job) -> dict[str, Any]:
+    """What the interpreter makes of each of several files, with an arena that is large enough for any.
+
+    Job: paths. Result: rows, one for each path: head_bytes, or error in the interpreter's words.
+    """
+    from tflite_micro.python.tflite_micro import runtime  # noqa: F401 (once here, not once in every fork)
+
+    rows: list[dict[str, Any]] = []
+    for path in job["paths"]:
+        content = Path(path).read_bytes()
+        message = _trial(content, AMPLE_ARENA)
+        rows.append({"error": message} if message is not None else {"head_bytes": _recorded_in_fork(content)})
+    return {"rows": rows}
+
+
 def tflm_run(job: Job) -> dict[str, Any]:
     """The outputs of a file under TFLM with a given arena.
 
@@ -73,7 +89,11 @@ def tflm_run(job: Job) -> dict[str, Any]:
     return {"outputs": outputs, "shape": list(result.shape), "dtype": result.dtype.name}
 
 
-JOBS: dict[str, Callable[[Job], dict[str, Any]]] = {"tflm_arena": tflm_arena, "tflm_run": tflm_run}
+JOBS: dict[str, Callable[[Job], dict[str, Any]]] = {
+    "tflm_arena": tflm_arena,
+    "tflm_heads": tflm_heads,
+    "tflm_run": tflm_run,
+}
 
 
 def _interpreter(content: bytes, arena_bytes: int) -> Any:
@@ -100,18 +120,42 @@ def _trial(content: bytes, arena_bytes: int) -> str | None:
 def _run_once(content: bytes, arena_bytes: int) -> int:
     try:
         interpreter = _interpreter(content, arena_bytes)
-        details = interpreter.get_input_details(0)
-        interpreter.set_input(random_input(details["shape"], np.dtype(details["dtype"])), 0)
+        for place in range(_inputs(content)):
+            details = interpreter.get_input_details(place)
+            interpreter.set_input(random_input(details["shape"], np.dtype(details["dtype"])), place)
         interpreter.invoke()
     except RuntimeError:
         return 1
     return 0
 
 
+def _inputs(content: bytes) -> int:
+    from ai_edge_litert import schema_py_generated as schema
+
+    return int(schema.Model.GetRootAs(content, 0).Subgraphs(0).InputsLength())
+
+
+def _recorded_in_fork(content: bytes) -> int:
+    """The head that the interpreter records, asked in a fork: a file of many must not leak into the next."""
+    with _caught_stderr() as read_noise:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                _interpreter(content, AMPLE_ARENA).print_allocations()
+            finally:
+                os._exit(0)
+        os.waitpid(pid, 0)
+        return _allocations(read_noise())["head"]
+
+
 def _recorded_bytes(content: bytes, arena_bytes: int) -> dict[str, int]:
     with _caught_stderr() as read_noise:
         _interpreter(content, arena_bytes).print_allocations()
-        rows = [line.split() for line in read_noise().splitlines() if "Arena allocation" in line]
+        return _allocations(read_noise())
+
+
+def _allocations(noise: str) -> dict[str, int]:
+    rows = [line.split() for line in noise.splitlines() if "Arena allocation" in line]
     return {row[3]: int(row[4]) for row in rows}
 
 

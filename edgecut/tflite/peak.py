@@ -19,7 +19,7 @@ class LiveTensor:
 
     index: scratch comes behind all tensors. offset: where the planner put it. first, last: the operators between which
     it lives, -1 for an input and the number of operators for an output; what lives in a subgraph that an operator runs
-    lives as long as the operator. A tensor that nobody makes or reads is planned, and lives at no operator: last < first.
+    lives as long as it. A tensor that nobody makes or reads is planned, and lives at no operator: last < first.
     """
 
     index: int

@@ -204,7 +204,7 @@ def test_esp32_s3_s_own_scratch_is_estimated_beside_the_interpreter_s_figure() -
     arenas = [m for m in measure.on_device(INT8, find_profile("esp32-s3"), "x") if m.metric == "arena"]
     assert [(m.kind, m.value, m.error) for m in arenas] == [
         ("measured", 8816, None),
-        ("estimated", 9346, None),
+        ("estimated", 9378, None),
     ]
     assert "not confirmed on a device" in arenas[1].method
     # The ESP-NN kernels need more than the interpreter here saw: its figure alone must not meet a budget.
@@ -214,7 +214,7 @@ def test_esp32_s3_s_own_scratch_is_estimated_beside_the_interpreter_s_figure() -
 @needs_tflm
 def test_arena_that_covers_the_device_s_estimate_is_no_lower_bound() -> None:
     arenas = [m for m in measure.on_device(INT8, find_profile("nucleo-l4r5zi"), "x") if m.metric == "arena"]
-    assert (arenas[0].value, arenas[1].value) == (8816, 8434)
+    assert (arenas[0].value, arenas[1].value) == (8816, 8466)
     assert "at_least" not in arenas[0].conditions
 
 

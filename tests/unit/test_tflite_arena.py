@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgecut.bench.runners import tflm
 from edgecut.tflite.arena import (
     CORTEX_M_ERROR,
     cortex_m_arena_bytes,
@@ -16,10 +18,12 @@ from edgecut.tflite.arena import (
     live_bytes,
     place,
     planned_bytes,
+    tail_bytes,
 )
-from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, read
-from edgecut.tflite.lifetimes import UNUSED, Buffer, lifetimes
+from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, parse, read
+from edgecut.tflite.lifetimes import UNUSED, Buffer, lifetimes, moments
 from edgecut.tflite.scratch import cmsis_nn_requests, esp_nn_s3_requests
+from tools.operator_files import KINDS, operator_file, usual_types
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
@@ -238,3 +242,56 @@ def test_float_operators_ask_for_no_scratch() -> None:
 def test_planner_gives_the_head_of_the_interpreter_on_real_files(real: Path) -> None:
     heads = {"cifar10_resnet": 49_152, "rock_paper_scissors": 134_480, "visual_wake_words": 138_240}
     assert {name: planned_bytes(read(real / f"{name}.tflite")) for name in heads} == heads
+
+
+@pytest.mark.skipif(not tflm.is_here(), reason="the tflite-micro interpreter is for Linux x86-64 only")
+def test_every_operator_s_head_is_the_interpreter_s(tmp_path: Path) -> None:
+    """Scratch of transposed convolutions, LSTM, SVDF, means, paddings, sums of several, weights of 4 bits."""
+    cases = [(name, usual_types(name, dtype)) for name in KINDS for dtype in ("float32", "int8", "int16", "bool")]
+    cases += [(name, {**usual_types(name, "int8"), "weights": "int4"}) for name in ("CONV_2D", "FULLY_CONNECTED")]
+    cases += [("TRANSPOSE_CONV", {**usual_types("TRANSPOSE_CONV", "int16"), "bias": "int16"})]
+    paths = [tmp_path / f"{k}.tflite" for k in range(len(cases))]
+    for path, (name, types) in zip(paths, cases, strict=True):
+        path.write_bytes(operator_file(name, types))
+    heads = tflm.interpreter_heads(paths)
+    ran = {
+        (name, tuple(types.items())): (head, planned_bytes(read(path)))
+        for path, (name, types), head in zip(paths, cases, heads, strict=True)
+        if isinstance(head, int)
+    }
+    assert len(ran) > 180
+    assert {case: found for case, found in ran.items() if found[0] != found[1]} == {}
+    operators = {name for name, _ in ran}
+    assert operators >= {"TRANSPOSE_CONV", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM", "MEAN", "MIRROR_PAD", "ADD_N"}
+
+
+def test_subgraphs_that_an_operator_runs_are_planned_inside_it() -> None:
+    """A branch of 4,000 bytes lives beside the input of the IF that runs it, and not beside what comes behind."""
+    small, large = ((1, 100), "float32"), ((1, 1000), "float32")
+    branch = TfliteGraph(
+        (Tensor(0, "x", *small), Tensor(1, "y", *large)), (Operator(0, "TILE", 1, (0,), (1,)),), (0,), (1,)
+    )
+    options = {"thenSubgraphIndex": 1, "elseSubgraphIndex": 1}
+    tensors = (Tensor(0, "a", *small), Tensor(1, "b", *small), Tensor(2, "c", *large))
+    calls = (Operator(0, "IF", 1, (0,), (1,), options), Operator(1, "TILE", 1, (1,), (2,)))
+    graph = TfliteGraph(tensors, calls, (0,), (2,), 2, others=(branch,))
+    assert moments(graph) == ((0, 4), (5, 5))
+    assert planned_bytes(graph) == 4000 + 3 * 400
+
+
+def test_an_arena_that_was_planned_beforehand_is_taken_as_it_is() -> None:
+    tensors = (Tensor(0, "a", (1, 64), "int8"), Tensor(1, "b", (1, 32), "int8"), Tensor(2, "c", (1, 16), "int8"))
+    calls = (Operator(0, "RELU", 1, (0,), (1,)), Operator(1, "RELU", 1, (1,), (2,)))
+    graph = TfliteGraph(tensors, calls, (0,), (2,), arena_offsets=(0, 128, -1))
+    assert planned_bytes(graph) == 160
+
+
+def test_states_count_for_the_arena_of_a_device() -> None:
+    """Variables lie beside the tables: they are no part of the head, and TFLM keeps them all the same."""
+    plain = read_types("SVDF", variable=False)
+    assert tail_bytes(read_types("SVDF", variable=True)) - tail_bytes(plain) == 64
+
+
+def read_types(name: str, *, variable: bool) -> TfliteGraph:
+    graph = parse(operator_file(name, usual_types(name, "int8")), name)
+    return replace(graph, tensors=tuple(replace(t, is_variable=t.is_variable and variable) for t in graph.tensors))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import importlib.metadata
 import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,13 +87,23 @@ def smallest_arena_bytes(path: Path, timeout_s: float = TIMEOUT_S) -> TflmArena:
     graph = read(path)
     _must_be_here()
     job = {"job": "tflm_arena", "first_bytes": 2 * planned_bytes(graph) + 2**20}
-    result = _run(job, path, timeout_s)
+    result = _run(job, [path], timeout_s)
     return TflmArena(
         smallest_bytes=result["smallest_bytes"],
         head_bytes=result["head_bytes"],
         tail_bytes=result["tail_bytes"],
         version=importlib.metadata.version(PACKAGE),
     )
+
+
+def interpreter_heads(paths: Sequence[Path], timeout_s: float = TIMEOUT_S) -> list[int | str]:
+    """For each file the head of the arena that the interpreter records, or in its words why it doesn't run it.
+
+    Raises MissingRuntimeError if it is absent, RunError if the child that asks it fails.
+    """
+    _must_be_here()
+    rows = _run({"job": "tflm_heads"}, paths, timeout_s)["rows"]
+    return [row["error"] if "error" in row else int(row["head_bytes"]) for row in rows]
 
 
 def run_tflm(path: Path, inputs: np.ndarray, arena_bytes: int) -> np.ndarray:
@@ -111,17 +122,17 @@ def run_tflm(path: Path, inputs: np.ndarray, arena_bytes: int) -> np.ndarray:
             f"found {inputs.dtype.name} of shape {inputs.shape[1:]}"
         )
     encoded = [base64.b64encode(np.ascontiguousarray(x).tobytes()).decode() for x in inputs]
-    result = _run({"job": "tflm_run", "arena_bytes": arena_bytes, "inputs": encoded}, path)
+    result = _run({"job": "tflm_run", "arena_bytes": arena_bytes, "inputs": encoded}, [path])
     rows = [np.frombuffer(base64.b64decode(y), result["dtype"]) for y in result["outputs"]]
     return np.stack(rows).reshape(len(rows), *result["shape"][1:])
 
 
-def _run(job: dict[str, Any], path: Path, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
+def _run(job: dict[str, Any], paths: Sequence[Path], timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
     try:
-        return run_job(job, [path], module="edgecut.bench.tflm_worker", timeout_s=timeout_s)
+        return run_job(job, paths, module="edgecut.bench.tflm_worker", timeout_s=timeout_s)
     except RunError as exc:
-        said = str(exc).removeprefix(f"{path}: ")
-        raise RunError(f"{path}: TensorFlow Lite Micro can't run it: {said}") from exc
+        said = str(exc).removeprefix(f"{paths[0]}: ")
+        raise RunError(f"{paths[0]}: TensorFlow Lite Micro can't run it: {said}") from exc
 
 
 def _must_be_here() -> None:
