@@ -37,7 +37,7 @@ from edgecut.whole import write_whole
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write the comparison for a pull request.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write the comparison as one self-contained page.")
 @click.option("--force", is_flag=True, help="Replace the files of --junit, --markdown and --html.")
-@recipe_flags("--preprocess")
+@recipe_flags("--preprocess", "--labels")
 @with_output
 def command(
     output: Output,
@@ -67,9 +67,12 @@ def command(
     for path in (junit, markdown, html):
         if path is not None:
             check_target(path, force=force)
-    # --preprocess is the same key as in a recipe, and is checked as there.
-    source = make_recipe({}, {"source.model": "", **overrides}, where="command line").source
-    found = compare(a, b, data=data, limits=wanted, preprocess=source.preprocess, progress=output.progress())
+    # --preprocess and --labels are keys of a recipe, and are checked as there.
+    recipe = make_recipe({}, {"source.model": "", "data.train": data, **overrides}, where="command line")
+    found = compare(
+        a, b, data=recipe.data if data is not None else None, limits=wanted, preprocess=recipe.source.preprocess,
+        progress=output.progress(),
+    )  # fmt: skip
     if junit is not None:
         write_whole(junit, comparison_junit(found).encode())
     if markdown is not None:

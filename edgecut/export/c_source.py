@@ -32,12 +32,14 @@ def c_files(
 ) -> dict[str, str]:
     """{file name: text} of NAME_model.h, NAME_model.c and NAME_io.h.
 
-    content: the model file that `artifact` describes. arena_bytes: the tensor arena to reserve, None if
-    unknown. byte_table: (channels, 256) in the input's dtype: what each camera byte becomes; (1, 256) if the
-    channels are alike; None leaves the table out. order: what the image's channels are, a recipe's stem.order.
-    bgr: whether the input takes the channels of an R, G, B image in the order B, G, R.
+    content: the model file that `artifact` describes. arena_bytes: the tensor arena to reserve, None if unknown.
+    labels: left out if no output has as many values, so that nobody reads past their end by an output's position.
+    byte_table: (channels, 256) in the input's dtype: what each camera byte becomes; (1, 256) if the channels are alike;
+    None leaves the table out. order: what the image's channels are, a recipe's stem.order. bgr: whether the input takes
+    the channels of an R, G, B image in the order B, G, R.
     """
     symbol = c_symbol(name)
+    labels = labels if artifact.labelled(labels) else ()
     return {
         f"{name}_model.h": _model_header(symbol, name, artifact),
         f"{name}_model.c": _model_source(content, symbol, name, labels, byte_table),

@@ -24,27 +24,36 @@ def expected_operators(config: Mapping[str, Any], to: Sequence[str] = ()) -> tup
     return tuple(_expected(config, tuple(to), ""))
 
 
+def inner_layers(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The layers of a saved model by name, in the file's order; none for a layer that is no model."""
+    inner = config.get("config")
+    rows = inner.get("layers") if isinstance(inner, dict) else None
+    layers = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return {str(name): layer for layer in layers if (name := layer.get("name") or _setting(layer, "name"))}
+
+
+def layers_before(layers: Mapping[str, Mapping[str, Any]], name: str) -> tuple[str, ...]:
+    """The layers whose outputs a layer takes; the one before it in the list, in a model that has no nodes."""
+    if any(layer.get("inbound_nodes") for layer in layers.values()):
+        return tuple(p for p in _named(layers[name].get("inbound_nodes")) if p in layers)
+    place = list(layers).index(name)
+    return (list(layers)[place - 1],) if place else ()
+
+
 def _expected(config: Mapping[str, Any], to: tuple[str, ...], prefix: str) -> Iterator[tuple[str, str]]:
-    layers = _layers(config)
-    wanted = _needed(layers, {name.partition(".")[0] for name in to}) if to else set(layers)
+    layers = inner_layers(config)
+    wanted = needed_layers(layers, {name.partition(".")[0] for name in to}) if to else set(layers)
     for name, layer in layers.items():
         if name not in wanted:
             continue
-        if _layers(layer):
+        if inner_layers(layer):
             ends = tuple(end.partition(".")[2] for end in to if end.startswith(f"{name}."))
             yield from _expected(layer, ends, f"{prefix}{name}.")
         else:
             yield from ((f"{prefix}{name}", operator) for operator in _operators(layer))
 
 
-def _layers(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    inner = config.get("config")
-    rows = inner.get("layers") if isinstance(inner, dict) else None
-    named = {row.get("name") or row.get("config", {}).get("name"): row for row in rows or () if isinstance(row, dict)}
-    return {str(name): row for name, row in named.items() if name}
-
-
-def _needed(layers: Mapping[str, Mapping[str, Any]], ends: set[str]) -> set[str]:
+def needed_layers(layers: Mapping[str, Mapping[str, Any]], ends: set[str]) -> set[str]:
     """The layers that compute the ends; what comes before them in the list, in a model that has no nodes."""
     names = list(layers)
     if not any(layer.get("inbound_nodes") for layer in layers.values()):
@@ -56,7 +65,7 @@ def _needed(layers: Mapping[str, Mapping[str, Any]], ends: set[str]) -> set[str]
         name = waiting.pop()
         if name not in needed:
             needed.add(name)
-            waiting += [p for p in _named(layers[name].get("inbound_nodes")) if p in layers]
+            waiting += layers_before(layers, name)
     return needed
 
 
@@ -76,9 +85,14 @@ def _named(value: Any) -> Iterator[str]:
 
 
 def _operators(layer: Mapping[str, Any]) -> Iterator[str]:
-    name, inner = layer.get("class_name"), layer.get("config")
+    name = layer.get("class_name")
     if name in _LAYERS:
         yield from PLAIN[str(name)]
-    activation = inner.get("activation") if isinstance(inner, dict) else None
+    activation = _setting(layer, "activation")
     if isinstance(activation, str) and activation in _ACTIVATIONS:
         yield from ACTIVATIONS[activation]
+
+
+def _setting(layer: Mapping[str, Any], key: str) -> Any:
+    settings = layer.get("config")
+    return settings.get(key) if isinstance(settings, dict) else None

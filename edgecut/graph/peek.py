@@ -109,21 +109,6 @@ def layer_names(config: dict[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_names(config, "")))
 
 
-def picture_shape(config: dict[str, Any]) -> tuple[int | None, int | None, int] | None:
-    """(height, width, channels) of the one picture that a saved model takes; None if it isn't said there."""
-    layers = config.get("config", {}).get("layers") if isinstance(config.get("config"), dict) else None
-    of_layers = [layer for layer in layers if isinstance(layer, dict)] if isinstance(layers, list) else []
-    entries = [layer for layer in of_layers if layer.get("class_name") == "InputLayer"]
-    if config.get("class_name") == "Sequential":
-        entries = of_layers[:1]
-    facts = entries[0].get("config") if len(entries) == 1 else None
-    shape = (facts.get("batch_shape") or facts.get("batch_input_shape")) if isinstance(facts, dict) else None
-    if not isinstance(shape, list) or len(shape) != 4 or not isinstance(shape[3], int):
-        return None
-    height, width = (size if isinstance(size, int) else None for size in shape[1:3])
-    return height, width, shape[3]
-
-
 def lambda_names(config: dict[str, Any]) -> tuple[str, ...]:
     """The names of the Lambda layers in a saved model's configuration: layers that carry code."""
     found = (layer.get("config") for layer in objects_in(config) if layer["class_name"] == "Lambda")

@@ -59,11 +59,13 @@ def write_bundle(
 ) -> None:
     """Complete a bundle in `folder`, where the model files of report.artifacts are already.
 
-    vectors: of one artifact, None without. labels: class names in the outputs' order. recipe_folder: where the recipe
-    was read from; default: the current folder, since a request by flags has no file. inputs: {recipe key: SHA-256}.
+    vectors: of one artifact, None without. labels: class names in the outputs' order, left out if they are as many as
+    no output has values. recipe_folder: where the recipe was read from; default: the current folder, since a request by
+    flags has no file. inputs: {recipe key: SHA-256}.
     lock: the text of recipe.lock.toml. notes: those of the report's that tell of no measured time; default: all. The
     same arguments give the same bytes, and but for report.json and report.html so do other measured times.
     """
+    labels = labels if any(artifact.labelled(labels) for artifact in report.artifacts) else ()
     told = lasting(report, notes)
     whole = portable(recipe, recipe_folder or Path.cwd())
     artifact = _of_vectors(folder, report, vectors) or device_artifact(report.artifacts)

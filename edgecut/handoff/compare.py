@@ -98,7 +98,7 @@ def _pair(
         found, output = _outputs(sides, (one, other), *given)
     except RunError as exc:
         return [*changes, *_missing(name, NOT_RUN[1:], str(exc))], [], []
-    return [*changes, *found], [output], []
+    return [*changes, *found], [output], sorted({f"{name}: {row.assumed}" for row in given[0] if row.assumed})
 
 
 def _missing(file: str, metrics: Sequence[ComparedMetric], reason: str) -> list[Change]:
@@ -149,8 +149,8 @@ def _outputs(
     name = pair_label(*pair)
     off = np.abs(y.astype(np.float64) - z.astype(np.float64))
     changed = None
-    remedy = "" if any(row.labels is not None for row in given) else "; pass --data"
-    changes = _missing(name, ("accuracy",), f"no labelled images of the outputs' classes{remedy}")
+    reason = next((row.why for row in given if row.why), "no labelled images; pass --data")
+    changes = _missing(name, ("accuracy",), reason)
     if y.ndim == 2 and y.shape[1] > 1:
         changed = int((y.argmax(1) != z.argmax(1)).sum())
         changes.append(Change(metric="top1_changes", file=name, a=0.0, b=changed / len(y), unit="fraction",

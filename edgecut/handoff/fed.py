@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgecut.handoff.sides import Side, label_names
+from edgecut.images.classes import assumed_order
 from edgecut.images.dataset import Dataset, read_data
 from edgecut.images.device import DEFAULT_ORDER, in_order, model_input
 from edgecut.records.artifact import Artifact
@@ -23,11 +24,14 @@ _BATCH = 64
 class Fed:
     """values: for the side's file, (n, ...): the device's pictures in uint8, or float32 that the file takes as it is.
 
-    labels: (n,) int64, the places of the classes in the side's own outputs; None where they aren't known.
+    labels: (n,) int64, the places of the classes in the side's own outputs; None where they aren't known, and why.
+    assumed: what was assumed about their order.
     """
 
     values: np.ndarray
     labels: np.ndarray | None
+    why: str = ""
+    assumed: str = ""
 
 
 def fed(
@@ -53,8 +57,11 @@ def fed(
         order = (side.recipe.stem.order if side.recipe is not None else None) or DEFAULT_ORDER[channels]
         shape = (height, width, 1 if order == "gray" else 3)
         if shape not in read:
-            read[shape] = read_data(wanted, height=shape[0], width=shape[1], channels=shape[2], progress=progress)
-        found.append(Fed(in_order(read[shape].val.pixels, order), _own_labels(side, read[shape])))
+            read[shape] = read_data(wanted, height=shape[0], width=shape[1], channels=shape[2], partial=True,
+                                    progress=progress)  # fmt: skip
+        labels, why = _own_labels(side, artifact, read[shape])
+        assumed = assumed_order(wanted) if labels is not None and not label_names(side) else ""
+        found.append(Fed(in_order(read[shape].val.pixels, order), labels, why, assumed))
     return tuple(found), f"validation images of {wanted.val or wanted.train}"
 
 
@@ -89,11 +96,23 @@ def _seeded(artifact: Artifact) -> np.ndarray:
     return random.uniform(-1, 1, shape).astype(np.float32)
 
 
-def _own_labels(side: Side, dataset: Dataset) -> np.ndarray | None:
-    """The validation labels as places in the side's labels.txt, which may have another order than the folders."""
+def _own_labels(side: Side, artifact: Artifact, dataset: Dataset) -> tuple[np.ndarray | None, str]:
+    """The validation labels as places in a file's outputs, and why there are none; by name where names are known.
+
+    The side's labels.txt may have another order than the folders.
+    """
     labels, names = dataset.val.labels, label_names(side)
-    if labels is None or labels.ndim != 1 or not dataset.named or not set(names) & set(dataset.labels):
-        return labels if labels is None or labels.ndim == 1 else None
-    places = np.array([names.index(name) if name in names else -1 for name in dataset.labels])
-    own: np.ndarray = places[labels]
-    return None if (own < 0).any() else own
+    if labels is None or labels.ndim != 1:
+        return None, "the images have no classes"
+    outputs, spelled = artifact.outputs[0].shape[-1], not all(name.isdigit() for name in names)
+    if dataset.named and names and spelled:
+        unknown = [name for name in dataset.labels if name not in names]
+        if unknown:
+            return None, f"the images' class {unknown[0]!r} is none of labels.txt in {side.path}"
+        own: np.ndarray = np.array([names.index(name) for name in dataset.labels])[labels]
+        return own, ""
+    # Numbers of which the highest is absent are told from other classes by the labels.txt alone.
+    count = outputs if names and not dataset.named and labels.max() < outputs else len(dataset.labels)
+    if count != (2 if outputs == 1 else outputs):
+        return None, f"the images have {count} classes, and the files have {outputs} outputs"
+    return labels, ""

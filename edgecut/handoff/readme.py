@@ -49,7 +49,7 @@ def readme(
         sections += [
             _flash(recipe, artifact, arena_bytes, report),
             _feed(recipe, artifact),
-            _read(artifact, labels),
+            _read(recipe, artifact, labels),
         ]
         sections += [_port(recipe, artifact, vectors) if vectors is not None else _port_alone(artifact)]
     sections += [_numbers(report)]
@@ -135,9 +135,11 @@ def _signed(value: float) -> str:
     return f" {'-' if value < 0 else '+'} {abs(value):.9g}" if value else ""
 
 
-def _read(artifact: Artifact, labels: Sequence[str]) -> str:
-    scores = next((spec for spec in artifact.outputs if labels and spec.shape[1:] == (len(labels),)), None)
-    lines = ["## From the output to a class" if scores else "## The output", ""]
+def _read(recipe: Recipe, artifact: Artifact, labels: Sequence[str]) -> str:
+    named = artifact.labelled(labels)
+    scores = named if named is not None and len(named.shape) == 2 else None
+    is_class = scores is not None and recipe.data.target not in {"values", "tags"}
+    lines = ["## From the output to a class" if is_class else "## The output", ""]
     for spec in artifact.outputs:
         text = f"Output `{spec.name}`: {' x '.join(str(size) for size in spec.shape)}, {spec.dtype}."
         if spec.scale is not None:
@@ -146,7 +148,12 @@ def _read(artifact: Artifact, labels: Sequence[str]) -> str:
     if scores is not None:
         which = f" of `{scores.name}`" if len(artifact.outputs) > 1 else ""
         names = ", ".join(labels) if len(labels) <= _LABELS_SHOWN else "`labels.txt` has their names, one a line"
-        lines += ["", f"The position of the largest value{which} is the class: {names}."]
+        rule = f"The position of the largest value{which} is the class: {names}."
+        if not is_class:
+            rule = f"The values{which} are in this order: {names}."
+        elif scores.shape[-1] != len(labels):
+            rule = f"The higher the value{which}, the more is it {labels[1]} rather than {labels[0]}."
+        lines += ["", rule]
     return "\n".join(lines)
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from edgecut.errors import DataError
-from edgecut.images.found import data_faults, one_class_fault
+from edgecut.images.classes import one_class_fault, unnamed_numbers_fault
+from edgecut.images.found import data_faults
 from edgecut.images.labels import check_labels
 from edgecut.images.listing import class_count_fault, read_class_names
 from edgecut.images.npz import pair_names, read_headers
@@ -46,8 +47,12 @@ class Dataset:
     named: bool
 
 
-def read_data(data: Data, *, height: int, width: int, channels: int, progress: Progress = SILENT) -> Dataset:
+def read_data(
+    data: Data, *, height: int, width: int, channels: int, partial: bool = False, progress: Progress = SILENT
+) -> Dataset:
     """The recipe's images in the device's format; data.target "features" leaves the labels None.
+
+    partial: whether data.labels may name classes that no image has, as where they are a model's own outputs.
 
     Training images come from data.train, class folders or an .npz (x_train, y_train). Validation images come
     from data.val (of an .npz: x_test, else x_train), else from x_test of the training .npz, else each class
@@ -58,7 +63,7 @@ def read_data(data: Data, *, height: int, width: int, channels: int, progress: P
     if data.target != "classes":
         (train_part, val_part), _ = read_targets(data, height=height, width=width, channels=channels, progress=progress)
         return Dataset(Images(*train_part), Images(*val_part), labels=(), named=False)
-    faults = data_faults(data, None)
+    faults = data_faults(data, None, partial=partial)
     if data.train is None:
         faults.insert(0, "data.train: is missing; a folder of class folders or an .npz is expected")
     if data.train is None or faults:
@@ -144,10 +149,7 @@ def _open_val(data: Data, train: str, names: tuple[str, ...] | None) -> PictureS
     """The validation images that have a place of their own; None if they must be split off."""
     if data.val is not None:
         if names is None and Path(data.val).is_dir():
-            raise DataError(
-                f"data.val: {data.val} has class folders, and the numbers in {train} have no names; "
-                "set data.labels to a file that names them"
-            )
+            raise DataError(unnamed_numbers_fault(Path(data.val), Path(train)))
         return _open(data.val, "data.val", names)
     if not Path(train).is_dir() and "x_test" in read_headers(Path(train), "data.train"):
         return open_npz(Path(train), "data.train", ("x_test", "y_test"))

@@ -1,7 +1,7 @@
 """What an .npz says it holds, read from its headers alone.
 
-The standard library alone, so that `plan` is quick. The header of an .npy member is a Python literal:
-numpy.org/doc/stable/reference/generated/numpy.lib.format.html.
+The standard library alone but for load_array, so that `plan` is quick. The header of an .npy member is a Python
+literal: numpy.org/doc/stable/reference/generated/numpy.lib.format.html.
 """
 
 from __future__ import annotations
@@ -12,8 +12,12 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgecut.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _MAGIC = b"\x93NUMPY"
 _LONGEST_HEADER_BYTES = 1 << 20
@@ -52,6 +56,17 @@ def read_headers(path: Path, where: str) -> dict[str, Header]:
         raise DataError(f"{where}: {path} is cut short, damaged or no .npz; write it again with numpy.savez") from exc
     except (OSError, NotImplementedError, RuntimeError) as exc:
         raise DataError(f"{where}: {path} can't be read ({exc})") from exc
+
+
+def load_array(path: Path, name: str, where: str) -> np.ndarray:
+    """An array of an .npz. Raises DataError if it can't be read."""
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return np.asarray(arrays[name])
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError) as exc:
+        raise DataError(f"{where}: {path}: {name} can't be read, the file is damaged ({exc})") from exc
 
 
 def pair_names(headers: dict[str, Header], *, prefer_test: bool) -> tuple[str, str]:

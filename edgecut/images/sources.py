@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from edgecut.errors import DataError
+from edgecut.images.classes import class_names_fault
 from edgecut.images.decode import decode_all
 from edgecut.images.device import to_device_batch
-from edgecut.images.found import class_names_fault, kind_fault
+from edgecut.images.found import kind_fault
 from edgecut.images.listing import class_folders, folder_faults, image_files
-from edgecut.images.npz import Header, pair_faults, picture_faults, read_headers
+from edgecut.images.npz import Header, load_array, pair_faults, picture_faults, read_headers
 from edgecut.records.progress import Progress
 
 
@@ -77,16 +76,16 @@ def open_npz(path: Path, where: str, pair: tuple[str, str]) -> PictureSource:
     faults = pair_faults(headers, pair, path, where)
     if faults:
         raise DataError("\n".join(faults))
-    pictures, labels = (_load(path, name, where) for name in pair)
+    pictures, labels = (load_array(path, name, where) for name in pair)
     return PictureSource(f"{where}: {path}: {pair[0]}", pictures, labels.reshape(-1).astype(np.int64), None)
 
 
 def open_npz_targets(path: Path, where: str, pair: tuple[str, str | None]) -> PictureSource:
     """The pictures of an .npz with targets of (n, outputs), float32, as `labels`; without where `pair` names none."""
-    pictures = _load(path, pair[0], where)
+    pictures = load_array(path, pair[0], where)
     targets = None
     if pair[1] is not None:
-        targets = _load(path, pair[1], where).astype(np.float32)
+        targets = load_array(path, pair[1], where).astype(np.float32)
         targets = targets.reshape(len(targets), -1)
     return PictureSource(f"{where}: {path}: {pair[0]}", pictures, targets, None)
 
@@ -136,7 +135,7 @@ def _open_any_npz(path: Path, where: str) -> PictureSource:
     faults = picture_faults(headers[name], name, path, where)
     if faults:
         raise DataError(faults[0])
-    return PictureSource(f"{where}: {path}: {name}", _load(path, name, where), None, None)
+    return PictureSource(f"{where}: {path}: {name}", load_array(path, name, where), None, None)
 
 
 def _only_pictures(headers: dict[str, Header], path: Path, where: str) -> str:
@@ -148,11 +147,3 @@ def _only_pictures(headers: dict[str, Header], path: Path, where: str) -> str:
     shown = ", ".join(found or headers) or "nothing"
     what = "several arrays of pictures" if found else "no array of pictures"
     raise DataError(f"{where}: {path} holds {what} ({shown}); call the one to use x_train")
-
-
-def _load(path: Path, name: str, where: str) -> np.ndarray:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return np.asarray(arrays[name])
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError) as exc:
-        raise DataError(f"{where}: {path}: {name} can't be read, the file is damaged ({exc})") from exc

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from edgecut.errors import DataError, RequestError
+from edgecut.errors import RequestError
 from edgecut.images.dataset import Images, check_classes, read_calibration, read_data
 from edgecut.images.device import DEFAULT_ORDER, in_order
+from edgecut.pipeline.model_faults import input_faults, is_picture, output_faults
 from edgecut.pipeline.reference import with_features
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Recipe
@@ -32,30 +33,24 @@ def edit_stem(state: Run, model: keras.Model) -> keras.Model:
             result = stem_of(recipe, model, state.progress)
             facts.update(stem_facts(model, result))
         model = result.model
-    shape: tuple[Any, ...] = tuple(model.inputs[0].shape) if len(model.inputs) == 1 else ()
-    if len(shape) == 4 and shape[3] in DEFAULT_ORDER:
-        if None in shape[1:3]:
-            raise RequestError(
-                f"stem.size: the model's input is {shape}, of open size; say what the device feeds (--size HxW)"
-            )
-        state.device_shape = (shape[1], shape[2], shape[3])
+    _check_request(recipe, model)
+    if is_picture([tensor.shape for tensor in model.inputs]):
+        state.device_shape = tuple(model.inputs[0].shape)[1:]
     return model
 
 
 def read_images(state: Run, model: keras.Model) -> None:
     """Put the recipe's images, in the device's format, into the run; nothing without data.train."""
     recipe = state.recipe
-    if recipe.data.train is None:
+    _check_request(recipe, model)  # an edited model that was kept comes here alone
+    if recipe.data.train is None or state.device_shape is None:
         return
-    if state.device_shape is None:
-        raise DataError(
-            f"data.train: the model takes {[tuple(x.shape) for x in model.inputs]}, so images can't feed it"
-        )
     height, width, channels = state.device_shape
     order = recipe.stem.order or DEFAULT_ORDER[channels]
     with state.step("data") as facts:
         colours = 1 if order == "gray" else 3
-        dataset = read_data(recipe.data, height=height, width=width, channels=colours, progress=state.progress)
+        dataset = read_data(recipe.data, height=height, width=width, channels=colours, partial=recipe.head is None,
+                            progress=state.progress)  # fmt: skip
         if recipe.data.target == "features":
             dataset = with_features(dataset, recipe, state.source, (height, width), state.progress)
         if recipe.head is not None:
@@ -91,6 +86,13 @@ def shapes(model: keras.Model) -> dict[str, Any]:
         "outputs": [list(tensor.shape) for tensor in model.outputs],
         "params": model.count_params(),
     }
+
+
+def _check_request(recipe: Recipe, model: keras.Model) -> None:
+    inputs, outputs = ([tuple(tensor.shape) for tensor in side] for side in (model.inputs, model.outputs))
+    faults = [*input_faults(recipe, inputs), *output_faults(recipe, outputs)]
+    if faults:
+        raise RequestError("\n".join(faults))
 
 
 def _pictures(recipe: Recipe, model: keras.Model, progress: Progress) -> np.ndarray | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgecut.errors import DocumentError, RequestError, SourceError
 from edgecut.graph.peek import PREFIX, config_of, lambda_names, layer_names
+from edgecut.pipeline.model_faults import planned_faults
 from edgecut.pipeline.runtimes import operator_faults, operator_notes
 from edgecut.pipeline.sensing import sensor_notes, why_only_bytes
 from edgecut.records.artifact import sha256_of
@@ -141,7 +142,10 @@ def _image_faults(recipe: Recipe) -> Iterator[str]:
     if data.train is not None or data.val is not None or data.labels is not None:
         from edgecut.images.found import data_faults
 
-        yield from data_faults(data, head.classes if head else None)
+        faults = data_faults(data, head.classes if head else None, partial=head is None)
+        yield from faults or planned_faults(recipe)
+    else:
+        yield from planned_faults(recipe)
     if data.target != "classes" and "auto" in recipe.export.precisions:
         yield f"export.precisions: auto mends files of classes, and data.target is {data.target!r}; write int8"
     if data.train is None:
@@ -306,5 +310,9 @@ def _notes(recipe: Recipe, files: Sequence[tuple[Format, Wanted]]) -> Iterator[s
         skipped = [p for p in recipe.export.precisions if ("onnx", p) not in files]
         if skipped:
             yield f"ONNX is written in {' and '.join(ONNX_PRECISIONS)}; {', '.join(skipped)} as TFLite only"
+    if recipe.head is None and recipe.data.train is not None:
+        from edgecut.images.classes import assumed_order
+
+        yield from filter(None, [assumed_order(recipe.data)])
     if recipe.source.preprocess == "none" and recipe.data.train is not None:
         yield "source.preprocess is 'none': images are fed as 0..255; say what the model was trained on (--preprocess)"

@@ -241,6 +241,7 @@ def _edit(state: Run) -> None:
 
 def _make(state: Run) -> None:
     """Everything from the images to the checked files; their times as well, where a compressed model is compared."""
+    from edgecut.images.listing import read_class_names
     from edgecut.pipeline.bundling import keep_pictures
     from edgecut.pipeline.compressing import compress_model
     from edgecut.pipeline.explaining import explain_files
@@ -262,7 +263,9 @@ def _make(state: Run) -> None:
     explain_files(state, fitted.model, files)
     state.measurements += check_files(state, fitted.model, files)
     keep_pictures(state, fitted.model)
-    state.names = state.dataset.labels if state.dataset else ()
+    labels = state.recipe.data.labels
+    given = () if labels is None else read_class_names(Path(labels), "data.labels")
+    state.names = given or (state.dataset.labels if state.dataset else ())
     if state.recipe.compress.is_asked:
         _bench(state)
         state.measurements += compare(state, fitted, files, state.measurements)

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecut.errors import ExportError, RequestError, SourceError
+from edgecut.errors import ExportError, RequestError
 from edgecut.graph.expected_operators import expected_operators
-from edgecut.graph.peek import config_of
+from edgecut.pipeline.model_faults import planned_part
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Format, Precision, Recipe
 from edgecut.tflite.flatbuffer import read
@@ -63,17 +63,10 @@ def refuse_file(path: Path, precision: str, profiles: Sequence[Profile]) -> None
 
 
 def _planned(recipe: Recipe) -> tuple[tuple[str, str], ...]:
-    cut = recipe.cut
-    if cut.start is not None or cut.drop or cut.replace:
+    part = planned_part(recipe)
+    if part is None:
         return ()  # What is then left is known once the model is edited.
-    try:
-        config = config_of(recipe.source.model)
-    except SourceError:
-        return ()
-    ends = cut.to if isinstance(cut.to, tuple) else () if cut.to is None else (cut.to,)
-    if config is None or any(not isinstance(end, str) for end in ends):
-        return ()
-    return expected_operators(config, [str(end).partition("@")[0].partition(":")[0] for end in ends])
+    return expected_operators(part[0], [end.partition("@")[0].partition(":")[0] for end in part[1]])
 
 
 def _sentences(

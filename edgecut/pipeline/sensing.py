@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from edgecut.errors import SourceError
-from edgecut.graph.peek import config_of, picture_shape
+from edgecut.graph.peek import config_of
+from edgecut.graph.peek_shapes import picture_shape
 from edgecut.images.device import CHANNELS, DEFAULT_ORDER
 from edgecut.images.preprocess import affine
 from edgecut.pipeline.runtimes import DTYPES, Files

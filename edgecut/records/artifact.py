@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -46,6 +46,12 @@ class Artifact(Record):
     outputs: tuple[TensorSpec, ...]
     operators: dict[str, int]
     macs: int | None = None
+
+    def labelled(self, labels: Sequence[str]) -> TensorSpec | None:
+        """The output whose last dimension these labels name; a single value lies between two. None if there is none."""
+        lengths = {len(labels), 1} if len(labels) == 2 else {len(labels)}
+        flat_first = sorted(self.outputs, key=lambda spec: len(spec.shape))
+        return next((spec for spec in flat_first if labels and spec.shape and spec.shape[-1] in lengths), None)
 
 
 def sha256_of(path: Path) -> str:

@@ -62,7 +62,7 @@ def _faults(request: Request) -> Iterator[str]:
     if recipe.data.train is None:
         yield "data.train: is missing; labelled images choose the cut (--data)"
     else:
-        yield from data_faults(recipe.data, None)
+        yield from data_faults(recipe.data, recipe.head.classes if recipe.head else None)
     if request.metric is not None and request.metric not in _METRICS[recipe.data.target]:
         ranked = " or ".join(_METRIC_FLAGS[name] for name in _METRICS[recipe.data.target])
         yield (

@@ -104,6 +104,13 @@ def test_the_readme_names_classes_where_the_output_has_one_value_for_each(
     assert ("is the class" in page) == bool(sentence)
 
 
+def test_the_readme_says_which_of_two_classes_a_single_value_is_for(tmp_path: Path) -> None:
+    artifact = artifacts_in(tmp_path, ("int8.tflite",))[0]
+    artifact = artifact.model_copy(update={"outputs": (artifact.outputs[0].model_copy(update={"shape": (1, 1)}),)})
+    page = readme(report_of((artifact,)), recipe_of(), artifact, None, None, ("cat", "dog"))
+    assert "\n\nThe higher the value, the more is it dog rather than cat.\n" in page
+
+
 def test_the_readme_says_that_a_model_takes_blue_first(tmp_path: Path) -> None:
     artifact = artifacts_in(tmp_path, ("int8.tflite",))[0]
     colour = artifact.inputs[0].model_copy(update={"shape": (1, 2, 3, 3)})

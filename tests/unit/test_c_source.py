@@ -61,7 +61,7 @@ int main(void) {
 
 @needs_compiler
 def test_the_compiled_header_says_shapes_scales_labels_and_arena(tmp_path: Path) -> None:
-    labels = ['say "no"', "na\u00efve", "back\\slash", "what??/", "1\n2"]
+    labels = ['say "no" na\u00efve', "back\\slash what??/", "1\n2"]
     main = """#include <stdio.h>
 #include "bell_io.h"
 int main(void) {
@@ -80,6 +80,14 @@ int main(void) {
     assert printed == (
         "-128 1 4 5 2 40 40 0.00784313772 -1 0|2 3 0.00390625 -128|12345|" + "".join(f"{x};" for x in labels)
     )
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_labels_of_another_count_than_the_outputs_are_no_array(count: int) -> None:
+    labels = [f"class {k}" for k in range(count)]
+    assert not [
+        text for text in c_files(b"abc", "bell", artifact(b"abc"), 1, labels).values() if "label" in text.lower()
+    ]
 
 
 @needs_compiler
@@ -106,7 +114,7 @@ def test_both_headers_are_fit_for_cpp(tmp_path: Path) -> None:
     compiler = shutil.which("c++")
     if compiler is None:
         pytest.skip("no C++ compiler (c++) is here")
-    files = c_files(b"abc", "bell", artifact(b"abc"), 1, ["a"])
+    files = c_files(b"abc", "bell", artifact(b"abc"), 1, ["a", "b", "c"])
     use = "int main() { return bell_labels[0][0] == 'a' && bell_model[0] == 'a' ? 0 : 1; }"
     includes = '#include "bell_io.h"\n#include "bell_model.h"\n'
     (tmp_path / "use.cc").write_text(includes + use)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -178,12 +179,50 @@ def test_accuracy_is_tested_in_pairs(tmp_path: Path) -> None:
     assert row.change == pytest.approx(row.b - row.a)
 
 
+def accuracy_of(data: Path, *words: str, capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, Any], list[str]]:
+    answer = run(capsys, "compare", str(FLOAT), str(INT8), "--data", str(data), *words, "--json")
+    found = json.loads(answer.out)
+    return next(row for row in found["changes"] if row["metric"] == "accuracy"), found["notes"]
+
+
+def class_folders(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).mkdir(parents=True)
+        for k in range(5):
+            Image.new("L", (12, 12), 40 * k).save(root / name / f"{k}.png")
+    return root
+
+
+def test_images_of_another_count_of_classes_than_the_outputs_give_no_accuracy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row, notes = accuracy_of(class_folders(tmp_path, "a", "b", "c"), capsys=capsys)
+    assert (row["a"], row["reason"]) == (None, "the images have 3 classes, and the files have 4 outputs")
+    assert notes == []
+
+
+def test_the_order_of_the_outputs_is_assumed_until_labels_are_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders, names = class_folders(tmp_path / "d", *"abcd"), tmp_path / "labels.txt"
+    names.write_text("d\nc\nb\na\n")
+    row, notes = accuracy_of(folders, capsys=capsys)
+    assert notes == [
+        f"tflite float32 / tflite int8: the model's outputs are assumed to be the class folders of {folders} in "
+        "alphabetical order ('a', 'b', 'c', ...); where they have another order, name the outputs in their order, one "
+        "to a line, in a file (data.labels, --labels)"
+    ]
+    other, notes = accuracy_of(folders, "--labels", str(names), capsys=capsys)
+    assert notes == []
+    assert (row["a"] is not None, other["a"] is not None) == (True, True)
+
+
 def test_a_limit_on_accuracy_without_images_is_unknown_and_counts_if_strict(capsys: pytest.CaptureFixture[str]) -> None:
     words = ("compare", str(FLOAT), str(INT8), "--fail-on", "accuracy<-0.5pp", "--json")
     answer = run(capsys, *words)
     assert json.loads(answer.out)["verdicts"] == [
         {"limit": "accuracy<-0.5pp", "file": "tflite float32 / tflite int8", "state": "unknown",
-         "found": "no labelled images of the outputs' classes; pass --data"}
+         "found": "no labelled images; pass --data"}
     ]  # fmt: skip
     assert (answer.code, run(capsys, *words, "--strict").code) == (0, 1)
 

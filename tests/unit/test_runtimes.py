@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +15,9 @@ from edgecut.pipeline.runtimes import refuse_file
 from edgecut.records.profile import find_profile
 from edgecut.records.recipe import make_recipe
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
+from tests.unit.saved_models import functional, layer, saved
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
-
-
-def layer(kind: str, name: str, *inputs: str, **config: Any) -> dict[str, Any]:
-    nodes = [{"args": [{"config": {"keras_history": [i, 0, 0]}} for i in inputs], "kwargs": {}}] if inputs else []
-    return {"class_name": kind, "name": name, "config": {"name": name, **config}, "inbound_nodes": nodes}
 
 
 LAYERS = [
@@ -32,17 +26,10 @@ LAYERS = [
 ]  # fmt: skip
 
 
-def model(layers: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"class_name": "Functional", "config": {"layers": layers}}
-
-
 @pytest.fixture
-def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    path = tmp_path / "net.keras"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("config.json", json.dumps(model(LAYERS)))
-    return path
+    return saved(tmp_path / "net.keras", functional(LAYERS))
 
 
 def planned(path: Path, to: str, profile: str = "nucleo-l4r5zi") -> Any:
@@ -53,25 +40,25 @@ def planned(path: Path, to: str, profile: str = "nucleo-l4r5zi") -> Any:
 
 
 def test_only_what_the_cut_needs_is_judged() -> None:
-    assert expected_operators(model(LAYERS), ["pool"]) == (("pool", "MEAN"),)
-    assert expected_operators(model(LAYERS)) == (("total", "SUM"), ("pool", "MEAN"), ("scores", "GELU"))
+    assert expected_operators(functional(LAYERS), ["pool"]) == (("pool", "MEAN"),)
+    assert expected_operators(functional(LAYERS)) == (("total", "SUM"), ("pool", "MEAN"), ("scores", "GELU"))
 
 
 def test_a_layer_of_a_nested_model_has_its_dotted_name() -> None:
-    outer = [layer("InputLayer", "image"), {**model(LAYERS), "name": "body"}]
-    assert expected_operators(model(outer))[0] == ("body.total", "SUM")
-    assert expected_operators(model(outer), ["body.pool"]) == (("body.pool", "MEAN"),)
+    outer = [layer("InputLayer", "image"), {**functional(LAYERS), "name": "body"}]
+    assert expected_operators(functional(outer))[0] == ("body.total", "SUM")
+    assert expected_operators(functional(outer), ["body.pool"]) == (("body.pool", "MEAN"),)
 
 
 def test_nodes_of_keras_2_are_followed() -> None:
     conv = {**layer("Conv2D", "conv"), "inbound_nodes": [[["image", 0, 0, {}]]]}
     layers = [layer("InputLayer", "image"), layer("Sum", "side"), conv]
-    assert expected_operators(model(layers), ["conv"]) == ()
+    assert expected_operators(functional(layers), ["conv"]) == ()
 
 
-def test_a_model_that_ends_in_sum_is_refused_for_tflm(saved: Path) -> None:
+def test_a_model_that_ends_in_sum_is_refused_for_tflm(net: Path) -> None:
     with pytest.raises(DocumentError) as caught:
-        planned(saved, "total")
+        planned(net, "total")
     assert caught.value.faults == (
         "model: profile nucleo-l4r5zi: layer 'total' becomes SUM, which is in TFLM's sources since 90b983c at the "
         "latest and missing from libraries that boards ship (\"Didn't find op SUM\"); the profile's runtime.version "
@@ -80,15 +67,15 @@ def test_a_model_that_ends_in_sum_is_refused_for_tflm(saved: Path) -> None:
     )
 
 
-def test_the_remedied_model_is_planned_with_a_note_on_its_pooling(saved: Path) -> None:
-    assert planned(saved, "pool").notes == (
+def test_the_remedied_model_is_planned_with_a_note_on_its_pooling(net: Path) -> None:
+    assert planned(net, "pool").notes == (
         "profile nucleo-l4r5zi: layer 'pool' becomes MEAN, which has no CMSIS-NN kernel and runs reference code; use "
         "AveragePooling2D over the whole image in place of GlobalAveragePooling2D, in int8 coarser",
     )
 
 
-def test_litert_takes_a_sum(saved: Path) -> None:
-    assert planned(saved, "total", "raspberry-pi-4").notes == ()
+def test_litert_takes_a_sum(net: Path) -> None:
+    assert planned(net, "total", "raspberry-pi-4").notes == ()
 
 
 def test_a_file_that_holds_what_the_graph_did_not_tell_is_refused(

@@ -12,7 +12,7 @@ import pytest
 
 import edgecut
 from edgecut.cli.new import _profile_keys as profile_keys
-from edgecut.graph.peek import picture_shape
+from edgecut.graph.peek_shapes import picture_shape
 from edgecut.pipeline.judging import judge
 from edgecut.pipeline.planning import plan
 from edgecut.records.artifact import Artifact, TensorSpec
@@ -22,7 +22,7 @@ from edgecut.records.recipe import make_recipe
 
 
 def layer(kind: str = "InputLayer", **config: Any) -> dict[str, Any]:
-    return {"class_name": kind, "config": config}
+    return {"class_name": kind, "config": {"name": "first", **config}}
 
 
 def profile(**sensor: Any) -> Profile:
@@ -205,7 +205,13 @@ def test_a_plan_says_what_the_sensor_will_not_feed() -> None:
             {"class_name": "Sequential", "config": {"layers": [layer("Conv2D", batch_input_shape=[None, 8, 6, 3])]}},
             (8, 6, 3),
         ),
-        ({"class_name": "Functional", "config": {"layers": [layer(batch_shape=[None, 8, 6, 3])] * 2}}, None),
+        (
+            {
+                "class_name": "Functional",
+                "config": {"layers": [layer(name=name, batch_shape=[None, 8, 6, 3]) for name in ("left", "right")]},
+            },
+            None,
+        ),
         ({"class_name": "Functional", "config": {"layers": [layer(batch_shape=[None, 8])]}}, None),
         ({"class_name": "Functional", "config": {"layers": [layer(batch_shape=[None, 8, 6, "3"])]}}, None),
         ({"class_name": "Functional", "config": {"layers": 3}}, None),

@@ -1,0 +1,158 @@
+"""Whether the classes of a request's images are those of the labels, of the head, and of the model's own outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgecut.errors import DataError
+from edgecut.images.listing import class_count_fault, class_folders, read_class_names
+from edgecut.images.npz import load_array, pair_names, read_headers
+from edgecut.records.recipe import Data
+
+Shape = Sequence[int | None]
+
+_SHOWN = 3  # classes named in a sentence
+_GIVE_LABELS = "name the outputs in their order, one to a line, in a file (data.labels, --labels)"
+
+
+def folder_class_faults(
+    data: Data, where: str, names: tuple[str, ...] | None, classes: int | None, *, partial: bool
+) -> list[str]:
+    """Whether class folders are those of data.labels or of the training images, and as many as the head's classes.
+
+    names: of data.labels. partial: whether a name may be without a folder.
+    """
+    train, path = Path(str(data.train)), Path(str(data.train if where == "data.train" else data.val))
+    folders = tuple(folder.name for folder in class_folders(path, where))
+    if names is None and where == "data.val":
+        if not train.is_dir():
+            return [unnamed_numbers_fault(path, train)] if train.is_file() else []
+        names = tuple(folder.name for folder in class_folders(train, "data.train"))
+    if names is not None:
+        fault = class_names_fault(path, where, folders, names)
+        if fault is None and where == "data.train" and not partial:
+            fault = absent_class_fault(path, where, folders, names)
+        return [] if fault is None else [fault]
+    if len(folders) == 1:
+        return [one_class_fault(path, where, folders[0])]
+    fault = None if classes is None else class_count_fault(where, folders, classes)
+    return [] if fault is None else [fault]
+
+
+def number_faults(path: Path, where: str, names: Sequence[str] | None, classes: int | None) -> list[str]:
+    """Whether the numbers of an .npz, whose headers are right, are those of the known classes."""
+    from edgecut.images.labels import check_labels  # numpy is only needed where there are numbers
+
+    headers, count = read_headers(path, where), len(names) if names is not None else classes
+    pairs = [pair_names(headers, prefer_test=where == "data.val")]
+    if where == "data.train" and "x_test" in headers:
+        pairs.append(("x_test", "y_test"))
+    faults, more = [], "set head.classes = {}" if names is None else "name {} classes in data.labels"
+    try:
+        for pair in dict.fromkeys(pairs):
+            labels = load_array(path, pair[1], where).reshape(-1)
+            if pair == ("x_train", "y_train") and where == "data.train" and (labels == labels[0]).all():
+                faults.append(one_class_fault(path, where, int(labels[0])))
+            own = int(labels.max()) + 1 if count is None else count
+            check_labels(labels, own, f"{where}: {path}: {pair[1]}", more)
+    except DataError as exc:
+        faults.append(str(exc))
+    return faults
+
+
+def own_output_faults(data: Data, outputs: Sequence[Shape | None]) -> list[str]:
+    """Whether the labels are as many as the outputs of a model that keeps its own.
+
+    outputs: the shape of each, the batch first; None where it isn't known, and then nothing is. A single value tells
+    two classes apart. Images are labelled for outputs (n, classes) alone; a labels file names the last dimension.
+    """
+    shapes = [tuple(shape) for shape in outputs if shape is not None and shape[-1] is not None]
+    if not shapes or len(shapes) < len(outputs):
+        return []
+    if data.labels is not None:
+        names, lasts = read_class_names(Path(data.labels), "data.labels"), [shape[-1] for shape in shapes]
+        if len(names) in map(_classes_of, lasts):
+            return []
+        return [
+            f"data.labels: {data.labels} names {_counted(names)}, and the model has {_outputs(lasts)}; name each "
+            "output, in their order"
+        ]
+    counts = [shape[-1] for shape in shapes if len(shape) == 2]
+    if data.train is None or data.target != "classes" or not counts:
+        return []
+    remedy = f"{_GIVE_LABELS}, or set data.target = 'features' if the images only calibrate"
+    path = Path(data.train)
+    if path.is_dir():
+        folders = [folder.name for folder in class_folders(path, "data.train")]
+        if len(folders) in map(_classes_of, counts):
+            return []
+        return [f"data.train: {path} has {_counted(folders)}, and the model has {_outputs(counts)}; {remedy}"]
+    high = max(_highest(data.train, "data.train"), _highest(data.val, "data.val"))
+    if high + 1 in map(_classes_of, counts):
+        return []
+    return [f"data.train: {path}: labels go up to {high}, and the model has {_outputs(counts)}; {remedy}"]
+
+
+def assumed_order(data: Data) -> str:
+    """The sentence about class folders whose order is taken for that of a model's own outputs; "" where none is."""
+    if data.target != "classes" or data.train is None or data.labels is not None or not Path(data.train).is_dir():
+        return ""
+    folders = [folder.name for folder in class_folders(Path(data.train), "data.train")]
+    return (
+        f"the model's outputs are assumed to be the class folders of {data.train} in alphabetical order "
+        f"({_first(folders)}); where they have another order, {_GIVE_LABELS}"
+    )
+
+
+def one_class_fault(path: Path, where: str, name: object) -> str:
+    """The sentence for training images of a single class."""
+    return f"{where}: {path} holds the one class {name!r}; at least two are needed to learn from"
+
+
+def unnamed_numbers_fault(path: Path, train: Path) -> str:
+    """The sentence for class folders to judge on beside training images whose classes are numbers."""
+    return (
+        f"data.val: {path} has class folders, and the numbers in {train} have no names; "
+        "set data.labels to a file that names them"
+    )
+
+
+def class_names_fault(path: Path, where: str, folders: Sequence[str], names: Sequence[str]) -> str | None:
+    """The sentence for class folders that the known class names don't have; None if all are known."""
+    unknown = [folder for folder in folders if folder not in names]
+    if not unknown:
+        return None
+    shown = ", ".join(repr(name) for name in names[:5]) + (", ..." if len(names) > 5 else "")
+    return f"{where}: {path} has the class folder {unknown[0]!r}, which is none of the classes ({shown})"
+
+
+def absent_class_fault(path: Path, where: str, folders: Sequence[str], names: Sequence[str]) -> str | None:
+    """The sentence for a class of data.labels that no folder has; None if each has one."""
+    absent = next((name for name in names if name not in folders), None)
+    return None if absent is None else f"{where}: {path} has no folder for the class {absent!r} of data.labels"
+
+
+def _highest(path: str | None, where: str) -> int:
+    """The highest number of an .npz, -1 for folders and without a path."""
+    if path is None or Path(path).is_dir():
+        return -1
+    names = [name for name in ("y_train", "y_test") if name in read_headers(Path(path), where)]
+    return max(int(load_array(Path(path), name, where).max()) for name in names)
+
+
+def _classes_of(width: int | None) -> int | None:
+    return 2 if width == 1 else width
+
+
+def _counted(names: Sequence[str]) -> str:
+    return f"{len(names)} class{'es' if len(names) != 1 else ''} ({_first(names)})"
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:_SHOWN])) + (", ..." if len(names) > _SHOWN else "")
+
+
+def _outputs(counts: Sequence[int | None]) -> str:
+    words = [f"{count} outputs" if count != 1 else "1 output, for two classes" for count in dict.fromkeys(counts)]
+    return " and ".join(words)
