@@ -14,6 +14,7 @@ from edgecut.errors import GraphError, StepError
 from edgecut.graph.agreement import TOLERANCE, compare, proof_of, seeded_values
 from edgecut.graph.bridge import Crossing, cross_to_tf_keras
 from edgecut.graph.calls import calls
+from edgecut.graph.first_kernels import holds_stem_constants
 from edgecut.graph.keras_2 import outputs_of, recomputed
 from edgecut.graph.proof import call_flat
 from edgecut.graph.rebuild import rebuild
@@ -32,7 +33,8 @@ _FROM_POINTWISE = ("filters", "data_format", "use_bias", "dtype")
 class Across:
     """A model on Keras 2's side.
 
-    model: the tf_keras model, whose weights are the model's, and whose layers are all trainable. homes: Keras 2 layer
+    model: the tf_keras model, whose weights are the model's, and whose layers are all trainable but for a stem's
+    constants. homes: Keras 2 layer
     of the bridge -> the layers that hold its weights, in order. proof: that it computes what the source does, see
     Crossing.
     """
@@ -56,7 +58,7 @@ def go_across(packages: Packages, model: keras.Model) -> Across:
     names = [f"output {k}" for k in range(len(result.outputs))]
     compare(names, outputs_of(crossing.model, values), outputs_of(result, values))
     for layer in result.layers:
-        layer.trainable = True
+        layer.trainable = not holds_stem_constants(layer.name)
         if type(layer).__name__ == "BatchNormalization":
             layer.momentum = min(layer.momentum, BN_MOMENTUM)
     return Across(model, result, builder.homes, crossing.proof)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,10 +14,11 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from edgecut.compress import support
 from edgecut.compress.crossing import fresh_copy
-from edgecut.compress.ranges import check_parity, set_ranges
+from edgecut.compress.ranges import check_parity, set_input_range, set_ranges
 from edgecut.compress.tfmot import Packages, own_name
 from edgecut.compress.train import Lessons, Trained, batches_of, train
 from edgecut.errors import RequestError, StepError
+from edgecut.graph.first_kernels import holds_stem_constants
 from edgecut.streams import caught_output
 
 # Training images from which the ranges start.
@@ -49,7 +50,7 @@ def quantize_aware(
         raise RequestError(f"compress.qat: nothing can be trained quantization-aware: {reasons}")
     for layer in model.layers:
         # In the file they are folded into the kernels, whose ranges are learned.
-        layer.trainable = type(layer).__name__ != "BatchNormalization"
+        layer.trainable = type(layer).__name__ != "BatchNormalization" and not holds_stem_constants(layer.name)
     masks = _zeros(model) if keep_zeros else {}
     aware = annotated(packages, model, left_out, keep_zeros=keep_zeros, keep_values=keep_values)
     set_ranges(packages, aware, model, batches_of(lessons, RANGE_IMAGES), calibration)
@@ -83,6 +84,27 @@ def annotated(
             return quantization.quantize_apply(marked_model, scheme, quantized_layer_name_prefix="")
     except (ValueError, RuntimeError, TypeError, KeyError, AttributeError) as exc:
         raise StepError(f"compress.qat: TFMOT refuses {_culprit(packages, model) or 'the model'}: {exc}") from exc
+
+
+def with_ranges(
+    packages: Packages, model: Any, aware: Aware, scales: Mapping[str, float], skip: Sequence[str], pixels: np.ndarray
+) -> Any:
+    """The quantization-aware model of `model`, with the ranges that `aware` learned.
+
+    model: a tf_keras model with the trained weights, that computes what aware's does. scales: layer -> what its kernel
+    was multiplied by while it was trained. pixels: the calibration images, whose extremes are the input's range; TFMOT
+    gives aware's own input none where the layer behind it isn't quantized.
+    """
+    result = annotated(packages, model, support.quantizable(packages, model, skip))
+    trained = {layer.name: {own_name(weight): weight for weight in layer.weights} for layer in aware.model.layers}
+    for layer in result.layers:
+        for weight in layer.weights:
+            name = own_name(weight)
+            if name.endswith(("_min", "_max")) and name in trained.get(layer.name, {}):
+                is_kernel = name.rpartition("_")[0].endswith("kernel")
+                weight.assign(trained[layer.name][name] / (scales.get(layer.name, 1.0) if is_kernel else 1.0))
+    set_input_range(result, pixels)
+    return result
 
 
 def write_saved_model(aware: Any, folder: Path) -> None:

@@ -38,11 +38,16 @@ def set_ranges(packages: Packages, aware: Any, model: Any, batches: Iterable[np.
                 weight.assign(min(low, 0.0) if end == "min" else max(high, 0.0))
     for layer in aware.layers:
         _set_kernel_ranges(layer)
-        if type(layer).__name__ == "QuantizeLayer":
-            for weight in layer.weights:
-                name = own_name(weight)
-                if name.endswith(("_min", "_max")):
-                    weight.assign(min(float(pixels.min()), 0.0) if name.endswith("_min") else float(pixels.max()))
+    set_input_range(aware, pixels)
+
+
+def set_input_range(aware: Any, pixels: np.ndarray) -> None:
+    """Set the range of what a quantization-aware model takes to the extremes of these images."""
+    for layer in (layer for layer in aware.layers if type(layer).__name__ == "QuantizeLayer"):
+        for weight in layer.weights:
+            name = own_name(weight)
+            if name.endswith(("_min", "_max")):
+                weight.assign(min(float(pixels.min()), 0.0) if name.endswith("_min") else float(pixels.max()))
 
 
 def check_parity(model: Any, aware: Any, pixels: np.ndarray) -> dict[str, Any]:

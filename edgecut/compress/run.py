@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -13,11 +13,12 @@ from edgecut.compress import support
 from edgecut.compress.cluster import cluster, most_values
 from edgecut.compress.crossing import Across, check_trainable, come_back, go_across
 from edgecut.compress.prune import prune, zeros
-from edgecut.compress.qat import Aware, quantize_aware
+from edgecut.compress.qat import Aware, quantize_aware, with_ranges
 from edgecut.compress.tfmot import Packages, packages
 from edgecut.compress.train import Lessons, ToInput, Trained
 from edgecut.errors import DataError, RequestError
 from edgecut.graph.calls import calls
+from edgecut.graph.first_kernels import first_units, folded, unfolded
 from edgecut.records.document import parse
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Compress
@@ -70,19 +71,38 @@ def compress(
     check_trainable(model)
     _check_labels(model, images, labels)
     both = packages()
+    pictures = to_input(images[:_LOOKED_AT]) if calibration is None else calibration
+    units = first_units(model, pictures)
     with progress.task("crossing to Keras 2"):
-        across = go_across(both, model)
+        across = go_across(both, unfolded(model, units))
     names = [call.layer for call in calls(model)]
     asked = asked.model_copy(update={"skip": support.skipped(names, across.homes, asked)})
     lessons = Lessons(images, np.asarray(labels, "int64"), to_input, asked, seed, progress)
-    stages, aware = _trained(both, across, lessons, calibration)
+    stages, aware = _trained(both, across, lessons, pictures)
     back = come_back(across)
     proof = {**across.proof, "back": back.proof["max_abs_error"]}
-    return Compressed(back.model, tuple(stages), proof, aware.model if aware else None)
+    if not units:
+        return Compressed(back.model, tuple(stages), proof, aware.model if aware else None)
+    result = folded(back.model, units)
+    own = {layer.name for layer in result.layers}
+    between = tuple(f"{layer.name!r} " for layer in across.source.layers if layer.name not in own)
+    stages = [replace(x, left_out=tuple(y for y in x.left_out if not y.startswith(between))) for x in stages]
+    if aware is None:
+        return Compressed(result, tuple(stages), proof)
+    scales = {_first_home(across, name): unit.scale for unit in units for name in unit.layers}
+    folded_over = go_across(both, result).model
+    return Compressed(
+        result, tuple(stages), proof, with_ranges(both, folded_over, aware, scales, asked.skip, pictures)
+    )  # fmt: skip
+
+
+def _first_home(across: Across, name: str) -> str:
+    """The layer on Keras 2's side that holds the kernel of a layer that the picture reaches first."""
+    return across.homes.get(name, across.homes.get(f"{name}_linear", (name,)))[0]
 
 
 def _trained(
-    both: Packages, across: Across, lessons: Lessons, calibration: np.ndarray | None
+    both: Packages, across: Across, lessons: Lessons, calibration: np.ndarray
 ) -> tuple[list[Stage], Aware | None]:
     wanted, model = lessons.wanted, across.model
     stages: list[Stage] = []
@@ -97,9 +117,8 @@ def _trained(
         stages.append(Stage("cluster", trained, facts, support.sentences(model, reasons)))
     if not wanted.qat:
         return stages, None
-    pictures = lessons.to_input(lessons.images[:_LOOKED_AT]) if calibration is None else calibration
     aware = quantize_aware(
-        both, model, lessons, pictures, keep_zeros=wanted.prune is not None, keep_values=wanted.cluster is not None
+        both, model, lessons, calibration, keep_zeros=wanted.prune is not None, keep_values=wanted.cluster is not None
     )
     stages.append(Stage("qat", aware.trained, aware.parity, support.sentences(model, aware.left_out)))
     return stages, aware

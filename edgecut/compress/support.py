@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from edgecut.compress.tfmot import Packages
 from edgecut.errors import RequestError
+from edgecut.graph.first_kernels import holds_stem_constants
 from edgecut.records.nearest import closest
 from edgecut.records.recipe import Compress, Prune
 
@@ -72,7 +73,7 @@ def _not_pruned(registry: Any, layer: Any, wanted: Prune, skip: Sequence[str]) -
     held = kernels(layer)
     if not held:
         return ""
-    if reason := _skipped(layer, skip):
+    if reason := _kept_whole(layer, skip):
         return reason
     if not registry.supports(layer) or not registry.make_prunable(layer).get_prunable_weights():
         return f"TFMOT doesn't prune {type(layer).__name__}"
@@ -94,7 +95,7 @@ def clusterable(model: Any, clusters: int, skip: Sequence[str]) -> Reasons:
         if not held:
             continue
         size = max(int(np.prod(kernel.shape)) for kernel in held)
-        reason = _skipped(layer, skip)
+        reason = _kept_whole(layer, skip)
         if not reason and type(layer).__name__ == "DepthwiseConv2D":
             reason = "TFMOT doesn't cluster DepthwiseConv2D"
         if not reason and not ClusteringRegistry.supports(layer):
@@ -138,3 +139,7 @@ def kernels(layer: Any) -> list[Any]:
 
 def _skipped(layer: Any, skip: Sequence[str]) -> str:
     return "is in compress.skip" if layer.name in skip else ""
+
+
+def _kept_whole(layer: Any, skip: Sequence[str]) -> str:
+    return "holds a stem's constants" if holds_stem_constants(layer.name) else _skipped(layer, skip)

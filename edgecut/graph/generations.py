@@ -206,6 +206,7 @@ def to_tf_operators() -> dict[str, Callable[..., Any]]:
         "Clip": lambda tf, op, x: tf.clip_by_value(x, op.x_min, op.x_max),
         "Softmax": lambda tf, op, x: tf.nn.softmax(x, axis=op.axis),
         "GetItem": lambda tf, op, x, key: x[key],
+        "Resize": lambda tf, op, x: tf.image.resize(x, op.size, method=op.interpolation, antialias=op.antialias),
         "Matmul": lambda tf, op, x1, x2: tf.linalg.matmul(x1, x2),
         "Pad": lambda tf, op, x, constant_values=None: tf.pad(
             x,

@@ -15,8 +15,7 @@ import keras
 import numpy as np
 
 from edgecut.errors import HeadError
-from edgecut.graph.calls import calls
-from edgecut.graph.rebuild import rebuild
+from edgecut.graph.first_kernels import IMAGES, first_units, folded, holds_stem_constants, unfolded
 from edgecut.head.probe import fit_ridge, fit_values
 from edgecut.images.sampling import sampled
 from edgecut.records.progress import SILENT, Progress
@@ -115,17 +114,20 @@ def finetune(
     model_of: the model to start from, its head fitted on these rows of the images; it is left as it is. images:
     (n, ...), kept as they are; to_input makes a batch of them what the model takes. targets: as in fit. Every
     BatchNormalization stays frozen by trainable = False: `training=False` in the call alone doesn't keep Keras 3's fit
-    from moving its statistics. The trainable flags of the result are those of the model.
+    from moving its statistics. First kernels are trained on inputs of about one, as graph/first_kernels.py says. The
+    trainable flags of the result are those of the model.
     Raises HeadError where no layer has that name, or nothing behind it can be trained.
     """
-    result = rebuild(calls(model_of(np.arange(len(images)))))
-    names = [layer.name for layer in result.layers]
+    model = unfolded(model_of(np.arange(len(images))), ())
+    names = [layer.name for layer in model.layers]
     if unfreeze not in names:
         raise HeadError(f"head.unfreeze: no layer {unfreeze!r}; {', '.join(names[-5:])} are the last ones")
-    flags = [layer.trainable for layer in result.layers]
-    start = names.index(unfreeze)
-    for place, layer in enumerate(result.layers):
-        layer.trainable = place >= start and not isinstance(layer, keras.layers.BatchNormalization)
+    flags = {layer.name: layer.trainable for layer in model.layers}
+    learning = {layer.name for layer in model.layers[names.index(unfreeze) :] if _learns(layer)}
+    units = [u for u in first_units(model, to_input(images[:IMAGES])) if learning.issuperset(u.layers)]
+    result = unfolded(model, units)
+    for layer in result.layers:
+        layer.trainable = layer.name in learning
     if not result.trainable_weights:
         raise HeadError(f"head.unfreeze: nothing from {unfreeze!r} on has weights to train; name an earlier layer")
     outputs = int(result.outputs[0].shape[-1])
@@ -134,15 +136,19 @@ def finetune(
     loss = keras.losses.CategoricalCrossentropy() if ends_in_softmax else loss_of(target)
 
     def started(rows: np.ndarray) -> keras.Model:
-        result.set_weights(model_of(rows).get_weights())
+        result.set_weights(unfolded(model_of(rows), units).get_weights())
         return result
 
     lessons = _Lessons(images, wanted, targets if targets.ndim == 1 else None, to_input, settings, seed)
     trained = _train(started, lessons, loss, progress, f"fine-tuning from {unfreeze}")
-    result = rebuild(calls(result))  # a compiled model has its optimizer saved with it
-    for layer, flag in zip(result.layers, flags, strict=True):
-        layer.trainable = flag
+    result = folded(result, units)  # a copy: a compiled model has its optimizer saved with it
+    for layer in result.layers:
+        layer.trainable = flags[layer.name]
     return result, trained
+
+
+def _learns(layer: keras.Layer) -> bool:
+    return not isinstance(layer, keras.layers.BatchNormalization) and not holds_stem_constants(layer.name)
 
 
 def loss_of(target: Target) -> keras.losses.Loss:

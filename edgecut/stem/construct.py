@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import keras
 import numpy as np
 
+from edgecut.graph.first_kernels import STEM_ADAPTER, STEM_ONES
 from edgecut.graph.proof import OPEN_SIZE
 from edgecut.stem.channels import LinearMap, fold_kernel, offset_kernel, pad_value
 from edgecut.stem.first import FirstOp
@@ -137,7 +138,7 @@ def _ways(first: FirstOp, pixels: int, device: Device) -> Iterator[Candidate]:
         rows, channels = linear.matrix.shape
         own = replace(first, linear=LinearMap(np.eye(rows), np.zeros(rows)))
         behind = min(folds(own, pixels, device), key=lambda way: way.cost)
-        mix = pointwise(linear.matrix, linear.offset, "stem_adapter")
+        mix = pointwise(linear.matrix, linear.offset, STEM_ADAPTER)
         cost = behind.cost + pixels * rows * (channels + 1)
         yield Candidate("1x1 convolution", cost, lambda x: behind.build(mix(x)))
 
@@ -179,7 +180,7 @@ def _with_ones(first: FirstOp, pixels: int, device: Device) -> Candidate:
     kernel = np.concatenate([folded, offset_kernel(first.kernel, centred.offset)], axis=2)
     matrix = np.eye(channels + 1, channels) / device.spread
     offset = np.append(np.full(channels, -device.centre / device.spread), 1.0)
-    ones = pointwise(matrix, offset, "stem_ones")
+    ones = pointwise(matrix, offset, STEM_ONES)
     walk = convolution(first, kernel, first.bias)
     cost = _cost(first, channels + 1) + pixels * (channels + 1) ** 2
     return Candidate("ones channel", cost, lambda x: walk(ones(x)))
@@ -195,7 +196,7 @@ def whole_picture(linear: LinearMap, device: Device) -> Candidate:
     if not linear.is_identity:
         repeats = channels == 1 and bool(np.all(linear.matrix == 1)) and not linear.offset.any()
         name = "concatenate" if repeats else "1x1 convolution"
-        mix = concatenated(rows) if repeats else pointwise(linear.matrix, linear.offset, "stem_adapter")
+        mix = concatenated(rows) if repeats else pointwise(linear.matrix, linear.offset, STEM_ADAPTER)
         pixels = device.resampled_pixels() if device.is_resampled and not mixes_first else device.pixels()
         cost = pixels * rows * (1 if repeats else channels + 1)
     if device.is_resampled:
