@@ -46,7 +46,7 @@ def command(
     recipe, profiles = read_request(source, overrides, profile_names, root)
     recipe_file = Path(source) if source.endswith(".toml") else None
     plan = pipeline.plan(recipe, profiles, out, force, recipe_file, root)
-    output.table(plan_table(plan.steps), *notes(plan.notes))
+    output.table(plan_table(plan.steps), *notes(plan.notes), *notes(plan.unchecked, "not checked"))
     output.document(
         {
             "schema": "edgecut.plan/1",
@@ -54,6 +54,7 @@ def command(
             "profiles": [profile.to_dict() for profile in profiles],
             "steps": [{"name": name, "what": what} for name, what in plan.steps],
             "notes": list(plan.notes),
+            "unchecked": list(plan.unchecked),
         }
     )
     return 0

@@ -35,7 +35,7 @@ def write_saved_model(model: keras.Model, folder: Path) -> None:
     for name, tensor in zip(input_names(model), model.inputs, strict=True):
         if any(size is None for size in tensor.shape[1:]):
             raise RequestError(
-                f"export: input {name!r} has the open shape {tensor.shape}; fix its size with --size HxW"
+                f"export: input {name!r} has the open shape {tuple(tensor.shape)}; {_remedy(tensor.shape)}"
             )
         specs.append(tf.TensorSpec((1, *tensor.shape[1:]), tensor.dtype, name=name))
 
@@ -54,6 +54,13 @@ def write_saved_model(model: keras.Model, folder: Path) -> None:
             raise ExportError(
                 f"export: {model.name!r} can't be written as a SavedModel: {_reason(exc, noise())}"
             ) from exc
+
+
+def _remedy(shape: Sequence[int | None]) -> str:
+    """What gives a model's input a fixed size."""
+    if len(shape) == 4:
+        return "write a model of fixed size first: edgecut stem MODEL --size HxW -o FIXED.keras"
+    return "save the model with an input of fixed size"
 
 
 def _raise_if_full(error: Exception, folder: Path) -> None:

@@ -40,6 +40,17 @@ def layers_before(layers: Mapping[str, Mapping[str, Any]], name: str) -> tuple[s
     return (list(layers)[place - 1],) if place else ()
 
 
+def unknown_layers(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The Lambdas and layers of one's own classes, whose operators no table knows; "outer.inner" in nested models."""
+    names: list[str] = []
+    for name, layer in inner_layers(config).items():
+        if inner_layers(layer):
+            names += [f"{name}.{inner}" for inner in unknown_layers(layer)]
+        elif layer.get("registered_name") or layer.get("class_name") == "Lambda":
+            names.append(name)
+    return tuple(names)
+
+
 def _expected(config: Mapping[str, Any], to: tuple[str, ...], prefix: str) -> Iterator[tuple[str, str]]:
     layers = inner_layers(config)
     wanted = needed_layers(layers, {name.partition(".")[0] for name in to}) if to else set(layers)

@@ -9,13 +9,14 @@ import numpy as np
 
 from edgecut.errors import DataError
 from edgecut.images.classes import one_class_fault, unnamed_numbers_fault
+from edgecut.images.decode import decode_faults
 from edgecut.images.found import data_faults
 from edgecut.images.labels import check_labels
 from edgecut.images.listing import class_count_fault, read_class_names
 from edgecut.images.npz import pair_names, read_headers
 from edgecut.images.sampling import evenly, sampled, split
 from edgecut.images.sources import PictureSource, open_any, open_folder, open_npz
-from edgecut.images.targets import read_targets
+from edgecut.images.targets import Part, chosen_targets, read_targets
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Data
 
@@ -52,17 +53,57 @@ def read_data(
 ) -> Dataset:
     """The recipe's images in the device's format; data.target "features" leaves the labels None.
 
-    partial: whether data.labels may name classes that no image has, as where they are a model's own outputs.
-
     Training images come from data.train, class folders or an .npz (x_train, y_train). Validation images come
     from data.val (of an .npz: x_test, else x_train), else from x_test of the training .npz, else each class
     of the training images gives data.val_fraction of its own, chosen by data.seed. data.limit bounds each
     part: an .npz gives its first images, folders give evenly of each class in sorted order.
+    partial: whether data.labels may name classes that no image has, as where they are a model's own outputs.
     Raises DataError.
     """
     if data.target != "classes":
         (train_part, val_part), _ = read_targets(data, height=height, width=width, channels=channels, progress=progress)
         return Dataset(Images(*train_part), Images(*val_part), labels=(), named=False)
+    chosen, labels, named = _chosen(data, partial)
+    parts, faults = [], []
+    for source, indices in chosen:
+        try:
+            pixels = source.read(indices, height=height, width=width, channels=channels, progress=progress)
+            parts.append(Images(pixels, _labels(source)[indices]))
+        except DataError as exc:
+            faults.append(str(exc))
+    if faults:
+        raise DataError("\n".join(dict.fromkeys(faults)))
+    return Dataset(parts[0], parts[1], labels, named)
+
+
+def undecodable(data: Data, *, partial: bool = False) -> list[str]:
+    """The faults of a recipe's folders of images that choosing them and a quick look at each show."""
+    try:
+        files = chosen_files(data, partial=partial)
+    except DataError as exc:
+        return str(exc).split("\n")
+    return [fault for where, paths in files.items() for fault in decode_faults(paths, where)]
+
+
+def chosen_files(data: Data, *, partial: bool = False) -> dict[str, list[Path]]:
+    """{"data.train" or "data.val": the image files that a build would read}, for folders of images.
+
+    Raises DataError where a build would, too.
+    """
+    if data.train is None or any(path is not None and not Path(path).is_dir() for path in (data.train, data.val)):
+        return {}
+    chosen = _chosen(data, partial)[0] if data.target == "classes" else chosen_targets(data)
+    files: dict[str, list[Path]] = {}
+    for source, indices in chosen:
+        files.setdefault(source.where, []).extend(Path(source.pictures[index]) for index in indices)
+    return files
+
+
+def _chosen(data: Data, partial: bool) -> tuple[tuple[Part, Part], tuple[str, ...], bool]:
+    """The training and the validation part with the indices of their images, the class names, whether they were given.
+
+    Raises DataError.
+    """
     faults = data_faults(data, None, partial=partial)
     if data.train is None:
         faults.insert(0, "data.train: is missing; a folder of class folders or an .npz is expected")
@@ -82,14 +123,7 @@ def read_data(
         (val or train, _limited(val or train, val_indices, sizes[1])),
     )
     _check_two_classes(_labels(train)[chosen[0][1]], data.train)
-    parts = [
-        Images(
-            source.read(indices, height=height, width=width, channels=channels, progress=progress),
-            _labels(source)[indices],
-        )
-        for source, indices in chosen
-    ]
-    return Dataset(parts[0], parts[1], labels, named)
+    return chosen, labels, named
 
 
 def check_classes(dataset: Dataset, classes: int) -> Dataset:

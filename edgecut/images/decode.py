@@ -20,6 +20,11 @@ _FORMATS = (
     "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP",
     *(("AVIF",) if "avif" in features.modules and features.check("avif") else ()),
 )  # fmt: skip
+# What the usual files begin with. Any other is decoded, so that none is refused by its first bytes.
+_MAGICS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"P5", b"P6")
+# About 0.1 s of JPEG files on one core of 2020.
+_QUICK_FILES, _QUICK_BYTES = 400, 2 << 20
+_SHOWN = 20  # files named
 
 
 def decode(path: Path, where: str) -> np.ndarray:
@@ -44,20 +49,68 @@ def decode_all(
 ) -> np.ndarray:
     """The files in the device's format: (n, height, width, channels), uint8.
 
-    Raises DataError that names the first file, in order, that can't be decoded.
+    Raises DataError that names every file that can't be decoded, in order; of many the first.
     """
     result = np.empty((len(files), height, width, channels), np.uint8)
+    faults: list[str] = []
+
+    def pixels_of(path: Path) -> np.ndarray | DataError:
+        try:
+            return to_device(decode(path, where), height, width, channels)
+        except DataError as exc:
+            return exc
+
     pool = ThreadPoolExecutor(_THREADS)
     try:
         with progress.task("reading images", len(files)) as advance:
-            pictures = pool.map(lambda path: to_device(decode(path, where), height, width, channels), files)
-            for index, pixels in enumerate(pictures):
-                result[index] = pixels
+            for index, pixels in enumerate(pool.map(pixels_of, files)):
+                if isinstance(pixels, DataError):
+                    faults.append(str(pixels))
+                else:
+                    result[index] = pixels
                 advance(1)
     finally:
-        # What was not begun is dropped, so that a bad file or Ctrl-C doesn't wait for all the others.
+        # What was not begun is dropped, so that Ctrl-C doesn't wait for all the others.
         pool.shutdown(cancel_futures=True)
+    if faults:
+        raise DataError("\n".join(shortened(faults, where)))
     return result
+
+
+def decode_faults(files: Sequence[Path], where: str) -> list[str]:
+    """What can be said soon of pictures that can't be decoded; [] also where that shows only when all are read.
+
+    Those that don't begin as a picture does are decoded, and where there are few and small ones all.
+    """
+    is_quick, faults = decodes_quickly(files), []
+    for path in files:
+        if is_quick or not _begins_as_picture(path):
+            try:
+                decode(path, where)
+            except DataError as exc:
+                faults.append(str(exc))
+    return shortened(faults, where)
+
+
+def decodes_quickly(files: Sequence[Path]) -> bool:
+    """Whether decode_faults(files) reads each picture to its end."""
+    return len(files) <= _QUICK_FILES and sum(path.stat().st_size for path in files if path.is_file()) <= _QUICK_BYTES
+
+
+def shortened(faults: Sequence[str], where: str) -> list[str]:
+    """The first faults, and how many more there are."""
+    more = len(faults) - _SHOWN
+    last = [f"{where}: {more} more files can't be decoded"] if more > 0 else []
+    return [*faults[:_SHOWN], *last]
+
+
+def _begins_as_picture(path: Path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            head = file.read(12)
+    except OSError:
+        return False
+    return head.startswith(_MAGICS) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
 
 
 def _bytes_of(picture: Image.Image, path: Path, where: str) -> np.ndarray:

@@ -7,6 +7,8 @@ literal: numpy.org/doc/stable/reference/generated/numpy.lib.format.html.
 from __future__ import annotations
 
 import ast
+import math
+import re
 import struct
 import zipfile
 import zlib
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 _MAGIC = b"\x93NUMPY"
 _LONGEST_HEADER_BYTES = 1 << 20
+_MOST_DEFLATED = 1032  # what deflate can unpack a byte to (zlib.net/zlib_tech.html)
 
 
 @dataclass(frozen=True)
@@ -137,4 +140,18 @@ def _read_header(archive: zipfile.ZipFile, name: str) -> Header:
             raise ValueError(f"{name} has a header of {length} bytes")
         fields = ast.literal_eval(file.read(length).decode("utf-8"))
     shape, dtype = fields["shape"], fields["descr"]
+    _check_size(archive, name, shape, dtype, start=8 + size + length)
     return Header(tuple(int(extent) for extent in shape), dtype if isinstance(dtype, str) else "|V")
+
+
+def _check_size(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...], dtype: object, start: int) -> None:
+    """Raises ValueError where an array of that shape doesn't have the member's bytes, or no file could hold them."""
+    if not isinstance(shape, tuple) or not all(isinstance(extent, int) for extent in shape):
+        raise ValueError(f"{name} has the shape {shape}")
+    number = re.fullmatch(r"[<>|=][uifbc](\d+)", dtype) if isinstance(dtype, str) else None
+    size = archive.getinfo(name).file_size
+    if number is not None and (min(shape, default=1) < 0 or math.prod(shape) * int(number[1]) != size - start):
+        raise ValueError(f"{name} has the shape {shape} and {size - start} bytes")
+    packed = Path(str(archive.filename)).stat().st_size
+    if size > _MOST_DEFLATED * packed:
+        raise ValueError(f"{name} unpacks to {size} bytes out of a file of {packed}")

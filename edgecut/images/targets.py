@@ -60,19 +60,24 @@ def read_targets(
     pixels: uint8, in the device's format. targets: (n, outputs), float32; None for data.target "features", which
     a model gives. data.limit takes the first images of each part. Raises DataError.
     """
-    faults = list(target_faults(data))
-    if data.train is None or faults:
-        raise DataError("\n".join(faults or ["data.train: is missing; images are expected"]))
-    parts, sizes = _parts(data), data.limit if isinstance(data.limit, tuple) else (data.limit, data.limit)
     found = []
-    for (source, indices), limit in zip(parts, sizes, strict=True):
-        chosen = indices[:limit]
+    for source, chosen in chosen_targets(data):
         pixels = source.read(chosen, height=height, width=width, channels=channels, progress=progress)
         found.append((pixels, None if source.labels is None else source.labels[chosen]))
     widths = {0 if targets is None else targets.shape[1] for _, targets in found}
     if len(widths) > 1:
         raise DataError(f"data: targets have {sorted(widths)} outputs in the two parts; make them equal")
     return found, widths.pop()
+
+
+def chosen_targets(data: Data) -> tuple[Part, Part]:
+    """The training images and the held-out ones, with the indices of those to read. Raises DataError."""
+    faults = list(target_faults(data))
+    if data.train is None or faults:
+        raise DataError("\n".join(faults or ["data.train: is missing; images are expected"]))
+    sizes = data.limit if isinstance(data.limit, tuple) else (data.limit, data.limit)
+    (train, of_train), (val, of_val) = _parts(data)
+    return (train, of_train[: sizes[0]]), (val, of_val[: sizes[1]])
 
 
 def _parts(data: Data) -> tuple[Part, Part]:

@@ -11,6 +11,7 @@ from edgecut.graph.peek import PREFIX, config_of, lambda_names, layer_names
 from edgecut.pipeline.model_faults import planned_faults
 from edgecut.pipeline.runtimes import operator_faults, operator_notes
 from edgecut.pipeline.sensing import sensor_notes, why_only_bytes
+from edgecut.pipeline.unchecked import unchecked
 from edgecut.records.artifact import sha256_of
 from edgecut.records.document import closest
 from edgecut.records.profile import Profile, find_profile
@@ -22,13 +23,17 @@ ONNX_PRECISIONS: tuple[Wanted, ...] = ("float32", "int8", "auto")
 
 @dataclass(frozen=True)
 class Plan:
-    """A request without known faults. steps: (name, what it will do). files: the (format, precision) pairs to write."""
+    """A request without known faults. steps: (name, what it will do). files: the (format, precision) pairs to write.
+
+    unchecked: what only the run can know.
+    """
 
     recipe: Recipe
     profiles: tuple[Profile, ...]
     steps: tuple[tuple[str, str], ...]
     files: tuple[tuple[Format, Wanted], ...]
     notes: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
     recipe_file: Path | None = None
     root: Path | None = None
 
@@ -73,7 +78,8 @@ def plan(
         *operator_notes(recipe, written_files(files), chosen),
         *sensor_notes(recipe, written_files(files), chosen),
     )
-    return Plan(recipe, chosen, tuple(_steps(recipe, chosen, files)), files, notes, recipe_file, root)
+    return Plan(recipe, chosen, tuple(_steps(recipe, chosen, files)), files, notes,
+                tuple(unchecked(recipe)), recipe_file, root)  # fmt: skip
 
 
 def taken_by(profile: Profile, form: Format, precision: str) -> bool:
@@ -140,10 +146,11 @@ def _image_faults(recipe: Recipe) -> Iterator[str]:
     data, head = recipe.data, recipe.head
     # Imported here: it is only needed where a recipe names images.
     if data.train is not None or data.val is not None or data.labels is not None:
+        from edgecut.images.dataset import undecodable
         from edgecut.images.found import data_faults
 
         faults = data_faults(data, head.classes if head else None, partial=head is None)
-        yield from faults or planned_faults(recipe)
+        yield from faults or [*planned_faults(recipe), *undecodable(data, partial=head is None)]
     else:
         yield from planned_faults(recipe)
     if data.target != "classes" and "auto" in recipe.export.precisions:

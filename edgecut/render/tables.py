@@ -175,8 +175,8 @@ def profile_table(profiles: Iterable[Profile]) -> Table:
     return table
 
 
-def notes(sentences: Sequence[str]) -> list[RenderableType]:
-    """Sentences as a list; nothing for none."""
+def notes(sentences: Sequence[str], title: str = "notes") -> list[RenderableType]:
+    """Sentences as a list under a title; nothing for none."""
     if not sentences:
         return []
     table = Table.grid(padding=(0, 1))
@@ -184,7 +184,7 @@ def notes(sentences: Sequence[str]) -> list[RenderableType]:
     table.add_column()
     for sentence in sentences:
         table.add_row("·", sentence)
-    return [Text("notes", style="bold"), table]
+    return [Text(title, style="bold"), table]
 
 
 def _by_device(rows: Iterable[OfDevice]) -> Iterator[tuple[str, list[OfDevice]]]:

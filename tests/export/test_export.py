@@ -104,7 +104,8 @@ def test_an_open_size_is_refused(tmp_path):
     with pytest.raises(RequestError) as caught:
         export(keras.Model(x, L.Conv2D(2, 3, name="conv")(x)), "tflite", "float32", path=tmp_path / "m.tflite")
     assert str(caught.value) == (
-        "export: input 'input' has the open shape (None, None, None, 3); fix its size with --size HxW"
+        "export: input 'input' has the open shape (None, None, None, 3); write a model of fixed size first: "
+        "edgecut stem MODEL --size HxW -o FIXED.keras"
     )
 
 

@@ -31,7 +31,7 @@ def pipeline(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         recipe: Any, profiles: Any, out: Any = None, force: bool = False, recipe_file: Any = None, root: Any = None
     ) -> Any:
         asked.update(recipe=recipe, profiles=[p.id for p in profiles], out=out, force=force)
-        return types.SimpleNamespace(steps=(("load", "m.keras"),), notes=("mind the gap",))
+        return types.SimpleNamespace(steps=(("load", "m.keras"),), notes=("mind the gap",), unchecked=("the gap",))
 
     def build(plan: Any, out: Path, *, force: bool, cache: bool, locked: bool, progress: Any) -> Any:
         asked.update(run=(out, force), cache=cache, locked=locked)
@@ -83,13 +83,16 @@ def test_a_build_with_faults_prints_no_json(
 def test_plan_lists_steps_and_notes(pipeline: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     answer = run(capsys, "plan", "m.keras")
     assert (answer.code, answer.err) == (0, "")
-    assert [line.rstrip() for line in answer.out.splitlines()[2:]] == ["1  load  m.keras", "notes", "· mind the gap"]
+    assert [line.rstrip() for line in answer.out.splitlines()[2:]] == [
+        "1  load  m.keras", "notes", "· mind the gap", "not checked", "· the gap"
+    ]  # fmt: skip
 
 
 def test_plan_in_json(pipeline: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     document = json.loads(run(capsys, "plan", "m.keras", "--profile", "host", "--json").out)
     assert document["steps"] == [{"name": "load", "what": "m.keras"}]
     assert (document["notes"], document["profiles"][0]["id"]) == (["mind the gap"], "host")
+    assert document["unchecked"] == ["the gap"]
 
 
 def test_demo_builds_its_recipe_for_a_microcontroller_and_this_machine(
