@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
-from edgecut.errors import RequestError, RunError
+from edgecut.errors import ExportError, RequestError, RunError
 from edgecut.images.dataset import calibration_sample
 from edgecut.pipeline.fitting import to_input
 from edgecut.quantize.explain import explain
 from edgecut.quantize.feeding import feeding_suspicions, picture_suspicions
 from edgecut.quantize.source_values import images_that_fit, reference
-from edgecut.records.explanation import Explanation, Suspicion
+from edgecut.records.explanation import Suspicion
 from edgecut.tflite.flatbuffer import read_content
 
 if TYPE_CHECKING:
@@ -36,11 +36,13 @@ def explain_files(state: Run, model: keras.Model, files: Sequence[WrittenFile]) 
         pixels = calibration_sample(state.dataset.val, count, state.recipe.data.seed)
         fed = to_input(state, pixels)
         suspicions = _suspicions(state, model, pixels)
-        notes = []
+        notes, source = [], None
         for file in chosen:
             try:
-                found = _explained(file, model, fed, suspicions)
-            except (RequestError, RunError) as exc:
+                source = source or reference(model, fed, _float_file(files))
+                content = read_content(file.path)
+                found = explain(content, file.artifact.name, fed, source, suspicions=suspicions)
+            except (ExportError, RequestError, RunError) as exc:
                 # A file that can't be explained can still be right.
                 notes.append(f"{file.artifact.name} can't be explained: {exc}")
                 continue
@@ -50,9 +52,11 @@ def explain_files(state: Run, model: keras.Model, files: Sequence[WrittenFile]) 
         facts.update(changed=False, after=after, notes=tuple(dict.fromkeys(notes)))
 
 
-def _explained(file: WrittenFile, model: keras.Model, fed: np.ndarray, suspicions: Sequence[Suspicion]) -> Explanation:
-    content = read_content(file.path)
-    return explain(content, file.artifact.name, fed, reference(model, content, fed), suspicions=suspicions)
+def _float_file(files: Sequence[WrittenFile]) -> bytes | None:
+    """The float .tflite file among those of the build, None without one."""
+    kinds = {(file.artifact.format, file.artifact.precision): file for file in files}
+    file = kinds.get(("tflite", "float32"))
+    return None if file is None else read_content(file.path)
 
 
 def _suspicions(state: Run, model: keras.Model, pixels: np.ndarray) -> tuple[Suspicion, ...]:

@@ -2,38 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgecut.errors import RequestError
+from edgecut.quantize.alignment import BOUNDARIES, Alignment, Side, align, computed
 from edgecut.quantize.causes import cause_of, whole_causes
+from edgecut.quantize.grids import real_values
 from edgecut.quantize.interior import Interior, quantized_rows, run_operator, to_grid
-from edgecut.quantize.names import LayerOutput, layer_tensors
+from edgecut.quantize.names import LayerOutput, equal_layers
+from edgecut.quantize.scaled_channels import channel_factors
 from edgecut.records.explanation import Explanation, LayerError, Suspicion
-from edgecut.records.progress import SILENT, Progress
+from edgecut.records.progress import SILENT, Advance, Progress
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, parse
+from edgecut.tflite.patch import constants
 
 COLLAPSE_DB = 10.0
 # A shift counts from a twentieth of the layer's standard deviation, where it makes up half of the error.
 SHIFT, SHIFT_SHARE = 0.05, 0.5
 NARROW_STEPS = 16
 _CAP_DB = 200.0
-_SCALED_LIKENESS, _SCALED_FACTOR, _SCALED_SHARE = 0.95, 1.2, 0.1
-# A channel whose deviation is below this share of its mean is lost in the steps, and only its mean can be compared.
-_FLAT = 0.05
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What a file is explained against: the source model's layers in calling order, and their values by name.
+    """What a file is explained against: the source model's float file, and what proves its tensors' names.
 
-    values: (n, ...), float32, on the same images as the file gets.
+    images: (n, ...), float32, as the source takes what the quantized file gets. layers: the source's, in calling order.
+    values: (m, ...), of the layers on the first m of the images, computed by the source itself.
     """
 
+    float32: bytes
+    images: np.ndarray
     layers: Sequence[LayerOutput]
     values: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """A quantized file and the source's float file, and the values of the tensors that both have, over the images.
+
+    real: of the quantized file, wanted: of the float file, times factors (channels,) where equalization set some; all
+    by the quantized file's tensor. names: the layer that a tensor is the output of.
+    """
+
+    content: bytes
+    graph: TfliteGraph
+    float32: bytes
+    float_graph: TfliteGraph
+    aligned: Alignment
+    real: Mapping[int, np.ndarray]
+    wanted: Mapping[int, np.ndarray]
+    factors: Mapping[int, np.ndarray]
+    names: Mapping[int, str]
 
 
 def explain(
@@ -42,37 +65,67 @@ def explain(
 ) -> Explanation:  # fmt: skip
     """A quantized .tflite file explained. images: (n, ...), float32, as the file takes them.
 
+    A tensor of the file is compared with the one of the float file that the same operators compute (align), if that
+    holds what a layer of the source puts out (equal_layers); nothing else is compared.
     suspicions: what is known already about the request, such as a wrong preprocess; they come first.
     Raises SourceError for a foreign file, RequestError if no layer of the source is found in it, RunError if LiteRT
     can't run it.
     """
     graph = parse(content, name)
-    names = layer_tensors(graph, reference.layers)
-    known = {index: layer for index, layer in names.items() if layer in reference.values}
-    if not known:
-        raise RequestError(f"{name}: no layer of the source model is found in it; give the model that it was made of")
     if not any(tensor.scales for tensor in graph.tensors):
         raise RequestError(f"{name}: nothing in it is quantized, so there is nothing to explain")
-    got = _run(content, graph, images, known, progress)
-    wanted = {index: _equalized(reference.values[layer], got[index]) for index, layer in known.items()}
-    added = _added(content, graph, images, wanted, progress)
+    pair = _paired(content, graph, images, reference, progress)
+    if not pair.names:
+        raise RequestError(f"{name}: no layer of the source model is found in it; give the model that it was made of")
+    added = _added(pair, images, reference, progress)
     total = sum(added.values())
     layers = []
-    for operator in graph.operators:
-        for index in operator.outputs:
-            if index in known:
-                row = _layer(known[index], operator, graph.tensors[index], wanted[index], got[index])
-                share = None if index not in added else added[index] / total if total > 0 else 0.0
-                cause, reason = cause_of(row, wanted[index])
-                layers.append(row.model_copy(update={"added": share, "cause": cause, "reason": reason}))
-    in_float = tuple(_label(graph, op, names) for op in graph.operators if _in_float(graph, op))
-    found = (*suspicions, *whole_causes(graph, layers, in_float, images))
+    for operator, index in _named_outputs(pair):
+        row = _layer(pair.names[index], operator, graph.tensors[index], pair.wanted[index], pair.real[index])
+        share = None if index not in added else added[index] / total if total > 0 else 0.0
+        cause, reason = cause_of(row, pair.wanted[index])
+        layers.append(row.model_copy(update={"added": share, "cause": cause, "reason": reason}))
+    in_float = tuple(_label(graph, op, pair.names) for op in graph.operators if _in_float(graph, op))
     return Explanation(
         artifact=name, images=len(images), layers=tuple(layers),
         collapses_at=next((x.name for x in layers if x.sqnr_varying < COLLAPSE_DB), None),
         shift_starts_at=next((x.name for x in layers if _is_shifted(x)), None),
-        suspicions=found, in_float=in_float, unmatched=_unmatched(graph, known),
+        suspicions=(*suspicions, *whole_causes(graph, layers, in_float, images)), in_float=in_float,
+        unmatched=_unmatched(graph, pair.names),
     )  # fmt: skip
+
+
+def _paired(
+    content: bytes, graph: TfliteGraph, images: np.ndarray, reference: Reference, progress: Progress
+) -> _Pair:  # fmt: skip
+    """The tensors of the file that the float file has, too, and which of them are layers."""
+    float_graph = parse(reference.float32, "float file")
+    quantized = Side(graph, constants(content, graph))
+    source = Side(float_graph, constants(reference.float32, float_graph))
+    aligned = align(quantized, source, same_inputs=_is_fed_alike(images, reference))
+    with progress.task("running the file", len(images)) as advance:
+        real = _run(content, graph, images, aligned.tensors, advance)
+    with progress.task("running the source's float file", len(images)) as advance:
+        floats = _run(reference.float32, float_graph, reference.images, set(aligned.tensors.values()), advance)
+    proving = min((len(x) for x in reference.values.values()), default=0)
+    made = {i: floats[i][:proving] for op in float_graph.operators for i in op.outputs if i in floats}
+    by_float = equal_layers(made, reference.layers, reference.values)
+    names = {i: by_float[j] for i, j in aligned.tensors.items() if j in by_float}
+    factors = channel_factors(quantized, source, aligned)
+    wanted = {i: np.asarray(floats[j] * factors[i], np.float32) for i, j in aligned.tensors.items()}
+    return _Pair(content, graph, reference.float32, float_graph, aligned, real, wanted, factors, names)
+
+
+def _is_fed_alike(images: np.ndarray, reference: Reference) -> bool:
+    """Whether both files get the same values, rather than raw pixels and normalized ones."""
+    return images is reference.images or np.array_equal(images, reference.images)
+
+
+def _named_outputs(pair: _Pair) -> Iterator[tuple[Operator, int]]:
+    """The operators and outputs that are layers; one that only changes how a value is held is none."""
+    for operator in pair.graph.operators:
+        if operator.name not in BOUNDARIES:
+            yield from ((operator, index) for index in operator.outputs if index in pair.names)
 
 
 def _is_shifted(layer: LayerError) -> bool:
@@ -80,18 +133,18 @@ def _is_shifted(layer: LayerError) -> bool:
 
 
 def _run(
-    content: bytes, graph: TfliteGraph, images: np.ndarray, known: Mapping[int, str], progress: Progress
+    content: bytes, graph: TfliteGraph, images: np.ndarray, tensors: Iterable[int], advance: Advance
 ) -> dict[int, np.ndarray]:
-    """The real values of the known tensors over the images."""
+    """The real values of some tensors over the images, (n, ...)."""
     interior = Interior(content, graph)
-    rows: dict[int, list[np.ndarray]] = {index: [] for index in known}
-    with progress.task("running the file", len(images)) as advance:
-        for image in quantized_rows(images, graph.tensors[graph.inputs[0]]):
-            interior.run([image])
-            for index, row in rows.items():
-                row.append(interior.real(index))
-            advance(1)
-    return {index: np.concatenate(row) for index, row in rows.items()}
+    rows: dict[int, list[np.ndarray]] = {index: [] for index in tensors}
+    for image in quantized_rows(images, graph.tensors[graph.inputs[0]]):
+        interior.run([image])
+        for index, row in rows.items():
+            row.append(interior.real(index))
+        advance(1)
+    # A tensor inside a layer may have no batch axis of its own.
+    return {index: np.stack(row) if row[0].shape[:1] != (1,) else np.concatenate(row) for index, row in rows.items()}
 
 
 def _layer(name: str, operator: Operator, tensor: Tensor, wanted: np.ndarray, got: np.ndarray) -> LayerError:
@@ -118,27 +171,6 @@ def _layer(name: str, operator: Operator, tensor: Tensor, wanted: np.ndarray, go
     )  # fmt: skip
 
 
-def _equalized(wanted: np.ndarray, got: np.ndarray) -> np.ndarray:
-    """The source's values in the file's shape, with its channel factors where cross-layer equalization set some.
-
-    A layer was scaled if a tenth of its channels vary by more than a fifth more than the source's, and alike (a
-    correlation of 0.95). Its other channels are then taken to be scaled by what their values say, and those that hardly
-    vary by what their means say. Equalization only ever scales up.
-    """
-    wanted = wanted.reshape(got.shape)
-    rows, found = (x.reshape(-1, got.shape[-1]).astype(np.float64) for x in (wanted, got))
-    means, found_means = rows.mean(axis=0), found.mean(axis=0)
-    rows, found = rows - means, found - found_means
-    squares, products = (rows**2).sum(axis=0), (rows * found).sum(axis=0)
-    is_like = products > _SCALED_LIKENESS * np.sqrt(np.maximum(squares * (found**2).sum(axis=0), 1e-30))
-    slopes = products / np.maximum(squares, 1e-30)
-    if np.mean(is_like & (slopes > _SCALED_FACTOR)) < _SCALED_SHARE:
-        return wanted
-    is_flat = ~is_like & (np.sqrt(squares / len(rows)) < _FLAT * np.abs(means))
-    ratios = np.where(is_flat, found_means / np.where(is_flat, means, 1.0), 1.0)
-    return np.asarray(wanted * np.maximum(np.where(is_like, slopes, ratios), 1.0), np.float32)
-
-
 def _limits(tensor: Tensor) -> tuple[float, float] | None:
     """The smallest and the largest value that a quantized activation can hold."""
     if len(tensor.scales) != 1 or np.dtype(tensor.dtype).kind not in "iu":
@@ -163,41 +195,46 @@ def _db(signal: float, noise: float) -> float:
     return -_CAP_DB if signal <= 0 else float(np.clip(10 * np.log10(signal / noise), -_CAP_DB, _CAP_DB))
 
 
-def _added(
-    content: bytes, graph: TfliteGraph, images: np.ndarray, wanted: Mapping[int, np.ndarray], progress: Progress
-) -> dict[int, float]:
-    """The error of each layer that is run on the source's own values, over the variance of what it puts out.
+def _added(pair: _Pair, images: np.ndarray, reference: Reference, progress: Progress) -> dict[int, float]:
+    """The error of each layer that is run alone, over the variance of what it puts out.
 
-    A layer whose inputs aren't all outputs of layers can't be told from those before it, and is left out.
+    It gets the source's own values, rounded to its inputs' grids, and is compared with the float file's operator on
+    just these rounded values, so that what only moves data adds nothing.
     """
-    tensors = graph.tensors
-    exact = {i: list(quantized_rows(images, tensors[i])) for i in graph.inputs}
-    for index, values in wanted.items():
-        exact[index] = [to_grid(row[None], tensors[index]) for row in values]
+    tensors = pair.graph.tensors
+    exact = {i: [to_grid(x.reshape(tensors[i].shape), tensors[i]) for x in pair.wanted[i]] for i in pair.wanted}
+    if _is_fed_alike(images, reference):
+        exact.update({i: list(quantized_rows(images, tensors[i])) for i in pair.graph.inputs})
     found: dict[int, float] = {}
-    with progress.task("running each layer alone", len(graph.operators)) as advance:
-        for operator in graph.operators:
+    with progress.task("running each layer alone", len(pair.graph.operators)) as advance:
+        for operator in pair.graph.operators:
             advance(1)
             index = operator.outputs[0]
-            needed = [i for i in operator.inputs if i >= 0 and not tensors[i].is_constant]
-            if operator.name in {"QUANTIZE", "DEQUANTIZE"} and needed and needed[0] in exact and index not in exact:
-                exact.update(run_operator(content, graph, operator, exact))
-            elif index in wanted and needed and all(i in exact for i in needed):
-                alone = run_operator(content, graph, operator, {i: exact[i] for i in needed})[index]
-                found[index] = _own_error(alone, tensors[index], wanted[index])
+            fed = set(computed(pair.graph, operator).values())
+            is_layer = index in pair.names and operator.index in pair.aligned.operators
+            if is_layer and fed and fed <= set(exact):
+                found[index] = _own_error(pair, operator, {i: exact[i] for i in fed})
     return found
 
 
-def _own_error(alone: Sequence[np.ndarray], tensor: Tensor, wanted: np.ndarray) -> float:
-    scale, zero = (tensor.scales[0], tensor.zero_points[0]) if tensor.scales else (1.0, 0)
-    got = (np.concatenate(alone).astype(np.float64) - zero) * scale
-    errors = got.reshape(-1, got.shape[-1]) - wanted.reshape(-1, got.shape[-1])
-    spread = float(wanted.reshape(-1, got.shape[-1]).var(axis=0, dtype=np.float64).sum())
+def _own_error(pair: _Pair, operator: Operator, fed: Mapping[int, Sequence[np.ndarray]]) -> float:
+    index, tensors = operator.outputs[0], pair.graph.tensors
+    twin = pair.float_graph.operators[pair.aligned.operators[operator.index]]
+    real = {
+        pair.aligned.tensors[i]: [np.asarray(real_values(x, tensors[i]) / pair.factors[i], np.float32) for x in rows]
+        for i, rows in fed.items()
+    }  # fmt: skip
+    alone = run_operator(pair.content, pair.graph, operator, fed)[index]
+    floats = run_operator(pair.float32, pair.float_graph, twin, real)[twin.outputs[0]]
+    got = real_values(np.stack(alone), tensors[index]).astype(np.float64)
+    channels = got.shape[-1]
+    errors = (got - np.stack(floats).reshape(got.shape) * pair.factors[index]).reshape(-1, channels)
+    spread = float(pair.wanted[index].reshape(-1, channels).var(axis=0, dtype=np.float64).sum())
     return float((errors**2).mean(axis=0).sum()) / spread if spread > 0 else 0.0
 
 
 def _in_float(graph: TfliteGraph, operator: Operator) -> bool:
-    if operator.name in {"QUANTIZE", "DEQUANTIZE"}:
+    if operator.name in BOUNDARIES:
         return False
     return any(graph.tensors[i].dtype in {"float32", "float16"} for i in operator.outputs)
 
@@ -212,5 +249,5 @@ def _unmatched(graph: TfliteGraph, known: Mapping[int, str]) -> tuple[str, ...]:
     """Operators whose output is no layer's: those inside a layer, or of layers that the source hasn't."""
     return tuple(
         _label(graph, op, known) for op in graph.operators
-        if op.outputs[0] not in known and op.name not in {"QUANTIZE", "DEQUANTIZE"}
+        if op.name not in BOUNDARIES and not any(i in known for i in op.outputs)
     )  # fmt: skip

@@ -56,7 +56,7 @@ def explain_file(
         given: Preprocess = "raw" if pixels_mode == "raw" else preprocess
         suspicions = range_suspicions((low, high), pixels, given, path.name)
     with progress.task("running the source model"):
-        values = reference(fitted, content, wanted)
+        values = reference(fitted, wanted)
     return explain(content, path.name, fed, values, suspicions=suspicions, progress=progress)
 
 

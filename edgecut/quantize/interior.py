@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from edgecut.quantize.twins import real_values
+from edgecut.quantize.grids import real_values
 from edgecut.records.progress import Advance
 from edgecut.runtime.session import Session
 from edgecut.tflite.cut import cut_tensors

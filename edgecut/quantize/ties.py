@@ -26,7 +26,7 @@ OWN_SCALE = frozenset({
 FIXED_OUTPUT = frozenset({"LOGISTIC", "LOG_SOFTMAX", "L2_NORMALIZATION", "SOFTMAX", "TANH"})
 
 # Operators through which a positive factor per channel passes unchanged, the channels being the last axis.
-_TRANSPARENT = frozenset({"PAD", "MAX_POOL_2D", "AVERAGE_POOL_2D", "MEAN", "ADD", "QUANTIZE", "RESHAPE"})
+TRANSPARENT = frozenset({"PAD", "MAX_POOL_2D", "AVERAGE_POOL_2D", "MEAN", "ADD", "QUANTIZE", "RESHAPE"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +110,7 @@ def channel_groups(twins: Twins) -> tuple[ChannelGroup, ...]:
                 closed.update(outs)
             if op.name != "DEPTHWISE_CONV_2D" and not _takes_channels(graph, op):
                 closed.update(ins)
-        elif op.name in _TRANSPARENT and _keeps_channels(graph, op) and activation(op) in _POSITIVE:
+        elif op.name in TRANSPARENT and _keeps_channels(graph, op) and activation(op) in _POSITIVE:
             sets.join((*outs, *ins))
             if activation(op) == "relu6":
                 bounded.update(outs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,11 +9,12 @@ from functools import cached_property
 import numpy as np
 
 from edgecut.errors import RequestError
-from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, parse
+from edgecut.quantize.alignment import BOUNDARIES, WEIGHTED, Side, align
+from edgecut.quantize.grids import grid_of
+from edgecut.tflite.flatbuffer import Operator, TfliteGraph, parse
 from edgecut.tflite.pack import unshared
 from edgecut.tflite.patch import constants
 
-WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
 # An int8 weight is its float twin to half a step; float32 arithmetic adds a little.
 _HALF_STEP = 0.51
 
@@ -71,64 +71,30 @@ def pair(int8: bytes, float32: bytes) -> Twins:
     """The pairs of two files that were converted from one model.
 
     The int8 file is kept with a buffer of its own for each constant, so that each can get numbers of its own.
-    Operators are paired by their output's name, and by order and shape where a name isn't unique; QUANTIZE and
-    DEQUANTIZE have no twin. Weights are paired only if each int8 weight is its float twin to half a step.
+    Operators are paired by what they compute (align); QUANTIZE and DEQUANTIZE have no twin. Weights are paired only if
+    each int8 weight is its float twin to half a step.
     Raises SourceError for a file that is no .tflite, RequestError if the two have nothing in common.
     """
     int8 = unshared(int8)
     graph, float_graph = parse(int8, "int8 file"), parse(float32, "float file")
-    matched = _match(graph, float_graph)
-    if not matched:
+    values, float_values = constants(int8, graph), constants(float32, float_graph)
+    aligned = align(Side(graph, values), Side(float_graph, float_values))
+    if not aligned.operators:
         raise RequestError(
             "quantize: the int8 and the float file have no operator in common; convert both from one model"
         )
-    tensors: dict[int, int] = dict(zip(graph.inputs, float_graph.inputs, strict=False))
-    for mine, other in matched.items():
-        tensors.update(zip(graph.operators[mine].outputs, float_graph.operators[other].outputs, strict=False))
-    values, float_values = constants(int8, graph), constants(float32, float_graph)
     weighted = {}
-    for mine, other in matched.items():
+    for mine, other in aligned.operators.items():
         found = _weighted(graph, graph.operators[mine], values, float_graph.operators[other], float_values)
         if found is not None:
             weighted[mine] = found
     unmatched = tuple(
         graph.tensors[op.outputs[0]].name.partition(";")[0] for op in graph.operators
-        if op.index not in matched and op.name not in _BOUNDARIES
+        if op.index not in aligned.operators and op.name not in BOUNDARIES
     )  # fmt: skip
-    return Twins(int8, float32, graph, float_graph, tensors, matched, weighted, unmatched)
-
-
-def grid_of(tensor: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """The scales and the zero points of a quantized tensor, shaped to be broadcast against its elements."""
-    scales, zeros = np.array(tensor.scales, np.float64), np.array(tensor.zero_points, np.float64)
-    if tensor.axis is None:
-        return scales.reshape(()), zeros.reshape(())
-    shape = [1] * len(tensor.shape)
-    shape[tensor.axis] = -1
-    return scales.reshape(shape), zeros.reshape(shape)
-
-
-def real_values(array: np.ndarray, tensor: Tensor) -> np.ndarray:
-    """What a tensor's integers mean, float32; the elements themselves where it isn't quantized."""
-    if not tensor.scales:
-        return np.asarray(array, np.float32)
-    scales, zeros = grid_of(tensor)
-    return np.asarray((array.astype(np.float64) - zeros) * scales, np.float32)
-
-
-def _match(graph: TfliteGraph, other: TfliteGraph) -> dict[int, int]:
-    mine = {op.index: _key(graph, op) for op in graph.operators if op.name not in _BOUNDARIES}
-    theirs = {op.index: _key(other, op) for op in other.operators if op.name not in _BOUNDARIES}
-    if [key[:2] for key in mine.values()] == [key[:2] for key in theirs.values()]:
-        return dict(zip(mine, theirs, strict=True))
-    seen, known = Counter(mine.values()), Counter(theirs.values())
-    places = {key: index for index, key in theirs.items() if known[key] == 1}
-    return {index: places[key] for index, key in mine.items() if seen[key] == 1 and key in places}
-
-
-def _key(graph: TfliteGraph, operator: Operator) -> tuple[str, tuple[int, ...], str]:
-    output = graph.tensors[operator.outputs[0]]
-    return operator.name, output.shape, output.name.partition(";")[0]
+    boundaries = {i for op in graph.operators if op.name in BOUNDARIES for i in op.outputs}
+    tensors = {mine: other for mine, other in aligned.tensors.items() if mine not in boundaries}
+    return Twins(int8, float32, graph, float_graph, tensors, aligned.operators, weighted, unmatched)
 
 
 def _weighted(
@@ -153,6 +119,5 @@ def _weighted(
     return Weighted(op, weights, bias, axis, index, bias_index)
 
 
-_BOUNDARIES = frozenset({"QUANTIZE", "DEQUANTIZE"})
 # schema.fbs: enum ActivationFunctionType.
 _ACTIVATIONS = {0: "none", 1: "relu", 2: "relu_n1_to_1", 3: "relu6", 4: "tanh", 5: "sign_bit"}

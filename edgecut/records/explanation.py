@@ -22,8 +22,9 @@ class LayerError(Record):
     without a channel that varies). saturation: the fraction of values beyond the range; clipping: their squared
     error over that of rounding. range: what the file's scale can say; used: what the source's values are; both None for
     a tensor in float. use: used over range. narrow: the fraction of channels that get less than 16 of the 256 steps.
-    added: the layer's share of all the error that the layers add, each run on the source's values. reason: a suspected
-    cause in words with its figure, "" if none.
+    added: the layer's share of all the error that the layers add, each run on the source's values as its inputs' scales
+    round them, against the float operator on the same; None for one that can't be run alone. reason: a suspected cause
+    in words with its figure, "" if none.
     """
 
     name: str
@@ -60,7 +61,8 @@ class Explanation(Record):
 
     collapses_at: the first layer with sqnr_varying below 10 dB; shift_starts_at: the first whose error is mostly a
     mean shift that counts. in_float: operators of the file that compute in float, by the source's names.
-    unmatched: operators of the file for which the source has no layer.
+    unmatched: operators of the file that put out what no layer of the source does, such as those inside a layer; they
+    are compared with nothing.
     """
 
     artifact: str

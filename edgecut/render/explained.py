@@ -12,7 +12,7 @@ from edgecut.render.words import NOTHING
 LEGEND = (
     "SQNR: signal over error; vary: the same for what varies within channels, dB.\n"
     "shift: constant error in standard deviations; clip: values beyond the range;\n"
-    "use: how much of the range is used; adds: share of all errors that arise here."
+    "use: how much of the range is used; adds: share of these rows' own errors."
 )
 # Below 10 dB the error has a third of the signal's size, and what follows sees a third of noise.
 LOW_DB, FAIR_DB = 10.0, 20.0
@@ -30,7 +30,7 @@ def explanation_tables(found: Explanation, *, verbose: bool = False) -> list[Ren
     parts: list[RenderableType] = [Text(headline(found), "bold"), "", Group(table, Text(LEGEND, "dim"))]
     sentences = [*verdicts(found), *(f"{x.name}: {x.reason}" for x in found.layers if x.reason)]
     if verbose and found.unmatched:
-        sentences.append(f"not compared, since the source has no such layer: {', '.join(found.unmatched)}")
+        sentences.append(f"equal to no layer of the source, so not compared: {', '.join(found.unmatched)}")
     if sentences:
         parts += ["", Group(*notes(sentences))]
     return parts
@@ -39,7 +39,8 @@ def explanation_tables(found: Explanation, *, verbose: bool = False) -> list[Ren
 def headline(found: Explanation) -> str:
     """The first line: what was compared, and whether a layer collapses."""
     state = f"collapses at {found.collapses_at!r}" if found.collapses_at else "no layer collapses"
-    return f"{found.artifact}: {state} ({len(found.layers)} layers, {found.images} images)"
+    compared = f"{len(found.layers)} of {len(found.layers) + len(found.unmatched)} operators compared"
+    return f"{found.artifact}: {state} ({compared}, {found.images} images)"
 
 
 def verdicts(found: Explanation) -> list[str]:

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from edgecut.errors import RequestError
 from edgecut.quantize.cures import ORDER, Cure, Patient, mend
 from edgecut.quantize.equalize import factors, scaled
+from edgecut.quantize.grids import real_values
 from edgecut.quantize.interior import Interior, Pictures, outputs_of
 from edgecut.quantize.numbers import Numbers, grid_for, numbers_of, render
 from edgecut.quantize.observed import Observed
 from edgecut.quantize.ranges import range_of, rounding_error
 from edgecut.quantize.rounding import rounded
 from edgecut.quantize.ties import channel_groups, scale_groups
-from edgecut.quantize.twins import pair, real_values
+from edgecut.quantize.twins import pair
 from edgecut.tflite.flatbuffer import parse
 from edgecut.tflite.patch import constant
 from tests.unit.quantized import FLOAT, INT8, images

@@ -6,11 +6,12 @@ import pytest
 from edgecut.errors import RequestError
 from edgecut.quantize.causes import whole_causes
 from edgecut.quantize.explain import Reference, explain
+from edgecut.quantize.names import LayerOutput
 from edgecut.quantize.numbers import Numbers, numbers_of, render
 from edgecut.quantize.twins import pair
 from edgecut.records.explanation import Explanation, LayerError
 from edgecut.tflite.flatbuffer import parse
-from tests.unit.quantized import FIXTURES, FLOAT, INT8, images, reference
+from tests.unit.quantized import FIXTURES, FLOAT, INT8, images, reference, scaled_float
 
 TWINS = pair(INT8, FLOAT)
 STEM, DEPTHWISE, POINTWISE = (TWINS.graph.operators[k].outputs[0] for k in range(3))
@@ -106,9 +107,7 @@ def test_channels_with_few_steps_are_unequal_channels() -> None:
     factors = np.array([1.0, 1, 1, 1] + [0.02] * 4)
     weights = numbers.weights[1] * factors
     low = Numbers({**numbers.weights, 1: weights}, {**numbers.biases, 1: numbers.biases[1] * factors})
-    values = dict(reference(images()).values)
-    values["depthwise"] = values["depthwise"] * factors.astype(np.float32)
-    found = explain(render(TWINS, low), "tiny", images(), Reference(reference(images()).layers, values))
+    found = explain(render(TWINS, low), "tiny", images(), reference(images(), scaled_float(1, factors)))
     row = layer(found, "depthwise")
     assert row.narrow == 0.5
     assert row.reason in {"", "50% of the channels get less than 16 of the 256 steps of 0 to 0.35"}
@@ -143,7 +142,7 @@ def test_a_file_without_quantization_is_refused() -> None:
 
 def test_a_source_that_has_nothing_in_common_is_refused() -> None:
     with pytest.raises(RequestError) as caught:
-        explain(INT8, "tiny.int8.tflite", images(), Reference((), {}))
+        explain(INT8, "tiny.int8.tflite", images(), Reference(FLOAT, images(), (), {}))
     assert str(caught.value) == (
         "tiny.int8.tflite: no layer of the source model is found in it; give the model that it was made of"
     )
@@ -155,11 +154,8 @@ def test_the_fixture_is_what_these_tests_take_it_for() -> None:
 
 def test_channels_that_equalization_scaled_a_little_are_no_shift() -> None:
     """A file whose pointwise layer is the source's times 1 to 2 by channel, as equalization leaves it."""
-    fed = images()
-    sound = reference(fed)
-    values = sound.values["pointwise"]
-    scaled = values / np.linspace(1.0, 2.0, values.shape[-1], dtype=np.float32)
-    found = explain(INT8, "m", fed, Reference(sound.layers, {**sound.values, "pointwise": scaled}))
+    factors = np.linspace(1.0, 2.0, reference(images()).values["pointwise"].shape[-1])
+    found = explain(INT8, "m", images(), reference(images(), scaled_float(2, 1 / factors)))
     row = layer(found, "pointwise")
     assert row.sqnr_varying > 25
     assert row.mean_shift < 0.05
@@ -187,3 +183,21 @@ def test_ranges_that_an_activation_bounds_do_not_count_as_kept() -> None:
     exceeded = [row("a", clipping=50.0, saturation=0.001), row("b", clipping=5.0)]
     assert causes(*bounded, *exceeded) == ["uncalibrated"]
     assert causes(*(row(x) for x in "cdefghijkl"), *exceeded) == []
+
+
+def test_a_tensor_inside_a_layer_is_compared_with_no_layers_output() -> None:
+    """The source calls depthwise and pointwise one layer: the first has its own width, and no value of a layer."""
+    fed = images()
+    whole = reference(fed)
+    layers = [LayerOutput("depthwise", (None, 6, 6, 8)), LayerOutput("pool", (None, 1, 1, 144))]
+    random = np.random.default_rng(0).normal(size=whole.values["depthwise"].shape).astype(np.float32)
+    found = explain(INT8, "m", fed, Reference(FLOAT, fed, layers, {"depthwise": random, "pool": whole.values["pool"]}))
+    assert [row.name for row in found.layers] == ["pool"]
+    assert len(found.unmatched) == 5
+
+
+def test_operators_of_other_weights_are_compared_with_nothing() -> None:
+    """A head fitted anew has the width of the source's, and computes something else."""
+    other = np.random.default_rng(1).normal(size=144)
+    found = explain(INT8, "m", images(), reference(images(), scaled_float(2, other)))
+    assert [row.name for row in found.layers] == ["stem", "depthwise"]

@@ -59,7 +59,7 @@ def test_an_explanation_reads_well_at_80_columns() -> None:
 def test_a_report_shows_what_was_tried_and_what_is_suspected() -> None:
     text = shown(*report_tables(report().model_copy(update={"trials": TRIALS, "explanations": (EXPLANATION,)})))
     assert "+ bias correction" in text
-    assert "m.int8.tflite: collapses at 'pool' (2 layers, 16 images)" in text
+    assert "m.int8.tflite: collapses at 'pool' (2 of 3 operators compared, 16 images)" in text
     assert "  biased mean: a mean shift starts at 'pool'" in text
 
 
