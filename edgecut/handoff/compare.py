@@ -14,7 +14,7 @@ from edgecut.handoff.differences import differences
 from edgecut.handoff.fed import Fed, answers, fed
 from edgecut.handoff.intervals import mcnemar
 from edgecut.handoff.limits import Limit, judge_changes
-from edgecut.handoff.sides import Side, label, pair_label, paired, read_side
+from edgecut.handoff.sides import Side, fault_notes, label, pair_label, paired, read_side
 from edgecut.records.artifact import Artifact
 from edgecut.records.comparison import Change, ComparedMetric, Comparison, OutputChange
 from edgecut.records.progress import SILENT, Progress
@@ -41,14 +41,15 @@ def compare(
 
     data: labelled images (class folders, an .npz, or a recipe's data) whose validation part decides accuracy and
     outputs; without them outputs are compared on seeded noise. preprocess: for single files. Files of equal bytes are
-    not run: all is equal.
+    not run: all is equal. A bundle whose files aren't as its documents say is equal to none, and compared as it is.
     Raises RequestError, SourceError or DataError for what can't be read.
     """
     sides = read_side(a, preprocess), read_side(b, preprocess)
     pairs = paired(*sides)
     changes: list[Change] = []
     outputs: list[OutputChange] = []
-    notes = [] if pairs else ["no file of the one side has the format and precision of one on the other"]
+    notes = [note for side in sides for note in fault_notes(side)]
+    notes += [] if pairs else ["no file of the one side has the format and precision of one on the other"]
     with progress.task("comparing", len(pairs)) as advance:
         for one, other in pairs:
             found, output, said = _pair(sides, one, other, data, progress)
@@ -61,7 +62,7 @@ def compare(
         changes += _missing(label(artifact), METRICS, "B has no such file")
     different = differences(*sides)
     equal = bool(pairs) and not different and not any(change.real for change in changes)
-    equal = equal and not any(row.max_abs_error for row in outputs)
+    equal = equal and not any(row.max_abs_error for row in outputs) and not any(side.faults for side in sides)
     return Comparison(
         a=str(a), b=str(b), equal=equal, changes=tuple(changes), outputs=tuple(outputs), differences=different,
         verdicts=judge_changes(limits, changes), notes=tuple(notes),
@@ -116,8 +117,8 @@ def _flash(artifact: Artifact) -> float | None:
 
 
 def _arena(side: Side, artifact: Artifact) -> tuple[float | None, str]:
-    """(bytes, why there are none): as the bundle's report has them measured, else by the interpreter here."""
-    rows = side.report.measurements if side.report is not None else ()
+    """(bytes, why there are none): as the report of a sound bundle has them measured, else by the interpreter here."""
+    rows = side.report.measurements if side.report is not None and not side.faults else ()
     for row in rows:
         if (row.metric, row.artifact, row.kind) == ("arena", artifact.name, "measured") and row.value is not None:
             return row.value, ""

@@ -6,8 +6,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecut.errors import DocumentError, RequestError
+from edgecut.errors import DocumentError, RequestError, SourceError
 from edgecut.export.readback import guess_precision, read_artifact
+from edgecut.handoff.checked import check, reread
 from edgecut.handoff.seal import MANIFEST, Manifest
 from edgecut.records.artifact import Artifact
 from edgecut.records.document import parse
@@ -17,7 +18,10 @@ from edgecut.records.report import Report
 
 @dataclass(frozen=True)
 class Side:
-    """A build. folder: what the artifacts' paths are relative to. recipe and report are None for a single file."""
+    """A build. folder: what the artifacts' paths are relative to. recipe and report are None for a single file.
+
+    artifacts: as the files themselves are today. faults: what a bundle isn't that its own documents say.
+    """
 
     path: Path
     folder: Path
@@ -25,6 +29,7 @@ class Side:
     preprocess: Preprocess
     recipe: Recipe | None = None
     report: Report | None = None
+    faults: tuple[str, ...] = ()
 
 
 def read_side(path: Path, preprocess: Preprocess) -> Side:
@@ -43,9 +48,29 @@ def read_side(path: Path, preprocess: Preprocess) -> Side:
         manifest = parse(Manifest, json.loads((path / MANIFEST).read_bytes()), MANIFEST)
         report = parse(Report, json.loads((path / "report.json").read_bytes()), "report.json")
         recipe = Recipe.model_validate(manifest.recipe)
-    except (OSError, ValueError, TypeError, RecursionError, DocumentError) as exc:
+        artifacts = tuple(_there(path, artifact) for artifact in report.artifacts)
+    except (OSError, ValueError, TypeError, RecursionError, DocumentError, SourceError) as exc:
         raise RequestError(f"{path}: is a damaged bundle; `edgecut verify {path}` says where") from exc
-    return Side(path, path, report.artifacts, recipe.source.preprocess, recipe, report)
+    return Side(path, path, artifacts, recipe.source.preprocess, recipe, report, check(path).faults)
+
+
+def _there(folder: Path, artifact: Artifact) -> Artifact:
+    """A bundle's model file as it is; one that isn't the report's has the precision that it is seen to have."""
+    there = reread(folder, artifact)
+    if there.sha256 == artifact.sha256:
+        return there
+    return there.model_copy(update={"precision": guess_precision(folder / artifact.path)})
+
+
+def fault_notes(side: Side) -> list[str]:
+    """That a bundle isn't what it says of itself, and that what was compared is what is there."""
+    if not side.faults:
+        return []
+    more = f", and {len(side.faults) - 1} more" if len(side.faults) > 1 else ""
+    return [
+        f"{side.path}: isn't as it was built ({side.faults[0]}{more}; `edgecut verify {side.path}` names all); "
+        "compared is what is there now"
+    ]
 
 
 def label_names(side: Side) -> tuple[str, ...]:

@@ -42,6 +42,12 @@ def reseal(folder: Path, change: Callable[[dict], None]) -> None:
     (folder / "manifest.sha256").write_text(f"{hashlib.sha256(content).hexdigest()}  manifest.json\n")
 
 
+def adopt_all(folder: Path) -> None:
+    """Make the manifest list all its files as they are now."""
+    for row in json.loads((folder / "manifest.json").read_text())["files"]:
+        adopt(folder, row["path"])
+
+
 def adopt(folder: Path, name: str) -> None:
     """Make the manifest list a file as it is now."""
     content = (folder / name).read_bytes()
@@ -86,6 +92,21 @@ def test_a_changed_byte_of_a_model_is_one_sentence_and_its_vectors_are_not_run(f
     assert found.faults == ("models/bell.int8.tflite: is not the file that the manifest lists (its SHA-256 differs)",)
     assert found.vectors == 0
     assert found.notes == ("the golden vectors were not run, since models/bell.int8.tflite differ from the manifest",)
+
+
+def test_figures_of_the_report_that_the_file_itself_gives_are_read_from_it(folder: Path) -> None:
+    """A report that was edited and sealed anew still has to be true of the files beside it."""
+    path = folder / "report.json"
+    tables = json.loads(path.read_text())
+    tables["artifacts"][0]["size_bytes"] += 1
+    tables["artifacts"][0]["operators"]["CONV_2D"] = 7
+    tables["artifacts"][0]["outputs"][0]["scale"] = 0.5
+    path.write_text(json.dumps(tables))
+    adopt(folder, "report.json")
+    name = tables["artifacts"][0]["path"]
+    assert verify(folder).faults[0] == (
+        f"report.json: has another size_bytes, outputs, operators of {name} than the file itself"
+    )
 
 
 def test_a_missing_file_is_named(folder: Path) -> None:

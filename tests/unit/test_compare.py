@@ -29,10 +29,11 @@ from edgecut.records.recipe import Data
 from edgecut.render.comparison import comparison_markdown
 from edgecut.render.junit import comparison_junit
 from edgecut.runtime.files import FileRunner
-from edgecut.tflite.flatbuffer import read
+from edgecut.tflite.flatbuffer import parse, read
 from edgecut.tflite.patch import constants, patched
 from tests.unit.command_line import run
 from tests.unit.test_bundle import FIXTURES, arena, bundle, recipe_of
+from tests.unit.test_bundle_verify import adopt_all
 
 FLOAT, INT8 = FIXTURES / "tiny.float32.tflite", FIXTURES / "tiny.int8.tflite"
 
@@ -53,12 +54,14 @@ def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def edit(path: Path, *keys: str, value: object) -> None:
+    """Change a document of a bundle, which is sealed anew, as if it had been built so."""
     tables = json.loads(path.read_text())
     inner = tables
     for key in keys[:-1]:
         inner = inner[key]
     inner[keys[-1]] = value
     path.write_text(json.dumps(tables))
+    adopt_all(path.parent)
 
 
 def test_equal_builds_are_equal_and_are_not_run(whole: Path, folder: Path) -> None:
@@ -78,10 +81,68 @@ def test_no_limit_on_files_of_equal_bytes_is_unknown(tmp_path: Path) -> None:
 
 
 def test_a_changed_setting_is_the_one_difference(whole: Path, folder: Path) -> None:
-    edit(folder / "manifest.json", "recipe", "data", "seed", value=7)
+    for document in ("report.json", "manifest.json"):
+        edit(folder / document, "recipe", "data", "seed", value=7)
     found = compare(whole, folder)
     assert found.differences == (Difference(what="recipe", name="data.seed", a="0", b="7"),)
     assert not found.equal
+
+
+def other_weights(content: bytes) -> bytes:
+    """The same model with one weight of another sign: the same size and operators."""
+    graph = parse(content, "model")
+    tensor = max((t for t in graph.tensors if t.is_constant and t.dtype == "int8"), key=lambda t: t.elements)
+    values = constants(content, graph)[tensor.index].copy()
+    values.flat[0] = -int(values.flat[0]) - 1
+    return patched(content, {tensor.index: values}, {})
+
+
+def test_a_replaced_model_file_is_compared_as_it_is_and_told(whole: Path, folder: Path) -> None:
+    path = folder / "models" / "bell.int8.tflite"
+    path.write_bytes(other_weights(path.read_bytes()))
+    for sides in ((whole, folder), (folder, whole)):
+        found = compare(*sides)
+        assert not found.equal
+        assert [row.what for row in found.differences] == ["tensor"]
+        assert {row.metric for row in found.changes} >= {"latency", "top1_changes"}
+        assert found.notes == (
+            f"{folder}: isn't as it was built (models/bell.int8.tflite: is not the file that the manifest lists "
+            f"(its SHA-256 differs); `edgecut verify {folder}` names all); compared is what is there now",
+        )
+
+
+def test_a_model_file_of_another_precision_is_not_taken_for_the_one_that_was_there(whole: Path, folder: Path) -> None:
+    path = folder / "models" / "bell.int8.tflite"
+    path.write_bytes(FLOAT.read_bytes())
+    found = compare(whole, folder)
+    assert not found.equal
+    assert (
+        Difference(what="file", name="format and precision", a="tflite int8", b="tflite float32") in found.differences
+    )
+    sizes = [(row.a, row.b) for row in found.changes if row.metric == "size"]
+    assert sizes == [(INT8.stat().st_size, FLOAT.stat().st_size)]
+
+
+def test_a_bundle_is_not_equal_where_any_file_is_not_what_it_says(whole: Path, folder: Path) -> None:
+    with (folder / "README.md").open("a") as file:
+        file.write("more\n")
+    found = compare(whole, folder)
+    assert not found.equal
+    assert found.notes[0].startswith(f"{folder}: isn't as it was built (README.md: has ")
+
+
+def test_a_measured_arena_of_a_bundle_that_was_changed_is_measured_anew(whole: Path, folder: Path) -> None:
+    text = (folder / "report.json").read_text()
+    (folder / "report.json").write_text(text.replace("8816", "4408"))
+    (arena,) = [row for row in compare(whole, folder).changes if row.metric == "arena"]
+    assert arena.b != 4408
+
+
+def test_a_model_file_that_is_gone_is_said(whole: Path, folder: Path) -> None:
+    (folder / "models" / "bell.int8.tflite").unlink()
+    with pytest.raises(RequestError) as caught:
+        compare(whole, folder)
+    assert str(caught.value) == f"{folder}: is a damaged bundle; `edgecut verify {folder}` says where"
 
 
 def test_a_changed_version_is_the_one_difference(whole: Path, folder: Path) -> None:
@@ -90,7 +151,8 @@ def test_a_changed_version_is_the_one_difference(whole: Path, folder: Path) -> N
 
 
 def test_another_folder_of_the_model_is_no_difference(whole: Path, folder: Path) -> None:
-    edit(folder / "manifest.json", "recipe", "source", "model", value="/elsewhere/m.keras")
+    for document in ("report.json", "manifest.json"):
+        edit(folder / document, "recipe", "source", "model", value="/elsewhere/m.keras")
     assert compare(whole, folder).equal
 
 
@@ -102,11 +164,11 @@ def test_another_device_is_the_one_difference(whole: Path, folder: Path) -> None
     assert compare(whole, folder).differences == (Difference(what="profile", name="esp32-s3", a=None, b="here"),)
 
 
-def test_a_devices_changed_fact_is_the_one_difference(whole: Path, folder: Path) -> None:
-    for place, ram_bytes in ((whole, 1), (folder, 2)):
+def test_a_devices_changed_fact_is_the_one_difference(folder: Path, tmp_path: Path) -> None:
+    first = Path(shutil.copytree(folder, tmp_path / "first"))
+    for place, ram_bytes in ((first, 1), (folder, 2)):
         edit(place / "report.json", "profiles", value=[{"id": "board", "memory": {"ram_bytes": ram_bytes}}])
-    found = compare(whole, folder)
-    edit(whole / "report.json", "profiles", value=[])
+    found = compare(first, folder)
     assert found.differences == (Difference(what="profile", name="board memory.ram_bytes", a="1", b="2"),)
 
 
@@ -118,11 +180,11 @@ def test_another_label_is_the_one_difference(whole: Path, folder: Path) -> None:
     )
 
 
-def test_other_images_under_the_same_name_are_the_one_difference(whole: Path, folder: Path) -> None:
-    for place, digest in ((whole, "aa"), (folder, "bb")):
+def test_other_images_under_the_same_name_are_the_one_difference(folder: Path, tmp_path: Path) -> None:
+    first = Path(shutil.copytree(folder, tmp_path / "first"))
+    for place, digest in ((first, "aa"), (folder, "bb")):
         (place / "recipe.lock.toml").write_text(f'[inputs]\n"data.train" = "{digest}"\n')
-    found = compare(whole, folder)
-    (whole / "recipe.lock.toml").unlink()
+    found = compare(first, folder)
     assert found.differences == (Difference(what="input", name="data.train (SHA-256)", a="aa", b="bb"),)
 
 
@@ -149,9 +211,8 @@ def test_files_of_other_bytes_are_never_equal(tmp_path: Path) -> None:
 
 
 def test_a_larger_arena_misses_its_limit(whole: Path, folder: Path) -> None:
-    tables = json.loads((folder / "report.json").read_text())
-    tables["measurements"][0]["value"] = 8832
-    (folder / "report.json").write_text(json.dumps(tables))
+    rows = json.loads((folder / "report.json").read_text())["measurements"]
+    edit(folder / "report.json", "measurements", value=[{**rows[0], "value": 8832}, *rows[1:]])
     found = compare(whole, folder, limits=parse_limits("arena>+0,arena>+1%"))
     assert [(v.limit, v.state, v.found) for v in found.verdicts] == [
         ("arena>+0", "misses", "+16 bytes"), ("arena>+1%", "meets", "+0.18%"),
