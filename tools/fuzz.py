@@ -3,10 +3,10 @@
     tools/fuzz [--inputs 10000] [--seed 0] [--only KIND] [--engine hypothesis|atheris] [--keep DIR]
 
 Kinds: recipe, profile, tflite, onnx, npz, image, bundle, keras. Each kind runs in a child process. An input fails if a
-command ends as a bug (a traceback, exit code 5), ends the process, takes over 20 seconds, writes outside its folder, or
-runs code that came with the file. The table shows the inputs, the exit codes and the failures of each kind; failing
-inputs are kept; the exit code is 1 if there is one. `--engine atheris` (pip install atheris) guides the kinds that are
-plain bytes by coverage.
+command ends as a bug (a traceback, exit code 5), ends the process, takes over 20 seconds, writes outside its folder,
+leaves a file behind though it failed, or runs code that came with the file. Model files are run in their runtimes.
+The table shows the inputs, the exit codes and the failures of each kind; failing inputs are kept; the exit code is 1
+if there is one. `--engine atheris` (pip install atheris) guides the kinds that are plain bytes by coverage.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 HANG_S = 20
+LIMITS = "seconds=2,bytes=3GiB"
+"""Of the runtimes' child processes: a file's eight runs must end before HANG_S."""
 MEMORY_BYTES = 6 << 30
 """Address space of a child without TensorFlow: a bomb must end in a sentence, not take the machine."""
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -149,7 +151,7 @@ def _child(options: argparse.Namespace, folder: Path) -> int:
 
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     tempfile.tempdir = str(folder)
-    os.environ["TMPDIR"] = tempfile.tempdir
+    os.environ.update(TMPDIR=tempfile.tempdir, EDGECUT_LIMITS=LIMITS)
     watch = Watch(folder / "input")
     with open(folder / "journal", "w") as journal:
 
@@ -192,9 +194,12 @@ def _try(put: Callable[..., Path], commands: Callable[[Path], Any], content: Any
     codes, failure = [], None
     os.chdir(folder)
     for words in commands(path):
+        before = set(folder.rglob("*"))
         code, said = _command(words, watch)
         codes.append(code)
         failure = failure or _failure(code, said, watch)
+        if code != 0 and (left := set(folder.rglob("*")) - before):
+            failure = failure or f"exit code {code}, and left behind: {min(left).relative_to(folder)}"
     os.chdir(folder.parent)
     kept = None
     if failure:

@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from edgecut.records.toml_text import toml_text
+from edgecut.tflite.pack import packed, unpacked
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "edgecut" / "demo_data"
@@ -54,10 +55,10 @@ class Surface:
 
 
 @st.composite
-def damaged(draw: st.DrawFn, seeds: Sequence[bytes]) -> bytes:
+def damaged(draw: st.DrawFn, seeds: Sequence[bytes], most: int = 6) -> bytes:
     """A file with a few of its bytes changed, cut, repeated, or filled with telling numbers."""
     content = bytearray(draw(st.sampled_from(seeds)))
-    for _ in range(draw(st.integers(1, 6))):
+    for _ in range(draw(st.integers(1, most))):
         place = draw(st.integers(0, max(0, len(content) - 1)))
         size = draw(st.sampled_from([1, 2, 4, 8, 64]))
         match draw(st.sampled_from(["flip", "number", "cut", "drop", "repeat", "noise"])):
@@ -100,6 +101,100 @@ def altered(draw: st.DrawFn, seeds: Sequence[Any]) -> Any:
 
 
 @st.composite
+def altered_tflite(draw: st.DrawFn, seeds: Sequence[bytes]) -> bytes:
+    """A whole .tflite file of which a few fields say something else: shapes, types, indices, options, weights."""
+    model = unpacked(draw(st.sampled_from(seeds)))
+    graph = model.subgraphs[0]
+    for _ in range(draw(st.integers(1, 3))):
+        tensor, operator = (draw(st.sampled_from(rows)) for rows in (graph.tensors, graph.operators))
+        place = draw(st.integers(0, 3))
+        match draw(st.sampled_from(["shape", "rank", "type", "scale", "fewer", "index", "option", "code", "data"])):
+            case "shape" if tensor.shape is not None and len(tensor.shape):
+                tensor.shape = np.array(tensor.shape)
+                tensor.shape[place % len(tensor.shape)] = draw(st.sampled_from([0, 1, 2, 3, 255, 4096, 2**20, -1]))
+            case "rank":
+                tensor.shape = np.array(draw(st.lists(st.integers(0, 5), max_size=6)), np.int32)
+            case "type":
+                tensor.type = draw(st.integers(0, 20))
+            case "scale" if tensor.quantization is not None:
+                tensor.quantization.scale = draw(st.lists(st.floats(width=32), max_size=3)) or None
+            case "fewer":
+                side = draw(st.sampled_from(["inputs", "outputs"]))
+                setattr(operator, side, list(getattr(operator, side))[:place])
+            case "index":
+                side = draw(st.sampled_from(["inputs", "outputs"]))
+                indices = list(getattr(operator, side))
+                if indices:
+                    indices[place % len(indices)] = draw(st.integers(-1, len(graph.tensors) - 1))
+                setattr(operator, side, indices)
+            case "option" if operator.builtinOptions is not None:
+                name = draw(st.sampled_from(sorted(vars(operator.builtinOptions)) or ["none"]))
+                if isinstance(getattr(operator.builtinOptions, name, None), int):
+                    setattr(operator.builtinOptions, name, draw(st.sampled_from([0, 1, 2, 3, 127, -1])))
+            case "code":
+                code = draw(st.sampled_from(model.operatorCodes))
+                code.builtinCode = draw(st.integers(0, 160))
+                code.deprecatedBuiltinCode = min(code.builtinCode, 127)
+            case "data":
+                buffer = draw(st.sampled_from(model.buffers))
+                if buffer.data is not None and len(buffer.data):
+                    buffer.data = np.frombuffer(draw(damaged([bytes(buffer.data)])), np.uint8)
+    try:
+        return packed(model)
+    except (OverflowError, TypeError, ValueError, struct.error, AttributeError):
+        return b""  # what the packer can't say is no input
+
+
+@st.composite
+def altered_onnx(draw: st.DrawFn, seeds: Sequence[bytes]) -> bytes:
+    """A whole .onnx file of which a few fields say something else: sizes, types, names, operators, attributes."""
+    import onnx
+
+    model = onnx.load_model_from_string(draw(st.sampled_from(seeds)))
+    graph = model.graph
+    for _ in range(draw(st.integers(1, 3))):
+        node = draw(st.sampled_from(graph.node))
+        value = draw(st.sampled_from([*graph.input, *graph.output, *graph.value_info]))
+        kind = value.type.tensor_type
+        match draw(st.sampled_from(["size", "rank", "type", "fewer", "name", "operator", "attribute", "data", "ir"])):
+            case "size" if kind.shape.dim:
+                axis = draw(st.sampled_from(kind.shape.dim))
+                axis.dim_value = draw(st.sampled_from([0, 1, 2, 3, 4096, 2**31, -1]))
+            case "rank":
+                kind.ClearField("shape")
+                for size in draw(st.lists(st.integers(0, 4), max_size=5)):
+                    kind.shape.dim.add().dim_value = size
+            case "type":
+                kind.elem_type = draw(st.integers(0, 27))
+            case "fewer":
+                del draw(st.sampled_from([node.input, node.output]))[draw(st.integers(0, 2)) :]
+            case "name" if node.input:
+                node.input[0] = draw(st.sampled_from([*node.output, *node.input, "", "x"]))
+            case "operator":
+                node.op_type = draw(st.sampled_from(_ONNX_OPERATORS))
+            case "attribute" if node.attribute:
+                attribute = draw(st.sampled_from(node.attribute))
+                attribute.i = draw(st.sampled_from([0, 1, -1, 127, BIG]))
+                attribute.ints[:] = draw(st.lists(st.sampled_from([0, 1, 2, -1, 4096, BIG]), max_size=5))
+            case "data" if graph.initializer:
+                tensor = draw(st.sampled_from(graph.initializer))
+                tensor.data_type = draw(st.sampled_from([tensor.data_type, draw(st.integers(0, 27))]))
+                tensor.dims[:] = draw(st.sampled_from([list(tensor.dims), [0], [], [2, 2], [2**31, 2**31]]))
+            case "ir":
+                model.ir_version = draw(st.integers(1, 12))
+                if model.opset_import:
+                    model.opset_import[0].version = draw(st.integers(1, 25))
+    return bytes(model.SerializeToString())
+
+
+_ONNX_OPERATORS = (
+    "Conv", "Gemm", "MatMul", "Relu", "Reshape", "Transpose", "Loop", "If", "Scan", "Resize", "SequenceConstruct",
+    "SequenceAt", "Optional", "QuantizeLinear", "DequantizeLinear", "ConstantOfShape", "Expand", "Tile", "Pad", "Cast",
+    "Where", "TopK", "LSTM", "StringNormalizer", "Unique", "MaxPool", "Concat", "Split", "NoSuchOperator",
+)  # fmt: skip
+
+
+@st.composite
 def beyond_toml(draw: st.DrawFn) -> bytes:
     """TOML beyond what a parser takes: nested deeply, of many digits, with NUL."""
     count = draw(st.sampled_from([50, 1000, 4301, 100_000]))
@@ -128,14 +223,16 @@ def surfaces(bundle: Path) -> Mapping[str, Surface]:
             lambda path: [["profile", "check", str(path)], ["profile", "show", str(path), "--json"]], .15,
         ),
         "tflite": Surface(
-            damaged([path.read_bytes() for path in sorted(FIXTURES.glob("*.tflite"))]),
+            damaged([path.read_bytes() for path in sorted(FIXTURES.glob("*.tflite"))], 2)
+            | altered_tflite([path.read_bytes() for path in sorted(FIXTURES.glob("*.tflite"))]),
             lambda folder, content: _write(folder / "m.tflite", content),
-            _inspected_and_cut, .2,
+            _inspected_and_run, .2,
         ),
         "onnx": Surface(
-            damaged([path.read_bytes() for path in sorted(FIXTURES.glob("*.onnx"))]),
+            damaged([path.read_bytes() for path in sorted(FIXTURES.glob("*.onnx"))], 2)
+            | altered_onnx([path.read_bytes() for path in [*sorted(FIXTURES.glob("*.onnx")), *_node_tests()]]),
             lambda folder, content: _write(folder / "m.onnx", content),
-            _inspected_and_cut, .05,
+            _inspected_and_run, .1,
         ),
         "npz": Surface(
             damaged([_npz()]) | archives(),
@@ -146,14 +243,17 @@ def surfaces(bundle: Path) -> Mapping[str, Surface]:
             ], .1,
         ),
         "image": Surface(
-            damaged(_pictures()) | st.sampled_from(_bombs()) | st.sampled_from(["pipe", "loop", "nowhere", "folder"]),
+            damaged(_pictures(), 3) | st.sampled_from(_bombs())
+            | st.sampled_from(["pipe", "loop", "nowhere", "folder"]),
             lambda folder, content: _class_folders(folder, content),
             lambda path: [["fuzz-data", str(path)]], .1,
         ),
         "bundle": Surface(
             st.one_of(*(st.tuples(st.just(name), altered([json.loads((bundle / name).read_bytes())]))
                         for name in ("manifest.json", "report.json", "vectors/vectors.json")))
-            | st.tuples(st.sampled_from(["link", "outside", "recipe"]), st.sampled_from(WORDS)),
+            | st.tuples(st.sampled_from(["link", "outside", "recipe"]), st.sampled_from(WORDS))
+            | st.one_of(*(st.tuples(st.just(path.relative_to(bundle).as_posix()), damaged([path.read_bytes()]))
+                          for path in sorted((bundle / "models").iterdir()))),
             lambda folder, content: _bundle(folder, bundle, *content),
             lambda path: [["verify", str(path)]], .05,
         ),
@@ -259,7 +359,8 @@ def _npz() -> bytes:
 def _pictures() -> list[bytes]:
     rng = np.random.default_rng(0)
     found = []
-    for shape, kinds in (((8, 9, 3), ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")), ((8, 9), ("PNG", "PPM"))):
+    colour = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "JPEG2000", "ICO", "DIB", "AVIF")
+    for shape, kinds in (((8, 9, 3), colour), ((8, 9), ("PNG", "PPM", "TIFF", "JPEG2000"))):
         for kind in kinds:
             out = io.BytesIO()
             Image.fromarray(rng.integers(0, 256, shape, np.uint8)).save(out, kind)
@@ -317,7 +418,7 @@ def _bundle(folder: Path, sound: Path, what: str, value: Any) -> Path:
     elif what == "recipe":
         _write(copy / "recipe.toml", value.encode())
     else:
-        _write(copy / what, json.dumps(value).encode())
+        _write(copy / what, value if isinstance(value, bytes) else json.dumps(value).encode())
     _seal(copy)
     return copy
 
@@ -339,9 +440,28 @@ def _seal(bundle: Path) -> None:
     )
 
 
-def _inspected_and_cut(path: Path) -> list[list[str]]:
-    cut = path.with_stem("cut")
-    return [["inspect", str(path), "--json"], ["cut", str(path), "--to", "2", "-o", str(cut)]]
+def _inspected_and_run(path: Path) -> list[list[str]]:
+    """inspect and two cuts, which run the whole file; of some files also what takes seconds."""
+    part, name = path.with_stem("part"), str(path)
+    commands = [
+        ["inspect", name, "--json"],
+        ["cut", name, "--to", "0", "-o", str(part)],
+        ["cut", name, "--from", "0", "-o", str(part.with_stem("tail"))],
+    ]
+    match hashlib.sha256(path.read_bytes()).digest()[0] % 16:
+        case 0:
+            commands.append(["bench", name, "--runs", "1", "--warmup", "0", "--profile", "esp32s3-esp-tflite-micro"])
+        case 1:
+            commands.append(["compare", str(FIXTURES / f"tiny.int8{path.suffix}"), name])
+    return commands
+
+
+def _node_tests() -> list[Path]:
+    """The smaller models of ONNX's own operator tests, one of each kind of operator and more."""
+    import onnx
+
+    tests = Path(onnx.__file__).parent / "backend" / "test" / "data" / "node"
+    return [path for path in sorted(tests.glob("*/model.onnx"))[::4] if path.stat().st_size < 20_000]
 
 
 def _toml(tables: Any) -> bytes:

@@ -16,6 +16,7 @@ from edgecut.records.artifact import TensorSpec
 from edgecut.records.report import Step
 from edgecut.runtime.session import Kernels, Session
 from edgecut.runtime.specs import file_format, read_graph, tensor_specs
+from edgecut.runtime.wire import numpy_dtype
 from edgecut.tflite import cut as tflite_cut
 from edgecut.tflite.flatbuffer import TfliteGraph, read, read_content
 from edgecut.tflite.reach import short_names
@@ -80,7 +81,10 @@ def seeded(specs: Sequence[TensorSpec], random: np.random.Generator) -> dict[str
     arrays = {}
     for spec in specs:
         shape = tuple((1 if axis == 0 else OPEN_SIZE) if size < 0 else size for axis, size in enumerate(spec.shape))
-        dtype = np.dtype(spec.dtype)
+        try:
+            dtype = numpy_dtype(spec.dtype)
+        except ValueError as exc:
+            raise RunError(f"cut: the input {spec.name!r}: {exc}, so the part can't be proven; cut behind it") from exc
         if dtype.kind == "f":
             arrays[spec.name] = random.uniform(-1, 1, shape).astype(dtype)
         elif dtype.kind in "iu" and dtype.itemsize <= 2:

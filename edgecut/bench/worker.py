@@ -317,7 +317,7 @@ def _onnx_feeds(session: Any) -> dict[str, np.ndarray]:
     feeds = {}
     for node in session.get_inputs():
         name = node.type.replace("tensor(", "").replace(")", "")
-        dtype = np.dtype({"float": "float32", "double": "float64"}.get(name, name))
+        dtype = np.dtype({"float": "float32", "double": "float64", "string": "str"}.get(name, name))
         feeds[node.name] = random_input([d if isinstance(d, int) else 1 for d in node.shape], dtype)
     return feeds
 

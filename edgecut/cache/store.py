@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import math
@@ -23,6 +24,7 @@ _TRIMMED = 0.9  # of the limit is left, so that not every entry that is put make
 # Only files of these names are ever removed: somebody's EDGECUT_CACHE may hold other things.
 _ENTRY = re.compile(r"[a-z_]+-[0-9a-f]{32}\.json")
 _LEFT = re.compile(r"[0-9a-f]{64}|\.[a-z0-9_]{8}|\.[0-9a-f]{16}\.partial")
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})  # of the build's own folder, where no build can go on
 _LEFT_S = 3600.0  # after which what no entry holds was left by a build that ended early
 
 
@@ -75,11 +77,14 @@ class Store:
             trim(self.folder, int(_TRIMMED * self._limit_bytes))
 
     def _all_copied(self, files: Mapping[str, str], into: Path) -> bool:
-        for name, digest in files.items():
-            if not _copied(self._blob(digest), into / name, digest):
-                for other in files:
-                    (into / other).unlink(missing_ok=True)
-                return False
+        into.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".", dir=into) as scratch:
+            for digest in set(files.values()):
+                if not _copied(self._blob(digest), Path(scratch) / digest, digest):
+                    return False
+            for name, digest in files.items():
+                (into / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(Path(scratch) / digest, into / name)
         return True
 
     def _kept(self, path: Path) -> str:
@@ -178,8 +183,8 @@ def _removed(path: Path) -> int:
 
 def _is_file_of(blob: Path, size_bytes: int, digest: str) -> bool:
     try:
-        return blob.stat().st_size == size_bytes and sha256_of(blob) == digest
-    except FileNotFoundError:
+        return blob.is_file() and blob.stat().st_size == size_bytes and sha256_of(blob) == digest
+    except OSError:  # it went meanwhile, or can't be read: it is kept anew
         return False
 
 
@@ -189,13 +194,16 @@ def _digest(entry: Mapping[str, Any]) -> str:
 
 def _copied(blob: Path, target: Path, digest: str) -> bool:
     """Whether the file was copied as it was kept. The copy is what is checked."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     try:
+        if not blob.is_file():
+            return False
         shutil.copyfile(blob, target)
-    except (FileNotFoundError, PermissionError):
+    except OSError as exc:
+        if exc.errno in _NO_ROOM:
+            raise
         return False
     if sha256_of(target) == digest:
         return True
-    target.unlink()
-    blob.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        blob.unlink()
     return False

@@ -8,7 +8,7 @@ from typing import Any
 
 from edgecut.errors import ExportError, GraphError, SourceError
 from edgecut.records.nearest import closest
-from edgecut.runtime.onnx_graph import parse_onnx
+from edgecut.runtime.onnx_graph import other_kind, parse_onnx, with_shapes
 from edgecut.tflite.reach import Network, Node, Part, matching, short_names
 
 # Operators that work on images, which ONNX keeps as (batch, channels, height, width), and those that leave axes alone.
@@ -22,6 +22,9 @@ _SAME_AXES = frozenset({
     "Identity", "LeakyRelu", "Max", "Min", "Mul", "PRelu", "Pad", "QuantizeLinear", "Relu", "Resize", "Sigmoid",
     "Softplus", "Sub", "Tanh",
 })  # fmt: skip
+
+# The IR version from which a constant needn't be an input of the graph, too (onnx/docs/IR.md).
+_CONSTANTS_ALONE = 4
 
 # What tf2onnx appends to the name of a tensor that it puts in by itself: "conv1/Relu;conv1/Conv2D__14:0".
 _GENERATED = re.compile(r"__\d+(:\d+)?$")
@@ -57,10 +60,12 @@ def cut_onnx(
     result.graph.input.extend(_typed(known, name) for name in part.entries)
     result.graph.output.extend(_typed(known, name) for name in outputs)
     _keep_used(model.graph, result.graph, {*part.entries, *outputs})
+    if model.ir_version < _CONSTANTS_ALONE:
+        result.graph.input.extend(_constant_inputs(model.graph, result.graph))
     _keep_used_functions(result)
     try:
         onnx.checker.check_model(result)
-    except onnx.checker.ValidationError as exc:
+    except (onnx.checker.ValidationError, ValueError) as exc:  # ValueError: a text in it that is no UTF-8
         raise ExportError(f"cut: the part is no valid ONNX model: {str(exc).splitlines()[0]}") from exc
     return bytes(result.SerializeToString())
 
@@ -83,6 +88,9 @@ def whole_model(content: bytes, where: str = "model") -> Any:
     model = parse_onnx(content, where)
     if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
         raise SourceError(f"{where}: keeps weights in other files (external data); save it in one file first")
+    if model.ir_version < _CONSTANTS_ALONE:
+        # Runtimes take a file that lacks them; shape inference doesn't.
+        model.graph.input.extend(_constant_inputs(model.graph, model.graph))
     return model
 
 
@@ -123,12 +131,7 @@ def find_tensors(model: Any, ref: str | int) -> tuple[str, ...]:
 
 def value_types(model: Any) -> dict[str, Any]:
     """The type and shape of each tensor as an onnx.ValueInfoProto, as far as the file says or inference can tell."""
-    import onnx
-
-    try:
-        graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
-    except onnx.shape_inference.InferenceError:
-        graph = model.graph
+    graph = with_shapes(model, "cut", data_prop=True).graph
     return {value.name: value for value in (*graph.value_info, *graph.input, *graph.output)}
 
 
@@ -181,6 +184,8 @@ def _typed(known: Mapping[str, Any], name: str) -> Any:
     value = known.get(name)
     if value is None or not value.type.WhichOneof("value"):
         raise ExportError(f"cut: the type of {name!r} can't be told from the file; cut at a tensor next to it")
+    if kind := other_kind(value):
+        raise GraphError(f"{name!r} is {kind}, and a part begins and ends at tensors; cut at one next to it")
     return value
 
 
@@ -191,6 +196,17 @@ def _keep_used(source: Any, result: Any, edges: set[str]) -> None:
     result.sparse_initializer.extend(x for x in source.sparse_initializer if x.values.name in used)
     result.value_info.extend(x for x in source.value_info if x.name in used - edges)
     result.quantization_annotation.extend(x for x in source.quantization_annotation if x.tensor_name in used)
+
+
+def _constant_inputs(source: Any, result: Any) -> Iterator[Any]:
+    """A graph input for each constant of the result, as the source has it or ought to have it."""
+    from onnx import helper
+
+    own = {value.name: value for value in source.input}
+    for tensor in result.initializer:
+        if tensor.name not in {value.name for value in result.input}:
+            made = helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
+            yield own.get(tensor.name, made)
 
 
 def _keep_used_functions(model: Any) -> None:

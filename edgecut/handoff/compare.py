@@ -147,6 +147,8 @@ def _outputs(
     sides: tuple[Side, Side], pair: tuple[Artifact, Artifact], given: tuple[Fed, ...], of: str
 ) -> tuple[list[Change], OutputChange]:
     y, z = (answers(side, file, row.values) for side, file, row in zip(sides, pair, given, strict=True))
+    if y.shape != z.shape:
+        raise RunError(f"the files give other shapes, {y.shape[1:]} and {z.shape[1:]}")
     name = pair_label(*pair)
     off = np.abs(y.astype(np.float64) - z.astype(np.float64))
     changed = None

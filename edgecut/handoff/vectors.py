@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -198,7 +199,12 @@ def reference_outputs(path: Path, x: np.ndarray) -> tuple[np.ndarray, TensorSpec
 
 
 def distance(reference: np.ndarray, outputs: np.ndarray, tolerance: Tolerance, spec: TensorSpec) -> float:
-    """The largest difference of two float outputs in the tolerance's unit: steps of `spec`, or absolute."""
+    """The largest difference of two float outputs in the tolerance's unit: steps of `spec`, or absolute.
+
+    Infinity for outputs of other shapes.
+    """
+    if reference.shape != outputs.shape:
+        return math.inf
     off = float(np.abs(reference.astype(np.float64) - outputs.astype(np.float64)).max(initial=0.0))
     return round(off / (spec.scale or 1.0), 3) if tolerance.lsb is not None else off
 

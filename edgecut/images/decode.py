@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,6 +28,10 @@ _MAGICS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"II*\0", b"MM
 _QUICK_FILES, _QUICK_BYTES = 400, 2 << 20
 _SHOWN = 20  # files named
 
+# What Pillow's readers and the libraries behind them raise on a damaged file.
+_DAMAGE = (ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError,
+           TypeError, ValueError, struct.error, zlib.error, Image.DecompressionBombError)  # fmt: skip
+
 
 def decode(path: Path, where: str) -> np.ndarray:
     """The picture in a file as a viewer shows it: (h, w) gray or (h, w, 3) R, G, B, uint8.
@@ -40,8 +46,10 @@ def decode(path: Path, where: str) -> np.ndarray:
             return _bytes_of(ImageOps.exif_transpose(opened), path, where)
     except UnidentifiedImageError as exc:
         raise DataError(f"{where}: {path} is no image that can be decoded; replace or remove it") from exc
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as exc:
-        raise DataError(f"{where}: {path} can't be decoded ({exc}); replace or remove it") from exc
+    except _DAMAGE as exc:
+        raise DataError(
+            f"{where}: {path} can't be decoded ({str(exc) or type(exc).__name__}); replace or remove it"
+        ) from exc
 
 
 def decode_all(

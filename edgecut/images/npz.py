@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _MAGIC = b"\x93NUMPY"
 _LONGEST_HEADER_BYTES = 1 << 20
 _MOST_DEFLATED = 1032  # what deflate can unpack a byte to (zlib.net/zlib_tech.html)
+# What reading raises on a file that was damaged, or written by nobody who knows the format.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, LookupError, MemoryError, SyntaxError, TypeError, ValueError,
+              struct.error)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def read_headers(path: Path, where: str) -> dict[str, Header]:
         with zipfile.ZipFile(path) as archive:
             members = [name for name in archive.namelist() if name.endswith(".npy")]
             return {name.removesuffix(".npy"): _read_header(archive, name) for name in members}
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, SyntaxError, struct.error) as exc:
+    except _DAMAGE as exc:
         raise DataError(f"{where}: {path} is cut short, damaged or no .npz; write it again with numpy.savez") from exc
     except (OSError, NotImplementedError, RuntimeError) as exc:
         raise DataError(f"{where}: {path} can't be read ({exc})") from exc
@@ -68,7 +71,7 @@ def load_array(path: Path, name: str, where: str) -> np.ndarray:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return np.asarray(arrays[name])
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError) as exc:
+    except (*_DAMAGE, OSError, RuntimeError) as exc:
         raise DataError(f"{where}: {path}: {name} can't be read, the file is damaged ({exc})") from exc
 
 
@@ -139,15 +142,17 @@ def _read_header(archive: zipfile.ZipFile, name: str) -> Header:
         if length > _LONGEST_HEADER_BYTES:
             raise ValueError(f"{name} has a header of {length} bytes")
         fields = ast.literal_eval(file.read(length).decode("utf-8"))
+    if not isinstance(fields, dict) or not {"shape", "descr"} <= fields.keys():
+        raise ValueError(f"{name} has a header without shape and type")
     shape, dtype = fields["shape"], fields["descr"]
+    if not isinstance(shape, tuple) or not all(type(extent) is int and extent >= 0 for extent in shape):
+        raise ValueError(f"{name} has the shape {shape!r}")
     _check_size(archive, name, shape, dtype, start=8 + size + length)
     return Header(tuple(int(extent) for extent in shape), dtype if isinstance(dtype, str) else "|V")
 
 
 def _check_size(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...], dtype: object, start: int) -> None:
     """Raises ValueError where an array of that shape doesn't have the member's bytes, or no file could hold them."""
-    if not isinstance(shape, tuple) or not all(isinstance(extent, int) for extent in shape):
-        raise ValueError(f"{name} has the shape {shape}")
     number = re.fullmatch(r"[<>|=][uifbc](\d+)", dtype) if isinstance(dtype, str) else None
     size = archive.getinfo(name).file_size
     if number is not None and (min(shape, default=1) < 0 or math.prod(shape) * int(number[1]) != size - start):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,20 +53,41 @@ class OnnxGraph:
 
 def read_onnx(path: Path) -> OnnxGraph:
     """The graph of an .onnx file. Raises SourceError if the file is missing, foreign, empty or damaged."""
-    import onnx
-
     model = parse_onnx(read_content(path), str(path))
-    # Foreign operators have no shapes to infer; what needs them is then not modelled.
-    try:
-        with suppress(onnx.shape_inference.InferenceError):
-            model = onnx.shape_inference.infer_shapes(model)
-    except onnx.checker.ValidationError as exc:
-        reason = str(exc).splitlines()[0].rstrip(".")
-        raise SourceError(f"{path}: is a damaged .onnx file ({reason}); get it again") from exc
+    model = with_shapes(model, str(path))
+    for side, values in (("takes", model.graph.input), ("puts out", model.graph.output)):
+        for value in values:
+            if kind := other_kind(value):
+                raise SourceError(
+                    f"{path}: {side} {value.name!r}, {kind}; a file whose inputs and outputs are tensors is expected, "
+                    "so export it without that"
+                )
     try:
         return _graph(model)
     except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as exc:
         raise SourceError(f"{path}: is a damaged .onnx file ({exc}); get it again") from exc
+
+
+def with_shapes(model: Any, where: str, *, data_prop: bool = False) -> Any:
+    """The onnx.ModelProto with the types and shapes that inference can tell; foreign operators have none.
+
+    data_prop: follow shapes that the graph computes, too. Raises SourceError for what inference takes for damage.
+    """
+    import onnx
+
+    try:
+        return onnx.shape_inference.infer_shapes(model, data_prop=data_prop)
+    except onnx.shape_inference.InferenceError:
+        return model
+    except (onnx.checker.ValidationError, ValueError) as exc:  # ValueError: a text in it that is no UTF-8
+        reason = str(exc).splitlines()[0].rstrip(".")
+        raise SourceError(f"{where}: is a damaged .onnx file ({reason}); get it again") from exc
+
+
+def other_kind(value: Any) -> str:
+    """What an onnx.ValueInfoProto is that is no tensor, such as "a sequence"; "" for a tensor or no type."""
+    kind = str(value.type.WhichOneof("value") or "tensor_type").removesuffix("_type").replace("_", " ")
+    return "" if kind == "tensor" else f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 def parse_onnx(content: bytes, where: str = "model") -> Any:

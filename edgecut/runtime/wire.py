@@ -16,7 +16,7 @@ Header = dict[str, Any]  # JSON, whose keys are said where a message is made
 def send(stream: IO[bytes], header: Mapping[str, Any], arrays: Sequence[np.ndarray] = ()) -> None:
     """Write one message. Raises OSError if nobody reads, ValueError for arrays of objects that are no text."""
     ready = [np.ascontiguousarray(_plain(array)) for array in arrays]
-    forms = [(array.dtype.name if array.dtype.kind == "V" else array.dtype.str, np.shape(source))
+    forms = [(array.dtype.str if array.dtype.kind in "SU" else array.dtype.name, np.shape(source))
              for array, source in zip(ready, arrays, strict=True)]  # fmt: skip
     text = json.dumps({**header, "arrays": forms}).encode()
     stream.write(struct.pack("<Q", len(text)) + text)
@@ -38,7 +38,7 @@ def receive(stream: io.BufferedReader) -> tuple[Header, list[np.ndarray]] | None
         return None
     arrays = []
     for name, shape in header.pop("arrays"):
-        array = np.empty(shape, _dtype(name))
+        array = np.empty(shape, numpy_dtype(name))
         if array.nbytes and stream.readinto(array.reshape(-1).view(np.uint8).data) < array.nbytes:
             return None
         arrays.append(array)
@@ -55,10 +55,15 @@ def _plain(array: np.ndarray) -> np.ndarray:
     return array.astype("S" if bytes in kinds else "U")
 
 
-def _dtype(name: str) -> np.dtype:
+def numpy_dtype(name: str) -> np.dtype:
+    """A dtype by the name that numpy, ONNX or TFLite gives it. Raises ValueError for one that numpy can't hold."""
+    if name in {"string", "object"}:
+        return np.dtype(str)
     try:
         return np.dtype(name)
     except TypeError:  # bfloat16, int4 and such are ml_dtypes', which numpy knows once it is imported
         import ml_dtypes
 
+        if not hasattr(ml_dtypes, name):
+            raise ValueError(f"{name!r} is no type that numpy holds") from None
         return np.dtype(getattr(ml_dtypes, name))

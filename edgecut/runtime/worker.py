@@ -21,6 +21,7 @@ from edgecut.runtime.wire import Header, receive, send
 
 Key = str | int
 """A tensor: its index in a .tflite file, its name in an .onnx file."""
+_ML_DTYPES = 2  # what numpy's isbuiltin says of a type that another package has registered
 Run = Callable[[Mapping[Key, np.ndarray], Sequence[Key]], list[np.ndarray]]
 
 
@@ -104,7 +105,7 @@ def _runs(file: OpenFile, header: Header, arrays: list[np.ndarray]) -> list[np.n
     for k in range(header["runs"]):
         if os.getppid() != parent:
             sys.exit("nobody waits for the answer any more")
-        feeds = {key: array[k] for key, array in zip(header["feeds"], arrays, strict=True)}
+        feeds = {key: array[k, ...] for key, array in zip(header["feeds"], arrays, strict=True)}
         with limited(header["seconds"]):
             values = file.run(feeds, header["fetch"])
         if not results:
@@ -118,7 +119,7 @@ def _runs(file: OpenFile, header: Header, arrays: list[np.ndarray]) -> list[np.n
 
 
 def _stacked_dtype(value: Any) -> np.dtype:
-    if not isinstance(value, np.ndarray):
+    if not isinstance(value, np.ndarray | np.generic):
         raise TypeError(f"it puts out a {type(value).__name__}, and a tensor is expected")
     return np.dtype(object) if value.dtype.kind in "SU" else value.dtype
 
@@ -175,6 +176,9 @@ def _onnxruntime(model: str | bytes, header: Header) -> OpenFile:
     run_options.log_severity_level = 4
 
     def run(feeds: Mapping[Key, np.ndarray], fetch: Sequence[Key]) -> list[np.ndarray]:
+        strange = [array.dtype.name for array in feeds.values() if array.dtype.isbuiltin == _ML_DTYPES]
+        if strange:
+            raise TypeError(f"it takes {strange[0]}, which can't be given to it from Python")
         try:
             return list(session.run(list(fetch), dict(feeds), run_options)) if fetch else []
         except failures as exc:

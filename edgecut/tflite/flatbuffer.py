@@ -13,6 +13,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgecut.errors import SourceError
+from edgecut.tflite.arity import arity_fault
 
 IDENTIFIER = b"TFL3"
 
@@ -124,9 +125,16 @@ def parse(content: bytes, where: str) -> TfliteGraph:
     """The graph that a .tflite file's bytes describe; a SourceError begins with `where`, the file's name."""
     model = _model(content, where)
     try:
-        return _graph(model, len(content))
+        graph = _graph(model, len(content))
     except _DAMAGE as exc:
         raise SourceError(_damaged(where, content)) from exc
+    for operator in graph.operators:
+        fault = "" if operator.custom else arity_fault(operator.name, operator.inputs, operator.outputs)
+        if fault:
+            raise SourceError(
+                f"{where}: is no .tflite file that runs (operator {operator.index}: {fault}); get it again"
+            )
+    return graph
 
 
 def name_io(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:

@@ -23,17 +23,22 @@ def macs_by_class(graph: TfliteGraph) -> dict[str, int]:
     totals = {"conv": 0, "depthwise": 0, "dense": 0}
     for operator in graph.operators:
         if operator.name in COUNTED:
-            kind, count = COUNTED[operator.name]
-            totals[kind] += count(graph, operator)
+            totals[COUNTED[operator.name][0]] += operator_macs(graph, operator) or 0
     return totals
 
 
 def operator_macs(graph: TfliteGraph, operator: Operator) -> int | None:
-    """The multiply-accumulates of one operator: 0 where it only moves or looks up; None if not modelled."""
+    """The multiply-accumulates of one operator: 0 where it only moves or looks up; None if not modelled.
+
+    Not modelled either are tensors of other ranks than the operator's kind takes, which a file may have.
+    """
     if operator.custom:
         return None
     if operator.name in COUNTED:
-        return COUNTED[operator.name][1](graph, operator)
+        try:
+            return COUNTED[operator.name][1](graph, operator)
+        except (IndexError, ValueError):
+            return None
     return 0 if operator.name in UNCOUNTED else None
 
 

@@ -321,3 +321,21 @@ def test_files_mended_for_another_limit_are_measured_anew() -> None:
     for kind in ("made", "benched"):
         assert facts(kind, "auto", 0.01) != facts(kind, "auto", 0.02)
         assert facts(kind, "int8", 0.01) == facts(kind, "int8", 0.02)
+
+
+@pytest.mark.parametrize("damage", ["missing", "other", "folder", "pipe", "loop"])
+def test_a_damaged_or_missing_file_is_a_miss_and_leaves_nothing(store: Store, tmp_path: Path, damage: str) -> None:
+    (blob,) = (tmp_path / "cache" / "files").iterdir()
+    blob.unlink()
+    match damage:
+        case "other":
+            blob.write_bytes(b"another")
+        case "folder":
+            blob.mkdir()
+        case "pipe":
+            os.mkfifo(blob)
+        case "loop":
+            blob.symlink_to(blob)
+    (tmp_path / "out").mkdir()
+    assert store.get("made", tmp_path / "out", recipe={"name": "bell"}) is None
+    assert list((tmp_path / "out").iterdir()) == []

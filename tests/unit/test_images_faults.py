@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from PIL import Image
 
 from edgecut.errors import DataError
 from edgecut.images.dataset import check_classes, read_calibration, read_data
+from edgecut.images.decode import decode
 from edgecut.images.found import data_faults
 from edgecut.images.labels import check_labels
 from edgecut.records.recipe import Data
@@ -331,3 +333,43 @@ def test_calibration_images_that_are_absent_are_named(tmp_path: Path) -> None:
 def test_looking_for_faults_loads_neither_numpy_nor_pillow() -> None:
     code = "import sys, edgecut.images.found; print(sorted({'numpy', 'PIL'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
+
+
+HEADER = {"descr": "|u1", "fortran_order": False, "shape": (4, 8, 8, 3)}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {}, [], 7, None, "text", {"descr": "|u1"}, {"shape": (4, 8, 8, 3)}, HEADER | {"shape": None},
+        HEADER | {"shape": 4},
+        HEADER | {"shape": ("a",)}, HEADER | {"shape": (-4, 8, 8, 3)}, HEADER | {"shape": (4.0, 8, 8, 3)},
+        HEADER | {"shape": (True, 8, 8, 3)}, {1: 2},
+    ],
+)  # fmt: skip
+def test_an_npz_with_a_header_of_another_kind_is_damaged(tmp_path: Path, header: object) -> None:
+    text = repr(header).encode() + b"\n"
+    with zipfile.ZipFile(tmp_path / "data.npz", "w") as archive:
+        archive.writestr("x_train.npy", b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(768))
+    path = str(tmp_path / "data.npz")
+    assert _both(train=path) == (
+        f"data.train: {path} is cut short, damaged or no .npz; write it again with numpy.savez"
+    )
+
+
+@pytest.mark.parametrize("error", [RuntimeError, IndexError, KeyError, TypeError, OverflowError, MemoryError])
+def test_whatever_a_reader_raises_on_a_damaged_picture_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def damaged(*_: object) -> None:
+        raise error("Failed to decode")
+
+    path = tmp_path / "x.png"
+    Image.fromarray(X[0]).save(path)
+    monkeypatch.setattr(Image.Image, "load", damaged)
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", damaged)
+    with pytest.raises(DataError) as caught:
+        decode(path, "data.train")
+    assert (
+        str(caught.value) == f"data.train: {path} can't be decoded ({error('Failed to decode')}); replace or remove it"
+    )

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from edgecut.errors import SourceError
 from edgecut.tflite.flatbuffer import name_io, parse, read
 from edgecut.tflite.ops import macs, macs_by_class, not_modelled, operator_counts, operator_macs
+from edgecut.tflite.write import Draft
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 INT8 = FIXTURES / "tiny.int8.tflite"
@@ -144,3 +145,34 @@ def test_overwritten_bytes_are_read_or_refused(changes: list[tuple[int, int]]) -
         content[position % len(content)] = value
     with suppress(SourceError):
         assert parse(bytes(content), "m.tflite").size_bytes == len(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "outputs", "fault"),
+    [
+        ("CONV_2D", 1, 1, "CONV_2D has 1 input, and 2 are needed"),
+        ("FULLY_CONNECTED", 0, 1, "FULLY_CONNECTED has 0 inputs, and 2 are needed"),
+        ("TRANSPOSE_CONV", 2, 1, "TRANSPOSE_CONV has 2 inputs, and 3 are needed"),
+        ("DEQUANTIZE", 0, 1, "DEQUANTIZE has 0 inputs, and 1 is needed"),
+        ("SOFTMAX", 1, 0, "SOFTMAX has no output"),
+        ("BATCH_MATMUL", -1, 1, "BATCH_MATMUL has no input 1, which is needed"),
+    ],
+)
+def test_an_operator_without_what_its_kind_takes_is_refused(name: str, inputs: int, outputs: int, fault: str) -> None:
+    draft = Draft()
+    x, y = draft.tensor((1, 4), "float32"), draft.tensor((1, 4), "float32")
+    draft.operator(name, [x, -1] if inputs < 0 else [x] * inputs, [y] * outputs)
+    with pytest.raises(SourceError) as caught:
+        parse(draft.file([x], [y]), "m.tflite")
+    assert str(caught.value) == f"m.tflite: is no .tflite file that runs (operator 0: {fault}); get it again"
+
+
+@pytest.mark.parametrize(("name", "count"), [("TRANSPOSE_CONV", 3), ("FULLY_CONNECTED", 2), ("BATCH_MATMUL", 2)])
+def test_tensors_of_another_rank_than_the_kind_takes_make_the_count_unknown(name: str, count: int) -> None:
+    draft = Draft()
+    x, y = draft.tensor((), "float32"), draft.tensor((1, 4), "float32")
+    draft.operator(name, [x] * count, [y])
+    graph = parse(draft.file([x], [y]), "m.tflite")
+    assert (macs(graph), macs_by_class(graph), not_modelled(graph)) == (
+        None, {"conv": 0, "depthwise": 0, "dense": 0}, (name,),
+    )  # fmt: skip
