@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -46,3 +49,27 @@ def naming(path: str | Path) -> Iterator[None]:
             raise
         # HDF5 puts a paragraph into strerror.
         raise OSError(exc.errno, os.strerror(exc.errno), str(path)) from exc
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let SIGINT and SIGTERM that come meanwhile count at the end: for moves that must all be done or none.
+
+    Signals reach Python in its main thread alone; elsewhere nothing is held.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+
+    before = {number: signal.signal(number, hold) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])

@@ -1,9 +1,10 @@
-"""The output folder: written beside its place, and put there in one move when it is whole."""
+"""The output folder: written beside its place, or inside of a mount point, and put there when it is whole."""
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import json
 import os
 import shutil
 import sys
@@ -12,19 +13,26 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edgecut.errors import OutputError, StepError
+from edgecut.handoff.filling import IN_PLACE, contents, fill, is_filled_in_place, recover_filled
+from edgecut.whole import uninterrupted
 
 if sys.platform != "win32":
     import fcntl
 
 # renameat2(2): the flag that swaps two paths in one move, and the value for "relative to the current folder".
 _RENAME_EXCHANGE, _AT_FDCWD = 2, -100
+# An empty folder in what edgecut is writing: a run that was killed leaves it, and no file list has it.
+MARK = ".written-by-edgecut"
+# What says that edgecut wrote a folder: a file, and the schemas that it may have.
+_WRITTEN = {"manifest.json": ("edgecut.bundle/1",), "matrix.json": ("edgecut.matrix/1",)}
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def check_output(out: Path, *, force: bool, keep: Sequence[Path] = ()) -> None:
     """Nothing, if `out` can be written as asked; nothing is changed.
 
-    keep: files and folders that the run reads, which the replaced folder must not hold.
+    keep: files and folders that the run reads, which the replaced folder must not hold. An empty mount point needs no
+    force, since it is always there.
     Raises OutputError, one sentence with the remedy.
     """
     target = out.resolve()
@@ -32,13 +40,16 @@ def check_output(out: Path, *, force: bool, keep: Sequence[Path] = ()) -> None:
         raise OutputError(f"{out}: is the current folder or holds it; name a folder of its own with -o")
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out}: is a file, and a folder is expected; name another one with -o")
+    in_place = is_filled_in_place(target)
     if out.exists():
         for path in (p.resolve() for p in keep):
             if path == target or target in path.parents:
                 raise OutputError(f"{out}: holds {path}, which this run reads; name another folder with -o")
-        if not force:
+        if not force and not (in_place and not contents(target)):
             raise OutputError(f"{out}: exists; pass --force to replace it, or name another folder with -o")
-    parent = next(p for p in target.parents if p.exists())
+        _refuse_foreign(out)
+    _refuse_foreign(partial_path(target))
+    parent = target if in_place else next(p for p in target.parents if p.exists())
     if not parent.is_dir():
         raise OutputError(f"{out}: can't be made, since {parent} is a file; name another folder with -o")
     if not os.access(parent, os.W_OK | os.X_OK):
@@ -49,24 +60,30 @@ def check_output(out: Path, *, force: bool, keep: Sequence[Path] = ()) -> None:
 def output_folder(out: Path, force: bool, keep: Sequence[Path] = ()) -> Iterator[Path]:
     """A new empty folder OUT.partial that becomes `out` when the context ends well.
 
+    A mount point can't be moved: there the folder is inside of `out`, which its content fills (filling.py).
     On any exception, an interrupt included, the partial folder is removed and what was at `out` before is
     there unchanged; a killed run leaves OUT.partial, which the next one removes. keep: as in check_output.
     Raises OutputError before anything is written, also where another run is writing `out`; StepError if the
     disk is full.
     """
     target = out.resolve()
-    partial = target.with_name(f"{target.name}.partial")
+    partial, in_place = partial_path(target), is_filled_in_place(target)
     aside = target.with_name(f".{target.name}.replaced-by-edgecut")
     _refuse_if_in_use(out, partial)
-    _recover(target, aside)
+    with uninterrupted():
+        recover_filled(target) if in_place else _recover(target, aside)
     check_output(out, force=force, keep=keep)
-    made = _make(out, partial)
-    lock = _lock(partial)
-    done = False
+    made, lock, done = _missing_parents(partial), None, False
     try:
+        _make(out, partial)
+        lock = _lock(partial)
         yield partial
-        _publish(partial, target, aside)
-        done = True
+        with uninterrupted():
+            (partial / MARK).rmdir()
+            fill(partial, target) if in_place else _publish(partial, target, aside)
+            done = True
+            shutil.rmtree(partial, ignore_errors=True)
+            shutil.rmtree(aside, ignore_errors=True)
     except OSError as exc:
         if exc.errno in _NO_ROOM and (exc.filename is None or partial in Path(os.fsdecode(exc.filename)).parents):
             # HDF5 puts a paragraph into strerror.
@@ -75,15 +92,35 @@ def output_folder(out: Path, force: bool, keep: Sequence[Path] = ()) -> Iterator
             raise StepError(text) from exc
         raise
     finally:
-        if done:
-            shutil.rmtree(partial, ignore_errors=True)
-            shutil.rmtree(aside, ignore_errors=True)
-        else:
-            _recover(target, aside)
-            for folder in (partial, *made):
-                _remove_made(folder, whole=folder == partial)
-        if lock is not None:
-            os.close(lock)
+        with uninterrupted():
+            if not done:
+                recover_filled(target) if in_place else _recover(target, aside)
+                for folder in (partial, *made):
+                    _remove_made(folder, whole=folder == partial)
+            if lock is not None:
+                os.close(lock)
+
+
+def partial_path(target: Path) -> Path:
+    """Where the folder is written that becomes `target`: beside it, inside of a mount point."""
+    return target / IN_PLACE if is_filled_in_place(target) else target.with_name(f"{target.name}.partial")
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Raise OutputError for a folder with content that edgecut didn't write, which must not be replaced."""
+    if not folder.is_dir() or (folder / MARK).is_dir() or not (names := contents(folder)):
+        return
+    for name, schemas in _WRITTEN.items():
+        try:
+            document = json.loads((folder / name).read_bytes())
+        except (OSError, ValueError, RecursionError):
+            continue
+        if isinstance(document, dict) and document.get("schema") in schemas:
+            return
+    raise OutputError(
+        f"{folder}: holds {names[0]!r} and no manifest of edgecut's, and only what edgecut wrote or an empty "
+        "folder is replaced; name another folder with -o"
+    )
 
 
 def _refuse_if_in_use(out: Path, partial: Path) -> None:
@@ -108,21 +145,23 @@ def _lock(folder: Path) -> int | None:
     return descriptor
 
 
-def _make(out: Path, partial: Path) -> list[Path]:
-    """Make the partial folder anew; the parents that had to be made for it, innermost first."""
-    made = [p for p in partial.parents if not p.exists()]
+def _missing_parents(partial: Path) -> list[Path]:
+    """The parents that have to be made for the partial folder, innermost first."""
+    return [p for p in partial.parents if not p.exists()]
+
+
+def _make(out: Path, partial: Path) -> None:
+    """Make the partial folder anew, with the mark that says whose it is."""
     try:
         if partial.is_symlink() or partial.is_file():
             partial.unlink()
         elif partial.exists():
             shutil.rmtree(partial)
         partial.mkdir(parents=True)
+        (partial / MARK).mkdir()
     except OSError as exc:
-        for folder in made:
-            _remove_made(folder, whole=False)
         text = f"{out}: can't be made ({exc.strerror}: {exc.filename}); name another folder with -o"
         raise OutputError(text) from exc
-    return made
 
 
 def _remove_made(folder: Path, *, whole: bool) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from edgecut.graph.threads import THREADS
+from edgecut.handoff.filling import IN_PLACE
 from edgecut.handoff.provenance import git_state
 from edgecut.records.artifact import sha256_of
 from edgecut.records.document import Record
@@ -79,7 +80,8 @@ def finish(
     (folder / "report.json").write_text(json_text(report.to_dict()), encoding="utf-8")
     (folder / "report.html").write_text(page_html, encoding="utf-8")
     base = recipe_folder or Path.cwd()
-    ignored = [folder, out or folder.with_name(folder.name.removesuffix(".partial")), *base.glob("*.lock.toml")]
+    beside = folder.parent if folder.name == IN_PLACE else folder.with_name(folder.name.removesuffix(".partial"))
+    ignored = [folder, out or beside, *base.glob("*.lock.toml")]
     seal(folder, report, recipe, profiles, git_state(base, ignored))
 
 

@@ -21,6 +21,13 @@ def fill(folder: Path, text: str) -> None:
     (folder / "inner" / "file").write_text(text)
 
 
+def bundle(folder: Path, text: str) -> None:
+    """A folder that says that edgecut wrote it."""
+    folder.mkdir()
+    fill(folder, text)
+    (folder / "manifest.json").write_text('{"schema": "edgecut.bundle/1"}')
+
+
 def fail(out: Path, error: type[BaseException]) -> None:
     with output_folder(out, force=True) as partial:
         fill(partial, "new")
@@ -56,8 +63,7 @@ def test_an_exception_leaves_nothing(tmp_path: Path, error: type[BaseException])
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_an_exception_leaves_the_old_folder_as_it_was(tmp_path: Path, error: type[BaseException]) -> None:
-    (tmp_path / "dist").mkdir()
-    fill(tmp_path / "dist", "old")
+    bundle(tmp_path / "dist", "old")
     with pytest.raises(error):
         fail(tmp_path / "dist", error)
     assert content(tmp_path / "dist") == "old"
@@ -76,8 +82,7 @@ def test_an_existing_folder_is_refused_without_force(tmp_path: Path) -> None:
 def test_force_replaces_the_old_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchange: bool) -> None:
     if not exchange:
         monkeypatch.setattr(output, "_exchanged", lambda first, second: False)
-    (tmp_path / "dist").mkdir()
-    fill(tmp_path / "dist", "old")
+    bundle(tmp_path / "dist", "old")
     (tmp_path / "dist" / "only-old").write_text("")
     with output_folder(tmp_path / "dist", force=True) as partial:
         fill(partial, "new")
@@ -88,10 +93,11 @@ def test_force_replaces_the_old_folder(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_stale_partial_folder_is_removed(tmp_path: Path) -> None:
-    (tmp_path / "dist.partial").mkdir()
+    (tmp_path / "dist.partial" / output.MARK).mkdir(parents=True)
     fill(tmp_path / "dist.partial", "stale")
     with output_folder(tmp_path / "dist", force=False) as partial:
-        assert os.listdir(partial) == []
+        assert os.listdir(partial) == [output.MARK]
+    assert os.listdir(tmp_path / "dist") == []
 
 
 def test_a_second_run_to_the_same_place_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
@@ -134,6 +140,36 @@ def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
         check_output(out, force=True)
     assert str(error.value) == f"{out}: is a file, and a folder is expected; name another one with -o"
     assert out.read_text() == "mine"
+
+
+@pytest.mark.parametrize("foreign", ["dist", "dist.partial"])
+@pytest.mark.parametrize("claim", [None, "{}", "[1]", "not json", '{"schema": "edgecut.front/1"}'])
+def test_a_folder_that_edgecut_did_not_write_is_never_replaced(tmp_path: Path, foreign: str, claim: str | None) -> None:
+    (tmp_path / foreign).mkdir()
+    fill(tmp_path / foreign, "mine")
+    if claim is not None:
+        (tmp_path / foreign / "manifest.json").write_text(claim)
+    with pytest.raises(OutputError) as error, output_folder(tmp_path / "dist", force=True):
+        pytest.fail("the context was entered")
+    assert str(error.value) == (
+        f"{tmp_path / foreign}: holds 'inner' and no manifest of edgecut's, and only what edgecut wrote or an empty "
+        "folder is replaced; name another folder with -o"
+    )
+    assert content(tmp_path / foreign) == "mine"
+    assert os.listdir(tmp_path) == [foreign]
+
+
+@pytest.mark.parametrize(
+    ("name", "schema"), [("manifest.json", "edgecut.bundle/1"), ("matrix.json", "edgecut.matrix/1")]
+)
+def test_a_folder_that_edgecut_wrote_or_an_empty_one_is_replaced(tmp_path: Path, name: str, schema: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / name).write_text(f'{{"schema": "{schema}"}}')
+    for out in (tmp_path / "empty", tmp_path / "old"):
+        with output_folder(out, force=True) as partial:
+            fill(partial, "new")
+        assert os.listdir(out) == ["inner"]
 
 
 @pytest.mark.parametrize("name", [".", "..", "/"])
@@ -187,7 +223,7 @@ def test_a_read_only_file_system_is_one_sentence(tmp_path: Path, monkeypatch: py
 
 
 def test_a_link_to_a_folder_stays_a_link(tmp_path: Path) -> None:
-    (tmp_path / "real").mkdir()
+    bundle(tmp_path / "real", "old")
     (tmp_path / "link").symlink_to("real")
     with output_folder(tmp_path / "link", force=True) as partial:
         fill(partial, "new")
@@ -218,8 +254,7 @@ def start_and_kill(out: Path, script: str, number: int) -> int:
 
 def test_a_killed_run_leaves_the_old_folder_and_the_next_one_clears_up(tmp_path: Path) -> None:
     out = tmp_path / "dist"
-    out.mkdir()
-    fill(out, "old")
+    bundle(out, "old")
     start_and_kill(out, CHILD.format(patch="", inside=WAIT), signal.SIGKILL)
     assert content(out) == "old"
     with output_folder(out, force=True) as partial:
@@ -231,8 +266,7 @@ def test_a_killed_run_leaves_the_old_folder_and_the_next_one_clears_up(tmp_path:
 def test_a_run_killed_between_the_two_moves_loses_nothing(tmp_path: Path) -> None:
     """Where paths can't be swapped in one move, the old folder is aside for an instant."""
     out = tmp_path / "dist"
-    out.mkdir()
-    fill(out, "old")
+    bundle(out, "old")
     patch = (
         "output._exchanged = lambda first, second: False\n"
         "rename = Path.rename\n"
