@@ -64,6 +64,10 @@ class RunError(StepError):
     """An artifact could not be run in its runtime."""
 
 
+class RefusedError(RunError):
+    """A runtime refuses a file or dies of it: it would do so on a device, too."""
+
+
 class RunnersError(RunError):
     """Several runners dropped out; what each failed with is in `faults`."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgecut.bench.predict import PLANNER, arena_estimate, predict_arena, predict_latency
+from edgecut.bench.predict import PLANNER, arena_estimate, predict_arena, predict_latency, unknown_scratch
 from edgecut.records.measurement import Measurement, Metric, missing
 from edgecut.records.profile import Profile
 from edgecut.tflite.arena import cortex_m_arena_bytes, planned_bytes
@@ -79,8 +79,9 @@ def _arena(graph: TfliteGraph, profile: Profile, name: str) -> Measurement:
     if profile.runtime.name != "tflm":
         method = f"greedy planner, activations alone; {METHOD}"
         return arena_estimate(planned_bytes(graph), profile, name, method)
-    if profile.runtime.kernels.lower() == "esp-nn":
-        return _missing("arena", name, profile, "the scratch of one of ESP-NN's kernels isn't known")
+    unknown = unknown_scratch(graph, profile)
+    if unknown:
+        return _missing("arena", name, profile, unknown)
     method = f"{PLANNER}; {profile.cpu.core or 'the core'} is another; {METHOD}"
     return arena_estimate(cortex_m_arena_bytes(graph, "reference"), profile, name, method)
 

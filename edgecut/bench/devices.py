@@ -11,7 +11,7 @@ from edgecut.bench.runners import vela
 from edgecut.bench.runners.protocol import Runner
 from edgecut.bench.runners.table import runner_of
 from edgecut.errors import EdgecutError, RequestError
-from edgecut.records.measurement import Measurement, Metric, missing
+from edgecut.records.measurement import Measurement, Metric, missing, refused_by
 from edgecut.records.profile import Profile, find_profile
 from edgecut.records.recipe import Bench
 
@@ -91,7 +91,7 @@ def _dropped(device: Device, artifact: str, error: EdgecutError) -> Measurement:
     return missing(
         metric, artifact, str(error), where=device.runner.name, method="not run",
         profile=None if device.profile is None else device.profile.id,
-        kind="simulated" if device.runner.name == "vela" else "measured",
+        kind="simulated" if device.runner.name == "vela" else "measured", conditions=refused_by(error),
     )  # fmt: skip
 
 

@@ -7,17 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgecut.bench.devices import Benched, Device, devices, measure_on
-from edgecut.bench.predict import PLANNER, arena_estimate, predict_arena, predict_latency
+from edgecut.bench.predict import PLAIN, PLANNER, arena_estimate, predict_arena, predict_latency, unknown_scratch
 from edgecut.bench.runners import tflm, vela
 from edgecut.bench.runners.local import Local
-from edgecut.errors import RunError
+from edgecut.errors import RefusedError, RunError
 from edgecut.export.readback import guess_precision
-from edgecut.records.measurement import Measurement, Metric, measured, missing
+from edgecut.records.measurement import Measurement, Metric, measured, missing, refused_by
 from edgecut.records.profile import Profile, find_profile
 from edgecut.records.recipe import Bench
 from edgecut.runtime.specs import file_format, read_graph
 from edgecut.tflite.arena import cortex_m_arena_bytes, safe_arena_bytes
 from edgecut.tflite.flatbuffer import TfliteGraph, read
+from edgecut.tflite.support import aborts
 
 
 def bench(
@@ -69,8 +70,9 @@ def bench_for(path: Path, profiles: Sequence[Profile], settings: Bench, artifact
     for profile in known:
         before += _predicted(path, profile, name)
     found = measure_on(path, chosen, settings, name)
-    if not settings.runners and found.failures:
-        raise found.failures[0]
+    if not settings.runners and not own:
+        # This host was not asked for: that its runtime refuses the file keeps nothing from being known of the devices.
+        found = Benched(found.measurements, ())
     return replace(found, measurements=(size(path, name), *before, *found.measurements))
 
 
@@ -135,19 +137,17 @@ def _arena(path: Path, graph: TfliteGraph, device: Profile, artifact: str) -> tu
     try:
         found = tflm.Tflm().measure(path, Bench(), artifact=artifact, profile=device)
     except RunError as exc:
-        reason = str(exc).removeprefix(f"{path}: ")
+        cause = "; ".join(aborts(graph)) if isinstance(exc, RefusedError) else ""
+        reason = str(exc).removeprefix(f"{path}: ") + (f"; {cause}" if cause else "")
+        method = "smallest arena by bisection"
         return (
-            missing(
-                "arena",
-                artifact,
-                reason,
-                where=tflm.WHERE,
-                method="smallest arena by bisection",
-                profile=device.id,
-            ),
-        )
-    if _asks_for_more(found, estimate, device):
-        more = {"at_least": True}
+            missing("arena", artifact, reason, where=tflm.WHERE, method=method, profile=device.id,
+                    conditions=refused_by(exc)),
+        )  # fmt: skip
+    unknown = unknown_scratch(graph, device)
+    if unknown or (estimate and (estimate[0].value or 0) > (found[0].value or 0)):
+        # The device's own kernels need more than the interpreter here: its figure is a lower bound.
+        more = {"at_least": True, "more": unknown or "the device's kernels ask for more scratch than the interpreter's"}
         found = tuple(m.model_copy(update={"conditions": m.conditions | more}) for m in found)
     return _with_safe((*found, *estimate), estimate, device, found)
 
@@ -162,28 +162,17 @@ def _with_safe(
         safe = safe_arena_bytes(smallest, int(estimate[0].value), estimate[0].error)
     else:
         # The interpreter's own kernels are the device's where no optimized library replaces them.
-        plain = device.runtime.kernels.lower() in {"", "reference"}
+        plain = device.runtime.kernels.lower() in PLAIN
         safe = safe_arena_bytes(smallest, smallest, 0.0) if plain else None
     if safe is None:
         return rows
     return tuple(m.model_copy(update={"conditions": m.conditions | {"safe_bytes": safe}}) for m in rows)
 
 
-def _asks_for_more(found: tuple[Measurement, ...], estimate: tuple[Measurement, ...], device: Profile) -> bool:
-    """Whether the device's own kernels need more than the interpreter here: its figure is a lower bound."""
-    if not estimate:
-        return _is_esp_nn(device)
-    return (estimate[0].value or 0) > (found[0].value or 0)
-
-
 def _estimated_arena(graph: TfliteGraph, device: Profile, artifact: str) -> tuple[Measurement, ...]:
     """The planner's figure where a rule is known for the device's core and kernels, else none."""
     found = predict_arena(graph, device, artifact)
-    if found is None and not (_is_esp_nn(device) or tflm.is_here()):
+    if found is None and not (unknown_scratch(graph, device) or tflm.is_here()):
         method = f"{PLANNER}; {device.cpu.core or 'the core'} is another"
         found = arena_estimate(cortex_m_arena_bytes(graph, "reference"), device, artifact, method)
     return () if found is None else (found,)
-
-
-def _is_esp_nn(device: Profile) -> bool:
-    return device.runtime.kernels.lower() == "esp-nn"

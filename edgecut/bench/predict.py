@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from edgecut.bench.calibration_terms import ALIKE, Tiles, group_of, terms
 from edgecut.export.readback import tflite_precision
 from edgecut.records.measurement import UNITS, Measurement, missing
 from edgecut.records.profile import Calibrated, LatencyFacts, Profile
-from edgecut.tflite.arena import CORTEX_M_ERROR, cortex_m_arena_bytes, esp32_s3_arena_bytes
-from edgecut.tflite.flatbuffer import TfliteGraph
+from edgecut.tflite.arena import CORTEX_M_ERROR, cortex_m_arena_bytes, esp_nn_arena_bytes
+from edgecut.tflite.flatbuffer import Operator, TfliteGraph
+from edgecut.tflite.layers import called
 from edgecut.tflite.ops import macs_by_class, not_modelled
+from edgecut.tflite.scratch import esp_nn_plain_requests, esp_nn_s3_requests
 
 METHOD = "from the profile's latency facts"
 PLANNER = "greedy planner with kernel scratch, tail fitted on four networks built for a Cortex-M4"
@@ -18,6 +21,10 @@ ESP_NN_PLANNER = "greedy planner with ESP-NN's scratch as its source asks for it
 
 # Cores without Helium, for which the rule of tflite/arena.py holds.
 DSP_CORES = ("cortex-m4", "cortex-m7", "cortex-m33")
+# The rule for the scratch of ESP-NN's kernels on a core.
+ESP_NN_CORES = {"xtensa-lx6": esp_nn_plain_requests, "xtensa-lx7": esp_nn_s3_requests}
+# What a profile says of kernels that are TFLM's own.
+PLAIN = ("", "reference")
 
 
 def predict_latency(graph: TfliteGraph, profile: Profile, artifact: str) -> Measurement:
@@ -53,17 +60,47 @@ def predict_latency(graph: TfliteGraph, profile: Profile, artifact: str) -> Meas
 
 
 def predict_arena(graph: TfliteGraph, profile: Profile, artifact: str) -> Measurement | None:
-    """TFLM's whole arena in bytes, estimated; None where no rule is known for the profile's core and kernels."""
-    core, kernels = profile.cpu.core.lower().removesuffix("f"), profile.runtime.kernels.lower()
-    value: int | None = None
-    error, method = None, PLANNER
-    if profile.runtime.name != "tflm":
+    """TFLM's whole arena in bytes, estimated; None where `unknown_scratch` says why there is no rule for it.
+
+    error: of the rule that was checked against binaries built for a Cortex-M4, for cores like it. ESP-NN's scratch was
+    read from its source alone, so all of it is added to that band.
+    """
+    kernels = profile.runtime.kernels.lower()
+    if profile.runtime.name != "tflm" or unknown_scratch(graph, profile):
         return None
-    if core in DSP_CORES:
-        value, error = cortex_m_arena_bytes(graph, "cmsis-nn" if "cmsis" in kernels else "reference"), CORTEX_M_ERROR
-    elif core == "xtensa-lx7" and kernels == "esp-nn":
-        value, method = esp32_s3_arena_bytes(graph), ESP_NN_PLANNER
-    return None if value is None else arena_estimate(value, profile, artifact, method, error)
+    plain = cortex_m_arena_bytes(graph, "reference")
+    if kernels in PLAIN:
+        if not _like_cortex_m4(profile):
+            return None
+        return arena_estimate(plain, profile, artifact, PLANNER, CORTEX_M_ERROR)
+    if "cmsis" in kernels:
+        return arena_estimate(cortex_m_arena_bytes(graph), profile, artifact, PLANNER, CORTEX_M_ERROR)
+    value = esp_nn_arena_bytes(graph, _esp_nn(profile)) or plain
+    error = CORTEX_M_ERROR + max(0, value - plain) / value
+    return arena_estimate(value, profile, artifact, ESP_NN_PLANNER, error)
+
+
+def unknown_scratch(graph: TfliteGraph, profile: Profile) -> str:
+    """Why it isn't known what the kernels of a profile's TFLM ask for beyond TFLM's own; "" where it is."""
+    kernels, core = profile.runtime.kernels.lower(), profile.cpu.core or "this core"
+    if kernels in PLAIN:
+        return ""
+    if "cmsis" in kernels:
+        return "" if _like_cortex_m4(profile) else f"the scratch of CMSIS-NN's kernels on {core} isn't known"
+    if kernels != "esp-nn":
+        return f"the scratch of {profile.runtime.kernels}'s kernels isn't known"
+    if profile.cpu.core.lower() not in ESP_NN_CORES:
+        return f"the scratch of ESP-NN's kernels on {core} isn't known"
+    unknown = next((op for op in graph.operators if _esp_nn(profile)(graph, op) is None), None)
+    return "" if unknown is None else f"the scratch of ESP-NN's kernel for {called(graph, unknown)} isn't known"
+
+
+def _like_cortex_m4(profile: Profile) -> bool:
+    return profile.cpu.core.lower().removesuffix("f") in DSP_CORES
+
+
+def _esp_nn(profile: Profile) -> Callable[[TfliteGraph, Operator], tuple[int, ...] | None]:
+    return ESP_NN_CORES[profile.cpu.core.lower()]
 
 
 def arena_estimate(value: int, profile: Profile, artifact: str, method: str, error: float | None = None) -> Measurement:

@@ -51,6 +51,8 @@ def serve(jobs: Mapping[str, Callable[[Job], dict[str, Any]]]) -> None:
         result = jobs[job["job"]](job)
     except ModuleNotFoundError as exc:
         result = {"missing": exc.name}
+    except (RuntimeError, ValueError) as exc:  # what a runtime says of a file that it doesn't take
+        result = {"error": " ".join(str(exc).split()).rstrip(".")[:300]}
     except MemoryError:
         result = {"error": "there isn't enough memory to run it; close other programs, or cut the model smaller"}
     with os.fdopen(result_stream, "w") as stream:

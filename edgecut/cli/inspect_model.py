@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgecut.bench.fits import arena_limit
 from edgecut.cli.files import check_svg
 from edgecut.cli.output import Output
 from edgecut.records.measurement import Measurement
@@ -151,11 +152,11 @@ def _largest_activation(points: Sequence[CutPoint], profile: Profile) -> str:
         return math.prod(size or 0 for size in point.shape[1:])
 
     known = [p for p in points if p.activation_bytes is not None]
-    if not known or profile.memory.ram_bytes is None:
+    free = arena_limit(profile)
+    if not known or free is None:
         return f"{profile.id}: no memory size to compare with"
     largest = max(known, key=elements)
-    free = profile.memory.ram_bytes - profile.memory.reserved_ram_bytes
     return (
         f"{profile.id}: the largest tensor is {largest.name}, {format_bytes(elements(largest))} as int8; "
-        f"{format_bytes(free)} of RAM are free"
+        f"an arena may take {format_bytes(free)} there"
     )

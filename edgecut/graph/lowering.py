@@ -135,6 +135,7 @@ class Lowering:
         self.place: dict[Tensor, int] = {}
         self.makers: dict[int, Operator] = {}
         self.closed: set[int] = set()  # tensors whose operator has its activation already
+        self.normalized: set[int] = set()  # tensors into whose operator a normalization was folded
 
     def graph(self, end: Tensor) -> TfliteGraph:
         """The finished graph."""
@@ -219,7 +220,9 @@ class Lowering:
 
     def _fusable(self, place: int, into: frozenset[str]) -> bool:
         maker = self.maker(place)
-        return place not in self.closed and maker is not None and maker.name in into
+        if place in self.closed or maker is None:
+            return False
+        return maker.name in into or (place in self.normalized and into is FUSES_RELU)
 
     def chain(self, names: Sequence[str], inputs: Sequence[int], shape: Sequence[int | None]) -> int:
         """Append operators in a row; of a layer with several inputs all but the last two are taken two by two."""

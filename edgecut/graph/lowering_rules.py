@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 # Operators into which a converter fuses a ReLU or ReLU6 behind them, and those into which it folds a scale and shift.
 FUSES_RELU = frozenset({
     "ADD", "AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "DIV", "FULLY_CONNECTED", "MAX_POOL_2D", "MUL", "SUB",
-    "TRANSPOSE_CONV",
 })  # fmt: skip
 FOLDS_SCALE = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
+# A normalization is also folded into this one, and only then a ReLU behind it is fused: TensorFlow 2.21's converter
+# keeps TRANSPOSE_CONV and RELU apart otherwise.
+FOLDS_NORMALIZATION = FOLDS_SCALE | {"TRANSPOSE_CONV"}
 
 
 def _conv(work: Lowering, call: Call, taken: Sequence[int]) -> int:
@@ -58,7 +60,8 @@ def _dense(work: Lowering, call: Call, taken: Sequence[int]) -> int:
 
 
 def _batch_normalization(work: Lowering, call: Call, taken: Sequence[int]) -> int:
-    if work.fuses(call, taken[0], FOLDS_SCALE):
+    if work.fuses(call, taken[0], FOLDS_NORMALIZATION):
+        work.normalized.add(taken[0])
         return taken[0]
     return work.chain(("MUL", "ADD"), taken[:1], call.outputs[0].shape)
 

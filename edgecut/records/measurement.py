@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from edgecut.errors import RefusedError
 from edgecut.records.document import Record
 
 Metric = Literal[
@@ -66,10 +67,15 @@ def measured(
 
 def missing(
     metric: Metric, artifact: str, reason: str, *, where: str, method: str, profile: str | None = None,
-    kind: Kind = "measured",
+    kind: Kind = "measured", conditions: dict[str, Any] | None = None,
 ) -> Measurement:  # fmt: skip
     """A measurement that could not be had, and why."""
     return Measurement(
         metric=metric, artifact=artifact, profile=profile, unit=UNITS[metric], value=None, kind=kind, where=where,
-        method=method, reason=reason,
+        method=method, reason=reason, conditions=conditions or {},
     )  # fmt: skip
+
+
+def refused_by(error: Exception) -> dict[str, Any]:
+    """The conditions of a measurement that an error kept from being had: {"refused": True} where a runtime refused."""
+    return {"refused": True} if isinstance(error, RefusedError) else {}

@@ -28,12 +28,21 @@ from edgecut.runtime.wire import Header, receive, send
 from edgecut.streams import nameless_file
 
 WORKER = "edgecut.runtime.worker"
+CRASHES = frozenset({signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV})
 _LAST_WORDS_S = 5.0  # for a process that has closed its pipes to end
 _NOISE_BYTES = 1 << 20
 
 
 class ChildDied(Exception):
-    """A child ended before it had answered; the message is how a sentence about its file ends."""
+    """A child ended before it had answered; the message is how a sentence about its file ends.
+
+    crashed: native code died of the file itself, not of a limit.
+    """
+
+    def __init__(self, message: str, *, crashed: bool = False) -> None:
+        """message: what ended it."""
+        super().__init__(message)
+        self.crashed = crashed
 
 
 class Child:
@@ -112,7 +121,9 @@ def run_job(module: str, job: Mapping[str, Any], timeout_s: float) -> dict[str, 
         finally:
             stop(child)
         if child.returncode != 0:
-            raise ChildDied(death(child.returncode, _text(noise), limits))
+            said = _text(noise)
+            crashed = -child.returncode in CRASHES and not out_of_memory(last_line(said))
+            raise ChildDied(death(child.returncode, said, limits), crashed=crashed)
     result: dict[str, Any] = json.loads(out)
     return result
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from edgecut.bench.devices import Device, measure_on
 from edgecut.bench.measure import on_device, size
 from edgecut.bench.predict import predict_arena, predict_latency
 from edgecut.bench.runners.local import Local
@@ -47,7 +48,7 @@ def measured(path: Path, artifact: Artifact, recipe: Recipe, profiles: Sequence[
             continue
         if profile.class_ == "host":
             settings = recipe.bench
-            found += Local().measure(path, settings, artifact=artifact.name, profile=profile)
+            found += measure_on(path, (Device(Local(), profile),), settings, artifact.name).measurements
         else:
             found += on_device(path, profile, artifact.name)
     takers = [profile for profile in profiles if taken_by(profile, artifact.format, artifact.precision)]

@@ -76,6 +76,16 @@ def esp_nn_s3_requests(graph: TfliteGraph, operator: Operator) -> tuple[int, ...
     return reference_requests(graph, operator)
 
 
+def esp_nn_plain_requests(graph: TfliteGraph, operator: Operator) -> tuple[int, ...]:
+    """What ESP-NN's kernel asks for on an ESP32: its plain C takes no scratch but for a SOFTMAX.
+
+    From esp_nn_conv_opt.c:20-26, esp_nn_depthwise_conv_opt.c:18-24 and esp_nn_softmax_opt.c:29 at the same commit.
+    """
+    if operator.name == "SOFTMAX" and _data_type(graph, operator) == "int8":
+        return (4 * _last(graph, operator.inputs[0]),)
+    return reference_requests(graph, operator)
+
+
 def window(graph: TfliteGraph, operator: Operator) -> Window:
     """The sizes of a CONV_2D or DEPTHWISE_CONV_2D, padding as TensorFlow shares it out: larger half last.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
-from edgecut.tflite.layers import layer_of
+from edgecut.tflite.layers import called, layer_of
 from edgecut.tflite.support_tables import CMSIS_NN, ESP_NN, ETHOS_U, TFLM, TFLM_COMMIT, XNNPACK
 
 State = Literal["supported", "slow", "unsupported"]
@@ -89,6 +89,12 @@ def unsupported(found: Iterable[Verdict]) -> tuple[Verdict, ...]:
     return tuple(verdict for verdict in found if verdict.state == "unsupported")
 
 
+def aborts(graph: TfliteGraph) -> tuple[str, ...]:
+    """What in a file's numbers makes TensorFlow Lite Micro end the whole program, a sentence for each operator."""
+    reasons = ((operator, _abort(graph, operator)) for operator in graph.operators)
+    return tuple(f"{called(graph, operator)} {reason}" for operator, reason in reasons if reason)
+
+
 def data_type(graph: TfliteGraph, operator: Operator) -> str:
     """The dtype of an operator's data: its first input that is no constant; "dynamic" for float with int8 weights."""
     present = [graph.tensors[i] for i in operator.inputs if i >= 0]
@@ -105,8 +111,40 @@ def data_type(graph: TfliteGraph, operator: Operator) -> str:
 def _verdict(graph: TfliteGraph, operator: Operator, runtime: str, kernels: str, version: str) -> Verdict:
     dtype = data_type(graph, operator)
     state, reason, remedy = judge_operator(operator.name, dtype, runtime, kernels, version)
+    if runtime == "tflm" and state != "unsupported":
+        misfit = _misfit(graph, operator) or _abort(graph, operator)
+        if misfit:
+            state, reason, remedy = "unsupported", misfit, REMEDIES.get(operator.name, "")
     return Verdict(
         operator.index, operator.name, operator.version, dtype, layer_of(graph, operator), state, reason, remedy
+    )
+
+
+def _misfit(graph: TfliteGraph, operator: Operator) -> str:
+    """Why no kernel of TFLM takes an operator's tensors together; "" if one does."""
+    tensors = [graph.tensors[index] for index in (*operator.inputs, *operator.outputs) if index >= 0]
+    if any(tensor.blockwise for tensor in tensors):
+        return "has values quantized in blocks, which TensorFlow Lite Micro doesn't read"
+    if any(tensor.is_sparse for tensor in tensors):
+        return "has sparse values, which TensorFlow Lite Micro doesn't unpack"
+    return ""
+
+
+def _abort(graph: TfliteGraph, operator: Operator) -> str:
+    """Why TFLM ends the program while it prepares an operator; "" if it doesn't, as far as is known.
+
+    A SOFTMAX of 8 bits multiplies its input by beta * scale * 2^26, which must be more than 1
+    (PreprocessSoftmaxScaling and QuantizeMultiplierGreaterThanOne of quantization_util.cc, a TFLITE_CHECK).
+    """
+    if operator.name != "SOFTMAX" or not operator.inputs or operator.inputs[0] < 0:
+        return ""
+    data = graph.tensors[operator.inputs[0]]
+    beta = float(operator.options.get("beta", 1.0) or 0.0)
+    if data.dtype != "int8" or not data.scales or beta * data.scales[0] * 2**26 > 1:
+        return ""
+    return (
+        f"takes values of scale {data.scales[0]:.1g}, which TensorFlow Lite Micro can't hold and aborts on: what it is "
+        "computed from hardly varied on the calibration images, as dead features do"
     )
 
 

@@ -57,6 +57,25 @@ def test_a_cut_is_foreseen_as_the_converter_writes_it(to: str, precision: str, t
     assert cortex_m_arena_bytes(foreseen) == cortex_m_arena_bytes(written)
 
 
+@pytest.mark.parametrize("precision", ["int8", "float32"])
+def test_a_relu_is_fused_into_a_transposed_convolution_only_behind_a_folded_normalization(
+    precision: str, tmp_path: Path
+) -> None:
+    image = keras.Input((8, 8, 4), name="image")
+    x = L.Conv2DTranspose(4, 3, 2, "same", activation="relu", name="own")(image)
+    x = L.ReLU(6.0, name="behind")(L.Conv2DTranspose(4, 3, 2, "same", name="plain")(x))
+    x = L.BatchNormalization(name="norm")(L.Conv2DTranspose(4, 3, 2, "same", use_bias=False, name="folded")(x))
+    model = settle(keras.Model(image, L.ReLU(name="fused")(x), name="upwards"))
+    images = np.random.default_rng(0).uniform(-1, 1, (4, 8, 8, 4)).astype("float32")
+    path = tmp_path / "model.tflite"
+    export(model, "tflite", precision, calibration=images, path=path)
+    written, graph = read(path), calls(model)
+    foreseen = lowering(graph, precision)(graph.find("fused").outputs[0])
+    assert [operator.name for operator in foreseen.operators] == [operator.name for operator in written.operators]
+    assert operator_counts(written) == {"TRANSPOSE_CONV": 3, "RELU": 1, "RELU6": 1}
+    assert planned_bytes(foreseen) == planned_bytes(written)
+
+
 def transformer() -> keras.Model:
     """Blocks of ConvNeXt, ViT with and without dropout, and MLP-Mixer, and attention written out."""
     image = keras.Input((16, 16, 3), name="image")

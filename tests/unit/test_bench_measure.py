@@ -16,10 +16,12 @@ import edgecut
 from edgecut.bench import measure
 from edgecut.bench.measure import bench
 from edgecut.bench.runners import local, tflm, vela
-from edgecut.errors import MissingRuntimeError, RequestError, RunError, SourceError
+from edgecut.errors import MissingRuntimeError, RefusedError, RequestError, RunError, SourceError
 from edgecut.records.profile import find_profile
 from edgecut.runtime.files import FileRunner
+from edgecut.tflite.arena import cortex_m_arena_bytes
 from edgecut.tflite.flatbuffer import read
+from edgecut.tflite.write import Draft
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 INT8 = FIXTURES / "tiny.int8.tflite"
@@ -79,7 +81,7 @@ def test_damaged_file_in_the_child_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(RunError) as caught:
         local.run_job(job(path), [path])
     assert str(caught.value) == (
-        f"{path}: the child process that ran it failed: ValueError: The model is not a valid Flatbuffer buffer"
+        f"{path}: The model is not a valid Flatbuffer buffer"
     )
 
 
@@ -202,10 +204,9 @@ def test_device_without_the_interpreter_gets_an_estimate_with_its_band(
 @needs_tflm
 def test_esp32_s3_s_own_scratch_is_estimated_beside_the_interpreter_s_figure() -> None:
     arenas = [m for m in measure.on_device(INT8, find_profile("esp32-s3"), "x") if m.metric == "arena"]
-    assert [(m.kind, m.value, m.error) for m in arenas] == [
-        ("measured", 8816, None),
-        ("estimated", 9378, None),
-    ]
+    assert [(m.kind, m.value) for m in arenas] == [("measured", 8816), ("estimated", 9378)]
+    # The rule's band, and all of the scratch that its source alone tells of.
+    assert arenas[1].error == pytest.approx(0.10 + (9378 - cortex_m_arena_bytes(read(INT8), "reference")) / 9378)
     assert "not confirmed on a device" in arenas[1].method
     # The ESP-NN kernels need more than the interpreter here saw: its figure alone must not meet a budget.
     assert arenas[0].conditions["at_least"] is True
@@ -360,6 +361,50 @@ def test_the_arena_comes_with_a_size_that_is_safe_on_the_device() -> None:
     assert not interpreter_runs(INT8, int(interpreter.value) - 1024)
 
 
-def test_no_size_is_called_safe_where_the_scratch_is_not_confirmed() -> None:
-    rows = [m for m in measure.on_device(INT8, find_profile("esp32-s3"), "a") if m.metric == "arena"]
+def test_no_size_is_called_safe_where_the_scratch_is_not_known() -> None:
+    rows = [m for m in measure.on_device(INT8, find_profile("esp32p4"), "a") if m.metric == "arena"]
     assert [m for m in rows if "safe_bytes" in m.conditions] == []
+
+
+@needs_tflm
+def test_an_arena_is_only_a_lower_bound_where_the_scratch_is_not_known() -> None:
+    (row,) = [m for m in measure.on_device(INT8, find_profile("esp32p4"), "a") if m.metric == "arena"]
+    assert row.conditions["at_least"] is True
+    assert row.conditions["more"] == "the scratch of ESP-NN's kernels on riscv32 isn't known"
+
+
+def refused_file(folder: Path) -> Path:
+    """A custom operator, which no runtime of this host has."""
+    path = folder / "a.tflite"
+    draft = Draft()
+    fed, out = draft.tensor((1, 4), "int8", 0.1), draft.tensor((1, 4), "int8", 0.1)
+    draft.operator("GELU", [fed], [out], 99)
+    path.write_bytes(draft.file([fed], [out]))
+    return path
+
+
+def test_a_file_that_this_host_refuses_keeps_what_is_known_of_the_device(tmp_path: Path) -> None:
+    found = bench(refused_file(tmp_path), "nucleo-l4r5zi")
+    rows = [(m.metric, m.where, m.value is not None) for m in found]
+    assert rows[0] == ("size", "file", True)
+    (host,) = [m for m in found if m.where == "local"]
+    assert host.reason.startswith(f"{tmp_path / 'a.tflite'}: Didn't find op for builtin opcode 'GELU' version '99'")
+
+
+def test_a_file_that_this_host_refuses_is_still_an_error_of_the_host_s_own_profile(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError):
+        bench(refused_file(tmp_path), "host")
+
+
+@needs_tflm
+def test_a_file_on_which_tflm_aborts_is_refused_with_the_layer_and_the_cause(tmp_path: Path) -> None:
+    path, draft = tmp_path / "dead.tflite", Draft()
+    fed, out = draft.tensor((1, 4), "int8", 8e-9), draft.tensor((1, 4), "int8", 2.0**-8, -128)
+    draft.operator("SOFTMAX", [fed], [out], 1, "SoftmaxOptions", {"beta": 1.0})
+    path.write_bytes(draft.file([fed], [out]))
+    (row,) = [m for m in measure.on_device(path, find_profile("nano33ble"), "dead") if m.metric == "arena"]
+    assert row.conditions["refused"] is True
+    assert row.reason.endswith(
+        "; SOFTMAX (operator 0) takes values of scale 8e-09, which TensorFlow Lite Micro can't hold and aborts on: "
+        "what it is computed from hardly varied on the calibration images, as dead features do"
+    )

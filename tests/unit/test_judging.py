@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from edgecut.bench.fits import arena_limit
 from edgecut.pipeline.judging import judge
 from edgecut.records.artifact import Artifact, TensorSpec
 from edgecut.records.measurement import UNITS, Measurement, missing
@@ -120,3 +121,32 @@ def test_one_miss_outweighs_all_else() -> None:
     assert overall(checks) == "misses"
     assert overall(checks[1:]) == "unknown"
     assert overall(()) == "meets"
+
+
+def test_a_file_that_the_device_s_runtime_refuses_misses_whatever_the_limits() -> None:
+    rows = [missing("arena", FILE.name, "it aborts", where="x", method="", profile="b", conditions={"refused": True})]
+    check = only(judge(recipe(), [board()], [FILE], rows))
+    assert (check.metric, check.state, check.reason) == ("runs", "misses", "it aborts")
+
+
+def test_a_file_that_could_not_be_tried_is_unknown() -> None:
+    rows = [missing("arena", FILE.name, "the child was stopped", where="x", method="", profile="b")]
+    check = only(judge(recipe(arena_bytes=1000), [board()], [FILE], rows))
+    assert (check.metric, check.state, check.reason) == ("arena", "unknown", "the child was stopped")
+
+
+@pytest.mark.parametrize(("value", "state"), [(100, "meets"), (290, "unknown"), (500, "misses")])
+def test_an_esp32_s3_s_arena_is_judged_by_its_own_scratch_with_its_band(value: float, state: str) -> None:
+    """The interpreter's figure alone is a lower bound there, and decides nothing below the limit of 320 KiB."""
+    rows = [
+        row("arena", 0.9 * value * 1024, profile="esp32-s3", conditions={"at_least": True}),
+        row("arena", value * 1024, profile="esp32-s3", kind="estimated", error=0.2),
+    ]
+    check = only(judge(recipe(), [find_profile("esp32-s3")], [FILE], rows)[-1:])
+    assert (check.limit, check.state) == (320 * 1024, state)
+
+
+def test_every_command_takes_one_limit_for_an_arena() -> None:
+    assert arena_limit(find_profile("esp32-s3")) == 320 * 1024
+    assert arena_limit(find_profile("esp32-s3"), 1000) == 1000
+    assert arena_limit(find_profile("raspberry-pi-4")) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,15 +15,17 @@ from edgecut.bench.runners import tflm
 from edgecut.tflite.arena import (
     CORTEX_M_ERROR,
     cortex_m_arena_bytes,
-    esp32_s3_arena_bytes,
+    esp_nn_arena_bytes,
     live_bytes,
     place,
     planned_bytes,
+    planning_bytes,
     tail_bytes,
 )
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, parse, read
 from edgecut.tflite.lifetimes import UNUSED, Buffer, lifetimes, moments
 from edgecut.tflite.scratch import cmsis_nn_requests, esp_nn_s3_requests
+from edgecut.tflite.write import Draft
 from tools.operator_files import KINDS, operator_file, usual_types
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -137,8 +140,8 @@ def test_planner_gives_the_head_of_the_real_interpreter(graph: TfliteGraph, head
     ids=["vww", "ic", "kws", "ad"],
 )  # fmt: skip
 def test_cortex_m_estimate_is_near_the_binaries_that_were_built(graph: TfliteGraph, built: int) -> None:
-    # 0.2, 0.1, 0.03 and 2.2 % off.
-    assert abs(cortex_m_arena_bytes(graph) / built - 1) <= 0.022
+    # 0.2, 0.1, 0.03 and 4.6 % off.
+    assert abs(cortex_m_arena_bytes(graph) / built - 1) <= 0.046
     assert CORTEX_M_ERROR == 0.10
 
 
@@ -226,11 +229,13 @@ def test_scratch_is_what_esp_nn_asks_for_on_the_s3(
     operator = Operator(0, name, 1, (0, 1), (2,), {"strideH": 1, "strideW": 1})
     graph = TfliteGraph(tensors, (operator,), (0,), (2,))
     assert esp_nn_s3_requests(graph, operator) == (None if scratch is None else (scratch,))
-    assert (esp32_s3_arena_bytes(graph) is None) == (scratch is None)
+    assert (esp_nn_arena_bytes(graph, esp_nn_s3_requests) is None) == (scratch is None)
 
 
 def test_weights_copied_on_the_s3_show_in_its_arena() -> None:
-    assert esp32_s3_arena_bytes(image_classification()) > 1.9 * cortex_m_arena_bytes(image_classification())
+    assert esp_nn_arena_bytes(image_classification(), esp_nn_s3_requests) > 1.9 * cortex_m_arena_bytes(
+        image_classification()
+    )
 
 
 def test_float_operators_ask_for_no_scratch() -> None:
@@ -295,3 +300,16 @@ def test_states_count_for_the_arena_of_a_device() -> None:
 def read_types(name: str, *, variable: bool) -> TfliteGraph:
     graph = parse(operator_file(name, usual_types(name, "int8")), name)
     return replace(graph, tensors=tuple(replace(t, is_variable=t.is_variable and variable) for t in graph.tensors))
+
+
+@pytest.mark.skipif(not tflm.is_here(), reason="the tflite-micro interpreter is for Linux x86-64 only")
+def test_a_net_of_many_small_tensors_needs_what_its_planning_takes(tmp_path: Path) -> None:
+    path, draft = tmp_path / "chain.tflite", Draft()
+    places = [draft.tensor((1, 4), "float32") for _ in range(81)]
+    for source, target in pairwise(places):
+        draft.operator("RELU", [source], [target])
+    path.write_bytes(draft.file(places[:1], places[-1:]))
+    found, graph = tflm.smallest_arena_bytes(path), read(path)
+    assert found.head_bytes == planned_bytes(graph) == 32
+    assert abs(found.smallest_bytes - found.tail_bytes - planning_bytes(graph, wide=True)) <= 48
+    assert cortex_m_arena_bytes(graph) - tail_bytes(graph) == planning_bytes(graph) > 100 * 32

@@ -10,7 +10,7 @@ from typing import Any
 
 from edgecut.bench.runners.protocol import TIMEOUT_S
 from edgecut.bench.runners.results import as_measurements, latency_job
-from edgecut.errors import MissingRuntimeError, RunError
+from edgecut.errors import MissingRuntimeError, RefusedError, RunError
 from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Bench
@@ -43,13 +43,14 @@ def run_job(
 ) -> dict[str, Any]:
     """The result of a job that a child process did on files; worker.py and tflm_worker.py say what jobs there are.
 
-    Raises RunError, beginning with the first file, if the child fails, crashes, or takes longer than timeout_s;
+    Raises RunError, beginning with the first file, if the child fails or takes longer than timeout_s; RefusedError if
+    its runtime refuses the file, or crashes;
     MissingRuntimeError if a package that it needs isn't installed.
     """
     try:
         result = child.run_job(module, {**job, "paths": [str(file) for file in files]}, timeout_s)
     except child.ChildDied as exc:
-        raise RunError(f"{files[0]}: {exc}") from exc
+        raise (RefusedError if exc.crashed else RunError)(f"{files[0]}: {exc}") from exc
     return checked(result, files, "this machine", sys.executable)
 
 
@@ -60,5 +61,5 @@ def checked(result: dict[str, Any], files: Sequence[Path], where: str, python: s
             f"{where}: has no Python package {result['missing']!r}; `{python} -m pip install {result['missing']}` there"
         )
     if "error" in result:
-        raise RunError(f"{files[result.get('of', 0)]}: {result['error']}")
+        raise RefusedError(f"{files[result.get('of', 0)]}: {result['error']}")
     return result

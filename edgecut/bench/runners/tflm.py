@@ -132,7 +132,7 @@ def _run(job: dict[str, Any], paths: Sequence[Path], timeout_s: float = TIMEOUT_
         return run_job(job, paths, module="edgecut.bench.tflm_worker", timeout_s=timeout_s)
     except RunError as exc:
         said = str(exc).removeprefix(f"{paths[0]}: ")
-        raise RunError(f"{paths[0]}: TensorFlow Lite Micro can't run it: {said}") from exc
+        raise type(exc)(f"{paths[0]}: TensorFlow Lite Micro can't run it: {said}") from exc
 
 
 def _must_be_here() -> None:
