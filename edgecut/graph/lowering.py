@@ -18,6 +18,13 @@ Activations = Literal["int8", "float32"]
 _MERGED = frozenset({"Activation", "AveragePooling2D", "Cropping2D", "MaxPooling2D", "ReLU", "ZeroPadding2D"})
 
 
+# Operators that take constants besides: axes, a shape, sizes; and those of two values, of which one may be a constant.
+_OPERANDS = {
+    "MEAN": 1, "PAD": 1, "REDUCE_MAX": 1, "RESHAPE": 1, "RESIZE_BILINEAR": 1, "RESIZE_NEAREST_NEIGHBOR": 1,
+    "STRIDED_SLICE": 3, "SUM": 1, "TRANSPOSE": 1,
+}  # fmt: skip
+_BINARY = frozenset({"ADD", "DIV", "MAXIMUM", "MINIMUM", "MUL", "SUB"})
+
 # Operators that stay in float in an int8 file, between a DEQUANTIZE and a QUANTIZE: they have no kernel for integers.
 _FLOAT_ONLY = frozenset({"NEG"})
 
@@ -135,7 +142,8 @@ class Lowering:
         self.place: dict[Tensor, int] = {}
         self.makers: dict[int, Operator] = {}
         self.closed: set[int] = set()  # tensors whose operator has its activation already
-        self.normalized: set[int] = set()  # tensors into whose operator a normalization was folded
+        self.biased: set[int] = set()  # by a TRANSPOSE_CONV with a bias or a shift
+        self.operands: dict[tuple[Any, ...], int] = {}
 
     def graph(self, end: Tensor) -> TfliteGraph:
         """The finished graph."""
@@ -175,7 +183,23 @@ class Lowering:
         result = self._append(name, given, self._value(shape, "float32"), options)
         return self._append("QUANTIZE", (result,), self._value(shape), None)
 
+    def _operands(self, name: str, inputs: Sequence[int], output: int) -> tuple[int, ...]:
+        """The constants that an operator takes besides: equal ones are one tensor, but for the factors of a layer."""
+        if name in _BINARY and len(inputs) == 1:
+            return (self.constant(self.tensors[output].shape[-1:]),)
+        if name not in _OPERANDS or len(inputs) > 1:
+            return ()
+        shape, made = self.tensors[inputs[0]].shape, self.tensors[output].shape
+        found = []
+        for number in range(_OPERANDS[name]):
+            says = made if name == "RESHAPE" else (name, number, len(shape), *(a == b for a, b in zip(shape, made)))  # noqa: B905
+            if says not in self.operands:
+                self.operands[says] = self.constant((len(made),))
+            found.append(self.operands[says])
+        return tuple(found)
+
     def _append(self, name: str, inputs: Sequence[int], output: int, options: Mapping[str, Any] | None) -> int:
+        inputs = (*inputs, *self._operands(name, inputs, output))
         self.makers[output] = Operator(len(self.operators), name, 1, tuple(inputs), (output,), options or {})
         self.operators.append(self.makers[output])
         return output
@@ -222,7 +246,7 @@ class Lowering:
         maker = self.maker(place)
         if place in self.closed or maker is None:
             return False
-        return maker.name in into or (place in self.normalized and into is FUSES_RELU)
+        return maker.name in into or (place in self.biased and into is FUSES_RELU)
 
     def chain(self, names: Sequence[str], inputs: Sequence[int], shape: Sequence[int | None]) -> int:
         """Append operators in a row; of a layer with several inputs all but the last two are taken two by two."""

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from edgecut.graph.callgraph import Call, Tensor
 from edgecut.graph.layer_operators import ACTIVATIONS, PLAIN
 from edgecut.graph.lowering_blocks import attention, einsum_dense, layer_normalization, matrix_product, transpose
@@ -18,8 +20,8 @@ FUSES_RELU = frozenset({
     "ADD", "AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "DIV", "FULLY_CONNECTED", "MAX_POOL_2D", "MUL", "SUB",
 })  # fmt: skip
 FOLDS_SCALE = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
-# A normalization is also folded into this one, and only then a ReLU behind it is fused: TensorFlow 2.21's converter
-# keeps TRANSPOSE_CONV and RELU apart otherwise.
+# A normalization is also folded into this one. TensorFlow 2.21's converter fuses a ReLU behind it only where it has a
+# bias that isn't all zeros, as it is before training, or a normalization's shift.
 FOLDS_NORMALIZATION = FOLDS_SCALE | {"TRANSPOSE_CONV"}
 
 
@@ -50,7 +52,11 @@ def _transposed(work: Lowering, call: Call, taken: Sequence[int]) -> int:
     layer, shape = call.operation, call.outputs[0].shape
     weights = (layer.filters, *layer.kernel_size, int(layer.kernel.shape[-1]))
     sizes, kernel = work.constant((4,)), work.constant(weights)
-    output = work.operator("TRANSPOSE_CONV", (sizes, kernel, taken[0]), shape, _strides(layer))
+    biased = layer.use_bias and np.any(layer.bias)
+    bias = (work.constant((layer.filters,)),) if biased else ()
+    output = work.operator("TRANSPOSE_CONV", (sizes, kernel, taken[0], *bias), shape, _strides(layer))
+    if biased:
+        work.biased.add(output)
     return work.activation(call, output, shape)
 
 
@@ -61,7 +67,7 @@ def _dense(work: Lowering, call: Call, taken: Sequence[int]) -> int:
 
 def _batch_normalization(work: Lowering, call: Call, taken: Sequence[int]) -> int:
     if work.fuses(call, taken[0], FOLDS_NORMALIZATION):
-        work.normalized.add(taken[0])
+        work.biased.add(taken[0])
         return taken[0]
     return work.chain(("MUL", "ADD"), taken[:1], call.outputs[0].shape)
 

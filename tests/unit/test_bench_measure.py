@@ -80,9 +80,7 @@ def test_damaged_file_in_the_child_is_one_sentence(tmp_path: Path) -> None:
     path.write_bytes(INT8.read_bytes()[:4000])
     with pytest.raises(RunError) as caught:
         local.run_job(job(path), [path])
-    assert str(caught.value) == (
-        f"{path}: The model is not a valid Flatbuffer buffer"
-    )
+    assert str(caught.value) == (f"{path}: The model is not a valid Flatbuffer buffer")
 
 
 @pytest.fixture
