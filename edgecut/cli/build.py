@@ -119,7 +119,7 @@ def run_build(
     for sentence in plan.notes:
         output.note(sentence)
     report = pipeline.run(plan, out, force=force, cache=cache, locked=locked, progress=output.progress())
-    output.table(*report_tables(report, verbose=output.verbose))
+    output.table(*report_tables(report, verbose=output.verbose, quiet=output.quiet))
     kept = all(step.cached for step in report.steps)
     output.table("", f"wrote {out}{'; nothing has changed, so no step was run (--no-cache runs them)' if kept else ''}")
     code = pipeline.exit_code(report, strict)
@@ -151,5 +151,5 @@ def _compared(output: Output, gate: Gate, out: Path, recipe: Recipe) -> Comparis
 
     data = recipe.data if recipe.data.train else None
     comparison = compare(gate.baseline, out, data=data, limits=gate.limits, progress=output.progress())
-    output.table("", *comparison_tables(comparison))
+    output.table("", *comparison_tables(comparison, quiet=output.quiet))
     return comparison

@@ -81,7 +81,7 @@ def command(
         from edgecut.render.bench_page import render_comparison
 
         write_whole(html, render_comparison(found).encode())
-    output.table(*comparison_tables(found))
+    output.table(*comparison_tables(found, quiet=output.quiet))
     output.document(found.to_dict())
     states = {verdict.state for verdict in found.verdicts}
     return 1 if "misses" in states or (strict and "unknown" in states) else 0

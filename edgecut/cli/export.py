@@ -68,7 +68,8 @@ def command(
     else:
         artifact, notes = _export(output, recipe, target, precision, out)
     notes += _fusion_notes(out)
-    output.table(*artifact_parts(artifact), *notes)
+    output.table(*artifact_parts(artifact))
+    output.remarks(*notes)
     output.document({"artifacts": [artifact.to_dict()], "notes": notes})
     return 0
 
@@ -178,8 +179,15 @@ def _calibration(output: Output, recipe: Recipe, shape: tuple[int, int, int]) ->
     height, width, channels = shape
     order = recipe.stem.order or DEFAULT_ORDER.get(channels)
     if order is None or CHANNELS[order] != channels:
-        named = "images have 1, 3 or 4" if order is None else f"{order} has {CHANNELS[order]}"
-        raise DataError(f"export: the model takes {channels} channels, and {named}; name the model's own with --order")
+        if channels not in DEFAULT_ORDER:
+            raise DataError(
+                f"export: the model takes {channels} channels, and images that calibrate have 1, 3 or 4; write it in "
+                "float32, float16 or dynamic (--precision), which need no images"
+            )
+        raise DataError(
+            f"export: the model takes {channels} channels, and {order} has {CHANNELS[str(order)]}; name the "
+            "model's own with --order"
+        )
     pixels = read_calibration(
         recipe.data.train or "", height=height, width=width, channels=1 if order == "gray" else 3,
         count=recipe.data.calibration, seed=recipe.data.seed, where="--data", progress=output.progress(),

@@ -43,6 +43,11 @@ class Output:
         for part in parts:
             _write(functools.partial(_show, console, part))
 
+    def remarks(self, *parts: RenderableType) -> None:
+        """Prints notes for people on stdout, below the tables; nothing with --json or if quiet."""
+        if not self.quiet:
+            self.table(*parts)
+
     def document(self, data: Mapping[str, Any]) -> None:
         """Prints one JSON document on stdout with --json; nothing otherwise."""
         if self.as_json:

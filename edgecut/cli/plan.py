@@ -46,7 +46,8 @@ def command(
     recipe, profiles = read_request(source, overrides, profile_names, root)
     recipe_file = Path(source) if source.endswith(".toml") else None
     plan = pipeline.plan(recipe, profiles, out, force, recipe_file, root)
-    output.table(plan_table(plan.steps), *notes(plan.notes), *notes(plan.unchecked, "not checked"))
+    output.table(plan_table(plan.steps))
+    output.remarks(*notes(plan.notes), *notes(plan.unchecked, "not checked"))
     output.document(
         {
             "schema": "edgecut.plan/1",

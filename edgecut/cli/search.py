@@ -161,5 +161,5 @@ def _request(
 def _show(output: Output, front: Front, out: Path) -> None:
     from edgecut.render.front import front_tables
 
-    output.table(*front_tables(front), "", f"wrote {out}")
+    output.table(*front_tables(front, str(out), quiet=output.quiet), "", f"wrote {out}")
     output.document(front.to_dict())

@@ -35,5 +35,5 @@ def command(output: Output, *, bundle: Path) -> int:
     if result.faults:
         raise VerifyError(result.faults)
     output.table(f"{bundle}: {result.files} files and {result.vectors} golden vectors are as the manifest says")
-    output.table(*notes(result.notes))
+    output.remarks(*notes(result.notes))
     return 0

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from urllib.parse import parse_qsl
 
 from edgecut.errors import SourceError
+from edgecut.records.lfs import POINTER, is_pointer_file
 
 Kind = Literal["keras", "h5", "saved_model", "application", "tflite", "onnx"]
 
@@ -46,6 +47,8 @@ def kind_of(source: str) -> Kind:
         raise SourceError(f"{source}: can't be read (permission denied)") from exc
     if not head:
         raise SourceError(f"{source}: is empty; give a .keras or .h5 file")
+    if is_pointer_file(path):
+        raise SourceError(f"{source}: {POINTER}")
     if head.startswith(b"PK"):
         _archive(path)
         return "keras"

@@ -13,6 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from edgecut.errors import DataError
 from edgecut.images.device import to_device
+from edgecut.records.lfs import POINTER, is_pointer_file
 from edgecut.records.progress import SILENT, Progress
 
 # Decoding and resizing leave Python's lock, so a second thread helps.
@@ -41,6 +42,8 @@ def decode(path: Path, where: str) -> np.ndarray:
     """
     if not path.is_file():
         raise DataError(f"{where}: {path} is no file (a pipe, or a link to nothing); replace or remove it")
+    if is_pointer_file(path):
+        raise DataError(f"{where}: {path} {POINTER}")
     try:
         with Image.open(path, formats=_FORMATS) as opened:
             return _bytes_of(ImageOps.exif_transpose(opened), path, where)

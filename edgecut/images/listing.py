@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from edgecut.errors import DataError
+from edgecut.records.lfs import POINTER, is_pointer
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".gif", ".webp", ".tif", ".tiff")
 
@@ -60,6 +61,8 @@ def read_class_names(path: Path, where: str) -> tuple[str, ...]:
         raise DataError(f"{where}: {path} can't be read ({exc.strerror})") from exc
     except UnicodeDecodeError as exc:
         raise DataError(f"{where}: {path} is no UTF-8 text; one class name to a line is expected") from exc
+    if is_pointer(text.encode()):
+        raise DataError(f"{where}: {path} {POINTER}")
     names = tuple(line.strip() for line in text.rstrip().splitlines())
     if not names:
         raise DataError(f"{where}: {path} is empty; one class name to a line is expected")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecut.errors import DataError
+from edgecut.records.lfs import POINTER, is_pointer_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,6 +55,8 @@ def read_headers(path: Path, where: str) -> dict[str, Header]:
     """
     if path.exists() and not path.is_file():
         raise DataError(f"{where}: {path} is a pipe or a device; a file of numpy.savez is expected")
+    if is_pointer_file(path):
+        raise DataError(f"{where}: {path} {POINTER}")
     try:
         with zipfile.ZipFile(path) as archive:
             members = [name for name in archive.namelist() if name.endswith(".npy")]

@@ -11,10 +11,11 @@ import numpy as np
 from edgecut.errors import ExportError, RequestError, RunError
 from edgecut.images.dataset import calibration_sample
 from edgecut.pipeline.fitting import to_input
+from edgecut.quantize.causes import AUTO_REMEDY
 from edgecut.quantize.explain import explain
 from edgecut.quantize.feeding import feeding_suspicions, picture_suspicions
 from edgecut.quantize.source_values import images_that_fit, reference
-from edgecut.records.explanation import Suspicion
+from edgecut.records.explanation import Explanation, Suspicion
 from edgecut.tflite.flatbuffer import read_content
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ def explain_files(state: Run, model: keras.Model, files: Sequence[WrittenFile]) 
                 source = source or reference(model, fed, _float_file(files))
                 content = read_content(file.path)
                 found = explain(content, file.artifact.name, fed, source, suspicions=suspicions)
+                if not _auto_helps(state, file):
+                    found = without_remedy(found)
             except (ExportError, RequestError, RunError) as exc:
                 # A file that can't be explained can still be right.
                 notes.append(f"{file.artifact.name} can't be explained: {exc}")
@@ -57,6 +60,19 @@ def _float_file(files: Sequence[WrittenFile]) -> bytes | None:
     kinds = {(file.artifact.format, file.artifact.precision): file for file in files}
     file = kinds.get(("tflite", "float32"))
     return None if file is None else read_content(file.path)
+
+
+def _auto_helps(state: Run, file: WrittenFile) -> bool:
+    """Whether precision "auto" wasn't tried and can be: it mends int8 files of classes."""
+    recipe = state.recipe
+    is_int8 = file.artifact.precision == "int8" and "auto" not in recipe.export.precisions
+    return is_int8 and recipe.data.target == "classes"
+
+
+def without_remedy(found: Explanation) -> Explanation:
+    """The same without the advice to try precision "auto"."""
+    told = [x.model_copy(update={"sentence": x.sentence.removesuffix(AUTO_REMEDY)}) for x in found.suspicions]
+    return found.model_copy(update={"suspicions": tuple(told)})
 
 
 def _suspicions(state: Run, model: keras.Model, pixels: np.ndarray) -> tuple[Suspicion, ...]:

@@ -11,6 +11,8 @@ from edgecut.tflite.flatbuffer import TfliteGraph
 
 # Above this a layer keeps nearly all that it computes, and needs no cause.
 HEALTHY_DB = 30.0
+# Of a file whose biases weren't corrected: what follows the figure.
+AUTO_REMEDY = "; precision 'auto' tries what corrects it"
 _OUTLIER = 4.0
 _SATURATED = 0.01
 _NARROW = 0.25
@@ -68,7 +70,7 @@ def whole_causes(
     if shifted is not None and not is_uncalibrated:
         yield Suspicion(
             cause="biased mean", layer=shifted.name, figure=shifted.mean_shift,
-            sentence=f"a mean shift starts at {shifted.name!r}: {_shift_words(shifted)}; precision 'auto' corrects it",
+            sentence=f"a mean shift starts at {shifted.name!r}: {_shift_words(shifted)}{AUTO_REMEDY}",
         )  # fmt: skip
     if in_float:
         shown = ", ".join(in_float[:5]) + (f" and {len(in_float) - 5} more" if len(in_float) > 5 else "")

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from edgecut.errors import DocumentError, RequestError
 from edgecut.records.faults import describe_faults, tuples
+from edgecut.records.lfs import POINTER, is_pointer
 from edgecut.records.nearest import closest
 from edgecut.records.units import parse_bytes, parse_seconds
 
@@ -52,6 +53,8 @@ def read_toml(path: Path) -> dict[str, Any]:
             content = file.read(_MOST_BYTES + 1)
         if len(content) > _MOST_BYTES:
             raise RequestError(f"{path}: is no TOML that edgecut reads: it has more than {_MOST_BYTES // 2**20} MiB")
+        if is_pointer(content):
+            raise RequestError(f"{path}: {POINTER}")
         return tomllib.loads(content.decode("utf-8-sig"))  # some editors on Windows put a byte order mark in front
     except FileNotFoundError as exc:
         raise RequestError(f"{path}: no such file") from exc

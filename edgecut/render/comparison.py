@@ -43,8 +43,8 @@ class Paired(Protocol):
         """Whether the interval leaves 1 out."""
 
 
-def comparison_tables(comparison: Comparison) -> list[RenderableType]:
-    """The comparison as tables that fit in 80 columns."""
+def comparison_tables(comparison: Comparison, *, quiet: bool = False) -> list[RenderableType]:
+    """The comparison as tables that fit in 80 columns; quiet: without notes."""
     parts: list[RenderableType] = [headline(comparison)]
     table = grid("<metric", "~file", "A", "B", "change", "~how sure")
     for row in comparison.changes:
@@ -61,7 +61,7 @@ def comparison_tables(comparison: Comparison) -> list[RenderableType]:
         for verdict in comparison.verdicts:
             limits.add_row(verdict.limit, verdict.file, verdict.state, verdict.found)
         parts += ["", limits]
-    return [*parts, *notes(comparison.notes)]
+    return [*parts, *([] if quiet else notes(comparison.notes))]
 
 
 def ratio_table(ratios: Mapping[str, Paired], a: str, b: str, where: str) -> list[RenderableType]:
@@ -123,7 +123,8 @@ def _sure(row: Change) -> str:
 
 
 def _output(row: OutputChange) -> str:
-    text = f"{row.file}: outputs on {row.inputs} inputs ({row.of}) differ by up to {row.max_abs_error:.3g}"
+    differ = f"differ by up to {row.max_abs_error:.3g}" if row.max_abs_error else "are equal"
+    text = f"{row.file}: outputs on {row.inputs} inputs ({row.of}) {differ}"
     if row.top1_changes is not None:
         text += f"; {row.top1_changes} have another first class"
     if row.histogram:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Sequence
 from html import escape
 
@@ -29,8 +31,11 @@ from edgecut.render.words import NOTHING, count_words, fraction_words, value_wor
 _LOOKED_AT = 8  # lines of the front that weren't built, on the terminal
 
 
-def front_tables(front: Front) -> list[RenderableType]:
-    """A front as tables: one recommended choice for each device, what was built, and the front that was looked at."""
+def front_tables(front: Front, folder: str, *, quiet: bool = False) -> list[RenderableType]:
+    """A front as tables: one recommended choice for each device, what was built, and the front that was looked at.
+
+    folder: where the front is. quiet: without notes.
+    """
     built = [point for point in front.front if point.basis.accuracy == "measured"]
     probed = [point for point in front.front if point.basis.accuracy == "probe"]
     state = "" if front.finished else " (stopped before the end)"
@@ -38,14 +43,14 @@ def front_tables(front: Front) -> list[RenderableType]:
     heading = "mAP" if front.metric == "map" else called
     parts: list[RenderableType] = [Text(f"{front.source}: {len(front.cuts)} cuts looked at{state}", "bold")]
     for recommendation in front.recommendations:
-        parts += ["", _recommended(recommendation, called)]
+        parts += ["", _recommended(recommendation, called, folder)]
     if built:
         parts += ["", _table("built and measured", built, heading)]
     if probed:
         shown = probed[:_LOOKED_AT]
         more = f", {len(shown)} of {len(probed)}" if len(shown) < len(probed) else ""
         parts += ["", _table(f"looked at, not built ({called} by the probe{more})", shown, heading)]
-    if front.notes:
+    if front.notes and not quiet:
         parts += ["", Group(*notes(front.notes))]
     return parts
 
@@ -82,18 +87,22 @@ def metric_words(metric: str) -> str:
     return {"auc": "AUC", "map": "mean average precision", "r2": "R²"}.get(metric, metric)
 
 
-def _recommended(r: Recommendation, called: str) -> Group:
+def _recommended(r: Recommendation, called: str, folder: str) -> Group:
     head = Text.assemble(
         (r.profile, "bold"), ": ", (r.state, STYLES[r.state]),
         f"  {r.cut}, {_input(r.size, r.channels)}, {r.precision}: {called} {fraction_words(r.accuracy)}",
     )  # fmt: skip
-    return Group(head, *(Text(f"  {line}", "dim") for line in _lines(r)))
+    return Group(head, *(Text(f"  {line}", "dim") for line in _lines(r, folder)))
 
 
-def _lines(r: Recommendation) -> list[str]:
-    """Why a choice was made, what would have to give, what its limits cost, and how to build it."""
+def _lines(r: Recommendation, folder: str) -> list[str]:
+    """Why a choice was made, what would have to give, what its limits cost, and how to build it.
+
+    folder: that of the front, "" for a page that lies in it.
+    """
     costs = [_limit_words(limit) for limit in r.limits]
-    return [r.why, *r.give, *costs, f"edgecut build OUT/{r.recipe} --profile {r.profile} -o dist"]
+    recipe = shlex.quote(os.path.join(folder, r.recipe))
+    return [r.why, *r.give, *costs, f"edgecut build {recipe} --profile {r.profile} -o dist"]
 
 
 def _limit_words(limit: LimitCost) -> str:
@@ -130,7 +139,8 @@ def _recommendations_html(front: Front) -> str:
         f"<h3>{escape(r.profile)} {state_html(r.state)}</h3>"
         f"<p><code>{escape(r.cut)}</code>, {_input(r.size, r.channels)}, {r.precision}: "
         f"{called} <b>{fraction_words(r.accuracy)}</b></p>"
-        f"{sentences(_lines(r))}" + (folded(f"the recipe, {r.recipe}", _copied(r.recipe_text)) if r.recipe_text else "")
+        f"{sentences(_lines(r, ''))}"
+        + (folded(f"the recipe, {r.recipe}", _copied(r.recipe_text)) if r.recipe_text else "")
         for r in front.recommendations
     )
 

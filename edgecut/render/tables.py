@@ -52,7 +52,7 @@ def grid(*columns: str) -> Table:
     return table
 
 
-def report_tables(report: Report, *, verbose: bool = False) -> list[RenderableType]:
+def report_tables(report: Report, *, verbose: bool = False, quiet: bool = False) -> list[RenderableType]:
     """A report as tables: files, devices, checks, notes; the steps with their proofs if verbose."""
     # Here, since its tables are made with this module's grid.
     from edgecut.render.trials import quantization_parts
@@ -71,7 +71,7 @@ def report_tables(report: Report, *, verbose: bool = False) -> list[RenderableTy
     if report.checks:
         parts.append(check_table(report.checks, file_labels(report)))
     parts += quantization_parts(report.trials, report.explanations)
-    if report.notes:
+    if report.notes and not quiet:
         parts.append(Group(*notes(report.notes)))
     return [parts[0], *(part for table in parts[1:] for part in ("", table))]
 

@@ -13,6 +13,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgecut.errors import SourceError
+from edgecut.records.lfs import POINTER, is_pointer_file
 from edgecut.tflite.arity import arity_fault
 
 IDENTIFIER = b"TFL3"
@@ -111,6 +112,8 @@ def read_content(path: Path) -> bytes:
     """The bytes of a file. Raises SourceError if it can't be read."""
     if path.exists() and not path.is_file() and not path.is_dir():
         raise SourceError(f"{path}: is a pipe or a device; a .tflite or .onnx file is expected")
+    if is_pointer_file(path):
+        raise SourceError(f"{path}: {POINTER}")
     try:
         return Path(path).read_bytes()
     except FileNotFoundError as exc:

@@ -18,7 +18,7 @@ from edgecut.records.report import Check
 from edgecut.records.units import format_bytes, format_count, format_seconds
 from edgecut.records.usage import FileUse, OperatorCost, TensorLife
 from edgecut.render.bench_page import render_bench, render_comparison
-from edgecut.render.front import render_front
+from edgecut.render.front import front_tables, render_front
 from edgecut.render.page import render_page
 from tests.unit.reports import measurements, report
 
@@ -103,6 +103,14 @@ def test_names_are_escaped_and_nothing_is_fetched(name: str) -> None:
     assert re.findall(r"block<1>|a<b>", page) == []
     without = page.replace('xmlns="http://www.w3.org/2000/svg"', "")
     assert re.findall(r'(?:src|href)="(?!data:)[^"]*"|url\(|@import|https?://', without) == []
+
+
+@pytest.mark.parametrize(("folder", "named"), [("found", "found/recipes/board.toml"), ("my cuts", "'my cuts/recipes/")])
+def test_the_command_that_builds_a_choice_names_its_recipe(folder: str, named: str) -> None:
+    from tests.unit.test_cli_tables import shown
+
+    assert f"edgecut build {named}" in shown(*front_tables(front(), folder))
+    assert "edgecut build recipes/board.toml --profile board -o dist" in render_front(front())
 
 
 def test_every_mark_can_be_reached_by_key_and_says_its_numbers() -> None:

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from edgecut.cli.main import COMMANDS
-from edgecut.errors import DocumentError
+from edgecut.errors import DataError, DocumentError
 from edgecut.graph.threads import THREADS, threads
+from edgecut.records.recipe import make_recipe
 from tests.unit.command_line import run
 from tests.unit.reports import report
 
@@ -86,6 +87,25 @@ def test_plan_lists_steps_and_notes(pipeline: dict[str, Any], capsys: pytest.Cap
     assert [line.rstrip() for line in answer.out.splitlines()[2:]] == [
         "1  load  m.keras", "notes", "· mind the gap", "not checked", "· the gap"
     ]  # fmt: skip
+
+
+def test_quiet_commands_print_no_notes(pipeline: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (("plan", "m.keras"), ("build", "m.keras", "-o", "dist")):
+        loud, quiet = run(capsys, *words), run(capsys, *words, "-q")
+        assert ("notes" in loud.out.split(), "notes" in quiet.out.split(), quiet.err) == (True, False, "")
+
+
+def test_export_says_what_needs_no_images_for_channels_that_none_have() -> None:
+    from edgecut.cli.export import _calibration
+    from edgecut.cli.output import Output
+
+    recipe = make_recipe({}, {"source.model": "m.keras", "data.train": "photos"}, where="test")
+    with pytest.raises(DataError) as caught:
+        _calibration(Output(), recipe, (8, 8, 6))
+    assert str(caught.value) == (
+        "export: the model takes 6 channels, and images that calibrate have 1, 3 or 4; write it in float32, float16 or "
+        "dynamic (--precision), which need no images"
+    )
 
 
 def test_plan_in_json(pipeline: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:

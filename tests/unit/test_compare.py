@@ -229,6 +229,12 @@ def test_precision_and_outputs_of_two_files_are_compared() -> None:
     assert not found.equal
 
 
+def test_equal_outputs_are_said_to_be_equal() -> None:
+    row = compare(FLOAT, INT8).outputs[0].model_copy(update={"max_abs_error": 0.0, "top1_changes": 0, "histogram": {}})
+    text = comparison_markdown(compare(FLOAT, INT8).model_copy(update={"outputs": (row,)}))
+    assert f"{row.file}: outputs on 64 inputs (seeded noise) are equal; 0 have another first class" in text
+
+
 def test_accuracy_is_tested_in_pairs(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     images, labels = random.integers(0, 256, (60, 12, 12, 1), dtype=np.uint8), np.arange(60) % 4
