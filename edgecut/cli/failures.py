@@ -106,7 +106,7 @@ def _explained(error: BaseException, arguments: Sequence[str]) -> tuple[tuple[st
         case BrokenPipeError():
             return (), 0
         case OSError() if error.errno in _REMEDIES:
-            where = _shown(error.filename) if error.filename else "the system refuses"
+            where = _shown(error.filename, arguments) if error.filename else "the system refuses"
             # HDF5 puts a paragraph into strerror.
             return (f"error: {where}: {os.strerror(error.errno)}; {_REMEDIES[error.errno]}",), 3
         case FileNotFoundError() if "temporary directory" in str(error):
@@ -120,10 +120,16 @@ def _explained(error: BaseException, arguments: Sequence[str]) -> tuple[tuple[st
     return (f"bug: {type(error).__name__}: {_first_line(error)}; {log}",), BUG
 
 
-def _shown(name: object) -> str:
-    """A file's name on one line. In the folder of temporary files: that folder, since nobody knows the file."""
+def _shown(name: object, arguments: Sequence[str]) -> str:
+    """A file's name on one line. In the folder of temporary files: that folder, since nobody knows the file.
+
+    What the arguments or EDGECUT_CACHE name there is known.
+    """
     text, scratch = os.fsdecode(name) if isinstance(name, str | bytes) else str(name), _scratch()
-    if text.startswith(scratch + os.sep):
+    named = [os.path.abspath(word) for word in (*arguments, os.environ.get("EDGECUT_CACHE", "")) if word]
+    named = [path for path in named if path != scratch]
+    is_named = any(text == path or text.startswith(path + os.sep) for path in named)
+    if text.startswith(scratch + os.sep) and not is_named:
         return f"{scratch} (where temporary files are; TMPDIR names another folder)"
     return text if text.isprintable() else repr(text)
 

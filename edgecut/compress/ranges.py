@@ -62,7 +62,7 @@ def check_parity(model: Any, aware: Any, pixels: np.ndarray) -> dict[str, Any]:
     if not sqnr > WORST_SQNR:
         raise StepError(
             f"compress.qat: with the same weights the quantization-aware model isn't the float one any more "
-            f"({sqnr:.1f} dB); leave out the layers that int8 can't hold, with compress.skip"
+            f"({sqnr:.1f} dB); set compress.qat = false: an int8 file is then quantized after training"
         )
     return {"inputs": len(pixels), "sqnr": round(sqnr, 1), "agreement": agreement}
 

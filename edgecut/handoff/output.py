@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,11 +86,13 @@ def output_folder(out: Path, force: bool, keep: Sequence[Path] = ()) -> Iterator
             shutil.rmtree(partial, ignore_errors=True)
             shutil.rmtree(aside, ignore_errors=True)
     except OSError as exc:
-        if exc.errno in _NO_ROOM and (exc.filename is None or partial in Path(os.fsdecode(exc.filename)).parents):
+        if exc.errno in _NO_ROOM and _is_inside(exc, partial):
             # HDF5 puts a paragraph into strerror.
             said = os.strerror(exc.errno)
             text = f"{out}: can't be written ({said}); free some space, or name another folder with -o"
             raise StepError(text) from exc
+        if exc.errno in _NO_ROOM and exc.filename is None:
+            raise OSError(exc.errno, os.strerror(exc.errno), os.path.join(tempfile.gettempdir(), "edgecut")) from exc
         raise
     finally:
         with uninterrupted():
@@ -99,6 +102,13 @@ def output_folder(out: Path, force: bool, keep: Sequence[Path] = ()) -> Iterator
                     _remove_made(folder, whole=folder == partial)
             if lock is not None:
                 os.close(lock)
+
+
+def _is_inside(error: OSError, partial: Path) -> bool:
+    """Whether it is the partial folder that has no room, not that of temporary files; if unsaid by what is free."""
+    if error.filename is not None:
+        return partial in Path(os.fsdecode(error.filename)).parents
+    return shutil.disk_usage(partial).free <= shutil.disk_usage(tempfile.gettempdir()).free
 
 
 def partial_path(target: Path) -> Path:

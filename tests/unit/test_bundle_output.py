@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -118,13 +119,33 @@ def test_a_replacement_cut_between_its_moves_is_undone_by_the_next_run(tmp_path:
     assert content(tmp_path / "dist") == "old"
 
 
-def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+def free_space(monkeypatch: pytest.MonkeyPatch, **free: int) -> None:
+    """Let the folder of each name have as many bytes free, others none."""
+    monkeypatch.setattr(
+        output.shutil, "disk_usage", lambda path: SimpleNamespace(free=free.get(Path(path).name.partition(".")[0], 0))
+    )
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "dist"
+    monkeypatch.setattr(output.tempfile, "gettempdir", lambda: "/scratch")
+    free_space(monkeypatch, scratch=9)
     with pytest.raises(StepError) as error, output_folder(out, force=False):
         raise OSError(errno.ENOSPC, "Can't close file (a paragraph\nof HDF5)")
     assert str(error.value) == (
         f"{out}: can't be written (No space left on device); free some space, or name another folder with -o"
     )
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_full_folder_of_temporary_files_is_not_taken_for_the_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output.tempfile, "gettempdir", lambda: "/scratch")
+    free_space(monkeypatch, dist=9)
+    with pytest.raises(OSError, match="No space") as caught, output_folder(tmp_path / "dist", force=False):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, "/scratch/edgecut")
     assert os.listdir(tmp_path) == []
 
 

@@ -197,6 +197,14 @@ def test_what_the_machine_refuses_is_no_bug(error: OSError, said: str, capsys: p
     assert ending(error, capsys) == (3, f"edgecut: error: {said}\n")
 
 
+def test_a_named_file_among_temporary_files_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    out = os.path.join(tempfile.gettempdir(), "mine", "m.tflite")
+    with pytest.raises(SystemExit), Failures(["export", "m.keras", "-o", out]):
+        raise OSError(errno.ENOSPC, "No space left on device", out)
+    said = "No space left on device; free some space, or choose another place"
+    assert capsys.readouterr().err == f"edgecut: error: {out}: {said}\n"
+
+
 def test_a_bug_of_a_user_whom_the_system_does_not_know_has_its_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
