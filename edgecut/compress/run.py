@@ -83,7 +83,7 @@ def compress(
     proof = {**across.proof, "back": back.proof["max_abs_error"]}
     if not units:
         return Compressed(back.model, tuple(stages), proof, aware.model if aware else None)
-    result = folded(back.model, units)
+    result = folded(back.model, units, model)
     own = {layer.name for layer in result.layers}
     between = tuple(f"{layer.name!r} " for layer in across.source.layers if layer.name not in own)
     stages = [replace(x, left_out=tuple(y for y in x.left_out if not y.startswith(between))) for x in stages]

@@ -88,13 +88,16 @@ def unfolded(model: keras.Model, units: Sequence[Unit]) -> keras.Model:
         splices[tensor] = Splice((tensor,), L.Rescaling(1 / unit.scale, -unit.centre / unit.scale, name=name))
     copy = rebuild(graph, splices=splices)
     for layer, unit in _layers_of(copy, units):
-        kernel = np.asarray(keras.ops.convert_to_numpy(getattr(layer, _KERNELS[type(layer)])), "float64")
-        _assign(layer, kernel * unit.scale, _shift(layer, kernel, unit))
+        _unfold(layer, unit)
     return copy
 
 
-def folded(model: keras.Model, units: Sequence[Unit]) -> keras.Model:
-    """A copy of a model from `unfolded`, trained or not, without what that put in."""
+def folded(model: keras.Model, units: Sequence[Unit], source: keras.Model) -> keras.Model:
+    """A copy of a model that `unfolded` made of `source`, trained or not, without what that put in.
+
+    First layers that training left as they were have the source's weights again, to the bit.
+    """
+    own = {call.layer: call.operation for call in calls(source)}
     graph = calls(model)
     by_layer = {call.layer: call for call in graph}
     splices = {}
@@ -102,10 +105,26 @@ def folded(model: keras.Model, units: Sequence[Unit]) -> keras.Model:
         tensor = by_layer[unit.layers[0]].inputs[0]
         splices[tensor] = Splice((graph.producer[tensor].inputs[0],), lambda value: value)
     copy = rebuild(graph, splices=splices)
-    for layer, unit in _layers_of(copy, units):
-        kernel = np.asarray(keras.ops.convert_to_numpy(getattr(layer, _KERNELS[type(layer)])), "float64") / unit.scale
+    for (layer, unit), name in zip(_layers_of(copy, units), (name for u in units for name in u.layers), strict=True):
+        trained = layer.get_weights()
+        layer.set_weights(own[name].get_weights())
+        _unfold(layer, unit)
+        if all(np.array_equal(a, b) for a, b in zip(trained, layer.get_weights(), strict=True)):
+            layer.set_weights(own[name].get_weights())
+            continue
+        layer.set_weights(trained)
+        kernel = _kernel(layer) / unit.scale
         _assign(layer, kernel, -_shift(layer, kernel, unit))
     return copy
+
+
+def _unfold(layer: Any, unit: Unit) -> None:
+    kernel = _kernel(layer)
+    _assign(layer, kernel * unit.scale, _shift(layer, kernel, unit))
+
+
+def _kernel(layer: Any) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(getattr(layer, _KERNELS[type(layer)])), "float64")
 
 
 def _first_calls(graph: Calls) -> Iterator[Call]:

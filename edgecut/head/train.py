@@ -141,7 +141,7 @@ def finetune(
 
     lessons = _Lessons(images, wanted, targets if targets.ndim == 1 else None, to_input, settings, seed)
     trained = _train(started, lessons, loss, progress, f"fine-tuning from {unfreeze}")
-    result = folded(result, units)  # a copy: a compiled model has its optimizer saved with it
+    result = folded(result, units, model)  # a copy: a compiled model has its optimizer saved with it
     for layer in result.layers:
         layer.trainable = flags[layer.name]
     return result, trained
