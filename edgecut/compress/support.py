@@ -20,6 +20,7 @@ Reasons = Mapping[str, str]
 # What QuantizeAwareActivation and Default8BitActivationQuantizeConfig of TFMOT 0.8 know.
 _IN_LAYER = frozenset({"linear", "relu", "softmax", "sigmoid", "tanh", "swish", "gelu"})
 _ALONE = frozenset({"linear", "relu", "relu6", "softmax", "sigmoid", "tanh", "swish", "gelu"})
+_ACTIVATIONS = frozenset({"Activation", "ReLU"})
 _KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel", "embeddings")
 
 
@@ -42,6 +43,12 @@ def _not_quantized(registry: Any, layer: Any, left: Mapping[str, str]) -> str:
         return "is called more than once, and TFMOT keeps one range for a layer"
     if kind == "BatchNormalization":
         return _not_folded(layer, left)
+    if kind == "Conv2DTranspose":
+        # Annotated, a file has one scale for the kernel, and a BatchNormalization behind it as operators of its own.
+        return "TFMOT gives its kernel one scale, where an int8 file has one for each channel"
+    if kind in _ACTIVATIONS and (owner := _owner(layer)) in left:
+        # The file fuses the two only where neither has a range of its own.
+        return f"belongs to {owner!r}, which is left as it is"
     if not registry.supports(layer):
         return f"TFMOT has no rule for {kind}"
     activation = getattr(layer, "activation", None)
@@ -49,6 +56,14 @@ def _not_quantized(registry: Any, layer: Any, left: Mapping[str, str]) -> str:
     if activation is not None and name not in (_ALONE if kind == "Activation" else _IN_LAYER):
         return f"TFMOT has no rule for the activation {name}"
     return ""
+
+
+def _owner(layer: Any) -> str:
+    """The Conv2DTranspose that an activation is of, a BatchNormalization in between or not; "" for another layer."""
+    source = tf.nest.flatten(layer._inbound_nodes[0].inbound_layers)[0]
+    if type(source).__name__ == "BatchNormalization":
+        source = tf.nest.flatten(source._inbound_nodes[0].inbound_layers)[0]
+    return str(source.name) if type(source).__name__ == "Conv2DTranspose" else ""
 
 
 def _not_folded(layer: Any, left: Mapping[str, str]) -> str:
