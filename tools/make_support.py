@@ -1,8 +1,12 @@
-"""Write the table of operators: `python tools/make_support.py tools/facts edgecut/tflite/support_tables.py`."""
+"""Write the tables of operators: `python tools/make_support.py tools/facts edgecut/tflite/support_tables.py`.
+
+support_types.py, which tools/measure_support.py measured, is written beside it.
+"""
 
 from __future__ import annotations
 
 import csv
+import itertools
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +15,8 @@ from pathlib import Path
 DTYPES = {"f32": "float32", "i8": "int8", "i16": "int16", "i32": "int32", "i64": "int64", "u8": "uint8",
           "u32": "uint32", "bool": "bool"}  # fmt: skip
 TESTED = {"wheel_test_f32": "float32", "wheel_test_i8": "int8", "wheel_test_i16": "int16"}
+WIDTH = 120
+ANY = 9  # of the ten types tried all but int4, which is for weights
 FAST = {"cmsis_nn": "cmsis-nn", "esp_nn": "esp-nn"}
 
 
@@ -18,6 +24,7 @@ def main(arguments: Sequence[str]) -> None:
     """Write the module that the second argument names."""
     facts, out = Path(arguments[0]), Path(arguments[1])
     out.write_text(module(facts), encoding="utf-8")
+    out.with_name("support_types.py").write_text(types_module(facts), encoding="utf-8")
 
 
 def module(facts: Path) -> str:
@@ -26,6 +33,7 @@ def module(facts: Path) -> str:
     commit = tflm[0]["commit"][:7]
     ethos = sorted({r["op"] for r in rows(facts / "ops_ethosu.csv") if r["target"].startswith("ethos-u55")})
     registered = {r["op"]: tflm_dtypes(r) for r in tflm if r["op"] and r["resolver_method"] != "NOT REGISTERED"}
+    registered.update(measured_dtypes(facts))
     absent = sorted(r["op"].partition("(")[0] for r in tflm if r["resolver_method"] == "NOT REGISTERED")
     parts = [
         '"""What each runtime has kernels for. Written by tools/make_support.py from the tables of facts."""',
@@ -47,6 +55,71 @@ def module(facts: Path) -> str:
         names("ETHOS_U", [op for op in ethos if "(" not in op]),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def types_module(facts: Path) -> str:
+    """The text of support_types.py: which types the interpreter took together, by the roles of inputs and outputs."""
+    lines = [
+        '"""Which types TensorFlow Lite Micro takes together. Written by tools/make_support.py from what ran there."""',
+        "",
+        "from __future__ import annotations",
+        "",
+        "# Operator -> the roles of its inputs and of its outputs (the last one's go on; - is any type), and the types",
+        "# by role that ran, the roles in the order of their first place; | joins alternatives, * is any type.",
+        "TFLM_TYPES: dict[str, tuple[str, str, tuple[str, ...]]] = {",
+    ]
+    for name, (inputs, outputs, combinations) in sorted(measured_types(facts).items()):
+        texts = [f'"{row}"' for row in combinations]
+        line = f'    "{name}": ("{inputs}", "{outputs}", ({", ".join(texts)}{"," if len(texts) == 1 else ""})),'
+        if len(line) <= WIDTH:
+            lines.append(line)
+            continue
+        lines += [f'    "{name}": (', f'        "{inputs}",', f'        "{outputs}",']
+        row = f"        ({', '.join(texts)}{',' if len(texts) == 1 else ''}),"
+        lines += (
+            [row] if len(row) <= WIDTH else ["        (", *(f"            {text}," for text in texts), "        ),"]
+        )
+        lines.append("    ),")
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def measured_types(facts: Path) -> dict[str, tuple[str, str, list[str]]]:
+    """Operator -> (roles of inputs, roles of outputs, combinations that ran)."""
+    found: dict[str, tuple[str, str, dict[tuple[str, ...], list[str]]]] = {}
+    for row in rows(facts / "tflm_types.csv"):
+        types = [part.partition("=")[2] for part in row["types"].split()]
+        table = found.setdefault(row["op"], (row["inputs"], row["outputs"], {}))[2]
+        table.setdefault(tuple(types[:-1]), []).append(types[-1])
+    return {
+        name: (
+            short(inputs),
+            short(outputs),
+            [" ".join((*before, alternatives(last))) for before, last in table.items()],
+        )
+        for name, (inputs, outputs, table) in found.items()
+    }
+
+
+def alternatives(types: Sequence[str]) -> str:
+    """Types of one role joined, * where it took all of those tried."""
+    return "*" if len(types) >= ANY else "|".join(types)
+
+
+def short(roles: str) -> str:
+    """Roles in a row, one that comes again as role*times."""
+    runs = [(role, len(list(run))) for role, run in itertools.groupby(roles.split(" "))]
+    return " ".join(role if times == 1 else f"{role}*{times}" for role, times in runs)
+
+
+def measured_dtypes(facts: Path) -> dict[str, tuple[str, ...]]:
+    """Operator -> the types of its data, of its weights where it has no data, that ran with any others."""
+    found: dict[str, dict[str, None]] = {}
+    for row in rows(facts / "tflm_types.csv"):
+        types = dict(part.split("=") for part in row["types"].split())
+        data = types.get("data", types.get("weights"))
+        if data is not None:
+            found.setdefault(row["op"], {})[data] = None
+    return {name: tuple(dtypes) for name, dtypes in found.items()}
 
 
 def tflm_dtypes(row: Mapping[str, str]) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> None:
     """Write the table that the first argument names: a row for each combination that ran."""
     with Path(arguments[0]).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("operator", "inputs", "outputs", "types"))
+        writer.writerow(("op", "inputs", "outputs", "types"))
         for name, kind in KINDS.items():
             inputs, outputs = ([_role(s.role) for s in slots] for slots in (kind.inputs, kind.outputs))
             for types in _running(name):

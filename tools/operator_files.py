@@ -117,7 +117,7 @@ KINDS: dict[str, Kind] = {
         "DepthwiseConv2DOptions", {**CONV, "depthMultiplier": 1}),
     "DEPTH_TO_SPACE": Kind((data(),), (data(1, 8, 8, 1),), "DepthToSpaceOptions", {"blockSize": 2}),
     "DEQUANTIZE": Kind((data(),), (data(role="result"),)),
-    "DIV": same("DivOptions", inputs=2),
+    "DIV": Kind((data(), const(IMAGE, "data", 1)), (data(),), "DivOptions"),
     "DYNAMIC_UPDATE_SLICE": Kind((data(), data(1, 2, 2, 4), data(4, role="index")), (data(),)),
     "ELU": same(),
     "EMBEDDING_LOOKUP": Kind((data(3, role="index"), const((5, 4), "weights")), (data(3, 4, role="result"),)),
@@ -126,11 +126,13 @@ KINDS: dict[str, Kind] = {
     "GREATER": same(inputs=2, role="result"), "GREATER_EQUAL": same(inputs=2, role="result"),
     "LESS": same(inputs=2, role="result"), "LESS_EQUAL": same(inputs=2, role="result"),
     "FILL": Kind((ints(1, 4), Slot("data", ())), (data(1, 4),)),
-    "FLOOR": same(), "FLOOR_DIV": same(inputs=2), "FLOOR_MOD": same(inputs=2),
+    "FLOOR": same(),
+    "FLOOR_DIV": Kind((data(), const(IMAGE, "data", 1)), (data(),)),
+    "FLOOR_MOD": Kind((data(), const(IMAGE, "data", 1)), (data(),)),
     "FULLY_CONNECTED": Kind((data(1, 4), const((3, 4), "weights"), const((3,), "bias")), (data(1, 3),),
                             "FullyConnectedOptions"),
     "GATHER": Kind((data(), data(2, role="index")), (data(1, 2, 4, 4),), "GatherOptions", {"axis": 1}),
-    "GATHER_ND": Kind((data(), data(2, 1, role="index")), (data(2, 4, 4, 4),)),
+    "GATHER_ND": Kind((data(2, 4, 4, 4), data(2, 1, role="index")), (data(2, 4, 4, 4),)),
     "GELU": same(), "HARD_SWISH": same(), "L2_NORMALIZATION": same("L2NormOptions"),
     "L2_POOL_2D": Kind((data(),), (data(1, 2, 2, 4),), "Pool2DOptions", POOL),
     "LEAKY_RELU": same("LeakyReluOptions", {"alpha": 0.1}), "LOG": same(), "LOGICAL_AND": same(inputs=2),
@@ -153,7 +155,8 @@ KINDS: dict[str, Kind] = {
     "RESIZE_BILINEAR": replace(RESIZE, table="ResizeBilinearOptions"),
     "RESIZE_NEAREST_NEIGHBOR": replace(RESIZE, table="ResizeNearestNeighborOptions"),
     "REVERSE_V2": Kind((data(), ints(1)), (data(),)),
-    "ROUND": same(), "RSQRT": same(), "SELECT": Kind((data(role="bool"), data(), data()), (data(),)),
+    "ROUND": same(), "RSQRT": Kind((const(IMAGE, "data", 1, 2),), (data(),)),
+    "SELECT": Kind((data(role="bool"), data(), data()), (data(),)),
     "SELECT_V2": Kind((data(role="bool"), data(), data()), (data(),)),
     "SHAPE": Kind((data(),), (Slot("result", (4,)),), "ShapeOptions", {"outType": 2}),
     "SIGN": same(), "SIN": same(),
@@ -259,11 +262,9 @@ class Trial(Draft):
 def operator_file(name: str, types: Mapping[str, str], kind: Kind | None = None) -> bytes:
     """A file of one operator whose roles have these types."""
     shape, trial = kind or KINDS[name], Trial()
+    trial.stateful = name == "SVDF"
     inputs = [trial.place(slot, types) for slot in shape.inputs]
-    outputs = [trial.place(slot, types) for slot in shape.outputs]
-    options = dict(shape.options)
-    trial.operator(name, inputs, outputs, 1, shape.table, options)
-    fed = [
-        i for i, slot in zip(inputs, shape.inputs, strict=True) if not (slot.constant or slot.variable or slot.absent)
-    ]
-    return trial.file(fed, outputs)
+    outputs = [trial.place(slot, types, GRIDS.get((name, types.get(slot.role, slot.role)))) for slot in shape.outputs]
+    trial.operator(name, inputs, outputs, 1, shape.table, dict(shape.options))
+    slots = zip(inputs, shape.inputs, strict=True)
+    return trial.file([i for i, s in slots if not (s.constant or s.variable or s.absent)], outputs)

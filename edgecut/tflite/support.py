@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from edgecut.tflite.flatbuffer import Operator, TfliteGraph
+from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
 from edgecut.tflite.layers import called, layer_of
 from edgecut.tflite.support_tables import CMSIS_NN, ESP_NN, ETHOS_U, TFLM, TFLM_COMMIT, XNNPACK
+from edgecut.tflite.support_types import TFLM_TYPES
 
 State = Literal["supported", "slow", "unsupported"]
 
@@ -97,9 +98,14 @@ def aborts(graph: TfliteGraph) -> tuple[str, ...]:
 
 def data_type(graph: TfliteGraph, operator: Operator) -> str:
     """The dtype of an operator's data: its first input that is no constant; "dynamic" for float with int8 weights."""
+    by_role = _types_by_role(graph, operator)
     present = [graph.tensors[i] for i in operator.inputs if i >= 0]
     fed = [t for t in present if not t.is_constant] or present
-    data = fed[-1] if operator.name == "TRANSPOSE_CONV" and fed else fed[0] if fed else None
+    data = fed[0] if fed else None
+    for role in ("data", "weights"):
+        if role in by_role:
+            data = by_role[role][0]
+            break
     if data is None:
         return ""
     weights = graph.tensors[operator.inputs[1]].dtype if len(operator.inputs) > 1 and operator.inputs[1] >= 0 else ""
@@ -127,7 +133,52 @@ def _misfit(graph: TfliteGraph, operator: Operator) -> str:
         return "has values quantized in blocks, which TensorFlow Lite Micro doesn't read"
     if any(tensor.is_sparse for tensor in tensors):
         return "has sparse values, which TensorFlow Lite Micro doesn't unpack"
-    return ""
+    return _untried(graph, operator)
+
+
+def _untried(graph: TfliteGraph, operator: Operator) -> str:
+    """Why the types of an operator's tensors don't run together; "" where they do, or none were tried."""
+    if operator.name not in TFLM_TYPES:
+        return ""
+    by_role = _types_by_role(graph, operator)
+    mixed = next((role for role, tensors in by_role.items() if len({t.dtype for t in tensors}) > 1), None)
+    if mixed is not None:
+        found = ", ".join(dict.fromkeys(t.dtype for t in by_role[mixed]))
+        return f"has {found} side by side, which TensorFlow Lite Micro doesn't mix"
+    order = _roles_in_order(operator.name)
+    types = {role: tensors[0].dtype for role, tensors in by_role.items()}
+    for row in TFLM_TYPES[operator.name][2]:
+        taken = dict(zip(order, row.split(" "), strict=True))
+        if all(taken[role] == "*" or dtype in taken[role].split("|") for role, dtype in types.items()):
+            return ""
+    found = ", ".join(f"{dtype} {role}" for role, dtype in types.items())
+    return f"has {found}, which no kernel of TensorFlow Lite Micro takes together"
+
+
+def _types_by_role(graph: TfliteGraph, operator: Operator) -> dict[str, list[Tensor]]:
+    """The tensors of each role whose type is judged; {} for an operator that wasn't tried."""
+    if operator.name not in TFLM_TYPES:
+        return {}
+    found: dict[str, list[Tensor]] = {}
+    sides = zip(TFLM_TYPES[operator.name][:2], (operator.inputs, operator.outputs), strict=True)
+    for roles, indices in sides:
+        named = _named(roles)
+        for place, index in enumerate(indices):
+            role = named[min(place, len(named) - 1)]
+            if role != "-" and index >= 0:
+                found.setdefault(role, []).append(graph.tensors[index])
+    return found
+
+
+def _roles_in_order(name: str) -> tuple[str, ...]:
+    inputs, outputs, _ = TFLM_TYPES[name]
+    return tuple(dict.fromkeys(role for role in _named(f"{inputs} {outputs}") if role != "-"))
+
+
+def _named(roles: str) -> list[str]:
+    """The roles of a row one by one, where "weights*4" stands for four."""
+    pairs = (part.partition("*") for part in roles.split(" "))
+    return [role for role, _, times in pairs for _ in range(int(times or 1))]
 
 
 def _abort(graph: TfliteGraph, operator: Operator) -> str:
