@@ -186,3 +186,13 @@ def processor_time(pid):
     """The seconds that a running process has used: fields 14 and 15 of its stat, see proc(5)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_labels_of_another_count_than_an_edited_models_outputs(capsys, work):
+    """What a dropped layer leaves is known once the model is loaded: the plan can't say it, and the build does."""
+    (work / "labels.txt").write_text("a\nb\n")
+    words = (MODEL, "--name", "m", "--set", "cut.drop=['block_1_relu']", "--labels", "labels.txt")
+    assert refused(capsys, work, *words, "--precision", "float32") == [
+        "data.labels: labels.txt names 2 classes ('a', 'b'), and the model has 10 outputs; name each output, in their "
+        "order"
+    ]
