@@ -52,7 +52,7 @@ def write_saved_model(model: keras.Model, folder: Path) -> None:
         except (ValueError, TypeError, RuntimeError, NotImplementedError, tf.errors.OpError) as exc:
             _raise_if_full(exc, folder)
             raise ExportError(
-                f"export: {model.name!r} can't be written as a SavedModel: {_reason(exc, noise())}"
+                f"export: {model.name!r} can't be written as a SavedModel: {reason_of(exc, noise())}"
             ) from exc
 
 
@@ -117,7 +117,7 @@ def convert(
             content = converter.convert()
         except (ConverterError, ValueError, TypeError, RuntimeError, tf.errors.OpError) as exc:
             _raise_if_full(exc, saved_model)
-            raise ExportError(f"export: the converter refuses {precision}: {_reason(exc, noise())}") from exc
+            raise ExportError(f"export: the converter refuses {precision}: {reason_of(exc, noise())}") from exc
     return name_io(content, input_names(model), output_names(model))
 
 
@@ -140,17 +140,22 @@ def _refuse_loops(saved_model: Path, precision: Precision) -> None:
         )
 
 
-def _reason(error: Exception, noise: str) -> str:
+def reason_of(error: Exception, noise: str) -> str:
     """The line of a converter's error, or of what it printed, that says what is wrong."""
     lines = [line.strip() for text in (str(error), noise) for line in text.splitlines() if line.strip()]
     for kind in ("Custom ops:", "Flex ops:"):
         named = next((line.removeprefix(kind).strip() for line in lines if line.startswith(kind)), "")
         if named:
             return f"TFLite has no operator for {named}; cut before it, or replace it"
+    unquantized = re.search(r"Quantization not yet supported for op: '?(\w+)", "\n".join(lines))
+    if unquantized is not None:
+        return f"TFLite has no integer kernel for {unquantized[1]}; cut before it, or write float32 or dynamic"
     telling = [
         line
         for line in lines
         if "error:" in line.lower() or "not supported" in line.lower() or "failed" in line.lower()
     ]
     line = (telling or lines or [type(error).__name__])[0]
-    return line[-300:].rstrip(".")
+    # Where in TensorFlow's own graph it is tells nobody anything.
+    line = re.sub(r"^(?:\S+: )?(?:error: )?loc\(.*\): ", "", line.removeprefix("<unknown>:0: ").removeprefix("error: "))
+    return f"in TensorFlow's words: {line.removeprefix('error: ')[:300].rstrip('.')}"
