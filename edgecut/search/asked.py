@@ -10,6 +10,7 @@ from typing import Literal
 
 from edgecut.errors import DocumentError
 from edgecut.head.metrics import MetricName, metric_of
+from edgecut.images.dataset import undecodable
 from edgecut.images.found import data_faults
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Cut, Export, Head, Precision, Recipe, Stem, Target
@@ -62,7 +63,8 @@ def _faults(request: Request) -> Iterator[str]:
     if recipe.data.train is None:
         yield "data.train: is missing; labelled images choose the cut (--data)"
     else:
-        yield from data_faults(recipe.data, recipe.head.classes if recipe.head else None)
+        faults = data_faults(recipe.data, recipe.head.classes if recipe.head else None)
+        yield from faults or undecodable(recipe.data)
     if request.metric is not None and request.metric not in _METRICS[recipe.data.target]:
         ranked = " or ".join(_METRIC_FLAGS[name] for name in _METRICS[recipe.data.target])
         yield (

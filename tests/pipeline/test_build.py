@@ -284,7 +284,9 @@ def test_an_existing_folder_is_replaced_only_by_force(tmp_path):
 
 
 def test_a_failed_build_leaves_nothing(tmp_path):
-    recipe = small_recipe(tmp_path, **{"data.train": labelled(tmp_path, size=8), "head.classes": 3})
-    with pytest.raises(DataError, match=r"^data.train: labels are 0..5, and 3 classes allow 0..2; "):
+    # Values that are no bytes: what only the run sees.
+    np.savez(tmp_path / "scaled.npz", x_train=np.full((8, 8, 8, 3), 0.5), y_train=np.arange(8) % 2)
+    recipe = small_recipe(tmp_path, **{"data.train": str(tmp_path / "scaled.npz"), "head.classes": 2})
+    with pytest.raises(DataError, match=r"holds float64 values from 0.5 to 0.5; bytes 0..255 are expected"):
         edgecut.build(recipe, out=tmp_path / "dist")
     assert not [p for p in tmp_path.iterdir() if p.name.startswith("dist")]

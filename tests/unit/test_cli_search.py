@@ -63,3 +63,16 @@ def test_fine_tuning_needs_the_layer_from_which_it_trains(tmp_path: Path, capsys
     assert answer.err == (
         "edgecut: error: command line: head: unfreeze is the layer from which finetune trains on; set both or none\n"
     )
+
+
+def test_images_that_do_not_decode_are_named_before_anything_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in "ab":
+        (tmp_path / "d" / name).mkdir(parents=True)
+        for k in range(2):
+            (tmp_path / "d" / name / f"{k}.png").write_bytes(b"")
+    answer = run(capsys, "search", "m.keras", "--data", str(tmp_path / "d"), "-o", str(tmp_path / "out"))
+    none = "is no image that can be decoded; replace or remove it"
+    lines = [f"edgecut: error: search: data.train: {tmp_path}/d/{name}/{k}.png {none}" for name in "ab" for k in (0, 1)]
+    assert (answer.code, sorted(answer.err.splitlines())) == (2, lines)
