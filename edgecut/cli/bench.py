@@ -15,7 +15,7 @@ from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
 from edgecut.errors import EdgecutError, RequestError, RunnersError
 from edgecut.records.measurement import Measurement
-from edgecut.records.profile import Profile, find_profile
+from edgecut.records.profile import Profile, find_profile, shadow_notes
 from edgecut.records.recipe import Bench
 from edgecut.whole import write_whole
 
@@ -70,6 +70,8 @@ def command(
     PROFILE=RUNNER  what the runner measures is PROFILE's device
     """
     profiles = [find_profile(name) for name in profile_names or ("host",)]
+    for sentence in shadow_notes(profiles):
+        output.note(sentence)
     settings = read_source(str(file), overrides).bench
     if other is not None:
         return _compare(output, (file, other), settings, overrides, rounds)

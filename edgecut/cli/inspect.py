@@ -14,7 +14,7 @@ from edgecut.cli.flags import several_profiles
 from edgecut.cli.output import Output, with_output
 from edgecut.errors import RequestError
 from edgecut.records.measurement import Measurement
-from edgecut.records.profile import Profile, find_profile
+from edgecut.records.profile import Profile, find_profile, shadow_notes
 
 
 @click.command(
@@ -50,6 +50,8 @@ def command(
     --profile which operators the device's runtime lacks or runs slowly.
     """
     profiles = [find_profile(name) for name in profile_names]
+    for sentence in shadow_notes(profiles):
+        output.note(sentence)
     if Path(model).suffix.lower() in {".tflite", ".onnx"}:
         return _inspect_file(output, Path(model), profiles, picture)
     from edgecut.cli.inspect_model import inspect_model

@@ -17,7 +17,7 @@ from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
 from edgecut.records.document import Record
 from edgecut.records.faults import record_in
-from edgecut.records.profile import Profile, find_profile
+from edgecut.records.profile import Profile, find_profile, shadow_notes
 from edgecut.records.recipe import Preprocess, Recipe, read_recipe
 from edgecut.records.toml_text import toml_value
 from edgecut.whole import write_whole
@@ -118,6 +118,8 @@ def command(
     check_target(out, force=force)
     kind_of(model)
     profile = find_profile(profile_name) if profile_name else None
+    for sentence in shadow_notes([profile] if profile else []):
+        output.note(sentence)
     given = {**_profile_keys(profile, read_source(model, overrides).source.preprocess), **overrides}
     settings = {"name": read_source(model, given).name, **given, "source.model": model}
     text = recipe_text(_relative(settings, out.parent), profile)

@@ -13,7 +13,7 @@ from edgecut.cli.flags import Parsed, recipe_flags, several_profiles, toml_value
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_request
 from edgecut.records.front import Front
-from edgecut.records.profile import find_profile
+from edgecut.records.profile import find_profile, shadow_notes
 from edgecut.records.units import parse_seconds
 
 if TYPE_CHECKING:
@@ -121,6 +121,8 @@ def command(
     where it was stopped. Ctrl-C shows what has been found. Exit code 1: nothing that was built fits a device.
     """
     request = _request(source, {**overrides, **dict(limits)}, profile_names, out, options)
+    for sentence in shadow_notes(request.profiles):
+        output.note(sentence)
     from edgecut.graph.quiet import import_keras_quietly
 
     progress = output.progress()

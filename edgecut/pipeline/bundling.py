@@ -51,7 +51,7 @@ def bundle(state: Run, report: Report) -> None:
         write_bundle(
             state.folder, report=report, recipe=state.recipe, profiles=state.plan.profiles, vectors=vectors,
             labels=state.names, page_html=render_page(report), recipe_folder=state.plan.base,
-            inputs=state.inputs, lock=lock_text(lock_of(state.inputs)),
+            inputs=state.inputs, lock=lock_text(lock_of(state.inputs, named(state.plan), state.plan.profiles)),
             notes=state.plan.notes,
         )  # fmt: skip
     if state.is_whole and not state.unkept:

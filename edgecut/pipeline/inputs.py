@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +19,7 @@ from edgecut.errors import DataError, RequestError, SourceError
 from edgecut.graph.peek import PREFIX, application_arguments
 from edgecut.records.artifact import sha256_of
 from edgecut.records.document import Record, parse, read_toml
+from edgecut.records.profile import Profile
 from edgecut.records.recipe import Recipe
 from edgecut.records.toml_text import toml_text
 
@@ -24,12 +27,18 @@ _SHOWN = 12  # digits of a hash in a sentence
 
 
 class Lock(Record):
-    """NAME.lock.toml. inputs: {recipe key: SHA-256}; a model that is fetched by name has none."""
+    """NAME.lock.toml. inputs: {recipe key: SHA-256}; a model that is fetched by name has none.
+
+    recipe: {table: SHA-256 of its values, as flags and defaults leave them}. profiles: {id: SHA-256 of its values, with
+    those that it extends}. A lock of an earlier edgecut has neither.
+    """
 
     schema_: Literal["edgecut.lock/1"] = Field(default="edgecut.lock/1", alias="schema")
     edgecut: str
     python: str
     inputs: dict[str, str]
+    recipe: dict[str, str] = Field(default_factory=dict)
+    profiles: dict[str, str] = Field(default_factory=dict)
     packages: dict[str, str]
 
 
@@ -46,11 +55,20 @@ def input_hashes(recipe: Recipe, store: Store | None = None) -> dict[str, str]:
         raise DataError(f"{exc.filename}: can't be read (permission denied); ask for permission, or remove it") from exc
 
 
-def lock_of(inputs: Mapping[str, str]) -> Lock:
-    """What these inputs and the versions that are here lock."""
+def lock_of(inputs: Mapping[str, str], recipe: Recipe, profiles: Sequence[Profile]) -> Lock:
+    """What these inputs, this request and the versions that are here lock.
+
+    recipe: with file names relative to its folder, so that it is the same in another checkout.
+    """
     return Lock(
-        edgecut=edgecut.__version__, python=platform.python_version(), inputs=dict(inputs), packages=versions()
+        edgecut=edgecut.__version__, python=platform.python_version(), inputs=dict(inputs), packages=versions(),
+        recipe={table: _hash(value) for table, value in recipe.to_dict().items()},
+        profiles={profile.id: _hash(profile.to_dict()) for profile in profiles},
     )  # fmt: skip
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def lock_text(lock: Lock) -> str:
@@ -70,6 +88,8 @@ def check_lock(path: Path, now: Lock) -> None:
     locked = parse(Lock, read_toml(path), str(path))
     drifted = [*_drift("", _flat(locked), _flat(now)), *_drift("", locked.packages, now.packages)]
     drifted += _drift("SHA-256 ", locked.inputs, now.inputs)
+    for what, before, after in (("recipe", locked.recipe, now.recipe), ("profile", locked.profiles, now.profiles)):
+        drifted += _drift("SHA-256 ", _under(what, before), _under(what, after))
     if drifted:
         raise RequestError(f"{path}: {'; '.join(drifted)}; restore that, or build without --locked to lock it anew")
 
@@ -80,6 +100,11 @@ def _drift(what: str, locked: Mapping[str, str], now: Mapping[str, str]) -> Iter
         if locked.get(name) != now.get(name):
             found = f"is {what}{b}" if b else "isn't here"
             yield f"{name} {found}, and {what + a if a else 'none'} is locked"
+
+
+def _under(what: str, hashes: Mapping[str, str]) -> dict[str, str]:
+    """The hashes by a name that says what they are of."""
+    return {f"{what} {name}": value for name, value in hashes.items()}
 
 
 def _flat(lock: Lock) -> dict[str, str]:

@@ -14,7 +14,7 @@ from edgecut.pipeline.sensing import sensor_notes, why_only_bytes
 from edgecut.pipeline.unchecked import unchecked
 from edgecut.records.artifact import sha256_of
 from edgecut.records.document import closest
-from edgecut.records.profile import Profile, find_profile
+from edgecut.records.profile import Profile, find_profile, shadow_notes
 from edgecut.records.recipe import Compress, Format, LayerRef, Precision, Recipe, Wanted
 
 NEEDS_IMAGES: tuple[Wanted, ...] = ("int8", "int16x8", "auto")
@@ -73,6 +73,7 @@ def plan(
             faults.append(f"{recipe_file} is a bundle's; say where the files of its request are (--root FOLDER)")
         raise DocumentError([f"{recipe.name}: {fault}" for fault in faults])
     notes = (
+        *shadow_notes(chosen),
         *_notes(recipe, files),
         *_untaken_notes(files, chosen),
         *operator_notes(recipe, written_files(files), chosen),

@@ -139,10 +139,11 @@ def run(
     """
     inputs = input_hashes(plan.recipe, hash_store(plan) if cache else None)
     lock = None if plan.recipe_file is None else lock_path(plan.recipe_file)
+    now = lock_of(inputs, named(plan), plan.profiles)
     if locked:
         if lock is None:
             raise RequestError("--locked: needs a recipe file, whose lock lies beside it; write one with `edgecut new`")
-        check_lock(lock, lock_of(inputs))
+        check_lock(lock, now)
     store, unkept = None, ""
     if cache and not _has_custom_classes():
         try:
@@ -153,7 +154,7 @@ def run(
         report = _run(Run(plan, folder, progress, store=store, inputs=inputs, unkept=unkept))
     if lock is not None and not locked:
         with contextlib.suppress(OSError):
-            write_whole(lock, lock_text(lock_of(inputs)).encode())
+            write_whole(lock, lock_text(now).encode())
     return report
 
 

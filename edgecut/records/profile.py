@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from edgecut.errors import RequestError
+from edgecut.errors import DocumentError, RequestError
 from edgecut.records.document import Channels, Record, Seconds, SizeBytes, closest, parse, read_toml
 from edgecut.records.recipe import Format, Precision
 
@@ -153,16 +153,54 @@ def profile_folders() -> tuple[Path, ...]:
 def find_profile(name: str) -> Profile:
     """The profile at a path ("board.toml"), or with an id in one of profile_folders().
 
-    Raises RequestError if there is none (closest ids offered), DocumentError with every fault of the file.
+    Raises RequestError if there is none (closest ids offered), DocumentError with every fault of the file, a number
+    that no such device has among them.
     """
+    # Imported here: it reads this module's records.
+    from edgecut.records.plausible import implausible
+
+    path = _path_of(name)
+    profile = read_profile(path)
+    faults = implausible(profile)
+    if faults:
+        raise DocumentError([f"{path}: {fault}" for fault in faults])
+    return profile
+
+
+def _path_of(name: str) -> Path:
     if name.endswith(".toml") or os.sep in name:
-        return read_profile(Path(name))
+        return Path(name)
     for folder in profile_folders():
         path = folder / f"{name}.toml"
         if path.is_file():
-            return read_profile(path)
+            return path
     known = sorted({path.stem for path in profile_paths()})
     raise RequestError(f"no profile {name!r}{closest(name, known)}; `edgecut profile list` shows all")
+
+
+def shadow_notes(profiles: Iterable[Profile]) -> tuple[str, ...]:
+    """A sentence for each profile with a shipped one's id and other values, and for each base of that kind."""
+    *own, shipped = profile_folders()
+    notes: list[str] = []
+    for profile in profiles:
+        hidden = shipped / f"{profile.id}.toml"
+        if hidden.is_file() and read_profile(hidden) != profile:
+            paths = (folder / hidden.name for folder in own)
+            place = next(
+                (str(path) for path in paths if path.is_file() and read_profile(path) == profile), "another file"
+            )
+            notes.append(
+                f"profile {profile.id}: is {place}, which has other values than the shipped profile of that id"
+            )
+        base = f"{profile.extends}.toml"
+        above = next((folder / base for folder in own if (folder / base).is_file()), None)
+        if profile.extends == profile.id or above is None:
+            continue
+        if (shipped / base).is_file() and read_profile(above) != read_profile(shipped / base):
+            notes.append(
+                f"profile {profile.id}: extends {profile.extends}, and {above} hides the shipped one of that id"
+            )
+    return tuple(dict.fromkeys(notes))
 
 
 def profile_paths() -> Iterable[Path]:

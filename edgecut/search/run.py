@@ -21,7 +21,7 @@ from edgecut.records.artifact import sha256_of
 from edgecut.records.explanation import Explanation
 from edgecut.records.front import CutScore, Front, FrontPoint
 from edgecut.records.measurement import Measurement
-from edgecut.records.profile import Profile, find_profile
+from edgecut.records.profile import Profile, find_profile, shadow_notes
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Budget, Data, Precision, Preprocess, Recipe, Source, Target
 from edgecut.search import choosing
@@ -283,7 +283,7 @@ class _Search:
         cuts = [score for scores in self.looked.values() for score in scores]
         front = front_of(
             self.request, self.facts, cuts, self.candidates, self.built, self.images, self.outputs,
-            notes=(*self.left_out, *self.late), finished=finished,
+            notes=(*shadow_notes(self.request.profiles), *self.left_out, *self.late), finished=finished,
         )  # fmt: skip
         for r in front.recommendations:
             write_whole(self.request.out / r.recipe, r.recipe_text.encode())
