@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
+
+from markupsafe import Markup
 
 from edgecut.records.comparison import Change, Comparison, OutputChange
 from edgecut.records.measurement import Measurement
@@ -14,15 +15,14 @@ from edgecut.render.comparison import change_rows, headline
 from edgecut.render.page import measurements_html
 from edgecut.render.page_parts import (
     Column,
-    Html,
     folded,
     memory_html,
     operators_html,
-    page,
     sentences,
     state_html,
     table,
 )
+from edgecut.render.templating import html, part
 from edgecut.render.words import NOTHING
 
 
@@ -41,13 +41,11 @@ def render_bench(
         ("Memory over the run", memory_html(uses, {})),
         ("Cost by operator", operators_html(uses, {})),
     )
-    return page(f"bench: {file}", f"<h1><code>{escape(file)}</code></h1>", sections)
+    return html("bench", title=f"bench: {file}", sections=sections, style="", script="", file=file)
 
 
 def render_comparison(found: Comparison) -> str:
     """The page of a comparison: what changed, what is more than chance, and the limits."""
-    title = f"<h1><code>{escape(found.a)}</code> and <code>{escape(found.b)}</code></h1>"
-    header = f"{title}\n<p>{escape(headline(found))}</p>"
     sections = (
         ("Limits", _verdicts(found)),
         ("Changes", _changes(found.changes)),
@@ -55,28 +53,30 @@ def render_comparison(found: Comparison) -> str:
         ("Differences", _differences(found)),
         ("Notes", sentences(found.notes)),
     )
-    return page(f"compare: {found.a} and {found.b}", header, sections)
+    return html(
+        "comparison", title=f"compare: {found.a} and {found.b}", sections=sections, style="", script="", found=found,
+        headline=headline(found),
+    )  # fmt: skip
 
 
-def _times(times: Sequence[Mapping[str, Any]], method: str) -> Html:
+def _times(times: Sequence[Mapping[str, Any]], method: str) -> Markup:
     if not times:
-        return Html("")
+        return Markup()
     columns = (Column("operator"), Column("layer"), Column("time", True), Column("share", True), Column(""))
     rows = []
     for row in times:
         share = row["share"] or 0.0
-        bar = Html(f'<span class="bar" style="width:{100 * share:.1f}%"></span>')
         time = NOTHING if row["seconds"] is None else format_seconds(row["seconds"])
-        rows.append((row["operator"], row["layer"] or NOTHING, time, f"{100 * share:.1f} %", bar))
+        rows.append((row["operator"], row["layer"] or NOTHING, time, f"{100 * share:.1f} %", part("bar", share)))
     return folded(f"{len(times)} operators: {method}", table(columns, rows), is_open=True)
 
 
-def _verdicts(found: Comparison) -> Html:
+def _verdicts(found: Comparison) -> Markup:
     columns = (Column("limit"), Column("file"), Column("state"), Column("found"))
     return table(columns, [(v.limit, v.file, state_html(v.state), v.found) for v in found.verdicts])
 
 
-def _changes(changes: Sequence[Change]) -> Html:
+def _changes(changes: Sequence[Change]) -> Markup:
     columns = (
         Column("metric"), Column("file"), Column("A", True), Column("B", True), Column("change", True),
         Column("how sure"),
@@ -84,7 +84,7 @@ def _changes(changes: Sequence[Change]) -> Html:
     return table(columns, change_rows(changes))
 
 
-def _outputs(outputs: Sequence[OutputChange]) -> Html:
+def _outputs(outputs: Sequence[OutputChange]) -> Markup:
     columns = (
         Column("file"), Column("inputs", True), Column("of"), Column("max. error", True), Column("other top-1", True),
     )  # fmt: skip
@@ -95,7 +95,7 @@ def _outputs(outputs: Sequence[OutputChange]) -> Html:
     return table(columns, rows)
 
 
-def _differences(found: Comparison) -> Html:
+def _differences(found: Comparison) -> Markup:
     columns = (Column("what"), Column("name"), Column("A"), Column("B"))
     rows = [(d.what, d.name, _or_nothing(d.a), _or_nothing(d.b)) for d in found.differences]
     return table(columns, rows)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from rich.console import RenderableType
 
 from edgecut.records.comparison import Change, Comparison, OutputChange
 from edgecut.render.tables import grid, notes
+from edgecut.render.templating import markdown
 from edgecut.render.words import value_words
 
 _NOTHING = "–"
@@ -78,17 +79,17 @@ def ratio_table(ratios: Mapping[str, Paired], a: str, b: str, where: str) -> lis
 
 def comparison_markdown(comparison: Comparison) -> str:
     """The comparison as Markdown."""
-    lines = [f"### {_escaped(headline(comparison))}", ""]
-    rows = [(row.metric, row.file, *_figures(row), _sure(row)) for row in comparison.changes]
-    lines += _markdown(("metric", "file", "A", "B", "change", "how sure"), rows)
-    lines += [line for row in comparison.outputs for line in (_escaped(_output(row)), "")]
-    different = [(d.what, d.name, d.a or _NOTHING, d.b or _NOTHING) for d in comparison.differences]
-    lines += _markdown(("what", "name", "A", "B"), different)
-    lines += _markdown(
-        ("limit", "file", "state", "found"), [(v.limit, v.file, v.state, v.found) for v in comparison.verdicts]
-    )
-    lines += [f"- {_escaped(note)}" for note in comparison.notes]
-    return "\n".join(lines).rstrip() + "\n"
+    tables = (
+        (("metric", "file", "A", "B", "change", "how sure"), change_rows(comparison.changes)),
+        (("what", "name", "A", "B"),
+         [(d.what, d.name, d.a or _NOTHING, d.b or _NOTHING) for d in comparison.differences]),
+        (("limit", "file", "state", "found"), [(v.limit, v.file, v.state, v.found) for v in comparison.verdicts]),
+    )  # fmt: skip
+    text = markdown(
+        "comparison", headline=headline(comparison), tables=tables, notes=comparison.notes,
+        outputs=[_output(row) for row in comparison.outputs],
+    )  # fmt: skip
+    return text.rstrip() + "\n"
 
 
 def change_rows(changes: Sequence[Change]) -> list[tuple[str, ...]]:
@@ -130,15 +131,3 @@ def _output(row: OutputChange) -> str:
     if row.histogram:
         text += "; steps: " + ", ".join(f"{steps}: {count}" for steps, count in row.histogram.items())
     return text
-
-
-def _markdown(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    if rows:
-        yield f"| {' | '.join(head)} |"
-        yield "|" + "---|" * len(head)
-        yield from (f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in rows)
-        yield ""
-
-
-def _escaped(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

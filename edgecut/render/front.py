@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Sequence
-from html import escape
 
+from markupsafe import Markup
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -16,16 +16,16 @@ from edgecut.render.front_plot import FRONT_SCRIPT, FRONT_STYLE, depth_plot, fro
 from edgecut.render.page import checks_html, explained_html, measurements_html
 from edgecut.render.page_parts import (
     Column,
-    Html,
     folded,
+    joined,
     memory_html,
     operators_html,
-    page,
     sentences,
     state_html,
     table,
 )
 from edgecut.render.tables import STYLES, grid, notes
+from edgecut.render.templating import html, part
 from edgecut.render.words import NOTHING, count_words, fraction_words, value_words
 
 _LOOKED_AT = 8  # lines of the front that weren't built, on the terminal
@@ -57,19 +57,19 @@ def front_tables(front: Front, folder: str, *, quiet: bool = False) -> list[Rend
 
 def render_front(front: Front) -> str:
     """The page of a front: the devices' choices, the front, accuracy along depth, every number as a table."""
-    images, called = front.images, metric_words(front.metric)
-    titles, name = {use.artifact: use.artifact for use in front.uses}, front.source.rpartition("/")[2]
+    called, name = metric_words(front.metric), front.source.rpartition("/")[2]
+    titles = {use.artifact: use.artifact for use in front.uses}
     colours = input_colours([*((c.size, c.channels) for c in front.cuts), *((p.size, p.channels) for p in front.front)])
-    header = (
-        f"<h1>Where to cut <code>{escape(name)}</code></h1>\n"
-        f"<p>{len(front.cuts)} cuts looked at on {images.get('train', 0)} training images; of the held-out images "
-        f"{images.get('choosing', 0)} choose and {images.get('judging', 0)} others judge"
-        f"{'' if front.finished else '; stopped before the end'}. edgecut {escape(front.edgecut)}.</p>"
-    )
     sections = (
         ("For each device", _recommendations_html(front)),
-        *((f"The front for {device}", front_plot(front.front, device, colours, called)) for device in front.profiles),
-        (f"{called[:1].upper()}{called[1:]} along depth, by the probe", depth_plot(front.cuts, colours, called)),
+        *(
+            (f"The front for {device}", Markup(front_plot(front.front, device, colours, called)))
+            for device in front.profiles
+        ),
+        (
+            f"{called[:1].upper()}{called[1:]} along depth, by the probe",
+            Markup(depth_plot(front.cuts, colours, called)),
+        ),
         ("Choices", _points_html(front.front, called)),
         ("Checks", _checks_html(front)),
         ("Memory over the run", memory_html(front.uses, titles)),
@@ -79,7 +79,10 @@ def render_front(front: Front) -> str:
         ("Every cut", _cuts_html(front)),
         ("Notes", sentences(front.notes)),
     )
-    return page(f"search: {name}", header, sections, style=FRONT_STYLE, script=FRONT_SCRIPT)
+    return html(
+        "front", title=f"search: {name}", sections=sections, style=Markup(FRONT_STYLE), script=Markup(FRONT_SCRIPT),
+        front=front, name=name,
+    )  # fmt: skip
 
 
 def metric_words(metric: str) -> str:
@@ -133,34 +136,33 @@ def _input(size: tuple[int, int], channels: int) -> str:
     return f"{size[0]}x{size[1]} {'gray' if channels == 1 else 'colour'}"
 
 
-def _recommendations_html(front: Front) -> str:
+def _recommendations_html(front: Front) -> Markup:
     called = metric_words(front.metric)
-    return "".join(
-        f"<h3>{escape(r.profile)} {state_html(r.state)}</h3>"
-        f"<p><code>{escape(r.cut)}</code>, {_input(r.size, r.channels)}, {r.precision}: "
-        f"{called} <b>{fraction_words(r.accuracy)}</b></p>"
-        f"{sentences(_lines(r, ''))}"
-        + (folded(f"the recipe, {r.recipe}", _copied(r.recipe_text)) if r.recipe_text else "")
+    return joined(
+        part(
+            "recommendation", r, state_html(r.state), _input(r.size, r.channels), called, fraction_words(r.accuracy),
+            sentences(_lines(r, "")), _recipe_html(r),
+        )
         for r in front.recommendations
-    )
+    )  # fmt: skip
 
 
-def _copied(text: str) -> str:
-    """Text with a button that copies it, where the browser allows that."""
-    return f'<div class="copied"><button type="button" hidden>Copy</button><pre>{escape(text)}</pre></div>'
+def _recipe_html(r: Recommendation) -> Markup:
+    """The recipe with a button that copies it, where the browser allows that."""
+    return folded(f"the recipe, {r.recipe}", part("copied", r.recipe_text)) if r.recipe_text else Markup()
 
 
-def _checks_html(front: Front) -> str:
+def _checks_html(front: Front) -> Markup:
     """The limits of every device on its recommended point."""
     devices = {r.profile for r in front.recommendations}
-    return "".join(
-        f"<h3>{escape(device.profile)}</h3>{checks_html(device.checks, {})}"
+    return joined(
+        part("checks_of", device.profile, checks_html(device.checks, {}))
         for point in front.front for device in point.devices
         if device.profile in devices and device.profile in point.recommended_for and device.checks
     )  # fmt: skip
 
 
-def _points_html(points: Sequence[FrontPoint], called: str) -> str:
+def _points_html(points: Sequence[FrontPoint], called: str) -> Markup:
     titles = ("cut", "input", "precision", called, "by", "latency", "kind", "arena", "size", "MACs", "for")
     rows = [
         (p.cut, _short(p), p.precision, fraction_words(p.accuracy), p.basis.accuracy, _cost_words(p)[0],
@@ -170,7 +172,7 @@ def _points_html(points: Sequence[FrontPoint], called: str) -> str:
     return _numbers(titles, rows, words=("cut", "input", "precision", "by", "kind", "for"))
 
 
-def _cuts_html(front: Front) -> str:
+def _cuts_html(front: Front) -> Markup:
     titles = ("cut", "input", "width", "probe", "all features", "CKA to the final", "gradient × activation", "MACs")
     rows = [
         (c.cut, f"{c.size[0]}x{c.size[1]}x{c.channels}", str(c.width), fraction_words(c.probe),
@@ -181,5 +183,5 @@ def _cuts_html(front: Front) -> str:
     return folded(f"{len(rows)} rows", _numbers(titles, rows, words=("cut", "input")))
 
 
-def _numbers(titles: Sequence[str], rows: Sequence[Sequence[str]], words: Sequence[str]) -> Html:
+def _numbers(titles: Sequence[str], rows: Sequence[Sequence[str]], words: Sequence[str]) -> Markup:
     return table([Column(title, title not in words) for title in titles], rows)

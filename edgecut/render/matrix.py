@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from html import escape
 
 from rich.console import Group
 from rich.text import Text
@@ -11,8 +10,9 @@ from rich.text import Text
 from edgecut.records.matrix import Matrix, MatrixFile, MatrixRow
 from edgecut.records.report import Check
 from edgecut.records.units import format_bytes, format_seconds
-from edgecut.render.page_parts import Column, Html, page, sentences, state_html, table
+from edgecut.render.page_parts import Column, sentences, state_html, table
 from edgecut.render.tables import STYLES, grid
+from edgecut.render.templating import html, markdown, part
 from edgecut.render.words import NOTHING, fraction_words, limit_words, value_words
 
 _HEADINGS = ("size", "accuracy", "arena", "latency")
@@ -40,10 +40,8 @@ def matrix_table(matrix: Matrix) -> Group:
 def matrix_markdown(matrix: Matrix) -> str:
     """The same for a page of text."""
     headings = [*matrix.axes, "file", *_HEADINGS, "status"]
-    rows = [headings, ["---"] * len(headings), *([*cells, row.status] for row, cells in _cells(matrix))]
-    lines = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
-    remarks = [f"- {sentence}" for sentence in _remarks(matrix)]
-    return "\n".join([f"# {matrix.name}", "", *lines, *(["", *remarks] if remarks else [])]) + "\n"
+    rows = [[*cells, row.status] for row, cells in _cells(matrix)]
+    return markdown("matrix", name=matrix.name, headings=headings, rows=rows, remarks=_remarks(matrix))
 
 
 def render_matrix(matrix: Matrix) -> str:
@@ -53,10 +51,13 @@ def render_matrix(matrix: Matrix) -> str:
     rows = [[*cells, state_html(row.status), _link(row)] for row, cells in _cells(matrix)]
     states = [row.status for row in matrix.rows]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-    header = f"<h1>{escape(matrix.name)}</h1>\n<p>{len(states)} builds: {counts}. edgecut {escape(matrix.edgecut)}.</p>"
-    return page(f"matrix: {matrix.name}", header, (
-        ("Builds", table(columns, rows)), ("Limits that aren't met, and rows that failed", sentences(_remarks(matrix))),
-    ))  # fmt: skip
+    sections = (
+        ("Builds", table(columns, rows)),
+        ("Limits that aren't met, and rows that failed", sentences(_remarks(matrix))),
+    )
+    return html(
+        "matrix", title=f"matrix: {matrix.name}", sections=sections, style="", script="", matrix=matrix, counts=counts
+    )  # fmt: skip
 
 
 def _cells(matrix: Matrix) -> Iterator[tuple[MatrixRow, list[str]]]:
@@ -110,7 +111,7 @@ def _check_words(matrix: Matrix, check: Check) -> str:
 
 
 def _link(row: MatrixRow) -> str:
-    return NOTHING if row.bundle is None else Html(f'<a href="{escape(row.bundle)}/report.html">open</a>')
+    return NOTHING if row.bundle is None else part("link", row.bundle)
 
 
 def _file_words(name: str) -> str:

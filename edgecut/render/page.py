@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from html import escape
 from typing import Any
+
+from markupsafe import Markup
 
 from edgecut.records.artifact import Artifact
 from edgecut.records.explanation import Explanation
@@ -16,16 +17,16 @@ from edgecut.render.explained import headline
 from edgecut.render.explained_plot import svg
 from edgecut.render.page_parts import (
     Column,
-    Html,
     folded,
+    joined,
     memory_html,
     operators_html,
-    page,
     sentences,
     state_html,
     table,
 )
 from edgecut.render.results import file_labels, result_rows
+from edgecut.render.templating import html, part
 from edgecut.render.trials import HEADINGS, trial_rows
 from edgecut.render.words import (
     NOTHING,
@@ -57,28 +58,18 @@ def render_page(report: Report) -> str:
         ("Inputs and outputs", _tensors(report.artifacts)),
         ("Operators", _operators(report.artifacts)),
         ("Notes", sentences(report.notes)),
-        ("Recipe", Html(f"<pre>{escape(toml_text(report.recipe))}</pre>")),
+        ("Recipe", part("code_block", toml_text(report.recipe))),
         ("Devices", _devices(report)),
         ("Environment", _facts(report.environment)),
     )
-    return page(f"{name}: {report.status}", _summary(report, name), sections)
+    return html(
+        "report", title=f"{name}: {report.status}", sections=sections, style="", script="", report=report, name=name,
+        params=count_words(report.source.params), macs=count_words(report.source.macs),
+        devices=", ".join(str(profile.get("id", "")) for profile in report.profiles),
+    )  # fmt: skip
 
 
-def _summary(report: Report, name: str) -> str:
-    source = report.source
-    macs = count_words(source.macs)
-    facts = (
-        f"From <code>{escape(source.path)}</code>: {source.layers} layers, {count_words(source.params)} "
-        f"parameters, {escape(macs)} multiply-accumulates"
-    )
-    devices = ", ".join(str(profile.get("id", "")) for profile in report.profiles)
-    return (
-        f"<h1>{escape(name)} {state_html(report.status)}</h1>\n<p>{facts}.</p>\n"
-        f"<p>For {escape(devices or 'no device')}; edgecut {escape(report.edgecut)}.</p>"
-    )
-
-
-def _files(report: Report) -> Html:
+def _files(report: Report) -> Markup:
     columns = [Column("file"), *(Column(t, True) for t in ("size", "accuracy", "drop", "same top-1"))]
     columns += [Column(t, True) for t in ("SQNR", "max. error", "latency here", "p90")]
     rows = [
@@ -88,7 +79,7 @@ def _files(report: Report) -> Html:
     return table(columns, rows)
 
 
-def checks_html(checks: Iterable[Check], labels: Mapping[str, str]) -> Html:
+def checks_html(checks: Iterable[Check], labels: Mapping[str, str]) -> Markup:
     """A row for each limit: what was found, and whether that meets it. labels: what a file is called."""
     columns = (
         Column("limit on"), Column("file"), Column("device"), Column("limit", True), Column("value", True),
@@ -104,21 +95,21 @@ def _check_row(check: Check, labels: Mapping[str, str]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _trials(report: Report) -> Html:
+def _trials(report: Report) -> Markup:
     columns = [Column(title, 0 < place < len(HEADINGS) - 1) for place, title in enumerate(HEADINGS)]
     return table(columns, trial_rows(report.trials))
 
 
-def explained_html(explanations: Iterable[Explanation]) -> Html:
+def explained_html(explanations: Iterable[Explanation]) -> Markup:
     """A picture for each quantized file, and what is suspected."""
     parts = [
-        folded(headline(found), f'<div class="wide">{svg(found).decode()}</div>', is_open=True)
+        folded(headline(found), part("plain_picture", Markup(svg(found).decode())), is_open=True)
         for found in explanations
     ]
-    return Html("".join(parts))
+    return joined(parts)
 
 
-def _steps(steps: Iterable[Step]) -> Html:
+def _steps(steps: Iterable[Step]) -> Markup:
     columns = (
         Column("step"),
         Column("time", True),
@@ -141,7 +132,7 @@ def _change(step: Step) -> str:
     return " → ".join(side for side in sides if side)
 
 
-def measurements_html(measurements: Iterable[Measurement], labels: Mapping[str, str]) -> Html:
+def measurements_html(measurements: Iterable[Measurement], labels: Mapping[str, str]) -> Markup:
     """A row for each measurement."""
     columns = (
         Column("metric"), Column("file"), Column("value", True), Column("p90", True), Column("kind"),
@@ -158,7 +149,7 @@ def _measurement_row(m: Measurement, labels: Mapping[str, str]) -> tuple[str, ..
     )  # fmt: skip
 
 
-def _tensors(artifacts: Iterable[Artifact]) -> Html:
+def _tensors(artifacts: Iterable[Artifact]) -> Markup:
     columns = (
         Column("file"), Column("tensor"), Column("shape"), Column("type"), Column("scale", True),
         Column("zero point", True), Column("takes"),
@@ -178,7 +169,7 @@ def _tensors(artifacts: Iterable[Artifact]) -> Html:
     return table(columns, rows)
 
 
-def _operators(artifacts: Iterable[Artifact]) -> Html:
+def _operators(artifacts: Iterable[Artifact]) -> Markup:
     columns = (
         Column("file"),
         Column("bytes", True),
@@ -190,18 +181,18 @@ def _operators(artifacts: Iterable[Artifact]) -> Html:
         (
             artifact_words(a), format_bytes(a.size_bytes), count_words(a.macs),
             ", ".join(f"{name} {count}" for name, count in a.operators.items()),
-            Html(f'<code class="hash">{escape(a.sha256)}</code>'),
+            part("hash", a.sha256),
         )
         for a in artifacts
     ]  # fmt: skip
     return table(columns, rows)
 
 
-def _devices(report: Report) -> Html:
-    parts = [folded(str(p.get("title") or p.get("id")), f"<pre>{escape(toml_text(p))}</pre>") for p in report.profiles]
-    return Html("".join(parts))
+def _devices(report: Report) -> Markup:
+    parts = [folded(str(p.get("title") or p.get("id")), part("code_block", toml_text(p))) for p in report.profiles]
+    return joined(parts)
 
 
-def _facts(facts: Mapping[str, Any]) -> Html:
+def _facts(facts: Mapping[str, Any]) -> Markup:
     rows = [(key, fact_words(value) if isinstance(value, Mapping) else str(value)) for key, value in facts.items()]
     return table((Column("fact"), Column("value")), rows)

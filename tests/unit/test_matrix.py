@@ -218,7 +218,7 @@ def test_the_text_has_a_row_for_each_file_and_says_why_one_failed_or_misses_a_li
         "| b | nucleo-l4r5zi | – | – | – | – | – | failed |",
         "",
         "- a-nucleo_l4r5zi: misses size of tflite int8: 1 KiB, limit 512 B",
-        "- b-nucleo_l4r5zi: <why>",
+        "- b-nucleo_l4r5zi: &lt;why>",
     ]
 
 
