@@ -175,8 +175,9 @@ def _onnxruntime(float_file: Path, calibration: np.ndarray, target: Path) -> Pat
 def _table(
     rows: Sequence[Row], reference: np.ndarray, labels: np.ndarray | None, *, latency: bool
 ) -> Iterator[dict[str, Any]]:
-    from edgecut.bench.agreement import agreement
     from edgecut.bench.interleaved import interleave
+    from edgecut.score.answers import answer_of
+    from edgecut.score.distance import sqnr
 
     ours = next(row for row in rows if row.tool == TOOLS[-1])
     if ours.scores is None or ours.path is None:
@@ -188,7 +189,9 @@ def _table(
             yield {"tool": row.tool, "reason": row.reason}
             continue
         found: dict[str, Any] = {"tool": row.tool, "size_bytes": row.path.stat().st_size}
-        found |= {k: v for k, v in agreement(reference, row.scores).items() if k in {"sqnr", "top1_agreement"}}
+        found["sqnr"] = sqnr(reference, row.scores)
+        agreement = answer_of("classes", reference.shape[1:], "", labels).agreement(reference, row.scores)
+        found |= {} if agreement is None else {"top1_agreement": agreement}
         # Without labels the float model's own classes stand for them.
         truth = reference.argmax(axis=1) if labels is None else labels
         hits = (row.scores.argmax(axis=1) == truth).astype(np.float64)

@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgecut.graph.quiet import import_keras_quietly
-from edgecut.head.metrics import accuracy
 from edgecut.records.front import Front
 from edgecut.records.profile import find_profile
 from edgecut.records.recipe import Data, Recipe, Source, read_recipe
+from edgecut.score.metrics import accuracy
 
 if TYPE_CHECKING:
     from edgecut.search.asked import Request

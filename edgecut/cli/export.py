@@ -129,10 +129,12 @@ def _export(
 
 def _quantize_onnx(output: Output, recipe: Recipe, out: Path) -> tuple[Artifact, list[str]]:
     """The int8 form of an .onnx file, and how near it comes to it."""
-    from edgecut.bench.agreement import agreement
     from edgecut.export.artifacts import quantize_onnx
     from edgecut.export.onnx_static import picture_input
+    from edgecut.runtime.activation import last_activation
     from edgecut.runtime.files import FileRunner
+    from edgecut.score.answers import answer_of
+    from edgecut.score.distance import sqnr
 
     source = Path(recipe.source.model)
     taken = picture_input(source)
@@ -140,9 +142,10 @@ def _quantize_onnx(output: Output, recipe: Recipe, out: Path) -> tuple[Artifact,
     with output.progress().task("quantizing by ONNX Runtime"):
         artifact = quantize_onnx(source, images, out)
         fed = images.transpose(0, 3, 1, 2) if taken.channels_first else images
-        found = agreement(FileRunner(source).predict(fed), FileRunner(out).predict(fed))
-    same = f", the same class on {found['top1_agreement']:.0%}" if "top1_agreement" in found else ""
-    return artifact, [f"{len(fed)} calibration images: {found['sqnr']:.1f} dB SQNR beside the float file{same}"]
+        before, after = FileRunner(source).predict(fed), FileRunner(out).predict(fed)
+        agreement = answer_of("classes", before.shape[1:], last_activation(source)).agreement(before, after)
+    same = "" if agreement is None else f", the same decisions on {agreement:.0%}"
+    return artifact, [f"{len(fed)} calibration images: {sqnr(before, after):.1f} dB SQNR beside the float file{same}"]
 
 
 def _fusion_notes(out: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from edgecut.cli.request import read_source
 from edgecut.errors import RequestError
 from edgecut.records.recipe import Export, Recipe
 from edgecut.records.report import Step
+from edgecut.score.metrics import MetricName, metric_of
 
 
 @click.command(
@@ -46,13 +48,13 @@ def command(output: Output, *, model: str, out: Path, force: bool, overrides: di
         raise RequestError(f"{out}: a Keras model is written; name it *.keras (edgecut export makes other files of it)")
     if recipe.head is None:
         raise RequestError("head.classes: is missing; say how many outputs the head has (--classes N)")
-    step, score = _trained(output, recipe, out)
-    _show(output, step, score, out)
+    step, scores = _trained(output, recipe, out)
+    _show(output, step, scores, out)
     output.note(export_hint(out, recipe))
     return 0
 
 
-def _trained(output: Output, recipe: Recipe, out: Path) -> tuple[Step, tuple[str, float | None]]:
+def _trained(output: Output, recipe: Recipe, out: Path) -> tuple[Step, Mapping[MetricName, float | None]]:
     from edgecut.pipeline.planning import plan
 
     planned, progress = plan(recipe), output.progress()
@@ -63,7 +65,8 @@ def _trained(output: Output, recipe: Recipe, out: Path) -> tuple[Step, tuple[str
     from edgecut.graph.edits import edit
     from edgecut.graph.saving import save
     from edgecut.graph.source import load
-    from edgecut.pipeline.fitting import fit_head, score_of
+    from edgecut.pipeline.answers import validation_scores
+    from edgecut.pipeline.fitting import fit_head
     from edgecut.pipeline.picture import edit_stem, read_images
     from edgecut.pipeline.running import Run
 
@@ -74,17 +77,18 @@ def _trained(output: Output, recipe: Recipe, out: Path) -> tuple[Step, tuple[str
     body = edit_stem(state, body)
     read_images(state, body)
     fitted = fit_head(state, body).model
-    score = score_of(state, fitted)
+    scores: dict[MetricName, float | None] = {metric_of(recipe.data.target): None}
+    scores |= validation_scores(state, fitted, "validation")
     with progress.task(f"writing {out}"):
         save(fitted, out)
-    return next(step for step in state.steps if step.name == "head"), score
+    return next(step for step in state.steps if step.name == "head"), scores
 
 
-def _show(output: Output, step: Step, score: tuple[str, float | None], out: Path) -> None:
+def _show(output: Output, step: Step, scores: Mapping[MetricName, float | None], out: Path) -> None:
     from edgecut.render.tables import step_table
 
-    metric, value = score
     output.table(step_table([step]))
-    output.table(f"{metric} on the validation images: {'not known' if value is None else f'{value:.4f}'}")
+    for metric, value in scores.items():
+        output.table(f"{metric} on the validation images: {'not known' if value is None else f'{value:.4f}'}")
     output.table(f"wrote {out}")
-    output.document({**step.to_dict(), metric: value})
+    output.document({**step.to_dict(), **{str(metric): value for metric, value in scores.items()}})

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from edgecut.compress.tfmot import Packages, own_name
+from edgecut.compress.tfmot import Packages, last_activation, own_name
 from edgecut.errors import StepError
+from edgecut.score.answers import answer_of
+from edgecut.score.distance import sqnr
 
 # Of activations; TFMOT names a range's weights so, and "kernel_min" for the kernel.
 _ACTIVATIONS = ("pre_activation", "post_activation", "output")
@@ -51,20 +53,22 @@ def set_input_range(aware: Any, pixels: np.ndarray) -> None:
 
 
 def check_parity(model: Any, aware: Any, pixels: np.ndarray) -> dict[str, Any]:
-    """How near the quantization-aware model is to the float one before training: {"inputs", "sqnr", "agreement"}.
+    """How near the quantization-aware model is to the float one before training: {"inputs", "sqnr", "top1_agreement"}.
 
-    sqnr: of the outputs, dB. Raises StepError if it computes something else.
+    sqnr: of the outputs, dB; the agreement is called by the answer's kind. Raises StepError if it computes something
+    else.
     """
-    wanted, got = (np.asarray(x(pixels, training=False)).astype("float64") for x in (model, aware))
-    noise = float(np.sum((wanted - got) ** 2))
-    sqnr = 10 * float(np.log10(max(float(np.sum(wanted**2)), 1e-30) / max(noise, 1e-30)))
-    agreement = float(np.mean(np.argmax(wanted, 1) == np.argmax(got, 1)))
-    if not sqnr > WORST_SQNR:
+    before, after = (np.asarray(x(pixels, training=False)) for x in (model, aware))
+    ratio = sqnr(before, after)
+    answer = answer_of("classes", before.shape[1:], last_activation(model))
+    agreement = answer.agreement(before, after)
+    if not ratio > WORST_SQNR:
         raise StepError(
             f"compress.qat: with the same weights the quantization-aware model isn't the float one any more "
-            f"({sqnr:.1f} dB); set compress.qat = false: an int8 file is then quantized after training"
+            f"({ratio:.1f} dB); set compress.qat = false: an int8 file is then quantized after training"
         )
-    return {"inputs": len(pixels), "sqnr": round(sqnr, 1), "agreement": agreement}
+    agreed = {} if agreement is None else {str(answer.agreement_metric): agreement}
+    return {"inputs": len(pixels), "sqnr": round(ratio, 1), **agreed}
 
 
 def _ranged(layer: Any) -> str | None:

@@ -34,3 +34,11 @@ def packages() -> Packages:
 def own_name(weight: Any) -> str:
     """A Keras 2 weight's name without its layer's and without the ":0"."""
     return str(weight.name).rpartition("/")[2].partition(":")[0]
+
+
+def last_activation(model: Any) -> str:
+    """The activation of a tf_keras model's first output in lower case, as graph/activation.py has it of Keras 3."""
+    layer = model.outputs[0].node.layer
+    layer = getattr(layer, "layer", layer)  # TFMOT's wrappers
+    ends_in = type(layer).__name__ if type(layer).__name__ != "Activation" else ""
+    return getattr(getattr(layer, "activation", None), "__name__", "").lower() or ends_in.lower()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from edgecut.compress.tfmot import Packages
+from edgecut.compress.tfmot import Packages, last_activation
 from edgecut.errors import StepError
 from edgecut.images.sampling import split
 from edgecut.records.progress import SILENT, Progress
@@ -155,10 +155,7 @@ def _batches(model: Any, lessons: Lessons, indices: np.ndarray, *, shuffled: boo
 
 def _loss(k2: Any, model: Any) -> Any:
     """Cross-entropy of the labels, by what the model's last layer puts out: probabilities or scores."""
-    layer = model.outputs[0].node.layer
-    layer = getattr(layer, "layer", layer)  # TFMOT's wrappers
-    ends_in = type(layer).__name__ if type(layer).__name__ != "Activation" else ""
-    activation = getattr(getattr(layer, "activation", None), "__name__", "").lower() or ends_in.lower()
+    activation = last_activation(model)
     if model.outputs[0].shape[-1] == 1:
         return k2.losses.BinaryCrossentropy(from_logits=activation != "sigmoid")
     return k2.losses.SparseCategoricalCrossentropy(from_logits=activation != "softmax")

@@ -14,6 +14,28 @@ from edgecut.records.progress import SILENT, Progress
 BATCH = 32
 
 
+def predict_outputs(
+    model: keras.Model,
+    images: np.ndarray,
+    to_input: Callable[[np.ndarray], np.ndarray],
+    *,
+    title: str = "forward pass",
+    progress: Progress = SILENT,
+) -> tuple[np.ndarray, ...]:
+    """Every output of a model with one input, each (n, ...), in its own dtype.
+
+    images: (n, ...), kept as they are (bytes); to_input makes a batch of them what the model takes.
+    """
+    forward = tf.function(lambda x: keras.tree.flatten(call_flat(model, [x])), reduce_retracing=True)
+    outputs: list[list[np.ndarray]] = []
+    with progress.task(title, len(images)) as advance:
+        for first in range(0, len(images), BATCH):
+            batch = images[first : first + BATCH]
+            outputs.append([row.numpy() for row in forward(tf.constant(to_input(batch)))])
+            advance(len(batch))
+    return tuple(np.concatenate(column) for column in zip(*outputs, strict=True))
+
+
 def predict(
     model: keras.Model,
     images: np.ndarray,
@@ -22,15 +44,5 @@ def predict(
     title: str = "forward pass",
     progress: Progress = SILENT,
 ) -> np.ndarray:
-    """The first output of a model with one input, float32 (n, ...).
-
-    images: (n, ...), kept as they are (bytes); to_input makes a batch of them what the model takes.
-    """
-    forward = tf.function(lambda x: keras.tree.flatten(call_flat(model, [x]))[0], reduce_retracing=True)
-    outputs = []
-    with progress.task(title, len(images)) as advance:
-        for first in range(0, len(images), BATCH):
-            batch = images[first : first + BATCH]
-            outputs.append(forward(tf.constant(to_input(batch))).numpy())
-            advance(len(batch))
-    return np.concatenate(outputs)
+    """The first of a model's outputs, as `predict_outputs` gives all."""
+    return predict_outputs(model, images, to_input, title=title, progress=progress)[0]

@@ -12,13 +12,13 @@ from edgecut.bench.runners import tflm
 from edgecut.errors import EdgecutError, RunError
 from edgecut.handoff.differences import differences
 from edgecut.handoff.fed import Fed, answers, fed
-from edgecut.handoff.intervals import mcnemar
 from edgecut.handoff.limits import Limit, judge_changes
 from edgecut.handoff.sides import Side, fault_notes, label, pair_label, paired, read_side
 from edgecut.records.artifact import Artifact
 from edgecut.records.comparison import Change, ComparedMetric, Comparison, OutputChange
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Data, Preprocess
+from edgecut.score.intervals import mcnemar
 
 ROUNDS, RUNS, WARMUP = 9, 20, 5  # of the latency
 _BINS = 16

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from edgecut.handoff.intervals import wilson
 from edgecut.records.measurement import Measurement
 from edgecut.records.recipe import Recipe
 from edgecut.records.report import Report
+from edgecut.score.intervals import wilson
 
 _STATED = "not stated; whoever releases the model sets `licence` in the recipe"
 

@@ -13,10 +13,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from edgecut.errors import HeadError
-from edgecut.head.metrics import Score, accuracy, r2
 from edgecut.images.labels import check_labels
-
-__all__ = ["PENALTIES", "Probe", "accuracy", "fit_ridge", "fit_temperature", "fit_values"]
+from edgecut.score.metrics import Score, accuracy, r2
 
 # Penalties per sample, on features of unit variance.
 PENALTIES: tuple[float, ...] = tuple(10.0 ** (k / 2) for k in range(-10, 5))

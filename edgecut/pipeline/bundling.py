@@ -27,7 +27,7 @@ def keep_pictures(state: Run, model: keras.Model) -> None:
 
     Held-out pictures; without images nothing where a camera feeds the model, else what its one input was checked on.
     """
-    from edgecut.pipeline.files import seeded
+    from edgecut.pipeline.checking import seeded
 
     if state.dataset is not None:
         val = state.dataset.val.pixels

@@ -12,8 +12,7 @@ from edgecut.compress.qat import write_saved_model
 from edgecut.compress.run import Compressed, Stage, compress
 from edgecut.errors import DataError
 from edgecut.export.tflite import convert
-from edgecut.graph.predict import predict
-from edgecut.head.probe import accuracy
+from edgecut.pipeline.answers import validation_scores
 from edgecut.pipeline.fitting import FittedModel, calibration_inputs, to_input
 from edgecut.records.recipe import Compress
 
@@ -79,14 +78,8 @@ def stage_facts(stage: Stage) -> dict[str, Any]:
 
 
 def _accuracy(state: Run, fitted: FittedModel) -> float | None:
-    """Of the float model on the held-out images; None without labels."""
-    if state.dataset is None or state.dataset.val.labels is None:
-        return None
-    outputs = predict(
-        fitted.model, state.dataset.val.pixels, lambda x: to_input(state, x), title="uncompressed model",
-        progress=state.progress,
-    )  # fmt: skip
-    return accuracy(outputs, state.dataset.val.labels)
+    """What the metric that judges the model says of it on the held-out images; None where none does."""
+    return next(iter(validation_scores(state, fitted.model, "uncompressed model").values()), None)
 
 
 def _left_out(result: Compressed) -> Iterator[str]:

@@ -13,13 +13,13 @@ import numpy as np
 from edgecut.export.tflite import convert, write_saved_model
 from edgecut.graph.predict import predict
 from edgecut.head.attach import attach_head, attach_pool
-from edgecut.head.metrics import SCORES, metric_of
 from edgecut.head.probe import Probe, fit_ridge, fit_values
 from edgecut.images.dataset import calibration_sample
 from edgecut.images.device import model_input
 from edgecut.pipeline.training import finetuned, trained_head
 from edgecut.records.recipe import Head
 from edgecut.runtime.files import FileRunner, dequantize
+from edgecut.score.metrics import metric_of
 from edgecut.stem.camera import for_bytes
 
 if TYPE_CHECKING:
@@ -103,16 +103,6 @@ def refit_on_int8(state: Run, fitted: FittedModel, scratch: Path) -> keras.Model
     return _with_probe(body, head, probe)
 
 
-def score_of(state: Run, model: keras.Model) -> tuple[str, float | None]:
-    """(metric, value) of a float model on the validation images; None without images."""
-    metric = metric_of(state.recipe.data.target)
-    if state.dataset is None or state.dataset.val.labels is None:
-        return metric, None
-    val = state.dataset.val
-    scores = predict(model, val.pixels, lambda x: to_input(state, x), title="validation", progress=state.progress)
-    return metric, SCORES[metric](scores, np.asarray(val.labels))
-
-
 def fit_probe(state: Run, features: np.ndarray, rows: np.ndarray | None = None) -> Probe:
     """The ridge head on features (n, d) of the training images, or of these rows of them, for what the labels say."""
     head, labels = state.recipe.head, state.labels if rows is None else state.labels[rows]
@@ -147,6 +137,13 @@ def to_input(state: Run, pixels: np.ndarray) -> np.ndarray:
 
 
 def predict_file(state: Run, runner: FileRunner, pixels: np.ndarray, title: str, batch: int = 64) -> np.ndarray:
+    """The first of a file's outputs, as `predict_file_outputs` gives all."""
+    return predict_file_outputs(state, runner, pixels, title, batch)[0]
+
+
+def predict_file_outputs(
+    state: Run, runner: FileRunner, pixels: np.ndarray, title: str, batch: int = 64
+) -> tuple[np.ndarray, ...]:
     """A file's outputs over the device's pictures, float32 (n, ...). One that takes bytes is fed the bytes."""
     takes_bytes = runner.inputs[0].model_copy(update={"expects": state.recipe.stem.pixels}).takes_bytes
     outputs = []
@@ -154,11 +151,12 @@ def predict_file(state: Run, runner: FileRunner, pixels: np.ndarray, title: str,
         for first in range(0, len(pixels), batch):
             part = pixels[first : first + batch]
             if takes_bytes:
-                outputs.append(dequantize(runner.predict_raw((part ^ 0x80).view(np.int8)), runner.outputs[0]))
+                raw = runner.predict_raw_each((part ^ 0x80).view(np.int8))
+                outputs.append(tuple(dequantize(y, spec) for y, spec in zip(raw, runner.outputs, strict=True)))
             else:
-                outputs.append(runner.predict(to_input(state, part)))
+                outputs.append(runner.predict_each(to_input(state, part)))
             advance(len(part))
-    return np.concatenate(outputs)
+    return tuple(np.concatenate(column) for column in zip(*outputs, strict=True))
 
 
 def _with_probe(body: keras.Model, head: Head, probe: Probe) -> keras.Model:

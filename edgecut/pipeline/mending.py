@@ -11,6 +11,7 @@ from edgecut.errors import RequestError
 from edgecut.export.tflite import convert, write_saved_model
 from edgecut.images.device import model_input
 from edgecut.images.sampling import sampled
+from edgecut.pipeline.answers import answers_of
 from edgecut.pipeline.fitting import FittedModel, calibration_inputs, int8_model
 from edgecut.pipeline.training_last import train_last
 from edgecut.quantize.cures import Patient
@@ -49,7 +50,7 @@ def auto_file(state: Run, fitted: FittedModel, scratch: Path) -> bytes:
             DEFAULT_DROP if limit is None else limit,
             progress=state.progress,
         )
-        if not found.met and _may_train(state, fitted):
+        if not found.met and _may_train(state, fitted, found):
             found = train_last(state, fitted, found, DEFAULT_DROP if limit is None else limit, scratch)
         state.trials.extend(found.trials)
         chosen = next(trial for trial in found.trials if trial.chosen)
@@ -61,8 +62,8 @@ def auto_file(state: Run, fitted: FittedModel, scratch: Path) -> bytes:
     return found.content
 
 
-def _may_train(state: Run, fitted: FittedModel) -> bool:
-    return state.recipe.compress.qat and (fitted.trained is None or fitted.trained.aware is None)
+def _may_train(state: Run, fitted: FittedModel, found: Outcome) -> bool:
+    return state.recipe.compress.qat and not found.unjudged and (fitted.trained is None or fitted.trained.aware is None)
 
 
 def _judge(state: Run, fitted: FittedModel, float_file: bytes) -> Judge:
@@ -82,16 +83,16 @@ def _judge(state: Run, fitted: FittedModel, float_file: bytes) -> Judge:
     rest = np.setdiff1d(np.arange(len(train.pixels)), used)[:JUDGED_IMAGES]
     rest = rest if len(rest) else np.arange(len(train.pixels))
     chosen = Pictures(train.pixels[rest], images.to_input)
-    wanted = outputs_of(float_file, chosen)[0]
     labels = None if train.labels is None else train.labels[rest]
-    fits = labels is not None and wanted.ndim == 2 and int(labels.max()) < wanted.shape[1]
-    return OutputJudge(chosen, wanted, labels if fits else None, judged_on, state.progress)
+    references, answers = outputs_of(float_file, chosen), answers_of(state, fitted.model)
+    return OutputJudge(chosen, references, answers, labels, judged_on, state.progress)
 
 
 def _proof(chosen: Trial) -> dict[str, object]:
     return {
         "inputs": chosen.images, "accuracy_drop": chosen.drop, "standard_error": chosen.drop_error,
         "agreement": chosen.agreement, "sqnr": chosen.sqnr,
+        "sqnr_varying": chosen.sqnr_varying,
     }  # fmt: skip
 
 
@@ -99,6 +100,8 @@ def _notes(found: Outcome, limit: float | None) -> list[str]:
     shown = DEFAULT_DROP if limit is None else limit
     if found.met:
         words = f"the drop is within {shown:g}, two standard errors included, on training images held out in turn"
+    elif found.unjudged:
+        words = f"the drop is unknown, since {found.unjudged}; the float model's own outputs judged the corrections"
     else:
         words = f"no set of cures comes within {shown:g}, two standard errors included; the best one is taken"
     return [words, *(["budget.accuracy_drop isn't set; 0.01 was aimed at"] if limit is None else [])]

@@ -203,7 +203,7 @@ def _report(state: Run, checks: tuple[Check, ...], slower: tuple[str, ...]) -> R
     recipe = named(state.plan)
     if state.facts is None:
         raise RuntimeError("a run without a source")
-    notes = tuple(note for note in (*state.plan.notes, *_stem_notes(state.steps), *slower, state.unkept) if note)
+    notes = tuple(note for note in (*state.plan.notes, *_step_notes(state.steps), *slower, state.unkept) if note)
     return Report(
         edgecut=edgecut.__version__, status=overall(checks), recipe=recipe.to_dict(),
         profiles=tuple(profile.to_dict() for profile in state.plan.profiles), environment=_environment(state.recipe),
@@ -214,11 +214,13 @@ def _report(state: Run, checks: tuple[Check, ...], slower: tuple[str, ...]) -> R
     )  # fmt: skip
 
 
-def _stem_notes(steps: Sequence[Step]) -> Iterator[str]:
-    """What the stem's step has to say behind its construction: what is lost is lost before any accuracy is measured."""
+def _step_notes(steps: Sequence[Step]) -> Iterator[str]:
+    """What the stem's step has to say behind its construction, and the check's: what was lost, and what was assumed."""
     for step in steps:
         if step.name == "stem":
             yield from (f"stem: {note}" for note in step.notes[1:])
+        elif step.name == "check":
+            yield from (f"check: {note}" for note in step.notes)
 
 
 def _edit(state: Run) -> None:
@@ -244,9 +246,10 @@ def _make(state: Run) -> None:
     """Everything from the images to the checked files; their times as well, where a compressed model is compared."""
     from edgecut.images.listing import read_class_names
     from edgecut.pipeline.bundling import keep_pictures
+    from edgecut.pipeline.checking import check_files
     from edgecut.pipeline.compressing import compress_model
     from edgecut.pipeline.explaining import explain_files
-    from edgecut.pipeline.files import check_files, keras_file, write_files
+    from edgecut.pipeline.files import keras_file, write_files
     from edgecut.pipeline.fitting import fit_head
     from edgecut.pipeline.picture import read_images
     from edgecut.pipeline.runtimes import refuse_file

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecut.errors import DataError
-from edgecut.graph.predict import predict
+from edgecut.graph.predict import predict_outputs
 from edgecut.images.sampling import split
+from edgecut.pipeline.answers import answers_of
 from edgecut.pipeline.compressing import aware_file, compressed
 from edgecut.pipeline.fitting import FittedModel, to_input
-from edgecut.quantize.interior import Pictures, outputs_of
-from edgecut.quantize.judges import score
+from edgecut.quantize.interior import Pictures
+from edgecut.quantize.judges import OutputJudge
 from edgecut.quantize.until import Outcome
 from edgecut.records.recipe import Compress
 from edgecut.records.trial import Trial
@@ -41,14 +42,17 @@ def train_last(state: Run, fitted: FittedModel, found: Outcome, limit: float, sc
     trained = compressed(state, fitted, wanted, training)
     content = aware_file(state, trained, scratch)
     pictures = Pictures(pixels[judging], lambda x: to_input(state, x))
-    floats = predict(fitted.model, pixels[judging], lambda x: to_input(state, x), title="float model",
-                     progress=state.progress)  # fmt: skip
-    scored = score(floats, outputs_of(content, pictures)[0], labels[judging], len(state.dataset.val.pixels))
+    floats = predict_outputs(fitted.model, pixels[judging], lambda x: to_input(state, x), title="float model",
+                             progress=state.progress)  # fmt: skip
+    judge = OutputJudge(pictures, floats, answers_of(state, fitted.model), labels[judging],
+                        len(state.dataset.val.pixels), state.progress)  # fmt: skip
+    scored = judge.judged(content)
     before = next(trial for trial in found.trials if trial.chosen)
     better = scored.drop is not None and (before.drop is None or scored.drop < before.drop)
     trial = Trial(
         cures=(CURE,), accuracy=scored.accuracy, drop=scored.drop, drop_error=scored.drop_error,
-        agreement=scored.agreement, sqnr=scored.sqnr, images=scored.images, size_bytes=len(content),
+        agreement=scored.agreement, sqnr=scored.sqnr, sqnr_varying=scored.sqnr_varying, images=scored.images,
+        size_bytes=len(content),
         gained=None if before.drop is None or scored.drop is None else before.drop - scored.drop,
         seconds=round(time.perf_counter() - began, 2), kept=better, chosen=better,
         note="" if better else f"{CURE} doesn't make the drop smaller",

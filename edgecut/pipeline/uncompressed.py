@@ -12,13 +12,14 @@ from edgecut.bench.measure import size
 from edgecut.bench.runners.local import Local
 from edgecut.errors import RunError
 from edgecut.export.artifacts import write_file
-from edgecut.head.probe import accuracy
+from edgecut.pipeline.answers import answers_of, judged_output
 from edgecut.pipeline.files import WrittenFile, content_of
-from edgecut.pipeline.fitting import FittedModel, predict_file
+from edgecut.pipeline.fitting import FittedModel, predict_file_outputs
 from edgecut.pipeline.worth import gzip_bytes, verdict, worth
 from edgecut.records.measurement import Measurement, measured, missing
 from edgecut.records.recipe import Precision
 from edgecut.runtime.files import FileRunner
+from edgecut.score.answers import Answer
 
 if TYPE_CHECKING:
     from edgecut.pipeline.running import Run
@@ -40,7 +41,7 @@ def compare(
         return []
     result: list[Measurement] = []
     with state.step(WORD) as facts, tempfile.TemporaryDirectory() as folder:
-        notes = []
+        notes, answers = [], answers_of(state, fitted.before.model)
         if state.baseline is not None:
             name = f"{state.recipe.name}.{WORD}.keras"
             result.append(measured("accuracy", name, [state.baseline], where="host", method="Keras"))
@@ -51,7 +52,7 @@ def compare(
             scratch = Path(folder) / precision
             scratch.mkdir()
             write_file(content_of(state, fitted.before, precision, scratch), "tflite", path)
-            twin = _measure(state, path)
+            twin = _measure(state, path, answers)
             result += twin
             own = [m for m in found if m.artifact == file.artifact.name]
             notes.append(
@@ -61,13 +62,15 @@ def compare(
     return result
 
 
-def _measure(state: Run, path: Path) -> list[Measurement]:
-    found = [size(path, path.name), _gzip(path, path.name)]
+def _measure(state: Run, path: Path, answers: tuple[Answer, ...]) -> list[Measurement]:
+    place, found = judged_output(answers), [size(path, path.name), _gzip(path, path.name)]
     try:
-        if state.dataset is not None and state.baseline is not None and state.dataset.val.labels is not None:
-            outputs = predict_file(state, FileRunner(path), state.dataset.val.pixels, path.name)
-            value = accuracy(outputs, state.dataset.val.labels)
-            found.append(measured("accuracy", path.name, [value], where="host", method="LiteRT"))
+        if state.dataset is not None and place is not None and state.dataset.val.labels is not None:
+            outputs = predict_file_outputs(state, FileRunner(path), state.dataset.val.pixels, path.name)
+            found += [
+                measured(metric, path.name, [value], where="host", method="LiteRT")
+                for metric, value in answers[place].scores(outputs[place], state.dataset.val.labels).items()
+            ]
         host = next((profile for profile in state.plan.profiles if profile.class_ == "host"), None)
         return [*found, *Local().measure(path, state.recipe.bench, artifact=path.name, profile=host)]
     except RunError as exc:

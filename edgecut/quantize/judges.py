@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +16,8 @@ from edgecut.quantize.interior import Images, each_output, outputs_of
 from edgecut.quantize.numbers import render
 from edgecut.quantize.twins import Twins
 from edgecut.records.progress import SILENT, Progress
+from edgecut.score.answers import Answer, Drop
+from edgecut.score.distance import sqnr, sqnr_varying
 from edgecut.tflite.cut import cut_tensors
 
 FOLDS = 4
@@ -25,24 +28,43 @@ PLACES = 16  # of a map, per image, that tell from where to where its scores rea
 class Score:
     """Against the float model on the same images.
 
-    drop_error: by how much drop may differ from what the judging images will show, as a standard error: both sets are
-    samples.
+    accuracy, drop: of the metric that judges the answer, None where nothing does; `unjudged` says why. drop_error: by
+    how much drop may differ from what the judging images will show, as a standard error: both sets are samples.
+    agreement: None for values. sqnr, sqnr_varying: as in score/distance.py. by_scores: the drop in auc of a binary
+    answer, whose scores tell more than what its threshold decides. Of several outputs, accuracy and drop are of the one
+    that the labels are of, the others the least of any; unjudged_agreement: the least of those without a drop.
     """
 
     accuracy: float | None
     drop: float | None
     drop_error: float | None
-    agreement: float
-    sqnr: float
+    agreement: float | None
+    sqnr_varying: float
     images: int
+    sqnr: float = 0.0
+    by_scores: Drop | None = None
+    unjudged: str = ""
+    unjudged_agreement: float | None = None
 
     def meets(self, limit: float) -> bool:
-        """Whether the drop is within the limit even with two of its standard errors.
+        """Whether the drop, also by the scores, is within the limit even with two of its standard errors.
 
-        A drop below 0 is chance, and counts as none. Without labels the disagreement stands for it.
+        A drop below 0 is chance, and counts as none. False where no drop was measured.
         """
-        lost = 1 - self.agreement if self.drop is None else max(self.drop, 0.0)
-        return lost + 2 * (self.drop_error or 0.0) <= limit
+        if self.drop is None:
+            return False
+        drops = [Drop(self.drop, self.drop_error or 0.0), *([self.by_scores] if self.by_scores else [])]
+        return all(max(drop.value, 0.0) + 2 * drop.error <= limit for drop in drops)
+
+    def is_near(self, limit: float) -> bool:
+        """Whether no further correction is worth a trial: what was measured is within the limit.
+
+        Where no labels judge an output, so many decisions may differ. False where nothing tells.
+        """
+        alike = self.unjudged_agreement
+        if self.drop is None:
+            return alike is not None and 1 - alike <= limit
+        return self.meets(limit) and (alike is None or 1 - alike <= limit)
 
 
 class Judge(Protocol):
@@ -61,21 +83,27 @@ class OutputJudge:
 
     judged_on: how many images will judge the result, 0 if there is no end of them.
 
-    images: (n, ...) as the model takes them; wanted: the float model's outputs on them; labels: (n,), None if the
-    outputs are no scores of these classes.
+    images: (n, ...) as the model takes them; references: what the float model puts out on them, and answers: how each
+    of these outputs is judged; labels: of the images, None without.
     """
 
     images: Images
-    wanted: np.ndarray
+    references: Sequence[np.ndarray]
+    answers: Sequence[Answer]
     labels: np.ndarray | None
     judged_on: int = 0
     progress: Progress = SILENT
 
     def measure(self, twins: Twins, mended: Mended) -> Score:
         """The file run on the images."""
+        return self.judged(mended.content(twins))
+
+    def judged(self, content: bytes) -> Score:
+        """What any file of the model is worth, its outputs in the order of the references."""
         with self.progress.task("measuring", len(self.images)) as advance:
-            outputs = outputs_of(mended.content(twins), self.images, advance)[0]
-        return score(self.wanted, outputs, self.labels, self.judged_on)
+            outputs = outputs_of(content, self.images, advance)
+        rows = zip(self.answers, self.references, outputs, strict=True)
+        return least([score(answer, a, b, self.labels, self.judged_on) for answer, a, b in rows])
 
     def finish(self, twins: Twins, mended: Mended) -> bytes:
         """The file itself."""
@@ -132,7 +160,7 @@ class HeadJudge:
             ours = self._head(head.divided(factors), found[rest], head.scores(features[rest]))
             on_file = on_grid(ours, found[rest])[0] if self.fitted else nearest_steps(ours)
             got[held] = on_file.scores(found[held])
-        return score(wanted, got, labels, self.judged_on)
+        return score(Answer("classes", metric="accuracy"), wanted, got, labels, self.judged_on)
 
     def finish(self, twins: Twins, mended: Mended) -> bytes:
         """The file with its head fitted on all images; the converter's own where it isn't fitted."""
@@ -171,15 +199,28 @@ class HeadJudge:
         return place
 
 
-def score(wanted: np.ndarray, got: np.ndarray, labels: np.ndarray | None, judged_on: int = 0) -> Score:
-    """What quantized outputs are worth beside the float ones; both (n, ...), labels (n,) or None."""
-    a, b = wanted.reshape(len(wanted), -1).astype(np.float64), got.reshape(len(got), -1).astype(np.float64)
-    noise, signal = float(((a - b) ** 2).sum()), float(((a - a.mean(axis=0)) ** 2).sum())
-    sqnr = 200.0 if noise == 0 else float(np.clip(10 * np.log10(max(signal, 1e-30) / noise), -200, 200))
-    ours, theirs = b.argmax(axis=1), a.argmax(axis=1)
-    agreement = float(np.mean(ours == theirs))
-    if labels is None:
-        return Score(None, None, None, agreement, sqnr, len(a))
-    lost = (theirs == labels).astype(np.float64) - (ours == labels)
-    error = float(lost.std() * np.sqrt(1 / len(lost) + (1 / judged_on if judged_on else 0.0)))
-    return Score(float(np.mean(ours == labels)), float(lost.mean()), error, agreement, sqnr, len(a))
+def score(
+    answer: Answer, reference: np.ndarray, outputs: np.ndarray, labels: np.ndarray | None, judged_on: int = 0
+) -> Score:
+    """What a quantized output is worth beside the float one; both (n, ...), labels as the answer takes them."""
+    agreement, varying = answer.agreement(reference, outputs), sqnr_varying(reference, outputs)
+    ratio = sqnr(reference, outputs)
+    if labels is None or answer.metric is None:
+        return Score(
+            None, None, None, agreement, varying, len(outputs), ratio, None, answer.unjudged, agreement
+        )  # fmt: skip
+    drops = answer.drops(reference, outputs, labels, judged_on)
+    own = drops.pop(answer.metric)
+    value = answer.scores(outputs, labels)[answer.metric]
+    return Score(value, own.value, own.error, agreement, varying, len(outputs), ratio, drops.get("auc"))
+
+
+def least(scores: Sequence[Score]) -> Score:
+    """The scores of several outputs as one, as Score says."""
+    judged = next((x for x in scores if x.drop is not None), scores[0])
+    others = [x.unjudged_agreement for x in scores if x.unjudged_agreement is not None]
+    agreements = [x.agreement for x in scores if x.agreement is not None]
+    return replace(
+        judged, agreement=min(agreements, default=None), unjudged_agreement=min(others, default=None),
+        sqnr=min(x.sqnr for x in scores), sqnr_varying=min(x.sqnr_varying for x in scores),
+    )  # fmt: skip

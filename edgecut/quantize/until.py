@@ -21,11 +21,15 @@ SWAP = "head before the pooling"
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """The file that was chosen, and the way there. met: whether its drop is within the limit on the choosing images."""
+    """The file that was chosen, and the way there.
+
+    met: whether its drop was measured, and is within the limit on the choosing images. unjudged: why there is no drop.
+    """
 
     content: bytes
     trials: tuple[Trial, ...]
     met: bool
+    unjudged: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +53,13 @@ class _Tried:
 def until(patient: Patient, judge: Judge, limit: float, *, progress: Progress = SILENT) -> Outcome:
     """The first set of cures whose drop, and two standard errors, are within the limit; the best one if none is.
 
+    Where no labels judge it, the first whose decisions differ from the float model's no more often than that.
+
     First the converter's own file, then, for a fitted head, the head on the quantized body, then the cures of
     cures.ORDER, each on top of those that were kept, and last the head moved before the pooling, which costs up to 4 %
-    more multiply-accumulates. A cure is kept if it brings the outputs nearer to the float model's (in SQNR, which sees
-    more than a count of hits); the others are reported, too. Size and types of all operators stay.
+    more multiply-accumulates. A cure is kept if it brings the outputs nearer to the float model's (in the SQNR of
+    what varies, which sees more than a count of hits); the others are reported, too. Size and types of all operators
+    stay.
     """
     best: _Tried | None = None
     tried: list[_Tried] = []
@@ -62,12 +69,12 @@ def until(patient: Patient, judge: Judge, limit: float, *, progress: Progress = 
             tried.append(found)
             best = found if found.trial.kept else best
             advance(1)
-            if found.trial.kept and found.score.meets(limit):
+            if found.trial.kept and found.score.is_near(limit):
                 break
     best = best or tried[0]
     content = best.attempt.judge.finish(best.attempt.patient.twins, best.mended)
     trials = tuple(x.trial.model_copy(update={"chosen": x is best}) for x in tried)
-    return Outcome(content, trials, best.score.meets(limit))
+    return Outcome(content, trials, best.score.meets(limit), best.score.unjudged)
 
 
 def swapped(patient: Patient) -> Patient | None:
@@ -96,10 +103,12 @@ def _try(attempt: _Attempt, best: _Tried | None) -> _Tried:
     twins = attempt.patient.twins
     mended = mend(attempt.patient, cures) if cures else Mended(cures, numbers_of(twins))
     score = attempt.judge.measure(twins, mended)
-    kept = best is None or score.sqnr > best.score.sqnr
+    kept = best is None or score.sqnr_varying > best.score.sqnr_varying
     trial = Trial(
         cures=_names(attempt, cures), accuracy=score.accuracy, drop=score.drop, drop_error=score.drop_error,
-        agreement=score.agreement, sqnr=score.sqnr, gained=_gained(score, best), images=score.images,
+        drop_by_scores=None if score.by_scores is None else score.by_scores.value,
+        agreement=score.agreement, sqnr=score.sqnr, sqnr_varying=score.sqnr_varying,
+        gained=_gained(score, best), images=score.images,
         size_bytes=len(twins.int8), seconds=round(time.perf_counter() - begin, 2), kept=kept,
         note="" if kept else f"{attempt.name} brings the scores no nearer to the float model's",
     )  # fmt: skip
@@ -122,9 +131,11 @@ def _names(attempt: _Attempt, cures: frozenset[Cure]) -> tuple[str, ...]:
 
 
 def _gained(score: Score, best: _Tried | None) -> float | None:
-    """How much less is lost than before: of the accuracy, of the agreement where there are no labels."""
+    """How much less is lost than before: of the accuracy, of the agreement where no labels judge it."""
     if best is None:
         return None
     if score.drop is not None and best.score.drop is not None:
         return best.score.drop - score.drop
+    if score.agreement is None or best.score.agreement is None:
+        return None
     return score.agreement - best.score.agreement

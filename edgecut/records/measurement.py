@@ -13,7 +13,8 @@ from edgecut.records.document import Record
 
 Metric = Literal[
     "latency", "cpu_time", "arena", "memory", "size", "gzip", "flash", "accuracy", "accuracy_drop",
-    "auc", "map", "r2", "max_abs_error", "sqnr", "cosine", "top1_agreement",
+    "auc", "map", "tag_accuracy", "r2", "mae", "rmse", "max_abs_error", "sqnr", "cosine", "top1_agreement",
+    "tag_agreement", "pixel_agreement",
 ]  # fmt: skip
 Kind = Literal["measured", "simulated", "estimated"]
 
@@ -21,6 +22,7 @@ UNITS: dict[str, str] = {
     "latency": "s", "cpu_time": "s", "arena": "bytes", "memory": "bytes", "size": "bytes", "flash": "bytes",
     "accuracy": "fraction", "accuracy_drop": "fraction", "max_abs_error": "1", "sqnr": "dB", "cosine": "1",
     "top1_agreement": "fraction", "auc": "fraction", "map": "fraction", "r2": "1", "gzip": "bytes",
+    "tag_accuracy": "fraction", "mae": "1", "rmse": "1", "tag_agreement": "fraction", "pixel_agreement": "fraction",
 }  # fmt: skip
 
 

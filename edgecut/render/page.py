@@ -25,7 +25,7 @@ from edgecut.render.page_parts import (
     state_html,
     table,
 )
-from edgecut.render.results import file_labels, result_rows
+from edgecut.render.results import COLUMNS, file_labels, judged_by, legend, result_rows
 from edgecut.render.templating import html, part
 from edgecut.render.trials import HEADINGS, trial_rows
 from edgecut.render.words import (
@@ -70,13 +70,15 @@ def render_page(report: Report) -> str:
 
 
 def _files(report: Report) -> Markup:
-    columns = [Column("file"), *(Column(t, True) for t in ("size", "accuracy", "drop", "same top-1"))]
+    metric = COLUMNS[judged_by(report)]
+    columns = [Column("file"), *(Column(t, True) for t in ("size", metric, "drop", "agree"))]
     columns += [Column(t, True) for t in ("SQNR", "max. error", "latency here", "p90")]
     rows = [
-        (r.label, r.size, r.accuracy, r.drop, r.same_top1, r.sqnr, r.max_error, r.latency, r.latency_p90)
+        (r.label, r.size, r.accuracy, r.drop, r.agree, r.sqnr, r.max_error, r.latency, r.latency_p90)
         for r in result_rows(report)
     ]
-    return table(columns, rows)
+    lines = [Markup("<p>{}</p>\n").format(line) for line in legend(report).splitlines()]
+    return table(columns, rows) + Markup("").join(lines) if rows else Markup("")
 
 
 def checks_html(checks: Iterable[Check], labels: Mapping[str, str]) -> Markup:

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from edgecut.records.measurement import Measurement
+from edgecut.records.measurement import Measurement, Metric
 from edgecut.records.report import Report
 from edgecut.records.units import format_bytes
 from edgecut.render.words import NOTHING, artifact_words, value_words
 
 # In the names of what a compressed model was before.
 UNCOMPRESSED = ".uncompressed."
+AGREEMENTS: tuple[Metric, ...] = ("top1_agreement", "tag_agreement", "pixel_agreement")
+COLUMNS: dict[Metric, str] = {"accuracy": "accuracy", "map": "mAP", "r2": "R²"}
+"""What judges, and the heading of its column."""
+JUDGES = tuple(COLUMNS)
+_ALIKE = {
+    "top1_agreement": "images with its class", "tag_agreement": "tags as it has them",
+    "pixel_agreement": "places with its class",
+}  # fmt: skip
+_DEFINED: dict[Metric, tuple[str, ...]] = {
+    "accuracy": (),
+    "map": ("mAP: average precision of each tag over the images by score, averaged over tags.",),
+    "r2": ("R²: 1 - squared error / variance of the targets.",),
+}
+_SQNR = "SQNR dB: the float model's outputs over the error, both squared and summed."
+_LATENCY = "latency, p90: one inference on this machine, median and 90th percentile."
 
 
 class ResultRow(NamedTuple):
@@ -20,7 +36,7 @@ class ResultRow(NamedTuple):
     size: str
     accuracy: str
     drop: str
-    same_top1: str
+    agree: str
     sqnr: str
     max_error: str
     latency: str
@@ -31,19 +47,20 @@ def result_rows(report: Report) -> list[ResultRow]:
     """One row for what accuracy was measured of besides the files, then one for each file."""
     labels = file_labels(report)
     sizes = {artifact.name: format_bytes(artifact.size_bytes) for artifact in report.artifacts}
-    others = [m.artifact for m in report.measurements if m.metric == "accuracy" and m.artifact not in sizes]
+    metric = judged_by(report)
+    others = [m.artifact for m in report.measurements if m.metric == metric and m.artifact not in sizes]
     rows = []
     for name in dict.fromkeys([*others, *sizes]):
         latency = _host_latency(report, name)
         rows.append(
             ResultRow(
                 label=labels.get(name, name),
-                size=sizes.get(name) or _value(report, "size", name),
-                accuracy=_value(report, "accuracy", name),
-                drop=_value(report, "accuracy_drop", name),
-                same_top1=_value(report, "top1_agreement", name),
-                sqnr=_value(report, "sqnr", name),
-                max_error=_value(report, "max_abs_error", name),
+                size=sizes.get(name) or _value(report, ("size",), name),
+                accuracy=_value(report, (metric,), name),
+                drop=_value(report, ("accuracy_drop",), name),
+                agree=_value(report, AGREEMENTS, name, min),
+                sqnr=_value(report, ("sqnr",), name, min),
+                max_error=_value(report, ("max_abs_error",), name, max),
                 latency=value_words(latency.value, "s") if latency else NOTHING,
                 latency_p90=value_words(latency.quantile(0.9), "s") if latency else NOTHING,
             )
@@ -66,11 +83,30 @@ def _uncompressed(name: str) -> str:
     return "keras before" if kind == "keras" else f"{kind} {precision} before"
 
 
-def _value(report: Report, metric: str, name: str) -> str:
-    return next(
-        (value_words(m.value, m.unit) for m in report.measurements if (m.metric, m.artifact) == (metric, name)),
-        NOTHING,
-    )
+def judged_by(report: Report) -> Metric:
+    """The metric that the files' answers are judged by: the first that was measured of any."""
+    measured = {m.metric for m in report.measurements if m.value is not None}
+    return next((metric for metric in JUDGES if metric in measured), "accuracy")
+
+
+def legend(report: Report) -> str:
+    """What the columns of a report's result table mean, a line each."""
+    measured = {m.metric for m in report.measurements if m.value is not None}
+    agreement = next((metric for metric in AGREEMENTS if metric in measured), "top1_agreement")
+    name = COLUMNS[judged_by(report)]
+    lines = [f"drop: {name} lost against the float model; agree: {_ALIKE[agreement]}.", *_DEFINED[judged_by(report)]]
+    return "\n".join([*lines, _SQNR, _LATENCY])
+
+
+def _value(
+    report: Report, metrics: Sequence[Metric], name: str, worst: Callable[..., float] | None = None
+) -> str:  # fmt: skip
+    """The figure of a file in words; of several outputs the worst, else the first."""
+    rows = [m for m in report.measurements if m.artifact == name and m.metric in metrics]
+    values = [m.value for m in rows if m.value is not None]
+    if worst is not None and values:
+        return value_words(worst(values), rows[0].unit)
+    return value_words(rows[0].value, rows[0].unit) if rows else NOTHING
 
 
 def _host_latency(report: Report, name: str) -> Measurement | None:

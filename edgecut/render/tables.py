@@ -14,7 +14,7 @@ from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
 from edgecut.records.report import Check, Report, Step
 from edgecut.records.units import format_seconds
-from edgecut.render.results import file_labels, result_rows
+from edgecut.render.results import COLUMNS, file_labels, judged_by, legend, result_rows
 from edgecut.render.words import (
     NOTHING,
     band_words,
@@ -24,10 +24,6 @@ from edgecut.render.words import (
     value_words,
 )
 
-LEGEND = (
-    "drop: accuracy lost against the float model; agree: images with its class.\n"
-    "latency, p90: one inference on this machine, median and 90th percentile."
-)
 OfDevice = TypeVar("OfDevice", Measurement, Check)
 STYLES = {"meets": "green", "misses": "bold red", "failed": "bold red", "unknown": "yellow"}
 
@@ -78,11 +74,11 @@ def report_tables(report: Report, *, verbose: bool = False, quiet: bool = False)
 
 def artifact_table(report: Report) -> Group:
     """One row for each file, and for the float model behind them, with what was measured here."""
-    table = grid("~file", "size", "accuracy", "drop", "agree", "SQNR dB", "latency", "p90")
+    table = grid("~file", "size", COLUMNS[judged_by(report)], "drop", "agree", "SQNR dB", "latency", "p90")
     for r in result_rows(report):
         sqnr = r.sqnr.removesuffix(" dB")
-        table.add_row(r.label, r.size, r.accuracy, r.drop, r.same_top1, sqnr, r.latency, r.latency_p90)
-    return Group(table, Text(LEGEND, "dim"))
+        table.add_row(r.label, r.size, r.accuracy, r.drop, r.agree, sqnr, r.latency, r.latency_p90)
+    return Group(table, Text(legend(report), "dim"))
 
 
 def device_table(measurements: Sequence[Measurement], labels: Mapping[str, str]) -> Group:

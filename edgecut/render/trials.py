@@ -15,9 +15,10 @@ from edgecut.render.words import NOTHING
 
 LEGEND = (
     "drop ± its standard error, on images that don't judge; gained: less drop than\n"
-    "the best before. kept: later ones build on it; chosen: the bundle's file."
+    "the best before. vary: what varies from image to image over the error, dB, by\n"
+    "which a trial is kept: later ones build on it; chosen: the bundle's file."
 )
-HEADINGS = ("tried", "accuracy", "drop", "agree", "SQNR dB", "gained", "")
+HEADINGS = ("tried", "accuracy", "drop", "agree", "vary dB", "gained", "")
 
 
 def quantization_parts(trials: Sequence[Trial], explanations: Sequence[Explanation]) -> list[RenderableType]:
@@ -35,7 +36,7 @@ def _suspected(found: Explanation) -> list[Text]:
 
 def trial_table(trials: Sequence[Trial]) -> Group:
     """One row for each set of cures, in the order tried; a set is shown by what it adds."""
-    table = grid("~tried", "accuracy", "drop", "agree", "SQNR dB", "gained", "<")
+    table = grid("~tried", "accuracy", "drop", "agree", "vary dB", "gained", "<")
     for row in trial_rows(trials):
         table.add_row(*row[:-1], Text(row[-1], {"chosen": "green", "kept": ""}.get(row[-1], "dim")))
     return Group(table, Text(LEGEND, "dim"))
@@ -50,7 +51,7 @@ def trial_rows(trials: Sequence[Trial]) -> list[tuple[str, ...]]:
         state = "chosen" if trial.chosen else "kept" if trial.kept else "not kept"
         rows.append((
             f"+ {', '.join(added)}" if added else "the converter's own", _fraction(trial.accuracy), _drop(trial),
-            _fraction(trial.agreement), NOTHING if trial.sqnr is None else f"{trial.sqnr:.1f}",
+            _fraction(trial.agreement), NOTHING if trial.sqnr_varying is None else f"{trial.sqnr_varying:.1f}",
             NOTHING if trial.gained is None else f"{trial.gained:+.3f}", state,
         ))  # fmt: skip
         kept = trial.cures if trial.kept else kept

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 from edgecut.errors import DocumentError
-from edgecut.head.metrics import MetricName, metric_of
 from edgecut.images.dataset import undecodable
 from edgecut.images.found import data_faults
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Cut, Export, Head, Precision, Recipe, Stem, Target
+from edgecut.score.metrics import MetricName, metric_of
 
 Size = tuple[int, int]
 DEFAULT_TOP = 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +12,6 @@ import numpy as np
 from edgecut.export.readback import read_artifact
 from edgecut.graph.edits import edit
 from edgecut.graph.predict import predict
-from edgecut.head.metrics import SCORES, MetricName
 from edgecut.pipeline.explaining import explain_files
 from edgecut.pipeline.files import write_files
 from edgecut.pipeline.fitting import fit_head, predict_file, to_input
@@ -24,13 +22,13 @@ from edgecut.records.measurement import Measurement, Metric
 from edgecut.records.measurement import measured as measured_value
 from edgecut.records.recipe import Precision
 from edgecut.runtime.files import FileRunner
+from edgecut.score.intervals import fraction_error, resampled_error
+from edgecut.score.metrics import SCORES, MetricName
 from edgecut.search import costs
 from edgecut.search.asked import Request, Size, recipe_for
 from edgecut.search.inputs import Bench, outputs_of
 from edgecut.tflite.flatbuffer import read
 from edgecut.tflite.ops import macs
-
-_RESAMPLES = 100
 
 
 @dataclass(frozen=True)
@@ -130,17 +128,11 @@ def priced(
 
 
 def standard_error(metric: MetricName, scores: np.ndarray, labels: np.ndarray) -> float:
-    """By how much chance alone moves a score over so few images: of hits by their count, else of seeded resamples.
-
-    Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 6.
-    """
+    """By how much chance alone moves a score over so few images: of hits by their count, else of seeded resamples."""
     count = max(1, len(labels))
     if metric == "accuracy":
-        share = SCORES[metric](scores, labels)
-        return round(math.sqrt(share * (1 - share) / count), 9)
-    random = np.random.default_rng(0)
-    taken = (random.integers(0, count, count) for _ in range(_RESAMPLES))
-    return round(float(np.std([SCORES[metric](scores[rows], labels[rows]) for rows in taken])), 9)
+        return round(fraction_error(SCORES[metric](scores, labels), count), 9)
+    return round(resampled_error(lambda rows: SCORES[metric](scores[rows], labels[rows]), count), 9)
 
 
 def halves(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ from edgecut.records.front import DeviceCost, FrontPoint, LimitCost, Recommendat
 from edgecut.records.measurement import UNITS
 from edgecut.records.report import Check
 from edgecut.records.units import format_bytes, format_seconds
+from edgecut.score.intervals import fraction_error
 
 # A choice this far below the best one in accuracy isn't built: nobody would take it.
 _WORTH_BUILDING = 0.2
@@ -92,7 +93,7 @@ def recommend(
         top = max(fitting, key=lambda p: p.chosen_by)
         best, error = top.chosen_by, top.chosen_error
         if error is None:
-            error = math.sqrt(max(0.0, best * (1 - best)) / max(1, choosing_images))
+            error = fraction_error(best, choosing_images)
         near = [p for p in fitting if p.chosen_by >= best - error]
         chosen = min(near, key=lambda p: (*costs_of(p, profile)[1:], -p.chosen_by))
         why = _why(chosen, fitting, best, error, profile)

@@ -14,7 +14,6 @@ import keras
 
 from edgecut.cache.store import Store
 from edgecut.errors import StemError
-from edgecut.head.metrics import MetricName
 from edgecut.images.targets import target_of
 from edgecut.pipeline.workers import Here, Workers, workers
 from edgecut.records.artifact import sha256_of
@@ -24,6 +23,7 @@ from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile, find_profile, shadow_notes
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Budget, Data, Precision, Preprocess, Recipe, Source, Target
+from edgecut.score.metrics import MetricName
 from edgecut.search import choosing
 from edgecut.search.asked import DEFAULT_TOP, Request, Size, check, default_precisions, words
 from edgecut.search.building import Made, name_of, priced

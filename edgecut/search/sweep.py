@@ -14,10 +14,10 @@ from threadpoolctl import threadpool_limits
 from edgecut.graph.callgraph import Calls, Tensor
 from edgecut.graph.cuts import CutPoint, cut_points
 from edgecut.graph.features import final_feature, gradient_x_activation, poolable, pooled_model, predict_each
-from edgecut.head.metrics import SCORES, Score
 from edgecut.head.probe import PENALTIES, fit_ridge, fit_values
 from edgecut.images.device import model_input
 from edgecut.records.front import CutScore
+from edgecut.score.metrics import SCORES, Score
 from edgecut.search.asked import Size, words
 from edgecut.search.inputs import Bench, outputs_of
 from edgecut.whole import naming

@@ -14,6 +14,7 @@ from edgecut.graph.calls import Call, Calls, Tensor, ancestors, calls, flat
 from edgecut.graph.rebuild import rebuild
 from edgecut.images.device import CHANNELS, DEFAULT_ORDER
 from edgecut.records.recipe import Preprocess
+from edgecut.score.answers import agreement_in
 from edgecut.stem.channels import LinearMap
 from edgecut.stem.construct import Candidate, Device, cheapest, own_cost, whole_picture
 from edgecut.stem.first import FirstOp, first_operators
@@ -46,8 +47,9 @@ class StemResult:
     "average fold", "upsampling", "bilinear upsampling", "average pooling" or "fit".
     proof: {"inputs", "max_abs_error", "relative_error", "exact", "tolerance", "tolerance_reason"}: the result on
     device pixels against the source on the equivalent input. What isn't exact by construction ("stride", "fit") has
-    "exact": False, and its error as measured. With images also {"images", "image_error", "top1_agreement"}: the result
-    on the device's pictures against the source on the same in colour at its own size, as in proof.prove_on_images.
+    "exact": False, and its error as measured. With images also {"images", "image_error", "top1_agreement"}, of tags
+    "tag_agreement": the result on the device's pictures against the source on the same in colour at its own size, as
+    in proof.prove_on_images.
     cost: {"macs", "operators"}, each {"before", "after"}: multiply-accumulates of one inference (None where an
     operator isn't modelled) and calls of layers and operators, those left out that do nothing in inference.
     """
@@ -185,8 +187,9 @@ def better_ways(
     kept = {}
     for mode, (way, model) in ways.items():
         found = prove_on_images(way, model, data, preprocess, order, raw=raw)
-        if "top1_agreement" in found:
-            kept[mode] = Kept(found["top1_agreement"], cost_of(edit.graph, model)["macs"]["after"])
+        agreement = agreement_in(found)
+        if agreement is not None:
+            kept[mode] = Kept(agreement, cost_of(edit.graph, model)["macs"]["after"])
     yield from better_notes(resolution, kept)
 
 

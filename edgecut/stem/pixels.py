@@ -10,7 +10,6 @@ import numpy as np
 
 from edgecut.errors import StemError
 from edgecut.graph.calls import Call, Tensor
-from edgecut.graph.layer_operators import IDLE
 from edgecut.images.device import CHANNELS
 from edgecut.images.preprocess import affine
 from edgecut.records.recipe import Preprocess
@@ -105,17 +104,6 @@ def layer_affine(layer: keras.Operation) -> Affine | None:
         scale = (_array(layer.gamma) if layer.scale else 1.0) / np.sqrt(variance + layer.epsilon)
         return scale, (_array(layer.beta) if layer.center else 0.0) - mean * scale
     return None
-
-
-def is_dropped_in_inference(call: Call) -> bool:
-    """Whether a call of one of Keras's layers does nothing in inference, also one that was called with training=True.
-
-    That is how its augmentation layers are called by default; predict() overrules it.
-    """
-    layer = call.operation
-    if type(layer) is keras.layers.Activation:
-        return layer.activation is keras.activations.linear
-    return type(layer).__module__.startswith("keras.") and call.type in IDLE
 
 
 def _operator_affine(call: Call) -> Affine | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from edgecut.graph.activation import is_dropped_in_inference, last_activation
 from edgecut.graph.calls import Calls, Tensor, calls, flat
 from edgecut.graph.cuts import macs_of
 from edgecut.graph.proof import INPUTS, OPEN_SIZE
@@ -16,8 +17,10 @@ from edgecut.graph.rebuild import run
 from edgecut.images.device import in_order, to_device_batch
 from edgecut.records.recipe import Preprocess
 from edgecut.records.units import format_count
+from edgecut.score.answers import OF_SCORES, agreement_in, answer_of
+from edgecut.score.distance import root_mean_square
 from edgecut.stem.flatten import resample, resized_maps
-from edgecut.stem.pixels import device_map, is_dropped_in_inference
+from edgecut.stem.pixels import device_map
 
 if TYPE_CHECKING:
     from edgecut.stem.edit import Edit
@@ -35,11 +38,6 @@ _CLEARLY, _ENOUGH = 0.1, 8
 # Maps become dead where little of the picture is left; larger ones cost more and tell the same.
 _SMALL_MAP = 64
 _ALIVE_DROP = 0.5
-# What brings scores to another shape, and how they are activated.
-_PASSED = (
-    keras.layers.GlobalAveragePooling2D, keras.layers.AveragePooling2D, keras.layers.Flatten, keras.layers.Reshape,
-)  # fmt: skip
-_OF_SCORES = (keras.activations.linear, keras.activations.softmax, keras.activations.sigmoid)
 
 
 @dataclass(frozen=True)
@@ -139,28 +137,14 @@ def first_outputs(edit: Edit, edited: keras.Model, own: np.ndarray, seen: np.nda
 
 
 def image_error(got: np.ndarray, expected: np.ndarray, source: Calls) -> dict[str, float]:
-    """{"image_error", "top1_agreement"} as in prove_on_images, of the source's first output."""
-    square = float(
-        np.mean((got.astype("float64") - expected) ** 2) / max(np.mean(expected.astype("float64") ** 2), 1e-30)
-    )
-    found = {"image_error": square**0.5}
-    if _are_scores(source) and expected.ndim == 2 and expected.shape[1] > 1:
-        found["top1_agreement"] = float(np.mean(got.argmax(axis=1) == expected.argmax(axis=1)))
+    """{"image_error", "top1_agreement" or "tag_agreement"} as in prove_on_images, of the source's first output."""
+    found = {"image_error": root_mean_square(expected, got)}
+    activation = last_activation(source)
+    answer = answer_of("classes", expected.shape[1:], activation)
+    agreement = answer.agreement(expected, got)
+    if agreement is not None and expected.ndim == 2 and activation in OF_SCORES:
+        found[str(answer.agreement_metric)] = agreement
     return found
-
-
-def _are_scores(graph: Calls) -> bool:
-    """Whether the model's first output is what a layer of weights or a softmax gives, not features of a cut model."""
-    call = graph.producer[flat(graph.outputs)[0]]
-    while len(call.inputs) == 1 and (
-        isinstance(call.operation, _PASSED) or is_dropped_in_inference(call) or call.type in {"Squeeze"}
-    ):
-        call = graph.producer[call.inputs[0]]
-    layer = call.operation
-    if isinstance(layer, keras.layers.Softmax):
-        return True
-    has_weights = isinstance(layer, keras.layers.Dense | keras.layers.Conv2D | keras.layers.Activation)
-    return has_weights and layer.activation in _OF_SCORES
 
 
 def source_pictures(images: np.ndarray, height: int, width: int, channels: int, preprocess: Preprocess) -> np.ndarray:
@@ -204,7 +188,7 @@ def cost_of(graph: Calls, edited: keras.Model) -> dict[str, Any]:
 
 def lost_notes(edit: Edit, proof: dict[str, Any], order: str | None) -> Iterator[str]:
     """A sentence where what the device feeds leaves the source with other answers. proof: with prove_on_images's."""
-    agreement = proof.get("top1_agreement")
+    agreement = agreement_in(proof)
     if agreement is None or agreement >= _KEPT:
         return
     is_gray = order == "gray" and edit.source.shape[3] != 1
@@ -220,7 +204,8 @@ def lost_notes(edit: Edit, proof: dict[str, Any], order: str | None) -> Iterator
 def are_compared(edit: Edit, proof: dict[str, Any], images: np.ndarray) -> bool:
     """Whether so much is lost at another size that the other resolutions are looked at."""
     resized = tuple(edit.device.size) != tuple(edit.source.shape[1:3])
-    return resized and len(images) >= _ENOUGH and proof.get("top1_agreement", 1.0) < _KEPT
+    agreement = agreement_in(proof)
+    return resized and len(images) >= _ENOUGH and agreement is not None and agreement < _KEPT
 
 
 def better_notes(own: str, kept: Mapping[str, Kept]) -> Iterator[str]:

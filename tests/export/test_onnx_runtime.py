@@ -13,10 +13,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgecut import export
-from edgecut.bench.agreement import agreement
 from edgecut.errors import RequestError
 from edgecut.export.onnx_fusion import fusion_difference, keep_pads
 from edgecut.runtime.files import FileRunner
+from edgecut.score.distance import distances
 from tests.graph import models
 from tests.outside import skip_if_mended
 from tests.unit.command_line import run
@@ -78,7 +78,7 @@ def test_the_runtimes_own_quantizer_keeps_near_the_model(tmp_path: Path, build: 
     model = build()  # type: ignore[operator]
     pixels = images() * (40 if model.name != "padded" else 1)
     artifact = export(model, "onnx", "int8", pixels, tmp_path / "m.onnx", quantizer="ort")
-    found = agreement(np.asarray(model(pixels)), FileRunner(tmp_path / "m.onnx").predict(pixels))
+    found = distances(np.asarray(model(pixels)), FileRunner(tmp_path / "m.onnx").predict(pixels))
     assert found["sqnr"] > 20
     assert (artifact.precision, artifact.inputs[0].dtype) == ("int8", "float32")
     weights = [x for x in onnx.load(tmp_path / "m.onnx").graph.initializer if x.data_type == TensorProto.INT8]

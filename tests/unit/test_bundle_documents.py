@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecut.bench.interleaved import ratio_interval
-from edgecut.handoff.intervals import mcnemar, wilson
 from edgecut.handoff.model_card import model_card
 from edgecut.handoff.readme import readme
 from edgecut.handoff.sbom import sbom
 from edgecut.records.artifact import sha256_of
 from edgecut.records.measurement import measured
+from edgecut.score.intervals import mcnemar, wilson
 from tests.unit.test_bundle import artifacts_in, bundle, recipe_of, report_of
 
 

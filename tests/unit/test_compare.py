@@ -19,7 +19,6 @@ from edgecut.export.readback import read_artifact
 from edgecut.handoff import compare as comparing
 from edgecut.handoff.compare import compare
 from edgecut.handoff.fed import fed
-from edgecut.handoff.intervals import mcnemar
 from edgecut.handoff.limits import judge_changes, parse_limits
 from edgecut.handoff.sides import Side
 from edgecut.records.artifact import Artifact
@@ -29,6 +28,7 @@ from edgecut.records.recipe import Data
 from edgecut.render.comparison import comparison_markdown
 from edgecut.render.junit import comparison_junit
 from edgecut.runtime.files import FileRunner
+from edgecut.score.intervals import mcnemar
 from edgecut.tflite.flatbuffer import parse, read
 from edgecut.tflite.patch import constants, patched
 from tests.unit.command_line import run

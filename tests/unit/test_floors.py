@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[2] / "edgecut"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "units", "streams", "rooms", "whole"),
     ("records",),
-    ("tflite", "images", "render", "cache"),
+    ("score", "tflite", "images", "render", "cache"),
     ("graph", "runtime"),
     ("stem", "head", "compress", "export"),
     ("quantize", "bench"),
@@ -39,7 +39,9 @@ HOMES = {
 
 # What may be imported where it is needed, and not before.
 LAZY = {"tensorflow", "keras", "tf_keras", "tf2onnx", "tensorflow_model_optimization"}
-LIGHT_ROOMS = {"errors", "streams", "records", "tflite", "images", "render", "bench", "handoff", "cli", "runtime"}
+LIGHT_ROOMS = {
+    "errors", "streams", "records", "score", "tflite", "images", "render", "bench", "handoff", "cli", "runtime",
+}  # fmt: skip
 
 
 def room_of(path: Path) -> str:

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecut.errors import DataError, HeadError
-from edgecut.head.probe import PENALTIES, Probe, accuracy, fit_ridge, fit_temperature
+from edgecut.head.probe import PENALTIES, Probe, fit_ridge, fit_temperature
+from edgecut.score.metrics import accuracy
 
 
 def _clusters(

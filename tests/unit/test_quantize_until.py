@@ -12,14 +12,17 @@ from edgecut.quantize.judges import OutputJudge, Score, score
 from edgecut.quantize.swap import head_first, pooled_head
 from edgecut.quantize.twins import pair
 from edgecut.quantize.until import until
+from edgecut.score.answers import Answer, answer_of
 from edgecut.tflite.flatbuffer import parse
 from tests.unit.quantized import FLOAT, INT8, images
 
 
 def judge(labels: bool = True) -> OutputJudge:
     pixels = images(60, seed=9)
-    wanted = outputs_of(FLOAT, pixels)[0]
-    return OutputJudge(pixels, wanted, wanted.argmax(axis=1) if labels else None)
+    (reference,) = outputs_of(FLOAT, pixels)
+    own = reference.argmax(axis=1) if labels else None
+    answer = answer_of("classes", reference.shape[1:], "softmax", own)
+    return OutputJudge(pixels, (reference,), (answer,), own)
 
 
 def patient() -> Patient:
@@ -42,30 +45,31 @@ def test_a_limit_that_nothing_meets_tries_every_cure_in_order_and_takes_the_best
     assert all(len(names) >= 1 for names in added)
     chosen = [trial for trial in found.trials if trial.chosen]
     assert len(chosen) == 1
-    assert chosen[0].sqnr == max(trial.sqnr or -999 for trial in found.trials if trial.kept)
+    assert chosen[0].sqnr_varying == max(trial.sqnr_varying or -999 for trial in found.trials if trial.kept)
 
 
 def test_a_cure_that_does_not_help_is_reported_and_not_built_upon() -> None:
     found = until(patient(), judge(), limit=-1.0)
     for place, trial in enumerate(found.trials):
-        before = max((t.sqnr or -999 for t in found.trials[:place] if t.kept), default=-1000.0)
-        assert trial.kept == ((trial.sqnr or -999) > before)
+        before = max((t.sqnr_varying or -999 for t in found.trials[:place] if t.kept), default=-1000.0)
+        assert trial.kept == ((trial.sqnr_varying or -999) > before)
         assert bool(trial.note) == (not trial.kept)
 
 
 def test_the_chosen_file_is_what_its_trial_measured() -> None:
     the_judge = judge()
     found = until(patient(), the_judge, limit=-1.0)
-    outputs = outputs_of(found.content, the_judge.images)[0]
     chosen = next(trial for trial in found.trials if trial.chosen)
-    assert score(the_judge.wanted, outputs, the_judge.labels).sqnr == pytest.approx(chosen.sqnr)
+    assert the_judge.judged(found.content).sqnr_varying == pytest.approx(chosen.sqnr_varying)
 
 
 def test_without_labels_the_disagreement_counts() -> None:
     found = until(patient(), judge(labels=False), limit=-1.0)
     assert all(trial.drop is None and trial.accuracy is None for trial in found.trials)
-    assert not Score(None, None, None, 0.9, 20.0, 100).meets(0.05)
-    assert Score(None, None, None, 0.96, 20.0, 100).meets(0.05)
+    assert not Score(None, None, None, 0.9, 20.0, 100, unjudged_agreement=0.9).is_near(0.05)
+    alike = Score(None, None, None, 0.96, 20.0, 100, unjudged_agreement=0.96)
+    assert alike.is_near(0.05)
+    assert not alike.meets(0.05), "a drop that wasn't measured meets nothing"
 
 
 def test_a_drop_counts_with_two_standard_errors_and_a_gain_as_none() -> None:
@@ -76,7 +80,7 @@ def test_a_drop_counts_with_two_standard_errors_and_a_gain_as_none() -> None:
 
 def test_a_drops_error_knows_how_many_images_will_judge() -> None:
     wanted, got = np.eye(2)[[0, 1, 0, 1]], np.eye(2)[[0, 1, 1, 1]]
-    found = score(wanted, got, np.array([0, 1, 0, 1]), judged_on=4)
+    found = score(Answer("classes", metric="accuracy"), wanted, got, np.array([0, 1, 0, 1]), judged_on=4)
     assert (found.drop, found.agreement) == (0.25, 0.75)
     assert found.drop_error == pytest.approx(np.sqrt(3 / 16) * np.sqrt(1 / 4 + 1 / 4))
 

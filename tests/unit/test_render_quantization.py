@@ -16,16 +16,17 @@ from tests.unit.test_cli_tables import golden, shown
 
 HEAD = "head on the quantized body"
 TRIALS = (
-    Trial(cures=(), accuracy=0.485, drop=0.1485, drop_error=0.0196, agreement=0.583, sqnr=-0.6, kept=True),
+    Trial(cures=(), accuracy=0.485, drop=0.1485, drop_error=0.0196, agreement=0.583, sqnr_varying=-0.6, kept=True),
     Trial(
-        cures=(HEAD,), accuracy=0.637, drop=0.003, drop_error=0.01, agreement=0.896, sqnr=13.9, gained=0.1455,
+        cures=(HEAD,), accuracy=0.637, drop=0.003, drop_error=0.01, agreement=0.896, sqnr_varying=13.9, gained=0.1455,
         kept=True,
     ),
     Trial(
-        cures=(HEAD, "mse ranges"), accuracy=0.63, drop=0.01, drop_error=0.01, agreement=0.89, sqnr=13.8, gained=-0.007,
+        cures=(HEAD, "mse ranges"), accuracy=0.63, drop=0.01, drop_error=0.01, agreement=0.89, sqnr_varying=13.8,
+        gained=-0.007,
     ),
     Trial(
-        cures=(HEAD, "bias correction"), accuracy=0.64, drop=0.0, drop_error=0.004, agreement=0.95, sqnr=20.1,
+        cures=(HEAD, "bias correction"), accuracy=0.64, drop=0.0, drop_error=0.004, agreement=0.95, sqnr_varying=20.1,
         gained=0.003, kept=True, chosen=True,
     ),
 )  # fmt: skip

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecut.head.metrics import auc, mean_average_precision, r2
 from edgecut.head.probe import fit_ridge, fit_values
+from edgecut.score.metrics import auc, mean_average_precision, r2
 
 values = st.integers(0, 5)
 

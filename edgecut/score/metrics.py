@@ -1,4 +1,4 @@
-"""How well scores say what the images are: one number each, the greater the better."""
+"""How well outputs say what the images are: one number each, the greater the better but for the errors of values."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Literal
 
 import numpy as np
 
-MetricName = Literal["accuracy", "auc", "map", "r2"]
+MetricName = Literal["accuracy", "auc", "map", "tag_accuracy", "r2", "mae", "rmse"]
 Score = Callable[[np.ndarray, np.ndarray], float]
 
 
 def accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
     """The fraction of rows whose largest score is at the label; of equal scores the first counts.
 
-    scores: (n, classes); labels: (n,).
+    scores: (n, classes); labels: (n,). For one score, which a threshold decides, see answers.py.
     """
     return float(np.mean(np.argmax(scores, axis=1) == np.asarray(labels).reshape(-1)))
 
@@ -22,10 +22,12 @@ def accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
 def auc(scores: np.ndarray, labels: np.ndarray) -> float:
     """The area under the ROC curve, each class against the others, averaged over the classes that have both.
 
-    scores: (n, classes); labels: (n,), whole numbers. The rank statistic of Hanley and McNeil, 1982; equal scores
-    count half. 0.5 where no class has both.
+    scores: (n, classes), or (n, 1): of class 1 against class 0; labels: (n,), whole numbers. The rank statistic of
+    Hanley and McNeil, 1982; equal scores count half. 0.5 where no class has both.
     """
     labels = np.asarray(labels).reshape(-1)
+    if scores.shape[1] == 1:
+        scores = np.concatenate([-scores, scores], axis=1)
     areas = []
     for number in range(scores.shape[1]):
         own = labels == number
@@ -64,7 +66,25 @@ def r2(values: np.ndarray, targets: np.ndarray) -> float:
     return 1 - float(np.sum((np.asarray(values, np.float64) - wanted) ** 2)) / total if total > 0 else 0.0
 
 
-SCORES: dict[MetricName, Score] = {"accuracy": accuracy, "auc": auc, "map": mean_average_precision, "r2": r2}
+def tag_accuracy(decided: np.ndarray, targets: np.ndarray) -> float:
+    """The fraction of tags, over all images, that were decided rightly. decided, targets: (n, tags), 0 or 1."""
+    return float(np.mean((np.asarray(decided) > 0.5) == (np.asarray(targets) > 0.5)))
+
+
+def mae(values: np.ndarray, targets: np.ndarray) -> float:
+    """The mean absolute error, over images and outputs, in the targets' own unit; both (n, outputs)."""
+    return float(np.mean(np.abs(np.asarray(values, np.float64) - np.asarray(targets, np.float64))))
+
+
+def rmse(values: np.ndarray, targets: np.ndarray) -> float:
+    """The root of the mean squared error, over images and outputs, in the targets' own unit; both (n, outputs)."""
+    return float(np.mean((np.asarray(values, np.float64) - np.asarray(targets, np.float64)) ** 2)) ** 0.5
+
+
+SCORES: dict[MetricName, Score] = {
+    "accuracy": accuracy, "auc": auc, "map": mean_average_precision, "r2": r2, "mae": mae, "rmse": rmse,
+}  # fmt: skip
+"""What can be had of scores alone; tag_accuracy needs decisions first."""
 
 
 def metric_of(target: str) -> MetricName:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
+import numpy as np
+
+_RESAMPLES = 100
 # The normal distribution's two-sided 95 % point.
 _Z95 = 1.959963984540054
 
@@ -36,3 +40,29 @@ def mcnemar(only_first: int, only_second: int) -> float:
         math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) - n * math.log(2) for k in range(fewer + 1)
     ]
     return min(1.0, 2 * math.fsum(math.exp(value) for value in logs))
+
+
+def fraction_error(share: float, trials: int) -> float:
+    """The standard error of a fraction of so many trials: the root of share (1 - share) / trials (binomial)."""
+    return math.sqrt(max(0.0, share * (1 - share)) / max(1, trials))
+
+
+def paired_error(differences: np.ndarray, judged_on: int = 0) -> float:
+    """The standard error of the mean of paired differences (n,), one for each image.
+
+    judged_on: with the error of another sample of so many images, which the mean is to foretell; 0: of the whole truth.
+    """
+    deviation = float(np.asarray(differences, np.float64).std())
+    return deviation * math.sqrt(1 / len(differences) + (1 / judged_on if judged_on else 0.0))
+
+
+def resampled_error(figure: Callable[[np.ndarray], float], count: int, judged_on: int = 0) -> float:
+    """The standard error of any figure of `count` images: its deviation over 100 seeded resamples.
+
+    figure: of the images at these positions. judged_on: as in paired_error. Efron and Tibshirani, An Introduction to
+    the Bootstrap, 1993, chapter 6.
+    """
+    random = np.random.default_rng(0)
+    rows = (random.integers(0, count, count) for _ in range(_RESAMPLES))
+    deviation = float(np.std([figure(chosen) for chosen in rows]))
+    return deviation * math.sqrt(1 + (count / judged_on if judged_on else 0.0))
