@@ -11,17 +11,24 @@ from edgecut.bench.interleaved import interleave
 from edgecut.bench.runners import tflm
 from edgecut.errors import EdgecutError, RunError
 from edgecut.handoff.differences import differences
-from edgecut.handoff.fed import Fed, answers, fed
+from edgecut.handoff.fed import Fed, fed, outputs_of
 from edgecut.handoff.limits import Limit, judge_changes
 from edgecut.handoff.sides import Side, fault_notes, label, pair_label, paired, read_side
 from edgecut.records.artifact import Artifact
 from edgecut.records.comparison import Change, ComparedMetric, Comparison, OutputChange
+from edgecut.records.measurement import Metric
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Data, Preprocess
+from edgecut.runtime.activation import last_activation
+from edgecut.score.answers import Answer, answer_for, one_judged
+from edgecut.score.distance import max_abs_error
 from edgecut.score.intervals import mcnemar
 
 ROUNDS, RUNS, WARMUP = 9, 20, 5  # of the latency
 _BINS = 16
+_CHANGED: dict[Metric, ComparedMetric] = {
+    "top1_agreement": "top1_changes", "tag_agreement": "tag_changes", "pixel_agreement": "pixel_changes",
+}  # fmt: skip
 # What is known without running files of equal bytes.
 NOT_RUN: tuple[ComparedMetric, ...] = ("latency", "accuracy", "top1_changes")
 METRICS: tuple[ComparedMetric, ...] = ("size", "flash", "arena", *NOT_RUN)
@@ -90,16 +97,16 @@ def _pair(
                     for metric in unknown]  # fmt: skip
         return changes, [], [f"{name}: the files are the same bytes"]
     changes.append(_latency(name, files))
-    if one.outputs[0].shape != other.outputs[0].shape:
+    if [x.shape for x in one.outputs] != [x.shape for x in other.outputs]:
         return [*changes, *_missing(name, NOT_RUN[1:], "the files give other shapes")], [], []
     given = fed(sides, (one, other), data, progress)
     if given is None:
         return [*changes, *_missing(name, NOT_RUN[1:], "the files take other shapes; pass --data")], [], []
     try:
-        found, output = _outputs(sides, (one, other), *given)
+        found, rows = _outputs(sides, (one, other), *given)
     except RunError as exc:
         return [*changes, *_missing(name, NOT_RUN[1:], str(exc))], [], []
-    return [*changes, *found], [output], sorted({f"{name}: {row.assumed}" for row in given[0] if row.assumed})
+    return [*changes, *found], rows, sorted({f"{name}: {row.assumed}" for row in given[0] if row.assumed})
 
 
 def _missing(file: str, metrics: Sequence[ComparedMetric], reason: str) -> list[Change]:
@@ -145,35 +152,65 @@ def _latency(name: str, files: Sequence[Path]) -> Change:
 
 def _outputs(
     sides: tuple[Side, Side], pair: tuple[Artifact, Artifact], given: tuple[Fed, ...], of: str
-) -> tuple[list[Change], OutputChange]:
-    y, z = (answers(side, file, row.values) for side, file, row in zip(sides, pair, given, strict=True))
-    if y.shape != z.shape:
-        raise RunError(f"the files give other shapes, {y.shape[1:]} and {z.shape[1:]}")
-    name = pair_label(*pair)
+) -> tuple[list[Change], list[OutputChange]]:
+    """What differs between the outputs of two files, each judged as what it answers."""
+    ours, theirs = (outputs_of(side, file, row.values) for side, file, row in zip(sides, pair, given, strict=True))
+    if [y.shape for y in ours] != [z.shape for z in theirs]:
+        shapes = [", ".join(str(y.shape[1:]) for y in outputs) for outputs in (ours, theirs)]
+        raise RunError(f"the files give other shapes, {shapes[0]} and {shapes[1]}")
+    changes: list[Change] = []
+    rows: list[OutputChange] = []
+    for k, (answer, y, z) in enumerate(
+        zip(_answers(sides[0], pair[0], ours, given[0].labels), ours, theirs, strict=True)
+    ):
+        name = pair_label(*pair) + (f", output {k}" if len(ours) > 1 else "")
+        decided = answer.decisions(y), answer.decisions(z)
+        different = None if decided[0] is None or decided[1] is None else decided[0] != decided[1]
+        changes.append(_accuracy(name, answer, (y, z), given))
+        if different is not None and answer.agreement_metric is not None:
+            share = float(different.mean())
+            metric = _CHANGED[answer.agreement_metric]
+            changes.append(
+                Change(metric=metric, file=name, a=0.0, b=share, unit="fraction", change=share, real=share > 0)
+            )
+        scale = pair[0].outputs[k].scale
+        rows.append(_output_change(name, of, y, z, None if different is None else int(different.any(1).sum()), scale))
+    return changes, rows
+
+
+def _answers(
+    side: Side, file: Artifact, outputs: Sequence[np.ndarray], labels: np.ndarray | None
+) -> tuple[Answer, ...]:
+    """How each output of a side's file is judged; labels: its classes, None where they aren't known."""
+    path = side.folder / file.path
+    return one_judged(
+        [answer_for(side.recipe, y.shape[1:], last_activation(path, k), labels) for k, y in enumerate(outputs)]
+    )
+
+
+def _output_change(
+    name: str, of: str, y: np.ndarray, z: np.ndarray, changed: int | None, scale: float | None
+) -> OutputChange:
     off = np.abs(y.astype(np.float64) - z.astype(np.float64))
-    changed = None
-    reason = next((row.why for row in given if row.why), "no labelled images; pass --data")
-    changes = _missing(name, ("accuracy",), reason)
-    if y.ndim == 2 and y.shape[1] > 1:
-        changed = int((y.argmax(1) != z.argmax(1)).sum())
-        changes.append(Change(metric="top1_changes", file=name, a=0.0, b=changed / len(y), unit="fraction",
-                              change=changed / len(y), real=changed > 0))  # fmt: skip
-        labels = [row.labels for row in given if row.labels is not None and int(row.labels.max()) < y.shape[1]]
-        if len(labels) == 2:
-            changes[0] = _accuracy(name, y.argmax(1) == labels[0], z.argmax(1) == labels[1])
-    scale = pair[0].outputs[0].scale
     steps = np.rint(off / scale).astype(int).ravel() if scale else np.empty(0, int)
     bins = {str(k): int((steps == k).sum()) for k in range(_BINS + 1)} | {"more": int((steps > _BINS).sum())}
-    output = OutputChange(
-        file=name, inputs=len(y), of=of, max_abs_error=float(off.max(initial=0.0)), top1_changes=changed,
+    return OutputChange(
+        file=name, inputs=len(y), of=of, max_abs_error=max_abs_error(y, z), top1_changes=changed,
         histogram={key: count for key, count in bins.items() if count},
     )  # fmt: skip
-    return changes, output
 
 
-def _accuracy(name: str, a: np.ndarray, b: np.ndarray) -> Change:
+def _accuracy(name: str, answer: Answer, outputs: tuple[np.ndarray, np.ndarray], given: Sequence[Fed]) -> Change:
+    """The change of accuracy of one output with its paired test, or why there is none."""
+    first, second = (row.labels for row in given)
+    if first is None or second is None:
+        reason = next((row.why for row in given if row.why), "no labelled images; pass --data")
+        return _missing(name, ("accuracy",), reason)[0]
+    if answer.metric is None:
+        return _missing(name, ("accuracy",), answer.unjudged)[0]
+    a, b = answer.hits(outputs[0], first), answer.hits(outputs[1], second)
+    if a is None or b is None:
+        return _missing(name, ("accuracy",), f"{answer.kind} are neither right nor wrong")[0]
     p = mcnemar(int((a & ~b).sum()), int((b & ~a).sum()))
-    first, second = float(a.mean()), float(b.mean())
-    return Change(
-        metric="accuracy", file=name, a=first, b=second, unit="fraction", change=second - first, p=p, real=p < 0.05
-    )
+    one, other = float(a.mean()), float(b.mean())
+    return Change(metric="accuracy", file=name, a=one, b=other, unit="fraction", change=other - one, p=p, real=p < 0.05)

@@ -65,10 +65,11 @@ def fed(
     return tuple(found), f"validation images of {wanted.val or wanted.train}"
 
 
-def answers(side: Side, artifact: Artifact, values: np.ndarray) -> np.ndarray:
-    """The first outputs of a side's file, float32 (n, ...), for what `fed` gives. Raises RunError."""
+def outputs_of(side: Side, artifact: Artifact, values: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Every output of a side's file, each float32 (n, ...), for what `fed` gives. Raises RunError."""
     runner = FileRunner(side.folder / artifact.path)
-    return np.concatenate([runner.predict(part) for part in _batches(side, artifact, values)])
+    parts = [runner.predict_each(part) for part in _batches(side, artifact, values)]
+    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
 
 def _batches(side: Side, artifact: Artifact, values: np.ndarray) -> Iterator[np.ndarray]:

@@ -13,7 +13,8 @@ from edgecut.records.nearest import closest
 
 _METRICS: tuple[str, ...] = get_args(ComparedMetric)
 _LIMIT = re.compile(r"\s*([a-z0-9_]+)\s*([<>])\s*([+-]?\d+(?:\.\d+)?)\s*(%|pp)?\s*", re.ASCII)
-_FRACTIONS = {"accuracy", "top1_changes"}
+_CHANGES = {"top1_changes", "tag_changes", "pixel_changes"}
+_FRACTIONS = {"accuracy", *_CHANGES}
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Limit:
 def parse_limits(text: str) -> tuple[Limit, ...]:
     """The limits of a text such as "size>+2%,arena>+0,accuracy<-0.5pp,latency>+5%".
 
-    % is of A's figure, but of the images for top1_changes, which A has none of; pp percentage points of a fraction;
-    without either, bytes, seconds or a fraction.
+    % is of A's figure, but of the decisions for top1_changes and its like, which A has none of; pp percentage points
+    of a fraction; without either, bytes, seconds or a fraction.
     Raises RequestError with what is wrong.
     """
     return tuple(_limit(part) for part in text.split(",") if part.strip())
@@ -54,11 +55,9 @@ def _limit(part: str) -> Limit:
         known = ", ".join(_METRICS)
         raise RequestError(f"--fail-on: {metric!r} is no metric{closest(metric, _METRICS)}; {known} are known")
     if unit == "pp" and metric not in _FRACTIONS:
-        raise RequestError(f"--fail-on: {part.strip()!r}: pp is for accuracy and top1_changes; give % or a number")
+        raise RequestError(f"--fail-on: {part.strip()!r}: pp is for accuracy and changes; give % or a number")
     value = float(number) / (100 if unit else 1)
-    return Limit(
-        cast(ComparedMetric, metric), sign == ">", value, unit == "%" and metric != "top1_changes", part.strip()
-    )
+    return Limit(cast(ComparedMetric, metric), sign == ">", value, unit == "%" and metric not in _CHANGES, part.strip())
 
 
 def _verdict(limit: Limit, change: Change) -> Verdict:
@@ -68,7 +67,7 @@ def _verdict(limit: Limit, change: Change) -> Verdict:
     found = differs / change.a if limit.relative and change.a else differs
     if limit.relative and not change.a:
         found = 0.0 if differs == 0 else float("inf") if differs > 0 else float("-inf")
-    words = f"{found:+.2%}" if limit.relative or change.unit == "fraction" else f"{found:+g} {change.unit}"
+    words = _words(limit, change, found)
     surest = found
     if change.metric == "latency" and change.low is not None and change.high is not None:
         end = change.low if limit.above else change.high
@@ -77,3 +76,10 @@ def _verdict(limit: Limit, change: Change) -> Verdict:
     beyond = surest > limit.value if limit.above else surest < limit.value
     state: Literal["meets", "misses"] = "misses" if beyond else "meets"
     return Verdict(limit=limit.text, file=change.file, state=state, found=words)
+
+
+def _words(limit: Limit, change: Change, value: float) -> str:
+    """A change in the limit's terms: of a fraction in percentage points, as the table has it, or in % of A's figure."""
+    if limit.relative:
+        return f"{value:+.2%} of A's" if change.unit == "fraction" else f"{value:+.2%}"
+    return f"{value * 100:+.2f} pp" if change.unit == "fraction" else f"{value:+g} {change.unit}"

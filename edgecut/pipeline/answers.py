@@ -11,7 +11,7 @@ from edgecut.graph.activation import last_activation
 from edgecut.graph.calls import calls
 from edgecut.graph.predict import predict_outputs
 from edgecut.pipeline.fitting import to_input
-from edgecut.score.answers import OF_SCORES, Answer, answer_of, one_judged
+from edgecut.score.answers import Answer, answer_for, one_judged
 from edgecut.score.metrics import MetricName
 
 if TYPE_CHECKING:
@@ -20,17 +20,11 @@ if TYPE_CHECKING:
 
 def answers_of(state: Run, model: keras.Model) -> tuple[Answer, ...]:
     """How each output of a model is decided and judged; at most one of several by the labels of the run's images."""
-    graph, labels, recipe = calls(model), _labels(state), state.recipe
-    is_cut = recipe.cut.to is not None and recipe.head is None
+    graph, labels = calls(model), _labels(state)
     answers = []
     for k, tensor in enumerate(model.outputs):
-        activation = last_activation(graph, k)
-        if is_cut and (activation not in OF_SCORES or len(tensor.shape) > 2):
-            activation = "features"
         shape = tuple(2 if size is None else int(size) for size in tensor.shape[1:])
-        answers.append(
-            answer_of(recipe.data.target, shape, activation, labels, is_fitted=recipe.head is not None)
-        )  # fmt: skip
+        answers.append(answer_for(state.recipe, shape, last_activation(graph, k), labels))
     return one_judged(answers)
 
 

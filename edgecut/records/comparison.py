@@ -8,11 +8,16 @@ from pydantic import Field
 
 from edgecut.records.document import Record
 
-ComparedMetric = Literal["size", "flash", "arena", "accuracy", "latency", "top1_changes"]
+ComparedMetric = Literal[
+    "size", "flash", "arena", "accuracy", "latency", "top1_changes", "tag_changes", "pixel_changes"
+]
 
 
 class Change(Record):
     """One metric of A and of B; None where it could not be had, then `reason` says why.
+
+    file: the pair's formats and precisions, and which output where there are several. top1_changes: the fraction of
+    images that get another class, tag_changes of their tags, pixel_changes of the places of a map.
 
     flash: of the model's array, which starts at a multiple of 16 bytes; kernels of new operators come on top.
     change: (b - a) / a for size, flash, arena and latency, b - a for fractions. low, high: the 95 % interval of a

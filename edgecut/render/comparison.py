@@ -127,7 +127,7 @@ def _output(row: OutputChange) -> str:
     differ = f"differ by up to {row.max_abs_error:.3g}" if row.max_abs_error else "are equal"
     text = f"{row.file}: outputs on {row.inputs} inputs ({row.of}) {differ}"
     if row.top1_changes is not None:
-        text += f"; {row.top1_changes} have another first class"
+        text += f"; {row.top1_changes} are decided otherwise"
     if row.histogram:
         text += "; steps: " + ", ".join(f"{steps}: {count}" for steps, count in row.histogram.items())
     return text

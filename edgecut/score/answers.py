@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from edgecut.records.measurement import Metric
-from edgecut.records.recipe import Target
+from edgecut.records.recipe import Recipe, Target
 from edgecut.score.intervals import paired_error, resampled_error
 from edgecut.score.metrics import SCORES, MetricName, auc, mae, metric_of, rmse, tag_accuracy
 
@@ -173,6 +173,21 @@ def one_judged(answers: Sequence[Answer]) -> tuple[Answer, ...]:
 def agreement_in(facts: Mapping[str, Any]) -> float | None:
     """The agreement that figures by metric hold, whichever kind of answer it is of; None without."""
     return next((facts[metric] for metric in AGREEMENTS if metric in facts), None)
+
+
+def answer_for(
+    recipe: Recipe | None, shape: tuple[int, ...], activation: str, labels: np.ndarray | None = None
+) -> Answer:
+    """What an output answers of the model that a recipe makes (None: a file of any origin), as answer_of has it.
+
+    A model that is cut and gets no head puts out features, but for the scores of a layer of weights.
+    """
+    if recipe is None:
+        return answer_of("classes", shape, activation, labels)
+    is_cut = recipe.cut.to is not None and recipe.head is None
+    if is_cut and (activation not in OF_SCORES or len(shape) > 1):
+        activation = "features"
+    return answer_of(recipe.data.target, shape, activation, labels, is_fitted=recipe.head is not None)
 
 
 def is_binary_label(labels: np.ndarray) -> bool:

@@ -18,7 +18,7 @@ from edgecut.errors import RequestError, RunError
 from edgecut.export.readback import read_artifact
 from edgecut.handoff import compare as comparing
 from edgecut.handoff.compare import compare
-from edgecut.handoff.fed import fed
+from edgecut.handoff.fed import Fed, fed
 from edgecut.handoff.limits import judge_changes, parse_limits
 from edgecut.handoff.sides import Side
 from edgecut.records.artifact import Artifact
@@ -321,9 +321,9 @@ def test_a_latency_beyond_the_noise_fails() -> None:
     ("text", "message"),
     [
         ("sise>+2%", "--fail-on: 'sise' is no metric (closest: 'size'); size, flash, arena, accuracy, latency, "
-         "top1_changes are known"),
+         "top1_changes, tag_changes, pixel_changes are known"),
         ("size", "--fail-on: 'size' is no limit; one such as 'size>+2%' is expected"),
-        ("size>2pp", "--fail-on: 'size>2pp': pp is for accuracy and top1_changes; give % or a number"),
+        ("size>2pp", "--fail-on: 'size>2pp': pp is for accuracy and changes; give % or a number"),
     ],
 )  # fmt: skip
 def test_a_limit_that_is_none_is_refused(text: str, message: str) -> None:
@@ -410,7 +410,7 @@ def test_files_that_cannot_be_fed_are_compared_in_all_else(tmp_path: Path, monke
     def refuse(side: Side, artifact: Artifact, values: np.ndarray) -> np.ndarray:
         raise RunError(f"{artifact.path}: takes 2 inputs; a file with one input is expected")
 
-    monkeypatch.setattr(comparing, "answers", refuse)
+    monkeypatch.setattr(comparing, "outputs_of", refuse)
     found = compare(FLOAT, INT8)
     reasons = {c.metric: c.reason for c in found.changes if c.a is None}
     assert reasons["top1_changes"] == f"{FLOAT}: takes 2 inputs; a file with one input is expected"
@@ -420,7 +420,15 @@ def test_files_that_cannot_be_fed_are_compared_in_all_else(tmp_path: Path, monke
 def test_a_per_cent_of_changed_classes_is_of_the_images() -> None:
     change = Change(metric="top1_changes", file="f", a=0.0, b=0.01, unit="fraction", change=0.01, real=True)
     limits = parse_limits("top1_changes>2%,top1_changes>0.5%,top1_changes>0.5pp")
-    assert [verdict.state for verdict in judge_changes(limits, [change])] == ["meets", "misses", "misses"]
+    found = judge_changes(limits, [change])
+    assert [verdict.state for verdict in found] == ["meets", "misses", "misses"]
+    assert [verdict.found for verdict in found] == ["+1.00 pp", "+1.00 pp", "+1.00 pp"]
+
+
+def test_a_change_of_accuracy_is_in_points_or_in_per_cent_of_as_own() -> None:
+    change = Change(metric="accuracy", file="f", a=0.8, b=0.9, unit="fraction", change=0.1, p=0.01, real=True)
+    found = judge_changes(parse_limits("accuracy<-0.5pp,accuracy<-1%"), [change])
+    assert [verdict.found for verdict in found] == ["+10.00 pp", "+12.50% of A's"]
 
 
 def test_a_place_where_nothing_is_is_said_so(tmp_path: Path) -> None:
@@ -429,3 +437,16 @@ def test_a_place_where_nothing_is_is_said_so(tmp_path: Path) -> None:
     assert str(error.value) == (
         f"{tmp_path / 'nothing'}: no such file or folder; a bundle, or a .tflite or .onnx file is expected"
     )
+
+
+def test_a_score_is_compared_at_its_threshold_and_not_by_argmax_over_one_column(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ours, theirs = np.array([[0.9], [0.8], [0.2], [0.1]], "float32"), np.array([[0.9], [0.4], [0.2], [0.6]], "float32")
+    given = Fed(np.zeros((4, 12, 12, 1), np.uint8), np.array([1, 1, 0, 0]))
+    rows = iter(((ours,), (theirs,)))
+    monkeypatch.setattr(comparing, "fed", lambda *request: ((given, given), "pictures"))
+    monkeypatch.setattr(comparing, "outputs_of", lambda side, artifact, values: next(rows))
+    monkeypatch.setattr(comparing, "last_activation", lambda path, output: "sigmoid")
+    found = {c.metric: c for c in compare(FLOAT, INT8).changes}
+    assert (found["accuracy"].a, found["accuracy"].b, found["top1_changes"].b) == (1.0, 0.5, 0.5)
