@@ -16,6 +16,7 @@ from edgecut.quantize.names import LayerOutput, equal_layers
 from edgecut.quantize.scaled_channels import channel_factors
 from edgecut.records.explanation import Explanation, LayerError, Suspicion
 from edgecut.records.progress import SILENT, Advance, Progress
+from edgecut.score.distance import decibels
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, parse
 from edgecut.tflite.patch import constants
 
@@ -23,7 +24,6 @@ COLLAPSE_DB = 10.0
 # A shift counts from a twentieth of the layer's standard deviation, where it makes up half of the error.
 SHIFT, SHIFT_SHARE = 0.05, 0.5
 NARROW_STEPS = 16
-_CAP_DB = 200.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +160,7 @@ def _layer(name: str, operator: Operator, tensor: Tensor, wanted: np.ndarray, go
     used = (float(rows.min()), float(rows.max()))
     return LayerError(
         name=name, operator=operator.name, dtype=tensor.dtype,
-        sqnr=_db(float((rows**2).mean(axis=0).sum()), noise), sqnr_varying=_db(spread, noise),
+        sqnr=decibels(float((rows**2).mean(axis=0).sum()), noise), sqnr_varying=decibels(spread, noise),
         mean_shift=float(np.sqrt(np.sum(shift**2) / spread)) if spread > 0 else 0.0,
         shift_share=float(np.sum(shift**2)) / noise if noise > 0 else 0.0,
         worst_channel=worst, worst_shift=float(own.max()) if len(own) else 0.0,
@@ -187,12 +187,6 @@ def _beyond(rows: np.ndarray, limits: tuple[float, float], scale: float) -> floa
 def _clipping(rows: np.ndarray, limits: tuple[float, float], scale: float) -> float:
     """The squared error of what is cut off, over that of rounding, which is a twelfth of a step's square."""
     return float(np.mean((rows - np.clip(rows, *limits)) ** 2)) / (scale**2 / 12)
-
-
-def _db(signal: float, noise: float) -> float:
-    if noise <= 0:
-        return _CAP_DB
-    return -_CAP_DB if signal <= 0 else float(np.clip(10 * np.log10(signal / noise), -_CAP_DB, _CAP_DB))
 
 
 def _added(pair: _Pair, images: np.ndarray, reference: Reference, progress: Progress) -> dict[int, float]:
