@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +173,7 @@ def test_every_figure_of_a_table_is_in_the_document(name: str) -> None:
     # A table's cells, headings that open it, and sentences; row numbers are none of the document's.
     page = re.sub(r'<code class="hash">.*?</code>', "", page)
     cells = re.findall(r"<(?:td|summary|p|li)(?: class=\"number\")?>(.*?)</(?:td|summary|p|li)>", page, re.DOTALL)
-    shown = {figure for cell in cells for figure in figures(re.sub(r"<[^>]*>", " ", cell))}
+    shown = {figure for cell in cells for figure in figures(unescape(re.sub(r"<[^>]*>", " ", cell)))}
     assert shown - known <= {str(k) for k in range(2)}
     assert len(shown) >= 3
 
