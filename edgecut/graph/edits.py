@@ -167,9 +167,18 @@ def _used_inputs(graph: Calls, outputs: Iterable[Tensor], splices: Mapping[Tenso
         return {}
     entries = {tensor: fresh_input(graph, tensor) for tensor in used}
     if isinstance(graph.inputs, dict):
-        kept = {key: entries[value] for key, value in graph.inputs.items() if entries.get(value) is not None}
-        return {"entries": entries, "inputs": kept}
+        return {"entries": entries, "inputs": _used_part(graph.inputs, entries)}
     return {"entries": entries, "inputs": [entries[tensor] for tensor in used]}
+
+
+def _used_part(structure: Any, entries: Mapping[Tensor, Any]) -> Any:
+    """The structure of a model's inputs with entries in the tensors' places, without those that have none."""
+    if isinstance(structure, Tensor):
+        return entries.get(structure)
+    if isinstance(structure, Mapping):
+        parts = {key: _used_part(part, entries) for key, part in structure.items()}
+        return {key: part for key, part in parts.items() if part is not None} or None
+    return [part for part in (_used_part(part, entries) for part in structure) if part is not None] or None
 
 
 def _starts(

@@ -16,7 +16,7 @@ from edgecut.graph.callgraph import Call, Calls, Tensor, flat
 from edgecut.graph.clones import classes_of, clone_operation, copy_layer_state, own_constants
 from edgecut.graph.masks import Mask, carried_masks, carry, masks_to_make, no_mask, unattached
 from edgecut.graph.naming import unique_name
-from edgecut.graph.sentences import telling_line
+from edgecut.graph.sentences import LAYER_FAULTS, telling_line
 
 __all__ = ["Built", "Splice", "build", "fresh_input", "projected", "rebuild", "run", "unique_name"]
 
@@ -147,7 +147,10 @@ def run(
                 lambda x: resolve(x) if isinstance(x, Tensor) and x not in absent else x,  # noqa: B023  used at once
                 (call.args, call.kwargs),
             )
-            results = tree.flatten(operation_fn(call.operation, training=False)(*args, **kwargs))
+            try:
+                results = tree.flatten(operation_fn(call.operation, training=False)(*args, **kwargs))
+            except LAYER_FAULTS as exc:
+                raise GraphError(_refusal(call, (args, kwargs), exc)) from exc
         for tensor, result in zip(call.outputs, results, strict=True):
             known.setdefault(tensor, result)
             attach(tensor)
@@ -204,7 +207,7 @@ class _Builder:
         place = f"what takes the place of {self.calls.tensor_name[tensor]!r}"
         try:
             results = tree.flatten(splice.function(*sources))
-        except (ValueError, TypeError, RuntimeError, AttributeError) as exc:
+        except (*LAYER_FAULTS, AttributeError) as exc:
             shapes = ", ".join(str(tuple(x.shape)) for x in sources)
             raise GraphError(f"{place} can't take {shapes}: {telling_line(exc)}") from exc
         if len(results) != 1 or not isinstance(results[0], keras.KerasTensor):
@@ -225,13 +228,8 @@ class _Builder:
         clone = self._clone(call)
         try:
             return tree.flatten(clone(*args, **kwargs))
-        except (ValueError, TypeError, RuntimeError) as exc:
-            shapes = ", ".join(
-                str(tuple(x.shape)) for x in tree.flatten((args, kwargs)) if isinstance(x, keras.KerasTensor)
-            )
-            raise GraphError(
-                f"layer {call.name!r} ({call.type}) can't take {shapes}: {telling_line(exc)}{self._remedy()}"
-            ) from exc
+        except LAYER_FAULTS as exc:
+            raise GraphError(f"{_refusal(call, (args, kwargs), exc)}{self._remedy()}") from exc
 
     def _masks(self, call: Call) -> list[Any]:
         """The masks that a layer's results carry: by themselves where it was run, else computed as it does."""
@@ -272,6 +270,12 @@ class _Builder:
                     f"its place {value.shape[-1]}, so pass project=True (--project)"
                 )
         return ""
+
+
+def _refusal(call: Call, given: Any, error: Exception) -> str:
+    """Why a call can't be made with given arguments."""
+    shapes = ", ".join(str(tuple(x.shape)) for x in tree.flatten(given) if hasattr(x, "shape"))
+    return f"layer {call.name!r} ({call.type}) can't take {shapes}: {telling_line(error)}"
 
 
 def projected(value: keras.KerasTensor, width: int | None, name: str) -> keras.KerasTensor:

@@ -10,6 +10,8 @@ LOADING_FAULTS = (
     ValueError, TypeError, KeyError, OSError, AttributeError, RuntimeError, EOFError, ImportError, tf.errors.OpError,
 )  # fmt: skip
 """What Keras raises for a file that it can't load."""
+LAYER_FAULTS = (ValueError, TypeError, RuntimeError, tf.errors.OpError)
+"""What a layer raises on what it can't take; of a shape that it stores (Normalization's mean), TensorFlow does."""
 
 
 def telling_line(error: BaseException) -> str:

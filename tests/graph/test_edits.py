@@ -168,3 +168,47 @@ def test_a_result_can_be_saved_and_loaded(tmp_path):
         "backbone.block.c2",
         "backbone.bn",
     )
+
+
+@pytest.mark.parametrize(
+    ("inputs", "left"),
+    [
+        (lambda a, b, c: {"p": {"a": a}, "b": b}, {"p": {"a": "a"}}),
+        (lambda a, b, c: {"p": {"q": {"a": a, "c": c}}, "b": b}, {"p": {"q": {"a": "a"}}}),
+        (lambda a, b, c: {"p": [c, a], "b": b}, {"p": ["a"]}),
+        (lambda a, b, c: {"p": (c, {"a": a}), "b": b}, {"p": [{"a": "a"}]}),
+        (lambda a, b, c: {"a": a, "b": {"b": b, "c": c}}, {"a": "a"}),
+    ],
+)
+def test_a_part_of_nested_inputs_keeps_the_structure_of_those_that_it_uses(inputs, left):
+    a, b, c = (keras.Input((4,), name=name) for name in "abc")
+    dense = keras.layers.Dense(3, name="dense")(a)
+    whole = keras.Model(inputs(a, b, c), keras.layers.Concatenate()([dense, b]))
+    result = edit(whole, to="dense")
+    assert keras.tree.map_structure(lambda x: x.name, result.model._inputs_struct) == left
+    assert result.proof["exact"] is True
+
+
+@pytest.mark.parametrize(
+    ("behind", "refusal"),
+    [
+        (
+            lambda: keras.layers.Normalization(mean=[0.1] * 2, variance=[1.0] * 2, name="behind"),
+            "layer 'behind' (Normalization) can't take (None, 8, 8, 3): Incompatible shapes: [1,1,1,2] vs. [1,1,1,3]; "
+            "add projection: 'conv' is 2 wide and what takes its place 3, so pass project=True (--project)",
+        ),
+        (
+            lambda: keras.layers.SpectralNormalization(keras.layers.Conv2D(2, 1), name="behind"),
+            "layer 'behind' (SpectralNormalization) can't take (8, 8, 8, 3): Input 0 with name 'None' of layer "
+            "'behind' is incompatible with the layer: expected axis -1 of input shape to have value 2, but received "
+            "input with shape (8, 8, 8, 3)",
+        ),
+    ],
+)
+def test_a_layer_that_stores_another_shape_is_refused_with_both(behind, refusal):
+    image = keras.Input((8, 8, 3))
+    inner = keras.layers.Conv2D(2, 3, name="conv")(image)
+    whole = keras.Model(image, keras.layers.ReLU()(behind()(inner)))
+    with pytest.raises(GraphError) as caught:
+        edit(whole, drop="conv")
+    assert str(caught.value) == refusal
