@@ -103,5 +103,8 @@ def _notes(found: Outcome, limit: float | None) -> list[str]:
     elif found.unjudged:
         words = f"the drop is unknown, since {found.unjudged}; the float model's own outputs judged the corrections"
     else:
-        words = f"no set of cures comes within {shown:g}, two standard errors included; the best one is taken"
+        words = (
+            f"no set of cures comes within {shown:g}, two standard errors included; the simplest file is taken that no "
+            "other is known to better"
+        )
     return [words, *(["budget.accuracy_drop isn't set; 0.01 was aimed at"] if limit is None else [])]

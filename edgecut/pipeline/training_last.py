@@ -12,6 +12,7 @@ from edgecut.images.sampling import split
 from edgecut.pipeline.answers import answers_of
 from edgecut.pipeline.compressing import aware_file, compressed
 from edgecut.pipeline.fitting import FittedModel, to_input
+from edgecut.quantize.choosing import is_better
 from edgecut.quantize.interior import Pictures
 from edgecut.quantize.judges import OutputJudge
 from edgecut.quantize.until import Outcome
@@ -29,8 +30,9 @@ JUDGING = 0.3
 def train_last(state: Run, fitted: FittedModel, found: Outcome, limit: float, scratch: Path) -> Outcome:
     """The outcome of the other cures with quantization-aware training tried after them.
 
-    Its file is chosen if its drop is smaller, on training images that it wasn't trained on. The float model's head may
-    have been fitted on those, too, so that the drop is rather over- than underrated.
+    Its file is chosen if it is known to be better than theirs (quantize/choosing.py), both measured on training images
+    that it wasn't trained on. The float model's head may have been fitted on those, too, so that the drop is rather
+    over- than underrated.
     """
     if state.dataset is None:
         raise DataError("compress.qat: trains on labelled images; set data.train (--data)")
@@ -46,16 +48,15 @@ def train_last(state: Run, fitted: FittedModel, found: Outcome, limit: float, sc
                              progress=state.progress)  # fmt: skip
     judge = OutputJudge(pictures, floats, answers_of(state, fitted.model), labels[judging],
                         len(state.dataset.val.pixels), state.progress)  # fmt: skip
-    scored = judge.judged(content)
-    before = next(trial for trial in found.trials if trial.chosen)
-    better = scored.drop is not None and (before.drop is None or scored.drop < before.drop)
+    scored, before = judge.judged(content), judge.judged(found.content)
+    better = is_better(scored, before, limit)
     trial = Trial(
         cures=(CURE,), accuracy=scored.accuracy, drop=scored.drop, drop_error=scored.drop_error,
         agreement=scored.agreement, sqnr=scored.sqnr, sqnr_varying=scored.sqnr_varying, images=scored.images,
         size_bytes=len(content),
         gained=None if before.drop is None or scored.drop is None else before.drop - scored.drop,
         seconds=round(time.perf_counter() - began, 2), kept=better, chosen=better,
-        note="" if better else f"{CURE} doesn't make the drop smaller",
+        note="" if better else f"{CURE} isn't known to be better than the other cures' file",
     )  # fmt: skip
     if not better:
         return Outcome(found.content, (*found.trials, trial), found.met)

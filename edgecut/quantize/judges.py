@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -32,7 +32,9 @@ class Score:
     how much drop may differ from what the judging images will show, as a standard error: both sets are samples.
     agreement: None for values. sqnr, sqnr_varying: as in score/distance.py. by_scores: the drop in auc of a binary
     answer, whose scores tell more than what its threshold decides. Of several outputs, accuracy and drop are of the one
-    that the labels are of, the others the least of any; unjudged_agreement: the least of those without a drop.
+    that the labels are of, the others the least of any; unjudged_agreement: the least of those without a drop. lost:
+    (n,), of each image what it adds to the drop, of an output that no labels judge the part of decisions that are
+    others; 0 where an image isn't right or wrong. noise: (n,), the squared error of each image over the signal.
     """
 
     accuracy: float | None
@@ -45,6 +47,8 @@ class Score:
     by_scores: Drop | None = None
     unjudged: str = ""
     unjudged_agreement: float | None = None
+    lost: np.ndarray = field(default_factory=lambda: np.zeros(0), compare=False)
+    noise: np.ndarray = field(default_factory=lambda: np.zeros(0), compare=False)
 
     def meets(self, limit: float) -> bool:
         """Whether the drop, also by the scores, is within the limit even with two of its standard errors.
@@ -204,15 +208,30 @@ def score(
 ) -> Score:
     """What a quantized output is worth beside the float one; both (n, ...), labels as the answer takes them."""
     agreement, varying = answer.agreement(reference, outputs), sqnr_varying(reference, outputs)
-    ratio = sqnr(reference, outputs)
+    ratio, lost, noise = sqnr(reference, outputs), _lost(answer, reference, outputs, labels), _noise(reference, outputs)
     if labels is None or answer.metric is None:
         return Score(
-            None, None, None, agreement, varying, len(outputs), ratio, None, answer.unjudged, agreement
+            None, None, None, agreement, varying, len(outputs), ratio, None, answer.unjudged, agreement, lost, noise
         )  # fmt: skip
     drops = answer.drops(reference, outputs, labels, judged_on)
     own = drops.pop(answer.metric)
     value = answer.scores(outputs, labels)[answer.metric]
-    return Score(value, own.value, own.error, agreement, varying, len(outputs), ratio, drops.get("auc"))
+    return Score(
+        value, own.value, own.error, agreement, varying, len(outputs), ratio, drops.get("auc"), lost=lost, noise=noise
+    )  # fmt: skip
+
+
+def _lost(answer: Answer, reference: np.ndarray, outputs: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+    if labels is not None and answer.metric is not None:
+        theirs, ours = answer.hits(reference, labels), answer.hits(outputs, labels)
+        return np.zeros(len(outputs)) if theirs is None or ours is None else theirs.astype(np.float64) - ours
+    decided, own = answer.decisions(reference), answer.decisions(outputs)
+    return np.zeros(len(outputs)) if decided is None or own is None else np.mean(decided != own, axis=1)
+
+
+def _noise(reference: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    a, b = (np.asarray(x, np.float64).reshape(len(x), -1) for x in (reference, outputs))
+    return np.asarray(np.sum((a - b) ** 2, axis=1) / max(float(np.sum((a - a.mean(axis=0)) ** 2)), 1e-30))
 
 
 def least(scores: Sequence[Score]) -> Score:
@@ -223,4 +242,5 @@ def least(scores: Sequence[Score]) -> Score:
     return replace(
         judged, agreement=min(agreements, default=None), unjudged_agreement=min(others, default=None),
         sqnr=min(x.sqnr for x in scores), sqnr_varying=min(x.sqnr_varying for x in scores),
+        lost=np.sum([x.lost for x in scores], axis=0), noise=np.sum([x.noise for x in scores], axis=0),
     )  # fmt: skip

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from edgecut.quantize.choosing import best_of
 from edgecut.quantize.cures import EXCLUDES, ORDER, Cure, Mended, Patient, mend
 from edgecut.quantize.heads import head_place
 from edgecut.quantize.judges import HeadJudge, Judge, Score
@@ -51,15 +52,15 @@ class _Tried:
 
 
 def until(patient: Patient, judge: Judge, limit: float, *, progress: Progress = SILENT) -> Outcome:
-    """The first set of cures whose drop, and two standard errors, are within the limit; the best one if none is.
+    """The first set of cures whose drop, and two standard errors, are within the limit; the best known if none is.
 
     Where no labels judge it, the first whose decisions differ from the float model's no more often than that.
 
     First the converter's own file, then, for a fitted head, the head on the quantized body, then the cures of
     cures.ORDER, each on top of those that were kept, and last the head moved before the pooling, which costs up to 4 %
     more multiply-accumulates. A cure is kept if it brings the outputs nearer to the float model's (in the SQNR of
-    what varies, which sees more than a count of hits); the others are reported, too. Size and types of all operators
-    stay.
+    what varies, which sees more than a count of hits); the others are reported, too. Which file of all is chosen,
+    choosing.py says: none that loses more than a simpler one. Size and types of all operators stay.
     """
     best: _Tried | None = None
     tried: list[_Tried] = []
@@ -71,10 +72,10 @@ def until(patient: Patient, judge: Judge, limit: float, *, progress: Progress = 
             advance(1)
             if found.trial.kept and found.score.is_near(limit):
                 break
-    best = best or tried[0]
-    content = best.attempt.judge.finish(best.attempt.patient.twins, best.mended)
-    trials = tuple(x.trial.model_copy(update={"chosen": x is best}) for x in tried)
-    return Outcome(content, trials, best.score.meets(limit), best.score.unjudged)
+    chosen = tried[best_of([x.score for x in tried], limit)]
+    content = chosen.attempt.judge.finish(chosen.attempt.patient.twins, chosen.mended)
+    trials = tuple(x.trial.model_copy(update={"chosen": x is chosen}) for x in tried)
+    return Outcome(content, trials, chosen.score.meets(limit), chosen.score.unjudged)
 
 
 def swapped(patient: Patient) -> Patient | None:
