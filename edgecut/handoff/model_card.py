@@ -62,7 +62,8 @@ def _edits(report: Report) -> Iterator[str]:
         proof = "" if off is None else f": largest difference to the original {off:.3g}"
         inputs = step.proof.get("inputs")
         on = f" on {inputs} inputs" if proof and inputs else ""
-        notes = f" ({'; '.join(step.notes)})" if step.notes else ""
+        said = (*step.notes, *step.losses)
+        notes = f" ({'; '.join(said)})" if said else ""
         yield f"- {step.name}{proof}{on}{notes}"
     if not edits:
         yield "Nothing: the source model itself."

@@ -17,9 +17,10 @@ from edgecut.graph.proof import seeded_inputs
 from edgecut.pipeline.answers import answers_of, judged_output
 from edgecut.pipeline.files import WrittenFile
 from edgecut.pipeline.fitting import predict_file_outputs, to_input
+from edgecut.pipeline.losses import is_loss, sentence
 from edgecut.records.measurement import Measurement, Metric, measured, missing
 from edgecut.runtime.files import FileRunner
-from edgecut.score.answers import AGREEMENTS, Answer
+from edgecut.score.answers import AGREEMENTS, Answer, Drop
 from edgecut.score.distance import distances
 from edgecut.score.intervals import wilson
 from edgecut.score.metrics import MetricName, metric_of
@@ -33,7 +34,8 @@ class _Reference:
     """What files are held against: the float model's outputs on these inputs, and how each is judged.
 
     pixels: as the device feeds them, or as the model takes them where there are no images. labels: of them, None
-    without. baseline: of the judged metric, before any compression. conditions: of each measurement.
+    without. baseline: of the judged metric, before any compression; before: the outputs then. conditions: of each
+    measurement.
     """
 
     pixels: np.ndarray
@@ -42,6 +44,7 @@ class _Reference:
     answers: Sequence[Answer]
     labels: np.ndarray | None
     baseline: float | None
+    before: Sequence[np.ndarray]
     conditions: dict[str, Any]
 
     def of_output(self, place: int) -> dict[str, Any]:
@@ -70,7 +73,7 @@ def check_files(state: Run, model: keras.Model, files: Sequence[WrittenFile]) ->
         proof = {"inputs": len(reference.pixels), **_bytes_proof(files, found)}
         facts.update(
             changed=False, proof=proof, after={f"float_{metric}": scores.get(metric)},
-            notes=tuple(_notes(state, reference, scores)),
+            notes=tuple(_notes(state, reference, scores)), losses=tuple(_losses(files, found, metric)),
         )  # fmt: skip
     return found
 
@@ -98,7 +101,8 @@ def _reference(state: Run, model: keras.Model) -> tuple[_Reference, dict[MetricN
     scores = {} if place is None or labels is None else answers[place].scores(outputs[place], labels)
     baseline = next(iter(scores.values()), None) if state.baseline is None else state.baseline
     conditions = {"images": len(pixels), "inputs": "held-out images" if state.dataset else "seeded random"}
-    reference = _Reference(pixels, outputs, output_names(model), answers, labels, baseline, conditions)
+    reference = _Reference(pixels, outputs, output_names(model), answers, labels, baseline,
+                           state.uncompressed or outputs, conditions)  # fmt: skip
     return reference, scores
 
 
@@ -120,18 +124,35 @@ def _check(state: Run, file: WrittenFile, reference: _Reference) -> Iterator[Mea
     fed = {"fed": "the camera's bytes xor 0x80"} if state.dataset and file.artifact.inputs[0].takes_bytes else {}
     for place, (answer, floats, ours) in enumerate(zip(reference.answers, reference.outputs, outputs, strict=True)):
         values: dict[Metric, float] = {**distances(floats, ours)}
+        conditions = {**reference.of_output(place), **fed}
         agreement = answer.agreement(floats, ours)
         if agreement is not None and answer.agreement_metric is not None:
             values[answer.agreement_metric] = agreement
         if answer.metric is not None and reference.labels is not None and reference.baseline is not None:
             scores = answer.scores(ours, reference.labels)
             values.update((metric, value) for metric, value in scores.items())
-            values["accuracy_drop"] = reference.baseline - scores[answer.metric]
-        conditions = {**reference.of_output(place), **fed}
+            drop = answer.drops(reference.before[place], ours, reference.labels)[answer.metric]
+            yield _drop(name, method, reference.baseline - scores[answer.metric], drop, conditions)
         for metric, value in values.items():
             yield measured(metric, name, [value], where="host", method=method, conditions=conditions)
     if judged_output(tuple(reference.answers)) is None and state.recipe.budget.accuracy_drop is not None:
         yield missing("accuracy_drop", name, _unjudged(reference), where="host", method=method)
+
+
+def _drop(name: str, method: str, value: float, drop: Drop, conditions: dict[str, Any]) -> Measurement:
+    """What a file lost, with its standard error, and whether that is more than chance."""
+    more = {"standard_error": drop.error, "beyond_chance": is_loss(drop, conditions["images"])}
+    return measured("accuracy_drop", name, [value], where="host", method=method, conditions={**conditions, **more})
+
+
+def _losses(files: Sequence[WrittenFile], found: Sequence[Measurement], metric: str) -> Iterator[str]:
+    """A sentence for each file that lost more than chance."""
+    for m in (m for m in found if m.value is not None and m.conditions.get("beyond_chance")):
+        file = next(file.artifact for file in files if file.artifact.name == m.artifact)
+        score = next(x.value for x in found if x.artifact == m.artifact and x.metric == metric and x.value is not None)
+        drop = Drop(m.value or 0.0, float(m.conditions["standard_error"]))
+        words = f"{file.format} {file.precision}, against the float model"
+        yield sentence(words, metric, (score + drop.value, score), drop, int(m.conditions["images"]))
 
 
 def _unjudged(reference: _Reference) -> str:

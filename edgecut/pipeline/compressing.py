@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 
 from edgecut.compress.qat import write_saved_model
 from edgecut.compress.run import Compressed, Stage, compress
 from edgecut.errors import DataError
 from edgecut.export.tflite import convert
-from edgecut.pipeline.answers import validation_scores
+from edgecut.pipeline.answers import answers_of, judged_output
 from edgecut.pipeline.fitting import FittedModel, calibration_inputs, to_input
+from edgecut.pipeline.losses import lost, validation_outputs
 from edgecut.records.recipe import Compress
 
 if TYPE_CHECKING:
@@ -33,12 +35,13 @@ def compress_model(state: Run, fitted: FittedModel) -> FittedModel:
         return fitted
     with state.step("compress") as facts:
         result = compressed(state, fitted, wanted)
+        state.uncompressed = validation_outputs(state, fitted.model, "uncompressed model")
+        state.baseline, losses = _judged(state, result.model, state.uncompressed)
         facts.update(
             before={"params": fitted.model.count_params()},
             after={stage.name: stage_facts(stage) for stage in result.stages},
-            proof=dict(result.proof), notes=tuple(_left_out(result)),
+            proof=dict(result.proof), notes=tuple(_left_out(result)), losses=losses,
         )  # fmt: skip
-    state.baseline = _accuracy(state, fitted)
     return FittedModel(result.model, trained=result, before=fitted)
 
 
@@ -77,9 +80,17 @@ def stage_facts(stage: Stage) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _accuracy(state: Run, fitted: FittedModel) -> float | None:
-    """What the metric that judges the model says of it on the held-out images; None where none does."""
-    return next(iter(validation_scores(state, fitted.model, "uncompressed model").values()), None)
+def _judged(
+    state: Run, model: keras.Model, before: tuple[np.ndarray, ...]
+) -> tuple[float | None, tuple[str, ...]]:  # fmt: skip
+    """What the metric that judges the model said before it was trained, None where none does; and what it lost."""
+    answers = answers_of(state, model)
+    place = judged_output(answers)
+    if state.dataset is None or state.dataset.val.labels is None or place is None:
+        return None, ()
+    labels, after = np.asarray(state.dataset.val.labels), validation_outputs(state, model, "compressed model")
+    baseline = next(iter(answers[place].scores(before[place], labels).values()))
+    return baseline, lost(answers[place], before[place], after[place], labels, "the float model, against before")
 
 
 def _left_out(result: Compressed) -> Iterator[str]:

@@ -32,7 +32,8 @@ class FittedModel:
     """The float model, and the pooled body that a quantized head is fitted on (None where no head is fitted).
 
     probe, features: the fitted head, and the training images' features (n, d) that it was fitted on. trained, before:
-    of a compressed model, how it was trained, and what it was before.
+    of a compressed model, how it was trained, and what it was before. start: of a model whose head was trained, that
+    with the fitted head.
     """
 
     model: keras.Model
@@ -41,6 +42,7 @@ class FittedModel:
     features: np.ndarray | None = None
     trained: Compressed | None = None
     before: FittedModel | None = None
+    start: keras.Model | None = None
 
 
 def fit_head(state: Run, model: keras.Model) -> FittedModel:
@@ -62,7 +64,7 @@ def fit_head(state: Run, model: keras.Model) -> FittedModel:
             if head.train in {"fit", "distil"}:
                 trained, said = trained_head(state, body, features)
                 facts.update(before={"outputs": before}, after={"outputs": [[None, head.classes]]}, **said)
-                return FittedModel(trained)
+                return FittedModel(trained, start=_with_probe(body, head, fit_probe(state, features)))
             probe = fit_probe(state, features)
             facts.update(
                 proof={
@@ -77,7 +79,7 @@ def fit_head(state: Run, model: keras.Model) -> FittedModel:
                     state, lambda rows: _with_probe(body, head, fit_probe(state, features[rows], rows))
                 )
                 facts.update(said)
-                result = FittedModel(trained)
+                result = FittedModel(trained, start=result.model)
         facts.update(before={"outputs": before}, after={"outputs": [list(x.shape) for x in result.model.outputs]})
     return result
 

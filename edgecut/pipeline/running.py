@@ -49,7 +49,8 @@ class Run:
     """What a run has so far.
 
     device_shape: (height, width, channels) of the device's pictures, None without a camera. loaded: the source, where
-    it was needed so far. baseline: the accuracy of the float model before it was compressed, against which drops count.
+    it was needed so far. baseline: the accuracy of the float model before it was compressed, against which drops count;
+    uncompressed: what it put out for the validation images, () without.
     store: of earlier results, None to run every step. inputs: {recipe key: SHA-256} of what is read. facts, names: the
     source model and the classes. edited: the model behind cut and stem. is_whole: whether what was done can be kept.
     unkept: why it couldn't be.
@@ -65,6 +66,7 @@ class Run:
     trials: list[Trial] = field(default_factory=list)
     explanations: list[Explanation] = field(default_factory=list)
     baseline: float | None = None
+    uncompressed: tuple[np.ndarray, ...] = ()
     store: Store | None = None
     inputs: Mapping[str, str] = field(default_factory=dict)
     facts: SourceFacts | None = None
@@ -221,6 +223,7 @@ def _step_notes(steps: Sequence[Step]) -> Iterator[str]:
             yield from (f"stem: {note}" for note in step.notes[1:])
         elif step.name == "check":
             yield from (f"check: {note}" for note in step.notes)
+        yield from (f"{step.name}: {sentence}" for sentence in step.losses)
 
 
 def _edit(state: Run) -> None:
@@ -251,13 +254,16 @@ def _make(state: Run) -> None:
     from edgecut.pipeline.explaining import explain_files
     from edgecut.pipeline.files import keras_file, write_files
     from edgecut.pipeline.fitting import fit_head
+    from edgecut.pipeline.losses import say_lost_by_head
     from edgecut.pipeline.picture import read_images
     from edgecut.pipeline.runtimes import refuse_file
     from edgecut.pipeline.uncompressed import compare
 
     model = _edited(state)
     read_images(state, model)
-    fitted = compress_model(state, fit_head(state, model))
+    fitted = fit_head(state, model)
+    say_lost_by_head(state, fitted)
+    fitted = compress_model(state, fitted)
     keras_file(state, fitted.model)
     with tempfile.TemporaryDirectory() as scratch:
         files = write_files(state, fitted, Path(scratch))

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
+
 from edgecut.bench.interleaved import RUNS, WARMUP, Ratio, interleave
 from edgecut.bench.measure import size
 from edgecut.bench.runners.local import Local
@@ -15,6 +17,7 @@ from edgecut.export.artifacts import write_file
 from edgecut.pipeline.answers import answers_of, judged_output
 from edgecut.pipeline.files import WrittenFile, content_of
 from edgecut.pipeline.fitting import FittedModel, predict_file_outputs
+from edgecut.pipeline.losses import lost
 from edgecut.pipeline.worth import gzip_bytes, verdict, worth
 from edgecut.records.measurement import Measurement, measured, missing
 from edgecut.records.recipe import Precision
@@ -41,7 +44,7 @@ def compare(
         return []
     result: list[Measurement] = []
     with state.step(WORD) as facts, tempfile.TemporaryDirectory() as folder:
-        notes, answers = [], answers_of(state, fitted.before.model)
+        notes, losses, answers = [], list[str](), answers_of(state, fitted.before.model)
         if state.baseline is not None:
             name = f"{state.recipe.name}.{WORD}.keras"
             result.append(measured("accuracy", name, [state.baseline], where="host", method="Keras"))
@@ -54,11 +57,12 @@ def compare(
             write_file(content_of(state, fitted.before, precision, scratch), "tflite", path)
             twin = _measure(state, path, answers)
             result += twin
+            losses += _lost(state, path, file, answers)
             own = [m for m in found if m.artifact == file.artifact.name]
             notes.append(
                 verdict(f"tflite {precision}", worth(path, twin), worth(file.path, own), _ratio(state, path, file))
             )
-        facts.update(changed=False, notes=tuple(notes))
+        facts.update(changed=False, notes=tuple(notes), losses=tuple(losses))
     return result
 
 
@@ -75,6 +79,21 @@ def _measure(state: Run, path: Path, answers: tuple[Answer, ...]) -> list[Measur
         return [*found, *Local().measure(path, state.recipe.bench, artifact=path.name, profile=host)]
     except RunError as exc:
         return [*found, missing("latency", path.name, str(exc), where="host", method="LiteRT")]
+
+
+def _lost(state: Run, before: Path, after: WrittenFile, answers: tuple[Answer, ...]) -> tuple[str, ...]:
+    """What the compressed file lost against the other by more than chance; () where that can't be told."""
+    place = judged_output(answers)
+    if state.dataset is None or place is None or state.dataset.val.labels is None:
+        return ()
+    pixels, labels = state.dataset.val.pixels, np.asarray(state.dataset.val.labels)
+    try:
+        old, new = (
+            predict_file_outputs(state, FileRunner(path), pixels, path.name)[place] for path in (before, after.path)
+        )
+    except RunError:
+        return ()
+    return lost(answers[place], old, new, labels, f"tflite {after.artifact.precision}, against the uncompressed file")
 
 
 def _ratio(state: Run, before: Path, after: WrittenFile) -> Ratio | None:

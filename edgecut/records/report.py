@@ -19,7 +19,8 @@ State = Literal["meets", "misses", "unknown"]
 class Step(Record):
     """One stop of the run, with the proof of what it claims.
 
-    proof: {"inputs": N, "max_abs_error": x, "exact": bool, ...}; empty for a step that claims nothing numeric.
+    proof: {"inputs": N, "max_abs_error": x, "exact": bool, ...}; empty for a step that claims nothing numeric. losses:
+    what is worse behind the step by more than chance, a sentence each.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Step(Record):
     seconds: float = 0.0
     cached: bool = False
     notes: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()
 
 
 class Check(Record):

@@ -25,7 +25,7 @@ from edgecut.render.page_parts import (
     state_html,
     table,
 )
-from edgecut.render.results import COLUMNS, file_labels, judged_by, legend, result_rows
+from edgecut.render.results import COLUMNS, file_labels, has_losses, judged_by, legend, result_rows
 from edgecut.render.templating import html, part
 from edgecut.render.trials import HEADINGS, trial_rows
 from edgecut.render.words import (
@@ -65,7 +65,7 @@ def render_page(report: Report) -> str:
     return html(
         "report", title=f"{name}: {report.status}", sections=sections, style="", script="", report=report, name=name,
         params=count_words(report.source.params), macs=count_words(report.source.macs),
-        devices=", ".join(str(profile.get("id", "")) for profile in report.profiles),
+        devices=", ".join(str(profile.get("id", "")) for profile in report.profiles), has_losses=has_losses(report),
     )  # fmt: skip
 
 
@@ -122,7 +122,7 @@ def _steps(steps: Iterable[Step]) -> Markup:
     rows = [
         (
             step.name, "cached" if step.cached else format_seconds(step.seconds), fact_words(step.proof),
-            _change(step), "; ".join(step.notes),
+            _change(step), "; ".join((*step.notes, *step.losses)),
         )
         for step in steps
     ]  # fmt: skip

@@ -25,6 +25,8 @@ _DEFINED: dict[Metric, tuple[str, ...]] = {
     "map": ("mAP: average precision of each tag over the images by score, averaged over tags.",),
     "r2": ("R²: 1 - squared error / variance of the targets.",),
 }
+_MARK = " *"
+_MARKED = "*: more than chance, by two standard errors of the paired difference; see the notes."
 _SQNR = "SQNR dB: the float model's outputs over the error, both squared and summed."
 _LATENCY = "latency, p90: one inference on this machine, median and 90th percentile."
 
@@ -57,7 +59,7 @@ def result_rows(report: Report) -> list[ResultRow]:
                 label=labels.get(name, name),
                 size=sizes.get(name) or _value(report, ("size",), name),
                 accuracy=_value(report, (metric,), name),
-                drop=_value(report, ("accuracy_drop",), name),
+                drop=_drop(report, name),
                 agree=_value(report, AGREEMENTS, name, min),
                 sqnr=_value(report, ("sqnr",), name, min),
                 max_error=_value(report, ("max_abs_error",), name, max),
@@ -95,7 +97,23 @@ def legend(report: Report) -> str:
     agreement = next((metric for metric in AGREEMENTS if metric in measured), "top1_agreement")
     name = COLUMNS[judged_by(report)]
     lines = [f"drop: {name} lost against the float model; agree: {_ALIKE[agreement]}.", *_DEFINED[judged_by(report)]]
-    return "\n".join([*lines, _SQNR, _LATENCY])
+    marked = any(m.conditions.get("beyond_chance") for m in report.measurements)
+    return "\n".join([*lines, *([_MARKED] if marked else []), _SQNR, _LATENCY])
+
+
+def has_losses(report: Report) -> bool:
+    """Whether a step made something worse by more than chance."""
+    return any(step.losses for step in report.steps)
+
+
+def _drop(report: Report, name: str) -> str:
+    """What a file lost, marked where that is more than chance."""
+    marked = any(
+        m.conditions.get("beyond_chance")
+        for m in report.measurements
+        if (m.artifact, m.metric) == (name, "accuracy_drop")
+    )
+    return _value(report, ("accuracy_drop",), name) + (_MARK if marked else "")
 
 
 def _value(

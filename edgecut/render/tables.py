@@ -14,7 +14,7 @@ from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
 from edgecut.records.report import Check, Report, Step
 from edgecut.records.units import format_seconds
-from edgecut.render.results import COLUMNS, file_labels, judged_by, legend, result_rows
+from edgecut.render.results import COLUMNS, file_labels, has_losses, judged_by, legend, result_rows
 from edgecut.render.words import (
     NOTHING,
     band_words,
@@ -125,7 +125,7 @@ def step_table(steps: Iterable[Step]) -> Table:
         table.add_row(
             step.name,
             "cached" if step.cached else format_seconds(step.seconds),
-            "; ".join(filter(None, [proof, *step.notes])),
+            "; ".join(filter(None, [proof, *step.notes, *step.losses])),
         )
     return table
 
@@ -210,7 +210,8 @@ _CLASSES = ("host", "linux", "android", "npu", "microcontroller")
 def _why(report: Report) -> str:
     counts = {state: sum(check.state == state for check in report.checks) for state in STYLES}
     words = [f"{counts[state]} {state}" for state in ("meets", "misses", "unknown") if counts[state]]
-    return f" ({len(report.checks)} limits: {', '.join(words)})" if words else " (no limits are set)"
+    limits = f" ({len(report.checks)} limits: {', '.join(words)})" if words else " (no limits are set)"
+    return f"{limits}; something was lost, see the notes" if has_losses(report) else limits
 
 
 def _clock(hertz: int | None) -> str:

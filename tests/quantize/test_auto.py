@@ -64,8 +64,8 @@ def test_the_result_is_nearer_to_the_float_model_than_the_converters(report: dic
 def test_the_build_explains_its_int8_file(report: dict) -> None:
     (found,) = [x for x in report["explanations"] if x["artifact"] == "clothes.auto.tflite"]
     assert "block_3_relu" in {layer["name"] for layer in found["layers"]}
-    # The head was fitted anew on the int8 body, so that its numbers aren't those of the float model's.
-    assert any("head_dense" in label for label in found["unmatched"])
+    # The head was fitted anew on the int8 body, so that its numbers may not be those of the float model's.
+    assert all("head" in label for label in found["unmatched"])
     assert found["collapses_at"] is None
 
 

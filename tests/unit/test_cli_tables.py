@@ -180,3 +180,16 @@ def test_a_name_out_of_a_file_does_not_speak_to_the_terminal(capsys: pytest.Capt
     assert out.splitlines()[0] == "\x1b[1mbold\x1b[0m\ufffd2J"
     assert out.splitlines()[-1].strip() == "\ufffd]0;titlelayer\ufffd[2J"
     assert err == "edgecut: a\ufffd[Hb\ufffdc\n"
+
+
+def test_a_loss_beyond_chance_is_marked_and_no_verdict_hides_it() -> None:
+    marked = {"conditions": {"beyond_chance": True}}
+    rows = [m.model_copy(update=marked if m.metric == "accuracy_drop" else {}) for m in report().measurements]
+    step = report().steps[-1].model_copy(update={"losses": ("tflite int8, against the float model: worse",)})
+    lossy = report().model_copy(update={"status": "meets", "measurements": tuple(rows), "steps": (step,)})
+    text = shown(*report_tables(lossy, verbose=True))
+    headline = "clothes: meets (3 limits: 1 meets, 1 misses, 1 unknown); something was lost, see\nthe notes\n"
+    assert text.startswith(headline)
+    assert "*: more than chance, by two standard errors of the paired difference; see" in text
+    assert "0.013 * " in text
+    assert "against the float model: worse" in " ".join(text.split())
