@@ -14,6 +14,7 @@ from edgecut.cli.files import check_target, export_hint
 from edgecut.cli.flags import Parsed, recipe_flags
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
+from edgecut.cli.sources import load_model
 from edgecut.errors import RequestError
 from edgecut.records.recipe import Recipe
 from edgecut.records.report import Step
@@ -112,10 +113,9 @@ def _cut_model(output: Output, recipe: Recipe, edits: Edits, out: Path) -> Step:
         import_keras_quietly()
         from edgecut.graph.edits import edit
         from edgecut.graph.saving import save
-        from edgecut.graph.source import load
 
         unsafe, cut = recipe.source.unsafe, recipe.cut
-        model = load(recipe.source.model, unsafe=unsafe)
+        model = load_model(output, recipe.source.model, unsafe=unsafe)
     with progress.task("cutting"):
         result = edit(
             model, to=cut.to, start=cut.start, drop=cut.drop, multi=edits.multi, project=edits.project,

@@ -12,6 +12,7 @@ from edgecut.cli.files import check_target
 from edgecut.cli.flags import recipe_flags
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
+from edgecut.cli.sources import load_model
 from edgecut.errors import DataError, RequestError
 from edgecut.records.recipe import Format, Precision, Recipe
 
@@ -109,12 +110,12 @@ def _export(
         import_keras_quietly()
         from edgecut.export.artifacts import export
         from edgecut.graph.exported import load_exported
-        from edgecut.graph.source import load
 
         source = recipe.source.model
         # A SavedModel's function is what it computes, whatever wrote it; only cutting it needs its layers.
         is_function = kind_of(source) == "saved_model"
-        model = load_exported(source) if is_function else load(source, unsafe=recipe.source.unsafe)
+        unsafe = recipe.source.unsafe
+        model = load_exported(source) if is_function else load_model(output, source, unsafe=unsafe)
     images = _calibration(output, recipe, _picture_shape(model)) if precision in CALIBRATED else None
     if precision == "int8" and recipe.source.preprocess == "raw" and not is_function:
         from edgecut.stem.camera import for_bytes

@@ -13,6 +13,7 @@ from edgecut.cli.files import check_target, export_hint
 from edgecut.cli.flags import recipe_flags
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
+from edgecut.cli.sources import load_model
 from edgecut.errors import DataError, RequestError
 from edgecut.records.recipe import Recipe
 from edgecut.records.report import Step
@@ -78,10 +79,9 @@ def _edit(output: Output, recipe: Recipe, out: Path) -> Step:
     with progress.task("loading the model"):
         import_keras_quietly()
         from edgecut.graph.saving import save
-        from edgecut.graph.source import load
         from edgecut.pipeline.picture import stem_facts, stem_of
 
-        model = load(recipe.source.model, unsafe=recipe.source.unsafe)
+        model = load_model(output, recipe.source.model, unsafe=recipe.source.unsafe)
     with progress.task("editing the stem"):
         result = stem_of(recipe, model, progress)
     with progress.task(f"writing {out}"):

@@ -19,6 +19,7 @@ from edgecut.compress.tfmot import Packages, own_name
 from edgecut.compress.train import Lessons, Trained, batches_of, train
 from edgecut.errors import RequestError, StepError
 from edgecut.graph.first_kernels import holds_stem_constants
+from edgecut.graph.traced import traced_for_tflite
 from edgecut.streams import caught_output
 
 # Training images from which the ranges start.
@@ -115,7 +116,7 @@ def write_saved_model(aware: Any, folder: Path) -> None:
     """
     spec = tf.TensorSpec((1, *aware.inputs[0].shape[1:]), tf.float32, name="input")
     function = tf.function(lambda input: aware(input, training=False), input_signature=[spec])
-    with caught_output():
+    with caught_output(), traced_for_tflite():
         frozen = convert_variables_to_constants_v2(function.get_concrete_function())
         module = tf.Module()
         module.serve = tf.function(lambda input: {"output": frozen(input)[0]}, input_signature=[spec])

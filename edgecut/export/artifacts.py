@@ -14,6 +14,7 @@ from edgecut.export.onnx import write_onnx
 from edgecut.export.onnx_static import quantize_static
 from edgecut.export.readback import read_artifact
 from edgecut.export.tflite import convert, write_saved_model
+from edgecut.graph.policies import in_float32
 from edgecut.records.artifact import Artifact
 from edgecut.records.recipe import Format, Precision, Quantizer
 from edgecut.whole import write_whole
@@ -41,6 +42,7 @@ def export(
         raise RequestError(f"export: ONNX is written in {' and '.join(ONNX_PRECISIONS)}, found {precision!r}")
     if quantizer == "ort" and (format, precision) != ("onnx", "int8"):
         raise RequestError(f"export: {ORT_WRITES}, found {format} {precision}")
+    model = in_float32(model).model
     arrays = [calibration] if isinstance(calibration, np.ndarray) else calibration
     with tempfile.TemporaryDirectory() as folder:
         saved_model = Path(folder) / "saved_model"

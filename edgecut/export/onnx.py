@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -13,6 +12,7 @@ from onnx import helper, numpy_helper
 
 from edgecut.errors import ExportError
 from edgecut.export.onnx_fusion import keep_pads
+from edgecut.export.onnx_handlers import teach_operators
 from edgecut.export.onnx_order import settle
 from edgecut.streams import caught_output
 from edgecut.tflite.flatbuffer import read
@@ -32,7 +32,7 @@ def write_onnx(tflite: Path, path: Path) -> None:
         import tf2onnx
 
         logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-        _keep_biases()
+        teach_operators()
         try:
             model, _ = tf2onnx.convert.from_tflite(str(tflite), opset=OPSET)
         except (ValueError, TypeError, RuntimeError, LookupError, AttributeError) as exc:
@@ -121,29 +121,3 @@ def _requantize(source: str, source_scale: Scale, target: str, target_scale: Sca
         helper.make_node("DequantizeLinear", [source, *source_scale], [real]),
         helper.make_node("QuantizeLinear", [real, *target_scale], [target]),
     ]
-
-
-def _keep_biases() -> None:
-    """Mend tf2onnx 1.17's FULLY_CONNECTED, which drops the bias, without a word, if the input has more than 2 axes.
-
-    Such an input is flattened first, so that the library's own handler never takes that path.
-    """
-    from tf2onnx.handler import tfl_op
-    from tf2onnx.tflite_handlers.tfl_math import TflFullyConnectedOp
-    from tf2onnx.utils import make_name
-
-    class FullyConnected(TflFullyConnectedOp):
-        @classmethod
-        def to_tf(cls, ctx: Any, node: Any, **kwargs: Any) -> None:
-            if node.attr["keep_num_dims"].i == 0 and ctx.get_rank(node.input[0]) != 2:
-                features = ctx.get_shape(node.input[1])[1]
-                shape = ctx.make_const(make_name("flat_shape"), np.array([-1, features], np.int64))
-                flat = ctx.make_node(
-                    "Reshape", [node.input[0], shape.output[0]], shapes=[[1, features]],
-                    dtypes=[ctx.get_dtype(node.input[0])],
-                )  # fmt: skip
-                flat.skip_conversion = True
-                ctx.replace_input(node, node.input[0], flat.output[0], 0)
-            TflFullyConnectedOp.to_tf(ctx, node, **kwargs)
-
-    tfl_op(["TFL_FULLY_CONNECTED"])(FullyConnected)

@@ -18,9 +18,11 @@ from tensorflow.lite.python.convert_phase import ConverterError
 
 from edgecut.errors import ExportError, RequestError
 from edgecut.graph.proof import call_flat
+from edgecut.graph.traced import NO_BIAS, traced_for_tflite
 from edgecut.records.recipe import Precision
 from edgecut.streams import caught_output
-from edgecut.tflite.flatbuffer import name_io
+from edgecut.tflite.flatbuffer import name_io, parse
+from edgecut.tflite.patch import constant, patched
 
 NEEDS_CALIBRATION = ("int8", "int16x8")
 
@@ -47,7 +49,8 @@ def write_saved_model(model: keras.Model, folder: Path) -> None:
         try:
             archive = keras.export.ExportArchive()
             archive.track(model)
-            archive.add_endpoint("serve", tf.function(serve, input_signature=specs))
+            with traced_for_tflite():
+                archive.add_endpoint("serve", tf.function(serve, input_signature=specs))
             archive.write_out(str(folder), verbose=False)
         except (ValueError, TypeError, RuntimeError, NotImplementedError, tf.errors.OpError) as exc:
             _raise_if_full(exc, folder)
@@ -118,7 +121,19 @@ def convert(
         except (ConverterError, ValueError, TypeError, RuntimeError, tf.errors.OpError) as exc:
             _raise_if_full(exc, saved_model)
             raise ExportError(f"export: the converter refuses {precision}: {reason_of(exc, noise())}") from exc
-    return name_io(content, input_names(model), output_names(model))
+    return without_made_biases(name_io(content, input_names(model), output_names(model)))
+
+
+def without_made_biases(content: bytes) -> bytes:
+    """The file with zeros for what traced_for_tflite made the bias of a transposed convolution."""
+    graph = parse(content, "model")
+    biases = {
+        op.inputs[3]: constant(content, op.inputs[3]) for op in graph.operators
+        if op.name == "TRANSPOSE_CONV" and len(op.inputs) > 3 and graph.tensors[op.inputs[3]].is_constant
+        and graph.tensors[op.inputs[3]].dtype == "float32"
+    }  # fmt: skip
+    made = {index: np.where(bias == NO_BIAS, np.float32(0), bias) for index, bias in biases.items()}
+    return patched(content, made, {})
 
 
 def _samples(names: Sequence[str], calibration: Sequence[np.ndarray]) -> Iterator[dict[str, np.ndarray]]:

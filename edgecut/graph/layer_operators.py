@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+# What graph/traced.py makes of a repetition along an axis.
+REPEATED = ("RESHAPE", "RESIZE_NEAREST_NEIGHBOR", "RESHAPE")
+
 # Layers and operators that become one operator each, or several in a row of the same shape.
 PLAIN: Mapping[str, tuple[str, ...]] = {
     "Absolute": ("ABS",), "Add": ("ADD",), "Average": ("ADD", "MUL"), "AveragePooling2D": ("AVERAGE_POOL_2D",),
@@ -14,11 +17,11 @@ PLAIN: Mapping[str, tuple[str, ...]] = {
     "HardSwish": ("HARD_SWISH",), "LayerScale": ("MUL",), "LeakyReLU": ("LEAKY_RELU",), "Max": ("REDUCE_MAX",),
     "Maximum": ("MAXIMUM",), "MaxPooling2D": ("MAX_POOL_2D",), "Mean": ("MEAN",), "Minimum": ("MINIMUM",),
     "Multiply": ("MUL",), "Negative": ("NEG",), "Normalization": ("SUB", "MUL"), "OneHot": ("ONE_HOT",),
-    "Permute": ("TRANSPOSE",), "Power": ("POW",), "PReLU": ("PRELU",), "RepeatVector": ("TILE",),
+    "Permute": ("TRANSPOSE",), "Power": ("POW",), "PReLU": ("PRELU",), "RepeatVector": REPEATED,
     "Sigmoid": ("LOGISTIC",), "Softmax": ("SOFTMAX",), "Sqrt": ("SQRT",), "Square": ("MUL",), "Squeeze": ("RESHAPE",),
-    "Subtract": ("SUB",), "Sum": ("SUM",), "Tanh": ("TANH",), "Tile": ("TILE",), "TopK": ("TOPK_V2",),
+    "Subtract": ("SUB",), "Sum": ("SUM",), "Tanh": ("TANH",), "Tile": REPEATED, "TopK": ("TOPK_V2",),
     "Transpose": ("TRANSPOSE",), "TrueDivide": ("DIV",), "UnitNormalization": ("L2_NORMALIZATION",),
-    "UpSampling2D": ("RESIZE_NEAREST_NEIGHBOR",), "Where": ("WHERE",),
+    "Where": ("WHERE",),
 }  # fmt: skip
 
 # What a layer's activation becomes where it isn't fused into the operator before it.

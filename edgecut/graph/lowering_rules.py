@@ -6,8 +6,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from edgecut.graph.callgraph import Call, Tensor
 from edgecut.graph.layer_operators import ACTIVATIONS, PLAIN
 from edgecut.graph.lowering_blocks import attention, einsum_dense, layer_normalization, matrix_product, transpose
@@ -52,11 +50,9 @@ def _transposed(work: Lowering, call: Call, taken: Sequence[int]) -> int:
     layer, shape = call.operation, call.outputs[0].shape
     weights = (layer.filters, *layer.kernel_size, int(layer.kernel.shape[-1]))
     sizes, kernel = work.constant((4,)), work.constant(weights)
-    biased = layer.use_bias and np.any(layer.bias)
-    bias = (work.constant((layer.filters,)),) if biased else ()
-    output = work.operator("TRANSPOSE_CONV", (sizes, kernel, taken[0], *bias), shape, _strides(layer))
-    if biased:
-        work.biased.add(output)
+    bias = work.constant(weights[:1])
+    output = work.operator("TRANSPOSE_CONV", (sizes, kernel, taken[0], bias), shape, _strides(layer))
+    work.biased.add(output)
     return work.activation(call, output, shape)
 
 
@@ -113,6 +109,28 @@ def _silu(work: Lowering, call: Call, taken: Sequence[int]) -> int:
 
 def _pad(work: Lowering, call: Call, taken: Sequence[int]) -> int:
     return work.operator("PAD", taken[:1], call.outputs[0].shape, {"padding": call.operation.padding})
+
+
+def _repeated(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+    """The values repeated axis by axis: flattened to runs, of which each is resized to several."""
+    source = taken[0]
+    shape = [int(size or 1) for size in call.inputs[0].shape]
+    if call.type == "RepeatVector":
+        shape.insert(1, 1)
+    for axis, size in enumerate(call.outputs[0].shape):
+        if axis and size != shape[axis]:
+            flat = work.operator("RESHAPE", (source,), shape)
+            shape[axis] = int(size or 1)
+            source = work.operator("RESIZE_NEAREST_NEIGHBOR", (flat,), shape)
+    return work.operator("RESHAPE", (source,), shape) if source != taken[0] else source
+
+
+def _upsampling(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+    layer, shape = call.operation, call.outputs[0].shape
+    names = {"nearest": "RESIZE_NEAREST_NEIGHBOR", "bilinear": "RESIZE_BILINEAR"}
+    if layer.data_format == "channels_first" or layer.interpolation not in names:
+        return work.chain((call.type,), taken[:1], shape)
+    return work.operator(names[layer.interpolation], taken[:1], shape)
 
 
 def _mean(work: Lowering, call: Call, taken: Sequence[int]) -> int:
@@ -193,12 +211,18 @@ RULES: Mapping[str, Callable[[Lowering, Call, Sequence[int]], int]] = {
     "Relu": _relu,
     "Relu6": _relu,
     "Rescaling": _rescaling,
+    "Repeat": _repeated,
+    "RepeatVector": _repeated,
     "Reshape": _reshape,
     "SeparableConv2D": _separable,
     "Silu": _silu,
     "Subtract": _with_constant,
     "Swapaxes": transpose,
     "Transpose": transpose,
+    "Tile": _repeated,
     "TrueDivide": _divide,
+    "UpSampling1D": _repeated,
+    "UpSampling2D": _upsampling,
+    "UpSampling3D": _repeated,
     "ZeroPadding2D": _pad,
 }

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from edgecut.errors import GraphError, SourceError
 from edgecut.graph.peek import Kind, application_arguments, config_of, keras_version, kind_of, lambda_names, overclaim
+from edgecut.graph.policies import in_float32
 from edgecut.graph.sentences import LOADING_FAULTS, telling_line
 from edgecut.records.document import closest
 from edgecut.streams import caught_output
@@ -23,7 +24,11 @@ from edgecut.streams import caught_output
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model and how it was read. proof: of a Keras 2 file that was brought over, what agreement.py says; else {}."""
+    """A model and how it was read.
+
+    proof: of a Keras 2 file that was brought over, what agreement.py says; of one that computes in other floats than
+    float32, what policies.py says; else {}.
+    """
 
     model: keras.Model
     proof: dict[str, Any]
@@ -33,6 +38,8 @@ class Loaded:
 def load(source: str | Path, *, unsafe: bool = False) -> keras.Model:
     """The Keras model in a .keras or .h5 file or SavedModel folder of Keras 2 or 3, or "keras:NAME?key=value&...".
 
+    It computes in float32, whatever policy it was saved with.
+
     unsafe: allow Lambda layers, whose code is then run.
     Raises SourceError in one sentence for whatever can't be loaded.
     """
@@ -40,8 +47,13 @@ def load(source: str | Path, *, unsafe: bool = False) -> keras.Model:
 
 
 def read_source(source: str | Path, *, unsafe: bool = False) -> Loaded:
-    """The same as `load`, with the proof that a Keras 2 model computes the same as a Keras 3 one."""
-    source = str(source)
+    """The same as `load`, with the proof that what was read computes the same as what is in the file."""
+    loaded = _read(str(source), unsafe=unsafe)
+    brought = in_float32(loaded.model, str(source))
+    return Loaded(brought.model, brought.proof or loaded.proof, (*loaded.notes, *brought.notes))
+
+
+def _read(source: str, *, unsafe: bool) -> Loaded:
     kind = kind_of(source)
     if kind == "application":
         return Loaded(_application(source), {})

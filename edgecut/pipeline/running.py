@@ -305,19 +305,20 @@ def _load(state: Run) -> tuple[keras.Model, SourceFacts]:
     from edgecut.graph.calls import calls
     from edgecut.graph.cuts import cut_points
     from edgecut.graph.peek import PREFIX
-    from edgecut.graph.source import load
+    from edgecut.graph.source import read_source
     from edgecut.pipeline.picture import shapes
     from edgecut.records.artifact import sha256_of
 
     source = state.recipe.source
     with state.step("load") as facts:
-        model = load(source.model, unsafe=source.unsafe)
+        loaded = read_source(source.model, unsafe=source.unsafe)
+        model = loaded.model
         graph = calls(model)
         found = SourceFacts(
             path=source.model, sha256="" if source.model.startswith(PREFIX) else sha256_of(Path(source.model)),
             layers=len(model.layers), calls=len(graph), params=model.count_params(), macs=cut_points(graph)[-1].macs,
         )  # fmt: skip
-        facts.update(changed=False, after=shapes(model))
+        facts.update(changed=False, after=shapes(model), notes=loaded.notes)
     return model, found
 
 

@@ -1,0 +1,20 @@
+"""A source model, loaded for a command."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgecut.cli.output import Output
+
+if TYPE_CHECKING:
+    import keras
+
+
+def load_model(output: Output, source: str, *, unsafe: bool) -> keras.Model:
+    """The Keras model; what was done to it while it was read is told. Raises SourceError."""
+    from edgecut.graph.source import read_source
+
+    loaded = read_source(source, unsafe=unsafe)
+    for note in loaded.notes:
+        output.note(note)
+    return loaded.model

@@ -1,0 +1,109 @@
+"""What TFLite's converter writes wrongly, or as operators that TFLM lacks, traced as operators of equal values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.ops import gen_nn_ops
+
+NO_BIAS = np.float32(1e-45)
+"""The smallest float32, which vanishes in every sum but one with 0; a bias of zeros the converter leaves out."""
+
+
+@contextmanager
+def traced_for_tflite() -> Iterator[None]:
+    """Within it, what is traced holds
+
+    - for a transposed convolution one with a bias of NO_BIAS: the converter of TensorFlow 2.21 takes a scalar that is
+      added behind one without a bias for its bias, of which the kernel then reads as many values as there are filters;
+    - for an upsampling by repetition one RESIZE_NEAREST_NEIGHBOR, and for any other repetition of floats that and
+      RESHAPEs, where Keras' way becomes TILE, which TFLM hasn't.
+    """
+    with ExitStack() as stack:
+        for owner, name, rewrite in _REWRITES:
+            original = getattr(owner, name)
+            stack.callback(setattr, owner, name, original)
+            setattr(owner, name, rewrite(original))
+        yield
+
+
+def repeated(x: tf.Tensor, length: int, times: int, shape: Sequence[int]) -> tf.Tensor:
+    """Each run of `length` values in a row `times` times, in a shape; what tf.repeat and tf.tile do along an axis."""
+    runs = tf.reshape(x, (-1, 1, 1, length))
+    return tf.reshape(_resized(runs, times, 1), shape)
+
+
+def _resized(images: tf.Tensor, height_factor: int, width_factor: int) -> tf.Tensor:
+    # Of pixel centres, whose rounding can't reach the next pixel.
+    size = (int(images.shape[1]) * height_factor, int(images.shape[2]) * width_factor)
+    return tf.raw_ops.ResizeNearestNeighbor(images=images, size=size, half_pixel_centers=True)
+
+
+def _with_bias(original: Callable[..., Any]) -> Callable[..., Any]:
+    def conv2d_backprop_input(*args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
+        channels = result.shape[-1]
+        if kwargs.get("data_format", "NHWC") != "NHWC" or channels is None or result.dtype != tf.float32:
+            return result
+        return result + tf.constant(np.full(channels, NO_BIAS))
+
+    return conv2d_backprop_input
+
+
+def _tile(original: Callable[..., Any]) -> Callable[..., Any]:
+    def tile(input: Any, multiples: Any, name: str | None = None) -> Any:
+        times, x = tf.get_static_value(tf.convert_to_tensor(multiples)), tf.convert_to_tensor(input)
+        if times is None or min(times, default=1) < 1 or not _is_known(x):
+            return original(input, multiples, name)
+        for axis, count in enumerate(times):
+            if count > 1:
+                shape = [int(size) for size in x.shape]
+                grown = [*shape[:axis], shape[axis] * int(count), *shape[axis + 1 :]]
+                x = repeated(x, math.prod(shape[axis:]), int(count), grown)
+        return x
+
+    return tile
+
+
+def _repeat(original: Callable[..., Any]) -> Callable[..., Any]:
+    def repeat(input: Any, repeats: Any, axis: int | None = None, name: str | None = None) -> Any:
+        x = tf.convert_to_tensor(input)
+        if axis is None or not isinstance(repeats, int) or repeats < 2 or not _is_known(x):
+            return original(input, repeats, axis, name)
+        shape, axis = [int(size) for size in x.shape], axis % len(x.shape)
+        grown = [*shape[:axis], shape[axis] * repeats, *shape[axis + 1 :]]
+        return repeated(x, math.prod(shape[axis + 1 :]), repeats, grown)
+
+    return repeat
+
+
+def _is_known(x: tf.Tensor) -> bool:
+    return x.dtype == tf.float32 and x.shape.is_fully_defined() and bool(x.shape.num_elements())
+
+
+def _nearest(original: Callable[..., Any]) -> Callable[..., Any]:
+    def resize(
+        layer: Any, x: Any, height_factor: int, width_factor: int, data_format: str, interpolation: str = "nearest"
+    ) -> Any:
+        if interpolation != "nearest" or not _is_known(x):
+            return original(layer, x, height_factor, width_factor, data_format, interpolation)
+        if data_format == "channels_last":
+            return _resized(x, height_factor, width_factor)
+        return tf.transpose(_resized(tf.transpose(x, (0, 2, 3, 1)), height_factor, width_factor), (0, 3, 1, 2))
+
+    return resize
+
+
+# TensorFlow and Keras call these by their names in these modules.
+_REWRITES: tuple[tuple[Any, str, Callable[[Callable[..., Any]], Callable[..., Any]]], ...] = (
+    (gen_nn_ops, "conv2d_backprop_input", _with_bias),
+    (tf, "repeat", _repeat),
+    (tf, "tile", _tile),
+    (keras.layers.UpSampling2D, "_resize_images", _nearest),
+)
