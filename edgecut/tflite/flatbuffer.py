@@ -262,13 +262,16 @@ def _tensor(index: int, tensor: Any, buffers: Sequence[Any], size_bytes: int) ->
         raise IndexError("a buffer lies behind the end of the file")
     quantization = tensor.quantization
     scales = _numbers(quantization.scale if quantization else None, float)
+    zero_points = _numbers(quantization.zeroPoint if scales else None, int) or (0,) * len(scales)
+    if len(zero_points) != len(scales):
+        raise ValueError("a tensor has another number of zero points than of scales")
     return Tensor(
         index=index,
         name=(tensor.name or b"").decode(errors="replace"),
         shape=_shape(tensor),
         dtype=_TYPES[tensor.type],
         scales=scales,
-        zero_points=_numbers(quantization.zeroPoint if scales else None, int),
+        zero_points=zero_points,
         axis=int(quantization.quantizedDimension) if len(scales) > 1 else None,
         is_constant=bool(len(_array(buffer.data)) or buffer.offset > 1),
         is_variable=bool(tensor.isVariable),

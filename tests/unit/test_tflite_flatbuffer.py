@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from edgecut.errors import SourceError
 from edgecut.tflite.flatbuffer import name_io, parse, read
 from edgecut.tflite.ops import macs, macs_by_class, not_modelled, operator_counts, operator_macs
+from edgecut.tflite.pack import packed, unpacked
 from edgecut.tflite.write import Draft
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -176,3 +177,17 @@ def test_tensors_of_another_rank_than_the_kind_takes_make_the_count_unknown(name
     assert (macs(graph), macs_by_class(graph), not_modelled(graph)) == (
         None, {"conv": 0, "depthwise": 0, "dense": 0}, (name,),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("zero_points", [None, [0, 3]])
+def test_scales_without_zero_points_have_zeros_and_others_than_scales_are_damage(zero_points: list[int] | None) -> None:
+    model = unpacked(INT8.read_bytes())
+    first = model.subgraphs[0].inputs[0]
+    model.subgraphs[0].tensors[first].quantization.zeroPoint = zero_points
+    content = packed(model)
+    if zero_points is None:
+        assert parse(content, "m.tflite").tensors[first].zero_points == (0,)
+        return
+    with pytest.raises(SourceError) as caught:
+        parse(content, "m.tflite")
+    assert str(caught.value).startswith("m.tflite: is a damaged .tflite file (")
