@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edgecut.graph.edits import cut as cut
     from edgecut.graph.source import load as load
     from edgecut.head.attach import attach_head as attach_head
-    from edgecut.pipeline import build as build
+    from edgecut.pipeline.run import build as build
     from edgecut.search.run import search as search
     from edgecut.stem.edit import stem as stem
 
@@ -34,7 +34,7 @@ _HOMES = {
     "cut_points": "edgecut.graph.cuts",
     "cut": "edgecut.graph.edits",
     "attach_head": "edgecut.head.attach",
-    "build": "edgecut.pipeline",
+    "build": "edgecut.pipeline.run",
 }
 # These are packages, too, and can be called (edgecut/rooms.py).
 _CALLABLE_ROOMS = ("stem", "compress", "export", "bench", "search")

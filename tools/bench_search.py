@@ -23,7 +23,7 @@ from edgecut.records.profile import find_profile
 from edgecut.records.recipe import Data, Recipe, Source
 
 if TYPE_CHECKING:
-    from edgecut.search.inputs import Bench
+    from edgecut.search.inputs import Workbench
 
 SIZE = (96, 96)
 CLASSES = 10
@@ -32,8 +32,8 @@ CLASSES = 10
 def main() -> None:
     """Prints the times and the memory; exits 1 if the first stage is slower than asked for."""
     import_keras_quietly()
-    from edgecut.search.asked import Request
-    from edgecut.search.inputs import Bench
+    from edgecut.search.inputs import Workbench
+    from edgecut.search.request import Request
     from edgecut.search.sweep import sweep
 
     name = sys.argv[1] if len(sys.argv) > 1 else "v1"
@@ -44,7 +44,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         images = _images(Path(folder), count)
         recipe = Recipe(source=Source(model=source, preprocess="tf"), data=Data(train=str(images)))
-        bench = Bench(Request(recipe, (find_profile("host"),), (SIZE,), (3,), ("int8",), Path(folder)))
+        bench = Workbench(Request(recipe, (find_profile("host"),), (SIZE,), (3,), ("int8",), Path(folder)))
         bench.model(SIZE, 3)
         bench.images(SIZE, 3)
         before = _peak_mib()
@@ -72,7 +72,7 @@ def _images(folder: Path, count: int) -> Path:
     return path
 
 
-def _plain_forward(bench: Bench) -> float:
+def _plain_forward(bench: Workbench) -> float:
     """Seconds of one pass of the whole model over the training images, tracing included as in the first stage."""
     from edgecut.graph.predict import predict
     from edgecut.images.device import model_input
@@ -83,7 +83,7 @@ def _plain_forward(bench: Bench) -> float:
     return time.perf_counter() - began
 
 
-def _cut_by_cut(bench: Bench, sample: int) -> float:
+def _cut_by_cut(bench: Workbench, sample: int) -> float:
     """Mean seconds of a cut on its own: a model up to it, a forward pass, an exact probe; of cuts over the depth."""
     from edgecut.graph.features import poolable, pooled_model
     from edgecut.graph.predict import predict

@@ -29,8 +29,8 @@ from edgecut.records.recipe import Data, Recipe, Source, read_recipe
 from edgecut.score.metrics import accuracy
 
 if TYPE_CHECKING:
-    from edgecut.search.asked import Request
-    from edgecut.search.inputs import Bench
+    from edgecut.search.inputs import Workbench
+    from edgecut.search.request import Request
 
 SIZES = ((96, 96), (64, 64), (32, 32))
 PROFILES = ("nucleo-h7a3zi", "esp32-s3", "raspberry-pi-4")
@@ -54,7 +54,7 @@ def main() -> None:
 def real_failures(given: argparse.Namespace) -> list[str]:
     """What isn't as asked for on the real model and images."""
     import_keras_quietly()
-    from edgecut.search.inputs import Bench
+    from edgecut.search.inputs import Workbench
     from edgecut.search.run import run
 
     request = asked(given)
@@ -67,14 +67,14 @@ def real_failures(given: argparse.Namespace) -> list[str]:
         where = f"{r.cut} {r.size[0]}x{r.size[1]}x{r.channels} {r.precision}"
         print(f"{r.profile}: {r.state}: {where} {r.accuracy:.3f}; {r.why}; {'; '.join(r.give)}", flush=True)
     return [
-        *depth_failures(front), *rank_failures(front, Bench(request), given.out),
+        *depth_failures(front), *rank_failures(front, Workbench(request), given.out),
         *(text for r in front.recommendations for text in build_failures(front, r.profile, given.out)),
     ]  # fmt: skip
 
 
 def asked(given: argparse.Namespace) -> Request:
     """The search that is asked about."""
-    from edgecut.search.asked import Request
+    from edgecut.search.request import Request
 
     real = Path(os.environ["EDGECUT_REAL"])
     train, held_out = given.images
@@ -103,7 +103,7 @@ def depth_failures(front: Front) -> list[str]:
     return failures
 
 
-def rank_failures(front: Front, bench: Bench, out: Path) -> list[str]:
+def rank_failures(front: Front, bench: Workbench, out: Path) -> list[str]:
     """The probe's order of the cuts against that of their held-out accuracy with a head fitted on all features."""
     probes, judged = list[float](), list[float]()
     for size in SIZES:
@@ -120,7 +120,7 @@ def rank_failures(front: Front, bench: Bench, out: Path) -> list[str]:
     return [f"rank correlation is {whole:.3f}"] if whole < 0.95 else []
 
 
-def held_out(bench: Bench, size: tuple[int, int]) -> list[float]:
+def held_out(bench: Workbench, size: tuple[int, int]) -> list[float]:
     """The held-out accuracy of each of CUTS in colour, its head fitted on all its features."""
     from edgecut.graph.features import pooled_model, predict_each
     from edgecut.head.probe import fit_ridge

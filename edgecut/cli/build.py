@@ -112,17 +112,18 @@ def run_build(
     gate: Gate | None = None,
 ) -> int:
     """Plans and runs a recipe, shows the report, and returns the exit code."""
-    from edgecut import pipeline
+    from edgecut.pipeline.plan import plan as make_plan
+    from edgecut.pipeline.run import exit_code, run
     from edgecut.render.tables import report_tables
 
-    plan = pipeline.plan(recipe, profiles, out, force, recipe_file, root)
+    plan = make_plan(recipe, profiles, out, force, recipe_file, root)
     for sentence in plan.notes:
         output.note(sentence)
-    report = pipeline.run(plan, out, force=force, cache=cache, locked=locked, progress=output.progress())
+    report = run(plan, out, force=force, cache=cache, locked=locked, progress=output.progress())
     output.table(*report_tables(report, verbose=output.verbose, quiet=output.quiet))
     kept = all(step.cached for step in report.steps)
     output.table("", f"wrote {out}{'; nothing has changed, so no step was run (--no-cache runs them)' if kept else ''}")
-    code = pipeline.exit_code(report, strict)
+    code = exit_code(report, strict)
     if gate is None:
         output.document(report.to_dict())
         return code

@@ -14,6 +14,7 @@ from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
 from edgecut.cli.sources import load_model
 from edgecut.errors import DataError, RequestError
+from edgecut.records.precision import needs_images
 from edgecut.records.recipe import Format, Precision, Recipe
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from edgecut.records.artifact import Artifact
 
-CALIBRATED = {"int8", "int16x8"}
 # Rounding alone was at most 1e-5 of the largest output in the real models.
 FUSION_TOLERANCE = 1e-3
 
@@ -82,7 +82,7 @@ def _format_of(out: Path) -> Format:
     raise RequestError(f"{out}: ends in neither .tflite nor .onnx; pass --format or rename it")
 
 
-def _check(recipe: Recipe, target: Format, precision: str, out: Path, force: bool) -> bool:
+def _check(recipe: Recipe, target: Format, precision: Precision, out: Path, force: bool) -> bool:
     """Whether MODEL is an .onnx file. Raises RequestError for what can be known before a model is loaded."""
     from edgecut.graph.peek import kind_of
 
@@ -92,7 +92,7 @@ def _check(recipe: Recipe, target: Format, precision: str, out: Path, force: boo
         raise RequestError(f"--quantizer: ort makes int8 ONNX files, found {target} {precision}")
     if is_onnx and not is_ort:
         raise RequestError(f"{recipe.source.model}: is an ONNX file already; --quantizer ort makes an int8 one of it")
-    if precision in CALIBRATED and recipe.data.train is None:
+    if needs_images(precision) and recipe.data.train is None:
         raise RequestError(f"export: {precision} needs images to calibrate on; pass --data")
     if recipe.data.train is not None and not Path(recipe.data.train).exists():
         raise DataError(f"--data: no such file or folder {recipe.data.train!r}")
@@ -116,7 +116,7 @@ def _export(
         is_function = kind_of(source) == "saved_model"
         unsafe = recipe.source.unsafe
         model = load_exported(source) if is_function else load_model(output, source, unsafe=unsafe)
-    images = _calibration(output, recipe, _picture_shape(model)) if precision in CALIBRATED else None
+    images = _calibration(output, recipe, _picture_shape(model)) if needs_images(precision) else None
     if precision == "int8" and recipe.source.preprocess == "raw" and not is_function:
         from edgecut.stem.camera import for_bytes
 

@@ -55,33 +55,29 @@ def command(output: Output, *, model: str, out: Path, force: bool, overrides: di
 
 
 def _trained(output: Output, recipe: Recipe, out: Path) -> tuple[Step, Mapping[MetricName, float | None]]:
-    from edgecut.pipeline.planning import plan
+    from edgecut.pipeline.plan import plan
 
-    planned, progress = plan(recipe), output.progress()
+    progress = output.progress()
+    plan(recipe)
     with progress.task("starting TensorFlow"):
         from edgecut.graph.quiet import import_keras_quietly
 
         import_keras_quietly()
-    from edgecut.graph.edits import edit
     from edgecut.graph.saving import save
-    from edgecut.graph.source import load
     from edgecut.pipeline.answers import validation_scores
-    from edgecut.pipeline.fitting import fit_head
-    from edgecut.pipeline.picture import edit_stem, read_images
-    from edgecut.pipeline.running import Run
+    from edgecut.pipeline.build import edit
+    from edgecut.pipeline.head import fit_head
+    from edgecut.pipeline.images import read_images
+    from edgecut.pipeline.load import load_source
 
-    state = Run(planned, out.parent, progress)
-    with progress.task("load"):
-        model = state.loaded = load(recipe.source.model, unsafe=recipe.source.unsafe)
-    body = model if recipe.cut.to is None else edit(model, to=recipe.cut.to).model
-    body = edit_stem(state, body)
-    read_images(state, body)
-    fitted = fit_head(state, body).model
+    body = edit(load_source(recipe.source, progress).value, recipe, progress).value
+    images = read_images(body, recipe, progress).value
+    head = fit_head(body, images, recipe, progress)
     scores: dict[MetricName, float | None] = {metric_of(recipe.data.target): None}
-    scores |= validation_scores(state, fitted, "validation")
+    scores |= validation_scores(head.value.model, head.value.feed, images, recipe, progress)
     with progress.task(f"writing {out}"):
-        save(fitted, out)
-    return next(step for step in state.steps if step.name == "head"), scores
+        save(head.value.model, out)
+    return head.steps[0], scores
 
 
 def _show(output: Output, step: Step, scores: Mapping[MetricName, float | None], out: Path) -> None:

@@ -56,7 +56,7 @@ def run_matrix(
     flags: of each row's build beside its recipe keys. Raises DocumentError if no row can be started.
     """
     from edgecut.pipeline.matrix import RowTask, build_rows, row_name, rows_of
-    from edgecut.pipeline.planning import plan, read_paths
+    from edgecut.pipeline.plan import plan, read_paths
     from edgecut.records.matrix import matrix_code
     from edgecut.render.matrix import matrix_table
 

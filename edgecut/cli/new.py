@@ -172,7 +172,7 @@ def _flag_help(key: str) -> str:
 
 def _profile_keys(profile: Profile | None, preprocess: Preprocess) -> dict[str, Any]:
     """What a device says about a recipe: its image, its files, its limits."""
-    from edgecut.pipeline.sensing import sensor_keys
+    from edgecut.pipeline.sensor import sensor_keys
 
     if profile is None:
         return {}

@@ -40,12 +40,12 @@ def command(
 
     SOURCE is a recipe (recipe.toml) or a model with flags. Exit code 2: the request has faults.
     """
-    from edgecut import pipeline
+    from edgecut.pipeline.plan import plan as make_plan
     from edgecut.render.tables import notes, plan_table
 
     recipe, profiles = read_request(source, overrides, profile_names, root)
     recipe_file = Path(source) if source.endswith(".toml") else None
-    plan = pipeline.plan(recipe, profiles, out, force, recipe_file, root)
+    plan = make_plan(recipe, profiles, out, force, recipe_file, root)
     output.table(plan_table(plan.steps))
     output.remarks(*notes(plan.notes), *notes(plan.unchecked, "not checked"))
     output.document(

@@ -13,6 +13,7 @@ from edgecut.cli.flags import Parsed, recipe_flags, several_profiles, toml_value
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_request
 from edgecut.records.front import Front
+from edgecut.records.precision import PRECISIONS
 from edgecut.records.profile import find_profile, shadow_notes
 from edgecut.records.units import parse_seconds
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from edgecut.search.request import Request
 
 _MINUTES = {"min": 60.0, "m": 60.0, "h": 3600.0}
-_PRECISIONS = ("float32", "float16", "dynamic", "int8", "int16x8")
 
 
 def _sizes(text: str) -> tuple[tuple[int, int], ...]:
@@ -40,9 +40,9 @@ def _channels(text: str) -> tuple[int, ...]:
 
 
 def _precisions(text: str) -> tuple[str, ...]:
-    unknown = [word for word in _words(text) if word not in _PRECISIONS]
+    unknown = [word for word in _words(text) if word not in PRECISIONS]
     if unknown:
-        raise ValueError(f"{unknown[0]!r} is no precision; {', '.join(_PRECISIONS)} are known")
+        raise ValueError(f"{unknown[0]!r} is no precision; {', '.join(PRECISIONS)} are known")
     return tuple(dict.fromkeys(_words(text)))
 
 
@@ -144,7 +144,7 @@ def _request(
 ) -> Request:
     recipe, profiles = read_request(source, overrides, profile_names)
     from edgecut.images.targets import target_of
-    from edgecut.search.asked import Request, check, default_precisions
+    from edgecut.search.request import Request, check, default_precisions
 
     metric: Any = {"mse": "r2"}.get(options["metric"], options["metric"])
     if recipe.data.train is not None and "data.target" not in overrides and recipe.data.target == "classes":

@@ -64,7 +64,7 @@ def command(output: Output, *, model: str, out: Path, force: bool, overrides: di
 
 def _check_gray(recipe: Recipe) -> None:
     """Raises RequestError for a gray value that no picture gives, which a build and an export of the result refuse."""
-    from edgecut.pipeline.sensing import why_only_bytes
+    from edgecut.pipeline.sensor import why_only_bytes
 
     is_gray = recipe.stem.channels == 1 or recipe.stem.order == "gray"
     reason = why_only_bytes(1, None, recipe.source.preprocess) if is_gray and recipe.stem.pixels != "raw" else ""
@@ -79,7 +79,7 @@ def _edit(output: Output, recipe: Recipe, out: Path) -> Step:
     with progress.task("loading the model"):
         import_keras_quietly()
         from edgecut.graph.saving import save
-        from edgecut.pipeline.picture import stem_facts, stem_of
+        from edgecut.pipeline.stem import stem_facts, stem_of
 
         model = load_model(output, recipe.source.model, unsafe=recipe.source.unsafe)
     with progress.task("editing the stem"):

@@ -16,10 +16,10 @@ from edgecut.export.readback import read_artifact
 from edgecut.export.tflite import convert, write_saved_model
 from edgecut.graph.policies import in_float32
 from edgecut.records.artifact import Artifact
+from edgecut.records.precision import is_written, precisions_of
 from edgecut.records.recipe import Format, Precision, Quantizer
 from edgecut.whole import write_whole
 
-ONNX_PRECISIONS = ("float32", "int8")
 ORT_WRITES = "quantizer ort writes int8 ONNX files"
 
 
@@ -38,8 +38,8 @@ def export(
     Nothing is left at `path` if it fails. Raises RequestError or ExportError.
     """
     target = Path(path) if path is not None else Path(f"{model.name}.{precision}.{format}")
-    if format == "onnx" and precision not in ONNX_PRECISIONS:
-        raise RequestError(f"export: ONNX is written in {' and '.join(ONNX_PRECISIONS)}, found {precision!r}")
+    if not is_written(format, precision):
+        raise RequestError(f"export: ONNX is written in {' and '.join(precisions_of(format))}, found {precision!r}")
     if quantizer == "ort" and (format, precision) != ("onnx", "int8"):
         raise RequestError(f"export: {ORT_WRITES}, found {format} {precision}")
     model = in_float32(model).model

@@ -18,7 +18,7 @@ def read_artifact(
     path: Path,
     *,
     name: str,
-    precision: str,
+    precision: Precision,
     expects: Literal["raw", "normalized"] | None = None,
     relative_to: Path | None = None,
 ) -> Artifact:

@@ -19,12 +19,11 @@ from tensorflow.lite.python.convert_phase import ConverterError
 from edgecut.errors import ExportError, RequestError
 from edgecut.graph.proof import call_flat
 from edgecut.graph.traced import NO_BIAS, traced_for_tflite
+from edgecut.records.precision import needs_images
 from edgecut.records.recipe import Precision
 from edgecut.streams import caught_output
 from edgecut.tflite.flatbuffer import name_io, parse
 from edgecut.tflite.patch import constant, patched
-
-NEEDS_CALIBRATION = ("int8", "int16x8")
 
 
 def write_saved_model(model: keras.Model, folder: Path) -> None:
@@ -104,7 +103,7 @@ def convert(
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if precision == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    if precision in NEEDS_CALIBRATION:
+    if needs_images(precision):
         if calibration is None or not len(calibration) or not len(calibration[0]):
             raise RequestError(f"export: {precision} needs images to calibrate on; set data.train or pass --data")
         _refuse_loops(saved_model, precision)

@@ -129,8 +129,10 @@ def as_bytes(pictures: np.ndarray, where: str) -> np.ndarray:
 
 def _open_any_npz(path: Path, where: str) -> PictureSource:
     headers = read_headers(path, where)
-    if "x_train" in headers and "y_train" in headers:
-        return open_npz(path, where, ("x_train", "y_train"))
+    pair = ("x_train", "y_train")
+    # Values and tags say nothing of which pictures are alike, so that their pictures count alone.
+    if set(pair) <= set(headers) and not pair_faults(headers, pair, path, where):
+        return open_npz(path, where, pair)
     name = _only_pictures(headers, path, where)
     faults = picture_faults(headers[name], name, path, where)
     if faults:

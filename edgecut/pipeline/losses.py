@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import keras
 import numpy as np
 
-from edgecut.graph.predict import predict_outputs
-from edgecut.pipeline.answers import answers_of, judged_output
-from edgecut.pipeline.fitting import FittedModel, to_input
+from edgecut.images.dataset import Dataset
+from edgecut.images.feed import Feed
+from edgecut.pipeline.answers import answers_of, judged_output, validation_outputs
+from edgecut.records.progress import Progress
+from edgecut.records.recipe import Recipe
 from edgecut.score.answers import Answer, Drop
-
-if TYPE_CHECKING:
-    from edgecut.pipeline.running import Run
 
 ERRORS = 2
 """So many standard errors of the paired difference are chance, and so many images."""
@@ -48,23 +45,16 @@ def lost(answer: Answer, before: np.ndarray, after: np.ndarray, labels: np.ndarr
     return (sentence(words, answer.metric, (old, new), drop, len(labels)),)
 
 
-def validation_outputs(state: Run, model: keras.Model, title: str) -> tuple[np.ndarray, ...]:
-    """What a float model puts out for the validation images; () without images."""
-    if state.dataset is None:
-        return ()
-    pixels = state.dataset.val.pixels
-    return predict_outputs(model, pixels, lambda x: to_input(state, x), title=title, progress=state.progress)
-
-
-def say_lost_by_head(state: Run, fitted: FittedModel) -> None:
-    """Add to the head's step what training it lost against the fitted head that it started from."""
-    if fitted.start is None or state.dataset is None or state.dataset.val.labels is None:
-        return
-    answers = answers_of(state, fitted.model)
+def lost_by_head(
+    start: keras.Model, trained: keras.Model, feed: Feed, images: Dataset, *, recipe: Recipe, progress: Progress
+) -> tuple[str, ...]:
+    """What training a head lost against the fitted head that it started from."""
+    answers = answers_of(trained, recipe, images)
     place = judged_output(answers)
-    if place is None:
-        return
-    old, new = (validation_outputs(state, model, "head")[place] for model in (fitted.start, fitted.model))
-    labels = np.asarray(state.dataset.val.labels)
-    losses = lost(answers[place], old, new, labels, "the trained head, against the one fitted in closed form")
-    state.steps[-1] = state.steps[-1].model_copy(update={"losses": losses})
+    if images.val.labels is None or place is None:
+        return ()
+    old, new = (
+        validation_outputs(model, feed, images, title="head", progress=progress)[place] for model in (start, trained)
+    )
+    labels = np.asarray(images.val.labels)
+    return lost(answers[place], old, new, labels, "the trained head, against the one fitted in closed form")

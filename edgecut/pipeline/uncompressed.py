@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -14,94 +14,125 @@ from edgecut.bench.measure import size
 from edgecut.bench.runners.local import Local
 from edgecut.errors import RunError
 from edgecut.export.artifacts import write_file
+from edgecut.images.dataset import Dataset
+from edgecut.images.feed import Feed
 from edgecut.pipeline.answers import answers_of, judged_output
-from edgecut.pipeline.files import WrittenFile, content_of
-from edgecut.pipeline.fitting import FittedModel, predict_file_outputs
+from edgecut.pipeline.figures import comparison, figures_of, gzip_bytes
 from edgecut.pipeline.losses import lost
-from edgecut.pipeline.worth import gzip_bytes, verdict, worth
+from edgecut.pipeline.run_file import predict_file_outputs
+from edgecut.pipeline.values import Done, Fitted, WrittenFile, timed
+from edgecut.pipeline.write import content_of
 from edgecut.records.measurement import Measurement, measured, missing
-from edgecut.records.recipe import Precision
+from edgecut.records.profile import Profile
+from edgecut.records.progress import Progress
+from edgecut.records.recipe import Bench, Recipe
 from edgecut.runtime.files import FileRunner
 from edgecut.score.answers import Answer
 
-if TYPE_CHECKING:
-    from edgecut.pipeline.running import Run
-
 WORD = "uncompressed"
-# Of both files in turn, each in a process of its own.
-ROUNDS = 7
+ROUNDS = 7  # of both files in turn, each in a process of its own
 
 
-def compare(
-    state: Run, fitted: FittedModel, files: Sequence[WrittenFile], found: Sequence[Measurement]
-) -> list[Measurement]:
+def compare_uncompressed(
+    fitted: Fitted,
+    images: Dataset | None,
+    files: Sequence[WrittenFile],
+    measurements: Sequence[Measurement],
+    *,
+    recipe: Recipe,
+    host: Profile | None,
+    progress: Progress,
+) -> Done[tuple[Measurement, ...]]:
     """What each TFLite file would be without [compress]: size, gzip, accuracy, latency; and the bundle's gzip sizes.
 
-    found: what was measured of the bundle's files. The step's notes say in words what compressing was worth. Nothing
-    for a model that wasn't compressed.
+    measurements: of the bundle's files. The step's notes say in words what compressing changed. Nothing for a model
+    that wasn't compressed.
     """
     if fitted.before is None:
-        return []
-    result: list[Measurement] = []
-    with state.step(WORD) as facts, tempfile.TemporaryDirectory() as folder:
-        notes, losses, answers = [], list[str](), answers_of(state, fitted.before.model)
-        if state.baseline is not None:
-            name = f"{state.recipe.name}.{WORD}.keras"
-            result.append(measured("accuracy", name, [state.baseline], where="host", method="Keras"))
+        return Done(())
+    rows: list[Measurement] = []
+    notes: list[str] = []
+    losses: list[str] = []
+    exam = _exam(fitted.before, images, recipe)
+    with timed(WORD, progress) as clock, tempfile.TemporaryDirectory() as folder:
+        if exam is not None:
+            score = exam.answer.scores(fitted.uncompressed[exam.place], exam.labels)
+            name = f"{recipe.name}.{WORD}.keras"
+            rows += [measured(key, name, [value], where="host", method="Keras") for key, value in score.items()]
         for file in (file for file in files if file.artifact.format == "tflite"):
-            result.append(_gzip(file.path, file.artifact.name))
-            precision = cast(Precision, file.artifact.precision)
-            path = Path(folder) / f"{state.recipe.name}.{WORD}.{precision}.tflite"
+            rows.append(_gzip(file.path, file.artifact.name))
+            precision = file.artifact.precision
+            path = Path(folder) / f"{recipe.name}.{WORD}.{precision}.tflite"
             scratch = Path(folder) / precision
             scratch.mkdir()
-            write_file(content_of(state, fitted.before, precision, scratch), "tflite", path)
-            twin = _measure(state, path, answers)
-            result += twin
-            losses += _lost(state, path, file, answers)
-            own = [m for m in found if m.artifact == file.artifact.name]
-            notes.append(
-                verdict(f"tflite {precision}", worth(path, twin), worth(file.path, own), _ratio(state, path, file))
-            )
-        facts.update(changed=False, notes=tuple(notes), losses=tuple(losses))
-    return result
+            content = content_of(fitted.before, images, recipe, precision, scratch, progress)
+            write_file(content.value.content, "tflite", path)
+            before, outputs = _measure(path, exam, recipe.bench, host, progress)
+            rows += before
+            if exam is not None and outputs is not None:
+                losses += _lost(outputs, file, exam, progress)
+            own = [m for m in measurements if m.artifact == file.artifact.name]
+            figures = figures_of(path, before), figures_of(file.path, own)
+            notes.append(comparison(f"tflite {precision}", *figures, _ratio(path, file.path, recipe.bench)))
+        step = clock.step(changed=False, notes=tuple(notes), losses=tuple(losses))
+    return Done(tuple(rows), (step,))
 
 
-def _measure(state: Run, path: Path, answers: tuple[Answer, ...]) -> list[Measurement]:
-    place, found = judged_output(answers), [size(path, path.name), _gzip(path, path.name)]
-    try:
-        if state.dataset is not None and place is not None and state.dataset.val.labels is not None:
-            outputs = predict_file_outputs(state, FileRunner(path), state.dataset.val.pixels, path.name)
-            found += [
-                measured(metric, path.name, [value], where="host", method="LiteRT")
-                for metric, value in answers[place].scores(outputs[place], state.dataset.val.labels).items()
-            ]
-        host = next((profile for profile in state.plan.profiles if profile.class_ == "host"), None)
-        return [*found, *Local().measure(path, state.recipe.bench, artifact=path.name, profile=host)]
-    except RunError as exc:
-        return [*found, missing("latency", path.name, str(exc), where="host", method="LiteRT")]
+@dataclass(frozen=True)
+class _Exam:
+    """The held-out pictures and labels by which a file's output at `place` is judged."""
+
+    pixels: np.ndarray
+    labels: np.ndarray
+    feed: Feed
+    place: int
+    answer: Answer
+
+    def outputs(self, path: Path, progress: Progress) -> np.ndarray:
+        """The judged output of a file, (n, ...)."""
+        outputs = predict_file_outputs(FileRunner(path), self.pixels, self.feed, title=path.name, progress=progress)
+        return outputs[self.place]
 
 
-def _lost(state: Run, before: Path, after: WrittenFile, answers: tuple[Answer, ...]) -> tuple[str, ...]:
-    """What the compressed file lost against the other by more than chance; () where that can't be told."""
+def _exam(fitted: Fitted, images: Dataset | None, recipe: Recipe) -> _Exam | None:
+    """None where no output is judged by labels."""
+    answers = answers_of(fitted.model, recipe, images)
     place = judged_output(answers)
-    if state.dataset is None or place is None or state.dataset.val.labels is None:
-        return ()
-    pixels, labels = state.dataset.val.pixels, np.asarray(state.dataset.val.labels)
+    if images is None or images.val.labels is None or place is None:
+        return None
+    return _Exam(images.val.pixels, np.asarray(images.val.labels), fitted.feed, place, answers[place])
+
+
+def _measure(
+    path: Path, exam: _Exam | None, settings: Bench, host: Profile | None, progress: Progress
+) -> tuple[list[Measurement], np.ndarray | None]:
+    """What is measured of a file, and its judged output; None where nothing judges it, or it doesn't run."""
+    rows, outputs = [size(path, path.name), _gzip(path, path.name)], None
     try:
-        old, new = (
-            predict_file_outputs(state, FileRunner(path), pixels, path.name)[place] for path in (before, after.path)
-        )
+        if exam is not None:
+            outputs = exam.outputs(path, progress)
+            scores = exam.answer.scores(outputs, exam.labels)
+            rows += [measured(key, path.name, [v], where="host", method="LiteRT") for key, v in scores.items()]
+        return [*rows, *Local().measure(path, settings, artifact=path.name, profile=host)], outputs
+    except RunError as exc:
+        return [*rows, missing("latency", path.name, str(exc), where="host", method="LiteRT")], outputs
+
+
+def _lost(before: np.ndarray, after: WrittenFile, exam: _Exam, progress: Progress) -> tuple[str, ...]:
+    """What the compressed file lost against the other by more than chance; () where that can't be told."""
+    try:
+        outputs = exam.outputs(after.path, progress)
     except RunError:
         return ()
-    return lost(answers[place], old, new, labels, f"tflite {after.artifact.precision}, against the uncompressed file")
+    words = f"tflite {after.artifact.precision}, against the uncompressed file"
+    return lost(exam.answer, before, outputs, exam.labels, words)
 
 
-def _ratio(state: Run, before: Path, after: WrittenFile) -> Ratio | None:
+def _ratio(before: Path, after: Path, settings: Bench) -> Ratio | None:
     """The times of the compressed file over those of the other, which two separate measurements wouldn't tell."""
-    settings = state.recipe.bench
     try:
         return interleave(
-            before, after.path, rounds=ROUNDS, runs=min(settings.runs, RUNS), warmup=min(settings.warmup, WARMUP),
+            before, after, rounds=ROUNDS, runs=min(settings.runs, RUNS), warmup=min(settings.warmup, WARMUP),
             threads=settings.threads,
         ).wall  # fmt: skip
     except RunError:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgecut.records.document import Record
+from edgecut.records.recipe import Precision
 
 
 class TensorSpec(Record):
@@ -39,7 +40,7 @@ class Artifact(Record):
     name: str
     path: str
     format: Literal["tflite", "onnx"]
-    precision: str
+    precision: Precision
     sha256: str
     size_bytes: int
     inputs: tuple[TensorSpec, ...]

@@ -9,6 +9,7 @@ from pydantic import Field
 from edgecut.records.document import Record
 from edgecut.records.explanation import Explanation
 from edgecut.records.measurement import Kind, Measurement
+from edgecut.records.recipe import Precision
 from edgecut.records.report import Check, State
 from edgecut.records.usage import FileUse
 
@@ -70,7 +71,7 @@ class FrontPoint(Record):
     cut: str
     size: tuple[int, int]
     channels: int
-    precision: str
+    precision: Precision
     accuracy: float
     chosen_by: float
     chosen_error: float | None = None
@@ -107,7 +108,7 @@ class Recommendation(Record):
     cut: str
     size: tuple[int, int]
     channels: int
-    precision: str
+    precision: Precision
     accuracy: float
     why: str
     give: tuple[str, ...] = ()

@@ -10,23 +10,22 @@ from typing import Any
 import numpy as np
 
 from edgecut.export.readback import read_artifact
-from edgecut.graph.edits import edit
 from edgecut.graph.predict import predict
-from edgecut.pipeline.explaining import explain_files
-from edgecut.pipeline.files import write_files
-from edgecut.pipeline.fitting import fit_head, predict_file, to_input
-from edgecut.pipeline.planning import plan
-from edgecut.pipeline.running import Run
+from edgecut.pipeline.build import edit, write
+from edgecut.pipeline.explain import explain_files
+from edgecut.pipeline.plan import plan
+from edgecut.pipeline.run_file import predict_file
 from edgecut.records.front import Basis, DeviceCost, FrontPoint, LatencyBasis
 from edgecut.records.measurement import Measurement, Metric
 from edgecut.records.measurement import measured as measured_value
+from edgecut.records.precision import taken_by
 from edgecut.records.recipe import Precision
 from edgecut.runtime.files import FileRunner
 from edgecut.score.intervals import fraction_error, resampled_error
 from edgecut.score.metrics import SCORES, MetricName
 from edgecut.search import costs
-from edgecut.search.asked import Request, Size, recipe_for
-from edgecut.search.inputs import Bench, outputs_of
+from edgecut.search.inputs import Workbench, outputs_of
+from edgecut.search.request import COLOURS, Choice, Request, recipe_for
 from edgecut.tflite.flatbuffer import read
 from edgecut.tflite.ops import macs
 
@@ -40,7 +39,7 @@ class Made:
     """
 
     file: str
-    precision: str
+    precision: Precision
     outputs: int
     chosen_by: float
     error: float
@@ -54,59 +53,60 @@ class Made:
         return asdict(self)
 
 
-def name_of(cut: str, size: Size, channels: int, precision: str) -> str:
+def name_of(choice: Choice) -> str:
     """What a choice's files are called."""
-    plain = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in cut)
-    return f"{'gray' if channels == 1 else 'colour'}_{size[0]}x{size[1]}_{plain}_{precision}"
+    plain = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in choice.cut)
+    height, width = choice.size
+    return f"{COLOURS[choice.channels]}_{height}x{width}_{plain}_{choice.precision}"
 
 
-def make(bench: Bench, cut: str, size: Size, channels: int, precision: Precision) -> tuple[Made, bytes]:
-    """The choice made, and its file's content.
+def make(bench: Workbench, choice: Choice) -> tuple[Made, bytes]:
+    """The choice made by the steps of a build, and its file's content.
 
     One half of the held-out images gives `chosen_by`, by which a device's choice is made, and the other `accuracy`.
     """
-    request, dataset = bench.request, bench.images(size, channels)
+    request, progress = bench.request, bench.progress
+    dataset = bench.images(choice.size, choice.channels)
     labels = np.asarray(dataset.val.labels)
-    name = name_of(cut, size, channels, precision)
-    stem_name = name.removesuffix(f"_{precision}")  # a build puts the precision into the file's name
-    recipe = recipe_for(request.recipe, cut, size, channels, precision, outputs_of(dataset), stem_name)
-    profiles = [p for p in request.profiles if precision in p.runtime.precisions]
+    name = name_of(choice)
+    # A build puts the precision into the file's name.
+    recipe = recipe_for(request, choice, outputs_of(dataset), name.removesuffix(f"_{choice.precision}"))
+    profiles = [p for p in request.profiles if taken_by(p, "tflite", choice.precision)]
+    body = edit(bench.source, recipe, progress).value
     with tempfile.TemporaryDirectory(prefix="edgecut-search-") as scratch:
-        state = Run(plan(recipe, profiles), Path(scratch), bench.progress)
-        state.device_shape, state.dataset, state.loaded = (*size, channels), dataset, bench.source
-        (state.folder / "models").mkdir()
-        converter = state.folder / "converter"
-        converter.mkdir()
-        fitted = fit_head(state, edit(bench.model(size, channels), to=cut, prove=False).model)
-        (file,) = write_files(state, fitted, converter)
-        scores = predict_file(state, FileRunner(file.path), dataset.val.pixels, name)
+        fitted, written = write(body, dataset, plan(recipe, profiles), Path(scratch), progress)
+        file = next(file for file in written.value.files if file.artifact.format == "tflite")
+        scores = predict_file(FileRunner(file.path), dataset.val.pixels, fitted.feed, title=name, progress=progress)
+        float_model = fitted.before or fitted
         floats = predict(
-            fitted.model, dataset.val.pixels, lambda x: to_input(state, x), title="float model", progress=bench.progress
+            float_model.model, dataset.val.pixels, fitted.feed.values, title="float model", progress=progress
         )
-        explain_files(state, fitted.model, [file])
+        explanations = explain_files(fitted, dataset, [file], recipe, progress).value
         content = file.path.read_bytes()
     choosing, judging = halves(len(scores), recipe.data.seed)
     score = SCORES[request.scored_by]
     chosen_by, accuracy = (round(score(scores[part], labels[part]), 9) for part in (choosing, judging))
-    drop = round(score(floats[judging], labels[judging]) - accuracy, 9)
     made = Made(
-        file=file.path.name, precision=file.artifact.precision, outputs=outputs_of(dataset), chosen_by=chosen_by,
-        error=standard_error(request.scored_by, scores[choosing], labels[choosing]), accuracy=accuracy, drop=drop,
-        judging=len(judging), explanation=state.explanations[0].to_dict() if state.explanations else None,
-    )  # fmt: skip
+        file=file.path.name,
+        precision=file.artifact.precision,
+        outputs=outputs_of(dataset),
+        chosen_by=chosen_by,
+        error=standard_error(request.scored_by, scores[choosing], labels[choosing]),
+        accuracy=accuracy,
+        drop=round(score(floats[judging], labels[judging]) - accuracy, 9),
+        judging=len(judging),
+        explanation=explanations[0].to_dict() if explanations else None,
+    )
     return made, content
 
 
-def priced(
-    request: Request, made: Made, path: Path, cut: str, size: Size, channels: int, precision: Precision
-) -> tuple[FrontPoint, list[Measurement]]:
+def priced(request: Request, made: Made, path: Path, choice: Choice) -> tuple[FrontPoint, list[Measurement]]:
     """The point that a made choice is on the front, and its measurements: what its file costs on each device."""
-    recipe = recipe_for(request.recipe, cut, size, channels, precision, made.outputs, path.name.partition(".")[0])
-    profiles = [p for p in request.profiles if precision in p.runtime.precisions]
-    expects = request.recipe.stem.pixels
+    recipe = recipe_for(request, choice, made.outputs, path.name.partition(".")[0])
+    profiles = [p for p in request.profiles if taken_by(p, "tflite", choice.precision)]
     artifact = read_artifact(
-        path, name=path.name, precision=made.precision, expects=expects, relative_to=request.out
-    )  # fmt: skip
+        path, name=path.name, precision=made.precision, expects=recipe.stem.pixels, relative_to=request.out
+    )
     rows = costs.measured(path, artifact, recipe, profiles)
     conditions = {"images": made.judging, "inputs": "held-out images that chose nothing"}
     scores: dict[Metric, float] = {request.scored_by: made.accuracy, "accuracy_drop": made.drop}
@@ -118,12 +118,21 @@ def priced(
     device = devices[0] if devices else None
     file = read(path)
     point = FrontPoint(
-        cut=cut, size=size, channels=channels, precision=precision, accuracy=made.accuracy, chosen_by=made.chosen_by,
-        chosen_error=made.error, latency=None if device is None else device.latency,
-        arena=_arena(device, costs.arena_bytes(file, profiles)), size_bytes=artifact.size_bytes, macs=macs(file),
-        basis=Basis(accuracy="measured", latency=latency_basis(device)), devices=devices,
+        cut=choice.cut,
+        size=choice.size,
+        channels=choice.channels,
+        precision=choice.precision,
+        accuracy=made.accuracy,
+        chosen_by=made.chosen_by,
+        chosen_error=made.error,
+        latency=None if device is None else device.latency,
+        arena=_arena(device, costs.arena_bytes(file, profiles)),
+        size_bytes=artifact.size_bytes,
+        macs=macs(file),
+        basis=Basis(accuracy="measured", latency=latency_basis(device)),
+        devices=devices,
         artifact=path.relative_to(request.out).as_posix(),
-    )  # fmt: skip
+    )
     return point, rows
 
 

@@ -9,14 +9,14 @@ from edgecut.bench.devices import Device, measure_on
 from edgecut.bench.measure import on_device, size
 from edgecut.bench.predict import predict_arena, predict_latency
 from edgecut.bench.runners.local import Local
-from edgecut.pipeline.benching import by_runners
-from edgecut.pipeline.judging import judge
-from edgecut.pipeline.planning import taken_by
+from edgecut.pipeline.bench import by_runners
+from edgecut.pipeline.judge import judge
 from edgecut.records.artifact import Artifact, TensorSpec
 from edgecut.records.front import DeviceCost
 from edgecut.records.measurement import Measurement
+from edgecut.records.precision import taken_by
 from edgecut.records.profile import Profile
-from edgecut.records.recipe import Recipe
+from edgecut.records.recipe import Precision, Recipe
 from edgecut.records.report import overall
 from edgecut.tflite.arena import planned_bytes, tail_bytes
 from edgecut.tflite.flatbuffer import TfliteGraph
@@ -25,7 +25,7 @@ _KINDS = ("measured", "simulated", "estimated")
 
 
 def estimated(
-    graph: TfliteGraph, recipe: Recipe, profiles: Sequence[Profile], precision: str
+    graph: TfliteGraph, recipe: Recipe, profiles: Sequence[Profile], precision: Precision
 ) -> tuple[DeviceCost, ...]:
     """What a file that isn't written yet costs on each device that takes its precision.
 
@@ -107,7 +107,7 @@ def _estimates(graph: TfliteGraph, profile: Profile) -> Iterator[Measurement]:
         yield arena
 
 
-def _unwritten(graph: TfliteGraph, precision: str) -> Artifact:
+def _unwritten(graph: TfliteGraph, precision: Precision) -> Artifact:
     taken = graph.tensors[graph.inputs[0]]
     return Artifact(
         name="",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import edgecut
 from edgecut.bench.usage import file_use
@@ -15,8 +15,8 @@ from edgecut.records.measurement import Measurement
 from edgecut.records.recipe import Recipe
 from edgecut.records.usage import FileUse
 from edgecut.search import choosing
-from edgecut.search.asked import Request, Size, recipe_for
 from edgecut.search.building import halves, name_of
+from edgecut.search.request import Choice, Request, Size, recipe_for
 from edgecut.search.tasks import source_hash
 from edgecut.tflite.flatbuffer import read
 
@@ -69,13 +69,18 @@ def _use(request: Request, point: FrontPoint) -> FileUse | None:
 def recipe_to_build(request: Request, found: Recommendation, outputs: int) -> Recipe:
     """The recipe whose build is a device's recommended choice."""
     name = "".join(letter if letter.isalnum() else "_" for letter in f"for_{found.profile}")
-    precision: Any = found.precision
-    return recipe_for(request.recipe, found.cut, found.size, found.channels, precision, outputs, name)
+    return recipe_for(request, choice_of(found), outputs, name)
+
+
+def choice_of(point: FrontPoint | Recommendation) -> Choice:
+    """The choice that a point or a recommendation stands for."""
+    channels: Literal[1, 3, 4] = 1 if point.channels == 1 else 3 if point.channels == 3 else 4
+    return Choice(point.cut, point.size, channels, point.precision)
 
 
 def named(point: FrontPoint) -> str:
     """What a choice is called."""
-    return name_of(point.cut, point.size, point.channels, point.precision)
+    return name_of(choice_of(point))
 
 
 def inputs(request: Request) -> list[tuple[Size, int]]:

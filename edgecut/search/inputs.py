@@ -7,68 +7,61 @@ import keras
 from edgecut.errors import DataError, StemError
 from edgecut.graph.callgraph import Calls
 from edgecut.graph.calls import calls
-from edgecut.graph.source import load
-from edgecut.images.dataset import Dataset, check_classes, read_data
-from edgecut.pipeline.reference import with_features
+from edgecut.images.dataset import Dataset
+from edgecut.pipeline.build import edit
+from edgecut.pipeline.images import dataset_of
+from edgecut.pipeline.load import load_source
+from edgecut.pipeline.values import Body, Source
 from edgecut.records.progress import SILENT, Progress
-from edgecut.search.asked import Request, Size, words
-from edgecut.stem.edit import stem
+from edgecut.search.request import Request, Size, words
 
 
-class Bench:
+class Workbench:
     """The source model and the images, each read once, in the sizes and channels that a search asks for."""
 
     def __init__(self, request: Request, progress: Progress = SILENT) -> None:
         """Nothing is read yet."""
         self.request = request
         self.progress = progress
-        self._source: keras.Model | None = None
-        self._model: tuple[Size, int, keras.Model] | None = None
+        self._source: Source | None = None
+        self._body: tuple[Size, int, Body] | None = None
         self._dataset: tuple[Size, int, Dataset] | None = None
 
     @property
-    def source(self) -> keras.Model:
+    def source(self) -> Source:
         """The source model as it is."""
         if self._source is None:
-            with self.progress.task("load"):
-                recipe = self.request.recipe
-                self._source = load(recipe.source.model, unsafe=recipe.source.unsafe)
+            self._source = load_source(self.request.recipe.source, self.progress).value
         return self._source
 
-    def model(self, size: Size, channels: int) -> keras.Model:
-        """The source with the stem of a size and channels. Raises StemError where the model can't take them."""
-        if self._model is None or self._model[:2] != (size, channels):
-            self._model = None
+    def body(self, size: Size, channels: int) -> Body:
+        """The whole source with the stem of a size and channels. Raises StemError where it can't take them."""
+        if self._body is None or self._body[:2] != (size, channels):
+            self._body = None
             recipe = self.request.recipe
+            stem = recipe.stem.model_copy(update={"channels": channels, "size": size})
             with self.progress.task(f"stem {words(size, channels)}"):
-                model = stem(
-                    self.source, channels=channels, size=size, preprocess=recipe.source.preprocess,
-                    resolution=recipe.stem.resolution, pixels=recipe.stem.pixels,
-                ).model  # fmt: skip
-            self._model = (size, channels, model)
-        return self._model[2]
+                body = edit(self.source, recipe.model_copy(update={"stem": stem}), self.progress).value
+            self._body = (size, channels, body)
+        return self._body[2]
 
     def images(self, size: Size, channels: int) -> Dataset:
         """The images of that size and channels. Raises DataError for images that can't be used."""
         if self._dataset is None or self._dataset[:2] != (size, channels):
             self._dataset = None
-            self._dataset = (size, channels, self._images(size, channels))
+            dataset = dataset_of(self.request.recipe, (*size, channels), self.source.model, self.progress)
+            if dataset.train.labels is None or dataset.val.labels is None:
+                raise DataError("data.train: has no labels to choose by; give class folders or an .npz with y_train")
+            self._dataset = (size, channels, dataset)
         return self._dataset[2]
 
     def graph(self, size: Size, channels: int) -> Calls:
         """The calls of the source with that stem."""
-        return calls(self.model(size, channels))
+        return calls(self.body(size, channels).model.value)
 
-    def _images(self, size: Size, channels: int) -> Dataset:
-        recipe = self.request.recipe
-        dataset = read_data(recipe.data, height=size[0], width=size[1], channels=channels, progress=self.progress)
-        if recipe.data.target == "features":
-            dataset = with_features(dataset, recipe, self.source, size, self.progress)
-        if recipe.head is not None:
-            dataset = check_classes(dataset, recipe.head.classes)
-        if dataset.train.labels is None or dataset.val.labels is None:
-            raise DataError("data.train: has no labels to choose by; give class folders or an .npz with y_train")
-        return dataset
+    def source_names(self) -> frozenset[str]:
+        """The tensors that the source has, by which alone a recipe can cut: a stem brings others of its own."""
+        return frozenset(calls(self.source.model.value).tensor_name.values())
 
 
 def outputs_of(dataset: Dataset) -> int:

@@ -25,11 +25,20 @@ from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Budget, Data, Precision, Preprocess, Recipe, Source, Target
 from edgecut.score.metrics import MetricName
 from edgecut.search import choosing
-from edgecut.search.asked import DEFAULT_TOP, Request, Size, check, default_precisions, words
 from edgecut.search.building import Made, name_of, priced
-from edgecut.search.fronts import Built, front_of, inputs, named
-from edgecut.search.inputs import Bench, own_size
-from edgecut.search.tasks import Choice, Look, choice, facts_of, look, sent, work
+from edgecut.search.fronts import Built, choice_of, front_of, inputs, named
+from edgecut.search.inputs import Workbench, own_size
+from edgecut.search.request import (
+    DEFAULT_TOP,
+    Choice,
+    Request,
+    Size,
+    check,
+    default_precisions,
+    own_channels,
+    words,
+)
+from edgecut.search.tasks import Look, choice, facts_of, look, sent, work
 from edgecut.whole import write_whole
 
 Task = TypeVar("Task")
@@ -105,11 +114,8 @@ class _Search:
     def __init__(self, request: Request, progress: Progress) -> None:
         self.began = time.monotonic()
         self.progress = progress
-        self.bench = Bench(request, progress)
-        if not request.sizes or not request.channels:
-            size, channels = own_size(self.bench.source)
-            request = replace(request, sizes=request.sizes or (size,), channels=request.channels or (channels,))
-            self.bench.request = request
+        self.bench = Workbench(request, progress)
+        request = self.bench.request = _with_inputs(request, self.bench)
         self.request = request
         self.facts = facts_of(request)
         self.store = Store(request.out / "cache", self.facts)
@@ -200,9 +206,7 @@ class _Search:
         for place in range(max(map(len, wanted), default=0)):
             for points in wanted:
                 if place < len(points) and named(points[place]) not in self.built:
-                    p = points[place]
-                    precision: Any = p.precision
-                    found[named(p)] = Choice(p.cut, p.size, p.channels, precision)
+                    found[named(points[place])] = choice_of(points[place])
         return list(found.values())
 
     def _next_for(self, profile: str, turn: int) -> list[FrontPoint]:
@@ -228,10 +232,14 @@ class _Search:
             for task in ready:
                 self._measure(task)
                 advance(1)
-            for task, (made, content) in self._each(hands, choice, self._in_time(todo, _choice_name)):
-                path = self.request.out / "models" / made.file
-                write_whole(path, content)
-                self.store.put("made", {**made.to_dict(), "sha256": sha256_of(path)}, **asdict(task))
+            for task, built in self._each(hands, choice, self._in_time(todo, name_of)):
+                if built.left_out:
+                    self.left_out.append(built.left_out)
+                    advance(1)
+                    continue
+                path = self.request.out / "models" / built.made.file
+                write_whole(path, built.content)
+                self.store.put("made", {**built.made.to_dict(), "sha256": sha256_of(path)}, **asdict(task))
                 if isinstance(hands, Here):
                     self._measure(task)
                 ready.append(task)
@@ -251,7 +259,7 @@ class _Search:
         return Made(**found) if path.is_file() and sha256_of(path) == sha256 else None
 
     def _measure(self, task: Choice) -> None:
-        name = _choice_name(task)
+        name = name_of(task)
         made = self._made(task)
         if name in self.built or made is None:
             return
@@ -260,7 +268,7 @@ class _Search:
         found = self.store.get("built", **facts)
         if found is None:
             path = self.request.out / "models" / made.file
-            point, rows = priced(self.request, made, path, task.cut, task.size, task.channels, task.precision)
+            point, rows = priced(self.request, made, path, task)
             found = {"point": point.to_dict(), "measurements": [row.to_dict() for row in rows]}
             self.store.put("built", found, **facts)
         rows = [_read(Measurement, row) for row in found["measurements"]]
@@ -297,8 +305,16 @@ def _text(front: Front) -> str:
     return json.dumps(front.to_dict(), sort_keys=True, indent=1)
 
 
-def _choice_name(task: Choice) -> str:
-    return name_of(task.cut, task.size, task.channels, task.precision)
+def _with_inputs(request: Request, bench: Workbench) -> Request:
+    """The request with the sizes and channels to look at: those of the flags, else the recipe's, else the source's."""
+    stem = request.recipe.stem
+    sizes = request.sizes or (() if stem.size is None else (stem.size,))
+    asked = own_channels(request.recipe)
+    channels = request.channels or (() if asked is None else (asked,))
+    if not sizes or not channels:
+        own, own_number = own_size(bench.source.model.value)
+        sizes, channels = sizes or (own,), channels or (own_number,)
+    return replace(request, sizes=sizes, channels=channels)
 
 
 def _read(record: Any, row: Any) -> Any:

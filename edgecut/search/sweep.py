@@ -15,11 +15,10 @@ from edgecut.graph.callgraph import Calls, Tensor
 from edgecut.graph.cuts import CutPoint, cut_points
 from edgecut.graph.features import final_feature, gradient_x_activation, poolable, pooled_model, predict_each
 from edgecut.head.probe import PENALTIES, fit_ridge, fit_values
-from edgecut.images.device import model_input
 from edgecut.records.front import CutScore
 from edgecut.score.metrics import SCORES, Score
-from edgecut.search.asked import Size, words
-from edgecut.search.inputs import Bench, outputs_of
+from edgecut.search.inputs import Workbench, outputs_of
+from edgecut.search.request import Size, words
 from edgecut.whole import naming
 
 ToInput = Callable[[np.ndarray], np.ndarray]
@@ -47,7 +46,7 @@ class _Features:
         return np.asarray(self.rows[:, self.offsets[index] : self.offsets[index + 1]])
 
 
-def sweep(bench: Bench, size: Size, channels: int) -> tuple[CutScore, ...]:
+def sweep(bench: Workbench, size: Size, channels: int) -> tuple[CutScore, ...]:
     """What each tensor of the source says about the training images at one size and number of channels.
 
     Raises StemError where the model can't take them.
@@ -55,10 +54,7 @@ def sweep(bench: Bench, size: Size, channels: int) -> tuple[CutScore, ...]:
     graph, dataset = bench.graph(size, channels), bench.images(size, channels)
     tensors = poolable(graph)
     targets = _targets(np.asarray(dataset.train.labels))
-    recipe, title = bench.request.recipe, words(size, channels)
-
-    def to_input(pixels: np.ndarray) -> np.ndarray:
-        return model_input(pixels, recipe.source.preprocess, recipe.stem.pixels)
+    to_input, cuttable, title = bench.body(size, channels).feed.values, bench.source_names(), words(size, channels)
 
     def probe(features: np.ndarray) -> float:
         return probed(features, targets, outputs_of(dataset), SCORES[bench.request.scored_by])
@@ -93,7 +89,7 @@ def sweep(bench: Bench, size: Size, channels: int) -> tuple[CutScore, ...]:
             exact=k in exact or widths[k] <= PROJECTED, cka=round(alike[k], 6),
             gradient_x_activation=float(f"{gradients[k]:.6g}"), macs=point.macs, params=point.params,
         )
-        for k, point in enumerate(points)
+        for k, point in enumerate(points) if point.name in cuttable
     )  # fmt: skip
 
 
@@ -173,7 +169,7 @@ def equivalents(graph: Calls, tensors: Sequence[Tensor]) -> list[int]:
 
 
 def _features(
-    bench: Bench, graph: Calls, tensors: Sequence[Tensor], pixels: np.ndarray, to_input: ToInput, scratch: Path,
+    bench: Workbench, graph: Calls, tensors: Sequence[Tensor], pixels: np.ndarray, to_input: ToInput, scratch: Path,
     title: str,
 ) -> _Features:  # fmt: skip
     offsets = [0]

@@ -11,19 +11,18 @@ from typing import Any
 
 import edgecut
 from edgecut.cache.facts import code_hash
-from edgecut.errors import RunError, StemError
+from edgecut.errors import RequestError, RunError, StemError, StepError
 from edgecut.graph.features import poolable
 from edgecut.graph.peek import PREFIX
-from edgecut.pipeline.running import environment
+from edgecut.pipeline.run import environment
 from edgecut.records.artifact import sha256_of
 from edgecut.records.front import Basis, CutScore, FrontPoint
 from edgecut.records.progress import SILENT, Progress
-from edgecut.records.recipe import Precision
 from edgecut.search import costs
-from edgecut.search.asked import Request, Size, words
-from edgecut.search.building import Made, latency_basis, make
-from edgecut.search.inputs import Bench, outputs_of
+from edgecut.search.building import Made, latency_basis, make, name_of
+from edgecut.search.inputs import Workbench, outputs_of
 from edgecut.search.lowering import lowered
+from edgecut.search.request import Choice, Request, Size, words
 from edgecut.search.sweep import sweep
 
 
@@ -37,16 +36,6 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One choice to make."""
-
-    cut: str
-    size: Size
-    channels: int
-    precision: Precision
-
-
-@dataclass(frozen=True)
 class Looked:
     """swept: {"cuts", "images", "outputs"}, priced: the points of all cuts; or why the input was left out."""
 
@@ -55,7 +44,16 @@ class Looked:
     left_out: str = ""
 
 
-def look(bench: Bench, task: Look) -> Looked:
+@dataclass(frozen=True)
+class Built:
+    """A choice that was made, and its file's content; or why it was left out."""
+
+    made: Made | None
+    content: bytes
+    left_out: str = ""
+
+
+def look(bench: Workbench, task: Look) -> Looked:
     """What each cut of an input says, and what it would cost."""
     swept = task.swept
     if swept is None:
@@ -70,9 +68,13 @@ def look(bench: Bench, task: Look) -> Looked:
     return Looked(swept, {"points": [p.to_dict() for p in _priced(bench, task, scores, swept["outputs"])]})
 
 
-def choice(bench: Bench, task: Choice) -> tuple[Made, bytes]:
-    """A choice made, and its file."""
-    return make(bench, task.cut, task.size, task.channels, task.precision)
+def choice(bench: Workbench, task: Choice) -> Built:
+    """A choice made, and its file; or why a build refuses it."""
+    try:
+        made, content = make(bench, task)
+    except (RequestError, StepError) as exc:
+        return Built(None, b"", f"{name_of(task)}: left out: {exc}")
+    return Built(made, content)
 
 
 @dataclass(frozen=True)
@@ -120,11 +122,13 @@ def facts_of(request: Request) -> dict[str, Any]:
     """What every evaluation depends on: by content, not by name."""
     recipe = request.recipe
     files = {key: sha256_of(Path(path)) for key in ("train", "val", "labels") if (path := getattr(recipe.data, key))}
+    whole = recipe.to_dict()
     return {
         "model": source_hash(recipe.source.model) or recipe.source.model,
-        "preprocess": recipe.to_dict()["source"]["preprocess"], "images": files,
-        "data": {k: v for k, v in recipe.data.to_dict().items() if k not in files},
-        "stem": [recipe.stem.pixels, recipe.stem.resolution], "head": recipe.to_dict()["head"],
+        "preprocess": whole["source"]["preprocess"], "images": files,
+        "data": {k: v for k, v in whole["data"].items() if k not in files},
+        **{table: whole[table] for table in ("stem", "head", "compress", "export")},
+        "accuracy_drop": recipe.budget.accuracy_drop if "auto" in recipe.export.precisions else None,
         "metric": request.scored_by, "environment": environment(), "code": code_hash(Path(edgecut.__file__).parent),
     }  # fmt: skip
 
@@ -135,9 +139,9 @@ def source_hash(source: str) -> str:
 
 
 @functools.lru_cache(maxsize=1)
-def _bench(request: bytes, progress: Progress = SILENT) -> tuple[Bench, dict[str, Any]]:
-    asked: Request = pickle.loads(request)
-    return Bench(asked, progress), facts_of(asked)
+def _bench(pickled: bytes, progress: Progress = SILENT) -> tuple[Workbench, dict[str, Any]]:
+    request: Request = pickle.loads(pickled)
+    return Workbench(request, progress), facts_of(request)
 
 
 def _plain(key: str, value: Any) -> Any:
@@ -145,7 +149,7 @@ def _plain(key: str, value: Any) -> Any:
     return {k: v for k, v in value.items() if k != "platform"} if key == "environment" and value else value
 
 
-def _priced(bench: Bench, task: Look, scores: Sequence[CutScore], outputs: int) -> Iterator[FrontPoint]:
+def _priced(bench: Workbench, task: Look, scores: Sequence[CutScore], outputs: int) -> Iterator[FrontPoint]:
     request, graph = bench.request, bench.graph(task.size, task.channels)
     tensors = {graph.tensor_name[tensor]: tensor for tensor in poolable(graph)}
     softmax = request.recipe.data.target == "classes"

@@ -17,6 +17,7 @@ import edgecut
 from edgecut.bench.runners import tflm
 from edgecut.errors import DataError, DocumentError, OutputError
 from edgecut.handoff.verify import verify
+from edgecut.pipeline.run import exit_code
 from edgecut.records.artifact import sha256_of
 from edgecut.records.recipe import make_recipe
 from edgecut.records.report import Report
@@ -247,7 +248,7 @@ def test_a_missed_limit_is_said_and_the_bundle_is_written(tmp_path):
     report = edgecut.build(recipe, out=tmp_path / "dist")
     (check,) = report.checks
     assert (check.metric, check.state, check.basis, report.status) == ("size", "misses", "measured", "misses")
-    assert edgecut.pipeline.exit_code(report) == 1
+    assert exit_code(report) == 1
     assert (tmp_path / "dist" / "manifest.json").is_file()
 
 
@@ -276,13 +277,15 @@ def test_a_replaced_and_shortened_model_builds(tmp_path):
 
 def test_an_existing_folder_is_replaced_only_by_force(tmp_path):
     recipe = small_recipe(tmp_path, **{"export.precisions": ["float32"]})
-    (tmp_path / "dist").mkdir()
-    (tmp_path / "dist" / "mine.txt").write_text("mine")
+    edgecut.build(recipe, out=tmp_path / "dist")
+    manifest = (tmp_path / "dist" / "manifest.json").read_bytes()
+    (tmp_path / "dist" / "models").rename(tmp_path / "dist" / "old")
     with pytest.raises((DocumentError, OutputError), match="exists; pass --force to replace it"):
         edgecut.build(recipe, out=tmp_path / "dist")
-    assert [p.name for p in (tmp_path / "dist").iterdir()] == ["mine.txt"]
+    assert (tmp_path / "dist" / "manifest.json").read_bytes() == manifest
     edgecut.build(recipe, out=tmp_path / "dist", force=True)
-    assert not (tmp_path / "dist" / "mine.txt").exists()
+    assert (tmp_path / "dist" / "models").is_dir()
+    assert not (tmp_path / "dist" / "old").exists()
 
 
 def test_a_failed_build_leaves_nothing(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 import edgecut
 from edgecut.bench.runners import tflm
 from edgecut.errors import RequestError
-from edgecut.pipeline.runtimes import refuse_file, refuse_model
+from edgecut.pipeline.operators import refuse_file, refuse_model
 from edgecut.records.profile import find_profile
 
 

@@ -22,7 +22,7 @@ L = keras.layers
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict:
     """The report of a small build with precision auto."""
-    from edgecut.pipeline import build
+    from edgecut.pipeline.run import build
 
     folder = tmp_path_factory.mktemp("auto")
     (folder / "r.toml").write_text(

@@ -145,7 +145,7 @@ def work_that_dies_once(killed: str, message: tasks.Sent) -> Any:
 def asked(small: Small, out: Path) -> Any:
     from edgecut.records.profile import find_profile
     from edgecut.records.recipe import Data, Recipe, Source
-    from edgecut.search.asked import Request
+    from edgecut.search.request import Request
 
     recipe = Recipe(source=Source(model=str(small[0]), preprocess="tf"), data=Data(train=str(small[1])))
     return Request(recipe, (find_profile("nucleo-l4r5zi"),), ((16, 16),), (3,), ("int8",), out, top=1)

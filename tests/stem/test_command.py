@@ -10,7 +10,7 @@ import pytest
 import edgecut
 from edgecut.images.device import in_order
 from edgecut.images.preprocess import normalize
-from edgecut.pipeline.picture import stem_of
+from edgecut.pipeline.stem import stem_of
 from edgecut.records.recipe import make_recipe
 from edgecut.stem.camera import for_bytes
 from edgecut.tflite.flatbuffer import parse

@@ -18,7 +18,7 @@ from edgecut.bench.runners.remote import HERE
 from edgecut.bench.runners.ssh import Ssh, ssh_of
 from edgecut.errors import RequestError, RunError
 from edgecut.export.readback import read_artifact
-from edgecut.pipeline.benching import by_runners, runner_faults
+from edgecut.pipeline.bench import by_runners, runner_faults
 from edgecut.records.measurement import Measurement, measured
 from edgecut.records.profile import Profile, find_profile
 from edgecut.records.recipe import Bench

@@ -16,11 +16,9 @@ from edgecut.cache.hashes import remembered_hash
 from edgecut.cache.place import cache_folder, cache_limit, clear, kept
 from edgecut.cache.store import Store, total_bytes, trim
 from edgecut.errors import OutputError, RequestError
-from edgecut.pipeline.keeping import facts_of, keep
-from edgecut.pipeline.planning import plan
-from edgecut.pipeline.running import Run
+from edgecut.pipeline.cached import Cache, facts_of
+from edgecut.pipeline.plan import plan
 from edgecut.records.artifact import sha256_of
-from edgecut.records.progress import SILENT
 from edgecut.records.recipe import make_recipe
 from tests.unit.command_line import run
 
@@ -146,10 +144,9 @@ def test_a_bundles_recipe_is_planned_from_where_its_files_are(
 def test_a_cache_that_can_not_be_written_is_said_and_costs_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     place = tmp_path / "file" / "cache"
-    state = Run(plan(make_recipe({}, {"source.model": str(MODEL), "export.precisions": ["float32"]}, where="test")),
-                tmp_path, SILENT, store=Store(place, {}))  # fmt: skip
-    keep(state, "edited", {}, {}, {})
-    assert state.unkept == (
+    planned = plan(make_recipe({}, {"source.model": str(MODEL), "export.precisions": ["float32"]}, where="test"))
+    cache = Cache(Store(place, {}), planned, {}, tmp_path)
+    assert cache.put("edited", {}, {}) == (
         f"{place}: can't keep results for later builds (Not a directory); EDGECUT_CACHE names another folder"
     )
 

@@ -38,11 +38,9 @@ def pipeline(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         asked.update(run=(out, force), cache=cache, locked=locked)
         return report()
 
-    module = types.ModuleType("edgecut.pipeline")
-    module.plan, module.run = plan, build  # type: ignore[attr-defined]
-    module.exit_code = lambda report, strict: 7 if strict else 1  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "edgecut.pipeline", module)
-    monkeypatch.setattr("edgecut.pipeline", module, raising=False)
+    monkeypatch.setattr("edgecut.pipeline.plan.plan", plan)
+    monkeypatch.setattr("edgecut.pipeline.run.run", build)
+    monkeypatch.setattr("edgecut.pipeline.run.exit_code", lambda report, strict: 7 if strict else 1)
     return asked
 
 
@@ -76,7 +74,7 @@ def test_a_build_with_faults_prints_no_json(
     def plan(*arguments: Any, **options: Any) -> None:
         raise DocumentError(["m: a", "m: b"])
 
-    monkeypatch.setattr("edgecut.pipeline.plan", plan)
+    monkeypatch.setattr("edgecut.pipeline.plan.plan", plan)
     answer = run(capsys, "build", "m.keras", "-o", "dist", "--json")
     assert answer == (2, "", "edgecut: error: m: a\nedgecut: error: m: b\n")
 

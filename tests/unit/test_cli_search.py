@@ -21,14 +21,12 @@ def test_every_fault_of_a_search_is_said_at_once(tmp_path: Path, capsys: pytest.
     answer = run(
         capsys, "search", str(tmp_path / "m.keras"), "--data", data, "--profile", "esp32-s3", "--metric", "mse",
         "--budget", "accuracy_drop=0.02", "--budget", "latency_s=5 ms", "--workers", "2", "--dask", "tcp://there:1",
-        "--set", "head.classes=2", "--set", "head.train=fit", "-o", str(tmp_path / "out"),
+        "--set", "head.classes=2", "-o", str(tmp_path / "out"),
     )  # fmt: skip
     assert answer.code == 2
     assert answer.err.splitlines() == [
         "edgecut: error: search: --metric: mse doesn't answer for images with classes (data.target); accuracy or auc "
         "does",
-        "edgecut: error: search: head: a search fits heads by ridge on average pooling; leave hidden, train and pool "
-        "out",
         "edgecut: error: search: --workers: starts a cluster, and --dask names one; give one of the two",
     ]
 

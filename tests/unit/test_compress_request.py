@@ -6,8 +6,8 @@ import pytest
 
 from edgecut.bench.interleaved import Ratio
 from edgecut.errors import DocumentError
-from edgecut.pipeline.planning import plan
-from edgecut.pipeline.worth import Worth, verdict
+from edgecut.pipeline.figures import FileFigures, comparison
+from edgecut.pipeline.plan import plan
 from edgecut.records.recipe import Compress, make_recipe
 from edgecut.records.toml_text import toml_text
 from tests.unit.test_startup import DEMO
@@ -96,9 +96,9 @@ def test_the_recipe_of_a_bundle_reads_back_the_same():
     ],
 )  # fmt: skip
 def test_a_verdict_says_in_words_whether_it_is_faster(ratio, words):
-    before = Worth(size_bytes=70_000, gzip_bytes=64_000, accuracy=0.8)
-    after = Worth(size_bytes=70_000, gzip_bytes=32_000, accuracy=0.79)
-    assert verdict("tflite int8", before, after, ratio) == (
+    before = FileFigures(size_bytes=70_000, gzip_bytes=64_000, accuracy=0.8)
+    after = FileFigures(size_bytes=70_000, gzip_bytes=32_000, accuracy=0.79)
+    assert comparison("tflite int8", before, after, ratio) == (
         "tflite int8, compressed against uncompressed: gzip 31.2 KiB against 62.5 KiB, the runtime loads 68.4 KiB "
         f"against 68.4 KiB, accuracy 0.790 against 0.800; {words}, measured in turn on this host"
     )

@@ -11,7 +11,7 @@ from PIL import Image
 
 from edgecut.errors import DocumentError
 from edgecut.images.classes import own_output_faults
-from edgecut.pipeline.planning import Plan, plan
+from edgecut.pipeline.plan import Plan, plan
 from edgecut.records.recipe import Data, make_recipe
 from tests.unit.saved_models import classifier, saved
 

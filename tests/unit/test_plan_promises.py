@@ -14,7 +14,7 @@ from PIL import Image
 from edgecut.errors import DataError, DocumentError
 from edgecut.images.dataset import read_data
 from edgecut.images.npz import read_headers
-from edgecut.pipeline.planning import Plan, plan
+from edgecut.pipeline.plan import Plan, plan
 from edgecut.records.recipe import Data, make_recipe
 from tests.unit.command_line import run
 from tests.unit.saved_models import classifier, functional, layer, saved

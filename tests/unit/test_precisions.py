@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edgecut.pipeline.planning import plan
-from edgecut.pipeline.precisions import slower_notes
+from edgecut.pipeline.judge import slower_notes
+from edgecut.pipeline.plan import plan
 from edgecut.records.artifact import Artifact
 from edgecut.records.measurement import Measurement, measured
 from edgecut.records.profile import Profile, find_profile

@@ -13,8 +13,8 @@ import pytest
 import edgecut
 from edgecut.cli.new import _profile_keys as profile_keys
 from edgecut.graph.peek_shapes import picture_shape
-from edgecut.pipeline.judging import judge
-from edgecut.pipeline.planning import plan
+from edgecut.pipeline.judge import judge
+from edgecut.pipeline.plan import plan
 from edgecut.records.artifact import Artifact, TensorSpec
 from edgecut.records.document import parse
 from edgecut.records.profile import Profile
@@ -35,10 +35,11 @@ def profile(**sensor: Any) -> Profile:
 
 def artifact(shape: tuple[int, ...] = (1, 96, 96, 1), dtype: str = "int8", **spec: Any) -> Artifact:
     facts = {"scale": 1.0, "zero_point": -128, "expects": "raw"} if dtype == "int8" else {"expects": "raw"}
+    precision: Any = "int16x8" if dtype == "int16" else dtype
     taken = TensorSpec(name="input", shape=shape, dtype=dtype, **{**facts, **spec})
     return Artifact(
-        name="m.tflite", path="m.tflite", format="tflite", precision=dtype, sha256="", size_bytes=1, inputs=(taken,),
-        outputs=(), operators={},
+        name="m.tflite", path="m.tflite", format="tflite", precision=precision, sha256="", size_bytes=1,
+        inputs=(taken,), outputs=(), operators={},
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What a compressed file is worth next to what it was before, in words."""
+"""What a compressed file costs and gives next to what it was before, in words."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SAME_LATENCY = 0.03
 
 
 @dataclass(frozen=True)
-class Worth:
+class FileFigures:
     """What a file costs and gives. size_bytes: what the runtime loads, zeros and shared values included."""
 
     size_bytes: int
@@ -24,11 +24,11 @@ class Worth:
     accuracy: float | None
 
 
-def worth(path: Path, measurements: Sequence[Measurement]) -> Worth:
-    """The worth of a file, by what was measured of it on this host."""
+def figures_of(path: Path, measurements: Sequence[Measurement]) -> FileFigures:
+    """The figures of a file, by what was measured of it on this host."""
     content = path.read_bytes()
     accuracy = next((m.value for m in measurements if m.metric == "accuracy" and m.where == "host"), None)
-    return Worth(len(content), gzip_bytes(content), accuracy)
+    return FileFigures(len(content), gzip_bytes(content), accuracy)
 
 
 def gzip_bytes(content: bytes) -> int:
@@ -36,7 +36,7 @@ def gzip_bytes(content: bytes) -> int:
     return len(gzip.compress(content, mtime=0))
 
 
-def verdict(label: str, before: Worth, after: Worth, ratio: Ratio | None) -> str:
+def comparison(label: str, before: FileFigures, after: FileFigures, ratio: Ratio | None) -> str:
     """One sentence: sizes and accuracy next to the uncompressed file's, and whether it is faster.
 
     ratio: its times over the uncompressed one's, measured in turn; None if they couldn't be.

@@ -10,18 +10,30 @@ from typing import Literal
 
 from edgecut.errors import DocumentError
 from edgecut.images.dataset import undecodable
+from edgecut.images.device import CHANNELS
 from edgecut.images.found import data_faults
 from edgecut.records.profile import Profile
-from edgecut.records.recipe import Cut, Export, Head, Precision, Recipe, Stem, Target
+from edgecut.records.recipe import Cut, Head, Precision, Recipe, Target
 from edgecut.score.metrics import MetricName, metric_of
 
 Size = tuple[int, int]
 DEFAULT_TOP = 3
+COLOURS: dict[int, Literal["gray", "colour", "rgba"]] = {1: "gray", 3: "colour", 4: "rgba"}
 # What can rank the images' targets, the first by default, and what the flag calls it.
 _METRICS: dict[Target, tuple[MetricName, ...]] = {
     "classes": ("accuracy", "auc"), "values": ("r2",), "tags": ("map",), "features": ("r2",),
 }  # fmt: skip
 _METRIC_FLAGS: dict[MetricName, str] = {"accuracy": "accuracy", "auc": "auc", "map": "map", "r2": "mse"}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One choice to make: where to cut, what to feed, in which precision."""
+
+    cut: str
+    size: Size
+    channels: Literal[1, 3, 4]
+    precision: Precision
 
 
 @dataclass(frozen=True)
@@ -75,8 +87,11 @@ def _faults(request: Request) -> Iterator[str]:
         yield "cut: is what a search looks for; leave it out"
     if recipe.data.target == "features" and recipe.head is not None:
         yield "head.classes: the source's own features say how many outputs there are; leave it out"
-    if recipe.head is not None and (recipe.head.hidden or recipe.head.train != "ridge" or recipe.head.pool != "avg"):
-        yield "head: a search fits heads by ridge on average pooling; leave hidden, train and pool out"
+    if "tflite" not in recipe.export.formats:
+        yield "export.formats: a search builds .tflite files; add 'tflite'"
+    channels = None if recipe.stem.order is None else CHANNELS[recipe.stem.order]
+    if channels is not None and any(number != channels for number in request.channels):
+        yield f"--channels: stem.order {recipe.stem.order!r} has {channels}; leave one of the two out"
     for precision in request.precisions:
         if not any(precision in profile.runtime.precisions for profile in request.profiles):
             yield f"--precisions: none of the devices runs {precision}"
@@ -106,21 +121,30 @@ def default_precisions(profiles: Sequence[Profile]) -> tuple[Precision, ...]:
     return tuple(p for p in both if any(p in profile.runtime.precisions for profile in profiles))
 
 
-def recipe_for(
-    recipe: Recipe, cut: str, size: Size, channels: int, precision: Precision, classes: int, name: str
-) -> Recipe:
-    """The recipe whose build is one choice."""
-    device = Stem(
-        channels=1 if channels == 1 else 3, size=size, resolution=recipe.stem.resolution, pixels=recipe.stem.pixels
-    )
+def recipe_for(request: Request, choice: Choice, outputs: int, name: str) -> Recipe:
+    """The recipe whose build is one choice: the request's own in all but what was chosen.
+
+    outputs: of a head that the request leaves open.
+    """
+    recipe = request.recipe
     activation: Literal["softmax", "logits"] = "softmax" if recipe.data.target == "classes" else "logits"
-    head = recipe.head or Head(classes=classes, activation=activation)
-    return recipe.model_copy(update={
-        "name": name, "cut": Cut(to=cut), "stem": device, "head": head,
-        "export": Export(formats=("tflite",), precisions=(precision,)),
-    })  # fmt: skip
+    corrected = choice.precision == "int8" and "auto" in recipe.export.precisions
+    return recipe.model_copy(
+        update={
+            "name": name,
+            "cut": Cut(to=choice.cut),
+            "stem": recipe.stem.model_copy(update={"channels": choice.channels, "size": choice.size}),
+            "head": recipe.head or Head(classes=outputs, activation=activation),
+            "export": recipe.export.model_copy(update={"precisions": ("auto" if corrected else choice.precision,)}),
+        }
+    )
+
+
+def own_channels(recipe: Recipe) -> int | None:
+    """The channels that a recipe's stem asks for; None where it leaves them to the source."""
+    return recipe.stem.channels if recipe.stem.order is None else CHANNELS[recipe.stem.order]
 
 
 def words(size: Size, channels: int) -> str:
     """(96, 96), 3 as "96x96 colour"."""
-    return f"{size[0]}x{size[1]} {'gray' if channels == 1 else 'colour'}"
+    return f"{size[0]}x{size[1]} {COLOURS[channels]}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgecut.errors import ExportError, RequestError
 from edgecut.graph.expected_operators import expected_operators
 from edgecut.pipeline.model_faults import planned_part
+from edgecut.records.precision import PRECISIONS, taken_by
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Format, Precision, Recipe
 from edgecut.tflite.flatbuffer import read
@@ -19,11 +20,6 @@ if TYPE_CHECKING:
     import keras
 
 Files = Sequence[tuple[Format, Precision]]
-
-# The dtype of the data in a file of each precision.
-DTYPES: dict[Precision, str] = {
-    "float32": "float32", "float16": "float32", "dynamic": "float32", "int8": "int8", "int16x8": "int16",
-}  # fmt: skip
 
 
 def operator_faults(recipe: Recipe, files: Files, profiles: Sequence[Profile]) -> Iterator[str]:
@@ -48,13 +44,13 @@ def refuse_model(model: keras.Model, files: Files, profiles: Sequence[Profile]) 
         raise RequestError("\n".join(faults))
 
 
-def refuse_file(path: Path, precision: str, profiles: Sequence[Profile]) -> None:
+def refuse_file(path: Path, precision: Precision, profiles: Sequence[Profile]) -> None:
     """Raises ExportError if a written .tflite file has an operator that the runtime of a profile lacks."""
     if path.suffix.lower() != ".tflite":
         return
     graph = read(path)
     for profile in profiles:
-        if _takes(profile, "tflite", precision):
+        if taken_by(profile, "tflite", precision):
             runtime = profile.runtime
             missing = unsupported(verdicts(graph, runtime.name, runtime.kernels, runtime.version))
             if missing:
@@ -76,7 +72,8 @@ def _sentences(
         runtime = profile.runtime
         if runtime.name not in {"tflm", "litert"} or profile.class_ == "host":
             continue
-        dtypes = dict.fromkeys(DTYPES[p] for form, p in files if _takes(profile, form, p) and form == "tflite")
+        written = [precision for form, precision in files if form == "tflite" and taken_by(profile, form, precision)]
+        dtypes = dict.fromkeys(PRECISIONS[precision].data for precision in written)
         for layer, operator in operators:
             for dtype in dtypes:
                 state, reason, remedy = judge_operator(operator, dtype, runtime.name, runtime.kernels, runtime.version)
@@ -84,10 +81,6 @@ def _sentences(
                     mended = f"; {remedy}" if remedy else ""
                     yield f"profile {profile.id}: layer {layer!r} becomes {operator}, which {reason}{mended}"
                     break
-
-
-def _takes(profile: Profile, form: str, precision: str) -> bool:
-    return form in profile.runtime.formats and precision in profile.runtime.precisions
 
 
 def _config(model: keras.Model) -> Mapping[str, Any]:

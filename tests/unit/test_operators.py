@@ -9,9 +9,9 @@ import pytest
 
 from edgecut.errors import DocumentError, ExportError
 from edgecut.graph.expected_operators import expected_operators
-from edgecut.pipeline import runtimes
-from edgecut.pipeline.planning import plan
-from edgecut.pipeline.runtimes import refuse_file
+from edgecut.pipeline import operators
+from edgecut.pipeline.operators import refuse_file
+from edgecut.pipeline.plan import plan
 from edgecut.records.profile import find_profile
 from edgecut.records.recipe import make_recipe
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
@@ -84,7 +84,7 @@ def test_a_file_that_holds_what_the_graph_did_not_tell_is_refused(
     tensors = (Tensor(0, "in", (1, 4, 4, 8), "int8"), Tensor(1, "net/lambda/Sum", (1, 8), "int8"))
     graph = TfliteGraph(tensors, (Operator(0, "GELU", 1, (0,), (1,)),), (0,), (1,))
     refuse_file(FIXTURES / "tiny.int8.tflite", "int8", [find_profile("nucleo-l4r5zi"), find_profile("host")])
-    monkeypatch.setattr(runtimes, "read", lambda path: graph)
+    monkeypatch.setattr(operators, "read", lambda path: graph)
     with pytest.raises(ExportError) as caught:
         refuse_file(Path("net.int8.tflite"), "int8", [find_profile("nucleo-l4r5zi")])
     assert str(caught.value) == (

@@ -9,16 +9,22 @@ from pathlib import Path
 from edgecut.errors import DocumentError, RequestError, SourceError
 from edgecut.graph.peek import PREFIX, config_of, lambda_names, layer_names
 from edgecut.pipeline.model_faults import planned_faults
-from edgecut.pipeline.runtimes import operator_faults, operator_notes
-from edgecut.pipeline.sensing import sensor_notes, why_only_bytes
+from edgecut.pipeline.operators import operator_faults, operator_notes
+from edgecut.pipeline.sensor import sensor_notes, why_only_bytes
 from edgecut.pipeline.unchecked import unchecked
 from edgecut.records.artifact import sha256_of
 from edgecut.records.document import closest
+from edgecut.records.precision import (
+    PRECISIONS,
+    is_written,
+    needs_images,
+    precisions_of,
+    taken_by,
+    written_as,
+    written_files,
+)  # fmt: skip
 from edgecut.records.profile import Profile, find_profile, shadow_notes
-from edgecut.records.recipe import Compress, Format, LayerRef, Precision, Recipe, Wanted
-
-NEEDS_IMAGES: tuple[Wanted, ...] = ("int8", "int16x8", "auto")
-ONNX_PRECISIONS: tuple[Wanted, ...] = ("float32", "int8", "auto")
+from edgecut.records.recipe import Compress, Format, LayerRef, Recipe, Wanted
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ def plan(
     chosen = tuple(profiles) or (find_profile("host"),)
     files = tuple(
         (form, precision) for form in recipe.export.formats for precision in recipe.export.precisions
-        if form == "tflite" or precision in ONNX_PRECISIONS
+        if is_written(form, precision)
     )  # fmt: skip
     faults = [
         *_source_faults(recipe), *_image_faults(recipe), *_stem_faults(recipe), *_export_faults(recipe, files),
@@ -81,21 +87,6 @@ def plan(
     )
     return Plan(recipe, chosen, tuple(_steps(recipe, chosen, files)), files, notes,
                 tuple(unchecked(recipe)), recipe_file, root)  # fmt: skip
-
-
-def taken_by(profile: Profile, form: Format, precision: str) -> bool:
-    """Whether a profile's runtime takes a file of that format and precision."""
-    return form in profile.runtime.formats and written_as(precision) in profile.runtime.precisions
-
-
-def written_as(precision: str) -> str:
-    """The precision of the file that a recipe's word asks for: "auto" is an int8 file."""
-    return "int8" if precision == "auto" else precision
-
-
-def written_files(files: Sequence[tuple[Format, Wanted]]) -> tuple[tuple[Format, Precision], ...]:
-    """The files of a plan by the precision that they are written in."""
-    return tuple((form, "int8" if precision == "auto" else precision) for form, precision in files)
 
 
 def _source_faults(recipe: Recipe) -> Iterator[str]:
@@ -165,7 +156,7 @@ def _image_faults(recipe: Recipe) -> Iterator[str]:
         if recipe.budget.accuracy_drop is not None:
             yield "budget.accuracy_drop: is measured on labelled images; set data.train (--data)"
         for precision in recipe.export.precisions:
-            if precision in NEEDS_IMAGES:
+            if needs_images(precision):
                 yield f"export.precisions: {precision} needs images to calibrate on; set data.train (--data)"
     elif recipe.cut.start is not None:
         yield "cut.from: the model then takes no image, so data.train can't feed it; leave one of the two out"
@@ -202,7 +193,7 @@ def _compress_faults(recipe: Recipe) -> Iterator[str]:
 def _export_faults(recipe: Recipe, files: Sequence[tuple[Format, Wanted]]) -> Iterator[str]:
     for form in recipe.export.formats:
         if not any(f == form for f, _ in files):
-            yield f"export.formats: {form} is written in {' and '.join(ONNX_PRECISIONS)}; add one to export.precisions"
+            yield f"export.formats: {form} is written in {_words(form)}; add one to export.precisions"
     if recipe.export.quantizer == "ort" and ("onnx", "int8") not in files:
         yield "export.quantizer: ort makes int8 ONNX files; add onnx to export.formats and int8 to export.precisions"
 
@@ -219,7 +210,7 @@ def _profile_faults(files: Sequence[tuple[Format, Wanted]], profiles: Sequence[P
 
 def _runner_faults(recipe: Recipe, profiles: Sequence[Profile]) -> Iterator[str]:
     if recipe.bench.runners:
-        from edgecut.pipeline.benching import runner_faults
+        from edgecut.pipeline.bench import runner_faults
 
         yield from runner_faults(recipe.bench, profiles)
 
@@ -303,7 +294,7 @@ def _spelled(recipe: Recipe) -> str:
 
 def _untaken_notes(files: Sequence[tuple[Format, Wanted]], profiles: Sequence[Profile]) -> Iterator[str]:
     """A note for each profile whose runtime doesn't take a precision that was asked for besides float32 and int8."""
-    unusual = [file for file in files if file[1] in {"float16", "dynamic", "int16x8"}]
+    unusual = [file for file in files if "onnx" not in PRECISIONS[written_as(file[1])].formats]
     for profile in profiles:
         untaken = dict.fromkeys(precision for form, precision in unusual if not taken_by(profile, form, precision))
         if untaken:
@@ -317,10 +308,14 @@ def _notes(recipe: Recipe, files: Sequence[tuple[Format, Wanted]]) -> Iterator[s
     if "onnx" in recipe.export.formats:
         skipped = [p for p in recipe.export.precisions if ("onnx", p) not in files]
         if skipped:
-            yield f"ONNX is written in {' and '.join(ONNX_PRECISIONS)}; {', '.join(skipped)} as TFLite only"
+            yield f"ONNX is written in {_words('onnx')}; {', '.join(skipped)} as TFLite only"
     if recipe.head is None and recipe.data.train is not None:
         from edgecut.images.classes import assumed_order
 
         yield from filter(None, [assumed_order(recipe.data)])
     if recipe.source.preprocess == "none" and recipe.data.train is not None:
         yield "source.preprocess is 'none': images are fed as 0..255; say what the model was trained on (--preprocess)"
+
+
+def _words(form: Format) -> str:
+    return " and ".join((*precisions_of(form), "auto"))

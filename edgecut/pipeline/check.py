@@ -1,10 +1,10 @@
-"""The model files of a run, run against the float model, output by output, and judged by the labels."""
+"""The model files, run against the float model, output by output, and judged by the labels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,31 +14,36 @@ from edgecut.export.tflite import output_names
 from edgecut.graph.calls import calls, flat
 from edgecut.graph.predict import predict_outputs
 from edgecut.graph.proof import seeded_inputs
-from edgecut.pipeline.answers import answers_of, judged_output
-from edgecut.pipeline.files import WrittenFile
-from edgecut.pipeline.fitting import predict_file_outputs, to_input
+from edgecut.images.dataset import Dataset
+from edgecut.images.feed import Feed
+from edgecut.pipeline.answers import answers_of, judged_output, validation_outputs
 from edgecut.pipeline.losses import is_loss, sentence
+from edgecut.pipeline.run_file import predict_file_outputs
+from edgecut.pipeline.values import Done, Fitted, WrittenFile, timed
 from edgecut.records.measurement import Measurement, Metric, measured, missing
+from edgecut.records.progress import Progress
+from edgecut.records.recipe import Recipe
 from edgecut.runtime.files import FileRunner
 from edgecut.score.answers import AGREEMENTS, Answer, Drop
 from edgecut.score.distance import distances
 from edgecut.score.intervals import wilson
 from edgecut.score.metrics import MetricName, metric_of
 
-if TYPE_CHECKING:
-    from edgecut.pipeline.running import Run
+VECTORS = 4  # golden vectors in a bundle
+_SEEDED = 8  # inputs that a file is checked on without images
 
 
 @dataclass(frozen=True, eq=False)
 class _Reference:
     """What files are held against: the float model's outputs on these inputs, and how each is judged.
 
-    pixels: as the device feeds them, or as the model takes them where there are no images. labels: of them, None
-    without. baseline: of the judged metric, before any compression; before: the outputs then. conditions: of each
+    pixels: as the device feeds them by `feed`, or, where there are no images, as the model takes them. labels: of them,
+    None without. baseline: of the judged metric, before any compression; before: the outputs then. conditions: of each
     measurement.
     """
 
     pixels: np.ndarray
+    feed: Feed | None
     outputs: Sequence[np.ndarray]
     names: Sequence[str]
     answers: Sequence[Answer]
@@ -52,68 +57,99 @@ class _Reference:
         return {**self.conditions, **({"output": self.names[place]} if len(self.outputs) > 1 else {})}
 
 
-def check_files(state: Run, model: keras.Model, files: Sequence[WrittenFile]) -> list[Measurement]:
+def check_files(
+    fitted: Fitted, images: Dataset | None, files: Sequence[WrittenFile], recipe: Recipe, progress: Progress
+) -> Done[tuple[Measurement, ...]]:
     """Each file run on the held-out images against the float model: errors and, with labels, accuracy.
 
     Without images: on seeded random inputs, and only where the model has a single input.
     """
-    if len(model.inputs) != 1:
-        reason = f"the model has {len(model.inputs)} inputs; files are checked on a single input"
-        return [missing("max_abs_error", f.artifact.name, reason, where="host", method="comparison") for f in files]
-    with state.step("check") as facts:
-        reference, scores = _reference(state, model)
-        name = f"{state.recipe.name}.keras"
-        found = [
+    if len(fitted.model.inputs) != 1:
+        reason = f"the model has {len(fitted.model.inputs)} inputs; files are checked on a single input"
+        names = [file.artifact.name for file in files]
+        return Done(tuple(missing("max_abs_error", n, reason, where="host", method="comparison") for n in names))
+    with timed("check", progress) as clock:
+        reference, scores = _reference(fitted, images, recipe, progress)
+        name = f"{recipe.name}.keras"
+        rows = [
             measured(metric, name, [value], where="host", method="Keras", conditions=reference.conditions)
             for metric, value in scores.items()
         ]
         for file in files:
-            found += _check(state, file, reference)
-        metric = next(iter(scores), metric_of(state.recipe.data.target))
-        proof = {"inputs": len(reference.pixels), **_bytes_proof(files, found)}
-        facts.update(
-            changed=False, proof=proof, after={f"float_{metric}": scores.get(metric)},
-            notes=tuple(_notes(state, reference, scores)), losses=tuple(_losses(files, found, metric)),
-        )  # fmt: skip
-    return found
-
-
-def seeded(state: Run, model: keras.Model) -> np.ndarray:
-    """What a model of one input is checked on without images: (8, ...), as the model takes it."""
-    if state.recipe.stem.pixels == "raw":
-        shape = (8, *model.inputs[0].shape[1:])
-        return np.random.default_rng(0).integers(0, 256, shape).astype("float32")
-    return seeded_inputs(flat(calls(model).inputs))[0]
-
-
-def _reference(state: Run, model: keras.Model) -> tuple[_Reference, dict[MetricName, float]]:
-    """The reference, and how the float model scores by the labels."""
-    if state.dataset is not None:
-        pixels, labels = state.dataset.val.pixels, state.dataset.val.labels
-        outputs = predict_outputs(
-            model, pixels, lambda x: to_input(state, x), title="float model", progress=state.progress
+            rows += _check(file, reference, progress)
+            if judged_output(tuple(reference.answers)) is None and recipe.budget.accuracy_drop is not None:
+                why = _unjudged(reference)
+                rows.append(missing("accuracy_drop", file.artifact.name, why, where="host", method=_method(file)))
+        metric = next(iter(scores), metric_of(recipe.data.target))
+        step = clock.step(
+            changed=False,
+            proof={"inputs": len(reference.pixels), **_bytes_proof(files, rows)},
+            after={f"float_{metric}": scores.get(metric)},
+            notes=tuple(_notes(reference, scores)),
+            losses=tuple(_losses(files, rows, metric)),
         )
+    return Done(tuple(rows), (step,))
+
+
+def stimuli_of(fitted: Fitted, images: Dataset | None) -> np.ndarray | None:
+    """What golden vectors are made of: held-out pictures, or, where no camera feeds the model, its seeded inputs.
+
+    None where there are no images for a camera's model, or several inputs.
+    """
+    if images is not None:
+        pixels = images.val.pixels
+        return np.asarray(pixels[np.linspace(0, len(pixels) - 1, min(VECTORS, len(pixels))).astype(int)])
+    if fitted.feed.shape is None and len(fitted.model.inputs) == 1:
+        return seeded(fitted.model, fitted.feed)[:VECTORS]
+    return None
+
+
+def seeded(model: keras.Model, feed: Feed) -> np.ndarray:
+    """What a model of one input is checked on without images: (8, ...), as the model takes it."""
+    if feed.pixels == "raw":
+        shape = (_SEEDED, *model.inputs[0].shape[1:])
+        return np.random.default_rng(0).integers(0, 256, shape).astype("float32")
+    return np.asarray(seeded_inputs(flat(calls(model).inputs))[0])
+
+
+def _reference(
+    fitted: Fitted, images: Dataset | None, recipe: Recipe, progress: Progress
+) -> tuple[_Reference, dict[MetricName, float]]:
+    """The reference, and how the float model scores by the labels."""
+    model, feed = fitted.model, fitted.feed
+    if images is not None:
+        pixels, labels = images.val.pixels, images.val.labels
+        outputs = validation_outputs(model, feed, images, title="float model", progress=progress)
     else:
-        pixels, labels = seeded(state, model), None
+        pixels, labels = seeded(model, feed), None
         outputs = predict_outputs(model, pixels, lambda x: x)
-    answers = answers_of(state, model)
-    place = judged_output(answers)
+    answers = answers_of(model, recipe, images)
+    place, before = judged_output(answers), fitted.uncompressed or outputs
     scores = {} if place is None or labels is None else answers[place].scores(outputs[place], labels)
-    baseline = next(iter(scores.values()), None) if state.baseline is None else state.baseline
-    conditions = {"images": len(pixels), "inputs": "held-out images" if state.dataset else "seeded random"}
-    reference = _Reference(pixels, outputs, output_names(model), answers, labels, baseline,
-                           state.uncompressed or outputs, conditions)  # fmt: skip
+    baseline = None
+    if place is not None and labels is not None:
+        baseline = next(iter(answers[place].scores(before[place], labels).values()))
+    conditions = {"images": len(pixels), "inputs": "held-out images" if images else "seeded random"}
+    reference = _Reference(
+        pixels, None if images is None else feed, outputs, output_names(model), answers, labels, baseline, before,
+        conditions,
+    )  # fmt: skip
     return reference, scores
 
 
-def _check(state: Run, file: WrittenFile, reference: _Reference) -> Iterator[Measurement]:
-    name, method = file.artifact.name, "LiteRT" if file.artifact.format == "tflite" else "ONNX Runtime"
+def _method(file: WrittenFile) -> str:
+    return "LiteRT" if file.artifact.format == "tflite" else "ONNX Runtime"
+
+
+def _check(file: WrittenFile, reference: _Reference, progress: Progress) -> Iterator[Measurement]:
+    name, method = file.artifact.name, _method(file)
     try:
         runner = FileRunner(file.path)
-        pixels = reference.pixels
-        outputs = (
-            predict_file_outputs(state, runner, pixels, name) if state.dataset else runner.predict_each(pixels)
-        )  # fmt: skip
+        pixels, feed = reference.pixels, reference.feed
+        if feed is None:
+            outputs = runner.predict_each(pixels)
+        else:
+            outputs = predict_file_outputs(runner, pixels, feed, title=name, progress=progress)
         if [y.shape for y in outputs] != [y.shape for y in reference.outputs]:
             shapes, own = ([y.shape[1:] for y in rows] for rows in (outputs, reference.outputs))
             raise RunError(f"{name}: puts out {shapes}, and the float model {own}")
@@ -121,7 +157,7 @@ def _check(state: Run, file: WrittenFile, reference: _Reference) -> Iterator[Mea
         # A file that its own runtime refuses is worth reporting, not worth losing the others for.
         yield missing("accuracy", name, str(exc), where="host", method=method)
         return
-    fed = {"fed": "the camera's bytes xor 0x80"} if state.dataset and file.artifact.inputs[0].takes_bytes else {}
+    fed = {"fed": "the camera's bytes xor 0x80"} if feed and file.artifact.inputs[0].takes_bytes else {}
     for place, (answer, floats, ours) in enumerate(zip(reference.answers, reference.outputs, outputs, strict=True)):
         values: dict[Metric, float] = {**distances(floats, ours)}
         conditions = {**reference.of_output(place), **fed}
@@ -135,8 +171,6 @@ def _check(state: Run, file: WrittenFile, reference: _Reference) -> Iterator[Mea
             yield _drop(name, method, reference.baseline - scores[answer.metric], drop, conditions)
         for metric, value in values.items():
             yield measured(metric, name, [value], where="host", method=method, conditions=conditions)
-    if judged_output(tuple(reference.answers)) is None and state.recipe.budget.accuracy_drop is not None:
-        yield missing("accuracy_drop", name, _unjudged(reference), where="host", method=method)
 
 
 def _drop(name: str, method: str, value: float, drop: Drop, conditions: dict[str, Any]) -> Measurement:
@@ -160,12 +194,12 @@ def _unjudged(reference: _Reference) -> str:
     return "; ".join(dict.fromkeys(answer.unjudged for answer in reference.answers))
 
 
-def _notes(state: Run, reference: _Reference, scores: dict[MetricName, float]) -> Iterator[str]:
+def _notes(reference: _Reference, scores: dict[MetricName, float]) -> Iterator[str]:
     """What was assumed of the outputs, why labels judge none of them, and classes that seem to be in another order."""
     several = len(reference.answers) > 1
     for name, answer in zip(reference.names, reference.answers, strict=True):
         where = f"{name}: " if several else ""
-        if answer.assumed and state.dataset is not None:
+        if answer.assumed and reference.feed is not None:
             yield f"{where}{answer.assumed}"
     if reference.labels is None:
         return

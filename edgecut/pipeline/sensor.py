@@ -10,8 +10,9 @@ from edgecut.graph.peek import config_of
 from edgecut.graph.peek_shapes import picture_shape
 from edgecut.images.device import CHANNELS, DEFAULT_ORDER
 from edgecut.images.preprocess import affine
-from edgecut.pipeline.runtimes import DTYPES, Files
+from edgecut.pipeline.operators import Files
 from edgecut.records.artifact import Artifact, TensorSpec
+from edgecut.records.precision import PRECISIONS
 from edgecut.records.profile import Profile, Sensor
 from edgecut.records.recipe import Preprocess, Recipe
 from edgecut.records.report import Check
@@ -35,7 +36,7 @@ def sensor_keys(profile: Profile, preprocess: Preprocess) -> dict[str, Any]:
         keys["stem.order"] = sensor.order
     if pixels == "raw":
         keys["stem.pixels"] = pixels
-    fed = [precision for precision in profile.runtime.precisions if DTYPES[precision] in _taken_dtypes(sensor)]
+    fed = [precision for precision in profile.runtime.precisions if PRECISIONS[precision].data in _taken_dtypes(sensor)]
     chosen = [precision for precision in fed if precision in {"float32", "int8"}] or fed
     return {**keys, "export.precisions": chosen} if chosen else keys
 
@@ -80,7 +81,7 @@ def sensor_notes(recipe: Recipe, files: Files, profiles: Sequence[Profile]) -> I
     raw = recipe.stem.pixels == "raw"
     for profile, sensor in sensed:
         for precision in dict.fromkeys(precision for _, precision in files):
-            dtype = DTYPES[precision]
+            dtype = PRECISIONS[precision].data
             bytes_pass = raw and dtype == "int8"
             spec = TensorSpec(
                 name="", shape=(1, *shape), dtype=dtype, expects="raw" if raw else "normalized",

@@ -1,0 +1,187 @@
+"""The head, fitted on the features of the body as it will run, or trained."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from edgecut.errors import HeadError
+from edgecut.export.tflite import convert, write_saved_model
+from edgecut.graph.predict import predict
+from edgecut.head.attach import attach_head, attach_pool
+from edgecut.head.probe import Probe, fit_ridge, fit_values
+from edgecut.head.train import Trained, finetune, fit
+from edgecut.images.dataset import Dataset
+from edgecut.images.feed import Feed
+from edgecut.pipeline.images import source_images, with_features
+from edgecut.pipeline.losses import lost_by_head
+from edgecut.pipeline.run_file import predict_file
+from edgecut.pipeline.values import Body, Done, Fitted, timed, training_labels
+from edgecut.records.progress import Progress
+from edgecut.records.recipe import Data, Head, Recipe
+from edgecut.runtime.files import FileRunner
+from edgecut.score.metrics import metric_of
+from edgecut.stem.camera import for_bytes
+
+
+def fit_head(body: Body, images: Dataset | None, recipe: Recipe, progress: Progress) -> Done[Fitted]:
+    """The model with the recipe's head, fitted on the float body's features; the model itself without a head."""
+    model, head = body.model.value, recipe.head
+    if head is None:
+        return Done(Fitted(model, body.feed))
+    with timed("head", progress) as clock:
+        before = {"outputs": [list(tensor.shape) for tensor in model.outputs]}
+        if head.train == "none" or images is None:
+            start = attach_head(model, head.classes, head.pool, head.hidden, head.activation)
+            result = Fitted(start, body.feed)
+            facts: Mapping[str, Any] = {"notes": ("the head starts from seeded random weights",)}
+        else:
+            result, facts = _learned(body, images, recipe, head, progress)
+        after = {"outputs": [list(tensor.shape) for tensor in result.model.outputs]}
+        step = clock.step(before=before, after=after, **facts)
+    return Done(result, (step,))
+
+
+def refit_on_int8(
+    fitted: Fitted, images: Dataset | None, recipe: Recipe, scratch: Path, progress: Progress
+) -> keras.Model:
+    """The model to quantize: the head refitted on the features of the int8 body, which are not the float body's.
+
+    Without a fitted head the float model itself.
+    """
+    if recipe.head is None or images is None or fitted.body is None:
+        return int8_model(fitted.model, fitted.feed)
+    body = int8_model(fitted.body, fitted.feed)
+    write_saved_model(body, scratch / "body")
+    content = convert(scratch / "body", body, "int8", [fitted.feed.calibration(images.train, recipe.data)])
+    with tempfile.NamedTemporaryFile(suffix=".tflite", dir=scratch) as file:
+        file.write(content)
+        file.flush()
+        features = predict_file(
+            FileRunner(Path(file.name)), images.train.pixels, fitted.feed, title="int8 features", progress=progress
+        )
+    # Rounded to the int8 grid with the bias mended, the weights pass the converter as they are.
+    probe = fit_probe(features, training_labels(images), recipe.head, recipe.data).rounded()
+    return _with_probe(body, recipe.head, probe)
+
+
+def int8_model(model: keras.Model, feed: Feed) -> keras.Model:
+    """The model as it is written in int8: one that takes raw pixels takes the camera's bytes."""
+    return for_bytes(model) if feed.is_raw_camera else model
+
+
+def fit_probe(features: np.ndarray, labels: np.ndarray, head: Head, data: Data) -> Probe:
+    """The ridge head on features (n, d) for what the labels say, classes (n,) or values (n, outputs)."""
+    return fit_ridge(features, labels, head.classes) if data.target == "classes" else fit_values(features, labels)
+
+
+def _learned(
+    body: Body, images: Dataset, recipe: Recipe, head: Head, progress: Progress
+) -> tuple[Fitted, Mapping[str, Any]]:
+    """A head that images taught, and what the step says of it."""
+    pooled, labels = attach_pool(body.model.value, head.pool), training_labels(images)
+    features = predict(pooled, images.train.pixels, body.feed.values, title="features", progress=progress)
+    probe = fit_probe(features, labels, head, recipe.data)
+    fitted = Fitted(_with_probe(pooled, head, probe), body.feed, pooled, probe, features)
+    if head.train == "ridge":
+        score = f"leave_one_out_{metric_of(recipe.data.target)}"
+        return fitted, {"proof": {"inputs": len(features), score: probe.loo_accuracy, "penalty": probe.penalty}}
+    if head.train == "finetune":
+        model, facts = _finetuned(pooled, features, body, images, recipe, progress)
+    else:
+        model, facts = _trained(pooled, features, body, images, recipe, progress)
+    losses = lost_by_head(fitted.model, model, body.feed, images, recipe=recipe, progress=progress)
+    return Fitted(model, body.feed), {**facts, "losses": losses}
+
+
+def _finetuned(
+    pooled: keras.Model, features: np.ndarray, body: Body, images: Dataset, recipe: Recipe, progress: Progress
+) -> tuple[keras.Model, Mapping[str, Any]]:
+    """The model trained from head.unfreeze on, its head fitted on the pooled body's features; what the step says."""
+    head, labels = recipe.head, training_labels(images)
+    if head is None or head.unfreeze is None:
+        raise HeadError("head.unfreeze: finetune needs labelled images and a layer to train from")
+
+    def start(rows: np.ndarray) -> keras.Model:
+        return _with_probe(pooled, head, fit_probe(features[rows], labels[rows], head, recipe.data))
+
+    model, trained = finetune(
+        start, images.train.pixels, labels, recipe.data.target, body.feed.values, unfreeze=head.unfreeze,
+        settings=head.training, seed=recipe.data.seed, progress=progress,
+    )  # fmt: skip
+    return model, {"proof": _proof(trained, len(features)), "notes": (f"trained from {head.unfreeze} on",)}
+
+
+def _trained(
+    pooled: keras.Model, features: np.ndarray, body: Body, images: Dataset, recipe: Recipe, progress: Progress
+) -> tuple[keras.Model, Mapping[str, Any]]:
+    """A pooled body with the recipe's head, trained on its features (n, d) by "fit" or "distil"; what the step says."""
+    head, labels = recipe.head, training_labels(images)
+    if head is None:
+        raise HeadError("head: the recipe has none to train")
+    soft, notes = None, tuple[str, ...]()
+    if head.train == "distil":
+        soft, teacher = _teacher(body, images, recipe, head, progress)
+        notes = (f"taught by {teacher}",)
+    layers, trained = fit(
+        features, labels, head.classes, recipe.data.target, hidden=head.hidden, settings=head.training,
+        seed=recipe.data.seed, soft=soft, progress=progress,
+    )  # fmt: skip
+    model = attach_head(pooled, head.classes, head.pool, head.hidden, head.activation)
+    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)][-len(layers) :]
+    for layer, weights in zip(dense, layers, strict=True):
+        layer.set_weights(weights)
+    return model, {"proof": _proof(trained, len(features)), "notes": notes}
+
+
+def _teacher(body: Body, images: Dataset, recipe: Recipe, head: Head, progress: Progress) -> tuple[np.ndarray, str]:
+    """What the source says of the training images, (n, outputs), and how it was asked."""
+    if body.feed.shape is None:
+        raise HeadError("head.train: distil needs images that the source can be asked about (--data)")
+    source, size, labels = body.source.model.value, body.feed.shape[:2], training_labels(images)
+    shape = tuple(source.outputs[0].shape) if len(source.outputs) == 1 else ()
+    if recipe.data.target == "classes" and shape[1:] == (head.classes,):
+        pixels = source_images(recipe, source, size, progress).train.pixels
+        feed = replace(body.feed, pixels="normalized")
+        answers = predict(source, pixels, feed.values, title="the source's answers", progress=progress)
+        return _probabilities(answers), "the source's outputs"
+    features = with_features(images, recipe, source, size, progress).train.labels
+    if features is None:
+        raise HeadError("head.train: the source has no features to teach with; set train = 'fit'")
+    if recipe.data.target == "classes":
+        probe = fit_ridge(features, labels, head.classes)
+        return _softmax(probe.scores(features) * probe.temperature), "a linear head on the source's final features"
+    return fit_values(features, labels).scores(features), "a linear head on the source's final features"
+
+
+def _probabilities(answers: np.ndarray) -> np.ndarray:
+    """Answers that are probabilities as they are, others by softmax."""
+    are = bool(np.all(answers >= 0) and np.allclose(answers.sum(axis=1), 1, atol=1e-3))
+    return answers if are else _softmax(answers)
+
+
+def _softmax(scores: np.ndarray) -> np.ndarray:
+    weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def _with_probe(body: keras.Model, head: Head, probe: Probe) -> keras.Model:
+    # Softmax of ridge scores would be nearly uniform, and tie in int8: the temperature spreads them.
+    factor = probe.temperature if head.activation == "softmax" else 1.0
+    return attach_head(
+        body, head.classes, head.pool, (), head.activation,
+        kernel=(probe.kernel * factor).astype("float32"), bias=(probe.bias * factor).astype("float32"),
+    )  # fmt: skip
+
+
+def _proof(trained: Trained, inputs: int) -> Mapping[str, Any]:
+    return {
+        "inputs": inputs, "epochs": trained.epochs, "best_epoch": trained.best,
+        "held_out_loss": trained.loss, "first_held_out_loss": trained.first_loss,
+    }  # fmt: skip

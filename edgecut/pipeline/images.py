@@ -1,0 +1,99 @@
+"""The recipe's images in the device's format, with labels, or with what the source says of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from edgecut.errors import DataError
+from edgecut.graph.calls import calls
+from edgecut.graph.features import final_feature, pooled_model
+from edgecut.graph.predict import predict
+from edgecut.images.dataset import Dataset, Images, check_classes, read_data
+from edgecut.images.device import DEFAULT_ORDER, in_order
+from edgecut.images.feed import Feed
+from edgecut.images.listing import read_class_names
+from edgecut.pipeline.stem import refuse_request
+from edgecut.pipeline.values import Body, Done, Lazy, timed
+from edgecut.records.progress import SILENT, Progress
+from edgecut.records.recipe import Recipe
+
+
+def read_images(body: Body, recipe: Recipe, progress: Progress) -> Done[Dataset | None]:
+    """The recipe's images in the device's format; None without data.train."""
+    refuse_request(recipe, body.model.value)  # what was edited for another request may come from the cache
+    if recipe.data.train is None or body.feed.shape is None:
+        return Done(None)
+    with timed("data", progress) as clock:
+        dataset = dataset_of(recipe, body.feed.shape, body.source.model, progress)
+        step = clock.step(changed=False, after={"train": len(dataset.train.pixels), "val": len(dataset.val.pixels)})
+    return Done(dataset, (step,))
+
+
+def dataset_of(
+    recipe: Recipe, shape: tuple[int, int, int], source: Lazy[keras.Model], progress: Progress = SILENT
+) -> Dataset:
+    """The recipe's images as a device of this (height, width, channels) gives them.
+
+    source: who is asked for targets where data.target is "features".
+    """
+    height, width, channels = shape
+    order = recipe.stem.order or DEFAULT_ORDER[channels]
+    dataset = read_data(
+        recipe.data,
+        height=height,
+        width=width,
+        channels=1 if order == "gray" else 3,
+        partial=recipe.head is None,
+        progress=progress,
+    )
+    if recipe.data.target == "features":
+        dataset = with_features(dataset, recipe, source.value, (height, width), progress)
+    if recipe.head is not None:
+        dataset = check_classes(dataset, recipe.head.classes)
+    return replace(dataset, train=_in_order(dataset.train, order), val=_in_order(dataset.val, order))
+
+
+def with_features(
+    dataset: Dataset, recipe: Recipe, source: keras.Model, size: tuple[int, int], progress: Progress = SILENT
+) -> Dataset:
+    """The dataset with the source's own final features as targets: (n, features), float32.
+
+    The source sees the same images at its own size and channels; where its size is open, at `size` (height, width).
+    """
+    originals = source_images(recipe, source, size, progress)
+    graph = calls(source)
+    model = pooled_model(graph, [final_feature(graph)])
+    feed = Feed(None, recipe.source.preprocess, "normalized")
+    parts = [
+        predict(model, part.pixels, feed.values, title="the source's features", progress=progress)
+        for part in (originals.train, originals.val)
+    ]
+    return replace(
+        dataset, train=replace(dataset.train, labels=parts[0]), val=replace(dataset.val, labels=parts[1]), labels=()
+    )
+
+
+def source_images(recipe: Recipe, source: keras.Model, size: tuple[int, int], progress: Progress = SILENT) -> Dataset:
+    """The recipe's images at the source's own size and channels; where its size is open, at `size`."""
+    shape: tuple[Any, ...] = tuple(source.inputs[0].shape) if len(source.inputs) == 1 else ()
+    if len(shape) != 4 or shape[3] not in {1, 3}:
+        raise DataError(
+            f"data: a source that takes gray or colour images can be asked about them, and this takes {shape}"
+        )
+    height, width = (size[k] if shape[k + 1] is None else shape[k + 1] for k in (0, 1))
+    return read_data(recipe.data, height=height, width=width, channels=shape[3], progress=progress)
+
+
+def class_names(recipe: Recipe, images: Dataset | None) -> tuple[str, ...]:
+    """The names of the classes: those of data.labels, else those of the images; () where nothing names them."""
+    if recipe.data.labels is not None:
+        return read_class_names(Path(recipe.data.labels), "data.labels")
+    return images.labels if images is not None else ()
+
+
+def _in_order(images: Images, order: str) -> Images:
+    return replace(images, pixels=in_order(images.pixels, order))

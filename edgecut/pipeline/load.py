@@ -1,0 +1,51 @@
+"""The source model: loaded, and counted for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from edgecut.graph.calls import calls
+from edgecut.graph.cuts import cut_points
+from edgecut.graph.peek import PREFIX
+from edgecut.graph.source import load, read_source
+from edgecut.pipeline.values import Done, Lazy, Source, timed
+from edgecut.records import recipe
+from edgecut.records.artifact import sha256_of
+from edgecut.records.progress import Progress
+from edgecut.records.report import SourceFacts
+
+
+def load_source(source: recipe.Source, progress: Progress) -> Done[Source]:
+    """The model that a recipe names."""
+    with timed("load", progress) as clock:
+        read = read_source(source.model, unsafe=source.unsafe)
+        model = read.model
+        graph = calls(model)
+        facts = SourceFacts(
+            path=source.model,
+            sha256="" if source.model.startswith(PREFIX) else sha256_of(Path(source.model)),
+            layers=len(model.layers),
+            calls=len(graph),
+            params=model.count_params(),
+            macs=cut_points(graph)[-1].macs,
+        )
+        step = clock.step(changed=False, after=shapes(model), notes=tuple(read.notes))
+    return Done(Source(Lazy(lambda: model), facts), (step,))
+
+
+def reloaded(source: recipe.Source, facts: SourceFacts) -> Source:
+    """The source of an earlier build, whose model is loaded when somebody reads it."""
+    return Source(Lazy(lambda: load(source.model, unsafe=source.unsafe)), facts)
+
+
+def shapes(model: keras.Model) -> Mapping[str, Any]:
+    """{"inputs", "outputs", "params"} of a model, for a step's record."""
+    return {
+        "inputs": [list(tensor.shape) for tensor in model.inputs],
+        "outputs": [list(tensor.shape) for tensor in model.outputs],
+        "params": model.count_params(),
+    }

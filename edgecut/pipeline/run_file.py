@@ -1,0 +1,37 @@
+"""A model file run on the device's pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgecut.images.feed import Feed
+from edgecut.records.progress import Progress
+from edgecut.runtime.files import FileRunner, dequantize
+
+BATCH = 64
+
+
+def predict_file(runner: FileRunner, pictures: np.ndarray, feed: Feed, *, title: str, progress: Progress) -> np.ndarray:
+    """The first of a file's outputs, as `predict_file_outputs` gives all."""
+    return predict_file_outputs(runner, pictures, feed, title=title, progress=progress)[0]
+
+
+def predict_file_outputs(
+    runner: FileRunner, pictures: np.ndarray, feed: Feed, *, title: str, progress: Progress
+) -> tuple[np.ndarray, ...]:
+    """A file's outputs over pictures (n, height, width, channels), uint8: (n, ...), float32, each.
+
+    A file that takes the camera's bytes is fed these.
+    """
+    takes_bytes = runner.inputs[0].model_copy(update={"expects": feed.pixels}).takes_bytes
+    outputs = []
+    with progress.task(title, len(pictures)) as advance:
+        for first in range(0, len(pictures), BATCH):
+            part = pictures[first : first + BATCH]
+            if takes_bytes:
+                raw = runner.predict_raw_each((part ^ 0x80).view(np.int8))
+                outputs.append(tuple(dequantize(y, spec) for y, spec in zip(raw, runner.outputs, strict=True)))
+            else:
+                outputs.append(runner.predict_each(feed.values(part)))
+            advance(len(part))
+    return tuple(np.concatenate(column) for column in zip(*outputs, strict=True))

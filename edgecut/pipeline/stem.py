@@ -1,0 +1,94 @@
+"""The stem that takes what the device feeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from edgecut.errors import RequestError
+from edgecut.images.dataset import read_calibration
+from edgecut.images.feed import Feed, feed_of
+from edgecut.pipeline.load import shapes
+from edgecut.pipeline.model_faults import input_faults, is_picture, output_faults
+from edgecut.pipeline.values import Done, timed
+from edgecut.records.progress import SILENT, Progress
+from edgecut.records.recipe import Recipe
+from edgecut.records.report import Step
+from edgecut.stem.edit import StemResult, stem
+
+LOOKED_AT = 32  # images on which a stem that isn't fitted is looked at
+
+
+def edit_stem(model: keras.Model, recipe: Recipe, progress: Progress) -> Done[tuple[keras.Model, Feed]]:
+    """The model that takes what the device feeds, and that feed; the model itself where its input stays."""
+    if recipe.cut.start is not None:
+        return Done((model, feed_of(recipe, None)))
+    steps: tuple[Step, ...] = ()
+    if recipe.stem.is_edit:
+        with timed("stem", progress) as clock:
+            result = stem_of(recipe, model, progress)
+            steps = (clock.step(**stem_facts(model, result)),)
+        model = result.model
+    refuse_request(recipe, model)
+    return Done((model, feed_of(recipe, picture_shape(model))), steps)
+
+
+def picture_shape(model: keras.Model) -> tuple[int, int, int] | None:
+    """(height, width, channels) of the one picture that a model takes; None where it takes no picture."""
+    if not is_picture([tensor.shape for tensor in model.inputs]):
+        return None
+    _, height, width, channels = model.inputs[0].shape
+    return height, width, channels
+
+
+def refuse_request(recipe: Recipe, model: keras.Model) -> None:
+    """Raises RequestError where the edited model can't be fed, or judged, as the recipe says."""
+    inputs, outputs = ([tuple(tensor.shape) for tensor in side] for side in (model.inputs, model.outputs))
+    faults = [*input_faults(recipe, inputs), *output_faults(recipe, outputs)]
+    if faults:
+        raise RequestError("\n".join(faults))
+
+
+def stem_of(recipe: Recipe, model: keras.Model, progress: Progress = SILENT) -> StemResult:
+    """The stem that a recipe asks for. Raises StemError, or DataError for images that can't be used."""
+    request = recipe.stem
+    return stem(
+        model, channels=request.channels, size=request.size, preprocess=recipe.source.preprocess,
+        resolution=request.resolution, pixels=request.pixels, data=_pictures(recipe, model, progress),
+        order=request.order, kernel=request.kernel, stride=request.stride, filters=request.filters,
+        batch_norm=request.batch_norm, constant_padding=recipe.export.pads_with_values,
+    )  # fmt: skip
+
+
+def stem_facts(model: keras.Model, result: StemResult) -> dict[str, Any]:
+    """What a stem's step says: {"changed", "before", "after", "proof", "notes"}."""
+    return {
+        "changed": result.construction != "none", "before": _facts(model, result, "before"),
+        "after": _facts(result.model, result, "after"), "proof": result.proof,
+        "notes": (f"construction: {result.construction}", *result.notes),
+    }  # fmt: skip
+
+
+def _pictures(recipe: Recipe, model: keras.Model, progress: Progress) -> np.ndarray | None:
+    """Training images at the source's own size: to fit on, or to look at another size with; None where not needed."""
+    shape: tuple[Any, ...] = tuple(model.inputs[0].shape) if len(model.inputs) == 1 else ()
+    if recipe.data.train is None or not recipe.stem.uses_images:
+        return None
+    if len(shape) != 4 or None in shape[1:3] or shape[3] not in {1, 3}:
+        return None
+    is_fit = recipe.stem.resolution == "fit"
+    loses_colour = shape[3] == 3 and (recipe.stem.channels == 1 or recipe.stem.order == "gray")
+    if not is_fit and not loses_colour and recipe.stem.size in {None, tuple(shape[1:3])}:
+        return None
+    return read_calibration(
+        recipe.data.train, height=shape[1], width=shape[2], channels=shape[3],
+        count=recipe.data.calibration if is_fit else LOOKED_AT, seed=recipe.data.seed, where="data.train",
+        progress=progress,
+    )  # fmt: skip
+
+
+def _facts(model: keras.Model, result: StemResult, when: str) -> Mapping[str, Any]:
+    return {**shapes(model), **{key: values[when] for key, values in result.cost.items()}}
