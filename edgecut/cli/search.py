@@ -136,7 +136,7 @@ def command(
         _show(output, exc.front, out)
         raise
     _show(output, front, out)
-    return 1 if any(r.state == "misses" for r in front.recommendations) else 0
+    return _exit_code(front)
 
 
 def _request(
@@ -165,3 +165,9 @@ def _show(output: Output, front: Front, out: Path) -> None:
 
     output.table(*front_tables(front, str(out), quiet=output.quiet), "", f"wrote {out}")
     output.document(front.to_dict())
+
+
+def _exit_code(front: Front) -> int:
+    """0 if each device has a choice that fits; 1 if the best misses, or none could be built."""
+    served = {r.profile for r in front.recommendations if r.state != "misses"}
+    return 0 if served.issuperset(front.profiles) else 1

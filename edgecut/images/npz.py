@@ -126,10 +126,11 @@ def _label_faults(header: Header, name: str, path: Path, where: str) -> list[str
     if len(header.shape) == 2 and header.shape[1] > 1:
         return [
             f"{start} has the shape {header.shape}; one whole number for each picture is expected "
-            "(from one-hot rows: argmax(axis=1))"
+            "(from one-hot rows: argmax(axis=1); rows of tags or values are for data.target, --target)"
         ]
     if header.kind not in "ui":
-        return [f"{start} is of the type {header.dtype!r}; labels are whole numbers"]
+        remedy = "; for values to predict set data.target = 'values' (--target values)" if header.kind == "f" else ""
+        return [f"{start} is of the type {header.dtype!r}; labels of classes are whole numbers{remedy}"]
     if len(header.shape) not in (1, 2) or 0 in header.shape:
         return [f"{start} has the shape {header.shape}; (n,) or (n, 1) is expected"]
     return []

@@ -69,8 +69,8 @@ def plan(
         if is_written(form, precision)
     )  # fmt: skip
     faults = [
-        *_source_faults(recipe), *_image_faults(recipe), *_stem_faults(recipe), *_export_faults(recipe, files),
-        *_compress_faults(recipe),
+        *_source_faults(recipe), *_image_faults(recipe), *stem_faults(recipe), *_export_faults(recipe, files),
+        *compress_faults(recipe),
         *_profile_faults(files, chosen), *_output_faults(recipe, recipe_file, out, force),
         *operator_faults(recipe, written_files(files), chosen), *_runner_faults(recipe, chosen),
     ]  # fmt: skip
@@ -162,7 +162,8 @@ def _image_faults(recipe: Recipe) -> Iterator[str]:
         yield "cut.from: the model then takes no image, so data.train can't feed it; leave one of the two out"
 
 
-def _stem_faults(recipe: Recipe) -> Iterator[str]:
+def stem_faults(recipe: Recipe) -> Iterator[str]:
+    """What is wrong with a recipe's [stem] whatever the model is."""
     stem = recipe.stem
     if recipe.cut.start is not None and stem.is_edit:
         yield "stem: a model with cut.from has no image input to edit; leave [stem] or cut.from out"
@@ -178,7 +179,8 @@ def _stem_faults(recipe: Recipe) -> Iterator[str]:
                 yield f"stem.{key}: is for a fitted stem; set stem.resolution = 'fit' (--resolution fit)"
 
 
-def _compress_faults(recipe: Recipe) -> Iterator[str]:
+def compress_faults(recipe: Recipe) -> Iterator[str]:
+    """What is wrong with a recipe's [compress] whatever the model is."""
     wanted = recipe.compress
     if not wanted.is_asked:
         return

@@ -12,6 +12,7 @@ from edgecut.errors import DocumentError
 from edgecut.images.dataset import undecodable
 from edgecut.images.device import CHANNELS
 from edgecut.images.found import data_faults
+from edgecut.pipeline.plan import compress_faults, stem_faults
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Cut, Head, Precision, Recipe, Target
 from edgecut.score.metrics import MetricName, metric_of
@@ -92,6 +93,7 @@ def _faults(request: Request) -> Iterator[str]:
     channels = None if recipe.stem.order is None else CHANNELS[recipe.stem.order]
     if channels is not None and any(number != channels for number in request.channels):
         yield f"--channels: stem.order {recipe.stem.order!r} has {channels}; leave one of the two out"
+    yield from _recipe_faults(request)
     for precision in request.precisions:
         if not any(precision in profile.runtime.precisions for profile in request.profiles):
             yield f"--precisions: none of the devices runs {precision}"
@@ -113,6 +115,17 @@ def _faults(request: Request) -> Iterator[str]:
         held = next(folder for folder in (request.out.resolve(), *request.out.resolve().parents) if folder.exists())
         if not os.access(held, os.W_OK | os.X_OK):
             yield f"-o: {request.out} can't be written, since {held} can't; name another folder"
+
+
+def _recipe_faults(request: Request) -> Iterator[str]:
+    """What a plan refuses in every recipe that the search could write: of each number of channels, in any precision."""
+    recipe = request.recipe
+    written = recipe.export.model_copy(update={"precisions": request.precisions})
+    yield from compress_faults(recipe.model_copy(update={"export": written}))
+    stems = [recipe.stem.model_copy(update={"channels": number}) for number in request.channels] or [recipe.stem]
+    faults = [tuple(stem_faults(recipe.model_copy(update={"stem": stem}))) for stem in stems]
+    if all(faults):
+        yield from faults[0]
 
 
 def default_precisions(profiles: Sequence[Profile]) -> tuple[Precision, ...]:

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgecut.cli.search import _exit_code
+from edgecut.records.front import Front
 from tests.unit.command_line import run
 
 
@@ -37,6 +39,41 @@ def test_values_are_known_by_their_type(tmp_path: Path, capsys: pytest.CaptureFi
     assert run(capsys, *words).err == (
         "edgecut: error: search: --metric: map doesn't answer for images with values (data.target); mse does\n"
     )
+
+
+def test_a_stem_that_no_build_would_take_is_refused_before_the_sweep(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = images(tmp_path, np.arange(6) % 2)
+    words = ["search", str(tmp_path / "m.keras"), "--preprocess", "tf", "--data", data, "-o", str(tmp_path / "out")]
+    answer = run(capsys, *words, "--set", "stem.order=bgr", "--set", "compress.qat=true", "--precisions", "float32")
+    assert (answer.code, answer.err.splitlines()) == (
+        2,
+        [
+            "edgecut: error: search: compress.qat: is for int8 files; add 'int8' to export.precisions "
+            "(--precision int8)",
+            "edgecut: error: search: stem.pixels: bgr pixels are mixed as bytes, before source.preprocess; set "
+            "stem.pixels = 'raw' (--pixels raw)",
+        ],
+    )
+
+
+def test_a_gray_stem_is_refused_only_where_colour_is_not_looked_at_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = images(tmp_path, np.arange(6) % 2)
+    words = ["search", "m.keras", "--preprocess", "torch", "--data", data, "--top", "0", "-o", str(tmp_path / "out")]
+    top = "edgecut: error: search: --top: at least 1 choice is built for each device, found 0"
+    assert run(capsys, *words, "--channels", "1,3").err.splitlines() == [top]
+    assert run(capsys, *words, "--channels", "1").err.splitlines() == [
+        "edgecut: error: search: stem.pixels: source.preprocess treats the channels differently, so one normalized "
+        "gray value can't carry it; set stem.pixels = 'raw' (--pixels raw)",
+        top,
+    ]
+
+
+def test_a_device_for_which_nothing_could_be_built_is_a_miss() -> None:
+    assert _exit_code(Front.model_construct(profiles=("host",), recommendations=())) == 1
 
 
 def test_a_head_without_a_number_of_outputs_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

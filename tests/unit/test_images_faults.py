@@ -162,9 +162,13 @@ def test_an_npz_with_a_flipped_byte_is_named(tmp_path: Path) -> None:
         (
             {"x_train": X, "y_train": np.eye(4)},
             ": y_train has the shape (4, 4); one whole number for each picture is expected "
-            "(from one-hot rows: argmax(axis=1))",
+            "(from one-hot rows: argmax(axis=1); rows of tags or values are for data.target, --target)",
         ),
-        ({"x_train": X, "y_train": Y / 2}, ": y_train is of the type '<f8'; labels are whole numbers"),
+        ({"x_train": X, "y_train": Y / 2},
+         ": y_train is of the type '<f8'; labels of classes are whole numbers; for values to predict set "
+         "data.target = 'values' (--target values)"),
+        ({"x_train": X, "y_train": np.array(list("abca"))},
+         ": y_train is of the type '<U1'; labels of classes are whole numbers"),
     ],
 )  # fmt: skip
 def test_arrays_of_the_wrong_kind_are_refused(tmp_path: Path, arrays: dict[str, np.ndarray], fault: str) -> None:
