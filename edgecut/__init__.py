@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from edgecut.graph.calls import calls as calls
     from edgecut.graph.cuts import cut_points as cut_points
     from edgecut.graph.edits import cut as cut
-    from edgecut.graph.source import load as load
     from edgecut.head.attach import attach_head as attach_head
     from edgecut.pipeline.run import build as build
     from edgecut.search.run import search as search
+    from edgecut.source.load import load as load
     from edgecut.stem.edit import stem as stem
 
 __version__ = "0.1.0"
@@ -27,9 +27,11 @@ __version__ = "0.1.0"
 # From 1.29 on, ONNX Runtime tells Microsoft of each session: file and graph names, hashes of weights, times. It reads
 # this when it is loaded, here and in child processes; whoever wants it sets the variable to 0.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+# TensorFlow reads this once, when it is first imported: its start-up chatter is not a user's concern.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 _HOMES = {
-    "load": "edgecut.graph.source",
+    "load": "edgecut.source.load",
     "calls": "edgecut.graph.calls",
     "cut_points": "edgecut.graph.cuts",
     "cut": "edgecut.graph.edits",

@@ -18,10 +18,10 @@ from make_profiles import BENCHMARKED
 from profile_bands import left_out_rows
 from profile_toml import read_rows
 
-from edgecut.bench.calibrate import calibrate, timed
-from edgecut.bench.calibration_set import Specimen
 from edgecut.bench.predict import predict_latency
 from edgecut.bench.runners.table import machine_of
+from edgecut.calibrate.cost_table import calibrate, timed
+from edgecut.calibrate.specimens import Specimen
 from edgecut.export.readback import tflite_precision
 from edgecut.records.profile import Profile, read_profile
 from edgecut.records.toml_text import toml_text

@@ -38,7 +38,7 @@ def cut_costs(calls: Calls, profile: Profile) -> Iterator[CutCost]:
 
     In int8 where the profile's runtime takes it, else in float32. Neither holds what a new head would add.
     """
-    from edgecut.graph.lowering import lowering
+    from edgecut.lowering.lower import lowering
 
     lower = lowering(calls, "int8" if "int8" in profile.runtime.precisions else "float32")
     open_ends = _open_ends(calls)

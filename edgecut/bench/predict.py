@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-from edgecut.bench.calibration_terms import ALIKE, Tiles, group_of, terms
+from edgecut.bench.terms import ALIKE, Tiles, group_of, terms
 from edgecut.export.readback import tflite_precision
 from edgecut.records.measurement import UNITS, Measurement, missing
 from edgecut.records.profile import Calibrated, LatencyFacts, Profile

@@ -135,8 +135,8 @@ def run_build(
 
 def _gate(baseline: Path | None, limits: str) -> Gate | None:
     """The baseline, read before anything is built: a fault of it must not cost a whole run."""
+    from edgecut.handoff.builds import read_side
     from edgecut.handoff.limits import parse_limits
-    from edgecut.handoff.sides import read_side
 
     if baseline is None:
         if limits:

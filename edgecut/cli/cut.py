@@ -79,7 +79,7 @@ def command(
 
     MODEL is a Keras model, or a .tflite or .onnx file, which is cut by --to and --from alone.
     """
-    from edgecut.graph.peek import kind_of
+    from edgecut.graph.saved import kind_of
 
     recipe = read_source(model, overrides)
     check_target(out, force=force)
@@ -153,7 +153,7 @@ def _ref(text: str) -> str | int:
 
 def _body(text: str, unsafe: bool) -> keras.Model | str:
     """The model of a file, or the text of a block."""
-    from edgecut.graph.source import load
+    from edgecut.source.load import load
 
     if text.startswith("keras:") or text.endswith(MODEL_ENDINGS) or Path(text).exists():
         return load(text, unsafe=unsafe)

@@ -59,7 +59,7 @@ def command(
 
 def _check(recipe: Recipe, artifact: Path, plot: Path | None, force: bool) -> None:
     """Raises RequestError for what can be known before a model is loaded."""
-    from edgecut.graph.peek import kind_of
+    from edgecut.graph.saved import kind_of
     from edgecut.tflite.flatbuffer import read
 
     if artifact.suffix.lower() == ".onnx":
@@ -86,8 +86,8 @@ def _explain(output: Output, recipe: Recipe, artifact: Path, count: int) -> Expl
     progress = output.progress()
     with progress.task("loading the source model"):
         import_keras_quietly()
-        from edgecut.graph.source import load
         from edgecut.quantize.explain_file import explain_file, picture_shape
+        from edgecut.source.load import load
 
         model = load(recipe.source.model, unsafe=recipe.source.unsafe)
     height, width, channels = picture_shape(read(artifact), str(artifact))

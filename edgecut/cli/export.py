@@ -84,7 +84,7 @@ def _format_of(out: Path) -> Format:
 
 def _check(recipe: Recipe, target: Format, precision: Precision, out: Path, force: bool) -> bool:
     """Whether MODEL is an .onnx file. Raises RequestError for what can be known before a model is loaded."""
-    from edgecut.graph.peek import kind_of
+    from edgecut.graph.saved import kind_of
 
     check_target(out, force=force)
     is_onnx, is_ort = kind_of(recipe.source.model) == "onnx", recipe.export.quantizer == "ort"
@@ -102,14 +102,14 @@ def _check(recipe: Recipe, target: Format, precision: Precision, out: Path, forc
 def _export(
     output: Output, recipe: Recipe, target: Format, precision: Precision, out: Path
 ) -> tuple[Artifact, list[str]]:
-    from edgecut.graph.peek import kind_of
     from edgecut.graph.quiet import import_keras_quietly
+    from edgecut.graph.saved import kind_of
 
     progress = output.progress()
     with progress.task("loading the model"):
         import_keras_quietly()
         from edgecut.export.artifacts import export
-        from edgecut.graph.exported import load_exported
+        from edgecut.source.exported import load_exported
 
         source = recipe.source.model
         # A SavedModel's function is what it computes, whatever wrote it; only cutting it needs its layers.

@@ -32,8 +32,8 @@ def inspect_model(
     unsafe: bool,
 ) -> int:  # fmt: skip
     """Show a model's calls. cuts: what bypasses each, and each profile's estimates. legal: only where it can start."""
-    from edgecut.graph.peek import kind_of
     from edgecut.graph.quiet import import_keras_quietly
+    from edgecut.graph.saved import kind_of
     from edgecut.render.graphs import cost_table, point_table
 
     kind_of(source)
@@ -43,7 +43,7 @@ def inspect_model(
         import_keras_quietly()
         from edgecut.graph.calls import calls
         from edgecut.graph.cuts import cut_points
-        from edgecut.graph.source import read_source
+        from edgecut.source.load import read_source
 
         loaded = read_source(source, unsafe=unsafe)
         graph = calls(loaded.model)

@@ -113,7 +113,7 @@ def command(
 
     What a flag or the profile says is set.
     """
-    from edgecut.graph.peek import kind_of
+    from edgecut.graph.saved import kind_of
 
     check_target(out, force=force)
     kind_of(model)

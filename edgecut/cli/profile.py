@@ -95,8 +95,8 @@ def calibrate_machine(output: Output, *, runner: str, out: Path, force: bool) ->
     machine. The errors that the profile states are those of chains that the fit hadn't seen. Exit code 3: the machine
     dropped out, or was too noisy to believe.
     """
-    from edgecut.bench.calibrate import calibrate, check_id
     from edgecut.bench.runners.table import machine_of
+    from edgecut.calibrate.cost_table import calibrate, check_id
     from edgecut.records.toml_text import toml_text
 
     if out.suffix != ".toml":

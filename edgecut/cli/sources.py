@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def load_model(output: Output, source: str, *, unsafe: bool) -> keras.Model:
     """The Keras model; what was done to it while it was read is told. Raises SourceError."""
-    from edgecut.graph.source import read_source
+    from edgecut.source.load import read_source
 
     loaded = read_source(source, unsafe=unsafe)
     for note in loaded.notes:

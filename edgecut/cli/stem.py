@@ -47,7 +47,7 @@ def command(output: Output, *, model: str, out: Path, force: bool, overrides: di
 
     The result is proven against the model itself on the equivalent input, and the written file is read back.
     """
-    from edgecut.graph.peek import kind_of
+    from edgecut.graph.saved import kind_of
 
     recipe = read_source(model, overrides)
     check_target(out, force=force)

@@ -11,13 +11,13 @@ import numpy as np
 
 from edgecut.compress.tfmot import Packages
 from edgecut.errors import GraphError, StepError
-from edgecut.graph.agreement import TOLERANCE, compare, proof_of, seeded_values
-from edgecut.graph.bridge import Crossing, cross_to_tf_keras
 from edgecut.graph.calls import calls
 from edgecut.graph.first_kernels import holds_stem_constants
-from edgecut.graph.keras_2 import outputs_of, recomputed
 from edgecut.graph.proof import call_flat
 from edgecut.graph.rebuild import rebuild
+from edgecut.keras2.agreement import TOLERANCE, compare, proof_of, seeded_values
+from edgecut.keras2.bridge import Crossing, cross_to_tf_keras
+from edgecut.keras2.functions import outputs_of, recomputed
 
 # Layers whose activation TFMOT quantizes with them, and the activations that it knows there.
 _WITH_ACTIVATION = frozenset({"Conv2D", "DepthwiseConv2D", "Dense", "SeparableConv2D", "Conv2DTranspose"})

@@ -37,7 +37,7 @@ def own_name(weight: Any) -> str:
 
 
 def last_activation(model: Any) -> str:
-    """The activation of a tf_keras model's first output in lower case, as graph/activation.py has it of Keras 3."""
+    """The activation of a tf_keras model's first output in lower case, as lowering/activation.py has it of Keras 3."""
     layer = model.outputs[0].node.layer
     layer = getattr(layer, "layer", layer)  # TFMOT's wrappers
     ends_in = type(layer).__name__ if type(layer).__name__ != "Activation" else ""

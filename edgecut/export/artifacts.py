@@ -14,10 +14,10 @@ from edgecut.export.onnx import write_onnx
 from edgecut.export.onnx_static import quantize_static
 from edgecut.export.readback import read_artifact
 from edgecut.export.tflite import convert, write_saved_model
-from edgecut.graph.policies import in_float32
 from edgecut.records.artifact import Artifact
 from edgecut.records.precision import is_written, precisions_of
 from edgecut.records.recipe import Format, Precision, Quantizer
+from edgecut.source.policies import in_float32
 from edgecut.whole import write_whole
 
 ORT_WRITES = "quantizer ort writes int8 ONNX files"

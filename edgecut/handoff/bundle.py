@@ -12,10 +12,10 @@ import numpy as np
 from edgecut.export.c_ops import operators_of, ops_header
 from edgecut.export.c_source import c_files
 from edgecut.export.c_test import VectorFiles, c_test_files
-from edgecut.handoff.lasting import lasting
 from edgecut.handoff.model_card import model_card
 from edgecut.handoff.readme import readme
 from edgecut.handoff.recipe_text import portable, recipe_toml
+from edgecut.handoff.reproducible import lasting
 from edgecut.handoff.sbom import sbom
 from edgecut.handoff.seal import finish, json_text
 from edgecut.handoff.vectors import (

@@ -10,10 +10,10 @@ import numpy as np
 from edgecut.bench.interleaved import interleave
 from edgecut.bench.runners import tflm
 from edgecut.errors import EdgecutError, RunError
+from edgecut.handoff.builds import Side, fault_notes, label, pair_label, paired, read_side
 from edgecut.handoff.differences import differences
-from edgecut.handoff.fed import Fed, fed, outputs_of
 from edgecut.handoff.limits import Limit, judge_changes
-from edgecut.handoff.sides import Side, fault_notes, label, pair_label, paired, read_side
+from edgecut.handoff.stimuli import Fed, fed, outputs_of
 from edgecut.records.artifact import Artifact
 from edgecut.records.comparison import Change, ComparedMetric, Comparison, OutputChange
 from edgecut.records.measurement import Metric

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecut.handoff.sides import Side, label, label_names, pair_label, paired
+from edgecut.handoff.builds import Side, label, label_names, pair_label, paired
 from edgecut.records.artifact import Artifact
 from edgecut.records.comparison import Difference
 from edgecut.records.recipe import Recipe

@@ -5,11 +5,11 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from edgecut.graph.activation import last_activation
 from edgecut.graph.calls import calls
 from edgecut.graph.predict import predict_outputs
 from edgecut.images.dataset import Dataset
 from edgecut.images.feed import Feed
+from edgecut.lowering.activation import last_activation
 from edgecut.records.progress import Progress
 from edgecut.records.recipe import Recipe
 from edgecut.score.answers import Answer, answer_for, one_judged

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from edgecut.graph.archive import write_archive
-from edgecut.graph.source import load
 from edgecut.images.feed import feed_of
 from edgecut.pipeline.cached import WORK, Document
 from edgecut.pipeline.load import reloaded
@@ -20,6 +19,7 @@ from edgecut.records.measurement import Measurement
 from edgecut.records.recipe import Recipe
 from edgecut.records.report import SourceFacts
 from edgecut.records.trial import Trial
+from edgecut.source.load import load
 
 _EDITED, _STIMULI = f"{WORK}/edited.keras", f"{WORK}/stimuli.npy"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import keras
 
 from edgecut.graph.edits import edit
-from edgecut.graph.source import load
 from edgecut.pipeline.load import shapes
 from edgecut.pipeline.values import Done, timed
 from edgecut.records.progress import Progress
 from edgecut.records.recipe import Cut
+from edgecut.source.load import load
 
 
 def cut_model(model: keras.Model, cut: Cut, *, unsafe: bool, progress: Progress) -> Done[keras.Model]:

@@ -66,7 +66,7 @@ def refit_on_int8(
         features = predict_file(
             FileRunner(Path(file.name)), images.train.pixels, fitted.feed, title="int8 features", progress=progress
         )
-    # Rounded to the int8 grid with the bias mended, the weights pass the converter as they are.
+    # Rounded to the int8 grid with the bias corrected, the weights pass the converter as they are.
     probe = fit_probe(features, training_labels(images), recipe.head, recipe.data).rounded()
     return _with_probe(body, recipe.head, probe)
 

@@ -17,11 +17,11 @@ from edgecut.pipeline.compress import aware_file, train
 from edgecut.pipeline.head import int8_model
 from edgecut.pipeline.values import Done, Fitted, timed, training_labels
 from edgecut.quantize.choosing import is_better
-from edgecut.quantize.cures import Patient
+from edgecut.quantize.corrections import Subject
 from edgecut.quantize.heads import Linear
 from edgecut.quantize.interior import Pictures, outputs_of
 from edgecut.quantize.judges import FittedHead, HeadJudge, Judge, OutputJudge
-from edgecut.quantize.twins import pair
+from edgecut.quantize.pairs import pair
 from edgecut.quantize.until import Outcome, until
 from edgecut.records.progress import Progress
 from edgecut.records.recipe import Compress, Recipe
@@ -53,7 +53,7 @@ def auto_file(
         calibration = fitted.feed.calibration(images.train, recipe.data)
         float_file = convert(scratch / "auto", model, "float32")
         int8_file = convert(scratch / "auto", model, "int8", [calibration])
-        subject = Patient(pair(int8_file, float_file), calibration, progress)
+        subject = Subject(pair(int8_file, float_file), calibration, progress)
         outcome = until(subject, _judge(fitted, images, recipe, float_file, progress), aim, progress=progress)
         if not outcome.met and not outcome.unjudged and recipe.compress.qat and not _is_aware(fitted):
             outcome = _trained_last(fitted, images, recipe, outcome, aim, scratch=scratch, progress=progress)

@@ -10,13 +10,13 @@ import keras
 
 from edgecut.graph.calls import calls
 from edgecut.graph.cuts import cut_points
-from edgecut.graph.peek import PREFIX
-from edgecut.graph.source import load, read_source
+from edgecut.graph.saved import PREFIX
 from edgecut.pipeline.values import Done, Lazy, Source, timed
 from edgecut.records import recipe
 from edgecut.records.artifact import sha256_of
 from edgecut.records.progress import Progress
 from edgecut.records.report import SourceFacts
+from edgecut.source.load import load, read_source
 
 
 def load_source(source: recipe.Source, progress: Progress) -> Done[Source]:

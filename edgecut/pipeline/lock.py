@@ -16,7 +16,7 @@ from edgecut.cache.facts import versions
 from edgecut.cache.hashes import remembered_hash
 from edgecut.cache.store import Store
 from edgecut.errors import DataError, RequestError, SourceError
-from edgecut.graph.peek import PREFIX, application_arguments
+from edgecut.graph.saved import PREFIX, application_arguments
 from edgecut.records.artifact import sha256_of
 from edgecut.records.document import Record, parse, read_toml
 from edgecut.records.profile import Profile

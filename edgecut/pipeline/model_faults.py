@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from edgecut.errors import SourceError
-from edgecut.graph.peek import config_of
-from edgecut.graph.peek_shapes import input_shapes, output_shapes
+from edgecut.graph.saved import config_of
 from edgecut.images.device import CHANNELS, DEFAULT_ORDER
+from edgecut.lowering.saved_shapes import input_shapes, output_shapes
 from edgecut.records.recipe import LayerRef, Recipe, Stem
 
 Shape = Sequence[int | None]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecut.errors import ExportError, RequestError
-from edgecut.graph.expected_operators import expected_operators
+from edgecut.lowering.expected_operators import expected_operators
 from edgecut.pipeline.model_faults import planned_part
 from edgecut.records.precision import PRECISIONS, taken_by
 from edgecut.records.profile import Profile

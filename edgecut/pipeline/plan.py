@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgecut.errors import DocumentError, RequestError, SourceError
-from edgecut.graph.peek import PREFIX, config_of, lambda_names, layer_names
+from edgecut.graph.saved import PREFIX, config_of, lambda_names, layer_names
 from edgecut.pipeline.model_faults import planned_faults
 from edgecut.pipeline.operators import operator_faults, operator_notes
 from edgecut.pipeline.sensor import sensor_notes, why_only_bytes

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from edgecut.errors import SourceError
-from edgecut.graph.peek import config_of
-from edgecut.graph.peek_shapes import picture_shape
+from edgecut.graph.saved import config_of
 from edgecut.images.device import CHANNELS, DEFAULT_ORDER
 from edgecut.images.preprocess import affine
+from edgecut.lowering.saved_shapes import picture_shape
 from edgecut.pipeline.operators import Files
 from edgecut.records.artifact import Artifact, TensorSpec
 from edgecut.records.precision import PRECISIONS

@@ -13,8 +13,8 @@ import numpy as np
 
 from edgecut.quantize.numbers import Numbers, along
 from edgecut.quantize.observed import Observed
-from edgecut.quantize.ties import ChannelGroup
-from edgecut.quantize.twins import Twins
+from edgecut.quantize.pairs import FilePair
+from edgecut.quantize.scale_groups import ChannelGroup
 
 # Below this share of the widest channel a channel is rounding noise, and isn't blown up.
 _DEAD = 1e-7
@@ -40,18 +40,18 @@ def factors(group: ChannelGroup, observed: Mapping[int, Observed], strength: flo
     return np.where(alive, np.clip(wanted, 1.0, _LARGEST), 1.0)
 
 
-def scaled(twins: Twins, numbers: Numbers, group: ChannelGroup, channel_factors: np.ndarray) -> Numbers:
+def scaled(file_pair: FilePair, numbers: Numbers, group: ChannelGroup, channel_factors: np.ndarray) -> Numbers:
     """The numbers of the same model after the group's channels were multiplied by factors.
 
     The makers' weights and biases are multiplied, the takers' weights divided. Ranges stay as they are.
     """
     for place in group.makers:
-        weighted = twins.weighted[place]
+        weighted = file_pair.weighted[place]
         weights, bias = numbers.weights[place], numbers.biases.get(place)
         spread = along(channel_factors, weighted.axis, weights.ndim)
         numbers = numbers.with_weights(place, weights * spread, None if bias is None else bias * channel_factors)
     for place in group.takers:
-        weighted, weights = twins.weighted[place], numbers.weights[place]
+        weighted, weights = file_pair.weighted[place], numbers.weights[place]
         divisors = channel_factors
         if weighted.operator.name == "DEPTHWISE_CONV_2D":
             # Input channel c feeds the output channels c * multiplier and on.

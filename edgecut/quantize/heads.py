@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edgecut.quantize.numbers import WEIGHT_MAX, Codes, Numbers
+from edgecut.quantize.pairs import FilePair
 from edgecut.quantize.rounding import rounded
-from edgecut.quantize.twins import Twins
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
 
 # Per sample, on features of unit variance. Of 0.01 and 0.1 the smaller agreed more often with the float head, on
@@ -110,7 +110,7 @@ def head_place(graph: TfliteGraph, width: int) -> Place | None:
 
 
 def with_head(
-    twins: Twins, numbers: Numbers, place: Place, head: Linear, features: np.ndarray, places: np.ndarray
+    file_pair: FilePair, numbers: Numbers, place: Place, head: Linear, features: np.ndarray, places: np.ndarray
 ) -> Numbers:  # fmt: skip
     """The numbers with a head in its place.
 
@@ -118,9 +118,9 @@ def with_head(
     single places of the map where it stands before the pooling. The scores' ranges become what they are on these.
     """
     index = place.operator.index
-    one_scale = len(twins.graph.tensors[place.operator.inputs[1]].scales) == 1
+    one_scale = len(file_pair.graph.tensors[place.operator.inputs[1]].scales) == 1
     exact, codes = on_grid(head, features, one_scale=one_scale)
-    weights = head.kernel.T.reshape(twins.weighted[index].weights.shape)
+    weights = head.kernel.T.reshape(file_pair.weighted[index].weights.shape)
     numbers = numbers.with_weights(index, weights.copy(), exact.bias)
     steps = Codes(codes.steps.reshape(weights.shape), codes.scales)
     spans = {}

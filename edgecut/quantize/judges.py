@@ -10,11 +10,11 @@ import numpy as np
 
 from edgecut.errors import RequestError
 from edgecut.head.probe import fit_ridge
-from edgecut.quantize.cures import Mended
+from edgecut.quantize.corrections import Corrected
 from edgecut.quantize.heads import Linear, Place, follow, head_place, nearest_steps, on_grid, with_head
 from edgecut.quantize.interior import Images, each_output, outputs_of
 from edgecut.quantize.numbers import render
-from edgecut.quantize.twins import Twins
+from edgecut.quantize.pairs import FilePair
 from edgecut.records.progress import SILENT, Progress
 from edgecut.score.answers import Answer, Drop
 from edgecut.score.distance import sqnr, sqnr_varying
@@ -74,10 +74,10 @@ class Score:
 class Judge(Protocol):
     """Somebody who measures a set of numbers, and makes the file of the one that is chosen."""
 
-    def measure(self, twins: Twins, mended: Mended) -> Score:
+    def measure(self, file_pair: FilePair, corrected: Corrected) -> Score:
         """How good the file of these numbers is."""
 
-    def finish(self, twins: Twins, mended: Mended) -> bytes:
+    def finish(self, file_pair: FilePair, corrected: Corrected) -> bytes:
         """The file of these numbers."""
 
 
@@ -98,9 +98,9 @@ class OutputJudge:
     judged_on: int = 0
     progress: Progress = SILENT
 
-    def measure(self, twins: Twins, mended: Mended) -> Score:
+    def measure(self, file_pair: FilePair, corrected: Corrected) -> Score:
         """The file run on the images."""
-        return self.judged(mended.content(twins))
+        return self.judged(corrected.content(file_pair))
 
     def judged(self, content: bytes) -> Score:
         """What any file of the model is worth, its outputs in the order of the references."""
@@ -109,9 +109,9 @@ class OutputJudge:
         rows = zip(self.answers, self.references, outputs, strict=True)
         return least([score(answer, a, b, self.labels, self.judged_on) for answer, a, b in rows])
 
-    def finish(self, twins: Twins, mended: Mended) -> bytes:
+    def finish(self, file_pair: FilePair, corrected: Corrected) -> bytes:
         """The file itself."""
-        return mended.content(twins)
+        return corrected.content(file_pair)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,14 +147,14 @@ class HeadJudge:
     fitted: bool = True
     progress: Progress = SILENT
 
-    def measure(self, twins: Twins, mended: Mended) -> Score:
+    def measure(self, file_pair: FilePair, corrected: Corrected) -> Score:
         """The scores of all images, each by heads that never saw it."""
         known = self.float_head
         count = min(len(known.images), self.limit)
         features, labels = known.features[:count], known.labels[:count]
-        place = self._place(twins)
-        found, _ = self._body(twins, mended, place, known.images[:count])
-        factors = self._factors(mended, place)
+        place = self._place(file_pair)
+        found, _ = self._body(file_pair, corrected, place, known.images[:count])
+        factors = self._factors(corrected, place)
         wanted, got = np.empty((count, known.classes)), np.empty((count, known.classes))
         for held in np.array_split(np.random.default_rng(0).permutation(count), FOLDS):
             rest = np.setdiff1d(np.arange(count), held)
@@ -166,24 +166,26 @@ class HeadJudge:
             got[held] = on_file.scores(found[held])
         return score(Answer("classes", metric="accuracy"), wanted, got, labels, self.judged_on)
 
-    def finish(self, twins: Twins, mended: Mended) -> bytes:
+    def finish(self, file_pair: FilePair, corrected: Corrected) -> bytes:
         """The file with its head fitted on all images; the converter's own where it isn't fitted."""
         if not self.fitted:
-            return mended.content(twins)
-        known, place = self.float_head, self._place(twins)
-        found, places = self._body(twins, mended, place, known.images)
+            return corrected.content(file_pair)
+        known, place = self.float_head, self._place(file_pair)
+        found, places = self._body(file_pair, corrected, place, known.images)
         ours = self._head(
-            known.linear.divided(self._factors(mended, place)), found, known.linear.scores(known.features)
+            known.linear.divided(self._factors(corrected, place)), found, known.linear.scores(known.features)
         )  # fmt: skip
         scaled = Linear(ours.kernel * known.temperature, ours.bias * known.temperature)
-        return render(twins, with_head(twins, mended.numbers, place, scaled, found, places))
+        return render(file_pair, with_head(file_pair, corrected.numbers, place, scaled, found, places))
 
     def _head(self, head: Linear, features: np.ndarray, scores: np.ndarray) -> Linear:
         return follow(head, features, scores) if self.fitted else head
 
-    def _body(self, twins: Twins, mended: Mended, place: Place, images: Images) -> tuple[np.ndarray, np.ndarray]:
+    def _body(
+        self, file_pair: FilePair, corrected: Corrected, place: Place, images: Images
+    ) -> tuple[np.ndarray, np.ndarray]:
         """What is pooled, (n, d), and what the head gets, (m, d)."""
-        content = cut_tensors(mended.content(twins), [place.operator.inputs[0]])
+        content = cut_tensors(corrected.content(file_pair), [place.operator.inputs[0]])
         random, features, places = np.random.default_rng(0), [], []
         with self.progress.task("int8 features", len(images)) as advance:
             for (map_,) in each_output(content, images):
@@ -193,12 +195,12 @@ class HeadJudge:
                 advance(1)
         return np.stack(features).astype(np.float32), np.concatenate(places)
 
-    def _factors(self, mended: Mended, place: Place) -> np.ndarray:
-        return mended.factors.get(place.operator.inputs[0], np.ones(self.float_head.features.shape[1]))
+    def _factors(self, corrected: Corrected, place: Place) -> np.ndarray:
+        return corrected.factors.get(place.operator.inputs[0], np.ones(self.float_head.features.shape[1]))
 
-    def _place(self, twins: Twins) -> Place:
-        place = head_place(twins.graph, self.float_head.features.shape[1])
-        if place is None or place.operator.index not in twins.weighted:
+    def _place(self, file_pair: FilePair) -> Place:
+        place = head_place(file_pair.graph, self.float_head.features.shape[1])
+        if place is None or place.operator.index not in file_pair.weighted:
             raise RequestError("quantize: the file has no Dense layer behind its pooling, so no head can be fitted")
         return place
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from edgecut.quantize.twins import Twins, Weighted
+from edgecut.quantize.pairs import FilePair, Weighted
 from edgecut.tflite.flatbuffer import Tensor
 from edgecut.tflite.patch import Grid, patched
 
@@ -48,11 +48,11 @@ class Numbers:
         return replace(self, weights={**self.weights, operator: weights}, biases=biases, codes=codes)
 
 
-def numbers_of(twins: Twins) -> Numbers:
+def numbers_of(file_pair: FilePair) -> Numbers:
     """The float file's own weights and biases, and the int8 file's own ranges."""
     return Numbers(
-        weights={k: w.weights.astype(np.float64) for k, w in twins.weighted.items()},
-        biases={k: w.bias.astype(np.float64) for k, w in twins.weighted.items() if w.bias is not None},
+        weights={k: w.weights.astype(np.float64) for k, w in file_pair.weighted.items()},
+        biases={k: w.bias.astype(np.float64) for k, w in file_pair.weighted.items() if w.bias is not None},
     )
 
 
@@ -72,16 +72,16 @@ def scale_of(numbers: Numbers, tensor: Tensor) -> tuple[float, int]:
 
 
 def nearest(
-    twins: Twins, weighted: Weighted, weights: np.ndarray, bias: np.ndarray | None, input_scale: float
+    file_pair: FilePair, weighted: Weighted, weights: np.ndarray, bias: np.ndarray | None, input_scale: float
 ) -> Codes:
     """Each weight at its nearest step."""
-    scales = weight_scales(twins, weighted, weights, bias, input_scale)
+    scales = weight_scales(file_pair, weighted, weights, bias, input_scale)
     spread = along(scales, weighted.axis, weights.ndim) if len(scales) > 1 else scales
     return Codes(np.clip(np.rint(weights / spread), -WEIGHT_MAX, WEIGHT_MAX).astype(np.int8), scales)
 
 
 def weight_scales(
-    twins: Twins, weighted: Weighted, weights: np.ndarray, bias: np.ndarray | None, input_scale: float
+    file_pair: FilePair, weighted: Weighted, weights: np.ndarray, bias: np.ndarray | None, input_scale: float
 ) -> np.ndarray:
     """The scale of each output channel: the largest weight is 127, and the bias stays within its 32 bits.
 
@@ -91,7 +91,7 @@ def weight_scales(
     scales = np.abs(weights).max(axis=others) / WEIGHT_MAX
     if bias is not None:
         scales = np.maximum(scales, np.abs(bias) / (input_scale * BIAS_MAX))
-    if len(twins.graph.tensors[weighted.weights_index].scales) == 1:
+    if len(file_pair.graph.tensors[weighted.weights_index].scales) == 1:
         scales = scales.max(keepdims=True)
     return np.asarray(np.where(scales > 0, scales, 1.0), np.float32).astype(np.float64)
 
@@ -103,18 +103,18 @@ def along(values: np.ndarray, axis: int, rank: int) -> np.ndarray:
     return values.reshape(shape)
 
 
-def render(twins: Twins, numbers: Numbers) -> bytes:
+def render(file_pair: FilePair, numbers: Numbers) -> bytes:
     """The int8 file with these numbers rounded into it; as large as before, with the same operators."""
     values: dict[int, np.ndarray] = {}
     grids: dict[int, Grid] = {}
-    tensors = twins.graph.tensors
+    tensors = file_pair.graph.tensors
     for index in numbers.ranges:
         scale, zero = scale_of(numbers, tensors[index])
         grids[index] = Grid(np.array([scale]), np.array([zero]))
-    for place, weighted in twins.weighted.items():
+    for place, weighted in file_pair.weighted.items():
         weights, bias = numbers.weights[place], numbers.biases.get(place)
         input_scale, _ = scale_of(numbers, tensors[weighted.operator.inputs[0]])
-        codes = numbers.codes.get(place) or nearest(twins, weighted, weights, bias, input_scale)
+        codes = numbers.codes.get(place) or nearest(file_pair, weighted, weights, bias, input_scale)
         scales = codes.scales
         values[weighted.weights_index] = codes.steps
         grids[weighted.weights_index] = Grid(scales, np.zeros(len(scales), np.int64))
@@ -124,4 +124,4 @@ def render(twins: Twins, numbers: Numbers) -> bytes:
             values[weighted.bias_index] = np.broadcast_to(whole, bias.shape).astype(np.int32)
             if tensors[weighted.bias_index].scales:
                 grids[weighted.bias_index] = Grid(bias_scales, np.zeros(len(bias_scales), np.int64))
-    return patched(twins.int8, values, grids)
+    return patched(file_pair.int8, values, grids)

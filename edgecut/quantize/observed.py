@@ -47,7 +47,7 @@ def observe(float32: bytes, images: np.ndarray, seed: int = 0) -> dict[int, Obse
 
 
 def by_int8(graph: TfliteGraph, pairs: Mapping[int, int], observed: Mapping[int, Observed]) -> dict[int, Observed]:
-    """What was observed of float tensors, by their int8 twins."""
+    """What was observed of float tensors, by their int8 file_pair."""
     return {i: observed[j] for i, j in pairs.items() if j in observed}
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgecut.quantize.numbers import WEIGHT_MAX
-from edgecut.quantize.twins import Weighted
+from edgecut.quantize.pairs import Weighted
 from edgecut.tflite.flatbuffer import Operator
 
 POSITIONS = 256  # places of a map that are counted, per image

@@ -6,7 +6,7 @@ import numpy as np
 
 from edgecut.quantize.alignment import BOUNDARIES, WEIGHTED, Alignment, Side, computed
 from edgecut.quantize.grids import real_values
-from edgecut.quantize.ties import TRANSPARENT
+from edgecut.quantize.scale_groups import TRANSPARENT
 from edgecut.tflite.flatbuffer import Operator
 
 # A layer was scaled if a tenth of its channels have weights a fifth larger than the source's; rounding to steps changes

@@ -14,8 +14,8 @@ import numpy as np
 from edgecut.quantize.interior import quantized_rows, run_operator
 from edgecut.quantize.numbers import Codes, Numbers, render, scale_of, weight_scales
 from edgecut.quantize.observed import Observed
+from edgecut.quantize.pairs import FilePair, Weighted
 from edgecut.quantize.rounding import round_operator
-from edgecut.quantize.twins import Twins, Weighted
 from edgecut.records.progress import SILENT, Progress
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
 
@@ -28,7 +28,7 @@ Values = Mapping[int, Sequence[np.ndarray]]
 
 
 def mended(
-    twins: Twins, numbers: Numbers, images: np.ndarray, observed: Mapping[int, Observed], *,
+    file_pair: FilePair, numbers: Numbers, images: np.ndarray, observed: Mapping[int, Observed], *,
     correct_biases: bool = True, adapt_rounding: bool = False, progress: Progress = SILENT,
 ) -> Numbers:  # fmt: skip
     """The numbers with weights rounded and biases shifted so that each layer's output is nearest the float model's.
@@ -37,18 +37,18 @@ def mended(
     behind them, by int8 tensor, with the channel factors of the numbers. correct_biases: each channel's mean becomes
     the float model's.
     """
-    graph = twins.graph
+    graph = file_pair.graph
     values: dict[int, list[np.ndarray]] = {i: list(quantized_rows(images, graph.tensors[i])) for i in graph.inputs}
-    content, last = render(twins, numbers), last_uses(graph)
+    content, last = render(file_pair, numbers), last_uses(graph)
     with progress.task("layer by layer", len(graph.operators)) as advance:
         for operator in graph.operators:
-            if operator.index in twins.weighted and operator.inputs[0] in values:
+            if operator.index in file_pair.weighted and operator.inputs[0] in values:
                 if adapt_rounding:
-                    numbers = _rounded(twins, numbers, operator, values[operator.inputs[0]])
+                    numbers = _rounded(file_pair, numbers, operator, values[operator.inputs[0]])
                 seen = observed.get(operator.outputs[0])
                 if correct_biases and operator.index in numbers.biases and seen is not None:
-                    numbers = _corrected(twins, numbers, operator, values, seen)
-                content = render(twins, numbers)
+                    numbers = _corrected(file_pair, numbers, operator, values, seen)
+                content = render(file_pair, numbers)
             values.update(run_operator(content, graph, operator, values))
             for index in set(operator.inputs):
                 if last.get(index) == operator.index:
@@ -62,10 +62,10 @@ def last_uses(graph: TfliteGraph) -> dict[int, int]:
     return {index: op.index for op in graph.operators for index in op.inputs}
 
 
-def _rounded(twins: Twins, numbers: Numbers, operator: Operator, inputs: Sequence[np.ndarray]) -> Numbers:
-    weighted, weights = twins.weighted[operator.index], numbers.weights[operator.index]
-    scale, zero = scale_of(numbers, twins.graph.tensors[operator.inputs[0]])
-    scales = weight_scales(twins, weighted, weights, numbers.biases.get(operator.index), scale)
+def _rounded(file_pair: FilePair, numbers: Numbers, operator: Operator, inputs: Sequence[np.ndarray]) -> Numbers:
+    weighted, weights = file_pair.weighted[operator.index], numbers.weights[operator.index]
+    scale, zero = scale_of(numbers, file_pair.graph.tensors[operator.inputs[0]])
+    scales = weight_scales(file_pair, weighted, weights, numbers.biases.get(operator.index), scale)
     real = [(codes.astype(np.float32) - zero) * np.float32(scale) for codes in inputs]
     each = np.broadcast_to(scales, weights.shape[weighted.axis : weighted.axis + 1])
     steps = round_operator(weighted, weights, each, real)
@@ -74,14 +74,14 @@ def _rounded(twins: Twins, numbers: Numbers, operator: Operator, inputs: Sequenc
     return replace(numbers, codes={**numbers.codes, operator.index: Codes(steps, scales)})
 
 
-def _corrected(twins: Twins, numbers: Numbers, operator: Operator, values: Values, seen: Observed) -> Numbers:
+def _corrected(file_pair: FilePair, numbers: Numbers, operator: Operator, values: Values, seen: Observed) -> Numbers:
     """Newton's steps on the biases; a step that leaves more error than the one before isn't taken."""
     index = operator.outputs[0]
-    slope = np.maximum(_slope(seen, twins.weighted[operator.index]), _SMALLEST_SLOPE)
-    scale, zero = scale_of(numbers, twins.graph.tensors[index])
+    slope = np.maximum(_slope(seen, file_pair.weighted[operator.index]), _SMALLEST_SLOPE)
+    scale, zero = scale_of(numbers, file_pair.graph.tensors[index])
     best, least = numbers, np.inf
     for _ in range(ROUNDS + 1):
-        raw = run_operator(render(twins, numbers), twins.graph, operator, values)[index]
+        raw = run_operator(render(file_pair, numbers), file_pair.graph, operator, values)[index]
         mean = np.mean([x.reshape(-1, x.shape[-1]).mean(axis=0, dtype=np.float64) for x in raw], axis=0)
         shift = seen.means[: len(raw)].mean(axis=0) - (mean - zero) * scale
         error = float(np.sum(shift**2))

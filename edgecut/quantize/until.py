@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from edgecut.quantize.choosing import best_of
-from edgecut.quantize.cures import EXCLUDES, ORDER, Cure, Mended, Patient, mend
+from edgecut.quantize.corrections import EXCLUDES, ORDER, Corrected, Correction, Subject, correct
 from edgecut.quantize.heads import head_place
 from edgecut.quantize.judges import HeadJudge, Judge, Score
 from edgecut.quantize.numbers import numbers_of
+from edgecut.quantize.pairs import pair
 from edgecut.quantize.swap import head_first, pooled_head
-from edgecut.quantize.twins import pair
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.trial import Trial
 
@@ -38,20 +38,20 @@ class _Attempt:
     """What is tried on top of what was kept. name: what it adds, "" for nothing. cure: of the body, if it is one."""
 
     name: str
-    patient: Patient
+    subject: Subject
     judge: Judge
-    cure: Cure | None = None
+    cure: Correction | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class _Tried:
     attempt: _Attempt
-    mended: Mended
+    corrected: Corrected
     score: Score
     trial: Trial
 
 
-def until(patient: Patient, judge: Judge, limit: float, *, progress: Progress = SILENT) -> Outcome:
+def until(subject: Subject, judge: Judge, limit: float, *, progress: Progress = SILENT) -> Outcome:
     """The first set of cures whose drop, and two standard errors, are within the limit; the best known if none is.
 
     Where no labels judge it, the first whose decisions differ from the float model's no more often than that.
@@ -65,7 +65,7 @@ def until(patient: Patient, judge: Judge, limit: float, *, progress: Progress = 
     best: _Tried | None = None
     tried: list[_Tried] = []
     with progress.task("cures", len(ORDER) + 3) as advance:
-        for attempt in _attempts(patient, judge):
+        for attempt in _attempts(subject, judge):
             found = _try(attempt, best)
             tried.append(found)
             best = found if found.trial.kept else best
@@ -73,27 +73,27 @@ def until(patient: Patient, judge: Judge, limit: float, *, progress: Progress = 
             if found.trial.kept and found.score.is_near(limit):
                 break
     chosen = tried[best_of([x.score for x in tried], limit)]
-    content = chosen.attempt.judge.finish(chosen.attempt.patient.twins, chosen.mended)
+    content = chosen.attempt.judge.finish(chosen.attempt.subject.file_pair, chosen.corrected)
     trials = tuple(x.trial.model_copy(update={"chosen": x is chosen}) for x in tried)
     return Outcome(content, trials, chosen.score.meets(limit), chosen.score.unjudged)
 
 
-def swapped(patient: Patient) -> Patient | None:
+def swapped(subject: Subject) -> Subject | None:
     """The same model with its pooled head in front of the pooling; None where it has none, or that would cost much."""
-    twins = patient.twins
-    if pooled_head(twins.graph) is None or pooled_head(twins.float_graph) is None:
+    file_pair = subject.file_pair
+    if pooled_head(file_pair.graph) is None or pooled_head(file_pair.float_graph) is None:
         return None
-    return replace(patient, twins=pair(head_first(twins.int8), head_first(twins.float32)))
+    return replace(subject, file_pair=pair(head_first(file_pair.int8), head_first(file_pair.float32)))
 
 
-def _attempts(patient: Patient, judge: Judge) -> Iterator[_Attempt]:
+def _attempts(subject: Subject, judge: Judge) -> Iterator[_Attempt]:
     if isinstance(judge, HeadJudge):
-        yield _Attempt("", patient, replace(judge, fitted=False))
-        yield _Attempt(HEAD, patient, judge)
+        yield _Attempt("", subject, replace(judge, fitted=False))
+        yield _Attempt(HEAD, subject, judge)
     else:
-        yield _Attempt("", patient, judge)
-    yield from (_Attempt(cure, patient, judge, cure) for cure in ORDER)
-    other = swapped(patient)
+        yield _Attempt("", subject, judge)
+    yield from (_Attempt(cure, subject, judge, cure) for cure in ORDER)
+    other = swapped(subject)
     if other is not None:
         yield _Attempt(SWAP, other, judge)
 
@@ -101,30 +101,30 @@ def _attempts(patient: Patient, judge: Judge) -> Iterator[_Attempt]:
 def _try(attempt: _Attempt, best: _Tried | None) -> _Tried:
     begin = time.perf_counter()
     cures = _joined(best, attempt.cure)
-    twins = attempt.patient.twins
-    mended = mend(attempt.patient, cures) if cures else Mended(cures, numbers_of(twins))
-    score = attempt.judge.measure(twins, mended)
+    file_pair = attempt.subject.file_pair
+    corrected = correct(attempt.subject, cures) if cures else Corrected(cures, numbers_of(file_pair))
+    score = attempt.judge.measure(file_pair, corrected)
     kept = best is None or score.sqnr_varying > best.score.sqnr_varying
     trial = Trial(
         cures=_names(attempt, cures), accuracy=score.accuracy, drop=score.drop, drop_error=score.drop_error,
         drop_by_scores=None if score.by_scores is None else score.by_scores.value,
         agreement=score.agreement, sqnr=score.sqnr, sqnr_varying=score.sqnr_varying,
         gained=_gained(score, best), images=score.images,
-        size_bytes=len(twins.int8), seconds=round(time.perf_counter() - begin, 2), kept=kept,
+        size_bytes=len(file_pair.int8), seconds=round(time.perf_counter() - begin, 2), kept=kept,
         note="" if kept else f"{attempt.name} brings the scores no nearer to the float model's",
     )  # fmt: skip
-    return _Tried(attempt, mended, score, trial)
+    return _Tried(attempt, corrected, score, trial)
 
 
-def _joined(best: _Tried | None, wanted: Cure | None) -> frozenset[Cure]:
-    kept: frozenset[Cure] = best.mended.cures if best is not None else frozenset()
+def _joined(best: _Tried | None, wanted: Correction | None) -> frozenset[Correction]:
+    kept: frozenset[Correction] = best.corrected.cures if best is not None else frozenset()
     return kept if wanted is None else (kept - EXCLUDES.get(wanted, frozenset())) | {wanted}
 
 
-def _names(attempt: _Attempt, cures: frozenset[Cure]) -> tuple[str, ...]:
+def _names(attempt: _Attempt, cures: frozenset[Correction]) -> tuple[str, ...]:
     judge, head = attempt.judge, []
     if isinstance(judge, HeadJudge) and judge.fitted:
-        place = head_place(attempt.patient.twins.graph, judge.float_head.features.shape[1])
+        place = head_place(attempt.subject.file_pair.graph, judge.float_head.features.shape[1])
         head = [HEAD, *([SWAP] if place is not None and place.before else [])]
     elif attempt.name == SWAP:
         head = [SWAP]

@@ -81,12 +81,12 @@ Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Calibrated(Record):
-    """Prices of one precision, fitted to files that were timed on the machine (bench/calibrate.py).
+    """Prices of one precision, fitted to files that were timed on the machine (calibrate/run.py).
 
     tiles: rows, columns and channels of a matrix product's tile. error_p50, error_p90: the relative error that half and
     nine tenths of the chains stayed within that the fit hadn't seen. files: how many were timed. operators: which
     ones were in them. seconds: the price of one unit of each kind of work, named "group.term" as
-    bench/calibration_terms.py counts it.
+    bench/terms.py counts it.
     """
 
     precision: Precision

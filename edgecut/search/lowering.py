@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from edgecut.graph.callgraph import Calls
 from edgecut.graph.callgraph import Tensor as GraphTensor
-from edgecut.graph.lowering import lowering
+from edgecut.lowering.lower import lowering
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
 
 # Of a written file beside its weights and biases: operator and tensor tables with their names; per filter a scale

@@ -13,7 +13,7 @@ import edgecut
 from edgecut.cache.facts import code_hash
 from edgecut.errors import RequestError, RunError, StemError, StepError
 from edgecut.graph.features import poolable
-from edgecut.graph.peek import PREFIX
+from edgecut.graph.saved import PREFIX
 from edgecut.pipeline.run import environment
 from edgecut.records.artifact import sha256_of
 from edgecut.records.front import Basis, CutScore, FrontPoint

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from edgecut.graph.activation import is_dropped_in_inference
 from edgecut.graph.calls import Call, Calls, Tensor, flat
+from edgecut.lowering.activation import is_dropped_in_inference
 from edgecut.stem.channels import LinearMap
 from edgecut.stem.pixels import affine_of, flips_channels
 from edgecut.stem.resolution import Axis, same_padding

@@ -9,9 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from edgecut.graph.activation import is_dropped_in_inference
 from edgecut.graph.calls import Call, Calls, Tensor, flat
 from edgecut.graph.rebuild import Splice
+from edgecut.lowering.activation import is_dropped_in_inference
 from edgecut.stem.resolution import interpolation_matrix, resample_matrix, resized_dense
 
 

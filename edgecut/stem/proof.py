@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from edgecut.graph.activation import is_dropped_in_inference, last_activation
 from edgecut.graph.calls import Calls, Tensor, calls, flat
 from edgecut.graph.cuts import macs_of
 from edgecut.graph.proof import INPUTS, OPEN_SIZE
 from edgecut.graph.rebuild import run
 from edgecut.images.device import in_order, to_device_batch
+from edgecut.lowering.activation import is_dropped_in_inference, last_activation
 from edgecut.records.recipe import Preprocess
 from edgecut.records.units import format_count
 from edgecut.score.answers import OF_SCORES, agreement_in, answer_of
@@ -236,9 +236,9 @@ def dead_notes(
         return
     height, width = (size or OPEN_SIZE for size in edit.source.shape[1:3])
     own = source_pictures(pictures, height, width, int(edit.source.shape[3] or 0), preprocess)
-    twins = {edit.graph.tensor_name[call_out]: call_out for call in edit.graph for call_out in call.outputs}
-    shared = [name for name in maps if name in twins]
-    before = varying(edit.graph, edit.source, own, [twins[name] for name in shared])
+    file_pair = {edit.graph.tensor_name[call_out]: call_out for call in edit.graph for call_out in call.outputs}
+    shared = [name for name in maps if name in file_pair]
+    before = varying(edit.graph, edit.source, own, [file_pair[name] for name in shared])
     after = varying(graph, flat(graph.inputs)[0], seen, [maps[name] for name in shared])
     for name, old, new in zip(shared, before, after, strict=True):
         if new < _ALIVE_DROP * old:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from edgecut.bench import calibrate
-from edgecut.bench.calibration_set import specimens
+from edgecut.calibrate import cost_table
+from edgecut.calibrate.specimens import specimens
 from edgecut.records.profile import read_profile
 from tests.bench.conftest import Server
 from tests.bench.test_ssh import name_of
@@ -20,8 +20,8 @@ def test_a_machine_is_calibrated_through_ssh_and_nothing_is_left(
     ssh: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     few = list(islice(specimens(["int8"]), 24))
-    monkeypatch.setattr(calibrate, "specimens", lambda: iter(few))
-    monkeypatch.setattr(calibrate, "NOISE_MOST", 10.0)
+    monkeypatch.setattr(cost_table, "specimens", lambda: iter(few))
+    monkeypatch.setattr(cost_table, "NOISE_MOST", 10.0)
     path = tmp_path / "there.toml"
     answer = run(capsys, "profile", "calibrate", "--runner", ssh.runner, "-o", str(path), "--json")
     assert answer.code == 0, answer.err

@@ -11,8 +11,8 @@ import tensorflow as tf
 import tf_keras
 
 from edgecut.errors import GraphError
-from edgecut.graph.bridge import cross_to_keras, cross_to_tf_keras, from_tf_keras, to_tf_keras
 from edgecut.graph.calls import calls
+from edgecut.keras2.bridge import cross_to_keras, cross_to_tf_keras, from_tf_keras, to_tf_keras
 from tests.graph import models
 
 L = tf_keras.layers

@@ -14,7 +14,7 @@ import pytest
 import tf_keras
 
 from edgecut.errors import SourceError
-from edgecut.graph.source import load
+from edgecut.source.load import load
 
 _TRUST = "pass --unsafe (source.unsafe = true) if you trust it"
 _FOREIGN = f"which is none of Keras's own layers; register it, or {_TRUST}"

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from edgecut.export.artifacts import export
-from edgecut.graph.bridge import cross_to_tf_keras
 from edgecut.graph.predict import predict
 from edgecut.head.attach import attach_head
+from edgecut.keras2.bridge import cross_to_tf_keras
 from tests.graph.models import settle
 
 L = keras.layers

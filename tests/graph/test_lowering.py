@@ -13,7 +13,7 @@ from edgecut.export.artifacts import export
 from edgecut.graph.calls import calls
 from edgecut.graph.cuts import cut_points
 from edgecut.graph.edits import edit
-from edgecut.graph.lowering import lowering
+from edgecut.lowering.lower import lowering
 from edgecut.records.profile import find_profile
 from edgecut.tflite.arena import cortex_m_arena_bytes, planned_bytes
 from edgecut.tflite.flatbuffer import read

@@ -8,9 +8,9 @@ import pytest
 
 from edgecut import export
 from edgecut.errors import SourceError
-from edgecut.graph.policies import in_float32
-from edgecut.graph.source import read_source
 from edgecut.runtime.files import FileRunner
+from edgecut.source.load import read_source
+from edgecut.source.policies import in_float32
 
 L = keras.layers
 POLICIES = ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16", "float64")

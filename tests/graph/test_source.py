@@ -8,9 +8,9 @@ import pytest
 
 from edgecut import load
 from edgecut.errors import SourceError
-from edgecut.graph.exported import load_exported
-from edgecut.graph.peek import application_arguments, config_of, keras_version, layer_names
-from edgecut.graph.source import read_source
+from edgecut.graph.saved import application_arguments, config_of, keras_version, layer_names
+from edgecut.source.exported import load_exported
+from edgecut.source.load import read_source
 from tests.graph import models, test_bridge
 
 
@@ -328,7 +328,7 @@ def test_an_exported_saved_model_runs_as_one_layer(tmp_path, build):
 @pytest.mark.real
 @pytest.mark.parametrize("name", ["cifar10_resnet", "visual_wake_words", "rock_paper_scissors"])
 def test_keras_3_reads_the_real_keras_2_files_as_keras_2_does(real, name):
-    from edgecut.graph.bridge import read_keras_2
+    from edgecut.keras2.bridge import read_keras_2
 
     path = str(real / f"{name}.h5")
     old, new = read_keras_2(path), load(path)

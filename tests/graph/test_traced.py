@@ -8,7 +8,7 @@ import pytest
 
 from edgecut import export
 from edgecut.graph.calls import calls
-from edgecut.graph.lowering import lowering
+from edgecut.lowering.lower import lowering
 from edgecut.runtime.files import FileRunner
 from edgecut.tflite.flatbuffer import read
 from edgecut.tflite.ops import operator_counts

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from edgecut.errors import ExportError
 from edgecut.export.artifacts import export
-from edgecut.graph.exported import load_exported
 from edgecut.runtime.files import FileRunner
+from edgecut.source.exported import load_exported
 from tests.graph import models, test_bridge
 
 

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from edgecut import export
-from edgecut.graph.source import load
 from edgecut.images.dataset import read_calibration
 from edgecut.images.preprocess import normalize
+from edgecut.source.load import load
 from tests.unit.command_line import run
 
 DEMO = Path(__file__).parents[2] / "edgecut" / "demo_data"

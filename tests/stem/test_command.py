@@ -101,11 +101,11 @@ def test_bytes_pass_unchanged_into_an_int8_file_of_an_edited_model(source, tmp_p
     taken = parse(file.read_bytes(), "file")
     written = taken.tensors[taken.inputs[0]]
     assert (written.dtype, written.scales, written.zero_points) == ("int8", (1.0,), (-128,))
-    model, twins = keras.models.load_model(gray), []
+    model, file_pair = keras.models.load_model(gray), []
     for name, twin in (("rounded", for_bytes(model)), ("plain", model)):
         edgecut.export(twin, "tflite", "int8", pixels.astype("float32"), tmp_path / f"{name}.tflite")
-        twins.append((tmp_path / f"{name}.tflite").read_bytes())
-    assert file.read_bytes() == twins[0] != twins[1]
+        file_pair.append((tmp_path / f"{name}.tflite").read_bytes())
+    assert file.read_bytes() == file_pair[0] != file_pair[1]
 
 
 @pytest.mark.parametrize(("order", "pixels"), [("yuv", "raw"), ("rgba", "raw"), ("bgr", "raw"), ("bgr", "normalized")])

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecut.bench import calibrate as room
-from edgecut.bench import calibration_layers as put
-from edgecut.bench.calibrate import Calibration, calibrate, noise
-from edgecut.bench.calibration_fit import Timed, calibrated, found_tiles
-from edgecut.bench.calibration_layers import SAME, VALID, Sheet
-from edgecut.bench.calibration_set import Specimen, specimens
-from edgecut.bench.calibration_terms import Tiles, terms
 from edgecut.bench.predict import predict_latency, priced_seconds
+from edgecut.bench.terms import Tiles, terms
+from edgecut.calibrate import cost_table as room
+from edgecut.calibrate import layers as put
+from edgecut.calibrate.cost_table import Calibration, calibrate, noise
+from edgecut.calibrate.fit import Timed, calibrated, found_tiles
+from edgecut.calibrate.layers import SAME, VALID, Sheet
+from edgecut.calibrate.specimens import Specimen, specimens
 from edgecut.errors import DocumentError, RequestError, RunError
 from edgecut.records.document import parse as parse_document
 from edgecut.records.measurement import Measurement

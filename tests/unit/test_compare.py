@@ -17,10 +17,10 @@ from PIL import Image
 from edgecut.errors import RequestError, RunError
 from edgecut.export.readback import read_artifact
 from edgecut.handoff import compare as comparing
+from edgecut.handoff.builds import Side
 from edgecut.handoff.compare import compare
-from edgecut.handoff.fed import Fed, fed
 from edgecut.handoff.limits import judge_changes, parse_limits
-from edgecut.handoff.sides import Side
+from edgecut.handoff.stimuli import Fed, fed
 from edgecut.records.artifact import Artifact
 from edgecut.records.comparison import Change, Difference
 from edgecut.records.progress import SILENT

@@ -13,7 +13,7 @@ import pytest
 from onnx import helper
 
 from edgecut.errors import SourceError
-from edgecut.graph.peek import config_of, keras_version, kind_of
+from edgecut.graph.saved import config_of, keras_version, kind_of
 from edgecut.runtime.onnx_graph import read_onnx
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"

@@ -16,9 +16,9 @@ from PIL import EpsImagePlugin, Image
 from edgecut.bench import tflm_worker
 from edgecut.cli.request import read_source
 from edgecut.errors import DataError, DocumentError, RequestError, SourceError
-from edgecut.graph.peek import kind_of
-from edgecut.handoff.fed import fed
-from edgecut.handoff.sides import Side
+from edgecut.graph.saved import kind_of
+from edgecut.handoff.builds import Side
+from edgecut.handoff.stimuli import fed
 from edgecut.images.dataset import read_data
 from edgecut.images.decode import decode
 from edgecut.images.listing import class_folders, read_class_names

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgecut.errors import EdgecutError
-from edgecut.graph.peek import kind_of
+from edgecut.graph.saved import kind_of
 from edgecut.images.decode import decode
 from edgecut.images.listing import read_class_names
 from edgecut.images.npz import read_headers

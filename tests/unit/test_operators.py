@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edgecut.errors import DocumentError, ExportError
-from edgecut.graph.expected_operators import expected_operators
+from edgecut.lowering.expected_operators import expected_operators
 from edgecut.pipeline import operators
 from edgecut.pipeline.operators import refuse_file
 from edgecut.pipeline.plan import plan

@@ -1,4 +1,4 @@
-"""A test of somebody else's bug skips once it is mended, and never fails for it."""
+"""A test of somebody else's bug skips once it is corrected, and never fails for it."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edgecut.graph.peek_shapes import input_shapes, output_shapes
+from edgecut.lowering.saved_shapes import input_shapes, output_shapes
 from tests.unit.saved_models import classifier, functional, layer
 
 IMAGE = layer("InputLayer", "image", batch_shape=[None, 8, 8, 3])

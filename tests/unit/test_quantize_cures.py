@@ -10,16 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecut.errors import RequestError
-from edgecut.quantize.cures import ORDER, Cure, Patient, mend
+from edgecut.quantize.corrections import ORDER, Correction, Subject, correct
 from edgecut.quantize.equalize import factors, scaled
 from edgecut.quantize.grids import real_values
 from edgecut.quantize.interior import Interior, Pictures, outputs_of
 from edgecut.quantize.numbers import Numbers, grid_for, numbers_of, render
 from edgecut.quantize.observed import Observed
+from edgecut.quantize.pairs import pair
 from edgecut.quantize.ranges import range_of, rounding_error
 from edgecut.quantize.rounding import rounded
-from edgecut.quantize.ties import channel_groups, scale_groups
-from edgecut.quantize.twins import pair
+from edgecut.quantize.scale_groups import channel_groups, scale_groups
 from edgecut.tflite.flatbuffer import parse
 from edgecut.tflite.patch import constant
 from tests.unit.quantized import FLOAT, INT8, images
@@ -67,8 +67,8 @@ def test_the_converters_own_numbers_give_its_own_weights() -> None:
 
 
 @pytest.mark.parametrize("cure", ORDER)
-def test_a_cure_changes_neither_size_nor_operators(cure: Cure) -> None:
-    content = mend(Patient(TWINS, images(32)), frozenset({cure})).content(TWINS)
+def test_a_cure_changes_neither_size_nor_operators(cure: Correction) -> None:
+    content = correct(Subject(TWINS, images(32)), frozenset({cure})).content(TWINS)
     assert len(content) == len(TWINS.int8)
     graph = parse(content, "mended")
     assert [op.name for op in graph.operators] == [op.name for op in TWINS.graph.operators]
@@ -77,20 +77,22 @@ def test_a_cure_changes_neither_size_nor_operators(cure: Cure) -> None:
 
 def test_bias_correction_takes_a_shift_back_to_a_tenth() -> None:
     sick = numbers_of(TWINS)
-    twins = TWINS
+    file_pair = TWINS
     pixels, index = images(32), DEPTHWISE.outputs[0]
-    wanted = means(FLOAT, twins.tensors[index], pixels)
+    wanted = means(FLOAT, file_pair.tensors[index], pixels)
     shifted = Numbers(sick.weights, {**sick.biases, 1: sick.biases[1] + 0.05})
     from edgecut.quantize.sequential import mended
 
-    observed = Patient(twins, pixels).observed
-    before = np.abs(means(render(twins, shifted), index, pixels) - wanted).mean()
-    after = np.abs(means(render(twins, mended(twins, shifted, pixels, observed)), index, pixels) - wanted).mean()
+    observed = Subject(file_pair, pixels).observed
+    before = np.abs(means(render(file_pair, shifted), index, pixels) - wanted).mean()
+    after = np.abs(
+        means(render(file_pair, mended(file_pair, shifted, pixels, observed)), index, pixels) - wanted
+    ).mean()
     assert after < before / 10
 
 
 def test_equalization_leaves_what_the_float_model_computes() -> None:
-    observed = Patient(TWINS, images(32)).observed
+    observed = Subject(TWINS, images(32)).observed
     numbers, original = numbers_of(TWINS), numbers_of(TWINS)
     groups = channel_groups(TWINS)
     for group in groups:
@@ -107,7 +109,7 @@ def test_equalization_leaves_what_the_float_model_computes() -> None:
 
 
 def test_equalized_channels_all_reach_as_far_as_the_widest() -> None:
-    observed = Patient(TWINS, images(32)).observed
+    observed = Subject(TWINS, images(32)).observed
     for group in channel_groups(TWINS):
         reach = np.max([observed[i].high for i in group.tensors if i in observed], axis=0)
         np.testing.assert_allclose(reach * factors(group, observed), reach.max(), rtol=1e-5)

@@ -8,7 +8,7 @@ from edgecut.quantize.causes import whole_causes
 from edgecut.quantize.explain import Reference, explain
 from edgecut.quantize.names import LayerOutput
 from edgecut.quantize.numbers import Numbers, numbers_of, render
-from edgecut.quantize.twins import pair
+from edgecut.quantize.pairs import pair
 from edgecut.records.explanation import Explanation, LayerError
 from edgecut.tflite.flatbuffer import parse
 from tests.unit.quantized import FIXTURES, FLOAT, INT8, images, reference, scaled_float

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgecut.quantize.cures import ORDER, Patient
+from edgecut.quantize.corrections import ORDER, Subject
 from edgecut.quantize.heads import Linear, follow, on_grid
 from edgecut.quantize.interior import outputs_of
 from edgecut.quantize.judges import OutputJudge, Score, score
+from edgecut.quantize.pairs import pair
 from edgecut.quantize.swap import head_first, pooled_head
-from edgecut.quantize.twins import pair
 from edgecut.quantize.until import until
 from edgecut.score.answers import Answer, answer_of
 from edgecut.tflite.flatbuffer import parse
@@ -25,18 +25,18 @@ def judge(labels: bool = True) -> OutputJudge:
     return OutputJudge(pixels, (reference,), (answer,), own)
 
 
-def patient() -> Patient:
-    return Patient(pair(INT8, FLOAT), images(16))
+def subject() -> Subject:
+    return Subject(pair(INT8, FLOAT), images(16))
 
 
 def test_a_limit_that_the_converters_file_meets_stops_at_once() -> None:
-    found = until(patient(), judge(), limit=1.1)
+    found = until(subject(), judge(), limit=1.1)
     assert [trial.cures for trial in found.trials] == [()]
     assert (found.met, found.trials[0].chosen, found.trials[0].kept) == (True, True, True)
 
 
 def test_a_limit_that_nothing_meets_tries_every_cure_in_order_and_takes_the_best() -> None:
-    found = until(patient(), judge(), limit=-1.0)
+    found = until(subject(), judge(), limit=-1.0)
     assert not found.met
     added = [
         set(after.cures) - set(before.cures) for before, after in zip(found.trials, found.trials[1:], strict=False)
@@ -50,7 +50,7 @@ def test_a_limit_that_nothing_meets_tries_every_cure_in_order_and_takes_the_best
 
 
 def test_a_cure_that_does_not_help_is_reported_and_not_built_upon() -> None:
-    found = until(patient(), judge(), limit=-1.0)
+    found = until(subject(), judge(), limit=-1.0)
     for place, trial in enumerate(found.trials):
         before = max((t.sqnr_varying or -999 for t in found.trials[:place] if t.kept), default=-1000.0)
         assert trial.kept == ((trial.sqnr_varying or -999) > before)
@@ -59,13 +59,13 @@ def test_a_cure_that_does_not_help_is_reported_and_not_built_upon() -> None:
 
 def test_the_chosen_file_is_what_its_trial_measured() -> None:
     the_judge = judge()
-    found = until(patient(), the_judge, limit=-1.0)
+    found = until(subject(), the_judge, limit=-1.0)
     chosen = next(trial for trial in found.trials if trial.chosen)
     assert the_judge.judged(found.content).sqnr_varying == pytest.approx(chosen.sqnr_varying)
 
 
 def test_without_labels_the_disagreement_counts() -> None:
-    found = until(patient(), judge(labels=False), limit=-1.0)
+    found = until(subject(), judge(labels=False), limit=-1.0)
     assert all(trial.drop is None and trial.accuracy is None for trial in found.trials)
     assert not Score(None, None, None, 0.9, 20.0, 100, unjudged_agreement=0.9).is_near(0.05)
     alike = Score(None, None, None, 0.96, 20.0, 100, unjudged_agreement=0.96)

@@ -12,7 +12,7 @@ import pytest
 
 import edgecut
 from edgecut.cli.new import _profile_keys as profile_keys
-from edgecut.graph.peek_shapes import picture_shape
+from edgecut.lowering.saved_shapes import picture_shape
 from edgecut.pipeline.judge import judge
 from edgecut.pipeline.plan import plan
 from edgecut.records.artifact import Artifact, TensorSpec

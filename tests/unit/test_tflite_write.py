@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from edgecut.bench import calibration_layers as put
-from edgecut.bench.calibration_layers import Sheet
-from edgecut.bench.calibration_set import specimens
+from edgecut.calibrate import layers as put
+from edgecut.calibrate.layers import Sheet
+from edgecut.calibrate.specimens import specimens
 from edgecut.tflite.flatbuffer import parse
 from edgecut.tflite.write import Draft
 

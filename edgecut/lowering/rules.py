@@ -4,38 +4,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edgecut.graph.callgraph import Call, Tensor
-from edgecut.graph.layer_operators import ACTIVATIONS, PLAIN
-from edgecut.graph.lowering_blocks import attention, einsum_dense, layer_normalization, matrix_product, transpose
+from edgecut.lowering.blocks import attention, einsum_dense, layer_normalization, matrix_product, transpose
+from edgecut.lowering.builder import FUSES_RELU, GraphBuilder, activation_of
+from edgecut.lowering.layer_operators import ACTIVATIONS, PLAIN
 
-if TYPE_CHECKING:
-    from edgecut.graph.lowering import Lowering
-
-# Operators into which a converter fuses a ReLU or ReLU6 behind them, and those into which it folds a scale and shift.
-FUSES_RELU = frozenset({
-    "ADD", "AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "DIV", "FULLY_CONNECTED", "MAX_POOL_2D", "MUL", "SUB",
-})  # fmt: skip
+# Operators into which a converter folds a scale and shift.
 FOLDS_SCALE = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
 # A normalization is also folded into this one. TensorFlow 2.21's converter fuses a ReLU behind it only where it has a
 # bias that isn't all zeros, as it is before training, or a normalization's shift.
 FOLDS_NORMALIZATION = FOLDS_SCALE | {"TRANSPOSE_CONV"}
 
 
-def _conv(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+def _conv(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
     layer, shape = call.operation, call.outputs[0].shape
     weights = (layer.filters, *layer.kernel_size, int(layer.kernel.shape[-2]))
     return work.weighted("CONV_2D", call, _unpadded(work, call, taken[0]), weights, shape, _strides(layer))
 
 
-def _depthwise(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+def _depthwise(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
     layer, shape = call.operation, call.outputs[0].shape
     weights = (1, *layer.kernel_size, int(shape[-1] or 1))
     return work.weighted("DEPTHWISE_CONV_2D", call, _unpadded(work, call, taken[0]), weights, shape, _strides(layer))
 
 
-def _separable(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+def _separable(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
     layer, shape = call.operation, call.outputs[0].shape
     channels = int(layer.pointwise_kernel.shape[-2])
     middle = (*shape[:-1], channels)
@@ -46,7 +41,7 @@ def _separable(work: Lowering, call: Call, taken: Sequence[int]) -> int:
     return work.weighted("CONV_2D", call, source, (layer.filters, 1, 1, channels), shape, {})
 
 
-def _transposed(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+def _transposed(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
     layer, shape = call.operation, call.outputs[0].shape
     weights = (layer.filters, *layer.kernel_size, int(layer.kernel.shape[-1]))
     sizes, kernel = work.constant((4,)), work.constant(weights)
@@ -56,33 +51,33 @@ def _transposed(work: Lowering, call: Call, taken: Sequence[int]) -> int:
     return work.activation(call, output, shape)
 
 
-def _dense(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+def _dense(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
     layer, shape = call.operation, call.outputs[0].shape
     return work.weighted("FULLY_CONNECTED", call, taken[0], (layer.units, int(layer.kernel.shape[0])), shape, {})
 
 
-def _batch_normalization(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+def _batch_normalization(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
     if work.fuses(call, taken[0], FOLDS_NORMALIZATION):
         work.biased.add(taken[0])
         return taken[0]
     return work.chain(("MUL", "ADD"), taken[:1], call.outputs[0].shape)
 
 
-def _with_constant(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+def _with_constant(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
     """Arithmetic on two values, or on one and a constant, which a converter folds into weights and bias before it."""
     if len(taken) == 1 and work.fuses(call, taken[0], FOLDS_SCALE):
         return taken[0]
     return work.chain(PLAIN[call.type], taken, call.outputs[0].shape)
 
 
-def _divide(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+def _divide(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
     """A quotient; of a constant divisor a converter takes the reciprocal, as of a factor."""
     if len(taken) > 1 or not isinstance(call.args[0], Tensor):
         return work.chain(("DIV",), taken, call.outputs[0].shape)
     return taken[0] if work.fuses(call, taken[0], FOLDS_SCALE) else work.chain(("MUL",), taken, call.outputs[0].shape)
 
 
-def _relu(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+def _relu(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
     plain = _relu_name(call)
     if plain is not None and work.fuses(call, taken[0], FUSES_RELU):
         work.closed.add(taken[0])
@@ -90,28 +85,28 @@ def _relu(work: Lowering, call: Call, taken: Sequence[int]) -> int:
     return work.chain((plain or "LEAKY_RELU",), taken[:1], call.outputs[0].shape)
 
 
-def _activation(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+def _activation(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
     name = activation_of(call)
     if name in {"relu", "relu6"} and not work.sole(call.inputs[0]):
         return work.chain(ACTIVATIONS[name], taken[:1], call.outputs[0].shape)
     return work.activation(call, taken[0], call.outputs[0].shape)
 
 
-def _rescaling(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+def _rescaling(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
     steps = ("MUL", "ADD") if call.operation.offset else ("MUL",)
     return work.chain(steps, taken[:1], call.outputs[0].shape)
 
 
-def _silu(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+def _silu(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
     gate = work.operator("LOGISTIC", taken, call.outputs[0].shape)
     return work.operator("MUL", (taken[0], gate), call.outputs[0].shape)
 
 
-def _pad(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+def _pad(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
     return work.operator("PAD", taken[:1], call.outputs[0].shape, {"padding": call.operation.padding})
 
 
-def _repeated(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+def _repeated(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
     """The values repeated axis by axis: flattened to runs, of which each is resized to several."""
     source = taken[0]
     shape = [int(size or 1) for size in call.inputs[0].shape]
@@ -125,7 +120,7 @@ def _repeated(work: Lowering, call: Call, taken: Sequence[int]) -> int:
     return work.operator("RESHAPE", (source,), shape) if source != taken[0] else source
 
 
-def _upsampling(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+def _upsampling(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
     layer, shape = call.operation, call.outputs[0].shape
     names = {"nearest": "RESIZE_NEAREST_NEIGHBOR", "bilinear": "RESIZE_BILINEAR"}
     if layer.data_format == "channels_first" or layer.interpolation not in names:
@@ -133,12 +128,12 @@ def _upsampling(work: Lowering, call: Call, taken: Sequence[int]) -> int:
     return work.operator(names[layer.interpolation], taken[:1], shape)
 
 
-def _mean(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+def _mean(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
     name = "RESHAPE" if math.prod(work.tensors[taken[0]].shape[1:-1]) == 1 else "MEAN"
     return work.operator(name, taken[:1], call.outputs[0].shape)
 
 
-def _reshape(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+def _reshape(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
     maker = work.maker(taken[0])
     # A mean whose axes of size 1 come back keeps them in the first place.
     if maker is not None and maker.name in {"MEAN", "RESHAPE"} and work.sole(call.inputs[0]):
@@ -147,7 +142,7 @@ def _reshape(work: Lowering, call: Call, taken: Sequence[int]) -> int:
     return work.operator("RESHAPE", taken[:1], call.outputs[0].shape)
 
 
-def _unpadded(work: Lowering, call: Call, source: int) -> int:
+def _unpadded(work: GraphBuilder, call: Call, source: int) -> int:
     """What a convolution reads: what is before a PAD that pads as SAME would, which a converter leaves out."""
     maker, layer = work.maker(source), call.operation
     if maker is None or maker.name != "PAD" or layer.padding != "valid":
@@ -170,12 +165,6 @@ def _relu_name(call: Call) -> str | None:
     return {None: "RELU", 6: "RELU6"}.get(layer.max_value)
 
 
-def activation_of(call: Call) -> str:
-    """The name of a layer's own activation, "linear" where it has none."""
-    function = getattr(call.operation, "activation", None)
-    return getattr(function, "__name__", type(function).__name__) if function is not None else "linear"
-
-
 def _strides(layer: Any) -> dict[str, int]:
     strides, dilation = _pair(layer.strides), _pair(layer.dilation_rate)
     return {
@@ -189,7 +178,7 @@ def _pair(value: Any) -> tuple[int, int]:
 
 
 # Layers and operators that need more than that.
-RULES: Mapping[str, Callable[[Lowering, Call, Sequence[int]], int]] = {
+RULES: Mapping[str, Callable[[GraphBuilder, Call, Sequence[int]], int]] = {
     "Activation": _activation,
     "Add": _with_constant,
     "BatchNormalization": _batch_normalization,

@@ -5,20 +5,18 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from edgecut.graph.callgraph import Call, Tensor
-
-if TYPE_CHECKING:
-    from edgecut.graph.lowering import Lowering
+from edgecut.lowering.builder import GraphBuilder
 
 # What a call of MultiHeadAttention can be given without another operator coming of it.
 _OF_ATTENTION = frozenset({"query", "value", "key", "training"})
 
 
-def layer_normalization(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+def layer_normalization(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
     """Mean, variance, and x * scale - mean * scale + beta, as TensorFlow's nn.batch_normalization orders it.
 
     A converter leaves a beta of zeros out, which an untrained layer has.
@@ -40,7 +38,7 @@ def layer_normalization(work: Lowering, call: Call, taken: Sequence[int]) -> int
     return work.operator("ADD", (work.operator("MUL", (x, scale), shape), shift), shape)
 
 
-def attention(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+def attention(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
     """Attention over the middle axis without masks: (batch, places, features); anything else isn't modelled."""
     layer, shape = call.operation, call.outputs[0].shape
     given = _arguments(call)
@@ -77,7 +75,7 @@ def attention(work: Lowering, call: Call, taken: Sequence[int]) -> int:
     return _dense(work, mixed, (int(shape[-1] or 1), width), shape)
 
 
-def einsum_dense(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+def einsum_dense(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
     """A dense layer on the last axes, which are flattened where they are several; no other equation is modelled."""
     layer, shape, source = call.operation, call.outputs[0].shape, taken[0]
     given, weights, result = layer.equation.replace("->", ",").split(",")
@@ -100,7 +98,7 @@ def einsum_dense(work: Lowering, call: Call, taken: Sequence[int]) -> int:
     return work.activation(call, source, shape)
 
 
-def transpose(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+def transpose(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
     """The axes in another order, which matrix_product asks for."""
     axes = list(range(len(call.inputs[0].shape)))
     if call.type == "Permute":
@@ -113,7 +111,7 @@ def transpose(work: Lowering, call: Call, taken: Sequence[int]) -> int:
     return work.operator("TRANSPOSE", taken, call.outputs[0].shape, {"axes": tuple(axes)})
 
 
-def matrix_product(work: Lowering, call: Call, taken: Sequence[int]) -> int:
+def matrix_product(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
     """The product of two computed values, one of which may be turned: that is an option of the operator."""
     if len(taken) != 2 or len(call.inputs[1].shape) < 3:
         return work.operator(call.type, taken, call.outputs[0].shape)
@@ -127,7 +125,7 @@ def matrix_product(work: Lowering, call: Call, taken: Sequence[int]) -> int:
     return work.operator("BATCH_MATMUL", given, call.outputs[0].shape, options)
 
 
-def _dense(work: Lowering, source: int, weights: Sequence[int], shape: Sequence[int | None]) -> int:
+def _dense(work: GraphBuilder, source: int, weights: Sequence[int], shape: Sequence[int | None]) -> int:
     return work.operator("FULLY_CONNECTED", (source, work.constant(weights), work.constant(weights[:1])), shape)
 
 

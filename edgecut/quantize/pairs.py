@@ -41,7 +41,7 @@ class Weighted:
 
 
 @dataclass(frozen=True, eq=False)
-class Twins:
+class FilePair:
     """Both files as data. tensors: int8 tensor -> float tensor, for what is computed; weighted: int8 operator -> it.
 
     unmatched: int8 operators without a float twin, by their output's name.
@@ -67,7 +67,7 @@ def activation(operator: Operator) -> str:
     return _ACTIVATIONS.get(operator.options.get("fusedActivationFunction", 0), "other")
 
 
-def pair(int8: bytes, float32: bytes) -> Twins:
+def pair(int8: bytes, float32: bytes) -> FilePair:
     """The pairs of two files that were converted from one model.
 
     The int8 file is kept with a buffer of its own for each constant, so that each can get numbers of its own.
@@ -94,7 +94,7 @@ def pair(int8: bytes, float32: bytes) -> Twins:
     )  # fmt: skip
     boundaries = {i for op in graph.operators if op.name in BOUNDARIES for i in op.outputs}
     tensors = {mine: other for mine, other in aligned.tensors.items() if mine not in boundaries}
-    return Twins(int8, float32, graph, float_graph, tensors, aligned.operators, weighted, unmatched)
+    return FilePair(int8, float32, graph, float_graph, tensors, aligned.operators, weighted, unmatched)
 
 
 def _weighted(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgecut.graph.peek import configs_of, objects_in
+from edgecut.graph.saved import configs_of, objects_in
 
 _TRUST = "pass --unsafe (source.unsafe = true) if you trust it"
 # Values that a configuration holds as objects; tf_keras makes them without a look at any module.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import nnls
 
-from edgecut.bench.calibration_terms import Tiles, terms
+from edgecut.bench.terms import Tiles, terms
 from edgecut.records.profile import Calibrated
 from edgecut.records.recipe import Precision
 from edgecut.tflite.flatbuffer import TfliteGraph

@@ -15,10 +15,10 @@ import keras
 import tensorflow as tf
 
 from edgecut.errors import GraphError, SourceError
-from edgecut.graph.peek import Kind, application_arguments, config_of, keras_version, kind_of, lambda_names, overclaim
-from edgecut.graph.policies import in_float32
+from edgecut.graph.saved import Kind, application_arguments, config_of, keras_version, kind_of, lambda_names, overclaim
 from edgecut.graph.sentences import LOADING_FAULTS, telling_line
 from edgecut.records.document import closest
+from edgecut.source.policies import in_float32
 from edgecut.streams import caught_output
 
 
@@ -104,7 +104,7 @@ def _with_bare_input(model: keras.Model) -> keras.Model:
 
 
 def _cross(source: str, *, unsafe: bool) -> Loaded:
-    from edgecut.graph.bridge import cross_to_keras, read_keras_2
+    from edgecut.keras2.bridge import cross_to_keras, read_keras_2
 
     try:
         crossing = cross_to_keras(read_keras_2(source, unsafe=unsafe))

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from edgecut.bench.calibration_fit import Timed, calibrated
-from edgecut.bench.calibration_set import DTYPES, Specimen, specimens
 from edgecut.bench.runners.protocol import Machine
+from edgecut.calibrate.fit import Timed, calibrated
+from edgecut.calibrate.specimens import DTYPES, Specimen, specimens
 from edgecut.errors import RequestError, RunError
 from edgecut.records.document import parse
 from edgecut.records.profile import Calibrated, Profile

@@ -8,9 +8,9 @@ from functools import partial
 
 import numpy as np
 
-from edgecut.bench import calibration_layers as put
-from edgecut.bench.calibration_blocks import BLOCKS, Grow, between, network, per_channel, some_channels
-from edgecut.bench.calibration_layers import SAME, VALID, Sheet
+from edgecut.calibrate import layers as put
+from edgecut.calibrate.blocks import BLOCKS, Grow, between, network, per_channel, some_channels
+from edgecut.calibrate.layers import SAME, VALID, Sheet
 from edgecut.records.recipe import Precision
 from edgecut.tflite.flatbuffer import parse
 from edgecut.tflite.ops import macs

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgecut.handoff.sides import Side, label_names
+from edgecut.handoff.builds import Side, label_names
 from edgecut.images.classes import assumed_order
 from edgecut.images.dataset import Dataset, read_data
 from edgecut.images.device import DEFAULT_ORDER, in_order, model_input

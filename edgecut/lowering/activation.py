@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 
 from edgecut.graph.calls import Call, Calls, flat
-from edgecut.graph.layer_operators import IDLE
+from edgecut.lowering.layer_operators import IDLE
 
 # What brings scores to another shape, and lets their meaning be.
 _PASSED = (

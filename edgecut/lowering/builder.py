@@ -1,23 +1,22 @@
-"""What a converter makes of a part of a model: its TFLite operators and tensors, foreseen without converting."""
+"""The operators and tensors of a TFLite graph that isn't written yet, added one after another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from edgecut.graph.callgraph import Call, Calls, Tensor, ancestors
-from edgecut.graph.layer_operators import ACTIVATIONS, IDLE, PLAIN
-from edgecut.graph.lowering_rules import FUSES_RELU, RULES, activation_of
+from edgecut.graph.callgraph import Call, Tensor
+from edgecut.lowering.layer_operators import ACTIVATIONS
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
 from edgecut.tflite.flatbuffer import Tensor as FileTensor
 
 Activations = Literal["int8", "float32"]
 
-# Layers without weights: a converter computes equal ones on the same tensor once.
-_MERGED = frozenset({"Activation", "AveragePooling2D", "Cropping2D", "MaxPooling2D", "ReLU", "ZeroPadding2D"})
-
-
+# Operators into which a converter fuses a ReLU or ReLU6 behind them.
+FUSES_RELU = frozenset({
+    "ADD", "AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "DIV", "FULLY_CONNECTED", "MAX_POOL_2D", "MUL", "SUB",
+})  # fmt: skip
 # Operators that take constants besides: axes, a shape, sizes; and those of two values, of which one may be a constant.
 _OPERANDS = {
     "MEAN": 1, "PAD": 1, "REDUCE_MAX": 1, "RESHAPE": 1, "RESIZE_BILINEAR": 1, "RESIZE_NEAREST_NEIGHBOR": 1,
@@ -29,103 +28,7 @@ _BINARY = frozenset({"ADD", "DIV", "MAXIMUM", "MINIMUM", "MUL", "SUB"})
 _FLOAT_ONLY = frozenset({"NEG"})
 
 
-def lowering(calls: Calls, activations: Activations) -> Callable[[Tensor], TfliteGraph]:
-    """For any tensor, the graph that a file of the model up to it would hold, for one image; an open size counts as 1.
-
-    activations: "int8" for a fully quantized file. What no rule covers is an operator
-    called by its layer's class, which the tables of tflite/ops.py don't model. As TensorFlow 2.21's converter does it,
-    BatchNormalization and ReLU are fused into what is before them, padding into a convolution where it is what SAME
-    would pad, and equal activations, poolings and paddings of one tensor are one.
-    """
-    # The order of a part is that of the whole: what isn't needed for it leads to nothing that is.
-    whole = _converter_order(calls)
-    settings = {call: _settings(call) for call in whole if call.type in _MERGED}
-
-    def lower(end: Tensor) -> TfliteGraph:
-        kept = ancestors(calls, (end,))
-        order, same = _merged([call for call in whole if call in kept], settings)
-        work = Lowering(activations, same, _readers(order, same), same.get(end, end))
-        for call in order:
-            work.add(call)
-        return work.graph(same.get(end, end))
-
-    return lower
-
-
-def _converter_order(calls: Iterable[Call]) -> list[Call]:
-    """The calls in the order in which a converted file runs them, which decides what is alive together.
-
-    TensorFlow imports a function in reverse post-order of a depth-first search from what needs nothing, names
-    descending (GetReversePostOrder with NodeComparatorName): first weights, then constants, then the input.
-    """
-    order = tuple(calls)
-    takers: dict[Tensor, list[Call]] = {}
-    for call in order:
-        for tensor in call.inputs:
-            takers.setdefault(tensor, []).append(call)
-    roots = [
-        sorted((call for call in order if is_root(call)), key=_name, reverse=True)
-        for is_root in (_has_weights, _has_constants)
-    ]
-    done: list[Call] = []
-    seen: set[Call] = set()
-    pending = [(call, False) for group in (*roots, order) for call in group][::-1]
-    while pending:
-        call, finished = pending.pop()
-        if finished:
-            done.append(call)
-        elif call not in seen:
-            seen.add(call)
-            pending.append((call, True))
-            behind = {taker: None for tensor in call.outputs for taker in takers.get(tensor, ())}
-            pending.extend((taker, False) for taker in sorted(behind, key=_name))
-    return done[::-1]
-
-
-def _name(call: Call) -> str:
-    return call.name
-
-
-def _has_weights(call: Call) -> bool:
-    return bool(getattr(call.operation, "weights", ()))
-
-
-def _has_constants(call: Call) -> bool:
-    return call.type in {"Concatenate", "Flatten", "GlobalAveragePooling2D", "Rescaling", "Reshape", "ZeroPadding2D"}
-
-
-def _settings(call: Call) -> str:
-    return repr({key: value for key, value in call.operation.get_config().items() if key != "name"})
-
-
-def _merged(order: Sequence[Call], settings: Mapping[Call, str]) -> tuple[list[Call], dict[Tensor, Tensor]]:
-    """The calls without those that repeat another, and what stands for the outputs of those.
-
-    settings: of the calls that may be merged.
-    """
-    first: dict[tuple[Any, ...], Call] = {}
-    same: dict[Tensor, Tensor] = {}
-    kept = []
-    for call in order:
-        if call in settings:
-            key = (call.type, settings[call], *(same.get(x, x) for x in call.inputs))
-            known = first.setdefault(key, call)
-            if known is not call:
-                same.update(zip(call.outputs, known.outputs, strict=True))
-                continue
-        kept.append(call)
-    return kept, same
-
-
-def _readers(order: Sequence[Call], same: Mapping[Tensor, Tensor]) -> dict[Tensor, int]:
-    counts: dict[Tensor, int] = {}
-    for call in order:
-        for tensor in call.inputs:
-            counts[same.get(tensor, tensor)] = counts.get(same.get(tensor, tensor), 0) + 1
-    return counts
-
-
-class Lowering:
+class GraphBuilder:
     """The operators and tensors so far, and the place of each value among the tensors."""
 
     def __init__(
@@ -156,20 +59,17 @@ class Lowering:
         operators = (replace(operator, index=k) for k, operator in enumerate(reversed(kept)))
         return TfliteGraph(tuple(self.tensors), tuple(operators), tuple(self.inputs), (self.place[end],))
 
-    def add(self, call: Call) -> None:
-        """Add what becomes of a call."""
-        if call.is_input:
-            self.place[call.outputs[0]] = self._value(call.outputs[0].shape)
-            self.inputs.append(self.place[call.outputs[0]])
-            return
-        taken = [self.place[self.same.get(tensor, tensor)] for tensor in call.inputs]
-        rule = RULES.get(call.type)
-        if call.type in IDLE:
-            result = taken[0]
-        elif rule is not None:
-            result = rule(self, call, taken)
-        else:
-            result = self.chain(PLAIN.get(call.type, (call.type,)), taken, call.outputs[0].shape)
+    def add_input(self, call: Call) -> None:
+        """Add an input of the model."""
+        self.place[call.outputs[0]] = self._value(call.outputs[0].shape)
+        self.inputs.append(self.place[call.outputs[0]])
+
+    def places(self, call: Call) -> list[int]:
+        """Where the inputs of a call are among the tensors."""
+        return [self.place[self.same.get(tensor, tensor)] for tensor in call.inputs]
+
+    def put(self, call: Call, result: int) -> None:
+        """Note where the outputs of a call are; further ones are tensors of their own."""
         for tensor in call.outputs:
             self.place[tensor] = result if tensor is call.outputs[0] else self._value(tensor.shape)
 
@@ -270,3 +170,9 @@ class Lowering:
         dtype = self.activations if len(shape) > 1 or self.activations == "float32" else "int32"
         self.tensors.append(FileTensor(len(self.tensors), "", tuple(shape), dtype, is_constant=True))
         return len(self.tensors) - 1
+
+
+def activation_of(call: Call) -> str:
+    """The name of a layer's own activation, "linear" where it has none."""
+    function = getattr(call.operation, "activation", None)
+    return getattr(function, "__name__", type(function).__name__) if function is not None else "linear"

@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from edgecut.errors import GraphError
-from edgecut.graph.generations import policy_name
 from edgecut.graph.proof import OPEN_SIZE
+from edgecut.keras2.rules import policy_name
 
 INPUTS = 2  # every tensor of the model is kept for each
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from edgecut.bench import calibration_layers as put
-from edgecut.bench.calibration_layers import RELU, VALID, Sheet
+from edgecut.calibrate import layers as put
+from edgecut.calibrate.layers import RELU, VALID, Sheet
 
 # A block: (sheet, input tensor, generator of its sizes) -> output tensor.
 Grow = Callable[[Sheet, int, np.random.Generator], int]

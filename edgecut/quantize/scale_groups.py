@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from edgecut.quantize.twins import Twins, activation
+from edgecut.quantize.pairs import FilePair, activation
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
 
 # Operators whose outputs have their input's scale and zero point (quantization_spec: "same scale" restriction).
@@ -71,15 +71,15 @@ class _Sets:
         return [tuple(sorted(items)) for items in found.values()]
 
 
-def scale_groups(twins: Twins) -> tuple[tuple[int, ...], ...]:
+def scale_groups(file_pair: FilePair) -> tuple[tuple[int, ...], ...]:
     """The int8 activations whose range may be chosen anew; those that must share one are a group."""
-    graph = twins.graph
+    graph = file_pair.graph
     sets, fixed = _Sets(), {*graph.inputs, *graph.outputs}
     for operator in graph.operators:
         outs, ins = _activations(graph, operator.outputs), _activations(graph, operator.inputs)
         for index in (*outs, *ins):
             sets.root(index)
-        weighted = operator.index in twins.weighted
+        weighted = operator.index in file_pair.weighted
         if operator.name in SAME_SCALE:
             sets.join((*outs, *ins))
         elif operator.name in FIXED_OUTPUT:
@@ -90,9 +90,9 @@ def scale_groups(twins: Twins) -> tuple[tuple[int, ...], ...]:
     return tuple(group for group in sets.all() if not fixed.intersection(group))
 
 
-def channel_groups(twins: Twins) -> tuple[ChannelGroup, ...]:
+def channel_groups(file_pair: FilePair) -> tuple[ChannelGroup, ...]:
     """The groups of tensors that cross-layer equalization may scale channel by channel."""
-    graph = twins.graph
+    graph = file_pair.graph
     sets, closed = _Sets(), {*graph.inputs, *graph.outputs}
     makers: dict[int, list[int]] = {}
     takers: dict[int, list[int]] = {}
@@ -101,12 +101,12 @@ def channel_groups(twins: Twins) -> tuple[ChannelGroup, ...]:
         outs, ins = _activations(graph, op.outputs), _activations(graph, op.inputs)
         for index in (*outs, *ins):
             sets.root(index)
-        if op.index in twins.weighted:
+        if op.index in file_pair.weighted:
             makers.setdefault(outs[0], []).append(op.index)
             takers.setdefault(ins[0], []).append(op.index)
             if activation(op) == "relu6":
                 bounded.add(outs[0])
-            if activation(op) not in _POSITIVE or not _maps_channels(twins, op):
+            if activation(op) not in _POSITIVE or not _maps_channels(file_pair, op):
                 closed.update(outs)
             if op.name != "DEPTHWISE_CONV_2D" and not _takes_channels(graph, op):
                 closed.update(ins)
@@ -136,10 +136,10 @@ def _activations(graph: TfliteGraph, indices: Iterable[int]) -> tuple[int, ...]:
     )  # fmt: skip
 
 
-def _maps_channels(twins: Twins, op: Operator) -> bool:
+def _maps_channels(file_pair: FilePair, op: Operator) -> bool:
     """Whether each output channel has weights of its own."""
-    tensor = twins.graph.tensors[op.outputs[0]]
-    return tensor.shape[-1] == twins.weighted[op.index].weights.shape[twins.weighted[op.index].axis]
+    tensor = file_pair.graph.tensors[op.outputs[0]]
+    return tensor.shape[-1] == file_pair.weighted[op.index].weights.shape[file_pair.weighted[op.index].axis]
 
 
 def _takes_channels(graph: TfliteGraph, op: Operator) -> bool:

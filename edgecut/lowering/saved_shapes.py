@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from edgecut.graph.expected_operators import inner_layers, layers_before, needed_layers
+from edgecut.lowering.expected_operators import inner_layers, layers_before, needed_layers
 
 Shape = tuple[int | None, ...]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from edgecut.graph.layer_operators import ACTIVATIONS, PLAIN
+from edgecut.lowering.layer_operators import ACTIVATIONS, PLAIN
 
 # Layers and activations whose operator a runtime may lack or run slowly.
 _LAYERS = (

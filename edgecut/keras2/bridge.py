@@ -14,11 +14,14 @@ import numpy as np
 import tensorflow as tf
 
 from edgecut.errors import GraphError, SourceError
-from edgecut.graph.agreement import compare, proof_of, seeded_values
 from edgecut.graph.callgraph import data_calls
 from edgecut.graph.calls import Call, Calls, Tensor, calls, flat
-from edgecut.graph.carried import Known, carried_fault
-from edgecut.graph.generations import (
+from edgecut.graph.proof import call_flat
+from edgecut.graph.rebuild import run
+from edgecut.graph.sentences import LOADING_FAULTS
+from edgecut.keras2.agreement import compare, proof_of, seeded_values
+from edgecut.keras2.functions import outputs_of, recomputed
+from edgecut.keras2.rules import (
     ENDS_IN_ACTIVATION,
     SAME_ACTIVATIONS,
     activation_body,
@@ -28,10 +31,7 @@ from edgecut.graph.generations import (
     to_tf_operators,
     translated,
 )
-from edgecut.graph.keras_2 import outputs_of, recomputed
-from edgecut.graph.proof import call_flat
-from edgecut.graph.rebuild import run
-from edgecut.graph.sentences import LOADING_FAULTS
+from edgecut.keras2.trust import Known, carried_fault
 from edgecut.streams import caught_output
 
 # Functions beside activations and the like that look others up by what a file says.
