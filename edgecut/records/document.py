@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from edgecut.errors import DocumentError, RequestError
 from edgecut.records.faults import describe_faults, tuples
@@ -26,9 +26,10 @@ def _no_switch(value: Any) -> Any:
 Channels = Annotated[Literal[1, 3, 4], BeforeValidator(_no_switch)]
 SizeBytes = Annotated[int, BeforeValidator(parse_bytes)]
 Seconds = Annotated[float, BeforeValidator(parse_seconds)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
-__all__ = ["Channels", "Record", "Seconds", "SizeBytes", "closest", "parse", "read_toml"]
+__all__ = ["Channels", "Finite", "Record", "Seconds", "SizeBytes", "closest", "parse", "read_toml"]
 
 
 class Record(BaseModel):

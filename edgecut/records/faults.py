@@ -123,6 +123,8 @@ def _sentence(
         if kind in _LIMITS:
             words, key = _LIMITS[kind]
             return f"expected {_expected(annotation)} of {words} {context[key]}, found {_shown(found)}"
+        if kind == "finite_number":
+            return f"expected a finite number, found {_shown(found)}"
         if kind == "too_short":
             return f"expected a list of at least {context['min_length']}, found {_shown(found)}"
         if kind == "string_pattern_mismatch":

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from edgecut.records.document import Channels, Record, Seconds, SizeBytes, parse, read_toml
+from edgecut.records.document import Channels, Finite, Record, Seconds, SizeBytes, parse, read_toml
 
 Precision = Literal["float32", "float16", "dynamic", "int8", "int16x8"]
 # "auto": int8, mended until budget.accuracy_drop holds.
@@ -26,9 +26,17 @@ SCHEMA = "edgecut.recipe/1"
 class CustomPreprocess(Record):
     """The source model's preprocessing x -> x * scale + offset, per channel after reordering."""
 
-    scale: float | tuple[float, float, float] = 1.0
-    offset: float | tuple[float, float, float] = 0.0
+    scale: Finite | tuple[Finite, Finite, Finite] = 1.0
+    offset: Finite | tuple[Finite, Finite, Finite] = 0.0
     order: Literal["rgb", "bgr"] = "rgb"
+
+    @field_validator("scale")
+    @classmethod
+    def _pixels_differ(cls, scale: float | tuple[float, ...]) -> float | tuple[float, ...]:
+        if 0 in (scale if isinstance(scale, tuple) else (scale,)):
+            shown = list(scale) if isinstance(scale, tuple) else scale
+            raise ValueError(f"expected numbers other than 0, under which every pixel is the same, found {shown}")
+        return scale
 
 
 Preprocess = Literal["tf", "torch", "caffe", "raw", "none"] | CustomPreprocess
@@ -111,7 +119,7 @@ class Training(Record):
 
     epochs: int = Field(default=50, ge=1)
     batch: int = Field(default=64, ge=1)
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: Finite = Field(default=1e-3, gt=0)
     patience: int = Field(default=5, ge=1)
 
 
@@ -212,7 +220,7 @@ class Compress(Record):
     qat: bool = False
     epochs: int = Field(default=6, ge=1)
     batch: int = Field(default=32, ge=1)
-    learning_rate: float = Field(default=3e-4, gt=0)
+    learning_rate: Finite = Field(default=3e-4, gt=0)
     patience: int = Field(default=2, ge=1)
     skip: tuple[str, ...] = ()
 

@@ -97,6 +97,16 @@ def test_an_unknown_table_is_always_a_fault(document: dict[str, Any], name: str)
         ),
         ({"cut": {"to": True}}, "cut.to: expected text, a whole number or a list of those, found True"),
         ({"cut": {"start": "x"}}, "cut.start: unknown key"),
+        ({"compress": {"learning_rate": float("inf")}}, "compress.learning_rate: expected a finite number, found inf"),
+        (
+            {"source": {"model": "m.keras", "preprocess": {"offset": float("nan")}}},
+            "source.preprocess.offset: expected a number or a list of 3 numbers, found nan",
+        ),
+        (
+            {"source": {"model": "m.keras", "preprocess": {"scale": [1, 0, 1]}}},
+            "source.preprocess.scale: expected numbers other than 0, under which every pixel is the same, found "
+            "[1.0, 0.0, 1.0]",
+        ),
         ({"cut": {"drop": "a..b"}}, "cut.drop: expected a list of texts, found 'a..b'"),
         ({"cut": {"replace": [{"range": "a..b"}]}}, "cut.replace.0.with: is missing"),
         (
