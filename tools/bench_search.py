@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgecut.graph.quiet import import_keras_quietly
-from edgecut.records.profile import find_profile
+from edgecut.records.profile_files import find_profile
 from edgecut.records.recipe import Data, Recipe, Source
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ from edgecut.bench.runners.table import machine_of
 from edgecut.calibrate.cost_table import calibrate, timed
 from edgecut.calibrate.specimens import Specimen
 from edgecut.export.readback import tflite_precision
-from edgecut.records.profile import Profile, read_profile
+from edgecut.records.profile import Profile
+from edgecut.records.profile_files import read_profile
 from edgecut.records.toml_text import toml_text
 from edgecut.tflite.flatbuffer import parse
 

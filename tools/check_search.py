@@ -24,7 +24,7 @@ import numpy as np
 
 from edgecut.graph.quiet import import_keras_quietly
 from edgecut.records.front import Front
-from edgecut.records.profile import find_profile
+from edgecut.records.profile_files import find_profile
 from edgecut.records.recipe import Data, Recipe, Source, read_recipe
 from edgecut.score.metrics import accuracy
 

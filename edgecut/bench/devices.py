@@ -12,7 +12,8 @@ from edgecut.bench.runners.protocol import Runner
 from edgecut.bench.runners.table import runner_of
 from edgecut.errors import EdgecutError, RequestError
 from edgecut.records.measurement import Measurement, Metric, missing, refused_by
-from edgecut.records.profile import Profile, find_profile
+from edgecut.records.profile import Profile
+from edgecut.records.profile_files import find_profile
 from edgecut.records.recipe import Bench
 
 

@@ -13,7 +13,8 @@ from edgecut.bench.runners.local import Local
 from edgecut.errors import RefusedError, RunError
 from edgecut.export.readback import guess_precision
 from edgecut.records.measurement import Measurement, Metric, measured, missing, refused_by
-from edgecut.records.profile import Profile, find_profile
+from edgecut.records.profile import Profile
+from edgecut.records.profile_files import find_profile
 from edgecut.records.recipe import Bench
 from edgecut.runtime.specs import file_format, read_graph
 from edgecut.tflite.arena import cortex_m_arena_bytes, safe_arena_bytes

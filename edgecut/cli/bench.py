@@ -15,7 +15,8 @@ from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
 from edgecut.errors import EdgecutError, RequestError, RunnersError
 from edgecut.records.measurement import Measurement
-from edgecut.records.profile import Profile, find_profile, shadow_notes
+from edgecut.records.profile import Profile
+from edgecut.records.profile_files import find_profile, shadow_notes
 from edgecut.records.recipe import Bench
 from edgecut.whole import write_whole
 

@@ -8,7 +8,7 @@ import click
 
 from edgecut.cli.build import run_build
 from edgecut.cli.output import Output, with_output
-from edgecut.records.profile import find_profile
+from edgecut.records.profile_files import find_profile
 from edgecut.records.recipe import read_recipe
 
 RECIPE = Path(__file__).parents[1] / "demo_data" / "recipe.toml"

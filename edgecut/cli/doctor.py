@@ -49,7 +49,7 @@ def command(output: Output) -> int:
 
     Exit code 4: a required one is missing.
     """
-    from edgecut.render.tables import grid
+    from edgecut.render.grid import grid
 
     versions = {package.name: _version(package) for package in PACKAGES}
     table = grid("<package", "<version", "~for")

@@ -14,7 +14,8 @@ from edgecut.cli.flags import several_profiles
 from edgecut.cli.output import Output, with_output
 from edgecut.errors import RequestError
 from edgecut.records.measurement import Measurement
-from edgecut.records.profile import Profile, find_profile, shadow_notes
+from edgecut.records.profile import Profile
+from edgecut.records.profile_files import find_profile, shadow_notes
 
 
 @click.command(

@@ -17,7 +17,8 @@ from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
 from edgecut.records.document import Record
 from edgecut.records.faults import record_in
-from edgecut.records.profile import Profile, find_profile, shadow_notes
+from edgecut.records.profile import Profile
+from edgecut.records.profile_files import find_profile, shadow_notes
 from edgecut.records.recipe import Preprocess, Recipe, read_recipe
 from edgecut.records.toml_text import toml_value
 from edgecut.whole import write_whole

@@ -41,7 +41,8 @@ def command(
     SOURCE is a recipe (recipe.toml) or a model with flags. Exit code 2: the request has faults.
     """
     from edgecut.pipeline.plan import plan as make_plan
-    from edgecut.render.tables import notes, plan_table
+    from edgecut.render.grid import notes
+    from edgecut.render.tables import plan_table
 
     recipe, profiles = read_request(source, overrides, profile_names, root)
     recipe_file = Path(source) if source.endswith(".toml") else None

@@ -12,7 +12,8 @@ from edgecut.cli.groups import Group
 from edgecut.cli.output import Output, with_output
 from edgecut.errors import DocumentError, RequestError
 from edgecut.records.plausible import implausible
-from edgecut.records.profile import Profile, find_profile, profile_paths, read_profile
+from edgecut.records.profile import Profile
+from edgecut.records.profile_files import find_profile, profile_paths, read_profile
 from edgecut.whole import write_whole
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from edgecut.cli.flags import flag_of
 from edgecut.errors import DocumentError, RequestError
-from edgecut.records.profile import Profile, find_profile
+from edgecut.records.profile import Profile
+from edgecut.records.profile_files import find_profile
 from edgecut.records.recipe import LONGEST_NAME, Recipe, is_reserved, make_recipe, read_recipe
 
 FLAGS_PLACE = "command line"

@@ -14,7 +14,7 @@ from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_request
 from edgecut.records.front import Front
 from edgecut.records.precision import PRECISIONS
-from edgecut.records.profile import find_profile, shadow_notes
+from edgecut.records.profile_files import find_profile, shadow_notes
 from edgecut.records.units import parse_seconds
 
 if TYPE_CHECKING:

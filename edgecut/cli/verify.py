@@ -19,7 +19,7 @@ def command(output: Output, *, bundle: Path) -> int:
     Exit code 1: something differs, each difference is named.
     """
     from edgecut.handoff.verify import verify
-    from edgecut.render.tables import notes
+    from edgecut.render.grid import notes
 
     result = verify(bundle, progress=output.progress())
     output.document(

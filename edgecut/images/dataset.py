@@ -10,7 +10,7 @@ import numpy as np
 from edgecut.errors import DataError
 from edgecut.images.classes import one_class_fault, unnamed_numbers_fault
 from edgecut.images.decode import decode_faults
-from edgecut.images.found import data_faults
+from edgecut.images.faults import data_faults
 from edgecut.images.labels import check_labels
 from edgecut.images.listing import class_count_fault, read_class_names
 from edgecut.images.npz import pair_names, read_headers

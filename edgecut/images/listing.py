@@ -100,3 +100,16 @@ def class_count_fault(where: str, names: tuple[str, ...], classes: int) -> str |
     shown = ", ".join(repr(name) for name in names[:3]) + (", ..." if len(names) > 3 else "")
     noun = "class" if len(names) == 1 else "classes"
     return f"{where}: has {len(names)} {noun} ({shown}), and head.classes is {classes}; make them equal"
+
+
+def kind_fault(path: str, where: str) -> str | None:
+    """The sentence that says that there is nothing at `path`, or neither a folder nor an .npz; else None."""
+    if not path:
+        return f"{where}: is empty; a folder of class folders or an .npz is expected"
+    if Path(path).is_dir():
+        return None
+    if not Path(path).exists():
+        return f"{where}: no such file or folder {path!r}"
+    if Path(path).suffix.lower() != ".npz":
+        return f"{where}: {path} is neither a folder of class folders nor an .npz"
+    return None

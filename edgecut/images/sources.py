@@ -12,8 +12,7 @@ from edgecut.errors import DataError
 from edgecut.images.classes import class_names_fault
 from edgecut.images.decode import decode_all
 from edgecut.images.device import to_device_batch
-from edgecut.images.found import kind_fault
-from edgecut.images.listing import class_folders, folder_faults, image_files
+from edgecut.images.listing import class_folders, folder_faults, image_files, kind_fault
 from edgecut.images.npz import Header, load_array, pair_faults, picture_faults, read_headers
 from edgecut.records.progress import Progress
 

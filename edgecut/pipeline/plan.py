@@ -23,7 +23,8 @@ from edgecut.records.precision import (
     written_as,
     written_files,
 )  # fmt: skip
-from edgecut.records.profile import Profile, find_profile, shadow_notes
+from edgecut.records.profile import Profile
+from edgecut.records.profile_files import find_profile, shadow_notes
 from edgecut.records.recipe import Compress, Format, LayerRef, Recipe, Wanted
 
 
@@ -139,7 +140,7 @@ def _image_faults(recipe: Recipe) -> Iterator[str]:
     # Imported here: it is only needed where a recipe names images.
     if data.train is not None or data.val is not None or data.labels is not None:
         from edgecut.images.dataset import undecodable
-        from edgecut.images.found import data_faults
+        from edgecut.images.faults import data_faults
 
         faults = data_faults(data, head.classes if head else None, partial=head is None)
         yield from faults or [*planned_faults(recipe), *undecodable(data, partial=head is None)]

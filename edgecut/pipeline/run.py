@@ -22,7 +22,8 @@ from edgecut.pipeline.judge import judge, slower_notes
 from edgecut.pipeline.lock import check_lock, input_hashes, lock_of, lock_path, lock_text
 from edgecut.pipeline.plan import Plan, plan, read_paths
 from edgecut.pipeline.values import Body, Checked, Done
-from edgecut.records.profile import Profile, find_profile
+from edgecut.records.profile import Profile
+from edgecut.records.profile_files import find_profile
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Recipe, read_recipe
 from edgecut.records.report import Report, Step, overall

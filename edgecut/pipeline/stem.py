@@ -17,7 +17,8 @@ from edgecut.pipeline.values import Done, timed
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Recipe
 from edgecut.records.report import Step
-from edgecut.stem.edit import StemResult, stem
+from edgecut.stem.edit import stem
+from edgecut.stem.records import StemResult
 
 LOOKED_AT = 32  # images on which a stem that isn't fitted is looked at
 

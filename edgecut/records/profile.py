@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from edgecut.errors import DocumentError, RequestError
-from edgecut.records.document import Channels, Record, Seconds, SizeBytes, closest, parse, read_toml
+from edgecut.records.document import Channels, Record, Seconds, SizeBytes
 from edgecut.records.recipe import Format, Precision
-
-PACKAGED = Path(__file__).parents[1] / "profiles"
-CHECKOUT = Path(__file__).parents[2] / "profiles"
 
 
 class Cpu(Record):
@@ -141,129 +134,3 @@ class Profile(Record):
     budget: ProfileBudget = ProfileBudget()
     latency: LatencyFacts | None = None
     sources: tuple[Reference, ...] = ()
-
-
-def profile_folders() -> tuple[Path, ...]:
-    """Where profiles are looked for by id, first hit wins: ./profiles, the user's folder, the shipped ones."""
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"))
-    shipped = PACKAGED if PACKAGED.is_dir() else CHECKOUT
-    return (Path("profiles"), config / "edgecut" / "profiles", shipped)
-
-
-def find_profile(name: str) -> Profile:
-    """The profile at a path ("board.toml"), or with an id in one of profile_folders().
-
-    Raises RequestError if there is none (closest ids offered), DocumentError with every fault of the file, a number
-    that no such device has among them.
-    """
-    # Imported here: it reads this module's records.
-    from edgecut.records.plausible import implausible
-
-    path = _path_of(name)
-    profile = read_profile(path)
-    faults = implausible(profile)
-    if faults:
-        raise DocumentError([f"{path}: {fault}" for fault in faults])
-    return profile
-
-
-def _path_of(name: str) -> Path:
-    if name.endswith(".toml") or os.sep in name:
-        return Path(name)
-    for folder in profile_folders():
-        path = folder / f"{name}.toml"
-        if path.is_file():
-            return path
-    known = sorted({path.stem for path in profile_paths()})
-    raise RequestError(f"no profile {name!r}{closest(name, known)}; `edgecut profile list` shows all")
-
-
-def shadow_notes(profiles: Iterable[Profile]) -> tuple[str, ...]:
-    """A sentence for each profile with a shipped one's id and other values, and for each base of that kind."""
-    *own, shipped = profile_folders()
-    notes: list[str] = []
-    for profile in profiles:
-        hidden = shipped / f"{profile.id}.toml"
-        if hidden.is_file() and read_profile(hidden) != profile:
-            paths = (folder / hidden.name for folder in own)
-            place = next(
-                (str(path) for path in paths if path.is_file() and read_profile(path) == profile), "another file"
-            )
-            notes.append(
-                f"profile {profile.id}: is {place}, which has other values than the shipped profile of that id"
-            )
-        base = f"{profile.extends}.toml"
-        above = next((folder / base for folder in own if (folder / base).is_file()), None)
-        if profile.extends == profile.id or above is None:
-            continue
-        if (shipped / base).is_file() and read_profile(above) != read_profile(shipped / base):
-            notes.append(
-                f"profile {profile.id}: extends {profile.extends}, and {above} hides the shipped one of that id"
-            )
-    return tuple(dict.fromkeys(notes))
-
-
-def profile_paths() -> Iterable[Path]:
-    """The profile files that can be found by id, sorted by id."""
-    found: dict[str, Path] = {}
-    for folder in profile_folders():
-        for path in sorted(folder.glob("*.toml")) if folder.is_dir() else ():
-            found.setdefault(path.stem, path)
-    return [found[name] for name in sorted(found)]
-
-
-def read_profile(path: Path) -> Profile:
-    """The profile in a TOML file, on top of the one it extends. Raises RequestError or DocumentError."""
-    profile = parse(Profile, _tables(path, ()), str(path))
-    if profile.id != path.stem:
-        raise RequestError(f"{path}: id: is {profile.id!r}, and the file's name says {path.stem!r}; make them equal")
-    return profile
-
-
-def _tables(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
-    """The tables of a file, those of the profile that it extends beneath them."""
-    tables = read_toml(path)
-    base = tables.get("extends", "")
-    if not isinstance(base, str) or not base:
-        return tables
-    if path.resolve() in seen:
-        raise RequestError(
-            f"{path}: extends: comes back to itself by way of {base!r}; a profile without it ends the row"
-        )
-    below = _tables(_base_path(path, base), (*seen, path.resolve()))
-    own = [row for row in tables.get("sources", ()) if isinstance(row, dict)]
-    replaced = {row.get("field") for row in own} | {*_fields(tables)}
-    kept = [row for row in below.get("sources", ()) if isinstance(row, dict) and row.get("field") not in replaced]
-    return {**_laid_over(below, tables), "sources": [*kept, *own]}
-
-
-def _base_path(path: Path, base: str) -> Path:
-    """The file of a base: a path relative to the file that names it, a neighbour, or an id of profile_folders()."""
-    if base.endswith(".toml") or os.sep in base:
-        return path.parent / base
-    known = {found.stem: found for found in profile_paths()} | {p.stem: p for p in path.parent.glob("*.toml")}
-    # A variant may carry its base's id in a folder that hides it: then the next folder's is meant.
-    if base == path.stem or base not in known:
-        others = [folder / f"{base}.toml" for folder in profile_folders()]
-        found = next((p for p in others if p.is_file() and p.resolve() != path.resolve()), None)
-        if found is None:
-            raise RequestError(f"{path}: extends: no profile {base!r}{closest(base, sorted(set(known) - {path.stem}))}")
-        return found
-    return known[base]
-
-
-def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    result = dict(below)
-    for key, value in above.items():
-        under = result.get(key)
-        result[key] = _laid_over(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
-    return result
-
-
-def _fields(tables: Mapping[str, Any], before: str = "") -> Iterable[str]:
-    """The dotted path of every value in the tables."""
-    for key, value in tables.items():
-        if isinstance(value, dict):
-            yield from _fields(value, f"{before}{key}.")
-        else:
-            yield f"{before}{key}"

@@ -9,7 +9,7 @@ from typing import Protocol
 from rich.console import RenderableType
 
 from edgecut.records.comparison import Change, Comparison, OutputChange
-from edgecut.render.tables import grid, notes
+from edgecut.render.grid import grid, notes
 from edgecut.render.templating import markdown
 from edgecut.render.words import value_words
 

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from edgecut.records.explanation import Explanation, LayerError
-from edgecut.render.tables import grid, notes
+from edgecut.render.grid import grid, notes
 from edgecut.render.words import NOTHING
 
 LEGEND = (

@@ -13,6 +13,7 @@ from rich.text import Text
 from edgecut.records.front import Front, FrontPoint, LimitCost, Recommendation
 from edgecut.records.units import format_bytes, format_seconds
 from edgecut.render.front_plot import FRONT_SCRIPT, FRONT_STYLE, depth_plot, front_plot, input_colours
+from edgecut.render.grid import grid, notes
 from edgecut.render.page import checks_html, explained_html, measurements_html
 from edgecut.render.page_parts import (
     Column,
@@ -24,7 +25,7 @@ from edgecut.render.page_parts import (
     state_html,
     table,
 )
-from edgecut.render.tables import STYLES, grid, notes
+from edgecut.render.tables import STYLES
 from edgecut.render.templating import html, part
 from edgecut.render.words import NOTHING, count_words, fraction_words, value_words
 

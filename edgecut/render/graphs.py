@@ -13,7 +13,7 @@ from rich.text import Text
 from edgecut.records.artifact import Artifact
 from edgecut.records.measurement import Measurement
 from edgecut.records.units import format_bytes
-from edgecut.render.tables import grid
+from edgecut.render.grid import grid
 from edgecut.render.words import NOTHING, artifact_words, band_words, count_words, measured_words, shape_words
 
 

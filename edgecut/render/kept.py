@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from rich.table import Table
 
 from edgecut.records.units import format_bytes
-from edgecut.render.tables import grid
+from edgecut.render.grid import grid
 
 _AGES = ((86_400.0, "d"), (3600.0, "h"), (60.0, "min"))
 

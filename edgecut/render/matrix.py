@@ -10,8 +10,9 @@ from rich.text import Text
 from edgecut.records.matrix import Matrix, MatrixFile, MatrixRow
 from edgecut.records.report import Check
 from edgecut.records.units import format_bytes, format_seconds
+from edgecut.render.grid import grid
 from edgecut.render.page_parts import Column, sentences, state_html, table
-from edgecut.render.tables import STYLES, grid
+from edgecut.render.tables import STYLES
 from edgecut.render.templating import html, markdown, part
 from edgecut.render.words import NOTHING, fraction_words, limit_words, value_words
 

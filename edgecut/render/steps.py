@@ -10,7 +10,7 @@ from rich.table import Table
 
 from edgecut.records.report import Step
 from edgecut.records.units import format_bytes
-from edgecut.render.tables import grid
+from edgecut.render.grid import grid
 from edgecut.render.words import NOTHING, count_words, shape_words
 
 COUNTS = {"params": "params", "weights_dropped": "dropped", "operators": "operators", "macs": "MACs"}

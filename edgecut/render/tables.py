@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -14,6 +13,7 @@ from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
 from edgecut.records.report import Check, Report, Step
 from edgecut.records.units import format_seconds
+from edgecut.render.grid import grid, notes
 from edgecut.render.results import COLUMNS, file_labels, has_losses, judged_by, legend, result_rows
 from edgecut.render.words import (
     NOTHING,
@@ -26,26 +26,6 @@ from edgecut.render.words import (
 
 OfDevice = TypeVar("OfDevice", Measurement, Check)
 STYLES = {"meets": "green", "misses": "bold red", "failed": "bold red", "unknown": "yellow"}
-
-
-def grid(*columns: str) -> Table:
-    """An empty table in the house's look.
-
-    columns: the headings. "<" before a heading makes the column left-aligned and unbroken, "~" left-aligned
-    and wrapped where the line is full, ">" right-aligned and wrapped; the others are numbers: right-aligned and
-    unbroken.
-    """
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
-    for column in columns:
-        left = column[:1] in {"<", "~"}
-        wraps = column[:1] in {"~", ">"}
-        table.add_column(
-            column.lstrip("<~>"),
-            justify="left" if left else "right",
-            no_wrap=not wraps,
-            overflow="fold" if wraps else "ellipsis",
-        )
-    return table
 
 
 def report_tables(report: Report, *, verbose: bool = False, quiet: bool = False) -> list[RenderableType]:
@@ -169,18 +149,6 @@ def profile_table(profiles: Iterable[Profile]) -> Table:
         )  # fmt: skip
         before = p.class_
     return table
-
-
-def notes(sentences: Sequence[str], title: str = "notes") -> list[RenderableType]:
-    """Sentences as a list under a title; nothing for none."""
-    if not sentences:
-        return []
-    table = Table.grid(padding=(0, 1))
-    table.add_column(no_wrap=True)
-    table.add_column()
-    for sentence in sentences:
-        table.add_row("·", sentence)
-    return [Text(title, style="bold"), table]
 
 
 def _by_device(rows: Iterable[OfDevice]) -> Iterator[tuple[str, list[OfDevice]]]:

@@ -10,7 +10,7 @@ from rich.text import Text
 from edgecut.records.explanation import Explanation
 from edgecut.records.trial import Trial
 from edgecut.render.explained import headline, verdicts
-from edgecut.render.tables import grid
+from edgecut.render.grid import grid
 from edgecut.render.words import NOTHING
 
 LEGEND = (

@@ -11,7 +11,7 @@ from typing import Literal
 from edgecut.errors import DocumentError
 from edgecut.images.dataset import undecodable
 from edgecut.images.device import CHANNELS
-from edgecut.images.found import data_faults
+from edgecut.images.faults import data_faults
 from edgecut.pipeline.plan import compress_faults, stem_faults
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Cut, Head, Precision, Recipe, Target

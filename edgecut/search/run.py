@@ -20,7 +20,8 @@ from edgecut.records.artifact import sha256_of
 from edgecut.records.explanation import Explanation
 from edgecut.records.front import CutScore, Front, FrontPoint
 from edgecut.records.measurement import Measurement
-from edgecut.records.profile import Profile, find_profile, shadow_notes
+from edgecut.records.profile import Profile
+from edgecut.records.profile_files import find_profile, shadow_notes
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Budget, Data, Precision, Preprocess, Recipe, Source, Target
 from edgecut.score.metrics import MetricName

@@ -14,13 +14,14 @@ from edgecut.graph.calls import Calls, Tensor, flat
 from edgecut.graph.rebuild import rebuild, run
 from edgecut.images.device import to_device_batch
 from edgecut.records.recipe import Preprocess
+from edgecut.stem.apply import BYTE_CENTRE, better_ways, device_input
 from edgecut.stem.channels import LinearMap
 from edgecut.stem.construct import Device, at_source_size, folds
-from edgecut.stem.edit import BYTE_CENTRE, Edit, StemResult, better_ways, device_input
 from edgecut.stem.first import FirstOp, Pointwise, first_operators
 from edgecut.stem.flatten import resample, resized_maps
 from edgecut.stem.layers import normalized_behind
 from edgecut.stem.proof import compared, cost_of, device_pictures, first_outputs, image_error, source_pictures
+from edgecut.stem.records import Edit, StemResult
 from edgecut.stem.resolution import Axis, check_interpolated
 
 HELD_OUT = 0.2  # of the images

@@ -23,7 +23,7 @@ from edgecut.stem.flatten import resample, resized_maps
 from edgecut.stem.pixels import device_map
 
 if TYPE_CHECKING:
-    from edgecut.stem.edit import Edit
+    from edgecut.stem.records import Edit
 
 TOLERANCE = 1e-5
 TOLERANCE_REASON = "folded kernels round once more in float32"

@@ -10,7 +10,7 @@ import pytest
 
 from edgecut.calibrate import cost_table
 from edgecut.calibrate.specimens import specimens
-from edgecut.records.profile import read_profile
+from edgecut.records.profile_files import read_profile
 from tests.bench.conftest import Server
 from tests.bench.test_ssh import name_of
 from tests.unit.command_line import run

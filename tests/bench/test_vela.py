@@ -12,7 +12,7 @@ from edgecut.bench.measure import bench, on_device
 from edgecut.bench.operators import operator_times
 from edgecut.bench.runners import vela
 from edgecut.errors import MissingRuntimeError, RequestError, RunError
-from edgecut.records.profile import find_profile
+from edgecut.records.profile_files import find_profile
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 INT8 = FIXTURES / "tiny.int8.tflite"

@@ -14,7 +14,7 @@ from edgecut.graph.calls import calls
 from edgecut.graph.cuts import cut_points
 from edgecut.graph.edits import edit
 from edgecut.lowering.lower import lowering
-from edgecut.records.profile import find_profile
+from edgecut.records.profile_files import find_profile
 from edgecut.tflite.arena import cortex_m_arena_bytes, planned_bytes
 from edgecut.tflite.flatbuffer import read
 from edgecut.tflite.ops import macs, macs_by_class, not_modelled, operator_counts

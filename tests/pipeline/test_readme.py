@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import edgecut
-from edgecut.records.profile import read_profile
+from edgecut.records.profile_files import read_profile
 from edgecut.records.recipe import make_recipe
 from tests.unit.command_line import run
 

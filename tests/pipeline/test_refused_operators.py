@@ -12,7 +12,7 @@ import edgecut
 from edgecut.bench.runners import tflm
 from edgecut.errors import RequestError
 from edgecut.pipeline.operators import refuse_file, refuse_model
-from edgecut.records.profile import find_profile
+from edgecut.records.profile_files import find_profile
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 
 from edgecut.handoff.recipe_text import recipe_toml, resolved
 from edgecut.pipeline.run import build
-from edgecut.records.profile import find_profile
+from edgecut.records.profile_files import find_profile
 from edgecut.records.recipe import Precision, make_recipe, read_recipe
 from edgecut.search.building import make
 from edgecut.search.inputs import Workbench, outputs_of

@@ -143,7 +143,7 @@ def work_that_dies_once(killed: str, message: tasks.Sent) -> Any:
 
 
 def asked(small: Small, out: Path) -> Any:
-    from edgecut.records.profile import find_profile
+    from edgecut.records.profile_files import find_profile
     from edgecut.records.recipe import Data, Recipe, Source
     from edgecut.search.request import Request
 

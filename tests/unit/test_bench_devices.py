@@ -20,7 +20,8 @@ from edgecut.errors import RequestError, RunError
 from edgecut.export.readback import read_artifact
 from edgecut.pipeline.bench import by_runners, runner_faults
 from edgecut.records.measurement import Measurement, measured
-from edgecut.records.profile import Profile, find_profile
+from edgecut.records.profile import Profile
+from edgecut.records.profile_files import find_profile
 from edgecut.records.recipe import Bench
 from tests.unit.command_line import run
 

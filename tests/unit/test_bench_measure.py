@@ -17,7 +17,7 @@ from edgecut.bench import measure
 from edgecut.bench.measure import bench
 from edgecut.bench.runners import local, tflm, vela
 from edgecut.errors import MissingRuntimeError, RefusedError, RequestError, RunError, SourceError
-from edgecut.records.profile import find_profile
+from edgecut.records.profile_files import find_profile
 from edgecut.runtime.files import FileRunner
 from edgecut.tflite.arena import cortex_m_arena_bytes
 from edgecut.tflite.flatbuffer import read

@@ -19,7 +19,7 @@ from edgecut.handoff.vectors import Vectors, VectorSheet, golden_vectors, tried_
 from edgecut.images.device import model_input
 from edgecut.records.artifact import Artifact
 from edgecut.records.measurement import Measurement, measured
-from edgecut.records.profile import find_profile
+from edgecut.records.profile_files import find_profile
 from edgecut.records.recipe import Recipe, make_recipe, read_recipe
 from edgecut.records.report import Report, SourceFacts
 from edgecut.runtime.files import FileRunner

@@ -23,7 +23,8 @@ from edgecut.calibrate.specimens import Specimen, specimens
 from edgecut.errors import DocumentError, RequestError, RunError
 from edgecut.records.document import parse as parse_document
 from edgecut.records.measurement import Measurement
-from edgecut.records.profile import Profile, read_profile
+from edgecut.records.profile import Profile
+from edgecut.records.profile_files import read_profile
 from edgecut.records.toml_text import toml_text
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph, parse
 from edgecut.tflite.write import Draft

@@ -15,7 +15,8 @@ from edgecut.records.measurement import Measurement, missing
 from edgecut.records.profile import Profile
 from edgecut.records.report import Check
 from edgecut.render.graphs import OperatorRow, artifact_parts, cost_table, operator_table, point_table
-from edgecut.render.tables import check_table, grid, measurement_table, plan_table, profile_table, report_tables
+from edgecut.render.grid import grid
+from edgecut.render.tables import check_table, measurement_table, plan_table, profile_table, report_tables
 from edgecut.render.words import band_words, fact_words, value_words
 from tests.unit.reports import artifact, measurements, report
 

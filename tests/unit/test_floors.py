@@ -109,6 +109,37 @@ def breaches(room: str, source: str) -> list[str]:
     return found
 
 
+def circles(imports: dict[str, set[str]]) -> list[str]:
+    """The modules that are imported by what they import themselves, directly or on the way."""
+
+    def reached(start: str) -> set[str]:
+        seen, pending = set[str](), [*imports[start]]
+        while pending:
+            name = pending.pop()
+            if name not in seen:
+                seen.add(name)
+                pending += imports.get(name, ())
+        return seen
+
+    return sorted(name for name in imports if name in reached(name))
+
+
+def test_no_module_is_in_a_circle_of_imports() -> None:
+    """Late imports and those for types alone count, too: who reads one file of a circle has to read all."""
+    names = {"edgecut." + p.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", "."): p for p in modules()}
+    imports = {
+        name: {f"{module}.{alias.name}" if f"{module}.{alias.name}" in names else module
+               for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)
+               for module in [node.module or ""] for alias in node.names}
+        for name, path in names.items()
+    }  # fmt: skip
+    assert circles(imports) == []
+
+
+def test_a_circle_is_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == ["a", "b", "c"]
+
+
 def test_every_room_has_a_floor() -> None:
     assert {room_of(path) for path in modules()} <= set(FLOOR) | {"demo_data", "profiles"}
 

@@ -9,7 +9,7 @@ import pytest
 
 import edgecut
 from edgecut.images.dataset import check_classes, read_data
-from edgecut.images.found import data_faults
+from edgecut.images.faults import data_faults
 from edgecut.records.recipe import Data
 
 FOLDER = Path(edgecut.__file__).parent / "demo_data"

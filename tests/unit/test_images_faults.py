@@ -13,7 +13,7 @@ from PIL import Image
 from edgecut.errors import DataError
 from edgecut.images.dataset import check_classes, read_calibration, read_data
 from edgecut.images.decode import decode
-from edgecut.images.found import data_faults
+from edgecut.images.faults import data_faults
 from edgecut.images.labels import check_labels
 from edgecut.records.recipe import Data
 
@@ -335,7 +335,7 @@ def test_calibration_images_that_are_absent_are_named(tmp_path: Path) -> None:
 
 
 def test_looking_for_faults_loads_neither_numpy_nor_pillow() -> None:
-    code = "import sys, edgecut.images.found; print(sorted({'numpy', 'PIL'} & set(sys.modules)))"
+    code = "import sys, edgecut.images.faults; print(sorted({'numpy', 'PIL'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
 
 

@@ -10,7 +10,8 @@ from edgecut.bench.fits import arena_limit
 from edgecut.pipeline.judge import judge
 from edgecut.records.artifact import Artifact, TensorSpec
 from edgecut.records.measurement import UNITS, Measurement, missing
-from edgecut.records.profile import Profile, find_profile
+from edgecut.records.profile import Profile
+from edgecut.records.profile_files import find_profile
 from edgecut.records.recipe import make_recipe
 from edgecut.records.report import Check, overall
 

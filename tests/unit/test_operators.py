@@ -12,7 +12,7 @@ from edgecut.lowering.expected_operators import expected_operators
 from edgecut.pipeline import operators
 from edgecut.pipeline.operators import refuse_file
 from edgecut.pipeline.plan import plan
-from edgecut.records.profile import find_profile
+from edgecut.records.profile_files import find_profile
 from edgecut.records.recipe import make_recipe
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
 from tests.unit.saved_models import functional, layer, saved

@@ -10,7 +10,8 @@ from edgecut.pipeline.judge import slower_notes
 from edgecut.pipeline.plan import plan
 from edgecut.records.artifact import Artifact
 from edgecut.records.measurement import Measurement, measured
-from edgecut.records.profile import Profile, find_profile
+from edgecut.records.profile import Profile
+from edgecut.records.profile_files import find_profile
 from edgecut.records.recipe import make_recipe
 
 DEMO = Path(__file__).parents[2] / "edgecut" / "demo_data"

@@ -9,7 +9,8 @@ import pytest
 from edgecut.bench.predict import predict_latency
 from edgecut.export.readback import tflite_precision
 from edgecut.records.document import parse
-from edgecut.records.profile import Profile, find_profile
+from edgecut.records.profile import Profile
+from edgecut.records.profile_files import find_profile
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
 
 CONV_MACS, DEPTHWISE_MACS, DENSE_MACS = 4 * 4 * 8 * 27, 4 * 4 * 8 * 9, 8 * 10

@@ -8,7 +8,7 @@ import pytest
 
 from edgecut.errors import RequestError
 from edgecut.records.plausible import implausible
-from edgecut.records.profile import read_profile
+from edgecut.records.profile_files import read_profile
 
 BASE = """id = "base"
 title = "A board"

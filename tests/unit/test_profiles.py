@@ -14,7 +14,7 @@ import pytest
 
 from edgecut.errors import DocumentError, RequestError
 from edgecut.records.plausible import implausible
-from edgecut.records.profile import find_profile, profile_paths, read_profile
+from edgecut.records.profile_files import find_profile, profile_paths, read_profile
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "profiles"

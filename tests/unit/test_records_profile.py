@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgecut.errors import DocumentError, RequestError
-from edgecut.records.profile import find_profile, profile_paths, read_profile
+from edgecut.records.profile_files import find_profile, profile_paths, read_profile
 
 GOOD = 'id = "board"\ntitle = "A board"\nclass = "linux"\n[runtime]\nname = "litert"\n'
 

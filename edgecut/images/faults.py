@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgecut.errors import DataError
 from edgecut.images.classes import folder_class_faults, number_faults
-from edgecut.images.listing import class_count_fault, folder_faults, read_class_names
+from edgecut.images.listing import class_count_fault, folder_faults, kind_fault, read_class_names
 from edgecut.images.npz import Header, pair_faults, pair_names, read_headers
 from edgecut.records.recipe import Data
 
@@ -56,19 +56,6 @@ def path_faults(path: str, where: str) -> list[str]:
     except DataError as exc:
         return [str(exc)]
     return _npz_faults(headers, Path(path), where)
-
-
-def kind_fault(path: str, where: str) -> str | None:
-    """The sentence that says that there is nothing at `path`, or neither a folder nor an .npz; else None."""
-    if not path:
-        return f"{where}: is empty; a folder of class folders or an .npz is expected"
-    if Path(path).is_dir():
-        return None
-    if not Path(path).exists():
-        return f"{where}: no such file or folder {path!r}"
-    if Path(path).suffix.lower() != ".npz":
-        return f"{where}: {path} is neither a folder of class folders nor an .npz"
-    return None
 
 
 def _npz_faults(headers: dict[str, Header], path: Path, where: str) -> list[str]:

@@ -1,0 +1,59 @@
+"""What a stem edit is made from, and what it results in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from edgecut.graph.calls import Calls, Tensor
+from edgecut.stem.channels import LinearMap
+from edgecut.stem.construct import Device
+
+
+@dataclass(frozen=True)
+class StemResult:
+    """A model with another input, and the proof that it sees what its source saw.
+
+    construction: how the edit was made: "none", "kernel sum", "kernel fold", "bias fold", "constant padding", "ones
+    channel", "1x1 convolution" or "concatenate"; with another size also "reuse", "adjoint", "stride", "nearest fold",
+    "average fold", "upsampling", "bilinear upsampling", "average pooling" or "fit".
+    proof: {"inputs", "max_abs_error", "relative_error", "exact", "tolerance", "tolerance_reason"}: the result on
+    device pixels against the source on the equivalent input. What isn't exact by construction ("stride", "fit") has
+    "exact": False, and its error as measured. With images also {"images", "image_error", "top1_agreement"}, of tags
+    "tag_agreement": the result on the device's pictures against the source on the same in colour at its own size, as
+    in proof.prove_on_images.
+    cost: {"macs", "operators"}, each {"before", "after"}: multiply-accumulates of one inference (None where an
+    operator isn't modelled) and calls of layers and operators, those left out that do nothing in inference.
+    """
+
+    model: keras.Model
+    construction: str
+    proof: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    cost: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """What a stem edit is made from.
+
+    linear: what the source takes, of what the device feeds, at the source's resolution. device: its picture. fold:
+    whether everything affine before and behind the first operator goes into it.
+    """
+
+    graph: Calls
+    source: Tensor
+    linear: LinearMap
+    device: Device
+    channels: int
+    fold: bool
+
+    @property
+    def runs_at(self) -> tuple[int | None, int | None]:
+        """(height, width) at which the source's own layers run."""
+        if self.device.mode == "reuse":
+            return self.device.size
+        height, width = self.source.shape[1:3]
+        return height, width
