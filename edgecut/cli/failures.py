@@ -17,8 +17,8 @@ from types import FrameType, TracebackType
 import click
 
 from edgecut import __version__
-from edgecut.cli.output import harmless
 from edgecut.errors import EdgecutError, RequestError
+from edgecut.records.harmless import harmless
 from edgecut.records.nearest import closest
 from edgecut.whole import write_whole
 

@@ -6,7 +6,6 @@ import functools
 import json
 import math
 import os
-import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -14,14 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgecut.records.harmless import harmless
 from edgecut.records.progress import SILENT, Progress
 from edgecut.whole import naming
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-
-# All of Unicode's control characters but tab, line end, and the sequences that rich sets colours by (ECMA-48, SGR).
-_CONTROL = re.compile(r"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]")
 
 
 class Output:
@@ -71,14 +68,6 @@ class Output:
         return RichProgress()
 
 
-def harmless(text: str) -> str:
-    """The text without signs that move a terminal's cursor, name its window or the like; colours stay.
-
-    Names come from files of others.
-    """
-    return _CONTROL.sub("\ufffd", text)
-
-
 def json_text(data: Mapping[str, Any]) -> str:
     """The document as indented JSON. JSON has no infinity and no NaN: they are null."""
     return json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False)
@@ -98,9 +87,11 @@ def with_output(function: Callable[..., int | None]) -> Callable[..., int | None
 
 
 def _show(console: Console, part: RenderableType) -> None:
+    from edgecut.render.shown import Shown
+
     with console.capture() as capture:
-        console.print(part, soft_wrap=isinstance(part, str))
-    sys.stdout.write(harmless(capture.get()))
+        console.print(Shown(part), soft_wrap=isinstance(part, str))
+    sys.stdout.write(capture.get())
 
 
 def _write(action: Callable[[], None]) -> None:

@@ -70,7 +70,7 @@ def ops_header(name: str, operators: Sequence[str]) -> str:
     """
     symbol = c_symbol(name)
     absent = [op for op in operators if op not in METHODS]
-    errors = "".join(f'#error "TensorFlow Lite Micro has no kernel for {c_comment(op)}"\n' for op in absent)
+    errors = "".join(f'#error "TensorFlow Lite Micro has no kernel for {_unquoted(op)}"\n' for op in absent)
     calls = "".join(
         f"  if (resolver->{METHODS[op]}() != kTfLiteOk) {{\n    return kTfLiteError;\n  }}\n"
         for op in operators if op in METHODS
@@ -93,6 +93,10 @@ inline TfLiteStatus {symbol}_add_ops(tflite::MicroMutableOpResolver<{count}>* re
 
 #endif
 """
+
+
+def _unquoted(operator: str) -> str:
+    return c_comment(operator).replace('"', "'")
 
 
 def _name(code: schema.OperatorCode) -> str:

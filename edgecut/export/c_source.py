@@ -13,6 +13,7 @@ from edgecut.images.device import COLOURS, DEFAULT_ORDER
 from edgecut.records.artifact import Artifact, TensorSpec
 
 _BYTES_PER_LINE = 12
+_LONGEST_LITERAL = 4095  # what a compiler must take by C99, 5.2.4.1; a strict one refuses more
 _C_TYPES = {
     "int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "uint16": "uint16_t", "int32": "int32_t",
     "uint32": "uint32_t", "int64": "int64_t", "uint64": "uint64_t", "float32": "float", "float64": "double",
@@ -232,12 +233,17 @@ def _float(value: float) -> str:
 
 
 def _string(text: str) -> str:
+    content = text.encode()
+    if len(content) > _LONGEST_LITERAL:
+        characters = (f"'\\{byte:03o}'" for byte in (*content, 0))
+        return f"(const char[]){{{', '.join(characters)}}}"
     # Octal escapes end after three digits, whatever follows; ? is escaped since ??/ is a trigraph.
     plain = set(range(32, 127)) - set(b'"\\?')
-    return '"' + "".join(chr(b) if b in plain else f"\\{b:03o}" for b in text.encode()) + '"'
+    return '"' + "".join(chr(b) if b in plain else f"\\{b:03o}" for b in content) + '"'
 
 
 def c_comment(text: str) -> str:
-    """The text as it can stand inside a C comment or, without quotes in it, a C string."""
-    safe = text.encode("ascii", "backslashreplace").decode().replace("\n", " ").replace("\r", " ")
-    return safe.replace("*/", "* /").replace("/*", "/ *").replace("??", "? ?")
+    """The text as it can stand inside a C comment or, without quotes in it, a C string: one line of printable ASCII."""
+    line = re.sub(r"[\r\n]", " ", text).encode("ascii", "backslashreplace").decode()
+    safe = re.sub(r"[\x00-\x1f\x7f]", lambda sign: f"\\x{ord(sign[0]):02x}", line)
+    return re.sub(r"\*(?=/)|/(?=\*)|\?(?=\?)", r"\g<0> ", safe)

@@ -6,11 +6,11 @@ import io
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from html import escape
 from typing import Literal
 
 from edgecut.records.explanation import Explanation, LayerError
 from edgecut.render.explained import FAIR_DB, LOW_DB, headline, share_words, verdicts
+from edgecut.render.templating import xml_text
 
 WIDTH, ROW, TOP = 1000, 22, 64
 NAMES, BARS, ADDED, CAUSES = 250, 260, 620, 760
@@ -85,14 +85,14 @@ def svg(found: Explanation) -> bytes:
     ]
     for mark in marks(found):
         if isinstance(mark, Box):
-            title = f"<title>{escape(mark.title)}</title>" if mark.title else ""
+            title = f"<title>{xml_text(mark.title)}</title>" if mark.title else ""
             lines.append(
                 f'<rect x="{mark.x:g}" y="{mark.y:g}" width="{mark.width:g}" height="{mark.height:g}" '
                 f'class="{mark.tone}">{title}</rect>'
             )
         else:
             anchor = ' text-anchor="end"' if mark.end else ""
-            text = escape(mark.text)
+            text = xml_text(mark.text)
             lines.append(f'<text x="{mark.x:g}" y="{mark.y:g}" class="{mark.tone}"{anchor}>{text}</text>')
     return ("\n".join([*lines, "</svg>"]) + "\n").encode()
 

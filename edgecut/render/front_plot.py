@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 
 from edgecut.records.front import CutScore, DeviceCost, FrontPoint
 from edgecut.records.units import format_bytes, format_count, format_seconds
+from edgecut.render.templating import xml_text
 
 _WIDTH, _HEIGHT = 760, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 66, 16, 14, 44
@@ -84,7 +84,7 @@ def front_plot(points: Sequence[FrontPoint], device: str, colours: Mapping[Input
         across, down = _across((math.log10(x) - low) / (high - low)), _down(p.accuracy / top)
         marks.append(
             f'<circle class="{classes}" cx="{across:.1f}" cy="{down:.1f}" r="{9 if chosen else 6}" tabindex="0" '
-            f'role="img" aria-label="{escape(label)}"><title>{escape(label)}</title></circle>'
+            f'role="img" aria-label="{xml_text(label)}"><title>{xml_text(label)}</title></circle>'
         )
     words = format_seconds if by_latency else format_count
     ends = words(10**low), words(10**high)
@@ -110,9 +110,10 @@ def depth_plot(cuts: Sequence[CutScore], colours: Mapping[Input, int], called: s
         parts.append(f'<path class="depth c{colour}" style="fill:none" d="{path}"/>')
         for c in row:
             label = f"{c.cut}, {size[0]}x{size[1]}x{channels}: {c.score:.3f}{'' if c.exact else ' (projected)'}"
+            says = xml_text(label)
             parts.append(
                 f'<circle class="mark c{colour}" cx="{_across(c.position / last):.1f}" cy="{_down(c.score / top):.1f}" '
-                f'r="3.5" tabindex="0" role="img" aria-label="{escape(label)}"><title>{escape(label)}</title></circle>'
+                f'r="3.5" tabindex="0" role="img" aria-label="{says}"><title>{says}</title></circle>'
             )
     return _figure(_axes("depth", ("input", "output"), top) + "".join(parts), f"{called} along depth", kinds)
 
@@ -136,7 +137,8 @@ def _figure(content: str, title: str, kinds: Mapping[Input, int]) -> str:
     )
     return (
         f'<figure style="margin:0"><p class="legend">{legend}</p>'
-        f'<svg class="plot" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="group" aria-label="{escape(title)}">{content}</svg>'
+        f'<svg class="plot" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="group" '
+        f'aria-label="{xml_text(title)}">{content}</svg>'
         '<p class="says" aria-live="polite">Point at a mark, or tab to it, for its numbers.</p></figure>'
     )
 
@@ -148,9 +150,9 @@ def _axes(title: str, ends: tuple[str, str], top: float) -> str:
         parts.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{down:.1f}" y2="{down:.1f}"/>')
         parts.append(f'<text x="{_LEFT - 8}" y="{down + 4:.1f}" text-anchor="end">{top * k / 4:.2f}</text>')
     bottom = _HEIGHT - _BOTTOM + 20
-    parts.append(f'<text x="{_LEFT}" y="{bottom}">{escape(ends[0])}</text>')
-    parts.append(f'<text x="{_WIDTH - _RIGHT}" y="{bottom}" text-anchor="end">{escape(ends[1])}</text>')
-    parts.append(f'<text x="{_WIDTH / 2:.0f}" y="{bottom + 16}" text-anchor="middle">{escape(title)}</text>')
+    parts.append(f'<text x="{_LEFT}" y="{bottom}">{xml_text(ends[0])}</text>')
+    parts.append(f'<text x="{_WIDTH - _RIGHT}" y="{bottom}" text-anchor="end">{xml_text(ends[1])}</text>')
+    parts.append(f'<text x="{_WIDTH / 2:.0f}" y="{bottom + 16}" text-anchor="middle">{xml_text(title)}</text>')
     return "".join(parts)
 
 

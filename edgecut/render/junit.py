@@ -5,6 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 from edgecut.records.comparison import Comparison
+from edgecut.records.harmless import harmless
 
 
 def comparison_junit(comparison: Comparison) -> str:
@@ -21,4 +22,6 @@ def comparison_junit(comparison: Comparison) -> str:
         elif verdict.state == "unknown":
             ElementTree.SubElement(case, "skipped", message=verdict.found)
     ElementTree.indent(suite)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(suite, encoding="unicode") + "\n"
+    text = ElementTree.tostring(suite, encoding="unicode")
+    # ElementTree writes the control characters that XML forbids.
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + harmless(text) + "\n"

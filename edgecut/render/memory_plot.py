@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 from edgecut.records.units import format_bytes
+from edgecut.render.templating import xml_text
 
 LEFT, TOP, RIGHT, BOTTOM, HEIGHT, STEP = 90, 56, 24, 44, 420, 14
 SMALLEST_WIDTH, LARGEST_WIDTH = 560, 2400
@@ -40,10 +40,10 @@ def memory_svg(title: str, bars: Sequence[Bar], operators: Sequence[str], peak: 
     step, scale = plot / count, HEIGHT / max(1, arena_bytes)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        f'role="img"><title>{escape(title)}</title><style>{STYLE}</style>',
-        f'<text x="{LEFT}" y="24" font-weight="bold">{escape(title)}</text>',
+        f'role="img"><title>{xml_text(title)}</title><style>{STYLE}</style>',
+        f'<text x="{LEFT}" y="24" font-weight="bold">{xml_text(title)}</text>',
         f'<text class="soft" x="{LEFT}" y="42">arena head {format_bytes(arena_bytes)}; the most is alive at operator '
-        f"{peak}, {escape(operators[peak] if operators else '')}</text>",
+        f"{peak}, {xml_text(operators[peak] if operators else '')}</text>",
     ]
     for quarter in range(5):
         y = TOP + HEIGHT - HEIGHT * quarter / 4
@@ -64,7 +64,7 @@ def _bar(bar: Bar, step: float, scale: float, peak: int, count: int) -> str:
     first, last = max(0, bar.first), min(count - 1, bar.last)
     kind = "peak" if bar.first <= peak <= bar.last else "bar"
     y = TOP + HEIGHT - (bar.offset + bar.size_bytes) * scale
-    says = escape(f"{bar.name}: {format_bytes(bar.size_bytes)}, operators {first} to {last}")
+    says = xml_text(f"{bar.name}: {format_bytes(bar.size_bytes)}, operators {first} to {last}")
     return (
         f'<rect class="{kind}" x="{LEFT + first * step:.1f}" y="{y:.1f}" width="{(last - first + 1) * step:.1f}" '
         f'height="{max(1.0, bar.size_bytes * scale):.1f}"><title>{says}</title></rect>'

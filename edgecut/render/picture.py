@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
+
+from edgecut.render.templating import xml_text
 
 ROW = 20  # pixels from one row to the next
 LANE = 10  # pixels between two arcs
@@ -61,8 +62,8 @@ def graph_picture(title: str, headings: Sequence[str], rows: Sequence[Row], edge
     height = TOP + ROW * len(rows) + 20
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">',
-        f"<title>{escape(title)}</title><style>{STYLE}</style>",
-        f'<text class="title" x="20" y="26">{escape(title)}</text>',
+        f"<title>{xml_text(title)}</title><style>{STYLE}</style>",
+        f'<text class="title" x="20" y="26">{xml_text(title)}</text>',
         *_legend(),
         *_line(headings, headings, columns, TOP - 10, "head"),
         *(_arc(a, b, lanes[a, b], spine) for a, b in skips),
@@ -112,7 +113,7 @@ def _line(texts: Sequence[str], headings: Sequence[str], columns: Sequence[int],
         x = columns[number + 1] - GAP if right else columns[number]
         anchor = ' text-anchor="end"' if right else ""
         name = "name" if number == 0 and style != "head" else style
-        parts.append(f'<text class="{name}" x="{x}" y="{y}"{anchor}>{escape(text)}</text>')
+        parts.append(f'<text class="{name}" x="{x}" y="{y}"{anchor}>{xml_text(text)}</text>')
     return parts
 
 
@@ -122,7 +123,7 @@ def _row(
     y = _y(place)
     style = "row legal" if row.legal else "row"
     return [
-        f'<g class="{style}"><title>{escape(row.tooltip)}</title>',
+        f'<g class="{style}"><title>{xml_text(row.tooltip)}</title>',
         f'<rect class="band" x="{spine + 10}" y="{y - 10}" width="{width - spine - 18}" height="{ROW}"/>',
         f'<circle class="dot" cx="{spine}" cy="{y}" r="4"/>',
         *_line(texts, headings, columns, y + 4, "cell"),

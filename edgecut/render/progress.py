@@ -18,6 +18,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from edgecut.records.harmless import harmless
 from edgecut.records.progress import Advance
 from edgecut.records.units import format_seconds
 
@@ -33,7 +34,7 @@ class RichProgress:
         console = console or Console(stderr=True)
         self._bars = Progress(
             SpinnerColumn(finished_text="✓"),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             _Count(),
             TimeElapsedColumn(),
@@ -49,7 +50,7 @@ class RichProgress:
         if self._open == 0:
             self._bars.start()
         self._open += 1
-        identity = self._bars.add_task(title, total=total)
+        identity = self._bars.add_task(harmless(title), total=total)
         try:
             yield lambda units: self._bars.advance(identity, units)
             done = self._bars.tasks[self._bars.task_ids.index(identity)]

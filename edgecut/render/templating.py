@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
+
+from edgecut.records.harmless import harmless
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -45,10 +48,14 @@ def markdown(template: str, **values: object) -> str:
     return _markdown().get_template(f"{template}.md.j2").render(**values)
 
 
+def xml_text(text: str) -> str:
+    """Text for XML, SVG and HTML: escaped, without characters that XML forbids."""
+    return escape(harmless(text))
+
+
 def markdown_text(text: str) -> Markdown:
-    """Text that Markdown shows as it is, in one line."""
-    text = " ".join(text.splitlines()) if len(text.splitlines()) > 1 else text.rstrip("\r\n")
-    text = _ALWAYS.sub(r"\\\g<0>", text)
+    """Text that Markdown shows as it is, in one line, but for signs that nobody sees (`harmless`)."""
+    text = _ALWAYS.sub(r"\\\g<0>", _line(text))
     text = _EMPHASIS.sub(lambda found: "".join(f"\\{letter}" for letter in found[0]), text)
     text = _LINK.sub(r"\\]", text)
     text = _TAG.sub("&lt;", _ENTITY.sub("&amp;", text))
@@ -56,16 +63,27 @@ def markdown_text(text: str) -> Markdown:
 
 
 def markdown_code(text: str) -> Markdown:
-    """Text as a code span, fenced by more backticks than it holds in a row; a "|" is escaped, as in any table."""
-    text = " ".join(text.splitlines()).replace("|", "\\|")
+    """Text as a code span, fenced by more backticks than it holds in a row."""
+    text = _line(text)
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence, space = "`" * (longest + 1), " " if longest else ""
+    fence, space = "`" * (longest + 1), " " if longest or not text.strip() or text[0] == text[-1] == " " else ""
     return Markdown(f"{fence}{space}{text}{space}{fence}")
+
+
+def markdown_cell(text: str) -> Markdown:
+    """Text as a code span in a table, where a "|" would end the cell."""
+    return Markdown(markdown_code(text).replace("|", "\\|"))
+
+
+def _line(text: str) -> str:
+    return harmless(" ".join(text.splitlines()) if len(text.splitlines()) > 1 else text.rstrip("\r\n"))
 
 
 @cache
 def _html() -> Environment:
-    return _environment(autoescape=True)
+    environment = _environment(autoescape=True)
+    environment.finalize = _shown
+    return environment
 
 
 @cache
@@ -73,6 +91,7 @@ def _markdown() -> Environment:
     environment = _environment(autoescape=False)
     environment.finalize = _finalized
     environment.filters["code"] = markdown_code
+    environment.filters["cell"] = markdown_cell
     return environment
 
 
@@ -88,3 +107,7 @@ def _environment(*, autoescape: bool) -> Environment:
 
 def _finalized(value: object) -> object:
     return markdown_text(value) if isinstance(value, str) and not isinstance(value, Markdown) else value
+
+
+def _shown(value: object) -> object:
+    return harmless(value) if isinstance(value, str) and not isinstance(value, Markup) else value

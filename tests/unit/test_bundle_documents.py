@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,15 +12,17 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt  # rich needs it
 
 from edgecut.bench.interleaved import ratio_interval
 from edgecut.handoff.model_card import model_card
 from edgecut.handoff.readme import readme
 from edgecut.handoff.sbom import sbom
-from edgecut.records.artifact import sha256_of
+from edgecut.records.artifact import Artifact, sha256_of
 from edgecut.records.measurement import measured
+from edgecut.records.report import Check, Report, Step
 from edgecut.score.intervals import mcnemar, wilson
-from tests.unit.test_bundle import artifacts_in, bundle, recipe_of, report_of
+from tests.unit.test_bundle import artifacts_in, bundle, recipe_of, report_of, vectors_of
 
 
 def accuracy(images: int = 100, value: float = 0.8, name: str = "bell.int8.tflite"):
@@ -147,3 +151,54 @@ def test_a_thousand_classes_are_left_to_their_file(tmp_path: Path) -> None:
     artifact = artifact.model_copy(update={"outputs": (output,)})
     page = readme(report_of((artifact,)), recipe_of(), artifact, None, None, [f"class {k}" for k in range(1000)])
     assert "The position of the largest value is the class: `labels.txt` has their names, one a line.\n" in page
+
+
+ODD = "<script>x</script> \x1b[2J\x00\u202e a|b `c` [d](javascript:e)\n# f"
+
+
+def odd_report(artifacts: tuple[Artifact, ...]) -> Report:
+    """A report whose every text from files is odd."""
+    report = report_of(artifacts, accuracy(name=ODD), measured("latency", ODD, [1.0], where=ODD, method=ODD))
+    source = report.source.model_copy(update={"path": ODD})
+    check = Check(artifact=ODD, profile=ODD, metric="latency", limit=1.0, unit="s", value=2.0, state="misses",
+                  basis="measured", reason=ODD)  # fmt: skip
+    step = Step(name="cut", changed=True, notes=(ODD,), losses=(ODD,))
+    return report.model_copy(update={"source": source, "notes": (ODD,), "checks": (check,), "steps": (step,)})
+
+
+def shown(page: str) -> list[tuple[str, str]]:
+    """(kind, content) of the blocks and of the pieces of text that a renderer of Markdown finds."""
+    tokens = MarkdownIt("commonmark").enable("table").parse(page)
+    pieces = [child for token in tokens for child in token.children or ()]
+    return [(token.type, token.content) for token in (*tokens, *pieces)]
+
+
+def test_texts_of_files_are_texts_in_the_readme_and_in_the_model_card(tmp_path: Path) -> None:
+    artifacts = artifacts_in(tmp_path, ("int8.tflite",))
+    odd = {"name": ODD, "shape": (1, 3)}
+    outputs = (artifacts[0].outputs[0].model_copy(update=odd),) * 2
+    artifact = artifacts[0].model_copy(update={"outputs": outputs, "operators": {ODD: 1}})
+    data = {"train": ODD, "val": ODD, "licence": ODD}
+    source = {"model": "/m.keras", "licence": ODD, "preprocess": "tf"}
+    recipe, labels = recipe_of({"source": source, "data": data}), [f"{k} {ODD}" for k in range(3)]
+    report = odd_report((artifact,))
+    vectors = vectors_of(tmp_path / artifacts[0].path)
+    vectors = replace(vectors, outputs=(vectors.outputs[0].model_copy(update={"spec": outputs[0]}),))
+    for page in (
+        readme(report, recipe, artifact, 10, vectors, labels),
+        model_card(report, recipe, labels),
+    ):
+        assert page.replace("\n", "").isprintable()
+        found = shown(page)
+        kinds = {"html_inline", "html_block", "link_open", "image", "fence", "code_block"}
+        assert not {kind for kind, _ in found} & kinds
+        assert ("inline", "f") not in found
+        rows = [line for line in page.splitlines() if line.startswith("| ")]
+        assert {len(re.findall(r"(?<!\\)\|", line)) for line in rows} <= {3, 5}
+
+
+def test_file_names_in_code_spans_are_unchanged(tmp_path: Path) -> None:
+    artifact = artifacts_in(tmp_path, ("int8.tflite",))[0]
+    page = readme(report_of((artifact,)), recipe_of({"name": "_bell_"}), artifact, None, None, [])
+    assert page.startswith("# \\_bell\\_\n\nMade by edgecut 0.1.0 from `/models/m.keras`. Budgets: **unknown**.\n")
+    assert "add `c/_bell__model.c` to the firmware's sources.\n" in page

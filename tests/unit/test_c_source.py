@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecut.export.c_source import c_files, c_symbol, input_rule
+from edgecut.export.c_source import c_comment, c_files, c_symbol, input_rule
 from edgecut.records.artifact import Artifact, TensorSpec
 
 CC = shutil.which("cc")
@@ -123,6 +123,33 @@ def test_both_headers_are_fit_for_cpp(tmp_path: Path) -> None:
     subprocess.run([str(CC), "-c", "bell_model.c"], cwd=tmp_path, check=True, timeout=60)
     subprocess.run([compiler, "-o", "run", "use.cc", "bell_model.o"], cwd=tmp_path, check=True, timeout=60)
     subprocess.run([tmp_path / "run"], check=True, timeout=30)
+
+
+@needs_compiler
+def test_labels_and_names_of_any_signs_are_what_they_are_in_the_program(tmp_path: Path) -> None:
+    odd = "*/ /* ??/ ???/ \\ \" ' %s <script> \x1b[2J \u202e\ufeff a\\u12"
+    labels = [odd, "é" * 2050, "\\"]
+    main = """#include <stdio.h>
+#include "bell_io.h"
+int main(void) {
+    int i;
+    for (i = 0; i < BELL_LABEL_COUNT; i++) printf("%s\\n", bell_labels[i]);
+    return 0;
+}
+"""
+    described = artifact(b"abc", name=f"{odd}\x00\n#error x\\")
+    files = c_files(b"abc", "bell", described.model_copy(update={"path": f"{odd}*"}), None, labels)
+    assert compiled(tmp_path, files, main) == "".join(f"{label}\n" for label in labels)
+    assert all(text.isascii() and text.replace("\n", "").isprintable() for text in files.values())
+
+
+@given(st.text(st.sampled_from("*/?\\a\n\r\t\x00é\u202e"), max_size=12))
+def test_a_comment_holds_any_text(text: str) -> None:
+    """One line of printable ASCII without an end or beginning of a comment, and without a trigraph."""
+    comment = c_comment(text)
+    assert comment.isascii()
+    assert comment == "" or comment.isprintable()
+    assert not any(sign in comment for sign in ("*/", "/*", "??"))
 
 
 @needs_compiler

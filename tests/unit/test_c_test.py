@@ -199,6 +199,12 @@ def test_an_operator_without_a_kernel_stops_the_compiler_with_its_name(tmp_path:
     assert "TensorFlow Lite Micro has no kernel for TOPK_V2" in built.stderr
 
 
+def test_an_operator_of_an_odd_name_is_one_line_of_the_header() -> None:
+    header = ops_header("bell", ['a"\n#include "x" */ \x1b\\'])
+    sentence = "TensorFlow Lite Micro has no kernel for a' #include 'x' * / \\x1b\\"
+    assert [line for line in header.splitlines() if "#" in line and "x1b" in line] == [f'#error "{sentence}"']
+
+
 @needs_make
 @pytest.mark.parametrize(
     ("order", "bgr", "channels", "printed", "pixel"),

@@ -172,13 +172,13 @@ def test_facts_are_words() -> None:
 
 
 def test_a_name_out_of_a_file_does_not_speak_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    """Colours are all that it can bring; a title, a jump or a cleared screen are shown as signs."""
+    """A title, a jump, a cleared screen, hidden text and another direction of writing are shown as signs."""
     output, table = Output(), grid("name")
     table.add_row("\x1b]0;title\x07layer\x1b[2J")
-    output.table("\x1b[1mbold\x1b[0m\x9b2J", table)
+    output.table("\x1b[8mhidden\x1b[0m\x9b2J\u202e", table)
     output.note("a\x1b[Hb\rc")
     out, err = capsys.readouterr()
-    assert out.splitlines()[0] == "\x1b[1mbold\x1b[0m\ufffd2J"
+    assert out.splitlines()[0] == "\ufffd[8mhidden\ufffd[0m\ufffd2J\ufffd"
     assert out.splitlines()[-1].strip() == "\ufffd]0;titlelayer\ufffd[2J"
     assert err == "edgecut: a\ufffd[Hb\ufffdc\n"
 

@@ -30,3 +30,9 @@ def test_the_layout_has_keys_before_tables() -> None:
     assert toml_text(tables) == (
         'id = "a"\n\n[cpu]\nclock_hz = 5\n\n[[sources]]\nfield = "x"\n\n[[sources]]\nfield = "y"\n'
     )
+
+
+def test_signs_that_nobody_sees_are_escaped() -> None:
+    tables = {"a\u202e": "\x9b2J\x7f\u2066\u2028 é"}
+    assert toml_text(tables) == '"a\\u202e" = "\\u009b2J\\u007f\\u2066\\u2028 é"\n'
+    assert tomllib.loads(toml_text(tables)) == tables

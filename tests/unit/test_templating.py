@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt  # rich needs it
 from markupsafe import Markup
 
-from edgecut.records.comparison import Comparison, Difference
+from edgecut.records.comparison import Comparison, Difference, Verdict
+from edgecut.records.harmless import harmless
 from edgecut.records.matrix import Matrix, MatrixRow
 from edgecut.render.comparison import comparison_markdown
+from edgecut.render.junit import comparison_junit
 from edgecut.render.matrix import matrix_markdown
-from edgecut.render.templating import Markdown, markdown_code, markdown_text, part
+from edgecut.render.picture import Row, graph_picture
+from edgecut.render.templating import Markdown, markdown_cell, markdown_code, markdown_text, part, xml_text
 
 
 @pytest.mark.parametrize(
@@ -31,7 +38,39 @@ def test_markdown_shows_a_text_as_it_is(text: str, shown: str) -> None:
 
 def test_a_code_span_holds_any_text() -> None:
     assert markdown_code("m.keras") == "`m.keras`"
-    assert markdown_code("a`b``c|d\ne") == "``` a`b``c\\|d e ```"
+    assert markdown_code("a`b``c|d\ne") == "``` a`b``c|d e ```"
+    assert markdown_cell("a`b``c|d\ne") == "``` a`b``c\\|d e ```"
+    assert [markdown_code(text) for text in ("", " ", " a ")] == ["`  `", "`   `", "`  a  `"]
+    assert markdown_code("\x1b[2J\x00\u202e") == "`\ufffd[2J\ufffd\ufffd`"
+
+
+@given(st.text(st.sampled_from("ab1 .)(<>&;#*_-+=~`|\\[]!:/'\"\n\r\x1b\x00\u202eé"), max_size=14))
+def test_a_renderer_of_markdown_shows_any_text_as_it_is(text: str) -> None:
+    """What CommonMark with GitHub's tables shows of it, as text, as code and in a cell, is the text in one line."""
+    shown = harmless(" ".join(text.splitlines()))
+    assert inline(f"x {markdown_text(text)} x\n") == [("text", " ".join(f"x {shown} x".split()))]
+    code = [("code_inline", " ".join(shown.split()))]
+    assert inline(f"{markdown_code(text)}\n") == code
+    cells = f"| a | b |\n|---|---|\n| x {markdown_text(text)} x | {markdown_cell(text)} |\n"
+    assert inline(cells)[2:] == [("text", " ".join(f"x {shown} x".split())), *code]
+
+
+@pytest.mark.parametrize("text", ["[a](javascript:b)", "<javascript:b>", "![a](b)", "[a]: javascript:b", "<script>"])
+def test_no_text_is_a_link_or_a_tag(text: str) -> None:
+    assert inline(f"- {markdown_text(text)}\n") == [("text", text)]
+
+
+def inline(text: str) -> list[tuple[str, str]]:
+    """(kind, content) of all that a renderer shows, with texts that stand next to each other as one."""
+    shown: list[tuple[str, str]] = []
+    for token in MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text):
+        for child in token.children or ():
+            kind = "text" if child.type == "text_special" else child.type
+            start = (
+                shown.pop()[1] if shown and shown[-1][0] == kind == "text" and child is not token.children[0] else ""
+            )
+            shown.append((kind, start + child.content))
+    return [(kind, " ".join(content.split())) for kind, content in shown]
 
 
 def test_html_escapes_what_is_no_markup() -> None:
@@ -40,6 +79,7 @@ def test_html_escapes_what_is_no_markup() -> None:
         "<details><summary>a &amp; b</summary><p>c</p></details>"
     )
     assert Markdown("*") == "*"
+    assert part("state", "\x1b[2J\u202e") == '<span class="state \ufffd[2J\ufffd">\ufffd[2J\ufffd</span>'
 
 
 def test_a_comparison_of_odd_names_is_still_one_table() -> None:
@@ -62,3 +102,22 @@ def test_a_matrix_of_an_odd_name_is_still_a_page() -> None:
 def test_a_command_that_writes_no_page_does_not_load_the_templates() -> None:
     code = "import sys; import edgecut.cli.main; sys.exit('jinja2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@given(st.text(st.characters(), max_size=8))
+def test_xml_holds_any_text(text: str) -> None:
+    """An XML parser reads the text back, but for signs that nobody sees."""
+    content = ElementTree.fromstring(f'<a b="{xml_text(text)}">{xml_text(text)}</a>').text
+    assert (content or "") == harmless(text)
+
+
+def test_junit_of_a_file_with_an_odd_name_is_xml() -> None:
+    odd = Verdict(limit="size=+1%", file="a\x1b[2J\x00\ufffe<b>", state="misses", found="\x07")
+    found = Comparison(a="a", b="b", equal=False, changes=(), outputs=(), differences=(), verdicts=(odd,))
+    case = ElementTree.fromstring(comparison_junit(found).encode())[0]
+    assert case.get("classname") == "a\ufffd[2J\ufffd\ufffd<b>"
+
+
+def test_a_picture_of_odd_names_is_xml() -> None:
+    rows = [Row(("\x1b\x00<a>", "\u202e"), legal=True, tooltip="\x07")]
+    assert ElementTree.fromstring(graph_picture("\x01", ("a", "b"), rows, ())).findtext("{*}title") == "\ufffd"

@@ -1,0 +1,23 @@
+"""What a terminal shows of a table, without what names out of files would make it do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.segment import Segment
+
+from edgecut.records.harmless import harmless
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A rich table or line whose texts are harmless; colours are those of its styles alone."""
+
+    part: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The part's own segments."""
+        part = console.render_str(self.part) if isinstance(self.part, str) else self.part
+        for text, style, control in console.render(part, options):
+            yield Segment(harmless(text), style, control)
