@@ -18,7 +18,7 @@ from edgecut.pipeline.images import class_names, read_images
 from edgecut.pipeline.load import load_source
 from edgecut.pipeline.operators import refuse_file, refuse_model
 from edgecut.pipeline.plan import Plan
-from edgecut.pipeline.stem import edit_stem
+from edgecut.pipeline.stem import edit_stem, refuse_request
 from edgecut.pipeline.uncompressed import compare_uncompressed
 from edgecut.pipeline.values import Body, Checked, Done, Fitted, Lazy, Source, Written, WrittenFile, gathered
 from edgecut.pipeline.write import keras_file, write_files
@@ -74,6 +74,8 @@ def write(
 def _edited(recipe: Recipe, progress: Progress) -> Done[Body]:
     source = load_source(recipe.source, progress)
     body = edit(source.value, recipe, progress)
+    if recipe.cut.start is None:
+        refuse_request(recipe, body.value.model.value)
     return gathered(body.value, source, body)
 
 

@@ -33,7 +33,6 @@ def edit_stem(model: keras.Model, recipe: Recipe, progress: Progress) -> Done[tu
             result = stem_of(recipe, model, progress)
             steps = (clock.step(**stem_facts(model, result)),)
         model = result.model
-    refuse_request(recipe, model)
     return Done((model, feed_of(recipe, picture_shape(model))), steps)
 
 
@@ -46,7 +45,10 @@ def picture_shape(model: keras.Model) -> tuple[int, int, int] | None:
 
 
 def refuse_request(recipe: Recipe, model: keras.Model) -> None:
-    """Raises RequestError where the edited model can't be fed, or judged, as the recipe says."""
+    """Raises RequestError where the edited model can't be fed, or judged, as the recipe says.
+
+    A search doesn't ask it of the whole source, which no choice of it keeps the outputs of.
+    """
     inputs, outputs = ([tuple(tensor.shape) for tensor in side] for side in (model.inputs, model.outputs))
     faults = [*input_faults(recipe, inputs), *output_faults(recipe, outputs)]
     if faults:
