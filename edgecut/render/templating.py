@@ -32,9 +32,9 @@ class Markdown(str):
     """Text that is Markdown already."""
 
 
-def html(template: str, **values: object) -> Markup:
-    """A template of HTML filled in; texts that are no Markup are escaped."""
-    return Markup(_html().get_template(f"{template}.html.j2").render(**values))
+def html(template: str, **values: object) -> str:
+    """A template of HTML filled in, a whole page; texts that are no Markup are escaped."""
+    return _html().get_template(f"{template}.html.j2").render(**values)
 
 
 def part(name: str, *values: object) -> Markup:
