@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import select
 import struct
 import subprocess
 import sys
@@ -149,8 +152,11 @@ def test_child_that_hangs_is_stopped_with_what_it_started(module: Callable[[str]
     with pytest.raises(RunError) as caught:
         local.run_job(job(INT8), [INT8], module=hanging, timeout_s=3.0)
     assert str(caught.value) == f"{INT8}: the child process that ran it was stopped after 3 s"
-    state = Path(f"/proc/{(tmp_path / 'pid').read_text()}/status")
-    assert sys.platform != "linux" or not state.exists() or "State:\tZ" in state.read_text()
+    if sys.platform == "linux":
+        with contextlib.suppress(ProcessLookupError):  # gone already
+            ended = os.pidfd_open(int((tmp_path / "pid").read_text()))
+            # A process that was killed may have a moment to go, on a busy machine.
+            assert select.select([ended], [], [], 60.0)[0] == [ended]
 
 
 def test_module_in_the_user_s_folder_is_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

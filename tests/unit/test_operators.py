@@ -36,7 +36,9 @@ def planned(path: Path, to: str, profile: str = "nucleo-l4r5zi") -> Any:
     tables = {"source": {"model": str(path)}, "cut": {"to": to}, "export": {"precisions": ["float32"]}}
     device = find_profile(profile)
     runtime = device.runtime.model_copy(update={"precisions": ("float32", "int8")})
-    return plan(make_recipe(tables, {}, where="test"), [device.model_copy(update={"runtime": runtime})])
+    # Another id, since a profile that differs from the shipped one of its id is noted.
+    own = device.model_copy(update={"id": f"own-{device.id}", "runtime": runtime})
+    return plan(make_recipe(tables, {}, where="test"), [own])
 
 
 def test_only_what_the_cut_needs_is_judged() -> None:
@@ -60,17 +62,17 @@ def test_a_model_that_ends_in_sum_is_refused_for_tflm(net: Path) -> None:
     with pytest.raises(DocumentError) as caught:
         planned(net, "total")
     assert caught.value.faults == (
-        "model: profile nucleo-l4r5zi: layer 'total' becomes SUM, which is in TFLM's sources since 90b983c at the "
-        "latest and missing from libraries that boards ship (\"Didn't find op SUM\"); the profile's runtime.version "
-        "doesn't say '90b983c'; use a mean instead (GlobalAveragePooling2D), its size multiplied into the next "
-        "layer's weights",
+        "model: profile own-nucleo-l4r5zi: layer 'total' becomes SUM, which is in TFLM's sources since 90b983c at "
+        "the latest and missing from libraries that boards ship (\"Didn't find op SUM\"); the profile's "
+        "runtime.version doesn't say '90b983c'; use a mean instead (GlobalAveragePooling2D), its size multiplied into "
+        "the next layer's weights",
     )
 
 
 def test_the_remedied_model_is_planned_with_a_note_on_its_pooling(net: Path) -> None:
     assert planned(net, "pool").notes == (
-        "profile nucleo-l4r5zi: layer 'pool' becomes MEAN, which has no CMSIS-NN kernel and runs reference code; use "
-        "AveragePooling2D over the whole image in place of GlobalAveragePooling2D, in int8 coarser",
+        "profile own-nucleo-l4r5zi: layer 'pool' becomes MEAN, which has no CMSIS-NN kernel and runs reference code; "
+        "use AveragePooling2D over the whole image in place of GlobalAveragePooling2D, in int8 coarser",
     )
 
 
