@@ -6,9 +6,9 @@ The public names are loaded on first use, so that `import edgecut` alone costs n
 from __future__ import annotations
 
 import os
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+# The module `typing` would take longer than everything that a program does before it answers Ctrl-C.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from edgecut.bench.measure import bench as bench
     from edgecut.compress.run import compress as compress
@@ -46,7 +46,9 @@ __all__ = ["__version__", *_HOMES, *_CALLABLE_ROOMS]
 
 if not TYPE_CHECKING:  # a type checker knows the names from above, and no others
 
-    def __getattr__(name: str) -> Any:
+    def __getattr__(name: str) -> object:
+        from importlib import import_module
+
         if name in _HOMES:
             return getattr(import_module(_HOMES[name]), name)
         if name in _CALLABLE_ROOMS:

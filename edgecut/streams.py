@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
+from edgecut.whole import uninterrupted
+
 
 @contextmanager
 def caught_output() -> Iterator[Callable[[], str]]:
@@ -33,10 +35,11 @@ def caught_output() -> Iterator[Callable[[], str]]:
             os.dup2(file.fileno(), 2)
             yield text
         finally:
-            _flush()
-            for target, copy in enumerate(saved, start=1):
-                os.dup2(copy, target)
-                os.close(copy)
+            with uninterrupted():  # or the sentence that says so would be caught, too
+                _flush()
+                for target, copy in enumerate(saved, start=1):
+                    os.dup2(copy, target)
+                    os.close(copy)
 
 
 def nameless_file() -> IO[bytes]:

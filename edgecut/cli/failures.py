@@ -12,19 +12,21 @@ import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 
 import click
 
 from edgecut import __version__
 from edgecut.errors import EdgecutError, RequestError
+from edgecut.interrupts import SENTENCES, Interrupted, Interrupts, exit_code
+from edgecut.memory import address_limit, is_out_of_memory
 from edgecut.records.harmless import harmless
 from edgecut.records.nearest import closest
-from edgecut.whole import write_whole
+from edgecut.records.units import format_bytes
+from edgecut.whole import uninterrupted, write_whole
 
 USAGE = RequestError.exit_code
 BUG = 5
-INTERRUPTED = 130
 # What the machine refuses is no bug of edgecut: the system's error, and what can be done about it.
 _REMEDIES = {
     errno.ENOSPC: "free some space, or choose another place",
@@ -41,50 +43,41 @@ _REMEDIES = {
     errno.ESTALE: "the connection to the disk was lost; connect it again",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
-_NO_MEMORY = "error: not enough memory for this step; close other programs or use a smaller input"
 
 
 class Failures:
     """A context around a whole command: whatever leaves it ends the process as interface.md says.
 
-    While it lasts, SIGTERM is an interrupt, so that a stopped run cleans up like one stopped by Ctrl-C.
+    A signal counts more than what became of the command: libraries make other errors of it, or none.
     """
 
     def __init__(self, arguments: Sequence[str]) -> None:
         """arguments: the command line, for the log of a bug."""
         self._arguments = tuple(arguments)
-        self._interrupted = False
+        self._interrupts = Interrupts()
 
     def __enter__(self) -> None:
-        """Prepares the streams and SIGTERM."""
+        """Prepares the streams and takes the signals over."""
         _open_streams()
         for stream in (sys.stdout, sys.stderr):
             # A terminal that can't show a sign gets a question mark, not a UnicodeEncodeError.
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="replace")
-        self._before = {signal.SIGTERM: signal.signal(signal.SIGTERM, self._interrupt)}
-        # A caller that ignores Ctrl-C, or handles it, keeps its way.
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            self._before[signal.SIGINT] = signal.signal(signal.SIGINT, self._interrupt)
-
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        self._interrupted = True
-        raise KeyboardInterrupt
+        self._interrupts.begin()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Says what went wrong, and ends the process."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        if error is None or isinstance(error, SystemExit):
+        number = self._interrupts.end()
+        failure = error if number is None else Interrupted(number)
+        if failure is None or isinstance(failure, SystemExit):
             return
-        _settle_stdout()
-        # Code in C may make another error of an interrupt that meets it (a SystemError, inside of TensorFlow).
-        known = isinstance(error, EdgecutError | click.ClickException | OSError | MemoryError)
-        sentences, code = _explained(KeyboardInterrupt() if self._interrupted and not known else error, self._arguments)
-        for sentence in sentences:
-            _tell(sentence)
+        with uninterrupted():
+            _settle_stdout()
+            sentences, code = _explained(failure, self._arguments)
+            for sentence in sentences:
+                _tell(sentence)
         raise SystemExit(code) from None
 
 
@@ -101,8 +94,10 @@ def _explained(error: BaseException, arguments: Sequence[str]) -> tuple[tuple[st
             return (error.format_message(),), USAGE
         case click.ClickException():
             return (f"error: {_usage_sentence(error)}",), USAGE
+        case Interrupted():
+            return (SENTENCES[signal.Signals(error.number)],), exit_code(error.number)
         case KeyboardInterrupt() | click.Abort():
-            return ("interrupted",), INTERRUPTED
+            return (SENTENCES[signal.SIGINT],), exit_code(signal.SIGINT)
         case BrokenPipeError():
             return (), 0
         case OSError() if error.errno in _REMEDIES:
@@ -111,13 +106,23 @@ def _explained(error: BaseException, arguments: Sequence[str]) -> tuple[tuple[st
             return (f"error: {where}: {os.strerror(error.errno)}; {_REMEDIES[error.errno]}",), 3
         case FileNotFoundError() if "temporary directory" in str(error):
             return ("error: no folder takes temporary files; free some space, or name a folder in TMPDIR",), 3
-        case MemoryError():
-            return (_NO_MEMORY,), 3
-        case OSError() if error.errno == errno.ENOMEM or "failed to map segment" in str(error):
-            return (_NO_MEMORY,), 3
+        case RuntimeError() if "can't start new thread" in str(error):
+            return (f"error: the system refuses another thread; {_REMEDIES[errno.EAGAIN]}",), 3
+        case _ if is_out_of_memory(error):
+            return (_no_memory(),), 3
     path = _write_log(error, arguments)
     log = f"the details are in {path}" if path else "no folder for a log could be written"
     return (f"bug: {type(error).__name__}: {_first_line(error)}; {log}",), BUG
+
+
+def _no_memory() -> str:
+    limit = address_limit()
+    if limit is None:
+        return "error: not enough memory for this step; close other programs or use a smaller input"
+    return (
+        f"error: not enough memory for this step: this process may use {format_bytes(limit)} of address space; raise "
+        "the limit (ulimit -v) or use a smaller input"
+    )
 
 
 def _shown(name: object, arguments: Sequence[str]) -> str:

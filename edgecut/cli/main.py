@@ -15,6 +15,7 @@ from edgecut.cli.failures import Failures
 from edgecut.cli.groups import Group
 from edgecut.errors import RequestError
 from edgecut.graph.threads import hold_threads
+from edgecut.memory import check_room
 from edgecut.whole import naming
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -50,6 +51,7 @@ class Table(Group):
         """The command of that name, its module imported now."""
         if cmd_name not in COMMANDS:
             return None
+        check_room("NumPy", "import numpy")
         command = importlib.import_module(f"edgecut.cli.{COMMANDS[cmd_name][0]}").command
         return command if isinstance(command, click.Command) else None
 

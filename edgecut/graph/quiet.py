@@ -7,19 +7,31 @@ import os
 import sys
 
 from edgecut.errors import RequestError
+from edgecut.memory import check_room
 from edgecut.streams import caught_output
+
+# What TensorFlow's threads take comes with the first model that runs: more than half as much again as the import.
+_SMALL_MODEL = """
+import keras
+import tensorflow
+layers = [keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3), keras.layers.Flatten(), keras.layers.Dense(2)]
+keras.Sequential(layers).predict(tensorflow.zeros((4, 8, 8, 3)), verbose=0)
+"""
+_SPARE_BYTES = 256 * 2**20  # threads allocate in another order each time
 
 
 def import_keras_quietly() -> None:
     """Import keras and tensorflow; what they print at start-up is not a user's concern.
 
-    Raises RequestError if Keras is configured for another backend than TensorFlow.
+    Raises RequestError if Keras is configured for another backend than TensorFlow, StepError if the limit of this
+    process's address space has no room for it.
     """
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     if backend != "tensorflow":
         raise RequestError(f"KERAS_BACKEND is {backend!r}, and edgecut needs 'tensorflow'; unset it")
     if "tensorflow" in sys.modules:
         return
+    check_room("TensorFlow", _SMALL_MODEL, spare_bytes=_SPARE_BYTES)
     with caught_output():
         import keras
         import tensorflow  # noqa: F401  its own import prints, so it happens here

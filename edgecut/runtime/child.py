@@ -11,7 +11,6 @@ import functools
 import io
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -22,10 +21,12 @@ from typing import IO, Any
 
 import numpy as np
 
+from edgecut.memory import out_of_memory
 from edgecut.records.units import format_bytes
 from edgecut.runtime.limits import Limits, read_limits
 from edgecut.runtime.wire import Header, receive, send
 from edgecut.streams import nameless_file
+from edgecut.whole import uninterrupted
 
 WORKER = "edgecut.runtime.worker"
 CRASHES = frozenset({signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV})
@@ -56,9 +57,10 @@ class Child:
         """Numbers of files that nobody will run any more; the next message tells it."""
         self._lock = threading.Lock()
         self._noise = _nameless()
-        self._process = _start(WORKER, self._noise)
         self._count = 0
-        weakref.finalize(self, _close, self._process, self._noise, os.getpid())
+        with uninterrupted():
+            self._process = _start(WORKER, self._noise)
+            weakref.finalize(self, _close, self._process, self._noise, os.getpid())
 
     def number(self) -> int:
         """A number for a file, which no other has."""
@@ -150,11 +152,6 @@ def death(code: int | None, noise: str, limits: Limits) -> str:
     return f"the child process that ran it was stopped by {name}; it last wrote: {last}"
 
 
-def out_of_memory(text: str) -> bool:
-    """Whether a runtime's words are those of an allocation that failed."""
-    return re.search("MemoryError|bad_alloc|allocate memory|out of memory", text, re.IGNORECASE) is not None
-
-
 def last_line(text: str) -> str:
     """The last line that says something, without its full stop."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -184,10 +181,17 @@ def _child_of(process: int) -> Child:
 def _start(module: str, noise: IO[bytes]) -> subprocess.Popen[bytes]:
     """`python -m module` in a session of its own, so that Ctrl-C reaches this process alone, which ends it."""
     # -P: a file named numpy.py in the user's folder must not be imported.
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=noise,
-        start_new_session=True, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-    )  # fmt: skip
+    command = [sys.executable, "-P", "-m", module]
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    with uninterrupted():  # a child that nobody knows couldn't be ended
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=noise,
+            start_new_session=True,
+            env=environment,
+        )
 
 
 def _close(process: subprocess.Popen[bytes], noise: IO[bytes], owner: int) -> None:

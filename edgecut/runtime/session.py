@@ -10,8 +10,9 @@ from typing import Literal
 import numpy as np
 
 from edgecut.errors import RunError
+from edgecut.memory import out_of_memory
 from edgecut.records.recipe import Format
-from edgecut.runtime.child import Child, ChildDied, death, out_of_memory, the_child
+from edgecut.runtime.child import Child, ChildDied, death, the_child
 from edgecut.runtime.wire import Header
 from edgecut.runtime.worker import Key
 

@@ -247,14 +247,18 @@ main.main(["verify", "x"])
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_a_signal_is_an_interrupt(number: signal.Signals) -> None:
+ENDINGS = [(signal.SIGINT, 130, "edgecut: interrupted\n"), (signal.SIGTERM, 143, "edgecut: terminated\n")]
+SIGNALS = pytest.mark.parametrize(("number", "code", "said"), ENDINGS, ids=["SIGINT", "SIGTERM"])
+
+
+@SIGNALS
+def test_a_signal_is_an_interrupt(number: signal.Signals, code: int, said: str) -> None:
     child = subprocess.Popen([sys.executable, "-c", WAITING], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert child.stdout is not None
     assert child.stdout.read(5) == "ready"
     child.send_signal(number)
     _, text = child.communicate(timeout=30)
-    assert (child.returncode, text) == (130, "edgecut: interrupted\n")
+    assert (child.returncode, text) == (code, said)
 
 
 def test_the_old_meaning_of_sigterm_comes_back() -> None:
@@ -264,18 +268,26 @@ def test_the_old_meaning_of_sigterm_comes_back() -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def swallowing(number: signal.Signals) -> None:
-    """What code in C does that meets an interrupt."""
+def swallowing(number: signal.Signals, error: Exception) -> None:
+    """What code in C does that meets an interrupt, and what is made of that."""
     try:
         signal.raise_signal(number)
     except KeyboardInterrupt:
-        raise SystemError("bad argument to internal function") from None
+        raise error from None
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@SIGNALS
+@pytest.mark.parametrize(
+    "error",
+    [
+        SystemError("bad argument to internal function"),
+        errors.StepError("export: the converter failed"),
+        OSError(5, "x"),
+    ],
+)
 def test_what_a_library_makes_of_an_interrupt_is_one(
-    number: signal.Signals, capsys: pytest.CaptureFixture[str]
+    error: Exception, number: signal.Signals, code: int, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as end, Failures(["build", "m.keras"]):
-        swallowing(number)
-    assert (end.value.code, capsys.readouterr().err) == (130, "edgecut: interrupted\n")
+        swallowing(number, error)
+    assert (end.value.code, capsys.readouterr().err) == (code, said)

@@ -11,9 +11,10 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "edgecut"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "units", "streams", "rooms", "whole"),
+    ("interrupts", "whole"),
+    ("errors", "units", "streams", "rooms"),
     ("records",),
-    ("score", "tflite", "images", "render", "cache"),
+    ("score", "tflite", "images", "render", "cache", "memory"),
     ("graph", "runtime"),
     ("lowering",),
     ("keras2",),
@@ -56,6 +57,7 @@ HOMES = {
 # What may be imported where it is needed, and not before.
 LAZY = {"tensorflow", "keras", "tf_keras", "tf2onnx", "tensorflow_model_optimization"}
 LIGHT_ROOMS = {
+    "interrupts", "memory",
     "errors", "streams", "records", "score", "tflite", "images", "render", "bench", "handoff", "cli", "runtime",
 }  # fmt: skip
 
