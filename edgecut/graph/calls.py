@@ -10,11 +10,9 @@ from typing import Any
 
 import keras
 from keras import tree
-from keras.src.models.functional import Functional
-from keras.src.ops.core import Cast
-from keras.src.ops.node import Node
 
 from edgecut.graph.callgraph import Call, Calls, Opened, Tensor, ancestors, descendants, flat
+from edgecut.graph.keras_private import Cast, Functional, Node
 from edgecut.graph.masks import mask_of, with_masks
 from edgecut.graph.naming import attribute_names, automatic_name, has_automatic_name, unique_name
 from edgecut.graph.trace import Graph, graph_of, own_graph

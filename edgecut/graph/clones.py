@@ -13,10 +13,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import tree
-from keras.src.ops.operation import Operation
-from keras.src.saving.serialization_lib import SafeModeScope
 
 from edgecut.errors import GraphError
+from edgecut.graph.keras_private import Operation, SafeModeScope
 from edgecut.graph.sentences import telling_line
 
 

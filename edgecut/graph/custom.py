@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import keras
-from keras.src.backend.common import global_state
+
+from edgecut.graph.keras_private import global_state
 
 _LIBRARIES = ("keras", "tf_keras", "tensorflow", "tensorflow_model_optimization", "edgecut")
 

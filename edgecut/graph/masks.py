@@ -13,11 +13,9 @@ from typing import Any
 
 import keras
 from keras import tree
-from keras.src import backend
-from keras.src.layers.layer import CallSpec
-from keras.src.utils.python_utils import is_default
 
 from edgecut.graph.callgraph import Call, Calls, Tensor
+from edgecut.graph.keras_private import CallSpec, backend, is_default
 
 # These look at the masks that are attached to what they are given, and have no argument for them, or ignore it.
 _READ_ATTACHED = (keras.layers.Multiply, keras.layers.Minimum, keras.layers.Maximum, keras.layers.MultiHeadAttention)

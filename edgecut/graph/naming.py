@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import keras
-from keras.src.backend.common import global_state
-from keras.src.utils.naming import to_snake_case
+
+from edgecut.graph.keras_private import global_state, to_snake_case
 
 
 @contextmanager

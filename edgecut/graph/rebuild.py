@@ -8,12 +8,11 @@ from typing import Any
 
 import keras
 from keras import tree
-from keras.src import backend
-from keras.src.models.functional import operation_fn
 
 from edgecut.errors import GraphError
 from edgecut.graph.callgraph import Call, Calls, Tensor, flat
 from edgecut.graph.clones import classes_of, clone_operation, copy_layer_state, own_constants
+from edgecut.graph.keras_private import backend, operation_fn
 from edgecut.graph.masks import Mask, carried_masks, carry, masks_to_make, no_mask, unattached
 from edgecut.graph.naming import unique_name
 from edgecut.graph.sentences import LAYER_FAULTS, telling_line

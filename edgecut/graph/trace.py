@@ -16,9 +16,9 @@ from typing import Any, NoReturn, TypeAlias
 import keras
 import tensorflow as tf
 from keras import tree
-from keras.src.models.functional import Functional
 
 from edgecut.errors import GraphError
+from edgecut.graph.keras_private import Functional
 from edgecut.graph.sentences import telling_line
 
 Graph: TypeAlias = "Functional | keras.Function"

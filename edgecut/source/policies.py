@@ -9,12 +9,12 @@ from typing import Any
 import keras
 import numpy as np
 from keras import tree
-from keras.src.saving.serialization_lib import SafeModeScope
 
 from edgecut.errors import GraphError, SourceError
 from edgecut.graph.callgraph import flat
 from edgecut.graph.calls import calls
 from edgecut.graph.clones import classes_of, copy_layer_state, functions_of
+from edgecut.graph.keras_private import SafeModeScope
 from edgecut.graph.proof import INPUTS, call_flat, seeded_inputs, to_array, to_tensor, undisturbed
 from edgecut.graph.sentences import telling_line
 from edgecut.graph.trace import all_operations
