@@ -27,6 +27,9 @@ from edgecut.records.profile import Profile
 from edgecut.records.profile_files import find_profile, shadow_notes
 from edgecut.records.recipe import Compress, Format, LayerRef, Recipe, Wanted
 
+# What the names of layers begin with that a stem or a head adds to the source's.
+_ADDED = ("stem_", "head_")
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -110,7 +113,7 @@ def _source_faults(recipe: Recipe) -> Iterator[str]:
             "file; pass --unsafe (source.unsafe = true) if you trust it"
         )
     names = layer_names(config)
-    for key, ref in _layer_refs(recipe):
+    for key, ref in (*_layer_refs(recipe), *_trained_refs(recipe)):
         if isinstance(ref, str) and names and _plain(ref, names) not in names:
             yield f"{key}: no layer {ref!r}{closest(ref, names)}"
 
@@ -125,6 +128,15 @@ def _layer_refs(recipe: Recipe) -> Iterator[tuple[str, LayerRef]]:
         yield from (("cut.drop", ref) for ref in text.split(".."))
     for row in cut.replace:
         yield from (("cut.replace", ref) for ref in row.range.split(".."))
+
+
+def _trained_refs(recipe: Recipe) -> Iterator[tuple[str, LayerRef]]:
+    """The layers that training is told of, without those that only the build adds."""
+    if recipe.cut.replace:
+        return
+    unfreeze = recipe.head.unfreeze if recipe.head is not None else None
+    named = (*(("compress.skip", name) for name in recipe.compress.skip), ("head.unfreeze", unfreeze))
+    yield from ((key, ref) for key, ref in named if ref is not None and not ref.startswith(_ADDED))
 
 
 def _plain(ref: str, names: Sequence[str]) -> str:

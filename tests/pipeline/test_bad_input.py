@@ -94,6 +94,17 @@ def test_an_unknown_layer_and_int8_without_images_at_once(capsys, work):
     ]
 
 
+def test_unknown_layers_that_training_is_told_of(capsys, work):
+    np.savez(work / "d.npz", x_train=np.zeros((20, 32, 32, 3), "uint8"), y_train=np.arange(20) % 2)
+    training = ("--head", "finetune", "--unfreeze", "block_9", "--set", "compress.qat=true")
+    skipped = ("--set", 'compress.skip=["head_dense", "nope"]', "--set", "compress.epochs=1")
+    cut = ("--name", "m", "--to", "block_2_relu", "--classes", "2", "--data", "d.npz")
+    assert refused(capsys, work, MODEL, *cut, *training, *skipped) == [
+        "m: compress.skip: no layer 'nope'",
+        "m: head.unfreeze: no layer 'block_9' (closest: 'block_4_add', 'block_3_add', 'block_2_add')",
+    ]
+
+
 def test_an_image_that_does_not_decode(capsys, work):
     for label in ("cat", "dog"):
         folder = work / "data" / label
