@@ -23,13 +23,20 @@ def _no_switch(value: Any) -> Any:
     return value
 
 
+def check_order(order: str | None, channels: int | None) -> None:
+    """Nothing for channels that an order can name. Raises ValueError for another number of them than it has."""
+    width = {"gray": 1, "rgb": 3, "bgr": 3, "yuv": 3, "rgba": 4}.get(order or "")
+    if width is not None and channels not in {None, width}:
+        raise ValueError(f"order {order!r} has {width} channel{'s' * (width > 1)}, and channels is {channels}")
+
+
 Channels = Annotated[Literal[1, 3, 4], BeforeValidator(_no_switch)]
 SizeBytes = Annotated[int, BeforeValidator(parse_bytes)]
 Seconds = Annotated[float, BeforeValidator(parse_seconds)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
-__all__ = ["Channels", "Finite", "Record", "Seconds", "SizeBytes", "closest", "parse", "read_toml"]
+__all__ = ["Channels", "Finite", "Record", "Seconds", "SizeBytes", "check_order", "closest", "parse", "read_toml"]
 
 
 class Record(BaseModel):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from edgecut.records.document import Channels, Record, Seconds, SizeBytes
+from edgecut.records.document import Channels, Finite, Record, Seconds, SizeBytes, check_order
 from edgecut.records.recipe import Format, Precision
 
 
@@ -53,7 +53,18 @@ class Sensor(Record):
     channels: Channels
     order: Literal["gray", "rgb", "bgr", "yuv", "rgba"] | None = None
     dtype: Literal["uint8", "int8", "float32"] = "uint8"
-    range: tuple[float, float] | None = None
+    range: tuple[Finite, Finite] | None = None
+
+    @model_validator(mode="after")
+    def _feeds_pictures(self) -> Sensor:
+        check_order(self.order, self.channels)
+        if self.range is not None:
+            low, high = sorted(self.range)
+            if low == high:
+                raise ValueError(f"range {list(self.range)}: black and white are the same value")
+            if self.dtype == "uint8" and (low < 0 or high > 255):
+                raise ValueError(f"range {list(self.range)}: uint8 holds 0 to 255")
+        return self
 
     @property
     def order_or_default(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from edgecut.records.document import Channels, Finite, Record, Seconds, SizeBytes, parse, read_toml
+from edgecut.records.document import Channels, Finite, Record, Seconds, SizeBytes, check_order, parse, read_toml
 
 Precision = Literal["float32", "float16", "dynamic", "int8", "int16x8"]
 # "auto": int8, mended until budget.accuracy_drop holds.
@@ -98,9 +98,7 @@ class Stem(Record):
 
     @model_validator(mode="after")
     def _order_has_its_channels(self) -> Stem:
-        width = {"gray": 1, "rgb": 3, "bgr": 3, "yuv": 3, "rgba": 4}.get(self.order or "")
-        if width is not None and self.channels not in {None, width}:
-            raise ValueError(f"order {self.order!r} has {width} channels, and channels is {self.channels}")
+        check_order(self.order, self.channels)
         return self
 
     @property

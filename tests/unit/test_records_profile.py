@@ -51,3 +51,20 @@ def test_an_unknown_profile_offers_the_closest(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(RequestError) as caught:
         find_profile("xyzzybord")
     assert str(caught.value) == "no profile 'xyzzybord' (closest: 'xyzzyboard'); `edgecut profile list` shows all"
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ('order = "gray"', "order 'gray' has 1 channel, and channels is 3"),
+        ("range = [5, 5]", "range [5.0, 5.0]: black and white are the same value"),
+        ("range = [-1, 1]", "range [-1.0, 1.0]: uint8 holds 0 to 255"),
+    ],
+)
+def test_a_sensor_that_cannot_be_is_refused(tmp_path: Path, line: str, fault: str) -> None:
+    path = tmp_path / "p.toml"
+    sensor = f"[sensor]\nheight = 8\nwidth = 8\nchannels = 3\n{line}\n"
+    path.write_text(f'id = "p"\ntitle = "P"\nclass = "microcontroller"\nextends = "nucleo-l4r5zi"\n{sensor}')
+    with pytest.raises(DocumentError) as caught:
+        find_profile(str(path))
+    assert str(caught.value) == f"{path}: sensor: {fault}"
