@@ -17,7 +17,7 @@ def test_the_commands_run_and_print_what_is_shown(tmp_path, monkeypatch, capsys)
     for name in ("edgecut", "profiles"):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
-    assert check_commands(TEXT, monkeypatch, capsys) >= 7
+    assert check_commands(TEXT, monkeypatch, capsys) >= 5
 
 
 def test_the_recipe_shown_is_one():
