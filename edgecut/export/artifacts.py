@@ -10,14 +10,16 @@ import keras
 import numpy as np
 
 from edgecut.errors import RequestError
+from edgecut.export.agreeing import INPUTS, check_against_file, converted
 from edgecut.export.onnx import write_onnx
-from edgecut.export.onnx_static import quantize_static
-from edgecut.export.readback import read_artifact
-from edgecut.export.tflite import convert, write_saved_model
+from edgecut.export.onnx_static import picture_input, quantize_static
+from edgecut.export.readback import read_artifact, tflite_precision
+from edgecut.export.tflite import write_saved_model
 from edgecut.records.artifact import Artifact
 from edgecut.records.precision import is_written, precisions_of
 from edgecut.records.recipe import Format, Precision, Quantizer
 from edgecut.source.policies import in_float32
+from edgecut.tflite.flatbuffer import parse
 from edgecut.whole import write_whole
 
 ORT_WRITES = "quantizer ort writes int8 ONNX files"
@@ -48,9 +50,9 @@ def export(
         saved_model = Path(folder) / "saved_model"
         write_saved_model(model, saved_model)
         if quantizer == "ort":
-            write_static(convert(saved_model, model, "float32"), arrays, target)
+            write_static(converted(saved_model, model, "float32"), arrays, target)
         else:
-            write_file(convert(saved_model, model, precision, arrays), format, target)
+            write_file(converted(saved_model, model, precision, arrays), format, target)
     return read_artifact(target, name=f"{target.stem}.{format}", precision=precision)
 
 
@@ -62,7 +64,7 @@ def quantize_onnx(source: Path, calibration: np.ndarray, path: Path) -> Artifact
     """
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder) / "int8.onnx"
-        quantize_static(source, calibration, written)
+        _quantize(source, calibration, written)
         _put(written, path)
     return read_artifact(path, name=path.name, precision="int8")
 
@@ -77,8 +79,15 @@ def write_static(tflite: bytes, calibration: Sequence[np.ndarray] | None, target
     with tempfile.TemporaryDirectory() as folder:
         source, written = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         write_file(tflite, "onnx", source)
-        quantize_static(source, calibration[0], written)
+        _quantize(source, calibration[0], written)
         _put(written, target)
+
+
+def _quantize(source: Path, images: np.ndarray, target: Path) -> None:
+    """quantize_static, and its file run against the float one."""
+    quantize_static(source, images, target)
+    rows = np.stack(list(picture_input(source).rows(images[:INPUTS])))
+    check_against_file(target, source, "int8", [rows])
 
 
 def write_file(tflite: bytes, format: Format, target: Path) -> None:
@@ -90,6 +99,7 @@ def write_file(tflite: bytes, format: Format, target: Path) -> None:
         if format == "onnx":
             written = Path(folder) / "model.onnx"
             write_onnx(source, written)
+            check_against_file(written, source, tflite_precision(parse(tflite, source.name)))
         _put(written, target)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,12 @@ from edgecut.tflite.flatbuffer import read
 
 _UNKNOWN = "TFL_"
 OPSET = 18  # the highest that tf2onnx 1.17 writes
+
+_MOVING = frozenset({
+    "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Split", "Slice", "Gather", "Expand", "Tile",
+    "ReverseSequence", "DepthToSpace", "SpaceToDepth", "MaxPool",
+})  # fmt: skip
+_JOINING = frozenset({"Concat", "Max", "Min"})
 
 Scale = tuple[str, str]  # the names of a scale and a zero point
 
@@ -56,9 +62,12 @@ def carry_bytes(graph: onnx.GraphProto) -> None:
     ONNX Runtime on x86 computes in integers only on uint8 activations. It turns int8 ones over by itself
     (QDQS8ToU8Transformer), but not at the model's inputs and outputs, around a Transpose or where a tensor has two
     readers; there it computes in float, and MobileNetV1 was up to 11 steps off at its output, where it is now equal.
+    Between two of them only what moves elements, or compares them, may stand; what reaches another operator or a
+    constant of int8 stays int8.
     """
     constants = {x.name: x for x in graph.initializer}
-    turned = [node for node in graph.node if _is_int8_activation(node, constants)]
+    fixed = _of_fixed_type(graph, constants)
+    turned = [node for node in graph.node if _is_int8_activation(node, constants) and _integers(node) not in fixed]
     edges = _edge_scales(graph, turned)
     shifted: dict[str, str] = {}
 
@@ -86,6 +95,29 @@ def carry_bytes(graph: onnx.GraphProto) -> None:
     graph.node.extend(nodes)
 
 
+def _moved(node: onnx.NodeProto) -> list[str]:
+    """The tensors whose elements a node passes on as they are, on both of its sides; none of another node."""
+    if node.op_type in _JOINING:
+        return [*node.input, *node.output]
+    return [node.input[0], *node.output] if node.op_type in _MOVING else []
+
+
+def _of_fixed_type(graph: onnx.GraphProto, constants: Collection[str]) -> set[str]:
+    """The tensors that another operator than a quantizing or a moving one takes or makes, through moving ones too."""
+    quantizing = {"QuantizeLinear", "DequantizeLinear"}
+    others = [node for node in graph.node if not _moved(node) and node.op_type not in quantizing]
+    fixed = {*constants, *(name for node in others for name in (*node.input, *node.output))}
+    moving = [set(moved) for node in graph.node if (moved := _moved(node))]
+    while mixed := [ends for ends in moving if not ends.isdisjoint(fixed) and not ends <= fixed]:
+        fixed.update(*mixed)
+    return fixed
+
+
+def _integers(node: onnx.NodeProto) -> str:
+    """The quantized side of a QuantizeLinear or DequantizeLinear."""
+    return str(node.output[0] if node.op_type == "QuantizeLinear" else node.input[0])
+
+
 def _is_int8_activation(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) -> bool:
     """Whether a node quantizes to int8, or dequantizes int8 values that aren't constants (weights)."""
     if node.op_type not in {"QuantizeLinear", "DequantizeLinear"} or node.input[0] in constants:
@@ -97,13 +129,12 @@ def _edge_scales(graph: onnx.GraphProto, turned: Sequence[onnx.NodeProto]) -> di
     """The scale of each int8 input and output of the graph, found through operators that only move elements."""
     scales: dict[str, Scale] = {}
     for node in turned:
-        name = node.output[0] if node.op_type == "QuantizeLinear" else node.input[0]
-        scales[name] = (node.input[1], node.input[2])
+        scales[_integers(node)] = (node.input[1], node.input[2])
     for order in (list(graph.node), list(reversed(graph.node))):
         for node in order:
-            ends = [node.input[0], node.output[0]] if node.input else []
+            ends = _moved(node)
             known = next((scales[name] for name in ends if name in scales), None)
-            if known is not None and node.op_type in {"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten"}:
+            if known is not None:
                 scales.update({name: scales.get(name, known) for name in ends})
     edges = [x for x in (*graph.input, *graph.output) if x.type.tensor_type.elem_type == onnx.TensorProto.INT8]
     return {x.name: scales[x.name] for x in edges if x.name in scales}

@@ -96,7 +96,8 @@ def convert(
 
     calibration: for each input an array (n, ...) as the model takes it, for int8 and int16x8.
     int8 and int16x8 take and put out integers, and refuse an operator that would stay in float.
-    Raises RequestError without the images that a precision needs, ExportError if the converter refuses the model.
+    Raises RequestError without the images that a precision needs, ExportError if the converter refuses the model. What
+    it computes isn't looked at: agreeing.converted does that, for a file that is written as it is.
     """
     converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model))
     if precision != "float32":
@@ -107,7 +108,7 @@ def convert(
         if calibration is None or not len(calibration) or not len(calibration[0]):
             raise RequestError(f"export: {precision} needs images to calibrate on; set data.train or pass --data")
         _refuse_loops(saved_model, precision)
-        converter.representative_dataset = lambda: _samples(input_names(model), calibration)
+        converter.representative_dataset = lambda: _samples(model, calibration)
         integers = tf.int8 if precision == "int8" else tf.int16
         converter.inference_input_type = converter.inference_output_type = integers
         converter.target_spec.supported_ops = [
@@ -135,9 +136,11 @@ def without_made_biases(content: bytes) -> bytes:
     return patched(content, made, {})
 
 
-def _samples(names: Sequence[str], calibration: Sequence[np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+def _samples(model: keras.Model, calibration: Sequence[np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+    """Each row of calibration by the inputs' names, in the dtypes that the model declares."""
+    names, dtypes = input_names(model), [tensor.dtype for tensor in model.inputs]
     for row in zip(*calibration, strict=True):
-        yield {name: np.asarray(x, "float32")[None] for name, x in zip(names, row, strict=True)}
+        yield {name: np.asarray(x).astype(dtype)[None] for name, dtype, x in zip(names, dtypes, row, strict=True)}
 
 
 def _refuse_loops(saved_model: Path, precision: Precision) -> None:
@@ -164,6 +167,15 @@ def reason_of(error: Exception, noise: str) -> str:
     unquantized = re.search(r"Quantization not yet supported for op: '?(\w+)", "\n".join(lines))
     if unquantized is not None:
         return f"TFLite has no integer kernel for {unquantized[1]}; cut before it, or write float32 or dynamic"
+    narrow = re.search(r"Quantization to 16x8-bit not yet supported for op: '?(\w+)", "\n".join(lines))
+    if narrow is not None:
+        return f"TFLite has no 16-bit kernel for {narrow[1]}; cut before it, or write int8, float32 or dynamic"
+    rangeless = re.search(r"Max and min for dynamic tensors should be recorded.*Failed for tensor (\S+)", str(error))
+    if rangeless is not None:
+        return (
+            f"its quantizer wants a range for {rangeless[1]!r}, and calibration records none for integers, as an "
+            "Embedding's indices are; write int8, float32 or dynamic"
+        )
     telling = [
         line
         for line in lines

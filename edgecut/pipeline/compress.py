@@ -12,7 +12,7 @@ import numpy as np
 from edgecut.compress.qat import write_saved_model
 from edgecut.compress.run import Compressed, Stage, compress
 from edgecut.errors import DataError
-from edgecut.export.tflite import convert
+from edgecut.export.agreeing import converted
 from edgecut.images.dataset import Dataset
 from edgecut.pipeline.answers import answers_of, judged_output, validation_outputs
 from edgecut.pipeline.losses import lost
@@ -76,7 +76,7 @@ def aware_file(compressed: Compressed, calibration: np.ndarray, scratch: Path) -
     What TFMOT left in float is calibrated. Raises ExportError if an operator would stay in float.
     """
     write_saved_model(compressed.aware, scratch / "aware")
-    return convert(scratch / "aware", compressed.model, "int8", [calibration])
+    return converted(scratch / "aware", compressed.model, "int8", [calibration])
 
 
 def stage_facts(stage: Stage) -> Mapping[str, Any]:

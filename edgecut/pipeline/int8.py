@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from edgecut.errors import RequestError
+from edgecut.export.agreeing import check_against_model, converted
 from edgecut.export.tflite import convert, write_saved_model
 from edgecut.graph.predict import predict_outputs
 from edgecut.images.dataset import Dataset
@@ -51,12 +52,13 @@ def auto_file(
         model = int8_model(fitted.model, fitted.feed)
         write_saved_model(model, scratch / "auto")
         calibration = fitted.feed.calibration(images.train, recipe.data)
-        float_file = convert(scratch / "auto", model, "float32")
+        float_file = converted(scratch / "auto", model, "float32")
         int8_file = convert(scratch / "auto", model, "int8", [calibration])
         subject = Subject(pair(int8_file, float_file), calibration, progress)
         outcome = until(subject, _judge(fitted, images, recipe, float_file, progress), aim, progress=progress)
         if not outcome.met and not outcome.unjudged and recipe.compress.qat and not _is_aware(fitted):
             outcome = _trained_last(fitted, images, recipe, outcome, aim, scratch=scratch, progress=progress)
+        check_against_model(outcome.content, model, "int8", [calibration])
         chosen = next(trial for trial in outcome.trials if trial.chosen)
         step = clock.step(
             before={"size_bytes": len(int8_file)},

@@ -10,9 +10,10 @@ import keras
 import numpy as np
 
 from edgecut.errors import ExportError, RequestError
+from edgecut.export.agreeing import converted
 from edgecut.export.artifacts import write_file, write_static
 from edgecut.export.readback import read_artifact
-from edgecut.export.tflite import convert, write_saved_model
+from edgecut.export.tflite import write_saved_model
 from edgecut.graph.archive import write_archive
 from edgecut.images.dataset import Dataset
 from edgecut.pipeline.compress import aware_file
@@ -81,7 +82,7 @@ def content_of(
     if not saved_model.exists():
         write_saved_model(model, saved_model)
     calibration = _calibration(fitted, images, recipe) if needs_images(precision) else None
-    return Done(Converted(convert(saved_model, model, precision, calibration)))
+    return Done(Converted(converted(saved_model, model, precision, calibration)))
 
 
 def _calibration(fitted: Fitted, images: Dataset | None, recipe: Recipe) -> list[np.ndarray]:

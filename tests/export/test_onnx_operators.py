@@ -20,6 +20,24 @@ ACTIVATIONS = {
 }
 
 
+MOVES = {
+    "glu": lambda x: keras.ops.glu(x, axis=1),
+    "flip": lambda x: keras.ops.flip(x, 1),
+    "gru": lambda x: L.GRU(3, unroll=True)(L.Reshape((6, 18))(x)),
+}
+
+
+@pytest.mark.parametrize("kind", MOVES)
+def test_int8_tensors_that_are_split_turned_and_joined_load_in_onnx_runtime(kind: str, tmp_path: Path) -> None:
+    image = keras.Input((6, 6, 3))
+    model = keras.Model(image, MOVES[kind](image))
+    x = np.random.default_rng(0).normal(0, 1, (4, 6, 6, 3)).astype("float32")
+    expected = np.asarray(model(x))
+    export(model, "onnx", "int8", x, tmp_path / "m.onnx")
+    outputs = FileRunner(tmp_path / "m.onnx").predict(x)
+    np.testing.assert_allclose(outputs, expected, atol=8e-2 * np.abs(expected).max())
+
+
 @pytest.mark.parametrize("kind", ACTIVATIONS)
 def test_an_activation_is_computed_by_onnx_runtime_as_by_keras(kind: str, tmp_path: Path) -> None:
     image = keras.Input((6, 6, 3))

@@ -1,0 +1,171 @@
+"""A written file run against what it was made of, before anybody is told that it was written."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import tree
+
+from edgecut.errors import ExportError, RunError
+from edgecut.export.tflite import convert
+from edgecut.graph.proof import call_flat, seeded_inputs, to_array, to_tensor, undisturbed
+from edgecut.records.artifact import TensorSpec
+from edgecut.records.recipe import Precision
+from edgecut.runtime.files import dequantize, quantize
+from edgecut.runtime.session import Session
+from edgecut.runtime.specs import file_format, read_graph, tensor_specs
+from edgecut.tflite.flatbuffer import read
+from edgecut.tflite.layers import called
+
+INPUTS = 4
+FLOAT_BOUNDS: Mapping[str, float] = {"float32": 1e-3, "float16": 0.1}
+"""How far a float output may be off, over its largest value.
+
+Rounding alone was at most 1e-5 in float32 files of the real models. What 8 bits cost is judged on images by who asks
+for it (budgets, explain, auto): of a quantized file only what no rounding does is refused, see _fault.
+"""
+SAME = 1 / 16
+"""Of an output's range: what its source must vary by before a quantized output that never varies is a fault."""
+
+Arrays = Sequence[np.ndarray]
+
+
+def converted(saved_model: Path, model: keras.Model, precision: Precision, calibration: Arrays | None = None) -> bytes:
+    """The TFLite file that tflite.convert makes, run against the model; raises as that and check_against_model do."""
+    content = convert(saved_model, model, precision, calibration)
+    check_against_model(content, model, precision, calibration)
+    return content
+
+
+def check_against_model(
+    content: bytes, model: keras.Model, precision: Precision, calibration: Arrays | None = None
+) -> None:
+    """Run a .tflite file of a model on a few of its calibration inputs, or on seeded ones.
+
+    Raises ExportError if its runtime refuses it, or if an output has another shape, isn't finite where the model's is,
+    or is off by more than rounding can make it.
+    """
+    arrays = seeded_inputs(model.inputs, count=INPUTS) if calibration is None else calibration
+    rows = list(zip(*(x[:INPUTS] for x in arrays), strict=True))
+    with undisturbed(model):
+        answers = [[to_array(y) for y in tree.flatten(call_flat(model, _batch(row, model)))] for row in rows]
+    expected = [np.stack(column) for column in zip(*answers, strict=True)]
+    names = [tensor._keras_history.operation.name for tensor in model.outputs]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.tflite"
+        path.write_bytes(content)
+        _check(path, [np.stack(x)[:, None] for x in zip(*rows, strict=True)], expected, names, precision)
+
+
+def check_against_file(path: Path, source: Path, precision: Precision, inputs: Arrays | None = None) -> None:
+    """Run an .onnx file against the file of the same inputs that it was made of; raises as check_against_model does.
+
+    inputs: for each input an array (k, batch, ...) of real values, else seeded ones. ONNX Runtime computes without its
+    optimizations, whose faults are told apart (onnx_fusion.py).
+    """
+    fed = _seeded(source) if inputs is None else inputs
+    expected, specs = _run(source, fed)
+    _check(path, fed, expected, [spec.name for spec in specs], precision)
+
+
+def _batch(row: Arrays, model: keras.Model) -> list[keras.KerasTensor]:
+    return [to_tensor(value[None], tensor) for value, tensor in zip(row, model.inputs, strict=True)]
+
+
+def _seeded(source: Path) -> list[np.ndarray]:
+    """Real values for each input of a file, (k, batch, ...): all that an integer one with a scale can stand for."""
+    random = np.random.default_rng(0)
+    fed: list[np.ndarray] = []
+    for spec in tensor_specs(read_graph(source))[0]:
+        shape = (INPUTS, *(max(1, size) for size in spec.shape))
+        if spec.scale is not None:
+            limits = np.iinfo(spec.dtype)
+            fed.append(spec.scale * (random.integers(limits.min, limits.max, shape) - (spec.zero_point or 0)))
+        else:
+            fed.append(random.uniform(-1, 1, shape) if "float" in spec.dtype else random.integers(0, 2, shape))
+    return fed
+
+
+def _run(path: Path, fed: Arrays) -> tuple[list[np.ndarray], tuple[TensorSpec, ...]]:
+    """Each output of k runs as real values, (k, ...), for inputs (k, batch, ...); and what the file says of them."""
+    inputs, outputs = tensor_specs(read_graph(path))
+    kind = file_format(path)
+    try:
+        session = Session(path, kind, path.name, kernels="default" if kind == "tflite" else "plain")
+        keys = zip(session.inputs, inputs, fed, strict=True)
+        results = session.run_each({key: quantize(x, spec) for key, spec, x in keys}, session.outputs)
+    except RunError as exc:
+        raise ExportError(f"export: nothing is written, since the file can't be run: {exc}") from exc
+    return [dequantize(y, spec) if spec.scale else y for y, spec in zip(results, outputs, strict=True)], outputs
+
+
+def _check(path: Path, fed: Arrays, expected: Arrays, names: Sequence[str], precision: Precision) -> None:
+    results, specs = _run(path, fed)
+    for own, source, spec, name in zip(results, expected, specs, names, strict=True):
+        fault = _fault(own, source, spec, precision)
+        if fault:
+            layer = "" if np.isfinite(own).all() else _first_not_finite(path, fed)
+            cut = f", from {layer} on; cut before it" if layer else "; cut the model at an earlier layer"
+            raise ExportError(
+                f"export: nothing is written, since the {precision} {path.suffix[1:]} file computes something else "
+                f"than its source: output {name!r} {fault}{cut}"
+            )
+
+
+def _fault(own: np.ndarray, source: np.ndarray, spec: TensorSpec, precision: Precision) -> str:
+    """What is wrong with an output, (k, ...) over k inputs, beside its source's; "" if nothing is.
+
+    A quantized output is refused if it is off by more than its whole range, which clipping alone never makes of a
+    calibrated one, or if it is the same for all inputs while its source's varies by SAME of that range.
+    """
+    a, b = own.astype("float64"), source.astype("float64")
+    if a.size != b.size:
+        return f"has the shape {own.shape[1:]}, where {source.shape[1:]} was expected"
+    a, finite = a.reshape(b.shape), np.isfinite(b)
+    if not np.isfinite(a[finite]).all():
+        return f"isn't finite on {len(b)} inputs"
+    if source.dtype.kind != "f":
+        # A whole number flips where two scores are nearly equal.
+        return "is another number for more than half of its elements" if a.size and np.mean(a != b) > 0.5 else ""
+    a, b = np.where(finite, a, 0.0), np.where(finite, b, 0.0)
+    largest = max(float(np.abs(b).max(initial=0.0)), 1e-6)
+    reach = 2 * largest if spec.scale is None else spec.scale * float(np.ptp([*_limits(spec)]))
+    error = float(np.abs(a - b).max(initial=0.0))
+    limit = largest * FLOAT_BOUNDS[precision] if precision in FLOAT_BOUNDS else reach
+    if error > limit:
+        return (
+            f"is off by {error:.3g} on {len(b)} inputs, where {limit:.3g} is let pass and {largest:.3g} is its largest"
+        )
+    varied = float(np.ptp(b, axis=0).max(initial=0.0))
+    if precision not in FLOAT_BOUNDS and varied > SAME * reach and not np.ptp(a, axis=0).any():
+        return f"is the same for all of {len(b)} inputs, where its source's varies by {varied:.3g}"
+    return ""
+
+
+def _limits(spec: TensorSpec) -> tuple[int, int]:
+    limits = np.iinfo(spec.dtype)
+    return limits.min, limits.max
+
+
+def _first_not_finite(path: Path, fed: Arrays) -> str:
+    """The first operator of a .tflite file that makes of finite numbers something else, "" if it isn't known."""
+    if file_format(path) != "tflite":
+        return ""
+    graph = read(path)
+    specs, _ = tensor_specs(graph)
+    try:
+        session = Session(path, "tflite", path.name, kernels="plain", whole=True)
+        for row in zip(*fed, strict=True):
+            feeds = {key: quantize(x, spec) for key, spec, x in zip(session.inputs, specs, row, strict=True)}
+            session.run(feeds, ())
+            for operator in graph.operators:
+                floats = [i for i in operator.outputs if graph.tensors[i].dtype == "float32"]
+                if not all(np.isfinite(values).all() for values in session.read(floats)):
+                    return called(graph, operator)
+    except RunError:
+        return ""
+    return ""
