@@ -266,7 +266,7 @@ class _Builder:
             if len(value.shape) == len(tensor.shape) and value.shape[-1] != tensor.shape[-1]:
                 return (
                     f"; add projection: {self.calls.tensor_name[tensor]!r} is {tensor.shape[-1]} wide and what takes "
-                    f"its place {value.shape[-1]}, so pass project=True (--project)"
+                    f"its place {value.shape[-1]}, so pass project=True (edgecut cut --project)"
                 )
         return ""
 

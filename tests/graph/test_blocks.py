@@ -79,7 +79,8 @@ def test_a_width_that_differs_is_projected_on_request():
     with pytest.raises(GraphError) as caught:
         cut(model, replace=swap)
     assert str(caught.value).endswith(
-        "; add projection: 'block0_bn' is 6 wide and what takes its place 9, so pass project=True (--project)"
+        "; add projection: 'block0_bn' is 6 wide and what takes its place 9, so pass project=True "
+        "(edgecut cut --project)"
     )
     result = edit(model, replace=swap, project=True)
     assert result.proof["exact"]

@@ -142,7 +142,7 @@ def test_a_width_that_does_not_fit_names_the_layer_and_both_shapes():
     assert str(caught.value) == (
         "layer 'dense' (Dense) has a kernel of shape (12, 5), and its new input asks for (8, 5); cut before it, or "
         "keep the shape that it was trained on; add projection: 'conv_b' is 12 wide and what takes its place 8, so "
-        "pass project=True (--project)"
+        "pass project=True (edgecut cut --project)"
     )
 
 
@@ -195,7 +195,7 @@ def test_a_part_of_nested_inputs_keeps_the_structure_of_those_that_it_uses(input
         (
             lambda: keras.layers.Normalization(mean=[0.1] * 2, variance=[1.0] * 2, name="behind"),
             "layer 'behind' (Normalization) can't take (None, 8, 8, 3): Incompatible shapes: [1,1,1,2] vs. [1,1,1,3]; "
-            "add projection: 'conv' is 2 wide and what takes its place 3, so pass project=True (--project)",
+            "add projection: 'conv' is 2 wide and what takes its place 3, so pass project=True (edgecut cut --project)",
         ),
         (
             lambda: keras.layers.SpectralNormalization(keras.layers.Conv2D(2, 1), name="behind"),
