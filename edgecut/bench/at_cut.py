@@ -88,5 +88,11 @@ def _arena(graph: TfliteGraph, profile: Profile, name: str) -> Measurement:
 
 def _missing(metric: Metric, name: str, profile: Profile, reason: str) -> Measurement:
     return missing(
-        metric, name, reason, where=profile.id, method=METHOD, profile=profile.id, kind="estimated",
-    )  # fmt: skip
+        metric,
+        name,
+        reason,
+        where=profile.id,
+        method=METHOD,
+        profile=profile.id,
+        kind="estimated",
+    )

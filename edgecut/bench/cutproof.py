@@ -70,9 +70,14 @@ def cut_file(
     finally:
         partial.unlink(missing_ok=True)
     step = Step(
-        name="cut", changed=before != after, before=before, after=after, proof=proof, notes=notes,
+        name="cut",
+        changed=before != after,
+        before=before,
+        after=after,
+        proof=proof,
+        notes=notes,
         seconds=time.perf_counter() - began,
-    )  # fmt: skip
+    )
     return step.model_dump(mode="json")
 
 
@@ -118,9 +123,10 @@ def _facts(path: Path) -> dict[str, Any]:
 
 
 def _compare(
-    specs: Sequence[TensorSpec], source: Callable[[Arrays], tuple[list[np.ndarray], list[np.ndarray]]],
+    specs: Sequence[TensorSpec],
+    source: Callable[[Arrays], tuple[list[np.ndarray], list[np.ndarray]]],
     part: Callable[[list[np.ndarray]], list[np.ndarray]],
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """{"inputs", "max_abs_error", "exact"}: `part` on what `source` computes at the start, against its ends.
 
     source: inputs -> (the values that feed the part, the values that it should put out).
@@ -170,11 +176,14 @@ def _prove_onnx(path: Path, part: Path, to: Refs, start: Refs) -> tuple[dict[str
         for fuse in (False, True)
     )
     if fused["max_abs_error"] > FUSION_TOLERANCE:
-        notes = (*notes, (
-            "with ONNX Runtime's default fusions the part differs from the file by up to "
-            f"{fused['max_abs_error']:.2g}; PadFusion is known to fold a zero Pad wrongly into MaxPool: run both with "
-            'disabled_optimizers=["PadFusion"]'
-        ))  # fmt: skip
+        notes = (
+            *notes,
+            (
+                "with ONNX Runtime's default fusions the part differs from the file by up to "
+                f"{fused['max_abs_error']:.2g}; PadFusion is known to fold a zero Pad wrongly into MaxPool: run both "
+                'with disabled_optimizers=["PadFusion"]'
+            ),
+        )
     proof = {**plain, "where": "ONNX Runtime without fusions", "max_abs_error_with_fusions": fused["max_abs_error"]}
     return proof, notes
 
@@ -217,5 +226,6 @@ def _activation_notes(model: Any, ends: Sequence[str]) -> tuple[str, ...]:
     short = short_names(ends)
     return tuple(
         f"{short[name]!r} is the value before its activation, which is {after!r} in this file; end there to keep it"
-        for name, after in behind.items() if after is not None
-    )  # fmt: skip
+        for name, after in behind.items()
+        if after is not None
+    )

@@ -90,10 +90,15 @@ def measure_on(path: Path, chosen: Sequence[Device], settings: Bench, artifact: 
 def _dropped(device: Device, artifact: str, error: EdgecutError) -> Measurement:
     metric: Metric = "arena" if device.runner.name == "tflm" else "latency"
     return missing(
-        metric, artifact, str(error), where=device.runner.name, method="not run",
+        metric,
+        artifact,
+        str(error),
+        where=device.runner.name,
+        method="not run",
         profile=None if device.profile is None else device.profile.id,
-        kind="simulated" if device.runner.name == "vela" else "measured", conditions=refused_by(error),
-    )  # fmt: skip
+        kind="simulated" if device.runner.name == "vela" else "measured",
+        conditions=refused_by(error),
+    )
 
 
 def _labelled(label: str, runner: Runner, profiles: Sequence[Profile]) -> Device:

@@ -47,9 +47,16 @@ class Interleaved:
 
 
 def interleave(
-    first: Path, second: Path, *, rounds: int = ROUNDS, runs: int = RUNS, warmup: int = WARMUP, threads: int = 1,
-    timeout_s: float = TIMEOUT_S, machine: Machine | None = None,
-) -> Interleaved:  # fmt: skip
+    first: Path,
+    second: Path,
+    *,
+    rounds: int = ROUNDS,
+    runs: int = RUNS,
+    warmup: int = WARMUP,
+    threads: int = 1,
+    timeout_s: float = TIMEOUT_S,
+    machine: Machine | None = None,
+) -> Interleaved:
     """Rounds of both files in turn, each turn a fresh process on the same core, by default on this machine.
 
     What disturbs the machine for longer than a round then strikes both, and leaves their ratio alone.
@@ -61,10 +68,11 @@ def interleave(
     a, b = result["rows"]
     settings = {"rounds": rounds, "runs": runs, "warmup": warmup, "threads": threads}
     return Interleaved(
-        wall=_ratio(a["wall_s"], b["wall_s"]), cpu=_ratio(a["cpu_s"], b["cpu_s"]),
+        wall=_ratio(a["wall_s"], b["wall_s"]),
+        cpu=_ratio(a["cpu_s"], b["cpu_s"]),
         where="host" if isinstance(runner, Local) else runner.name,
         conditions={"runtime": result["runtime"], "version": result["version"], **settings, **result["conditions"]},
-    )  # fmt: skip
+    )
 
 
 def ratio_interval(first: Sequence[float], second: Sequence[float], seed: int = 0) -> tuple[float, float, float]:

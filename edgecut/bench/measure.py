@@ -142,9 +142,16 @@ def _arena(path: Path, graph: TfliteGraph, device: Profile, artifact: str) -> tu
         reason = str(exc).removeprefix(f"{path}: ") + (f"; {cause}" if cause else "")
         method = "smallest arena by bisection"
         return (
-            missing("arena", artifact, reason, where=tflm.WHERE, method=method, profile=device.id,
-                    conditions=refused_by(exc)),
-        )  # fmt: skip
+            missing(
+                "arena",
+                artifact,
+                reason,
+                where=tflm.WHERE,
+                method=method,
+                profile=device.id,
+                conditions=refused_by(exc),
+            ),
+        )
     unknown = unknown_scratch(graph, device)
     if unknown or (estimate and (estimate[0].value or 0) > (found[0].value or 0)):
         # The device's own kernels need more than the interpreter here: its figure is a lower bound.
@@ -154,9 +161,11 @@ def _arena(path: Path, graph: TfliteGraph, device: Profile, artifact: str) -> tu
 
 
 def _with_safe(
-    rows: tuple[Measurement, ...], estimate: tuple[Measurement, ...], device: Profile,
+    rows: tuple[Measurement, ...],
+    estimate: tuple[Measurement, ...],
+    device: Profile,
     found: tuple[Measurement, ...] = (),
-) -> tuple[Measurement, ...]:  # fmt: skip
+) -> tuple[Measurement, ...]:
     """The rows with conditions["safe_bytes"], what to allocate on the device, where it is known."""
     smallest = int(found[0].value) if found and found[0].value is not None else None
     if estimate and estimate[0].value is not None:

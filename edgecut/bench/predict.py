@@ -54,9 +54,17 @@ def predict_latency(graph: TfliteGraph, profile: Profile, artifact: str) -> Meas
     if unknown:
         conditions |= {"at_least": True, "not_modelled": list(unknown)}
     return Measurement(
-        metric="latency", artifact=artifact, profile=profile.id, unit=UNITS["latency"], value=seconds,
-        kind=_kind(profile), where=profile.id, method=method, error=facts.error_p90, conditions=conditions,
-    )  # fmt: skip
+        metric="latency",
+        artifact=artifact,
+        profile=profile.id,
+        unit=UNITS["latency"],
+        value=seconds,
+        kind=_kind(profile),
+        where=profile.id,
+        method=method,
+        error=facts.error_p90,
+        conditions=conditions,
+    )
 
 
 def predict_arena(graph: TfliteGraph, profile: Profile, artifact: str) -> Measurement | None:
@@ -107,9 +115,17 @@ def arena_estimate(value: int, profile: Profile, artifact: str, method: str, err
     """An arena of `value` bytes on the profile's device, estimated."""
     conditions = {"kernels": profile.runtime.kernels, "pointers": "32 bits"}
     return Measurement(
-        metric="arena", artifact=artifact, profile=profile.id, unit=UNITS["arena"], value=value, kind="estimated",
-        where=profile.id, method=method, error=error, conditions=conditions,
-    )  # fmt: skip
+        metric="arena",
+        artifact=artifact,
+        profile=profile.id,
+        unit=UNITS["arena"],
+        value=value,
+        kind="estimated",
+        where=profile.id,
+        method=method,
+        error=error,
+        conditions=conditions,
+    )
 
 
 def _by_prices(graph: TfliteGraph, facts: LatencyFacts, profile: Profile, precision: str, artifact: str) -> Measurement:
@@ -126,11 +142,17 @@ def _by_prices(graph: TfliteGraph, facts: LatencyFacts, profile: Profile, precis
     if unknown:
         conditions |= {"at_least": True, "not_modelled": unknown}
     return Measurement(
-        metric="latency", artifact=artifact, profile=profile.id, unit=UNITS["latency"],
-        value=priced_seconds(graph, table), kind="estimated", where=profile.id,
-        method=f"prices fitted to {table.files} timed files ({facts.basis})", error=table.error_p90,
+        metric="latency",
+        artifact=artifact,
+        profile=profile.id,
+        unit=UNITS["latency"],
+        value=priced_seconds(graph, table),
+        kind="estimated",
+        where=profile.id,
+        method=f"prices fitted to {table.files} timed files ({facts.basis})",
+        error=table.error_p90,
         conditions=conditions,
-    )  # fmt: skip
+    )
 
 
 def priced_seconds(graph: TfliteGraph, table: Calibrated) -> float:
@@ -148,8 +170,11 @@ def _seconds(graph: TfliteGraph, facts: LatencyFacts, profile: Profile, precisio
     cycles = {"conv": facts.conv, "depthwise": facts.depthwise, "dense": facts.dense}
     if any(value is not None for value in cycles.values()):
         return _by_cycles(counts, cycles, profile, precision, basis)
-    rate = {"float32": facts.float32_macs_per_s, "float16": facts.float32_macs_per_s,
-            "int8": facts.int8_macs_per_s}.get(precision)  # fmt: skip
+    rate = {
+        "float32": facts.float32_macs_per_s,
+        "float16": facts.float32_macs_per_s,
+        "int8": facts.int8_macs_per_s,
+    }.get(precision)
     if rate is None:
         return None, f"profile {profile.id!r} has no latency facts for {precision}"
     return sum(counts.values()) / rate, f"MACs / MACs per second of {precision}{basis}"

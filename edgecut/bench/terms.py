@@ -112,8 +112,12 @@ def _matrix_product(part: _Part) -> Terms:
     depth = taps * _up(channels, part.tiles.depth)
     if rows == 1:
         # Each weight is used once, so that nothing hides what it takes to get it.
-        return {"vector.one": 1, "vector.macs": columns * depth, "vector.columns": columns,
-                **{f"vector.{store}": part.held * share for store, share in part.shares.items()}}  # fmt: skip
+        return {
+            "vector.one": 1,
+            "vector.macs": columns * depth,
+            "vector.columns": columns,
+            **{f"vector.{store}": part.held * share for store, share in part.shares.items()},
+        }
     passes = -(-rows // part.tiles.rows)
     streamed = passes * columns * depth * (part.made.size_bytes // part.made.elements)
     panel = streamed / passes
@@ -147,8 +151,13 @@ def _depthwise(part: _Part) -> Terms:
     sets = max(1, min(SETS, WAY_BYTES // math.gcd(channels * size, WAY_BYTES)))
     clash = min(1.0, max(0.0, taps / sets - 5) / 5)
     spill = _ramp(2 * across * size * counted, INNER)
-    return {**found, "depthwise.one": 1, "depthwise.clash": work * clash, "depthwise.spill": work * spill,
-            "matrix.beyond": part.beyond}  # fmt: skip
+    return {
+        **found,
+        "depthwise.one": 1,
+        "depthwise.clash": work * clash,
+        "depthwise.spill": work * spill,
+        "matrix.beyond": part.beyond,
+    }
 
 
 def _transposed(part: _Part) -> Terms:
@@ -176,19 +185,32 @@ def _pool(part: _Part) -> Terms:
     taps = taps if "filterHeight" in options else max(1, fed // part.made.elements)
     channels = part.made.shape[-1]
     pixels = part.made.elements // channels
-    return {"one": 1, "work": _up(channels, part.tiles.columns) * pixels * taps, "taps": pixels * taps,
-            "elements": part.made.elements, "element_wise.beyond": part.beyond}  # fmt: skip
+    return {
+        "one": 1,
+        "work": _up(channels, part.tiles.columns) * pixels * taps,
+        "taps": pixels * taps,
+        "elements": part.made.elements,
+        "element_wise.beyond": part.beyond,
+    }
 
 
 def _reduction(part: _Part) -> Terms:
-    return {"one": 1, "elements": sum(t.elements for t in part.fed), "results": part.made.elements,
-            "element_wise.beyond": part.beyond}  # fmt: skip
+    return {
+        "one": 1,
+        "elements": sum(t.elements for t in part.fed),
+        "results": part.made.elements,
+        "element_wise.beyond": part.beyond,
+    }
 
 
 def _copied(part: _Part) -> Terms:
     rows = part.made.elements // (part.made.shape or (1,))[-1]
-    return {"one": len(part.fed), "elements": part.made.elements, "rows": rows * len(part.fed),
-            "copy.beyond": part.beyond}  # fmt: skip
+    return {
+        "one": len(part.fed),
+        "elements": part.made.elements,
+        "rows": rows * len(part.fed),
+        "copy.beyond": part.beyond,
+    }
 
 
 def _element_wise(part: _Part) -> Terms:
@@ -197,11 +219,22 @@ def _element_wise(part: _Part) -> Terms:
 
 
 _COUNTS: dict[str, Callable[[_Part], Terms]] = {
-    "CONV_2D": _matrix_product, "FULLY_CONNECTED": _matrix_product, "DEPTHWISE_CONV_2D": _depthwise,
-    "TRANSPOSE_CONV": _transposed, "ADD": _binary, "MUL": _binary, "DIV": _binary, "MAXIMUM": _binary,
-    "AVERAGE_POOL_2D": _pool, "MAX_POOL_2D": _pool, "MEAN": _reduction, "CONCATENATION": _copied, "PAD": _copied,
-    "PAD_FUSED": _copied, "STRIDED_SLICE": _copied,
-}  # fmt: skip
+    "CONV_2D": _matrix_product,
+    "FULLY_CONNECTED": _matrix_product,
+    "DEPTHWISE_CONV_2D": _depthwise,
+    "TRANSPOSE_CONV": _transposed,
+    "ADD": _binary,
+    "MUL": _binary,
+    "DIV": _binary,
+    "MAXIMUM": _binary,
+    "AVERAGE_POOL_2D": _pool,
+    "MAX_POOL_2D": _pool,
+    "MEAN": _reduction,
+    "CONCATENATION": _copied,
+    "PAD": _copied,
+    "PAD_FUSED": _copied,
+    "STRIDED_SLICE": _copied,
+}
 
 
 def _up(count: int, step: int) -> int:
@@ -227,8 +260,11 @@ def _melted_padding(graph: TfliteGraph) -> frozenset[int]:
         for index in operator.inputs:
             readers[index].append(operator)
     return frozenset(
-        op.index for op in graph.operators
-        if op.name == "PAD" and op.outputs[0] not in graph.outputs and len(readers[op.outputs[0]]) == 1
+        op.index
+        for op in graph.operators
+        if op.name == "PAD"
+        and op.outputs[0] not in graph.outputs
+        and len(readers[op.outputs[0]]) == 1
         and readers[op.outputs[0]][0].name in ("CONV_2D", "DEPTHWISE_CONV_2D")
         and readers[op.outputs[0]][0].options.get("padding") == VALID
-    )  # fmt: skip
+    )

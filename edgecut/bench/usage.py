@@ -31,21 +31,29 @@ def file_use(graph: TfliteGraph, artifact: str, profiles: Sequence[Profile] = ()
         found = {p.id: predict_latency(alone, p, artifact).value for p in timed}
         costs.append(
             OperatorCost(
-                operator=operator.name, layer=layer_of(graph, operator), macs=operator_macs(graph, operator),
+                operator=operator.name,
+                layer=layer_of(graph, operator),
+                macs=operator_macs(graph, operator),
                 seconds={name: value for name, value in found.items() if value is not None},
             )
-        )  # fmt: skip
+        )
     tensors = tuple(
         TensorLife(
-            name=t.layer or t.name.partition(";")[0], first=t.first, last=t.last, offset=t.offset,
+            name=t.layer or t.name.partition(";")[0],
+            first=t.first,
+            last=t.last,
+            offset=t.offset,
             size_bytes=t.size_bytes,
         )
         for t in live_tensors(graph)
-    )  # fmt: skip
+    )
     return FileUse(
-        artifact=artifact, peak_operator=moment.operator, planned_bytes=moment.planned_bytes, tensors=tensors,
+        artifact=artifact,
+        peak_operator=moment.operator,
+        planned_bytes=moment.planned_bytes,
+        tensors=tensors,
         operators=tuple(costs),
-    )  # fmt: skip
+    )
 
 
 def file_uses(folder: Path, artifacts: Sequence[Artifact], profiles: Sequence[Profile]) -> tuple[FileUse, ...]:

@@ -11,9 +11,20 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = (
-    "tensorflow", "keras", "tf-keras", "tensorflow-model-optimization", "ai-edge-litert", "onnxruntime", "onnx",
-    "tf2onnx", "tflite-micro", "numpy", "pillow", "h5py", "flatbuffers",
-)  # fmt: skip
+    "tensorflow",
+    "keras",
+    "tf-keras",
+    "tensorflow-model-optimization",
+    "ai-edge-litert",
+    "onnxruntime",
+    "onnx",
+    "tf2onnx",
+    "tflite-micro",
+    "numpy",
+    "pillow",
+    "h5py",
+    "flatbuffers",
+)
 """The distributions that the bytes or the numbers of a result come from."""
 
 _SHOWS = ("cli/", "render/", "handoff/")

@@ -109,8 +109,17 @@ def _plain(s: Sheet, x: int, g: np.random.Generator) -> int:
 
 
 BLOCKS: tuple[Grow, ...] = (
-    _separable, _inverted, _excited, _swish, _residual, _bottleneck, _grown, _fire, _downsized, _plain,
-)  # fmt: skip
+    _separable,
+    _inverted,
+    _excited,
+    _swish,
+    _residual,
+    _bottleneck,
+    _grown,
+    _fire,
+    _downsized,
+    _plain,
+)
 
 
 def network(s: Sheet, x: int, g: np.random.Generator, block: Grow) -> int:

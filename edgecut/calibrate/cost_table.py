@@ -118,8 +118,9 @@ def noise(seconds: dict[str, tuple[float, ...]]) -> float:
     """The median over the files of how much the medians of every other round differ, as a fraction."""
     differences = [
         abs(statistics.median(rounds[::2]) / statistics.median(rounds[1::2]) - 1)
-        for rounds in seconds.values() if len(rounds) > 1 and statistics.median(rounds[1::2]) > 0
-    ]  # fmt: skip
+        for rounds in seconds.values()
+        if len(rounds) > 1 and statistics.median(rounds[1::2]) > 0
+    ]
     return statistics.median(differences) if differences else 0.0
 
 
@@ -168,15 +169,26 @@ def _profile(profile_id: str, runner: str, times: Times, tables: Sequence[Calibr
         "title": f"{state.get('cpu') or 'This machine'}, calibrated",
         "class": ("android" if runner.startswith("adb") else "linux") if linux else "host",
         "cpu": {key: value for key, value in cpu.items() if value},
-        "runtime": {"name": "litert", "version": times.version, "kernels": "xnnpack", "formats": ["tflite"],
-                    "precisions": [table.precision for table in tables]},
+        "runtime": {
+            "name": "litert",
+            "version": times.version,
+            "kernels": "xnnpack",
+            "formats": ["tflite"],
+            "precisions": [table.precision for table in tables],
+        },
         "latency": {
-            "kind": "measured", "basis": basis,
+            "kind": "measured",
+            "basis": basis,
             "error_p50": max(table.error_p50 for table in tables),
             "error_p90": max(table.error_p90 for table in tables),
             "calibrated": [table.to_dict() for table in tables],
         },
-        "sources": [{"field": "latency", "what": f"edgecut profile calibrate --runner {runner}: {files} files timed "
-                     f"there ({basis}{', ' + busy if busy else ''}); the errors are of chains left out of the fit"}],
-    }  # fmt: skip
+        "sources": [
+            {
+                "field": "latency",
+                "what": f"edgecut profile calibrate --runner {runner}: {files} files timed "
+                f"there ({basis}{', ' + busy if busy else ''}); the errors are of chains left out of the fit",
+            }
+        ],
+    }
     return parse(Profile, document, f"{profile_id}.toml")

@@ -16,23 +16,61 @@ SCALE, WEIGHT_SCALE = 0.1, 0.005
 FIXED_GRIDS = {"SOFTMAX": (1 / 256, -128), "LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
 # Versions in which a kernel takes int8; 1 for the others. From TensorFlow's tools/versioning/op_version.cc.
 INT8_VERSIONS = {
-    "CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4, "ADD": 2, "SUB": 2, "MUL": 2, "MEAN": 2, "SUM": 2,
-    "AVERAGE_POOL_2D": 2, "MAX_POOL_2D": 2, "SOFTMAX": 2, "LOGISTIC": 2, "TANH": 2, "CONCATENATION": 2, "PAD": 2,
-    "RELU": 2, "RELU6": 2, "RESIZE_BILINEAR": 2, "RESIZE_NEAREST_NEIGHBOR": 2, "TRANSPOSE": 2, "TRANSPOSE_CONV": 2,
-    "LEAKY_RELU": 2, "STRIDED_SLICE": 2, "MAXIMUM": 2, "MINIMUM": 2,
-}  # fmt: skip
+    "CONV_2D": 3,
+    "DEPTHWISE_CONV_2D": 3,
+    "FULLY_CONNECTED": 4,
+    "ADD": 2,
+    "SUB": 2,
+    "MUL": 2,
+    "MEAN": 2,
+    "SUM": 2,
+    "AVERAGE_POOL_2D": 2,
+    "MAX_POOL_2D": 2,
+    "SOFTMAX": 2,
+    "LOGISTIC": 2,
+    "TANH": 2,
+    "CONCATENATION": 2,
+    "PAD": 2,
+    "RELU": 2,
+    "RELU6": 2,
+    "RESIZE_BILINEAR": 2,
+    "RESIZE_NEAREST_NEIGHBOR": 2,
+    "TRANSPOSE": 2,
+    "TRANSPOSE_CONV": 2,
+    "LEAKY_RELU": 2,
+    "STRIDED_SLICE": 2,
+    "MAXIMUM": 2,
+    "MINIMUM": 2,
+}
 # The options table of each operator that has one beside the schema's own rule, "" for none.
 TABLES = {
-    "CONV_2D": "Conv2DOptions", "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions", "MEAN": "ReducerOptions",
-    "FULLY_CONNECTED": "FullyConnectedOptions", "AVERAGE_POOL_2D": "Pool2DOptions", "MAX_POOL_2D": "Pool2DOptions",
-    "ADD": "AddOptions", "SUB": "SubOptions", "MUL": "MulOptions", "SUM": "ReducerOptions", "DIV": "DivOptions",
-    "CONCATENATION": "ConcatenationOptions", "SOFTMAX": "SoftmaxOptions", "RESHAPE": "ReshapeOptions",
-    "RESIZE_BILINEAR": "ResizeBilinearOptions", "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
-    "TRANSPOSE_CONV": "TransposeConvOptions", "LEAKY_RELU": "LeakyReluOptions", "PAD": "PadOptions",
-    "HARD_SWISH": "HardSwishOptions", "TRANSPOSE": "TransposeOptions", "QUANTIZE": "QuantizeOptions",
-    "DEQUANTIZE": "DequantizeOptions", "MAXIMUM": "MaximumMinimumOptions", "MINIMUM": "MaximumMinimumOptions",
+    "CONV_2D": "Conv2DOptions",
+    "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
+    "MEAN": "ReducerOptions",
+    "FULLY_CONNECTED": "FullyConnectedOptions",
+    "AVERAGE_POOL_2D": "Pool2DOptions",
+    "MAX_POOL_2D": "Pool2DOptions",
+    "ADD": "AddOptions",
+    "SUB": "SubOptions",
+    "MUL": "MulOptions",
+    "SUM": "ReducerOptions",
+    "DIV": "DivOptions",
+    "CONCATENATION": "ConcatenationOptions",
+    "SOFTMAX": "SoftmaxOptions",
+    "RESHAPE": "ReshapeOptions",
+    "RESIZE_BILINEAR": "ResizeBilinearOptions",
+    "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
+    "TRANSPOSE_CONV": "TransposeConvOptions",
+    "LEAKY_RELU": "LeakyReluOptions",
+    "PAD": "PadOptions",
+    "HARD_SWISH": "HardSwishOptions",
+    "TRANSPOSE": "TransposeOptions",
+    "QUANTIZE": "QuantizeOptions",
+    "DEQUANTIZE": "DequantizeOptions",
+    "MAXIMUM": "MaximumMinimumOptions",
+    "MINIMUM": "MaximumMinimumOptions",
     "STRIDED_SLICE": "StridedSliceOptions",
-}  # fmt: skip
+}
 SAME, VALID, RELU, RELU6 = 0, 1, 1, 3
 
 
@@ -50,9 +88,14 @@ def image(sheet: Sheet, shape: Sequence[int]) -> int:
 
 
 def conv(
-    sheet: Sheet, x: int, filters: int, kernel: int | tuple[int, int] = 1, stride: int = 1, padding: int = SAME,
+    sheet: Sheet,
+    x: int,
+    filters: int,
+    kernel: int | tuple[int, int] = 1,
+    stride: int = 1,
+    padding: int = SAME,
     activation: int = RELU6,
-) -> int:  # fmt: skip
+) -> int:
     """A convolution with bias; kernel: one side of a square, or (height, width)."""
     height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
     _, rows, columns, channels = sheet.draft.shape_of(x)
@@ -70,8 +113,13 @@ def depthwise(
     _, rows, columns, channels = sheet.draft.shape_of(x)
     y = image(sheet, (1, _after(rows, kernel, stride, padding), _after(columns, kernel, stride, padding), channels))
     weights = _weights(sheet, (1, kernel, kernel, channels), 3)
-    options = {"padding": padding, "strideW": stride, "strideH": stride, "depthMultiplier": 1,
-               "fusedActivationFunction": activation}  # fmt: skip
+    options = {
+        "padding": padding,
+        "strideW": stride,
+        "strideH": stride,
+        "depthMultiplier": 1,
+        "fusedActivationFunction": activation,
+    }
     _call(sheet, "DEPTHWISE_CONV_2D", (x, weights, _bias(sheet, channels)), y, options)
     return y
 
@@ -81,8 +129,13 @@ def dense(sheet: Sheet, x: int, units: int, activation: int = 0) -> int:
     y = image(sheet, (1, units))
     # Per-tensor weights, as converters write them for this operator.
     weights = _weights(sheet, (units, sheet.draft.shape_of(x)[-1]), None)
-    _call(sheet, "FULLY_CONNECTED", (x, weights, _bias(sheet, units, channels=False)), y,
-          {"fusedActivationFunction": activation})  # fmt: skip
+    _call(
+        sheet,
+        "FULLY_CONNECTED",
+        (x, weights, _bias(sheet, units, channels=False)),
+        y,
+        {"fusedActivationFunction": activation},
+    )
     return y
 
 
@@ -102,8 +155,7 @@ def pool(sheet: Sheet, x: int, name: str, window: int, stride: int, padding: int
     """AVERAGE_POOL_2D or MAX_POOL_2D."""
     _, rows, columns, channels = sheet.draft.shape_of(x)
     y = image(sheet, (1, _after(rows, window, stride, padding), _after(columns, window, stride, padding), channels))
-    options = {"padding": padding, "strideW": stride, "strideH": stride, "filterWidth": window,
-               "filterHeight": window}  # fmt: skip
+    options = {"padding": padding, "strideW": stride, "strideH": stride, "filterWidth": window, "filterHeight": window}
     _call(sheet, name, (x,), y, options)
     return y
 

@@ -222,5 +222,11 @@ def _wide(dtype: str, k: int, g: np.random.Generator) -> Specimen:
 def _network(dtype: str, k: int, g: np.random.Generator) -> Specimen:
     """A whole network with blocks of one kind, or of several."""
     side = between(g, 64, 200)
-    return _specimen(f"{dtype}_network_{k}", "chain", dtype, (1, side, side, 3),
-                     lambda sheet, x, inner: network(sheet, x, inner, BLOCKS[k % len(BLOCKS)]), g)  # fmt: skip
+    return _specimen(
+        f"{dtype}_network_{k}",
+        "chain",
+        dtype,
+        (1, side, side, 3),
+        lambda sheet, x, inner: network(sheet, x, inner, BLOCKS[k % len(BLOCKS)]),
+        g,
+    )

@@ -32,8 +32,13 @@ from edgecut.whole import write_whole
 @click.argument("file", type=click.Path(path_type=Path))
 @several_profiles
 @click.option("--operators", is_flag=True, help="Also the time of each operator, by the first runner.")
-@click.option("--vs", "other", type=click.Path(path_type=Path), metavar="FILE",
-              help="Time FILE, too, in turn with the first, and give their ratio.")  # fmt: skip
+@click.option(
+    "--vs",
+    "other",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Time FILE, too, in turn with the first, and give their ratio.",
+)
 @click.option("--rounds", type=click.IntRange(3), help="With --vs: how many turns each file gets (default 9).")
 @click.option("--html", type=click.Path(path_type=Path), help="Write what was found as one self-contained page.")
 @click.option("--force", is_flag=True, help="Replace the file of --html.")
@@ -158,18 +163,28 @@ def _compare(
         read_graph(path)
     with output.progress().task(f"{files[0].name} and {files[1].name} in turn"):
         found = interleave(
-            *files, rounds=rounds or ROUNDS, threads=settings.threads, machine=machine, timeout_s=settings.timeout_s,
-            runs=overrides.get("bench.runs", RUNS), warmup=overrides.get("bench.warmup", WARMUP),
-        )  # fmt: skip
+            *files,
+            rounds=rounds or ROUNDS,
+            threads=settings.threads,
+            machine=machine,
+            timeout_s=settings.timeout_s,
+            runs=overrides.get("bench.runs", RUNS),
+            warmup=overrides.get("bench.warmup", WARMUP),
+        )
     ratios = {"latency": found.wall, "cpu_time": found.cpu}
     output.table(*ratio_table(ratios, str(files[0]), str(files[1]), found.where))
     sentence = wide_interval(found.wall, found.conditions)
     if sentence is not None:
         output.note(sentence)
-    output.document({
-        "a": str(files[0]), "b": str(files[1]), "where": found.where, "conditions": found.conditions,
-        **{metric: asdict(ratio) | {"differs": ratio.differs} for metric, ratio in ratios.items()},
-    })  # fmt: skip
+    output.document(
+        {
+            "a": str(files[0]),
+            "b": str(files[1]),
+            "where": found.where,
+            "conditions": found.conditions,
+            **{metric: asdict(ratio) | {"differs": ratio.differs} for metric, ratio in ratios.items()},
+        }
+    )
     return 0
 
 

@@ -46,8 +46,14 @@ class Gate(NamedTuple):
 @click.option("--root", type=click.Path(path_type=Path), help="What a recipe's file names start from: its own folder.")
 @click.option("--baseline", type=click.Path(path_type=Path), help="A bundle to compare the new one with.")
 @click.option("--fail-on", "limits", default="", metavar="LIMITS", help="Changes from BASELINE that exit with 1.")
-@click.option("--matrix", "axes", multiple=True, type=Parsed(parse_axis, "KEY=A,B"), metavar="KEY=A,B",
-              help="Build each of these values of a flag or recipe key, or of profile; may be repeated.")  # fmt: skip
+@click.option(
+    "--matrix",
+    "axes",
+    multiple=True,
+    type=Parsed(parse_axis, "KEY=A,B"),
+    metavar="KEY=A,B",
+    help="Build each of these values of a flag or recipe key, or of profile; may be repeated.",
+)
 @click.option("--workers", type=click.IntRange(0), default=0, metavar="N", help="Build N rows at a time (extra dask).")
 @click.option("--dask", metavar="ADDRESS", help="Build rows on a Dask scheduler's workers (extra dask).")
 @recipe_flags()

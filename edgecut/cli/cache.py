@@ -39,12 +39,18 @@ def _ls(output: Output) -> int:
             "folder": str(folder),
             "size_bytes": total,
             "entries": [
-                {"kind": row.kind, "key": row.key, "title": row.title, "size_bytes": row.size_bytes,
-                 "modified": row.modified, "sound": row.sound}
+                {
+                    "kind": row.kind,
+                    "key": row.key,
+                    "title": row.title,
+                    "size_bytes": row.size_bytes,
+                    "modified": row.modified,
+                    "sound": row.sound,
+                }
                 for row in rows
             ],
         }
-    )  # fmt: skip
+    )
     if rows:
         now = time.time()
         output.table(cache_table((r.title, r.kind, r.size_bytes, now - r.modified, r.sound) for r in rows), "")
@@ -55,10 +61,20 @@ def _ls(output: Output) -> int:
 @command.command(
     "clear", epilog="\b\nExamples:\n  edgecut cache clear\n  edgecut cache clear --older-than 30d --max-size 1GiB"
 )
-@click.option("--older-than", "older_than_s", type=Parsed(parse_seconds, "TIME"), metavar="TIME",
-              help="Only what wasn't used for so long, such as 30d or 12h.")  # fmt: skip
-@click.option("--max-size", "limit_bytes", type=Parsed(parse_bytes, "SIZE"), metavar="SIZE",
-              help="Only what wasn't used for longest, until so much is left.")  # fmt: skip
+@click.option(
+    "--older-than",
+    "older_than_s",
+    type=Parsed(parse_seconds, "TIME"),
+    metavar="TIME",
+    help="Only what wasn't used for so long, such as 30d or 12h.",
+)
+@click.option(
+    "--max-size",
+    "limit_bytes",
+    type=Parsed(parse_bytes, "SIZE"),
+    metavar="SIZE",
+    help="Only what wasn't used for longest, until so much is left.",
+)
 @with_output
 def _clear(output: Output, *, older_than_s: float | None, limit_bytes: int | None) -> int:
     """Remove what is kept: everything, or what the options say."""
@@ -73,8 +89,6 @@ def _clear(output: Output, *, older_than_s: float | None, limit_bytes: int | Non
         limit = total_bytes(folder) if limit_bytes is None else limit_bytes
         freed = trim(folder, limit, math.inf if older_than_s is None else older_than_s)
     left = total_bytes(folder)
-    output.document(
-        {"schema": "edgecut.cache/1", "folder": str(folder), "freed_bytes": freed, "size_bytes": left}
-    )  # fmt: skip
+    output.document({"schema": "edgecut.cache/1", "folder": str(folder), "freed_bytes": freed, "size_bytes": left})
     output.table(f"{folder}: {format_bytes(freed)} removed, {format_bytes(left)} left")
     return 0

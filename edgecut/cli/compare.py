@@ -70,9 +70,13 @@ def command(
     # --preprocess and --labels are keys of a recipe, and are checked as there.
     recipe = make_recipe({}, {"source.model": "", "data.train": data, **overrides}, where="command line")
     found = compare(
-        a, b, data=recipe.data if data is not None else None, limits=wanted, preprocess=recipe.source.preprocess,
+        a,
+        b,
+        data=recipe.data if data is not None else None,
+        limits=wanted,
+        preprocess=recipe.source.preprocess,
         progress=output.progress(),
-    )  # fmt: skip
+    )
     if junit is not None:
         write_whole(junit, comparison_junit(found).encode())
     if markdown is not None:

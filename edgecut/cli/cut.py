@@ -57,10 +57,20 @@ def _assignment(text: str) -> tuple[str, str]:
 )
 @click.argument("model", shell_complete=files)
 @recipe_flags("--to", "--from", "--drop", "--unsafe")
-@click.option("--replace", multiple=True, metavar="A..B=BODY", type=Parsed(_assignment, "A..B=BODY"),
-              help="Put a model file or a block in the place of these layers; may be repeated.")  # fmt: skip
-@click.option("--insert", multiple=True, metavar="LAYER=BODY", type=Parsed(_assignment, "LAYER=BODY"),
-              help="Put a model file or a block behind this layer; may be repeated.")  # fmt: skip
+@click.option(
+    "--replace",
+    multiple=True,
+    metavar="A..B=BODY",
+    type=Parsed(_assignment, "A..B=BODY"),
+    help="Put a model file or a block in the place of these layers; may be repeated.",
+)
+@click.option(
+    "--insert",
+    multiple=True,
+    metavar="LAYER=BODY",
+    type=Parsed(_assignment, "LAYER=BODY"),
+    help="Put a model file or a block behind this layer; may be repeated.",
+)
 @click.option("--multi", is_flag=True, help="Add the inputs that a start needs besides.")
 @click.option("--project", is_flag=True, help="Add a 1x1 projection where a body has another width.")
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The file to write.")
@@ -94,8 +104,13 @@ def command(
 def _cut_file(output: Output, recipe: Recipe, edits: Edits, out: Path) -> Step:
     from edgecut.bench.cutproof import cut_file
 
-    flags = {"--drop": recipe.cut.drop, "--replace": edits.replace, "--insert": edits.insert,
-             "--multi": edits.multi, "--project": edits.project}  # fmt: skip
+    flags = {
+        "--drop": recipe.cut.drop,
+        "--replace": edits.replace,
+        "--insert": edits.insert,
+        "--multi": edits.multi,
+        "--project": edits.project,
+    }
     for flag, value in flags.items():
         if value:
             raise RequestError(f"{flag}: {recipe.source.model} has no layers; edit the Keras model and export it")
@@ -118,18 +133,28 @@ def _cut_model(output: Output, recipe: Recipe, edits: Edits, out: Path) -> Step:
         model = load_model(output, recipe.source.model, unsafe=unsafe)
     with progress.task("cutting"):
         result = edit(
-            model, to=cut.to, start=cut.start, drop=cut.drop, multi=edits.multi, project=edits.project,
+            model,
+            to=cut.to,
+            start=cut.start,
+            drop=cut.drop,
+            multi=edits.multi,
+            project=edits.project,
             replace=[(*_ends(where), _body(body, unsafe)) for where, body in edits.replace],
             insert=[(_ref(where), _body(body, unsafe)) for where, body in edits.insert],
-        )  # fmt: skip
+        )
     with progress.task(f"writing {out}"):
         save(result.model, out)
     after = {**result.after, "weights_dropped": result.weights_dropped, "size_bytes": out.stat().st_size}
     notes = (*result.notes, "the written file was loaded again and is bit-equal to the cut model")
     return Step(
-        name="cut", changed=True, before=result.before, after=after, proof=result.proof, notes=notes,
+        name="cut",
+        changed=True,
+        before=result.before,
+        after=after,
+        proof=result.proof,
+        notes=notes,
         seconds=time.perf_counter() - began,
-    )  # fmt: skip
+    )
 
 
 def _show(output: Output, step: Step, out: Path) -> None:

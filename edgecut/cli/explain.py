@@ -36,9 +36,15 @@ PLOTS = (".svg", ".png")
 @recipe_flags("--data", "--preprocess", "--pixels", "--seed", "--unsafe")
 @with_output
 def command(
-    output: Output, *, artifact: Path, source: str, images: int, plot: Path | None, force: bool,
+    output: Output,
+    *,
+    artifact: Path,
+    source: str,
+    images: int,
+    plot: Path | None,
+    force: bool,
     overrides: dict[str, Any],
-) -> int:  # fmt: skip
+) -> int:
     """Say which layers lose most by quantization, in the source model's names, and why.
 
     The source model and the file run on the same images; each of the file's tensors is compared with the layer that
@@ -92,7 +98,13 @@ def _explain(output: Output, recipe: Recipe, artifact: Path, count: int) -> Expl
         model = load(recipe.source.model, unsafe=recipe.source.unsafe)
     height, width, channels = picture_shape(read(artifact), str(artifact))
     pixels = read_calibration(
-        recipe.data.train or "", height=height, width=width, channels=channels, count=count, seed=recipe.data.seed,
-        where="--data", progress=progress,
-    )  # fmt: skip
+        recipe.data.train or "",
+        height=height,
+        width=width,
+        channels=channels,
+        count=count,
+        seed=recipe.data.seed,
+        where="--data",
+        progress=progress,
+    )
     return explain_file(artifact, model, pixels, recipe.source.preprocess, recipe.stem.pixels, progress=progress)

@@ -193,9 +193,15 @@ def _calibration(output: Output, recipe: Recipe, shape: tuple[int, int, int]) ->
             "model's own with --order"
         )
     pixels = read_calibration(
-        recipe.data.train or "", height=height, width=width, channels=1 if order == "gray" else 3,
-        count=recipe.data.calibration, seed=recipe.data.seed, where="--data", progress=output.progress(),
-    )  # fmt: skip
+        recipe.data.train or "",
+        height=height,
+        width=width,
+        channels=1 if order == "gray" else 3,
+        count=recipe.data.calibration,
+        seed=recipe.data.seed,
+        where="--data",
+        progress=output.progress(),
+    )
     pixels = in_order(pixels, order).copy()
     # As a build does: an int8 input then holds 0..255, or what it was normalized to, whatever images were drawn.
     pixels[0, 0, 0], pixels[0, -1, -1] = 0, 255

@@ -88,27 +88,37 @@ def toml_value(text: str) -> Any:
 
 FLAGS: tuple[Flag, ...] = (
     Flag(("--name",), "name", str, "NAME", "What the model's files are called."),
-    Flag(("--to",), "cut.to", _layers, "LAYER",
-         "Cut behind this layer: a name, a position, or several, with commas."),
+    Flag(("--to",), "cut.to", _layers, "LAYER", "Cut behind this layer: a name, a position, or several, with commas."),
     Flag(("--from",), "cut.from", _layers, "LAYER", "Start behind this layer."),
     Flag(("--drop",), "cut.drop", _words, "A..B", "Leave these layers out.", several=True),
     Flag(("--channels",), "stem.channels", _integer, "N", "Channels of the device's image: 1, 3 or 4."),
     Flag(("--gray",), "stem.channels", None, "", "The same as --channels 1.", value=1),
     Flag(("--size",), "stem.size", _size, "HxW", "Height x width of the device's image."),
     Flag(("--order",), "stem.order", str, "ORDER", "What the channels are: gray, rgb, bgr, yuv (BT.601) or rgba."),
-    Flag(("--resolution",), "stem.resolution", str, "MODE",
-         "How another size is reached: reuse, stride, nearest, bilinear, average or fit."),
+    Flag(
+        ("--resolution",),
+        "stem.resolution",
+        str,
+        "MODE",
+        "How another size is reached: reuse, stride, nearest, bilinear, average or fit.",
+    ),
     Flag(("--kernel",), "stem.kernel", _integer, "K", "With --resolution fit: the new kernel's side."),
     Flag(("--stride",), "stem.stride", _integer, "S", "With --resolution fit: the new stride."),
     Flag(("--filters",), "stem.filters", _integer, "N", "With --resolution fit: filters, brought back by a 1x1."),
     Flag(("--batch-norm",), "stem.batch_norm", None, "", "With --resolution fit: BatchNormalization behind it."),
     Flag(("--pixels",), "stem.pixels", str, "raw|normalized", "What the device feeds."),
-    Flag(("--preprocess",), "source.preprocess", _preprocess, "MODE",
-         "What the source model was trained on: tf, torch, caffe, raw, none, or a table {scale = ..., ...}."),
+    Flag(
+        ("--preprocess",),
+        "source.preprocess",
+        _preprocess,
+        "MODE",
+        "What the source model was trained on: tf, torch, caffe, raw, none, or a table {scale = ..., ...}.",
+    ),
     Flag(("--unsafe",), "source.unsafe", None, "", "Load a model that runs its own code (Lambda layers)."),
     Flag(("--classes",), "head.classes", _integer, "N", "Put a new head with N classes behind the cut."),
-    Flag(("--head",), "head.train", str, "MODE",
-         "How the head gets its weights: ridge, fit, distil, finetune or none."),
+    Flag(
+        ("--head",), "head.train", str, "MODE", "How the head gets its weights: ridge, fit, distil, finetune or none."
+    ),
     Flag(("--hidden",), "head.hidden", _units, "N,...", "With --head fit or distil: hidden layers of so many units."),
     Flag(("--unfreeze",), "head.unfreeze", str, "LAYER", "With --head finetune: train from this layer on."),
     Flag(("--pool",), "head.pool", str, "avg|max|none", "What is between the cut and the head."),
@@ -120,17 +130,34 @@ FLAGS: tuple[Flag, ...] = (
     Flag(("--calibration",), "data.calibration", _integer, "N", "Images that set the int8 ranges."),
     Flag(("--seed",), "data.seed", _integer, "N", "Seed of splits and samples."),
     Flag(("--format",), "export.formats", _words, "tflite,onnx", "Files to write.", several=True),
-    Flag(("--precision",), "export.precisions", _words, "int8,...",
-         "float32, float16, dynamic, int8, int16x8, or auto: int8 mended until the accuracy holds.", several=True),
-    Flag(("--quantizer",), "export.quantizer", str, "tflite|ort",
-         "Who makes the integers of int8 .onnx files: TFLite's converter or ONNX Runtime."),
+    Flag(
+        ("--precision",),
+        "export.precisions",
+        _words,
+        "int8,...",
+        "float32, float16, dynamic, int8, int16x8, or auto: int8 mended until the accuracy holds.",
+        several=True,
+    ),
+    Flag(
+        ("--quantizer",),
+        "export.quantizer",
+        str,
+        "tflite|ort",
+        "Who makes the integers of int8 .onnx files: TFLite's converter or ONNX Runtime.",
+    ),
     Flag(("--runs",), "bench.runs", _integer, "N", "Timed runs per file."),
     Flag(("--warmup",), "bench.warmup", _integer, "N", "Runs before the timed ones."),
     Flag(("--threads",), "bench.threads", _integer, "N", "Threads of the runtime."),
-    Flag(("--runner",), "bench.runners", _words, "RUNNER",
-         "Also measure by: ssh://user@host, adb, tflm or vela; PROFILE=RUNNER says whose device it is.", several=True),
+    Flag(
+        ("--runner",),
+        "bench.runners",
+        _words,
+        "RUNNER",
+        "Also measure by: ssh://user@host, adb, tflm or vela; PROFILE=RUNNER says whose device it is.",
+        several=True,
+    ),
     Flag(("--timeout",), "bench.timeout_s", str, "TIME", "How long a runner may take for a file, such as '10 min'."),
-)  # fmt: skip
+)
 
 
 class Parsed(click.ParamType):
@@ -194,19 +221,28 @@ def flag_of(key: str) -> str:
 def several_profiles(function: Callable[..., Any]) -> Callable[..., Any]:
     """Adds --profile, which may be repeated and may have commas, as the argument `profile_names`."""
     return click.option(
-        "--profile", "profile_names", multiple=True, metavar="ID", shell_complete=profiles,
+        "--profile",
+        "profile_names",
+        multiple=True,
+        metavar="ID",
+        shell_complete=profiles,
         callback=lambda ctx, param, value: tuple(dict.fromkeys(w for text in value for w in _words(text))),
         help="A device: an id of `edgecut profile list` or a TOML file; may be repeated.",
-    )(function)  # fmt: skip
+    )(function)
 
 
 def _option(name: str, flag: Flag) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     if flag.parse is None:
         return click.option(*flag.flags, name, is_flag=True, help=flag.help)
     return click.option(
-        *flag.flags, name, type=Parsed(flag.parse, flag.metavar), metavar=flag.metavar, multiple=flag.several,
-        shell_complete=values_of(flag.key), help=flag.help,
-    )  # fmt: skip
+        *flag.flags,
+        name,
+        type=Parsed(flag.parse, flag.metavar),
+        metavar=flag.metavar,
+        multiple=flag.several,
+        shell_complete=values_of(flag.key),
+        help=flag.help,
+    )
 
 
 def _assignment(text: str) -> tuple[str, Any]:
@@ -219,6 +255,10 @@ def _assignment(text: str) -> tuple[str, Any]:
 
 _NAMES: dict[str, Flag] = {f"flag_{flag.flags[0].lstrip('-').replace('-', '_')}": flag for flag in FLAGS}
 _SET = click.option(
-    "--set", "set_", multiple=True, metavar="KEY=VALUE", type=Parsed(_assignment, "KEY=VALUE"),
+    "--set",
+    "set_",
+    multiple=True,
+    metavar="KEY=VALUE",
+    type=Parsed(_assignment, "KEY=VALUE"),
     help="Set any recipe key, such as budget.latency_s='50 ms'.",
-)  # fmt: skip
+)

@@ -29,9 +29,25 @@ from edgecut.score.metrics import MetricName, metric_of
 )
 @click.argument("model", shell_complete=files)
 @recipe_flags(
-    "--to", "--gray", "--size", "--preprocess", "--pixels", "--classes", "--head", "--hidden", "--unfreeze", "--pool",
-    "--data", "--val", "--labels", "--target", "--limit", "--seed", "--unsafe", "--set",
-)  # fmt: skip
+    "--to",
+    "--gray",
+    "--size",
+    "--preprocess",
+    "--pixels",
+    "--classes",
+    "--head",
+    "--hidden",
+    "--unfreeze",
+    "--pool",
+    "--data",
+    "--val",
+    "--labels",
+    "--target",
+    "--limit",
+    "--seed",
+    "--unsafe",
+    "--set",
+)
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The .keras file to write.")
 @click.option("--force", is_flag=True, help="Replace an existing OUT.")
 @with_output

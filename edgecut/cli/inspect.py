@@ -29,8 +29,14 @@ from edgecut.records.profile_files import find_profile, shadow_notes
 @click.option("--cuts", is_flag=True, help="What bypasses each tensor, and what a cut there costs on each --profile.")
 @click.option("--legal", is_flag=True, help="Only the tensors at which a model can also start.")
 @several_profiles
-@click.option("--svg", "--picture", "picture", type=click.Path(path_type=Path), metavar="FILE.svg",
-              help="Draw a model's calls with their cuts, or a .tflite file's memory.")  # fmt: skip
+@click.option(
+    "--svg",
+    "--picture",
+    "picture",
+    type=click.Path(path_type=Path),
+    metavar="FILE.svg",
+    help="Draw a model's calls with their cuts, or a .tflite file's memory.",
+)
 @click.option("--unsafe", is_flag=True, help="Load a model that runs its own code (Lambda layers).")
 @with_output
 def command(
@@ -107,10 +113,14 @@ def _operator_rows(graph: Any) -> list[Any]:
         made = graph.tensors[operator.outputs[0]] if operator.outputs else None
         rows.append(
             OperatorRow(
-                operator.index, operator.name, made.name if made else "", made.shape if made else None,
-                made.dtype if made else "", operator_macs(graph, operator),
+                operator.index,
+                operator.name,
+                made.name if made else "",
+                made.shape if made else None,
+                made.dtype if made else "",
+                operator_macs(graph, operator),
             )
-        )  # fmt: skip
+        )
     return rows
 
 

@@ -28,9 +28,15 @@ Costs = Mapping[str, Mapping[str, "CutCost"]]
 
 
 def inspect_model(
-    output: Output, source: str, profiles: Sequence[Profile], *, cuts: bool, legal: bool, picture: Path | None,
+    output: Output,
+    source: str,
+    profiles: Sequence[Profile],
+    *,
+    cuts: bool,
+    legal: bool,
+    picture: Path | None,
     unsafe: bool,
-) -> int:  # fmt: skip
+) -> int:
     """Show a model's calls. cuts: what bypasses each, and each profile's estimates. legal: only where it can start."""
     from edgecut.graph.quiet import import_keras_quietly
     from edgecut.graph.saved import kind_of
@@ -125,8 +131,10 @@ def _draw(path: Path, source: str, graph: Calls, points: Sequence[CutPoint], cos
         rows.append(Row(tuple(cells), point.legal_start, _tooltip(point, [of[point.name] for of in costs.values()])))
     edges = [
         (place[graph.tensor_name[taken]], place[graph.tensor_name[call.outputs[0]]])
-        for call in graph if call.outputs for taken in call.inputs
-    ]  # fmt: skip
+        for call in graph
+        if call.outputs
+        for taken in call.inputs
+    ]
     headings = ("tensor", "layer", "shape", "MACs", "params", "bytes", *(("latency", "arena") if first else ()))
     title = f"{Path(source).name}: {len(graph)} calls, {sum(p.legal_start for p in points)} tensors to start at"
     drawn = graph_picture(f"{title}{f'; {first}, estimated' if first else ''}", headings, rows, edges)

@@ -83,7 +83,7 @@ def run_matrix(
     kept = [path for path in keep if path.exists()]
     matrix = build_rows(
         name, axes, tasks, out, force=force, keep=kept, dask=dask, count=count, progress=output.progress()
-    )  # fmt: skip
+    )
     output.document(matrix.to_dict())
     output.table(matrix_table(matrix), "", f"wrote {out}")
     return matrix_code(matrix, strict)

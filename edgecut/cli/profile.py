@@ -85,8 +85,14 @@ def check(output: Output, *, files: tuple[Path, ...]) -> int:
     "  edgecut profile calibrate --runner ssh://pi@raspberry -o pi4.toml",
 )
 @click.option("--runner", default="local", metavar="RUNNER", show_default=True, help="local, ssh://user@host, adb")
-@click.option("-o", "--out", required=True, metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
-              help="The profile to write; its name without .toml is the profile's id.")  # fmt: skip
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The profile to write; its name without .toml is the profile's id.",
+)
 @click.option("--force", is_flag=True, help="Replace an existing FILE.")
 @with_output
 def calibrate_machine(output: Output, *, runner: str, out: Path, force: bool) -> int:

@@ -112,9 +112,15 @@ def _words(text: str) -> list[str]:
 )
 @with_output
 def command(
-    output: Output, *, source: str, profile_names: tuple[str, ...], out: Path, overrides: dict[str, Any],
-    limits: tuple[tuple[str, Any], ...], **options: Any,
-) -> int:  # fmt: skip
+    output: Output,
+    *,
+    source: str,
+    profile_names: tuple[str, ...],
+    out: Path,
+    overrides: dict[str, Any],
+    limits: tuple[tuple[str, Any], ...],
+    **options: Any,
+) -> int:
     """Choose the cut, the size, the channels and the precision that fit a device.
 
     Looks at every cut in one pass, builds and measures the best, and keeps all of it in OUT: the same command goes on
@@ -152,10 +158,18 @@ def _request(
 
     devices = profiles or (find_profile("host"),)
     request = Request(
-        recipe, devices, sizes=options["sizes"] or (), channels=options["channels"] or (),
-        precisions=options["precisions"] or default_precisions(devices), out=out, top=options["top"],
-        time_limit_s=options["time_limit"], metric=metric, dask=options["dask"], workers=options["workers"],
-    )  # fmt: skip
+        recipe,
+        devices,
+        sizes=options["sizes"] or (),
+        channels=options["channels"] or (),
+        precisions=options["precisions"] or default_precisions(devices),
+        out=out,
+        top=options["top"],
+        time_limit_s=options["time_limit"],
+        metric=metric,
+        dask=options["dask"],
+        workers=options["workers"],
+    )
     check(request)
     return request
 

@@ -36,9 +36,22 @@ from edgecut.records.report import Step
 )
 @click.argument("model", shell_complete=files)
 @recipe_flags(
-    "--channels", "--gray", "--order", "--size", "--preprocess", "--pixels", "--resolution", "--kernel", "--stride",
-    "--filters", "--batch-norm", "--data", "--calibration", "--seed", "--unsafe",
-)  # fmt: skip
+    "--channels",
+    "--gray",
+    "--order",
+    "--size",
+    "--preprocess",
+    "--pixels",
+    "--resolution",
+    "--kernel",
+    "--stride",
+    "--filters",
+    "--batch-norm",
+    "--data",
+    "--calibration",
+    "--seed",
+    "--unsafe",
+)
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The .keras file to write.")
 @click.option("--force", is_flag=True, help="Replace an existing OUT.")
 @with_output

@@ -152,8 +152,11 @@ class _Splitting:
             **{key: config[key] for key in _FROM_DEPTHWISE}, use_bias=False, name=f"{layer.name}_depthwise"
         )
         pointwise = {key: config[key] for key in _FROM_POINTWISE}
-        return (depthwise, layers.Conv2D(**pointwise, kernel_size=1, activation=config["activation"], name=layer.name),
-                *tail)  # fmt: skip
+        return (
+            depthwise,
+            layers.Conv2D(**pointwise, kernel_size=1, activation=config["activation"], name=layer.name),
+            *tail,
+        )
 
     def activation(self, kind: str, setting: Any, name: str) -> Any:
         """The layer of an activation, the one that TFMOT fuses where there is a choice."""

@@ -41,9 +41,13 @@ def prune(packages: Packages, model: Any, lessons: Lessons, wanted: Prune) -> tu
 
     wrapper = packages.k2.models.clone_model(fresh_copy(packages, model), clone_function=wrapped)
     trained = train(
-        packages, wrapper, lessons, f"pruning to {wanted.sparsity:.0%}", first=first,
+        packages,
+        wrapper,
+        lessons,
+        f"pruning to {wanted.sparsity:.0%}",
+        first=first,
         callbacks=[sparsity.UpdatePruningStep()],
-    )  # fmt: skip
+    )
     for layer in wrapper.layers:
         for weight, mask, _ in getattr(layer, "pruning_vars", ()):
             weight.assign(weight * mask)

@@ -53,10 +53,16 @@ class Compressed:
 
 
 def compress(
-    model: keras.Model, images: np.ndarray, labels: np.ndarray, wanted: Compress | Mapping[str, Any], *,
-    to_input: ToInput = lambda x: x.astype("float32"), calibration: np.ndarray | None = None, seed: int = 0,
+    model: keras.Model,
+    images: np.ndarray,
+    labels: np.ndarray,
+    wanted: Compress | Mapping[str, Any],
+    *,
+    to_input: ToInput = lambda x: x.astype("float32"),
+    calibration: np.ndarray | None = None,
+    seed: int = 0,
     progress: Progress = SILENT,
-) -> Compressed:  # fmt: skip
+) -> Compressed:
     """The model pruned, clustered and trained quantization-aware, as `wanted` says; the source stays as it is.
 
     images: (n, height, width, channels), kept as they are (bytes); to_input makes a batch of them what the model takes,
@@ -91,9 +97,7 @@ def compress(
         return Compressed(result, tuple(stages), proof)
     scales = {_first_home(across, name): unit.scale for unit in units for name in unit.layers}
     folded_over = go_across(both, result).model
-    return Compressed(
-        result, tuple(stages), proof, with_ranges(both, folded_over, aware, scales, asked.skip, pictures)
-    )  # fmt: skip
+    return Compressed(result, tuple(stages), proof, with_ranges(both, folded_over, aware, scales, asked.skip, pictures))
 
 
 def _first_home(across: Across, name: str) -> str:

@@ -106,9 +106,13 @@ def train(
             on_epoch_end=after_epoch, on_train_batch_end=lambda batch, logs: advance(1)
         )
         history = model.fit(
-            _batches(model, lessons, training, shuffled=True), steps_per_epoch=lessons.steps, epochs=wanted.epochs,
-            validation_data=held_out, callbacks=[*callbacks, telling], verbose=0,
-        )  # fmt: skip
+            _batches(model, lessons, training, shuffled=True),
+            steps_per_epoch=lessons.steps,
+            epochs=wanted.epochs,
+            validation_data=held_out,
+            callbacks=[*callbacks, telling],
+            verbose=0,
+        )
     if not best.weights:
         raise StepError(f"compress: {title}: the loss isn't finite; lower compress.learning_rate")
     best.restore()

@@ -15,10 +15,18 @@ from edgecut.records.artifact import Artifact, TensorSpec
 _BYTES_PER_LINE = 12
 _LONGEST_LITERAL = 4095  # what a compiler must take by C99, 5.2.4.1; a strict one refuses more
 _C_TYPES = {
-    "int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "uint16": "uint16_t", "int32": "int32_t",
-    "uint32": "uint32_t", "int64": "int64_t", "uint64": "uint64_t", "float32": "float", "float64": "double",
+    "int8": "int8_t",
+    "uint8": "uint8_t",
+    "int16": "int16_t",
+    "uint16": "uint16_t",
+    "int32": "int32_t",
+    "uint32": "uint32_t",
+    "int64": "int64_t",
+    "uint64": "uint64_t",
+    "float32": "float",
+    "float64": "double",
     "bool": "uint8_t",
-}  # fmt: skip
+}
 
 
 def c_files(

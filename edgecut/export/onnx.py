@@ -20,10 +20,25 @@ from edgecut.tflite.flatbuffer import read
 _UNKNOWN = "TFL_"
 OPSET = 18  # the highest that tf2onnx 1.17 writes
 
-_MOVING = frozenset({
-    "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Split", "Slice", "Gather", "Expand", "Tile",
-    "ReverseSequence", "DepthToSpace", "SpaceToDepth", "MaxPool",
-})  # fmt: skip
+_MOVING = frozenset(
+    {
+        "Transpose",
+        "Reshape",
+        "Squeeze",
+        "Unsqueeze",
+        "Flatten",
+        "Identity",
+        "Split",
+        "Slice",
+        "Gather",
+        "Expand",
+        "Tile",
+        "ReverseSequence",
+        "DepthToSpace",
+        "SpaceToDepth",
+        "MaxPool",
+    }
+)
 _JOINING = frozenset({"Concat", "Max", "Min"})
 
 Scale = tuple[str, str]  # the names of a scale and a zero point

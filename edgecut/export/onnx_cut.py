@@ -12,16 +12,53 @@ from edgecut.runtime.onnx_graph import other_kind, parse_onnx, with_shapes
 from edgecut.tflite.reach import Network, Node, Part, matching, short_names
 
 # Operators that work on images, which ONNX keeps as (batch, channels, height, width), and those that leave axes alone.
-IMAGE_OPERATORS = frozenset({
-    "AveragePool", "BatchNormalization", "Conv", "ConvInteger", "ConvTranspose", "DepthToSpace", "GlobalAveragePool",
-    "GlobalMaxPool", "InstanceNormalization", "LRN", "MaxPool", "QLinearConv", "SpaceToDepth",
-})  # fmt: skip
+IMAGE_OPERATORS = frozenset(
+    {
+        "AveragePool",
+        "BatchNormalization",
+        "Conv",
+        "ConvInteger",
+        "ConvTranspose",
+        "DepthToSpace",
+        "GlobalAveragePool",
+        "GlobalMaxPool",
+        "InstanceNormalization",
+        "LRN",
+        "MaxPool",
+        "QLinearConv",
+        "SpaceToDepth",
+    }
+)
 ACTIVATIONS = frozenset({"Clip", "Elu", "HardSwish", "LeakyRelu", "PRelu", "Relu", "Sigmoid", "Softmax", "Tanh"})
-_SAME_AXES = frozenset({
-    "Add", "Cast", "Clip", "Concat", "DequantizeLinear", "Div", "Elu", "Erf", "Gelu", "HardSigmoid", "HardSwish",
-    "Identity", "LeakyRelu", "Max", "Min", "Mul", "PRelu", "Pad", "QuantizeLinear", "Relu", "Resize", "Sigmoid",
-    "Softplus", "Sub", "Tanh",
-})  # fmt: skip
+_SAME_AXES = frozenset(
+    {
+        "Add",
+        "Cast",
+        "Clip",
+        "Concat",
+        "DequantizeLinear",
+        "Div",
+        "Elu",
+        "Erf",
+        "Gelu",
+        "HardSigmoid",
+        "HardSwish",
+        "Identity",
+        "LeakyRelu",
+        "Max",
+        "Min",
+        "Mul",
+        "PRelu",
+        "Pad",
+        "QuantizeLinear",
+        "Relu",
+        "Resize",
+        "Sigmoid",
+        "Softplus",
+        "Sub",
+        "Tanh",
+    }
+)
 
 # The IR version from which a constant needn't be an input of the graph, too (onnx/docs/IR.md).
 _CONSTANTS_ALONE = 4
@@ -52,8 +89,15 @@ def cut_onnx(
     known = value_types(model)
     result = onnx.ModelProto()
     result.CopyFrom(model)
-    for field in ("node", "initializer", "sparse_initializer", "input", "output", "value_info",
-                  "quantization_annotation"):  # fmt: skip
+    for field in (
+        "node",
+        "initializer",
+        "sparse_initializer",
+        "input",
+        "output",
+        "value_info",
+        "quantization_annotation",
+    ):
         result.graph.ClearField(field)
     result.ClearField("training_info")
     result.graph.node.extend(model.graph.node[place] for place in part.kept)

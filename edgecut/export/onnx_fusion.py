@@ -72,6 +72,7 @@ def _ranks(model: onnx.ModelProto) -> dict[str, int]:
     """The number of axes of each tensor, as far as the file or inference tells."""
     graph = onnx.shape_inference.infer_shapes(model).graph
     return {
-        value.name: len(value.type.tensor_type.shape.dim) for value in (*graph.value_info, *graph.output)
+        value.name: len(value.type.tensor_type.shape.dim)
+        for value in (*graph.value_info, *graph.output)
         if value.type.tensor_type.HasField("shape")
-    }  # fmt: skip
+    }

@@ -52,9 +52,11 @@ def _fully_connected(original: Any) -> Any:
                 features = ctx.get_shape(node.input[1])[1]
                 shape = ctx.make_const(make_name("flat_shape"), np.array([-1, features], np.int64))
                 flat = ctx.make_node(
-                    "Reshape", [node.input[0], shape.output[0]], shapes=[[1, features]],
+                    "Reshape",
+                    [node.input[0], shape.output[0]],
+                    shapes=[[1, features]],
                     dtypes=[ctx.get_dtype(node.input[0])],
-                )  # fmt: skip
+                )
                 flat.skip_conversion = True
                 ctx.replace_input(node, node.input[0], flat.output[0], 0)
             original.to_tf(ctx, node, **kwargs)

@@ -78,16 +78,25 @@ def quantize_static(source: Path, images: np.ndarray, target: Path) -> None:
     with tempfile.TemporaryDirectory() as folder, caught_output() as noise:
         prepared, written = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
         failures: tuple[type[Exception], ...] = (
-            *onnx_failures(), onnx.checker.ValidationError, ValueError, TypeError, RuntimeError, KeyError,
+            *onnx_failures(),
+            onnx.checker.ValidationError,
+            ValueError,
+            TypeError,
+            RuntimeError,
+            KeyError,
             AttributeError,
-        )  # fmt: skip
+        )
         try:
             # Symbolic inference is for open shapes, and needs sympy.
             quant_pre_process(source, prepared, skip_symbolic_shape=True)
             quantization.quantize_static(
-                prepared, written, _reader(quantization.CalibrationDataReader, taken, images), per_channel=True,
-                activation_type=quantization.QuantType.QUInt8, weight_type=quantization.QuantType.QInt8,
-            )  # fmt: skip
+                prepared,
+                written,
+                _reader(quantization.CalibrationDataReader, taken, images),
+                per_channel=True,
+                activation_type=quantization.QuantType.QUInt8,
+                weight_type=quantization.QuantType.QInt8,
+            )
             model = onnx.load(written)
         except failures as exc:
             if shutil.disk_usage(folder).free < 2 * source.stat().st_size:

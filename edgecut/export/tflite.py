@@ -112,9 +112,10 @@ def convert(
         integers = tf.int8 if precision == "int8" else tf.int16
         converter.inference_input_type = converter.inference_output_type = integers
         converter.target_spec.supported_ops = [
-            tf.lite.OpsSet.TFLITE_BUILTINS_INT8 if precision == "int8"
+            tf.lite.OpsSet.TFLITE_BUILTINS_INT8
+            if precision == "int8"
             else tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
-        ]  # fmt: skip
+        ]
     with caught_output() as noise:
         try:
             content = converter.convert()
@@ -128,10 +129,13 @@ def without_made_biases(content: bytes) -> bytes:
     """The file with zeros for what traced_for_tflite made the bias of a transposed convolution."""
     graph = parse(content, "model")
     biases = {
-        op.inputs[3]: constant(content, op.inputs[3]) for op in graph.operators
-        if op.name == "TRANSPOSE_CONV" and len(op.inputs) > 3 and graph.tensors[op.inputs[3]].is_constant
+        op.inputs[3]: constant(content, op.inputs[3])
+        for op in graph.operators
+        if op.name == "TRANSPOSE_CONV"
+        and len(op.inputs) > 3
+        and graph.tensors[op.inputs[3]].is_constant
         and graph.tensors[op.inputs[3]].dtype == "float32"
-    }  # fmt: skip
+    }
     made = {index: np.where(bias == NO_BIAS, np.float32(0), bias) for index, bias in biases.items()}
     return patched(content, made, {})
 

@@ -103,9 +103,13 @@ def _conv(maker: _Maker, filters: int, kernel: int, stride: int = 1) -> keras.La
 
 def _separable(maker: _Maker, filters: int, kernel: int, stride: int = 1) -> keras.Layer:
     return maker.by_rank("SeparableConv")(
-        filters, kernel, strides=stride, padding="same",
-        depthwise_initializer=maker.initializer(), pointwise_initializer=maker.initializer(),
-    )  # fmt: skip
+        filters,
+        kernel,
+        strides=stride,
+        padding="same",
+        depthwise_initializer=maker.initializer(),
+        pointwise_initializer=maker.initializer(),
+    )
 
 
 def _depthwise(maker: _Maker, kernel: int, stride: int = 1) -> keras.Layer:

@@ -38,9 +38,15 @@ def calls(model: keras.Model, inputs: Mapping[str, Any] | None = None) -> Calls:
         outputs = tree.map_structure(lambda x: rows.tensors[id(x)], graph._outputs_struct)
     found, masks = with_masks(_numbered(_used(rows.calls, outputs)), rows.recorded)
     return Calls(
-        tuple(found), inputs, outputs, model.name, masks, _numbered_models(rows.opened), rows.aliases,
+        tuple(found),
+        inputs,
+        outputs,
+        model.name,
+        masks,
+        _numbered_models(rows.opened),
+        rows.aliases,
         frozenset((*masks.values(), *rows.recorded.values())),
-    )  # fmt: skip
+    )
 
 
 def takes_argument(operation: keras.Operation, name: str) -> bool:
@@ -158,10 +164,11 @@ class _Rows:
             renewed.update(zip(call.outputs, outputs, strict=True))
             self.calls[position] = replace(call, args=args, kwargs=kwargs, inputs=flat((args, kwargs)), outputs=outputs)
         self.opened = [
-            nested if not renewed.keys() & {*nested.fed, *nested.outputs}
+            nested
+            if not renewed.keys() & {*nested.fed, *nested.outputs}
             else Opened(nested.path, renew(nested.fed), renew(nested.outputs))
             for nested in self.opened
-        ]  # fmt: skip
+        ]
         self.recorded = {renewed.get(x, x): renewed.get(mask, mask) for x, mask in self.recorded.items()}
         return [renewed.get(tensor, tensor) for tensor in results]
 

@@ -114,9 +114,13 @@ def _clone_lambda(operation: keras.layers.Lambda, name: str) -> keras.layers.Lam
             f"{getattr(held[0], 'name', '')!r}, which a copy would share; make it a layer of its own"
         )
     return keras.layers.Lambda(
-        operation.function, output_shape=operation._output_shape, mask=operation.mask,
-        arguments=copy.deepcopy(operation.arguments), name=name, dtype=operation.dtype_policy,
-    )  # fmt: skip
+        operation.function,
+        output_shape=operation._output_shape,
+        mask=operation.mask,
+        arguments=copy.deepcopy(operation.arguments),
+        name=name,
+        dtype=operation.dtype_policy,
+    )
 
 
 def _closure(function: Any) -> Iterator[Any]:

@@ -51,12 +51,19 @@ def cut_points(model: keras.Model | Calls) -> tuple[CutPoint, ...]:
         counts = [call_macs[order[c]] for c in upto]
         for tensor in call.outputs:
             bypass = frontiers[tensor]
-            points.append(CutPoint(
-                name=graph.tensor_name[tensor], position=order[call], type=call.type, shape=tensor.shape,
-                legal_start=bypass == (), bypass=() if bypass is None else tuple(graph.tensor_name[t] for t in bypass),
-                macs=None if any(c is None for c in counts) else sum(c for c in counts if c is not None),
-                params=sum(layer_params[i] for i in kept), activation_bytes=tensor_bytes(tensor),
-            ))  # fmt: skip
+            points.append(
+                CutPoint(
+                    name=graph.tensor_name[tensor],
+                    position=order[call],
+                    type=call.type,
+                    shape=tensor.shape,
+                    legal_start=bypass == (),
+                    bypass=() if bypass is None else tuple(graph.tensor_name[t] for t in bypass),
+                    macs=None if any(c is None for c in counts) else sum(c for c in counts if c is not None),
+                    params=sum(layer_params[i] for i in kept),
+                    activation_bytes=tensor_bytes(tensor),
+                )
+            )
     return tuple(points)
 
 
@@ -192,8 +199,12 @@ def _attention_macs(call: Call) -> int | None:
     query, value = bound["query"].shape, bound["value"].shape
     if len(query) != 3 or len(value) != 3 or query[1] is None or value[1] is None:
         return None
-    ends = ((layer._query_dense, query[1]), (layer._key_dense, value[1]), (layer._value_dense, value[1]),
-            (layer._output_dense, query[1]))  # fmt: skip
+    ends = (
+        (layer._query_dense, query[1]),
+        (layer._key_dense, value[1]),
+        (layer._value_dense, value[1]),
+        (layer._output_dense, query[1]),
+    )
     scores = layer.num_heads * query[1] * value[1] * (layer.key_dim + layer.value_dim)
     return scores + sum(places * math.prod(part.kernel.shape) for part, places in ends)
 

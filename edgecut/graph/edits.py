@@ -197,9 +197,10 @@ def _starts(
     ends = [new.get(tensor, tensor) for tensor in outputs]
     behind = {call.outputs for call in descendants(edited, starts)}
     idle = [
-        graph.tensor_name[old] for old, x in zip(outputs, ends, strict=True)
+        graph.tensor_name[old]
+        for old, x in zip(outputs, ends, strict=True)
         if x not in starts and edited.producer[x].outputs not in behind
-    ]  # fmt: skip
+    ]
     if len(idle) == len(outputs):
         raise GraphError(f"from {_names(graph, starts)}: the output {idle[0]!r} doesn't depend on it; start before it")
     missing = _unspliced(frontier(edited, starts, ends), splices, new, starts)

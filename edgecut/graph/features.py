@@ -23,9 +23,12 @@ _POOLS: dict[int, type[keras.Layer]] = {
 def poolable(graph: Calls) -> tuple[Tensor, ...]:
     """The computed float tensors that average to (batch, features), in calling order: where a head can be put."""
     return tuple(
-        tensor for call in graph if not call.is_input for tensor in call.outputs
+        tensor
+        for call in graph
+        if not call.is_input
+        for tensor in call.outputs
         if tensor.dtype.startswith("float") and len(tensor.shape) in {2, *_POOLS} and tensor.shape[-1]
-    )  # fmt: skip
+    )
 
 
 def pooled_model(graph: Calls, tensors: Sequence[Tensor]) -> keras.Model:
@@ -40,9 +43,13 @@ def pooled_model(graph: Calls, tensors: Sequence[Tensor]) -> keras.Model:
 
 
 def predict_each(
-    model: keras.Model, images: np.ndarray, to_input: Callable[[np.ndarray], np.ndarray], *,
-    title: str = "forward pass", progress: Progress = SILENT,
-) -> Iterator[tuple[int, list[np.ndarray]]]:  # fmt: skip
+    model: keras.Model,
+    images: np.ndarray,
+    to_input: Callable[[np.ndarray], np.ndarray],
+    *,
+    title: str = "forward pass",
+    progress: Progress = SILENT,
+) -> Iterator[tuple[int, list[np.ndarray]]]:
     """Batch by batch: the position of its first image, and every output of the model, float32 (batch, ...).
 
     images: (n, ...), kept as they are (bytes); to_input makes a batch of them what the model takes.

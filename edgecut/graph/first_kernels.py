@@ -28,9 +28,12 @@ IMAGES = 32  # whose values are looked at
 # Largest values within which steps and kernels fit each other.
 _FITTING = (0.25, 8.0)
 _KERNELS: dict[type, str] = {
-    L.Conv2D: "kernel", L.DepthwiseConv2D: "kernel", L.SeparableConv2D: "depthwise_kernel",
-    L.Conv2DTranspose: "kernel", L.Dense: "kernel",
-}  # fmt: skip
+    L.Conv2D: "kernel",
+    L.DepthwiseConv2D: "kernel",
+    L.SeparableConv2D: "depthwise_kernel",
+    L.Conv2DTranspose: "kernel",
+    L.Dense: "kernel",
+}
 # Layers whose outputs all move alike where their inputs do, but for those at a padding of zeros.
 _CENTRED = frozenset({L.Conv2D, L.DepthwiseConv2D, L.Dense})
 

@@ -43,9 +43,19 @@ from keras.src.utils.naming import to_snake_case
 from keras.src.utils.python_utils import is_default
 
 __all__ = [
-    "ATTRIBUTES", "CallSpec", "Cast", "Functional", "Node", "Operation", "SafeModeScope", "backend", "global_state",
-    "is_default", "operation_fn", "to_snake_case",
-]  # fmt: skip
+    "ATTRIBUTES",
+    "CallSpec",
+    "Cast",
+    "Functional",
+    "Node",
+    "Operation",
+    "SafeModeScope",
+    "backend",
+    "global_state",
+    "is_default",
+    "operation_fn",
+    "to_snake_case",
+]
 
 
 @dataclass(frozen=True)
@@ -90,8 +100,12 @@ def has_attribute(name: str) -> bool:
     made = attention(inputs, inputs)
     sequential = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
     things: dict[str, object] = {
-        "KerasTensor": made, "Operation": attention, "Layer": attention, "Sequential": sequential,
-        "Function": keras.Model(inputs, made), "Lambda": keras.layers.Lambda(lambda x: x),
+        "KerasTensor": made,
+        "Operation": attention,
+        "Layer": attention,
+        "Sequential": sequential,
+        "Function": keras.Model(inputs, made),
+        "Lambda": keras.layers.Lambda(lambda x: x),
         "MultiHeadAttention": attention,
-    }  # fmt: skip
+    }
     return hasattr(things[owner], name)

@@ -94,16 +94,18 @@ def unattached(
     """
     pairs = [(data, mask) for data, mask in calls.masks.items() if tensor is data or tensor is mask]
     return [
-        (data, mask) for data, mask in pairs
+        (data, mask)
+        for data, mask in pairs
         if mask in known and data in known and (data in given or mask in given) and mask_of(known[data]) is None
-    ]  # fmt: skip
+    ]
 
 
 def is_carrier(operation: keras.Operation) -> bool:
     """Whether an operation does nothing but attach a mask, as made by carry()."""
     return isinstance(operation, keras.Model) and {type(x) for x in operation._flatten_layers(include_self=False)} == {
-        keras.layers.InputLayer, keras.layers.Identity,
-    }  # fmt: skip
+        keras.layers.InputLayer,
+        keras.layers.Identity,
+    }
 
 
 def no_mask() -> None:
@@ -175,9 +177,14 @@ class _Masks:
         if new:
             present = [mask for mask in _present(masks) if id(mask) in new]
             yield Call(
-                f"{call.name}:mask", f"{call.layer}:mask", Mask(layer), stand_ins.back((first, previous)), {},
-                tuple(known[i] for i in _leaves(present) if i in known), tuple(new.values()),
-            )  # fmt: skip
+                f"{call.name}:mask",
+                f"{call.layer}:mask",
+                Mask(layer),
+                stand_ins.back((first, previous)),
+                {},
+                tuple(known[i] for i in _leaves(present) if i in known),
+                tuple(new.values()),
+            )
 
     def caught_up(self, call: Call) -> Iterator[Call]:
         """A call that was deferred, behind the deferred ones that it needs; nothing if it was not."""

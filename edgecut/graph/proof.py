@@ -41,9 +41,15 @@ def seeded_inputs(tensors: Sequence[Tensor], *, count: int = INPUTS, seed: int =
 
 
 def prove_edit(
-    graph: Calls, result: keras.Model, ends: Sequence[Tensor], starts: Sequence[Tensor] = (),
-    splices: Mapping[Tensor, Splice] | None = None, *, count: int = INPUTS, seed: int = 0,
-) -> dict[str, Any]:  # fmt: skip
+    graph: Calls,
+    result: keras.Model,
+    ends: Sequence[Tensor],
+    starts: Sequence[Tensor] = (),
+    splices: Mapping[Tensor, Splice] | None = None,
+    *,
+    count: int = INPUTS,
+    seed: int = 0,
+) -> dict[str, Any]:
     """{"inputs", "max_abs_error", "exact"}: `result` against the source's own layers on seeded inputs.
 
     ends: the source's tensors that the result puts out. starts: those that feed it (default: the source's inputs),

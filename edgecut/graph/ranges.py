@@ -42,9 +42,12 @@ def range_of(graph: Calls, first: LayerRef, last: LayerRef, where: str) -> Range
         raise GraphError(f"{where}: {str(last)!r} doesn't depend on {str(first)!r}; give the range in calling order")
     inside = _with_side_branches(graph, inside, fed)
     leaks = [
-        tensor for call in graph if call in inside for tensor in call.outputs
+        tensor
+        for call in graph
+        if call in inside
+        for tensor in call.outputs
         if tensor is not end and (_used_outside(graph, tensor, inside) or tensor in flat(graph.outputs))
-    ]  # fmt: skip
+    ]
     if leaks:
         raise GraphError(
             f"{where}: {_names(graph, leaks)} is also used behind the range; end the range where the branches have met"

@@ -236,9 +236,15 @@ class _Builder:
         if carried is not None:
             return carried
         args = tree.map_structure(
-            lambda x: keras.KerasTensor(x.shape, x.dtype) if isinstance(x, Tensor) and x not in self.raw
-            else self.resolve(x) if isinstance(x, Tensor) else x, call.args,
-        )  # fmt: skip
+            lambda x: (
+                keras.KerasTensor(x.shape, x.dtype)
+                if isinstance(x, Tensor) and x not in self.raw
+                else self.resolve(x)
+                if isinstance(x, Tensor)
+                else x
+            ),
+            call.args,
+        )
         layer = call.operation.layer
         return Mask(clone_operation(layer, layer.name, self.classes)).call(*args)
 

@@ -7,8 +7,16 @@ import re
 import tensorflow as tf
 
 LOADING_FAULTS = (
-    ValueError, TypeError, KeyError, OSError, AttributeError, RuntimeError, EOFError, ImportError, tf.errors.OpError,
-)  # fmt: skip
+    ValueError,
+    TypeError,
+    KeyError,
+    OSError,
+    AttributeError,
+    RuntimeError,
+    EOFError,
+    ImportError,
+    tf.errors.OpError,
+)
 """What Keras raises for a file that it can't load."""
 LAYER_FAULTS = (ValueError, TypeError, RuntimeError, tf.errors.OpError)
 """What a layer raises on what it can't take; of a shape that it stores (Normalization's mean), TensorFlow does."""

@@ -25,9 +25,16 @@ Graph: TypeAlias = "Functional | keras.Function"
 
 _LIBRARIES = (*(str(Path(inspect.getfile(module)).parent) for module in (keras, tf)), str(Path(__file__).parent))
 _USER_FAULTS = (
-    TypeError, ValueError, AttributeError, NotImplementedError, RuntimeError, LookupError, ArithmeticError,
-    AssertionError, tf.errors.OpError,
-)  # fmt: skip
+    TypeError,
+    ValueError,
+    AttributeError,
+    NotImplementedError,
+    RuntimeError,
+    LookupError,
+    ArithmeticError,
+    AssertionError,
+    tf.errors.OpError,
+)
 _VARIADIC = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
 _TAKES_IDS = {"Embedding", "ReversibleEmbedding", "NotEqual"}  # the last computes their masks
 
@@ -272,9 +279,10 @@ def _what_stopped(model: keras.Model, error: Exception) -> str:
 def _user_line(trace: TracebackType | None) -> tuple[str, str]:
     """("file.py:12", "source text") of the innermost line that is neither Keras's nor TensorFlow's nor ours."""
     own = [
-        frame for frame in traceback.extract_tb(trace)
+        frame
+        for frame in traceback.extract_tb(trace)
         if not frame.filename.startswith((*_LIBRARIES, sys.base_prefix + "/lib/python")) and frame.lineno
-    ]  # fmt: skip
+    ]
     if not own:
         return "", ""
     frame = own[-1]

@@ -89,9 +89,7 @@ def write_bundle(
         texts["labels.txt"] = "".join(f"{label}\n" for label in labels)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
-    finish(
-        folder, report=report, page_html=page_html, recipe=whole, profiles=profiles, recipe_folder=recipe_folder
-    )  # fmt: skip
+    finish(folder, report=report, page_html=page_html, recipe=whole, profiles=profiles, recipe_folder=recipe_folder)
 
 
 def arena_of(report: Report, artifact: Artifact) -> int | None:
@@ -146,8 +144,11 @@ def _of_vectors(folder: Path, report: Report, vectors: Vectors | None) -> Artifa
 
 
 def _written_vectors(folder: Path, report: Report, artifact: Artifact, vectors: Vectors) -> tuple[Vectors, VectorSheet]:
-    measured = [m.value for m in report.measurements
-                if m.metric == "arena" and m.artifact == artifact.name and m.kind == "measured"]  # fmt: skip
+    measured = [
+        m.value
+        for m in report.measurements
+        if m.metric == "arena" and m.artifact == artifact.name and m.kind == "measured"
+    ]
     arena_bytes = max((int(value) for value in measured if value is not None), default=None)
     if arena_bytes is not None:
         vectors = tried_in_tflm(vectors, arena_bytes, artifact.macs or 0)

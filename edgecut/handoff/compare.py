@@ -27,8 +27,10 @@ from edgecut.score.intervals import mcnemar
 ROUNDS, RUNS, WARMUP = 9, 20, 5  # of the latency
 _BINS = 16
 _CHANGED: dict[Metric, ComparedMetric] = {
-    "top1_agreement": "top1_changes", "tag_agreement": "tag_changes", "pixel_agreement": "pixel_changes",
-}  # fmt: skip
+    "top1_agreement": "top1_changes",
+    "tag_agreement": "tag_changes",
+    "pixel_agreement": "pixel_changes",
+}
 # What is known without running files of equal bytes.
 NOT_RUN: tuple[ComparedMetric, ...] = ("latency", "accuracy", "top1_changes")
 METRICS: tuple[ComparedMetric, ...] = ("size", "flash", "arena", *NOT_RUN)
@@ -71,9 +73,15 @@ def compare(
     equal = bool(pairs) and not different and not any(change.real for change in changes)
     equal = equal and not any(row.max_abs_error for row in outputs) and not any(side.faults for side in sides)
     return Comparison(
-        a=str(a), b=str(b), equal=equal, changes=tuple(changes), outputs=tuple(outputs), differences=different,
-        verdicts=judge_changes(limits, changes), notes=tuple(notes),
-    )  # fmt: skip
+        a=str(a),
+        b=str(b),
+        equal=equal,
+        changes=tuple(changes),
+        outputs=tuple(outputs),
+        differences=different,
+        verdicts=judge_changes(limits, changes),
+        notes=tuple(notes),
+    )
 
 
 def _pair(
@@ -93,8 +101,10 @@ def _pair(
         # What can't be had of a file is the same of an equal one, too.
         unknown = [*(change.metric for change in changes if change.change is None), *NOT_RUN]
         changes = [change for change in changes if change.change is not None]
-        changes += [Change(metric=metric, file=name, a=1.0, b=1.0, unit="of A", change=0.0, reason="the same bytes")
-                    for metric in unknown]  # fmt: skip
+        changes += [
+            Change(metric=metric, file=name, a=1.0, b=1.0, unit="of A", change=0.0, reason="the same bytes")
+            for metric in unknown
+        ]
         return changes, [], [f"{name}: the files are the same bytes"]
     changes.append(_latency(name, files))
     if [x.shape for x in one.outputs] != [x.shape for x in other.outputs]:
@@ -145,9 +155,16 @@ def _latency(name: str, files: Sequence[Path]) -> Change:
         return Change(metric="latency", file=name, a=None, b=None, unit="s", reason=str(exc))
     a, b = (float(np.median(column)) for column in (wall.first, wall.second))
     return Change(
-        metric="latency", file=name, a=a, b=b, unit="s", change=wall.value - 1, low=wall.low - 1, high=wall.high - 1,
+        metric="latency",
+        file=name,
+        a=a,
+        b=b,
+        unit="s",
+        change=wall.value - 1,
+        low=wall.low - 1,
+        high=wall.high - 1,
         real=wall.differs,
-    )  # fmt: skip
+    )
 
 
 def _outputs(
@@ -195,9 +212,13 @@ def _output_change(
     steps = np.rint(off / scale).astype(int).ravel() if scale else np.empty(0, int)
     bins = {str(k): int((steps == k).sum()) for k in range(_BINS + 1)} | {"more": int((steps > _BINS).sum())}
     return OutputChange(
-        file=name, inputs=len(y), of=of, max_abs_error=max_abs_error(y, z), top1_changes=changed,
+        file=name,
+        inputs=len(y),
+        of=of,
+        max_abs_error=max_abs_error(y, z),
+        top1_changes=changed,
         histogram={key: count for key, count in bins.items() if count},
-    )  # fmt: skip
+    )
 
 
 def _accuracy(name: str, answer: Answer, outputs: tuple[np.ndarray, np.ndarray], given: Sequence[Fed]) -> Change:

@@ -47,12 +47,15 @@ def readme(
         artifact=artifact,
         **({} if artifact is None else _device(report, recipe, artifact, arena_bytes, labels)),
         checks=list(_checks(report)),
-        figures=[(m.artifact, m.metric, _words(m)) for m in report.measurements
-                 if m.metric in {"latency", "accuracy"} and m.value is not None],
+        figures=[
+            (m.artifact, m.metric, _words(m))
+            for m in report.measurements
+            if m.metric in {"latency", "accuracy"} and m.value is not None
+        ],
         notes=report.notes,
         python=report.environment.get("python", ""),
         versions=", ".join(f"{name} {version}" for name, version in packages.items()),
-    )  # fmt: skip
+    )
 
 
 def _device(
@@ -122,10 +125,13 @@ def _classes(recipe: Recipe, artifact: Artifact, labels: Sequence[str]) -> dict[
 def _vectors(vectors: Vectors) -> dict[str, object]:
     rows = [(output.spec.name, output.tolerance) for output in vectors.outputs]
     outputs = [
-        {"name": name, "reason": allowed.reason,
-         "allowed": f"{allowed.lsb} LSB" if allowed.lsb is not None else f"{allowed.absolute:.3g}"}
+        {
+            "name": name,
+            "reason": allowed.reason,
+            "allowed": f"{allowed.lsb} LSB" if allowed.lsb is not None else f"{allowed.absolute:.3g}",
+        }
         for name, allowed in rows
-    ]  # fmt: skip
+    ]
     return {"from_camera": vectors.camera is not None, "outputs": outputs}
 
 

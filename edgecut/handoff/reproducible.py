@@ -18,7 +18,11 @@ def lasting(report: Report, notes: Sequence[str] | None = None) -> Report:
     checks = tuple(c for c in report.checks if c.metric not in TIMED or c.basis != "measured")
     kept = tuple(m for m in report.measurements if m.metric not in TIMED or m.kind != "measured")
     status = report.status if report.status == "failed" else overall(checks)
-    return report.model_copy(update={
-        "checks": checks, "measurements": kept, "status": status,
-        "notes": report.notes if notes is None else tuple(notes),
-    })  # fmt: skip
+    return report.model_copy(
+        update={
+            "checks": checks,
+            "measurements": kept,
+            "status": status,
+            "notes": report.notes if notes is None else tuple(notes),
+        }
+    )

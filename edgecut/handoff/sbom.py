@@ -30,8 +30,10 @@ def sbom(report: Report, recipe: Recipe, hashes_of: Mapping[str, str] | None = N
     files = [_file(report, artifact) for artifact in report.artifacts]
     packages = report.environment.get("packages", {})
     tools = [{"type": "application", "name": "edgecut", "version": report.edgecut}]
-    tools += [{"type": "library", "name": name, "version": version, "purl": f"pkg:pypi/{name}@{version}"}
-              for name, version in packages.items()]  # fmt: skip
+    tools += [
+        {"type": "library", "name": name, "version": version, "purl": f"pkg:pypi/{name}@{version}"}
+        for name, version in packages.items()
+    ]
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -85,9 +87,14 @@ def _inputs(report: Report, recipe: Recipe, hashes_of: Mapping[str, str]) -> Ite
         path = None if given is None else Path(given)
         if path is not None and path.exists():
             digest = hashes_of.get(f"data.{key}") or sha256_of(path)
-            yield {"type": "data", "bom-ref": f"data:{key}", "name": path.name, "hashes": [_sha256(digest)],
-                   "data": [{"type": "dataset", "name": key}],
-                   **_licensed("" if key == "labels" else recipe.data.licence)}  # fmt: skip
+            yield {
+                "type": "data",
+                "bom-ref": f"data:{key}",
+                "name": path.name,
+                "hashes": [_sha256(digest)],
+                "data": [{"type": "dataset", "name": key}],
+                **_licensed("" if key == "labels" else recipe.data.licence),
+            }
 
 
 def _licensed(licence: str) -> dict[str, Any]:

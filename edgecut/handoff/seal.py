@@ -100,11 +100,16 @@ def seal(
         if path not in {MANIFEST, SEAL}
     ]
     manifest = Manifest(
-        name=recipe.name, edgecut=report.edgecut, status=report.status, environment=report.environment,
-        recipe=recipe.to_dict(), profiles=tuple(profile.id for profile in profiles), git=git,
+        name=recipe.name,
+        edgecut=report.edgecut,
+        status=report.status,
+        environment=report.environment,
+        recipe=recipe.to_dict(),
+        profiles=tuple(profile.id for profile in profiles),
+        git=git,
         files=tuple(files),
         reproducible=Reproducible(sha256=reproducible_hash(files), varies=VARIES | _varies_with(report)),
-    )  # fmt: skip
+    )
     (folder / MANIFEST).write_text(json_text(manifest.to_dict()), encoding="utf-8")
     (folder / SEAL).write_text(f"{sha256_of(folder / MANIFEST)}  {MANIFEST}\n", encoding="utf-8")
 

@@ -57,8 +57,9 @@ def fed(
         order = (side.recipe.stem.order if side.recipe is not None else None) or DEFAULT_ORDER[channels]
         shape = (height, width, 1 if order == "gray" else 3)
         if shape not in read:
-            read[shape] = read_data(wanted, height=shape[0], width=shape[1], channels=shape[2], partial=True,
-                                    progress=progress)  # fmt: skip
+            read[shape] = read_data(
+                wanted, height=shape[0], width=shape[1], channels=shape[2], partial=True, progress=progress
+            )
         labels, why = _own_labels(side, artifact, read[shape])
         assumed = assumed_order(wanted) if labels is not None and not label_names(side) else ""
         found.append(Fed(in_order(read[shape].val.pixels, order), labels, why, assumed))

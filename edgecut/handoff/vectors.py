@@ -185,10 +185,13 @@ def agreements(folder: Path, artifacts: Sequence[Artifact], vectors: Vectors) ->
         limit = tolerance.absolute if tolerance.lsb is None else tolerance.lsb
         found.append(
             Agreement(
-                artifact=artifact.path, reference=partner.path, tolerance=tolerance, found=off,
+                artifact=artifact.path,
+                reference=partner.path,
+                tolerance=tolerance,
+                found=off,
                 agrees=off <= (limit or 0.0),
             )
-        )  # fmt: skip
+        )
     return tuple(found)
 
 

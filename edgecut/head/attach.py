@@ -64,11 +64,13 @@ def attach_head(
     body = attach_pool(model, pool)
     layers: list[keras.Layer] = [
         keras.layers.Dense(
-            units, activation="relu", name=_free(body, f"head_hidden_{k}"),
+            units,
+            activation="relu",
+            name=_free(body, f"head_hidden_{k}"),
             kernel_initializer=keras.initializers.GlorotUniform(seed=k),
         )
         for k, units in enumerate(hidden)
-    ]  # fmt: skip
+    ]
     initializer = keras.initializers.GlorotUniform(seed=len(hidden))
     dense = keras.layers.Dense(classes, name=_free(body, "head_dense"), kernel_initializer=initializer)
     layers.append(dense)

@@ -69,9 +69,12 @@ class Probe:
 
 
 def fit_ridge(
-    features: np.ndarray, labels: np.ndarray, classes: int, penalties: Sequence[float] = PENALTIES,
+    features: np.ndarray,
+    labels: np.ndarray,
+    classes: int,
+    penalties: Sequence[float] = PENALTIES,
     score: Score = accuracy,
-) -> Probe:  # fmt: skip
+) -> Probe:
     """The ridge classifier with the penalty whose leave-one-out squared error is smallest.
 
     The squared error chooses as well as the leave-one-out accuracy or better, and is no step function of the

@@ -43,9 +43,17 @@ class Trained:
 
 
 def fit(
-    features: np.ndarray, targets: np.ndarray, outputs: int, target: Target, *, hidden: Sequence[int] = (),
-    settings: Training, seed: int = 0, soft: np.ndarray | None = None, progress: Progress = SILENT,
-) -> tuple[list[tuple[np.ndarray, np.ndarray]], Trained]:  # fmt: skip
+    features: np.ndarray,
+    targets: np.ndarray,
+    outputs: int,
+    target: Target,
+    *,
+    hidden: Sequence[int] = (),
+    settings: Training,
+    seed: int = 0,
+    soft: np.ndarray | None = None,
+    progress: Progress = SILENT,
+) -> tuple[list[tuple[np.ndarray, np.ndarray]], Trained]:
     """Kernel and bias of each Dense layer of a head, ReLU between them, and how their training went.
 
     features: (n, d). targets: classes (n,), or values or tags (n, outputs). soft: a teacher's probabilities of the
@@ -62,10 +70,15 @@ def fit(
     if soft is not None:
         wanted = (1 - _SOFT) * wanted + _SOFT * soft.astype(np.float32)
     sizes = [*hidden, outputs]
-    model = keras.Sequential([
-        keras.Input((features.shape[1],)),
-        *(keras.layers.Dense(units, activation="relu" if k < len(hidden) else None) for k, units in enumerate(sizes)),
-    ])  # fmt: skip
+    model = keras.Sequential(
+        [
+            keras.Input((features.shape[1],)),
+            *(
+                keras.layers.Dense(units, activation="relu" if k < len(hidden) else None)
+                for k, units in enumerate(sizes)
+            ),
+        ]
+    )
 
     def started(rows: np.ndarray) -> keras.Model:
         start = _ridge_layers(standard[rows], targets[rows], outputs, hidden, seed)
@@ -106,9 +119,17 @@ def _ridge(features: np.ndarray, targets: np.ndarray, outputs: int) -> tuple[np.
 
 
 def finetune(
-    model_of: Callable[[np.ndarray], keras.Model], images: np.ndarray, targets: np.ndarray, target: Target,
-    to_input: ToInput, *, unfreeze: str, settings: Training, seed: int = 0, progress: Progress = SILENT,
-) -> tuple[keras.Model, Trained]:  # fmt: skip
+    model_of: Callable[[np.ndarray], keras.Model],
+    images: np.ndarray,
+    targets: np.ndarray,
+    target: Target,
+    to_input: ToInput,
+    *,
+    unfreeze: str,
+    settings: Training,
+    seed: int = 0,
+    progress: Progress = SILENT,
+) -> tuple[keras.Model, Trained]:
     """A model with a head, trained from the layer `unfreeze` on, and how that went.
 
     model_of: the model to start from, its head fitted on these rows of the images; it is left as it is. images:
@@ -213,9 +234,12 @@ class _Best(keras.callbacks.Callback):
 
 
 def _train(
-    started: Callable[[np.ndarray], keras.Model], lessons: _Lessons, loss: keras.losses.Loss, progress: Progress,
+    started: Callable[[np.ndarray], keras.Model],
+    lessons: _Lessons,
+    loss: keras.losses.Loss,
+    progress: Progress,
     title: str,
-) -> Trained:  # fmt: skip
+) -> Trained:
     """Train the model, and leave it as all rows make it. started: the one model, as it starts with these rows."""
     settings, every = lessons.settings, np.arange(len(lessons.inputs))
     held_out = sampled(lessons.classes, len(every), max(1, round(HELD_OUT * len(every))), lessons.seed)
@@ -227,9 +251,13 @@ def _train(
     with progress.task(title, settings.epochs) as advance:
         best = _Best(first_loss, settings.patience, advance)
         model.fit(
-            _Batches(lessons, rows, shuffled=True), validation_data=judges, epochs=settings.epochs, callbacks=[best],
-            verbose=0, shuffle=False,
-        )  # fmt: skip
+            _Batches(lessons, rows, shuffled=True),
+            validation_data=judges,
+            epochs=settings.epochs,
+            callbacks=[best],
+            verbose=0,
+            shuffle=False,
+        )
     model = started(every)
     if best.epoch:
         told = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: advance(1))

@@ -149,9 +149,16 @@ def check_classes(dataset: Dataset, classes: int) -> Dataset:
 
 
 def read_calibration(
-    path: str | Path, *, height: int, width: int, channels: int, count: int | None = None, seed: int = 0,
-    where: str = "data", progress: Progress = SILENT,
-) -> np.ndarray:  # fmt: skip
+    path: str | Path,
+    *,
+    height: int,
+    width: int,
+    channels: int,
+    count: int | None = None,
+    seed: int = 0,
+    where: str = "data",
+    progress: Progress = SILENT,
+) -> np.ndarray:
     """Images to calibrate on, in the device's format: (n, height, width, channels), uint8.
 
     path: class folders, a folder of images without labels, or an .npz (x_train, or its only array of

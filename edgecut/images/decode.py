@@ -20,9 +20,18 @@ from edgecut.records.progress import SILENT, Progress
 _THREADS = 2
 # Pictures, whatever their name says. Not EPS, which Pillow hands to Ghostscript: a program in a picture's place.
 _FORMATS = (
-    "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP",
+    "BMP",
+    "DIB",
+    "GIF",
+    "ICO",
+    "JPEG",
+    "JPEG2000",
+    "PNG",
+    "PPM",
+    "TIFF",
+    "WEBP",
     *(("AVIF",) if "avif" in features.modules and features.check("avif") else ()),
-)  # fmt: skip
+)
 # What the usual files begin with. Any other is decoded, so that none is refused by its first bytes.
 _MAGICS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"P5", b"P6")
 # About 0.1 s of JPEG files on one core of 2020.
@@ -30,8 +39,21 @@ _QUICK_FILES, _QUICK_BYTES = 400, 2 << 20
 _SHOWN = 20  # files named
 
 # What Pillow's readers and the libraries behind them raise on a damaged file.
-_DAMAGE = (ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError,
-           TypeError, ValueError, struct.error, zlib.error, Image.DecompressionBombError)  # fmt: skip
+_DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
 
 
 def decode(path: Path, where: str) -> np.ndarray:

@@ -20,9 +20,12 @@ CHANNELS: dict[str, int] = {"gray": 1, "rgb": 3, "bgr": 3, "yuv": 3, "rgba": 4}
 DEFAULT_ORDER: dict[int, str] = {1: "gray", 3: "rgb", 4: "rgba"}
 # What the bytes of a pixel are, for people.
 COLOURS = {
-    "gray": "gray (0.299 R + 0.587 G + 0.114 B)", "rgb": "R, G, B", "bgr": "B, G, R", "rgba": "R, G, B, A",
+    "gray": "gray (0.299 R + 0.587 G + 0.114 B)",
+    "rgb": "R, G, B",
+    "bgr": "B, G, R",
+    "rgba": "R, G, B, A",
     "yuv": "Y, U, V (ITU-R BT.601, full range)",
-}  # fmt: skip
+}
 YUV_TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
 _RGB_TO_YUV = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 

@@ -26,8 +26,17 @@ _MAGIC = b"\x93NUMPY"
 _LONGEST_HEADER_BYTES = 1 << 20
 _MOST_DEFLATED = 1032  # what deflate can unpack a byte to (zlib.net/zlib_tech.html)
 # What reading raises on a file that was damaged, or written by nobody who knows the format.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, LookupError, MemoryError, SyntaxError, TypeError, ValueError,
-              struct.error)  # fmt: skip
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    LookupError,
+    MemoryError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
 
 
 @dataclass(frozen=True)

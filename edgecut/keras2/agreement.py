@@ -36,10 +36,13 @@ def compare(names: Sequence[str], old: Sequence[np.ndarray], new: Sequence[np.nd
 def proof_of(old: Sequence[np.ndarray], new: Sequence[np.ndarray], tensors: int) -> dict[str, Any]:
     """{"inputs", "max_abs_error", "exact", "tensors", "tolerance", "tolerance_reason"} of the outputs of two models."""
     return {
-        "inputs": INPUTS, "max_abs_error": max(map(_difference, old, new)),
+        "inputs": INPUTS,
+        "max_abs_error": max(map(_difference, old, new)),
         "exact": all(np.array_equal(a, b, equal_nan=True) for a, b in zip(old, new, strict=True)),
-        "tensors": tensors, "tolerance": TOLERANCE, "tolerance_reason": TOLERANCE_REASON,
-    }  # fmt: skip
+        "tensors": tensors,
+        "tolerance": TOLERANCE,
+        "tolerance_reason": TOLERANCE_REASON,
+    }
 
 
 def seeded_values(inputs: Sequence[Any]) -> list[Any]:

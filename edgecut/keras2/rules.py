@@ -9,24 +9,61 @@ from typing import Any
 from edgecut.errors import GraphError
 
 # Activations that both generations call the same and compute the same.
-SAME_ACTIVATIONS = frozenset({
-    "elu", "exponential", "gelu", "leaky_relu", "linear", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softmax",
-    "softplus", "softsign", "swish", "tanh",
-})  # fmt: skip
+SAME_ACTIVATIONS = frozenset(
+    {
+        "elu",
+        "exponential",
+        "gelu",
+        "leaky_relu",
+        "linear",
+        "mish",
+        "relu",
+        "relu6",
+        "selu",
+        "sigmoid",
+        "silu",
+        "softmax",
+        "softplus",
+        "softsign",
+        "swish",
+        "tanh",
+    }
+)
 
 # Layers whose activation comes last, so that it can be put behind them as layers of its own.
-ENDS_IN_ACTIVATION = frozenset({
-    "Activation", "Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Conv3D", "Conv3DTranspose", "Dense",
-    "DepthwiseConv1D", "DepthwiseConv2D", "EinsumDense", "SeparableConv1D", "SeparableConv2D",
-})  # fmt: skip
+ENDS_IN_ACTIVATION = frozenset(
+    {
+        "Activation",
+        "Conv1D",
+        "Conv1DTranspose",
+        "Conv2D",
+        "Conv2DTranspose",
+        "Conv3D",
+        "Conv3DTranspose",
+        "Dense",
+        "DepthwiseConv1D",
+        "DepthwiseConv2D",
+        "EinsumDense",
+        "SeparableConv1D",
+        "SeparableConv2D",
+    }
+)
 
 # (class, key in Keras 2, key in Keras 3)
 _RENAMED = (("LeakyReLU", "alpha", "negative_slope"),)
 
 # Keys that say how something is computed or stored, never what.
-_HARMLESS = frozenset({
-    "batch_input_shape", "build_config", "implementation", "key_shape", "query_shape", "use_cudnn", "value_shape",
-})  # fmt: skip
+_HARMLESS = frozenset(
+    {
+        "batch_input_shape",
+        "build_config",
+        "implementation",
+        "key_shape",
+        "query_shape",
+        "use_cudnn",
+        "value_shape",
+    }
+)
 
 # What a key of a configuration says that no argument of the class has, where it says nothing special.
 _NEUTRAL = {"rms_scaling": False}
@@ -215,8 +252,16 @@ def to_tf_operators() -> dict[str, Callable[..., Any]]:
             constant_values=0 if constant_values is None else constant_values,
         ),
     }
-    names = {"Add": "add", "Subtract": "subtract", "Multiply": "multiply", "Divide": "truediv", "TrueDivide": "truediv",
-             "Maximum": "maximum", "Minimum": "minimum", "Power": "pow"}  # fmt: skip
+    names = {
+        "Add": "add",
+        "Subtract": "subtract",
+        "Multiply": "multiply",
+        "Divide": "truediv",
+        "TrueDivide": "truediv",
+        "Maximum": "maximum",
+        "Minimum": "minimum",
+        "Power": "pow",
+    }
     table |= {name: binary(function) for name, function in names.items()}
     table |= {name: unary("nn", name.lower()) for name in ("Relu", "Relu6", "Silu", "Tanh", "Elu", "Selu", "Softplus")}
     table |= {name: unary("math", name.lower()) for name in ("Sigmoid", "Square", "Sqrt", "Rsqrt", "Exp", "Negative")}

@@ -9,9 +9,12 @@ from edgecut.lowering.layer_operators import IDLE
 
 # What brings scores to another shape, and lets their meaning be.
 _PASSED = (
-    keras.layers.GlobalAveragePooling1D, keras.layers.GlobalAveragePooling2D, keras.layers.AveragePooling2D,
-    keras.layers.Flatten, keras.layers.Reshape,
-)  # fmt: skip
+    keras.layers.GlobalAveragePooling1D,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.AveragePooling2D,
+    keras.layers.Flatten,
+    keras.layers.Reshape,
+)
 _PASSED_OPERATIONS = frozenset({"Squeeze", "Reshape", "ExpandDims", "Cast"})
 _ACTIVATIONS = frozenset({"softmax", "log_softmax", "logsoftmax", "sigmoid", "hard_sigmoid", "hardsigmoid", "tanh"})
 

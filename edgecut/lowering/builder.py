@@ -14,14 +14,31 @@ from edgecut.tflite.flatbuffer import Tensor as FileTensor
 Activations = Literal["int8", "float32"]
 
 # Operators into which a converter fuses a ReLU or ReLU6 behind them.
-FUSES_RELU = frozenset({
-    "ADD", "AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "DIV", "FULLY_CONNECTED", "MAX_POOL_2D", "MUL", "SUB",
-})  # fmt: skip
+FUSES_RELU = frozenset(
+    {
+        "ADD",
+        "AVERAGE_POOL_2D",
+        "CONV_2D",
+        "DEPTHWISE_CONV_2D",
+        "DIV",
+        "FULLY_CONNECTED",
+        "MAX_POOL_2D",
+        "MUL",
+        "SUB",
+    }
+)
 # Operators that take constants besides: axes, a shape, sizes; and those of two values, of which one may be a constant.
 _OPERANDS = {
-    "MEAN": 1, "PAD": 1, "REDUCE_MAX": 1, "RESHAPE": 1, "RESIZE_BILINEAR": 1, "RESIZE_NEAREST_NEIGHBOR": 1,
-    "STRIDED_SLICE": 3, "SUM": 1, "TRANSPOSE": 1,
-}  # fmt: skip
+    "MEAN": 1,
+    "PAD": 1,
+    "REDUCE_MAX": 1,
+    "RESHAPE": 1,
+    "RESIZE_BILINEAR": 1,
+    "RESIZE_NEAREST_NEIGHBOR": 1,
+    "STRIDED_SLICE": 3,
+    "SUM": 1,
+    "TRANSPOSE": 1,
+}
 _BINARY = frozenset({"ADD", "DIV", "MAXIMUM", "MINIMUM", "MUL", "SUB"})
 
 # Operators that stay in float in an int8 file, between a DEQUANTIZE and a QUANTIZE: they have no kernel for integers.
@@ -105,9 +122,14 @@ class GraphBuilder:
         return output
 
     def weighted(
-        self, name: str, call: Call, source: int, weights: Sequence[int], shape: Sequence[int | None],
+        self,
+        name: str,
+        call: Call,
+        source: int,
+        weights: Sequence[int],
+        shape: Sequence[int | None],
         options: Mapping[str, Any],
-    ) -> int:  # fmt: skip
+    ) -> int:
         """Append an operator with weights and a bias, and the activation that the layer has of its own."""
         filters = weights[-1] if name == "DEPTHWISE_CONV_2D" else weights[0]
         kernel, bias = self.constant(weights), self.constant((filters,))

@@ -9,9 +9,23 @@ from edgecut.lowering.layer_operators import ACTIVATIONS, PLAIN
 
 # Layers and activations whose operator a runtime may lack or run slowly.
 _LAYERS = (
-    "Sum", "GlobalAveragePooling2D", "GlobalAveragePooling1D", "Mean", "Gelu", "GELU", "Power", "Tile", "RepeatVector",
-    "Conv3D", "TopK", "OneHot", "Where", "Exp", "HardSilu", "HardSwish",
-)  # fmt: skip
+    "Sum",
+    "GlobalAveragePooling2D",
+    "GlobalAveragePooling1D",
+    "Mean",
+    "Gelu",
+    "GELU",
+    "Power",
+    "Tile",
+    "RepeatVector",
+    "Conv3D",
+    "TopK",
+    "OneHot",
+    "Where",
+    "Exp",
+    "HardSilu",
+    "HardSwish",
+)
 _ACTIVATIONS = ("gelu", "hard_silu", "hard_swish", "exponential")
 
 

@@ -168,9 +168,11 @@ def _relu_name(call: Call) -> str | None:
 def _strides(layer: Any) -> dict[str, int]:
     strides, dilation = _pair(layer.strides), _pair(layer.dilation_rate)
     return {
-        "strideH": strides[0], "strideW": strides[1],
-        "dilationHFactor": dilation[0], "dilationWFactor": dilation[1],
-    }  # fmt: skip
+        "strideH": strides[0],
+        "strideW": strides[1],
+        "dilationHFactor": dilation[0],
+        "dilationWFactor": dilation[1],
+    }
 
 
 def _pair(value: Any) -> tuple[int, int]:

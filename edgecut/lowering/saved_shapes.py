@@ -11,21 +11,51 @@ Shape = tuple[int | None, ...]
 
 # Settings that are the last dimension of what a layer puts out.
 _WIDTHS = {
-    "Dense": "units", "Conv1D": "filters", "Conv2D": "filters", "Conv2DTranspose": "filters",
+    "Dense": "units",
+    "Conv1D": "filters",
+    "Conv2D": "filters",
+    "Conv2DTranspose": "filters",
     "SeparableConv2D": "filters",
-}  # fmt: skip
+}
 # How many dimensions an output has, the batch included; other layers keep those of their first input.
 _RANKS = {
-    "Conv1D": 3, "Conv2D": 4, "Conv2DTranspose": 4, "SeparableConv2D": 4, "MaxPooling2D": 4, "AveragePooling2D": 4,
-    "DepthwiseConv2D": 4, "ZeroPadding2D": 4, "UpSampling2D": 4, "GlobalAveragePooling1D": 2,
-    "GlobalAveragePooling2D": 2, "GlobalMaxPooling2D": 2, "Flatten": 2,
-}  # fmt: skip
+    "Conv1D": 3,
+    "Conv2D": 4,
+    "Conv2DTranspose": 4,
+    "SeparableConv2D": 4,
+    "MaxPooling2D": 4,
+    "AveragePooling2D": 4,
+    "DepthwiseConv2D": 4,
+    "ZeroPadding2D": 4,
+    "UpSampling2D": 4,
+    "GlobalAveragePooling1D": 2,
+    "GlobalAveragePooling2D": 2,
+    "GlobalMaxPooling2D": 2,
+    "Flatten": 2,
+}
 # Layers whose output has the last dimension of their first input.
-_SAME_WIDTH = frozenset({
-    "Activation", "ActivityRegularization", "Add", "Average", "AveragePooling2D", "BatchNormalization", "Dropout",
-    "ELU", "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "LayerNormalization", "LeakyReLU",
-    "MaxPooling2D", "ReLU", "Softmax", "UpSampling2D", "ZeroPadding2D",
-})  # fmt: skip
+_SAME_WIDTH = frozenset(
+    {
+        "Activation",
+        "ActivityRegularization",
+        "Add",
+        "Average",
+        "AveragePooling2D",
+        "BatchNormalization",
+        "Dropout",
+        "ELU",
+        "GlobalAveragePooling1D",
+        "GlobalAveragePooling2D",
+        "GlobalMaxPooling2D",
+        "LayerNormalization",
+        "LeakyReLU",
+        "MaxPooling2D",
+        "ReLU",
+        "Softmax",
+        "UpSampling2D",
+        "ZeroPadding2D",
+    }
+)
 
 
 def input_shapes(config: Mapping[str, Any], to: Sequence[str] = ()) -> tuple[Shape, ...] | None:

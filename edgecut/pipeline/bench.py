@@ -71,10 +71,11 @@ def by_runners(
     """
     others = {profile.id for profile in profiles} - {profile.id for profile in takers}
     chosen = [
-        device for device in devices(settings.runners, profiles)
+        device
+        for device in devices(settings.runners, profiles)
         if not _asked_anyway(device.runner.name, device.profile)
         and (device.profile is None or device.profile.id not in others)
-    ]  # fmt: skip
+    ]
     return measure_on(path, chosen, settings, artifact.name)
 
 

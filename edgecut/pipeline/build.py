@@ -88,17 +88,25 @@ def _made(body: Body, plan: Plan, folder: Path, progress: Progress) -> Done[Chec
     explained = explain_files(fitted, images.value, files, recipe, progress)
     checked = check_files(fitted, images.value, files, recipe, progress)
     value = Checked(
-        artifacts=tuple(file.artifact for file in files), measurements=checked.value, trials=written.value.trials,
-        explanations=explained.value, stimuli=stimuli_of(fitted, images.value),
+        artifacts=tuple(file.artifact for file in files),
+        measurements=checked.value,
+        trials=written.value.trials,
+        explanations=explained.value,
+        stimuli=stimuli_of(fitted, images.value),
         labels=class_names(recipe, images.value),
-    )  # fmt: skip
+    )
     done = gathered(value, images, written, explained, checked)
     if fitted.before is None:
         return done
     benched = bench_files(files, recipe.bench, plan.profiles, progress)
     measured = value.with_measurements(benched.value)
     compared = compare_uncompressed(
-        fitted, images.value, files, measured.measurements, recipe=recipe, host=host_of(plan.profiles),
+        fitted,
+        images.value,
+        files,
+        measured.measurements,
+        recipe=recipe,
+        host=host_of(plan.profiles),
         progress=progress,
-    )  # fmt: skip
+    )
     return gathered(measured.with_measurements(compared.value), done, benched, compared)

@@ -23,11 +23,18 @@ def complete(cache: Cache, report: Report, feed: Feed, done: Done[Checked], *, k
     """Write what a bundle has beside its models, and keep it for a build in which nothing has changed."""
     plan = cache.plan
     write_bundle(
-        cache.folder, report=report, recipe=plan.recipe, profiles=plan.profiles,
-        vectors=_vectors(report, feed, done.value.stimuli, cache.folder), labels=done.value.labels,
-        page_html=render_page(report), recipe_folder=plan.base, inputs=cache.inputs,
-        lock=lock_text(lock_of(cache.inputs, named(plan), plan.profiles)), notes=plan.notes,
-    )  # fmt: skip
+        cache.folder,
+        report=report,
+        recipe=plan.recipe,
+        profiles=plan.profiles,
+        vectors=_vectors(report, feed, done.value.stimuli, cache.folder),
+        labels=done.value.labels,
+        page_html=render_page(report),
+        recipe_folder=plan.base,
+        inputs=cache.inputs,
+        lock=lock_text(lock_of(cache.inputs, named(plan), plan.profiles)),
+        notes=plan.notes,
+    )
     if keep and done.repeatable:
         paths = {path.relative_to(cache.folder).as_posix(): path for path in cache.folder.rglob("*") if path.is_file()}
         cache.put("bundle", {"report": report.to_dict()}, {k: p for k, p in paths.items() if k not in VARIES})
@@ -41,9 +48,13 @@ def restored(cache: Cache) -> Report | None:
     report = Report.model_validate(entry["report"])
     report = report.model_copy(update={"steps": tuple(from_cache(step) for step in report.steps)})
     finish(
-        cache.folder, report=report, page_html=render_page(report), recipe=named(cache.plan),
-        profiles=cache.plan.profiles, recipe_folder=cache.plan.base,
-    )  # fmt: skip
+        cache.folder,
+        report=report,
+        page_html=render_page(report),
+        recipe=named(cache.plan),
+        profiles=cache.plan.profiles,
+        recipe_folder=cache.plan.base,
+    )
     return report
 
 

@@ -131,9 +131,16 @@ def _reference(
         baseline = next(iter(answers[place].scores(before[place], labels).values()))
     conditions = {"images": len(pixels), "inputs": "held-out images" if images else "seeded random"}
     reference = _Reference(
-        pixels, None if images is None else feed, outputs, output_names(model), answers, labels, baseline, before,
+        pixels,
+        None if images is None else feed,
+        outputs,
+        output_names(model),
+        answers,
+        labels,
+        baseline,
+        before,
         conditions,
-    )  # fmt: skip
+    )
     return reference, scores
 
 

@@ -56,9 +56,11 @@ class CheckedCodec:
             files[_STIMULI].parent.mkdir(exist_ok=True)
             np.save(files[_STIMULI], value.stimuli, allow_pickle=False)
         rows = {
-            "artifacts": value.artifacts, "measurements": value.measurements, "trials": value.trials,
+            "artifacts": value.artifacts,
+            "measurements": value.measurements,
+            "trials": value.trials,
             "explanations": value.explanations,
-        }  # fmt: skip
+        }
         document: Document = {name: [row.to_dict() for row in records] for name, records in rows.items()}
         return {**document, "labels": list(value.labels)}, files
 

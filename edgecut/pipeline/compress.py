@@ -65,9 +65,15 @@ def train(
     if rows is not None:
         pixels, labels = pixels[rows], labels[rows]
     return compress(
-        fitted.model, pixels, labels, request, to_input=fitted.feed.values,
-        calibration=fitted.feed.calibration(images.train, recipe.data), seed=recipe.data.seed, progress=progress,
-    )  # fmt: skip
+        fitted.model,
+        pixels,
+        labels,
+        request,
+        to_input=fitted.feed.values,
+        calibration=fitted.feed.calibration(images.train, recipe.data),
+        seed=recipe.data.seed,
+        progress=progress,
+    )
 
 
 def aware_file(compressed: Compressed, calibration: np.ndarray, scratch: Path) -> bytes:
@@ -83,9 +89,12 @@ def stage_facts(stage: Stage) -> Mapping[str, Any]:
     """What a step's record says of a training."""
     trained = stage.trained
     return {
-        **stage.facts, "epochs": trained.epochs, "best_epoch": trained.best,
-        "held_out_accuracy": round(trained.accuracy, 4), "left_out": len(stage.left_out),
-    }  # fmt: skip
+        **stage.facts,
+        "epochs": trained.epochs,
+        "best_epoch": trained.best,
+        "held_out_accuracy": round(trained.accuracy, 4),
+        "left_out": len(stage.left_out),
+    }
 
 
 def _lost(

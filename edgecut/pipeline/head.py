@@ -112,9 +112,16 @@ def _finetuned(
         return _with_probe(pooled, head, fit_probe(features[rows], labels[rows], head, recipe.data))
 
     model, trained = finetune(
-        start, images.train.pixels, labels, recipe.data.target, body.feed.values, unfreeze=head.unfreeze,
-        settings=head.training, seed=recipe.data.seed, progress=progress,
-    )  # fmt: skip
+        start,
+        images.train.pixels,
+        labels,
+        recipe.data.target,
+        body.feed.values,
+        unfreeze=head.unfreeze,
+        settings=head.training,
+        seed=recipe.data.seed,
+        progress=progress,
+    )
     return model, {"proof": _proof(trained, len(features)), "notes": (f"trained from {head.unfreeze} on",)}
 
 
@@ -130,9 +137,16 @@ def _trained(
         soft, teacher = _teacher(body, images, recipe, head, progress)
         notes = (f"taught by {teacher}",)
     layers, trained = fit(
-        features, labels, head.classes, recipe.data.target, hidden=head.hidden, settings=head.training,
-        seed=recipe.data.seed, soft=soft, progress=progress,
-    )  # fmt: skip
+        features,
+        labels,
+        head.classes,
+        recipe.data.target,
+        hidden=head.hidden,
+        settings=head.training,
+        seed=recipe.data.seed,
+        soft=soft,
+        progress=progress,
+    )
     model = attach_head(pooled, head.classes, head.pool, head.hidden, head.activation)
     dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)][-len(layers) :]
     for layer, weights in zip(dense, layers, strict=True):
@@ -175,13 +189,21 @@ def _with_probe(body: keras.Model, head: Head, probe: Probe) -> keras.Model:
     # Softmax of ridge scores would be nearly uniform, and tie in int8: the temperature spreads them.
     factor = probe.temperature if head.activation == "softmax" else 1.0
     return attach_head(
-        body, head.classes, head.pool, (), head.activation,
-        kernel=(probe.kernel * factor).astype("float32"), bias=(probe.bias * factor).astype("float32"),
-    )  # fmt: skip
+        body,
+        head.classes,
+        head.pool,
+        (),
+        head.activation,
+        kernel=(probe.kernel * factor).astype("float32"),
+        bias=(probe.bias * factor).astype("float32"),
+    )
 
 
 def _proof(trained: Trained, inputs: int) -> Mapping[str, Any]:
     return {
-        "inputs": inputs, "epochs": trained.epochs, "best_epoch": trained.best,
-        "held_out_loss": trained.loss, "first_held_out_loss": trained.first_loss,
-    }  # fmt: skip
+        "inputs": inputs,
+        "epochs": trained.epochs,
+        "best_epoch": trained.best,
+        "held_out_loss": trained.loss,
+        "first_held_out_loss": trained.first_loss,
+    }

@@ -63,8 +63,9 @@ def auto_file(
         step = clock.step(
             before={"size_bytes": len(int8_file)},
             after={"size_bytes": len(outcome.content), "cures": list(chosen.cures)},
-            proof=_proof(chosen), notes=tuple(_notes(outcome, limit)),
-        )  # fmt: skip
+            proof=_proof(chosen),
+            notes=tuple(_notes(outcome, limit)),
+        )
     return Done(outcome, (step,))
 
 
@@ -80,9 +81,14 @@ def _judge(fitted: Fitted, images: Dataset, recipe: Recipe, float_file: bytes, p
         factor = fitted.probe.temperature if recipe.head.activation == "softmax" else 1.0
         linear = Linear(fitted.probe.kernel.astype(np.float64), fitted.probe.bias.astype(np.float64))
         head = FittedHead(
-            pictures, fitted.features, training_labels(images), recipe.head.classes, fitted.probe.penalty, linear,
+            pictures,
+            fitted.features,
+            training_labels(images),
+            recipe.head.classes,
+            fitted.probe.penalty,
+            linear,
             factor,
-        )  # fmt: skip
+        )
         return HeadJudge(head, judged_on, progress=progress)
     total = len(train_images.pixels)
     used = sampled(train_images.labels, total, recipe.data.calibration, recipe.data.seed)
@@ -124,13 +130,21 @@ def _trained_last(
     scored, before = judge.judged(content), judge.judged(outcome.content)
     better = is_better(scored, before, limit)
     trial = Trial(
-        cures=(QAT,), accuracy=scored.accuracy, drop=scored.drop, drop_error=scored.drop_error,
-        agreement=scored.agreement, sqnr=scored.sqnr, sqnr_varying=scored.sqnr_varying, images=scored.images,
+        cures=(QAT,),
+        accuracy=scored.accuracy,
+        drop=scored.drop,
+        drop_error=scored.drop_error,
+        agreement=scored.agreement,
+        sqnr=scored.sqnr,
+        sqnr_varying=scored.sqnr_varying,
+        images=scored.images,
         size_bytes=len(content),
         gained=None if before.drop is None or scored.drop is None else before.drop - scored.drop,
-        seconds=round(time.perf_counter() - began, 2), kept=better, chosen=better,
+        seconds=round(time.perf_counter() - began, 2),
+        kept=better,
+        chosen=better,
         note="" if better else f"{QAT} isn't known to be better than the other corrections' file",
-    )  # fmt: skip
+    )
     if not better:
         return Outcome(outcome.content, (*outcome.trials, trial), outcome.met)
     others = tuple(x.model_copy(update={"chosen": False}) for x in outcome.trials)
@@ -139,9 +153,13 @@ def _trained_last(
 
 def _proof(chosen: Trial) -> dict[str, object]:
     return {
-        "inputs": chosen.images, "accuracy_drop": chosen.drop, "standard_error": chosen.drop_error,
-        "agreement": chosen.agreement, "sqnr": chosen.sqnr, "sqnr_varying": chosen.sqnr_varying,
-    }  # fmt: skip
+        "inputs": chosen.images,
+        "accuracy_drop": chosen.drop,
+        "standard_error": chosen.drop_error,
+        "agreement": chosen.agreement,
+        "sqnr": chosen.sqnr,
+        "sqnr_varying": chosen.sqnr_varying,
+    }
 
 
 def _notes(outcome: Outcome, limit: float | None) -> list[str]:

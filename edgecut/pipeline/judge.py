@@ -56,10 +56,17 @@ def _runs(artifact: Artifact, profile: Profile, measurements: Sequence[Measureme
         return []
     return [
         Check(
-            metric="runs", artifact=artifact.name, profile=profile.id, limit="runs", value="doesn't run", unit="",
-            state="misses", basis="measured", reason=reason,
+            metric="runs",
+            artifact=artifact.name,
+            profile=profile.id,
+            limit="runs",
+            value="doesn't run",
+            unit="",
+            state="misses",
+            basis="measured",
+            reason=reason,
         )
-    ]  # fmt: skip
+    ]
 
 
 def _limits(recipe: Recipe, profile: Profile) -> Iterator[tuple[Metric, float]]:
@@ -81,9 +88,16 @@ def _check(
         rows = [m for m in measurements if m.artifact == artifact.name and m.metric == metric and answers(m, profile)]
     found = fits(rows, limit, _why_unknown(metric, profile))
     return Check(
-        metric=metric, artifact=artifact.name, profile=profile.id if profile else None, limit=limit, value=found.value,
-        unit=UNITS[metric], state=found.state, basis=found.basis, reason=found.reason,
-    )  # fmt: skip
+        metric=metric,
+        artifact=artifact.name,
+        profile=profile.id if profile else None,
+        limit=limit,
+        value=found.value,
+        unit=UNITS[metric],
+        state=found.state,
+        basis=found.basis,
+        reason=found.reason,
+    )
 
 
 def answers(measurement: Measurement, profile: Profile | None) -> bool:
@@ -136,7 +150,8 @@ def _slower_on(profile: Profile, artifacts: Sequence[Artifact], measurements: Se
 def _latency(profile: Profile, artifact: Artifact, measurements: Sequence[Measurement]) -> Measurement | None:
     """The latency on the profile's device, measured before estimated."""
     rows = [
-        row for row in measurements
+        row
+        for row in measurements
         if row.metric == "latency" and row.artifact == artifact.name and row.value is not None and answers(row, profile)
-    ]  # fmt: skip
+    ]
     return min(rows, key=lambda row: ["measured", "simulated", "estimated"].index(row.kind), default=None)

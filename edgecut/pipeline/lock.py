@@ -61,10 +61,13 @@ def lock_of(inputs: Mapping[str, str], recipe: Recipe, profiles: Sequence[Profil
     recipe: with file names relative to its folder, so that it is the same in another checkout.
     """
     return Lock(
-        edgecut=edgecut.__version__, python=platform.python_version(), inputs=dict(inputs), packages=versions(),
+        edgecut=edgecut.__version__,
+        python=platform.python_version(),
+        inputs=dict(inputs),
+        packages=versions(),
         recipe={table: _hash(value) for table, value in recipe.to_dict().items()},
         profiles={profile.id: _hash(profile.to_dict()) for profile in profiles},
-    )  # fmt: skip
+    )
 
 
 def _hash(value: object) -> str:

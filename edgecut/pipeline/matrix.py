@@ -96,10 +96,15 @@ def build_row(task: RowTask) -> MatrixRow:
     # A worker that died may have finished the row before it could say so: --force builds it again.
     words = [*task.arguments, "-o", str(task.folder), "--force", "--json", "--quiet"]
     with subprocess.Popen(
-        [sys.executable, "-P", "-m", "edgecut", *words], cwd=task.base, text=True, errors="replace",
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        [sys.executable, "-P", "-m", "edgecut", *words],
+        cwd=task.base,
+        text=True,
+        errors="replace",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         preexec_fn=None if sys.platform == "win32" else end_with_parent,
-    ) as child:  # fmt: skip
+    ) as child:
         try:
             said = _said(child, task.folder.parent)
         finally:
@@ -108,10 +113,14 @@ def build_row(task: RowTask) -> MatrixRow:
         return _failed(task, _why(said, child.returncode), child.returncode)
     report = Report.model_validate(json.loads((task.folder / "report.json").read_text(encoding="utf-8")))
     return MatrixRow(
-        name=task.name, settings=dict(task.settings), status=report.status, code=child.returncode,
-        bundle=task.folder.name, files=tuple(_file(report, artifact.name) for artifact in report.artifacts),
+        name=task.name,
+        settings=dict(task.settings),
+        status=report.status,
+        code=child.returncode,
+        bundle=task.folder.name,
+        files=tuple(_file(report, artifact.name) for artifact in report.artifacts),
         checks=tuple(check for check in report.checks if check.state != "meets"),
-    )  # fmt: skip
+    )
 
 
 def _said(child: subprocess.Popen[str], place: Path) -> str:
@@ -147,6 +156,9 @@ def _file(report: Report, name: str) -> MatrixFile:
         m.profile or m.where: m.value for m in reversed(rows) if m.metric == "latency"
     }  # the first of a profile's rows counts
     return MatrixFile(
-        name=name, size_bytes=artifact.size_bytes, accuracy=values.get("accuracy"),
-        arena_bytes=None if not arenas or arenas[0] is None else int(arenas[0]), latency=latency,
-    )  # fmt: skip
+        name=name,
+        size_bytes=artifact.size_bytes,
+        accuracy=values.get("accuracy"),
+        arena_bytes=None if not arenas or arenas[0] is None else int(arenas[0]),
+        latency=latency,
+    )

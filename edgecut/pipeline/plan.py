@@ -22,7 +22,7 @@ from edgecut.records.precision import (
     taken_by,
     written_as,
     written_files,
-)  # fmt: skip
+)
 from edgecut.records.profile import Profile
 from edgecut.records.profile_files import find_profile, shadow_notes
 from edgecut.records.recipe import Compress, Format, LayerRef, Recipe, Wanted
@@ -69,15 +69,22 @@ def plan(
     """
     chosen = tuple(profiles) or (find_profile("host"),)
     files = tuple(
-        (form, precision) for form in recipe.export.formats for precision in recipe.export.precisions
+        (form, precision)
+        for form in recipe.export.formats
+        for precision in recipe.export.precisions
         if is_written(form, precision)
-    )  # fmt: skip
+    )
     faults = [
-        *_source_faults(recipe), *_image_faults(recipe), *stem_faults(recipe), *_export_faults(recipe, files),
+        *_source_faults(recipe),
+        *_image_faults(recipe),
+        *stem_faults(recipe),
+        *_export_faults(recipe, files),
         *compress_faults(recipe),
-        *_profile_faults(files, chosen), *_output_faults(recipe, recipe_file, out, force),
-        *operator_faults(recipe, written_files(files), chosen), *_runner_faults(recipe, chosen),
-    ]  # fmt: skip
+        *_profile_faults(files, chosen),
+        *_output_faults(recipe, recipe_file, out, force),
+        *operator_faults(recipe, written_files(files), chosen),
+        *_runner_faults(recipe, chosen),
+    ]
     if faults:
         if recipe_file is not None and root is None and (recipe_file.parent / "manifest.json").is_file():
             faults.append(f"{recipe_file} is a bundle's; say where the files of its request are (--root FOLDER)")
@@ -89,8 +96,9 @@ def plan(
         *operator_notes(recipe, written_files(files), chosen),
         *sensor_notes(recipe, written_files(files), chosen),
     )
-    return Plan(recipe, chosen, tuple(_steps(recipe, chosen, files)), files, notes,
-                tuple(unchecked(recipe)), recipe_file, root)  # fmt: skip
+    return Plan(
+        recipe, chosen, tuple(_steps(recipe, chosen, files)), files, notes, tuple(unchecked(recipe)), recipe_file, root
+    )
 
 
 def _source_faults(recipe: Recipe) -> Iterator[str]:
@@ -260,9 +268,11 @@ def _steps(
     cut, stem, head, data = recipe.cut, recipe.stem, recipe.head, recipe.data
     yield "load", f"{recipe.source.model}, {_spelled(recipe)}"
     edits = [
-        *([f"from {cut.start}"] if cut.start is not None else []), *([f"to {cut.to}"] if cut.to is not None else []),
-        *(f"drop {text}" for text in cut.drop), *(f"replace {row.range} by {row.with_}" for row in cut.replace),
-    ]  # fmt: skip
+        *([f"from {cut.start}"] if cut.start is not None else []),
+        *([f"to {cut.to}"] if cut.to is not None else []),
+        *(f"drop {text}" for text in cut.drop),
+        *(f"replace {row.range} by {row.with_}" for row in cut.replace),
+    ]
     if edits:
         yield "cut", ", ".join(edits)
     if cut.start is None:

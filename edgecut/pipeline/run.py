@@ -143,10 +143,18 @@ def _report(cache: Cache, body: Body, done: Done[Checked], no_place: str) -> Rep
     # Where a training's last bits depend on the number of threads.
     trained = {"threads": threads()} if plan.recipe.trains else {}
     return Report(
-        edgecut=edgecut.__version__, status=overall(checks), recipe=request.to_dict(),
-        profiles=tuple(profile.to_dict() for profile in plan.profiles), environment={**environment(), **trained},
-        source=body.source.facts.model_copy(update={"path": request.source.model}), steps=done.steps,
-        artifacts=checked.artifacts, measurements=checked.measurements, checks=checks, notes=tuple(notes),
-        trials=checked.trials, explanations=checked.explanations,
+        edgecut=edgecut.__version__,
+        status=overall(checks),
+        recipe=request.to_dict(),
+        profiles=tuple(profile.to_dict() for profile in plan.profiles),
+        environment={**environment(), **trained},
+        source=body.source.facts.model_copy(update={"path": request.source.model}),
+        steps=done.steps,
+        artifacts=checked.artifacts,
+        measurements=checked.measurements,
+        checks=checks,
+        notes=tuple(notes),
+        trials=checked.trials,
+        explanations=checked.explanations,
         uses=file_uses(cache.folder, checked.artifacts, plan.profiles),
-    )  # fmt: skip
+    )

@@ -66,10 +66,16 @@ def sensor_check(recipe: Recipe, artifact: Artifact, profile: Profile) -> Check 
         return None
     reason = _mismatch(recipe, sensor, spec)
     return Check(
-        metric="sensor", artifact=artifact.name, profile=profile.id, limit=_sensor_words(sensor),
-        value=_input_words(recipe, spec), unit="", state="misses" if reason else "meets", basis="read back",
+        metric="sensor",
+        artifact=artifact.name,
+        profile=profile.id,
+        limit=_sensor_words(sensor),
+        value=_input_words(recipe, spec),
+        unit="",
+        state="misses" if reason else "meets",
+        basis="read back",
         reason=reason and f"the file takes {reason}",
-    )  # fmt: skip
+    )
 
 
 def sensor_notes(recipe: Recipe, files: Files, profiles: Sequence[Profile]) -> Iterator[str]:
@@ -84,9 +90,13 @@ def sensor_notes(recipe: Recipe, files: Files, profiles: Sequence[Profile]) -> I
             dtype = PRECISIONS[precision].data
             bytes_pass = raw and dtype == "int8"
             spec = TensorSpec(
-                name="", shape=(1, *shape), dtype=dtype, expects="raw" if raw else "normalized",
-                scale=1.0 if bytes_pass else None, zero_point=-128 if bytes_pass else None,
-            )  # fmt: skip
+                name="",
+                shape=(1, *shape),
+                dtype=dtype,
+                expects="raw" if raw else "normalized",
+                scale=1.0 if bytes_pass else None,
+                zero_point=-128 if bytes_pass else None,
+            )
             reason = _mismatch(recipe, sensor, spec)
             if reason:
                 yield f"profile {profile.id}: the {precision} file will take {reason}"

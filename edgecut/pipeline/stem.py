@@ -59,20 +59,31 @@ def stem_of(recipe: Recipe, model: keras.Model, progress: Progress = SILENT) -> 
     """The stem that a recipe asks for. Raises StemError, or DataError for images that can't be used."""
     request = recipe.stem
     return stem(
-        model, channels=request.channels, size=request.size, preprocess=recipe.source.preprocess,
-        resolution=request.resolution, pixels=request.pixels, data=_pictures(recipe, model, progress),
-        order=request.order, kernel=request.kernel, stride=request.stride, filters=request.filters,
-        batch_norm=request.batch_norm, constant_padding=recipe.export.pads_with_values,
-    )  # fmt: skip
+        model,
+        channels=request.channels,
+        size=request.size,
+        preprocess=recipe.source.preprocess,
+        resolution=request.resolution,
+        pixels=request.pixels,
+        data=_pictures(recipe, model, progress),
+        order=request.order,
+        kernel=request.kernel,
+        stride=request.stride,
+        filters=request.filters,
+        batch_norm=request.batch_norm,
+        constant_padding=recipe.export.pads_with_values,
+    )
 
 
 def stem_facts(model: keras.Model, result: StemResult) -> dict[str, Any]:
     """What a stem's step says: {"changed", "before", "after", "proof", "notes"}."""
     return {
-        "changed": result.construction != "none", "before": _facts(model, result, "before"),
-        "after": _facts(result.model, result, "after"), "proof": result.proof,
+        "changed": result.construction != "none",
+        "before": _facts(model, result, "before"),
+        "after": _facts(result.model, result, "after"),
+        "proof": result.proof,
         "notes": (f"construction: {result.construction}", *result.notes),
-    }  # fmt: skip
+    }
 
 
 def _pictures(recipe: Recipe, model: keras.Model, progress: Progress) -> np.ndarray | None:
@@ -87,10 +98,15 @@ def _pictures(recipe: Recipe, model: keras.Model, progress: Progress) -> np.ndar
     if not is_fit and not loses_colour and recipe.stem.size in {None, tuple(shape[1:3])}:
         return None
     return read_calibration(
-        recipe.data.train, height=shape[1], width=shape[2], channels=shape[3],
-        count=recipe.data.calibration if is_fit else LOOKED_AT, seed=recipe.data.seed, where="data.train",
+        recipe.data.train,
+        height=shape[1],
+        width=shape[2],
+        channels=shape[3],
+        count=recipe.data.calibration if is_fit else LOOKED_AT,
+        seed=recipe.data.seed,
+        where="data.train",
         progress=progress,
-    )  # fmt: skip
+    )
 
 
 def _facts(model: keras.Model, result: StemResult, when: str) -> Mapping[str, Any]:

@@ -53,8 +53,11 @@ def _images(recipe: Recipe) -> Iterator[str]:
         if path is None or Path(path).is_dir():
             continue
         try:
-            arrays = [name for name, header in read_headers(Path(path), where).items()
-                      if name.startswith("x_") and header.dtype != "|u1"]  # fmt: skip
+            arrays = [
+                name
+                for name, header in read_headers(Path(path), where).items()
+                if name.startswith("x_") and header.dtype != "|u1"
+            ]
         except DataError:
             continue
         if arrays:

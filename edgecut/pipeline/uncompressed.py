@@ -132,9 +132,13 @@ def _ratio(before: Path, after: Path, settings: Bench) -> Ratio | None:
     """The times of the compressed file over those of the other, which two separate measurements wouldn't tell."""
     try:
         return interleave(
-            before, after, rounds=ROUNDS, runs=min(settings.runs, RUNS), warmup=min(settings.warmup, WARMUP),
+            before,
+            after,
+            rounds=ROUNDS,
+            runs=min(settings.runs, RUNS),
+            warmup=min(settings.warmup, WARMUP),
             threads=settings.threads,
-        ).wall  # fmt: skip
+        ).wall
     except RunError:
         return None
 

@@ -20,9 +20,15 @@ _SIGN_STEPS, _SAME_SIGNS = 2, 0.95
 _TELLING_WEIGHTS = 32
 _WITH_FREE_BIAS = WEIGHTED | {"TRANSPOSE_CONV", "CONV_3D"}
 # Options that only say how a kernel calculates.
-_FREE_OPTIONS = frozenset({
-    "asymmetricQuantizeInputs", "kernelType", "potScaleInt16", "quantizedBiasType", "weightsFormat",
-})  # fmt: skip
+_FREE_OPTIONS = frozenset(
+    {
+        "asymmetricQuantizeInputs",
+        "kernelType",
+        "potScaleInt16",
+        "quantizedBiasType",
+        "weightsFormat",
+    }
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,9 +85,10 @@ def computed(graph: TfliteGraph, operator: Operator) -> dict[int, int]:
     """The operator's inputs that others compute, by their place."""
     places = {place: index for place, index in enumerate(operator.inputs) if index >= 0}
     return {
-        place: index for place, index in places.items()
+        place: index
+        for place, index in places.items()
         if not graph.tensors[index].is_constant and not graph.tensors[index].is_variable
-    }  # fmt: skip
+    }
 
 
 def _is_alike(quantized: Side, operator: Operator, floats: Side, other: Operator) -> bool:

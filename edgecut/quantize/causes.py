@@ -61,23 +61,29 @@ def whole_causes(
     if is_uncalibrated:
         worst = max(cut, key=lambda layer: layer.clipping)
         yield Suspicion(
-            cause="uncalibrated", layer=cut[0].name, figure=len(cut) / len(open_ended),
+            cause="uncalibrated",
+            layer=cut[0].name,
+            figure=len(cut) / len(open_ended),
             sentence=f"the ranges were set on images unlike these: what is beyond them errs more than rounding in "
             f"{len(cut)} of {len(open_ended)} layers, by {worst.clipping:.3g} times in {worst.name!r} "
             f"({worst.saturation:.1%} of its values); calibrate on images of the device's kind",
-        )  # fmt: skip
+        )
     shifted = next((x for x in layers if x.mean_shift >= 0.05 and x.shift_share >= _SHIFT_SHARE), None)
     if shifted is not None and not is_uncalibrated:
         yield Suspicion(
-            cause="biased mean", layer=shifted.name, figure=shifted.mean_shift,
+            cause="biased mean",
+            layer=shifted.name,
+            figure=shifted.mean_shift,
             sentence=f"a mean shift starts at {shifted.name!r}: {_shift_words(shifted)}{AUTO_REMEDY}",
-        )  # fmt: skip
+        )
     if in_float:
         shown = ", ".join(in_float[:5]) + (f" and {len(in_float) - 5} more" if len(in_float) > 5 else "")
         yield Suspicion(
-            cause="operator left in float", layer=None, figure=len(in_float),
+            cause="operator left in float",
+            layer=None,
+            figure=len(in_float),
             sentence=f"{len(in_float)} of {len(graph.operators)} operators compute in float: {shown}",
-        )  # fmt: skip
+        )
 
 
 def _is_relu6(limits: tuple[float, float]) -> bool:

@@ -71,9 +71,14 @@ def correct(subject: Subject, cures: frozenset[Correction]) -> Corrected:
         numbers = replace(numbers, ranges=ranges.choose(scale_groups(file_pair), observed, rule))
     if cures & {"bias correction", "adaptive rounding"}:
         numbers = mended(
-            file_pair, numbers, subject.images[:IMAGES], observed, correct_biases="bias correction" in cures,
-            adapt_rounding="adaptive rounding" in cures, progress=subject.progress,
-        )  # fmt: skip
+            file_pair,
+            numbers,
+            subject.images[:IMAGES],
+            observed,
+            correct_biases="bias correction" in cures,
+            adapt_rounding="adaptive rounding" in cures,
+            progress=subject.progress,
+        )
     return Corrected(cures, numbers, found)
 
 
@@ -86,8 +91,12 @@ def _rule(cures: frozenset[Correction]) -> ranges.Rule | None:
 
 
 ORDER: tuple[Correction, ...] = (
-    "percentile ranges", "mse ranges", "bias correction", "equalization", "adaptive rounding",
-)  # fmt: skip
+    "percentile ranges",
+    "mse ranges",
+    "bias correction",
+    "equalization",
+    "adaptive rounding",
+)
 """By what they cost at build time. None costs anything on the device."""
 
 EXCLUDES: Mapping[Correction, frozenset[Correction]] = {"mse ranges": frozenset({"percentile ranges"})}

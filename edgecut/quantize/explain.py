@@ -60,9 +60,14 @@ class _Pair:
 
 
 def explain(
-    content: bytes, name: str, images: np.ndarray, reference: Reference, *, suspicions: Sequence[Suspicion] = (),
+    content: bytes,
+    name: str,
+    images: np.ndarray,
+    reference: Reference,
+    *,
+    suspicions: Sequence[Suspicion] = (),
     progress: Progress = SILENT,
-) -> Explanation:  # fmt: skip
+) -> Explanation:
     """A quantized .tflite file explained. images: (n, ...), float32, as the file takes them.
 
     A tensor of the file is compared with the one of the float file that the same operators compute (align), if that
@@ -87,17 +92,18 @@ def explain(
         layers.append(row.model_copy(update={"added": share, "cause": cause, "reason": reason}))
     in_float = tuple(_label(graph, op, pair.names) for op in graph.operators if _in_float(graph, op))
     return Explanation(
-        artifact=name, images=len(images), layers=tuple(layers),
+        artifact=name,
+        images=len(images),
+        layers=tuple(layers),
         collapses_at=next((x.name for x in layers if x.sqnr_varying < COLLAPSE_DB), None),
         shift_starts_at=next((x.name for x in layers if _is_shifted(x)), None),
-        suspicions=(*suspicions, *whole_causes(graph, layers, in_float, images)), in_float=in_float,
+        suspicions=(*suspicions, *whole_causes(graph, layers, in_float, images)),
+        in_float=in_float,
         unmatched=_unmatched(graph, pair.names),
-    )  # fmt: skip
+    )
 
 
-def _paired(
-    content: bytes, graph: TfliteGraph, images: np.ndarray, reference: Reference, progress: Progress
-) -> _Pair:  # fmt: skip
+def _paired(content: bytes, graph: TfliteGraph, images: np.ndarray, reference: Reference, progress: Progress) -> _Pair:
     """The tensors of the file that the float file has, too, and which of them are layers."""
     float_graph = parse(reference.float32, "float file")
     quantized = Side(graph, constants(content, graph))
@@ -159,16 +165,22 @@ def _layer(name: str, operator: Operator, tensor: Tensor, wanted: np.ndarray, go
     spans = rows.max(axis=0) - rows.min(axis=0)
     used = (float(rows.min()), float(rows.max()))
     return LayerError(
-        name=name, operator=operator.name, dtype=tensor.dtype,
-        sqnr=decibels(float((rows**2).mean(axis=0).sum()), noise), sqnr_varying=decibels(spread, noise),
+        name=name,
+        operator=operator.name,
+        dtype=tensor.dtype,
+        sqnr=decibels(float((rows**2).mean(axis=0).sum()), noise),
+        sqnr_varying=decibels(spread, noise),
         mean_shift=float(np.sqrt(np.sum(shift**2) / spread)) if spread > 0 else 0.0,
         shift_share=float(np.sum(shift**2)) / noise if noise > 0 else 0.0,
-        worst_channel=worst, worst_shift=float(own.max()) if len(own) else 0.0,
+        worst_channel=worst,
+        worst_shift=float(own.max()) if len(own) else 0.0,
         saturation=0.0 if limits is None else _beyond(rows, limits, tensor.scales[0]),
-        clipping=0.0 if limits is None else _clipping(rows, limits, tensor.scales[0]), range=limits, used=used,
+        clipping=0.0 if limits is None else _clipping(rows, limits, tensor.scales[0]),
+        range=limits,
+        used=used,
         use=None if limits is None else min(1.0, (used[1] - used[0]) / max(limits[1] - limits[0], 1e-30)),
         narrow=0.0 if limits is None else float(np.mean(spans < NARROW_STEPS * tensor.scales[0])),
-    )  # fmt: skip
+    )
 
 
 def _limits(tensor: Tensor) -> tuple[float, float] | None:
@@ -217,7 +229,7 @@ def _own_error(pair: _Pair, operator: Operator, fed: Mapping[int, Sequence[np.nd
     real = {
         pair.aligned.tensors[i]: [np.asarray(real_values(x, tensors[i]) / pair.factors[i], np.float32) for x in rows]
         for i, rows in fed.items()
-    }  # fmt: skip
+    }
     alone = run_operator(pair.content, pair.graph, operator, fed)[index]
     floats = run_operator(pair.float32, pair.float_graph, twin, real)[twin.outputs[0]]
     got = real_values(np.stack(alone), tensors[index]).astype(np.float64)
@@ -242,6 +254,7 @@ def _label(graph: TfliteGraph, operator: Operator, names: Mapping[int, str]) -> 
 def _unmatched(graph: TfliteGraph, known: Mapping[int, str]) -> tuple[str, ...]:
     """Operators whose output is no layer's: those inside a layer, or of layers that the source hasn't."""
     return tuple(
-        _label(graph, op, known) for op in graph.operators
+        _label(graph, op, known)
+        for op in graph.operators
         if op.name not in BOUNDARIES and not any(i in known for i in op.outputs)
-    )  # fmt: skip
+    )

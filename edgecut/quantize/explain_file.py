@@ -32,9 +32,14 @@ def picture_shape(graph: TfliteGraph, where: str) -> tuple[int, int, int]:
 
 
 def explain_file(
-    path: Path, source: keras.Model, pixels: np.ndarray, preprocess: Preprocess = "none",
-    pixels_mode: Literal["normalized", "raw"] = "normalized", *, progress: Progress = SILENT,
-) -> Explanation:  # fmt: skip
+    path: Path,
+    source: keras.Model,
+    pixels: np.ndarray,
+    preprocess: Preprocess = "none",
+    pixels_mode: Literal["normalized", "raw"] = "normalized",
+    *,
+    progress: Progress = SILENT,
+) -> Explanation:
     """A quantized .tflite file against the model that it was made of, on pictures (n, height, width, channels), uint8.
 
     source: may take more than the file: what was cut off isn't looked at, and its stem is fitted to the file's

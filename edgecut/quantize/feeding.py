@@ -21,8 +21,12 @@ from edgecut.records.recipe import CustomPreprocess, Preprocess
 
 UNIT = CustomPreprocess(scale=1 / 255)
 CANDIDATES: Mapping[str, Preprocess] = {
-    "tf": "tf", "torch": "torch", "caffe": "caffe", "raw": "raw", "{scale = 0.00392157}": UNIT,
-}  # fmt: skip
+    "tf": "tf",
+    "torch": "torch",
+    "caffe": "caffe",
+    "raw": "raw",
+    "{scale = 0.00392157}": UNIT,
+}
 
 # Another candidate must be this much nearer before the given one is doubted, and the given one this far off.
 # Measured on three pretrained models, on CIFAR-10 and on photos: the right one is 0.01 to 0.08 off, a wrong one at
@@ -54,27 +58,37 @@ def feeding_suspicions(model: keras.Model, pixels: np.ndarray, given: Preprocess
 
 def range_suspicions(
     limits: tuple[float, float], pixels: np.ndarray, given: Preprocess, artifact: str
-) -> tuple[Suspicion, ...]:  # fmt: skip
+) -> tuple[Suspicion, ...]:
     """What is wrong if a file's input, which reaches over `limits`, gets images that are preprocessed as given."""
     low, high = _reach(given, pixels.shape[-1])
     width = limits[1] - limits[0]
     if width <= 0 or abs(limits[0] - low) + abs(limits[1] - high) < 0.25 * max(width, high - low):
         return ()
     fitting = [
-        word for word, candidate in CANDIDATES.items()
+        word
+        for word, candidate in CANDIDATES.items()
         if word != "caffe" and _off(limits, _reach(candidate, pixels.shape[-1])) < 0.05
-    ]  # fmt: skip
+    ]
     words = f"the file's input reaches from {limits[0]:.3g} to {limits[1]:.3g}"
     if fitting:
-        return (Suspicion(
-            cause="wrong preprocess", layer=None, figure=width / (high - low),
-            sentence=f"{words}, as {' or '.join(map(repr, fitting))} gives it, and these images from {low:.3g} to "
-            f"{high:.3g}; pass --preprocess {fitting[0]}, or calibrate {artifact} anew",
-        ),)  # fmt: skip
-    return (Suspicion(
-        cause="uncalibrated", layer=None, figure=width / (high - low),
-        sentence=f"{words}, and these images from {low:.3g} to {high:.3g}; calibrate on images of the device's kind",
-    ),)  # fmt: skip
+        return (
+            Suspicion(
+                cause="wrong preprocess",
+                layer=None,
+                figure=width / (high - low),
+                sentence=f"{words}, as {' or '.join(map(repr, fitting))} gives it, and these images from {low:.3g} to "
+                f"{high:.3g}; pass --preprocess {fitting[0]}, or calibrate {artifact} anew",
+            ),
+        )
+    return (
+        Suspicion(
+            cause="uncalibrated",
+            layer=None,
+            figure=width / (high - low),
+            sentence=f"{words}, and these images from {low:.3g} to {high:.3g}; "
+            "calibrate on images of the device's kind",
+        ),
+    )
 
 
 def picture_suspicions(pixels: np.ndarray) -> tuple[Suspicion, ...]:
@@ -82,11 +96,15 @@ def picture_suspicions(pixels: np.ndarray) -> tuple[Suspicion, ...]:
     deviation = float(pixels.std())
     if deviation >= _EMPTY:
         return ()
-    return (Suspicion(
-        cause="uncalibrated", layer=None, figure=deviation,
-        sentence=f"the calibration images are all {pixels.mean():.0f} of 255, with a deviation of {deviation:.2g}, so "
-        "that the ranges stand for nothing; calibrate on images of the device's kind",
-    ),)  # fmt: skip
+    return (
+        Suspicion(
+            cause="uncalibrated",
+            layer=None,
+            figure=deviation,
+            sentence=f"the calibration images are all {pixels.mean():.0f} of 255, with a deviation of {deviation:.2g}, "
+            "so that the ranges stand for nothing; calibrate on images of the device's kind",
+        ),
+    )
 
 
 def _reach(preprocess: Preprocess, channels: int) -> tuple[float, float]:
@@ -114,11 +132,13 @@ def _normalized_twice(model: keras.Model, graph: Calls, pixels: np.ndarray, give
     if share > _SQUEEZED or is_sound:
         return None
     return Suspicion(
-        cause="normalized twice", layer=first.name, figure=share,
+        cause="normalized twice",
+        layer=first.name,
+        figure=share,
         sentence=f"the model's own {first.name!r} ({first.type}) normalizes the pixels, and they came normalized: it "
         f"puts out {got.min():.3g} to {got.max():.3g} instead of {alone.min():.3g} to {alone.max():.3g}; "
         "set source.preprocess = 'none' (--preprocess none)",
-    )  # fmt: skip
+    )
 
 
 def _input_normalizer(graph: Calls) -> Call | None:
@@ -150,10 +170,12 @@ def _wrong_preprocess(model: keras.Model, graph: Calls, pixels: np.ndarray, give
     if own < _FAR or distances[best] > _NEARER * own:
         return None
     return Suspicion(
-        cause="wrong preprocess", layer=norm.name, figure=own,
+        cause="wrong preprocess",
+        layer=norm.name,
+        figure=own,
         sentence=f"what {norm.name!r} is given is {own:.2g} from what it learned in training, and with "
         f"source.preprocess = {best!r} it would be {distances[best]:.2g}; pass --preprocess {best}",
-    )  # fmt: skip
+    )
 
 
 def _first_statistics(graph: Calls) -> tuple[Call, Call] | None:

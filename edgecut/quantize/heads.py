@@ -111,7 +111,7 @@ def head_place(graph: TfliteGraph, width: int) -> Place | None:
 
 def with_head(
     file_pair: FilePair, numbers: Numbers, place: Place, head: Linear, features: np.ndarray, places: np.ndarray
-) -> Numbers:  # fmt: skip
+) -> Numbers:
     """The numbers with a head in its place.
 
     features: (n, d), what is pooled, on which the weights are rounded; places: (m, d), what the head gets: the same, or

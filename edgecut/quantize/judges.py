@@ -174,7 +174,7 @@ class HeadJudge:
         found, places = self._body(file_pair, corrected, place, known.images)
         ours = self._head(
             known.linear.divided(self._factors(corrected, place)), found, known.linear.scores(known.features)
-        )  # fmt: skip
+        )
         scaled = Linear(ours.kernel * known.temperature, ours.bias * known.temperature)
         return render(file_pair, with_head(file_pair, corrected.numbers, place, scaled, found, places))
 
@@ -214,13 +214,13 @@ def score(
     if labels is None or answer.metric is None:
         return Score(
             None, None, None, agreement, varying, len(outputs), ratio, None, answer.unjudged, agreement, lost, noise
-        )  # fmt: skip
+        )
     drops = answer.drops(reference, outputs, labels, judged_on)
     own = drops.pop(answer.metric)
     value = answer.scores(outputs, labels)[answer.metric]
     return Score(
         value, own.value, own.error, agreement, varying, len(outputs), ratio, drops.get("auc"), lost=lost, noise=noise
-    )  # fmt: skip
+    )
 
 
 def _lost(answer: Answer, reference: np.ndarray, outputs: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
@@ -242,7 +242,11 @@ def least(scores: Sequence[Score]) -> Score:
     others = [x.unjudged_agreement for x in scores if x.unjudged_agreement is not None]
     agreements = [x.agreement for x in scores if x.agreement is not None]
     return replace(
-        judged, agreement=min(agreements, default=None), unjudged_agreement=min(others, default=None),
-        sqnr=min(x.sqnr for x in scores), sqnr_varying=min(x.sqnr_varying for x in scores),
-        lost=np.sum([x.lost for x in scores], axis=0), noise=np.sum([x.noise for x in scores], axis=0),
-    )  # fmt: skip
+        judged,
+        agreement=min(agreements, default=None),
+        unjudged_agreement=min(others, default=None),
+        sqnr=min(x.sqnr for x in scores),
+        sqnr_varying=min(x.sqnr_varying for x in scores),
+        lost=np.sum([x.lost for x in scores], axis=0),
+        noise=np.sum([x.noise for x in scores], axis=0),
+    )

@@ -89,18 +89,22 @@ def pair(int8: bytes, float32: bytes) -> FilePair:
         if found is not None:
             weighted[mine] = found
     unmatched = tuple(
-        graph.tensors[op.outputs[0]].name.partition(";")[0] for op in graph.operators
+        graph.tensors[op.outputs[0]].name.partition(";")[0]
+        for op in graph.operators
         if op.index not in aligned.operators and op.name not in BOUNDARIES
-    )  # fmt: skip
+    )
     boundaries = {i for op in graph.operators if op.name in BOUNDARIES for i in op.outputs}
     tensors = {mine: other for mine, other in aligned.tensors.items() if mine not in boundaries}
     return FilePair(int8, float32, graph, float_graph, tensors, aligned.operators, weighted, unmatched)
 
 
 def _weighted(
-    graph: TfliteGraph, op: Operator, values: Mapping[int, np.ndarray], twin: Operator,
+    graph: TfliteGraph,
+    op: Operator,
+    values: Mapping[int, np.ndarray],
+    twin: Operator,
     float_values: Mapping[int, np.ndarray],
-) -> Weighted | None:  # fmt: skip
+) -> Weighted | None:
     if op.name not in WEIGHTED or len(op.inputs) < 2:
         return None
     index = op.inputs[1]

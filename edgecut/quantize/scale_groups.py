@@ -9,18 +9,54 @@ from edgecut.quantize.pairs import FilePair, activation
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
 
 # Operators whose outputs have their input's scale and zero point (quantization_spec: "same scale" restriction).
-SAME_SCALE = frozenset({
-    "AVERAGE_POOL_2D", "BATCH_TO_SPACE_ND", "CONCATENATION", "DEPTH_TO_SPACE", "EXPAND_DIMS", "GATHER", "MAX_POOL_2D",
-    "MAXIMUM", "MINIMUM", "MIRROR_PAD", "PACK", "PAD", "PADV2", "RESHAPE", "RESIZE_BILINEAR",
-    "RESIZE_NEAREST_NEIGHBOR", "REVERSE_V2", "SLICE", "SPACE_TO_BATCH_ND", "SPACE_TO_DEPTH", "SPLIT", "SPLIT_V",
-    "SQUEEZE", "STRIDED_SLICE", "TILE", "TRANSPOSE", "UNPACK",
-})  # fmt: skip
+SAME_SCALE = frozenset(
+    {
+        "AVERAGE_POOL_2D",
+        "BATCH_TO_SPACE_ND",
+        "CONCATENATION",
+        "DEPTH_TO_SPACE",
+        "EXPAND_DIMS",
+        "GATHER",
+        "MAX_POOL_2D",
+        "MAXIMUM",
+        "MINIMUM",
+        "MIRROR_PAD",
+        "PACK",
+        "PAD",
+        "PADV2",
+        "RESHAPE",
+        "RESIZE_BILINEAR",
+        "RESIZE_NEAREST_NEIGHBOR",
+        "REVERSE_V2",
+        "SLICE",
+        "SPACE_TO_BATCH_ND",
+        "SPACE_TO_DEPTH",
+        "SPLIT",
+        "SPLIT_V",
+        "SQUEEZE",
+        "STRIDED_SLICE",
+        "TILE",
+        "TRANSPOSE",
+        "UNPACK",
+    }
+)
 
 # Operators that take their operands and put out their result on grids of their own.
-OWN_SCALE = frozenset({
-    "ADD", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "HARD_SWISH", "LEAKY_RELU", "MEAN", "MUL", "QUANTIZE",
-    "DEQUANTIZE", "SUB",
-})  # fmt: skip
+OWN_SCALE = frozenset(
+    {
+        "ADD",
+        "CONV_2D",
+        "DEPTHWISE_CONV_2D",
+        "FULLY_CONNECTED",
+        "HARD_SWISH",
+        "LEAKY_RELU",
+        "MEAN",
+        "MUL",
+        "QUANTIZE",
+        "DEQUANTIZE",
+        "SUB",
+    }
+)
 
 # Takes any scale in; what it puts out has a fixed one.
 FIXED_OUTPUT = frozenset({"LOGISTIC", "LOG_SOFTMAX", "L2_NORMALIZATION", "SOFTMAX", "TANH"})
@@ -131,9 +167,7 @@ def channel_groups(file_pair: FilePair) -> tuple[ChannelGroup, ...]:
 
 def _activations(graph: TfliteGraph, indices: Iterable[int]) -> tuple[int, ...]:
     """Those of the tensors that are computed, and quantized to 8 bits."""
-    return tuple(
-        i for i in indices if i >= 0 and not graph.tensors[i].is_constant and graph.tensors[i].dtype == "int8"
-    )  # fmt: skip
+    return tuple(i for i in indices if i >= 0 and not graph.tensors[i].is_constant and graph.tensors[i].dtype == "int8")
 
 
 def _maps_channels(file_pair: FilePair, op: Operator) -> bool:

@@ -38,7 +38,7 @@ def channel_factors(quantized: Side, floats: Side, alignment: Alignment) -> dict
 
 def _by_weights(
     quantized: Side, operator: Operator, floats: Side, other: Operator, divisors: np.ndarray | None
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """divisors: the factors of what the operator reads, None where it reads what the float file doesn't have."""
     tensors, index = quantized.graph.tensors, operator.inputs[1]
     channels = tensors[operator.outputs[0]].shape[-1]

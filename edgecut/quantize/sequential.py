@@ -28,9 +28,15 @@ Values = Mapping[int, Sequence[np.ndarray]]
 
 
 def mended(
-    file_pair: FilePair, numbers: Numbers, images: np.ndarray, observed: Mapping[int, Observed], *,
-    correct_biases: bool = True, adapt_rounding: bool = False, progress: Progress = SILENT,
-) -> Numbers:  # fmt: skip
+    file_pair: FilePair,
+    numbers: Numbers,
+    images: np.ndarray,
+    observed: Mapping[int, Observed],
+    *,
+    correct_biases: bool = True,
+    adapt_rounding: bool = False,
+    progress: Progress = SILENT,
+) -> Numbers:
     """The numbers with weights rounded and biases shifted so that each layer's output is nearest the float model's.
 
     images: (n, ...) as the model takes them. observed: the float model's values on these images, and perhaps more

@@ -30,9 +30,12 @@ def layer_outputs(model: keras.Model) -> tuple[LayerOutput, ...]:
     return tuple(
         LayerOutput(call.name, call.outputs[0].shape, call.type)
         for call in graph
-        if not call.is_input and len(call.outputs) == 1 and "float" in call.outputs[0].dtype
-        and call.outputs[0] not in graph.mask_tensors and not call.outputs[0].sparse
-    )  # fmt: skip
+        if not call.is_input
+        and len(call.outputs) == 1
+        and "float" in call.outputs[0].dtype
+        and call.outputs[0] not in graph.mask_tensors
+        and not call.outputs[0].sparse
+    )
 
 
 def images_that_fit(model: keras.Model, wanted: int) -> int:

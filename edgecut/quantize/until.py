@@ -106,13 +106,21 @@ def _try(attempt: _Attempt, best: _Tried | None) -> _Tried:
     score = attempt.judge.measure(file_pair, corrected)
     kept = best is None or score.sqnr_varying > best.score.sqnr_varying
     trial = Trial(
-        cures=_names(attempt, cures), accuracy=score.accuracy, drop=score.drop, drop_error=score.drop_error,
+        cures=_names(attempt, cures),
+        accuracy=score.accuracy,
+        drop=score.drop,
+        drop_error=score.drop_error,
         drop_by_scores=None if score.by_scores is None else score.by_scores.value,
-        agreement=score.agreement, sqnr=score.sqnr, sqnr_varying=score.sqnr_varying,
-        gained=_gained(score, best), images=score.images,
-        size_bytes=len(file_pair.int8), seconds=round(time.perf_counter() - begin, 2), kept=kept,
+        agreement=score.agreement,
+        sqnr=score.sqnr,
+        sqnr_varying=score.sqnr_varying,
+        gained=_gained(score, best),
+        images=score.images,
+        size_bytes=len(file_pair.int8),
+        seconds=round(time.perf_counter() - begin, 2),
+        kept=kept,
         note="" if kept else f"{attempt.name} brings the scores no nearer to the float model's",
-    )  # fmt: skip
+    )
     return _Tried(attempt, corrected, score, trial)
 
 

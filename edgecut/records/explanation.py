@@ -7,9 +7,14 @@ from typing import Literal
 from edgecut.records.document import Record
 
 Cause = Literal[
-    "range outlier", "biased mean", "unequal channels", "uncalibrated", "normalized twice", "wrong preprocess",
+    "range outlier",
+    "biased mean",
+    "unequal channels",
+    "uncalibrated",
+    "normalized twice",
+    "wrong preprocess",
     "operator left in float",
-]  # fmt: skip
+]
 
 
 class LayerError(Record):

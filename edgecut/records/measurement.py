@@ -12,18 +12,53 @@ from edgecut.errors import RefusedError
 from edgecut.records.document import Record
 
 Metric = Literal[
-    "latency", "cpu_time", "arena", "memory", "size", "gzip", "flash", "accuracy", "accuracy_drop",
-    "auc", "map", "tag_accuracy", "r2", "mae", "rmse", "max_abs_error", "sqnr", "cosine", "top1_agreement",
-    "tag_agreement", "pixel_agreement",
-]  # fmt: skip
+    "latency",
+    "cpu_time",
+    "arena",
+    "memory",
+    "size",
+    "gzip",
+    "flash",
+    "accuracy",
+    "accuracy_drop",
+    "auc",
+    "map",
+    "tag_accuracy",
+    "r2",
+    "mae",
+    "rmse",
+    "max_abs_error",
+    "sqnr",
+    "cosine",
+    "top1_agreement",
+    "tag_agreement",
+    "pixel_agreement",
+]
 Kind = Literal["measured", "simulated", "estimated"]
 
 UNITS: dict[str, str] = {
-    "latency": "s", "cpu_time": "s", "arena": "bytes", "memory": "bytes", "size": "bytes", "flash": "bytes",
-    "accuracy": "fraction", "accuracy_drop": "fraction", "max_abs_error": "1", "sqnr": "dB", "cosine": "1",
-    "top1_agreement": "fraction", "auc": "fraction", "map": "fraction", "r2": "1", "gzip": "bytes",
-    "tag_accuracy": "fraction", "mae": "1", "rmse": "1", "tag_agreement": "fraction", "pixel_agreement": "fraction",
-}  # fmt: skip
+    "latency": "s",
+    "cpu_time": "s",
+    "arena": "bytes",
+    "memory": "bytes",
+    "size": "bytes",
+    "flash": "bytes",
+    "accuracy": "fraction",
+    "accuracy_drop": "fraction",
+    "max_abs_error": "1",
+    "sqnr": "dB",
+    "cosine": "1",
+    "top1_agreement": "fraction",
+    "auc": "fraction",
+    "map": "fraction",
+    "r2": "1",
+    "gzip": "bytes",
+    "tag_accuracy": "fraction",
+    "mae": "1",
+    "rmse": "1",
+    "tag_agreement": "fraction",
+    "pixel_agreement": "fraction",
+}
 
 
 class Measurement(Record):
@@ -56,26 +91,55 @@ class Measurement(Record):
 
 
 def measured(
-    metric: Metric, artifact: str, values: Sequence[float], *, where: str, method: str, profile: str | None = None,
-    kind: Kind = "measured", conditions: dict[str, Any] | None = None,
-) -> Measurement:  # fmt: skip
+    metric: Metric,
+    artifact: str,
+    values: Sequence[float],
+    *,
+    where: str,
+    method: str,
+    profile: str | None = None,
+    kind: Kind = "measured",
+    conditions: dict[str, Any] | None = None,
+) -> Measurement:
     """A measurement whose value is the median of `values`."""
     return Measurement(
-        metric=metric, artifact=artifact, profile=profile, unit=UNITS[metric], value=statistics.median(values),
-        values=tuple(values) if len(values) > 1 else (), kind=kind, where=where, method=method,
+        metric=metric,
+        artifact=artifact,
+        profile=profile,
+        unit=UNITS[metric],
+        value=statistics.median(values),
+        values=tuple(values) if len(values) > 1 else (),
+        kind=kind,
+        where=where,
+        method=method,
         conditions=conditions or {},
-    )  # fmt: skip
+    )
 
 
 def missing(
-    metric: Metric, artifact: str, reason: str, *, where: str, method: str, profile: str | None = None,
-    kind: Kind = "measured", conditions: dict[str, Any] | None = None,
-) -> Measurement:  # fmt: skip
+    metric: Metric,
+    artifact: str,
+    reason: str,
+    *,
+    where: str,
+    method: str,
+    profile: str | None = None,
+    kind: Kind = "measured",
+    conditions: dict[str, Any] | None = None,
+) -> Measurement:
     """A measurement that could not be had, and why."""
     return Measurement(
-        metric=metric, artifact=artifact, profile=profile, unit=UNITS[metric], value=None, kind=kind, where=where,
-        method=method, reason=reason, conditions=conditions or {},
-    )  # fmt: skip
+        metric=metric,
+        artifact=artifact,
+        profile=profile,
+        unit=UNITS[metric],
+        value=None,
+        kind=kind,
+        where=where,
+        method=method,
+        reason=reason,
+        conditions=conditions or {},
+    )
 
 
 def refused_by(error: Exception) -> dict[str, Any]:

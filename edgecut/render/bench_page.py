@@ -27,9 +27,12 @@ from edgecut.render.words import NOTHING
 
 
 def render_bench(
-    file: str, measurements: Sequence[Measurement], use: FileUse | None = None,
-    times: Sequence[Mapping[str, Any]] = (), method: str = "",
-) -> str:  # fmt: skip
+    file: str,
+    measurements: Sequence[Measurement],
+    use: FileUse | None = None,
+    times: Sequence[Mapping[str, Any]] = (),
+    method: str = "",
+) -> str:
     """The page of a measured file.
 
     times: of its operators, by `method`, as bench --json lists them. use: None for a file that isn't .tflite.
@@ -54,9 +57,14 @@ def render_comparison(found: Comparison) -> str:
         ("Notes", sentences(found.notes)),
     )
     return html(
-        "comparison", title=f"compare: {found.a} and {found.b}", sections=sections, style="", script="", found=found,
+        "comparison",
+        title=f"compare: {found.a} and {found.b}",
+        sections=sections,
+        style="",
+        script="",
+        found=found,
         headline=headline(found),
-    )  # fmt: skip
+    )
 
 
 def _times(times: Sequence[Mapping[str, Any]], method: str) -> Markup:
@@ -78,16 +86,24 @@ def _verdicts(found: Comparison) -> Markup:
 
 def _changes(changes: Sequence[Change]) -> Markup:
     columns = (
-        Column("metric"), Column("file"), Column("A", True), Column("B", True), Column("change", True),
+        Column("metric"),
+        Column("file"),
+        Column("A", True),
+        Column("B", True),
+        Column("change", True),
         Column("how sure"),
-    )  # fmt: skip
+    )
     return table(columns, change_rows(changes))
 
 
 def _outputs(outputs: Sequence[OutputChange]) -> Markup:
     columns = (
-        Column("file"), Column("inputs", True), Column("of"), Column("max. error", True), Column("other top-1", True),
-    )  # fmt: skip
+        Column("file"),
+        Column("inputs", True),
+        Column("of"),
+        Column("max. error", True),
+        Column("other top-1", True),
+    )
     rows = []
     for o in outputs:
         changed = NOTHING if o.top1_changes is None else str(o.top1_changes)

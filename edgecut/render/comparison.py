@@ -81,14 +81,19 @@ def comparison_markdown(comparison: Comparison) -> str:
     """The comparison as Markdown."""
     tables = (
         (("metric", "file", "A", "B", "change", "how sure"), change_rows(comparison.changes)),
-        (("what", "name", "A", "B"),
-         [(d.what, d.name, d.a or _NOTHING, d.b or _NOTHING) for d in comparison.differences]),
+        (
+            ("what", "name", "A", "B"),
+            [(d.what, d.name, d.a or _NOTHING, d.b or _NOTHING) for d in comparison.differences],
+        ),
         (("limit", "file", "state", "found"), [(v.limit, v.file, v.state, v.found) for v in comparison.verdicts]),
-    )  # fmt: skip
+    )
     text = markdown(
-        "comparison", headline=headline(comparison), tables=tables, notes=comparison.notes,
+        "comparison",
+        headline=headline(comparison),
+        tables=tables,
+        notes=comparison.notes,
         outputs=[_output(row) for row in comparison.outputs],
-    )  # fmt: skip
+    )
     return text.rstrip() + "\n"
 
 

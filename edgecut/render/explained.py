@@ -23,10 +23,15 @@ def explanation_tables(found: Explanation, *, verbose: bool = False) -> list[Ren
     table = grid("~layer", "SQNR", "vary", "shift", "clip", "use", "adds", "~suspected cause")
     for layer in found.layers:
         table.add_row(
-            layer.name, f"{layer.sqnr:.1f}", Text(f"{layer.sqnr_varying:.1f}", style_of(layer)),
-            f"{layer.mean_shift:.2f}", share_words(layer.saturation), share_words(layer.use), share_words(layer.added),
+            layer.name,
+            f"{layer.sqnr:.1f}",
+            Text(f"{layer.sqnr_varying:.1f}", style_of(layer)),
+            f"{layer.mean_shift:.2f}",
+            share_words(layer.saturation),
+            share_words(layer.use),
+            share_words(layer.added),
             layer.cause or "",
-        )  # fmt: skip
+        )
     parts: list[RenderableType] = [Text(headline(found), "bold"), "", Group(table, Text(LEGEND, "dim"))]
     sentences = [*verdicts(found), *(f"{x.name}: {x.reason}" for x in found.layers if x.reason)]
     if verbose and found.unmatched:

@@ -20,9 +20,13 @@ SIZE = 13
 
 Tone = Literal["ink", "soft", "line", "bad", "fair", "good"]
 _COLOURS: dict[Tone, tuple[str, str]] = {
-    "ink": ("#1c1f23", "#e6e9ed"), "soft": ("#5c6570", "#9aa4b0"), "line": ("#d9dee4", "#313840"),
-    "bad": ("#c4303c", "#ff7480"), "fair": ("#c98a12", "#f0c96a"), "good": ("#2c8a54", "#57c98a"),
-}  # fmt: skip
+    "ink": ("#1c1f23", "#e6e9ed"),
+    "soft": ("#5c6570", "#9aa4b0"),
+    "line": ("#d9dee4", "#313840"),
+    "bad": ("#c4303c", "#ff7480"),
+    "fair": ("#c98a12", "#f0c96a"),
+    "good": ("#2c8a54", "#57c98a"),
+}
 
 
 @dataclass(frozen=True)

@@ -81,9 +81,14 @@ def render_front(front: Front) -> str:
         ("Notes", sentences(front.notes)),
     )
     return html(
-        "front", title=f"search: {name}", sections=sections, style=Markup(FRONT_STYLE), script=Markup(FRONT_SCRIPT),
-        front=front, name=name,
-    )  # fmt: skip
+        "front",
+        title=f"search: {name}",
+        sections=sections,
+        style=Markup(FRONT_STYLE),
+        script=Markup(FRONT_SCRIPT),
+        front=front,
+        name=name,
+    )
 
 
 def metric_words(metric: str) -> str:
@@ -93,9 +98,11 @@ def metric_words(metric: str) -> str:
 
 def _recommended(r: Recommendation, called: str, folder: str) -> Group:
     head = Text.assemble(
-        (r.profile, "bold"), ": ", (r.state, STYLES[r.state]),
+        (r.profile, "bold"),
+        ": ",
+        (r.state, STYLES[r.state]),
         f"  {r.cut}, {_input(r.size, r.channels)}, {r.precision}: {called} {fraction_words(r.accuracy)}",
-    )  # fmt: skip
+    )
     return Group(head, *(Text(f"  {line}", "dim") for line in _lines(r, folder)))
 
 
@@ -141,11 +148,17 @@ def _recommendations_html(front: Front) -> Markup:
     called = metric_words(front.metric)
     return joined(
         part(
-            "recommendation", r, state_html(r.state), _input(r.size, r.channels), called, fraction_words(r.accuracy),
-            sentences(_lines(r, "")), _recipe_html(r),
+            "recommendation",
+            r,
+            state_html(r.state),
+            _input(r.size, r.channels),
+            called,
+            fraction_words(r.accuracy),
+            sentences(_lines(r, "")),
+            _recipe_html(r),
         )
         for r in front.recommendations
-    )  # fmt: skip
+    )
 
 
 def _recipe_html(r: Recommendation) -> Markup:
@@ -158,29 +171,46 @@ def _checks_html(front: Front) -> Markup:
     devices = {r.profile for r in front.recommendations}
     return joined(
         part("checks_of", device.profile, checks_html(device.checks, {}))
-        for point in front.front for device in point.devices
+        for point in front.front
+        for device in point.devices
         if device.profile in devices and device.profile in point.recommended_for and device.checks
-    )  # fmt: skip
+    )
 
 
 def _points_html(points: Sequence[FrontPoint], called: str) -> Markup:
     titles = ("cut", "input", "precision", called, "by", "latency", "kind", "arena", "size", "MACs", "for")
     rows = [
-        (p.cut, _short(p), p.precision, fraction_words(p.accuracy), p.basis.accuracy, _cost_words(p)[0],
-         p.basis.latency, *_cost_words(p)[1:], ", ".join(p.recommended_for))
+        (
+            p.cut,
+            _short(p),
+            p.precision,
+            fraction_words(p.accuracy),
+            p.basis.accuracy,
+            _cost_words(p)[0],
+            p.basis.latency,
+            *_cost_words(p)[1:],
+            ", ".join(p.recommended_for),
+        )
         for p in points
-    ]  # fmt: skip
+    ]
     return _numbers(titles, rows, words=("cut", "input", "precision", "by", "kind", "for"))
 
 
 def _cuts_html(front: Front) -> Markup:
     titles = ("cut", "input", "width", "probe", "all features", "CKA to the final", "gradient × activation", "MACs")
     rows = [
-        (c.cut, f"{c.size[0]}x{c.size[1]}x{c.channels}", str(c.width), fraction_words(c.probe),
-         fraction_words(c.score) if c.exact else NOTHING, NOTHING if c.cka is None else f"{c.cka:.3f}",
-         NOTHING if c.gradient_x_activation is None else f"{c.gradient_x_activation:.3g}", count_words(c.macs))
+        (
+            c.cut,
+            f"{c.size[0]}x{c.size[1]}x{c.channels}",
+            str(c.width),
+            fraction_words(c.probe),
+            fraction_words(c.score) if c.exact else NOTHING,
+            NOTHING if c.cka is None else f"{c.cka:.3f}",
+            NOTHING if c.gradient_x_activation is None else f"{c.gradient_x_activation:.3g}",
+            count_words(c.macs),
+        )
         for c in front.cuts
-    ]  # fmt: skip
+    ]
     return folded(f"{len(rows)} rows", _numbers(titles, rows, words=("cut", "input")))
 
 

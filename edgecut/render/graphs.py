@@ -135,10 +135,15 @@ def point_table(points: Iterable[Point], *, bypass: bool = False, wide: bool = F
         needs = f"needs {', '.join(p.bypass)}" if bypass and p.bypass else ""
         name = Text.assemble(p.name, (f"\n{needs}", "dim")) if needs and not wide else p.name
         table.add_row(
-            str(p.position), name, p.type, shape_words(p.shape[1:]), _macs(p.macs), count_words(p.params),
+            str(p.position),
+            name,
+            p.type,
+            shape_words(p.shape[1:]),
+            _macs(p.macs),
+            count_words(p.params),
             "?" if p.activation_bytes is None else format_bytes(p.activation_bytes),
             "yes" if p.legal_start else (needs if wide else "") or "no",
-        )  # fmt: skip
+        )
     return table
 
 
@@ -161,9 +166,13 @@ def operator_table(rows: Iterable[OperatorRow]) -> Table:
     table = grid("#", "<operator", "~output", "<shape", "<type", "MACs")
     for row in rows:
         table.add_row(
-            str(row.index), row.name, row.output.partition(";")[0],
-            shape_words(row.shape) if row.shape is not None else "?", row.dtype, _macs(row.macs),
-        )  # fmt: skip
+            str(row.index),
+            row.name,
+            row.output.partition(";")[0],
+            shape_words(row.shape) if row.shape is not None else "?",
+            row.dtype,
+            _macs(row.macs),
+        )
     return table
 
 

@@ -12,9 +12,13 @@ def comparison_junit(comparison: Comparison) -> str:
     """XML with a test case for each limit on each file: a failure where it is missed, skipped where unknown."""
     states = [verdict.state for verdict in comparison.verdicts]
     suite = ElementTree.Element(
-        "testsuite", name="edgecut compare", tests=str(len(states)), failures=str(states.count("misses")),
-        skipped=str(states.count("unknown")), errors="0",
-    )  # fmt: skip
+        "testsuite",
+        name="edgecut compare",
+        tests=str(len(states)),
+        failures=str(states.count("misses")),
+        skipped=str(states.count("unknown")),
+        errors="0",
+    )
     for verdict in comparison.verdicts:
         case = ElementTree.SubElement(suite, "testcase", name=verdict.limit, classname=verdict.file)
         if verdict.state == "misses":

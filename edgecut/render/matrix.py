@@ -25,8 +25,9 @@ def matrix_table(matrix: Matrix) -> Group:
     # The axes share a column that breaks between their values: one for each would break within them.
     rows = [
         [" ".join(row.settings[axis] for axis in matrix.axes), *words, row.status]
-        for row in matrix.rows for words in _files(matrix, row)
-    ]  # fmt: skip
+        for row in matrix.rows
+        for words in _files(matrix, row)
+    ]
     headings = ["~" + " ".join(names), "~file", *_HEADINGS, "<status"]
     kept = [k for k in range(len(headings)) if k != 1 or any(len(row.files) > 1 for row in matrix.rows)]
     # A column that says nothing takes the place of one that does.
@@ -58,7 +59,7 @@ def render_matrix(matrix: Matrix) -> str:
     )
     return html(
         "matrix", title=f"matrix: {matrix.name}", sections=sections, style="", script="", matrix=matrix, counts=counts
-    )  # fmt: skip
+    )
 
 
 def _cells(matrix: Matrix) -> Iterator[tuple[MatrixRow, list[str]]]:
@@ -72,13 +73,14 @@ def _files(matrix: Matrix, row: MatrixRow) -> list[list[str]]:
     elsewhere = any(name != "host" for other in matrix.rows for file in other.files for name in file.latency)
     found = [
         [
-            _file_words(file.name.removeprefix(f"{matrix.name}.")), format_bytes(file.size_bytes),
+            _file_words(file.name.removeprefix(f"{matrix.name}.")),
+            format_bytes(file.size_bytes),
             NOTHING if file.accuracy is None else fraction_words(file.accuracy),
             NOTHING if file.arena_bytes is None else format_bytes(file.arena_bytes),
             _latency(file, elsewhere),
         ]
         for file in row.files
-    ]  # fmt: skip
+    ]
     return found or [[NOTHING] * (1 + len(_HEADINGS))]
 
 

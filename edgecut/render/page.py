@@ -63,10 +63,18 @@ def render_page(report: Report) -> str:
         ("Environment", _facts(report.environment)),
     )
     return html(
-        "report", title=f"{name}: {report.status}", sections=sections, style="", script="", report=report, name=name,
-        params=count_words(report.source.params), macs=count_words(report.source.macs),
-        devices=", ".join(str(profile.get("id", "")) for profile in report.profiles), has_losses=has_losses(report),
-    )  # fmt: skip
+        "report",
+        title=f"{name}: {report.status}",
+        sections=sections,
+        style="",
+        script="",
+        report=report,
+        name=name,
+        params=count_words(report.source.params),
+        macs=count_words(report.source.macs),
+        devices=", ".join(str(profile.get("id", "")) for profile in report.profiles),
+        has_losses=has_losses(report),
+    )
 
 
 def _files(report: Report) -> Markup:
@@ -84,17 +92,29 @@ def _files(report: Report) -> Markup:
 def checks_html(checks: Iterable[Check], labels: Mapping[str, str]) -> Markup:
     """A row for each limit: what was found, and whether that meets it. labels: what a file is called."""
     columns = (
-        Column("limit on"), Column("file"), Column("device"), Column("limit", True), Column("value", True),
-        Column("state"), Column("rests on"), Column("why"),
-    )  # fmt: skip
+        Column("limit on"),
+        Column("file"),
+        Column("device"),
+        Column("limit", True),
+        Column("value", True),
+        Column("state"),
+        Column("rests on"),
+        Column("why"),
+    )
     return table(columns, [_check_row(check, labels) for check in checks])
 
 
 def _check_row(check: Check, labels: Mapping[str, str]) -> tuple[str, ...]:
     return (
-        check.metric, labels.get(check.artifact, check.artifact), check.profile or "", limit_words(check),
-        value_words(check.value, check.unit), state_html(check.state), check.basis, check.reason,
-    )  # fmt: skip
+        check.metric,
+        labels.get(check.artifact, check.artifact),
+        check.profile or "",
+        limit_words(check),
+        value_words(check.value, check.unit),
+        state_html(check.state),
+        check.basis,
+        check.reason,
+    )
 
 
 def _trials(report: Report) -> Markup:
@@ -121,11 +141,14 @@ def _steps(steps: Iterable[Step]) -> Markup:
     )
     rows = [
         (
-            step.name, "cached" if step.cached else format_seconds(step.seconds), fact_words(step.proof),
-            _change(step), "; ".join((*step.notes, *step.losses)),
+            step.name,
+            "cached" if step.cached else format_seconds(step.seconds),
+            fact_words(step.proof),
+            _change(step),
+            "; ".join((*step.notes, *step.losses)),
         )
         for step in steps
-    ]  # fmt: skip
+    ]
     return table(columns, rows)
 
 
@@ -137,25 +160,42 @@ def _change(step: Step) -> str:
 def measurements_html(measurements: Iterable[Measurement], labels: Mapping[str, str]) -> Markup:
     """A row for each measurement."""
     columns = (
-        Column("metric"), Column("file"), Column("value", True), Column("p90", True), Column("kind"),
-        Column("where"), Column("band"), Column("how"),
-    )  # fmt: skip
+        Column("metric"),
+        Column("file"),
+        Column("value", True),
+        Column("p90", True),
+        Column("kind"),
+        Column("where"),
+        Column("band"),
+        Column("how"),
+    )
     return table(columns, [_measurement_row(m, labels) for m in measurements])
 
 
 def _measurement_row(m: Measurement, labels: Mapping[str, str]) -> tuple[str, ...]:
     p90 = value_words(m.quantile(0.9), m.unit) if m.values else ""
     return (
-        m.metric, labels.get(m.artifact, m.artifact), measured_words(m), p90,
-        m.kind if m.value is not None else "", m.where, band_words(m.error), m.reason or m.method,
-    )  # fmt: skip
+        m.metric,
+        labels.get(m.artifact, m.artifact),
+        measured_words(m),
+        p90,
+        m.kind if m.value is not None else "",
+        m.where,
+        band_words(m.error),
+        m.reason or m.method,
+    )
 
 
 def _tensors(artifacts: Iterable[Artifact]) -> Markup:
     columns = (
-        Column("file"), Column("tensor"), Column("shape"), Column("type"), Column("scale", True),
-        Column("zero point", True), Column("takes"),
-    )  # fmt: skip
+        Column("file"),
+        Column("tensor"),
+        Column("shape"),
+        Column("type"),
+        Column("scale", True),
+        Column("zero point", True),
+        Column("takes"),
+    )
     rows = []
     for artifact in artifacts:
         for role, specs in (("in", artifact.inputs), ("out", artifact.outputs)):
@@ -164,10 +204,15 @@ def _tensors(artifacts: Iterable[Artifact]) -> Markup:
                 zero = NOTHING if spec.zero_point is None else str(spec.zero_point)
                 rows.append(
                     (
-                        artifact_words(artifact), f"{role}: {spec.name}", shape_words(spec.shape), spec.dtype,
-                        scale, zero, _TAKES.get(spec.expects or "", ""),
+                        artifact_words(artifact),
+                        f"{role}: {spec.name}",
+                        shape_words(spec.shape),
+                        spec.dtype,
+                        scale,
+                        zero,
+                        _TAKES.get(spec.expects or "", ""),
                     )
-                )  # fmt: skip
+                )
     return table(columns, rows)
 
 
@@ -181,12 +226,14 @@ def _operators(artifacts: Iterable[Artifact]) -> Markup:
     )
     rows = [
         (
-            artifact_words(a), format_bytes(a.size_bytes), count_words(a.macs),
+            artifact_words(a),
+            format_bytes(a.size_bytes),
+            count_words(a.macs),
             ", ".join(f"{name} {count}" for name, count in a.operators.items()),
             part("hash", a.sha256),
         )
         for a in artifacts
-    ]  # fmt: skip
+    ]
     return table(columns, rows)
 
 

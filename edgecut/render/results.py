@@ -17,9 +17,10 @@ COLUMNS: dict[Metric, str] = {"accuracy": "accuracy", "map": "mAP", "r2": "R²"}
 """What judges, and the heading of its column."""
 JUDGES = tuple(COLUMNS)
 _ALIKE = {
-    "top1_agreement": "images with its class", "tag_agreement": "tags as it has them",
+    "top1_agreement": "images with its class",
+    "tag_agreement": "tags as it has them",
     "pixel_agreement": "places with its class",
-}  # fmt: skip
+}
 _DEFINED: dict[Metric, tuple[str, ...]] = {
     "accuracy": (),
     "map": ("mAP: average precision of each tag over the images by score, averaged over tags.",),
@@ -66,7 +67,7 @@ def result_rows(report: Report) -> list[ResultRow]:
                 latency=value_words(latency.value, "s") if latency else NOTHING,
                 latency_p90=value_words(latency.quantile(0.9), "s") if latency else NOTHING,
             )
-        )  # fmt: skip
+        )
     return rows
 
 
@@ -116,9 +117,7 @@ def _drop(report: Report, name: str) -> str:
     return _value(report, ("accuracy_drop",), name) + (_MARK if marked else "")
 
 
-def _value(
-    report: Report, metrics: Sequence[Metric], name: str, worst: Callable[..., float] | None = None
-) -> str:  # fmt: skip
+def _value(report: Report, metrics: Sequence[Metric], name: str, worst: Callable[..., float] | None = None) -> str:
     """The figure of a file in words; of several outputs the worst, else the first."""
     rows = [m for m in report.measurements if m.artifact == name and m.metric in metrics]
     values = [m.value for m in rows if m.value is not None]

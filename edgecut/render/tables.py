@@ -87,10 +87,13 @@ def check_table(checks: Sequence[Check], labels: Mapping[str, str]) -> Group:
             table.add_row(Text(device, "bold"))
         for check in rows:
             table.add_row(
-                f"{'  ' if device else ''}{check.metric}", labels.get(check.artifact, check.artifact),
-                limit_words(check), value_words(check.value, check.unit),
-                Text(check.state, STYLES[check.state]), check.basis if check.value is not None else "",
-            )  # fmt: skip
+                f"{'  ' if device else ''}{check.metric}",
+                labels.get(check.artifact, check.artifact),
+                limit_words(check),
+                value_words(check.value, check.unit),
+                Text(check.state, STYLES[check.state]),
+                check.basis if check.value is not None else "",
+            )
             if check.reason:
                 reasons.append((f"{device} {check.metric}".strip(), check.reason))
     return _with_reasons(table, reasons)
@@ -143,10 +146,13 @@ def profile_table(profiles: Iterable[Profile]) -> Table:
         if p.class_ != before:
             table.add_row(Text(p.class_, "bold"))
         table.add_row(
-            f"  {p.id}", p.cpu.core or NOTHING, _clock(p.cpu.clock_hz),
-            value_words(p.memory.ram_bytes, "bytes"), value_words(p.memory.flash_bytes, "bytes"),
+            f"  {p.id}",
+            p.cpu.core or NOTHING,
+            _clock(p.cpu.clock_hz),
+            value_words(p.memory.ram_bytes, "bytes"),
+            value_words(p.memory.flash_bytes, "bytes"),
             p.runtime.name,
-        )  # fmt: skip
+        )
         before = p.class_
     return table
 

@@ -49,11 +49,17 @@ def trial_rows(trials: Sequence[Trial]) -> list[tuple[str, ...]]:
     for trial in trials:
         added = [cure for cure in trial.cures if cure not in kept]
         state = "chosen" if trial.chosen else "kept" if trial.kept else "not kept"
-        rows.append((
-            f"+ {', '.join(added)}" if added else "the converter's own", _fraction(trial.accuracy), _drop(trial),
-            _fraction(trial.agreement), NOTHING if trial.sqnr_varying is None else f"{trial.sqnr_varying:.1f}",
-            NOTHING if trial.gained is None else f"{trial.gained:+.3f}", state,
-        ))  # fmt: skip
+        rows.append(
+            (
+                f"+ {', '.join(added)}" if added else "the converter's own",
+                _fraction(trial.accuracy),
+                _drop(trial),
+                _fraction(trial.agreement),
+                NOTHING if trial.sqnr_varying is None else f"{trial.sqnr_varying:.1f}",
+                NOTHING if trial.gained is None else f"{trial.gained:+.3f}",
+                state,
+            )
+        )
         kept = trial.cures if trial.kept else kept
     return rows
 

@@ -14,17 +14,45 @@ if TYPE_CHECKING:
     import onnx
 
 _ACTIVATIONS = {
-    "Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid", "HardSigmoid": "hard_sigmoid",
-    "Tanh": "tanh", "QLinearSigmoid": "sigmoid", "QLinearSoftmax": "softmax",
-}  # fmt: skip
-_PASSED = frozenset({
-    "QuantizeLinear", "DequantizeLinear", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast", "Identity",
-    "Transpose", "GlobalAveragePool", "ReduceMean", "AveragePool",
-})  # fmt: skip
-_WEIGHTED = frozenset({
-    "Gemm", "MatMul", "Conv", "ConvTranspose", "Add", "QLinearConv", "QLinearMatMul", "QGemm", "MatMulInteger",
-    "ConvInteger", "QLinearAdd",
-})  # fmt: skip
+    "Softmax": "softmax",
+    "LogSoftmax": "log_softmax",
+    "Sigmoid": "sigmoid",
+    "HardSigmoid": "hard_sigmoid",
+    "Tanh": "tanh",
+    "QLinearSigmoid": "sigmoid",
+    "QLinearSoftmax": "softmax",
+}
+_PASSED = frozenset(
+    {
+        "QuantizeLinear",
+        "DequantizeLinear",
+        "Reshape",
+        "Flatten",
+        "Squeeze",
+        "Unsqueeze",
+        "Cast",
+        "Identity",
+        "Transpose",
+        "GlobalAveragePool",
+        "ReduceMean",
+        "AveragePool",
+    }
+)
+_WEIGHTED = frozenset(
+    {
+        "Gemm",
+        "MatMul",
+        "Conv",
+        "ConvTranspose",
+        "Add",
+        "QLinearConv",
+        "QLinearMatMul",
+        "QGemm",
+        "MatMulInteger",
+        "ConvInteger",
+        "QLinearAdd",
+    }
+)
 
 
 def last_activation(path: Path, output: int = 0) -> str:

@@ -27,9 +27,15 @@ class Session:
     """A file in its runtime. inputs, outputs: the tensors' keys in its order, indices in .tflite, names in .onnx."""
 
     def __init__(
-        self, model: Path | bytes, format_: Format, where: str, *, kernels: Kernels = "default", threads: int = 1,
+        self,
+        model: Path | bytes,
+        format_: Format,
+        where: str,
+        *,
+        kernels: Kernels = "default",
+        threads: int = 1,
         whole: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Load a file or its content. where: what an error begins with.
 
         whole: keep every tensor of a .tflite file after a run, not only its outputs (with "plain" kernels: a tensor
@@ -40,9 +46,13 @@ class Session:
         path = None if isinstance(model, bytes) else model.absolute()
         self._size_bytes = len(model) if isinstance(model, bytes) else model.stat().st_size
         self._open: Header = {
-            "do": "open", "format": format_, "path": None if path is None else str(path), "kernels": kernels,
-            "threads": threads, "whole": whole,
-        }  # fmt: skip
+            "do": "open",
+            "format": format_,
+            "path": None if path is None else str(path),
+            "kernels": kernels,
+            "threads": threads,
+            "whole": whole,
+        }
         self._child, self._number = self._opened()
 
     def run(self, feeds: Feeds, fetch: Sequence[Key]) -> list[np.ndarray]:

@@ -16,8 +16,10 @@ Header = dict[str, Any]  # JSON, whose keys are said where a message is made
 def send(stream: IO[bytes], header: Mapping[str, Any], arrays: Sequence[np.ndarray] = ()) -> None:
     """Write one message. Raises OSError if nobody reads, ValueError for arrays of objects that are no text."""
     ready = [np.ascontiguousarray(_plain(array)) for array in arrays]
-    forms = [(array.dtype.str if array.dtype.kind in "SU" else array.dtype.name, np.shape(source))
-             for array, source in zip(ready, arrays, strict=True)]  # fmt: skip
+    forms = [
+        (array.dtype.str if array.dtype.kind in "SU" else array.dtype.name, np.shape(source))
+        for array, source in zip(ready, arrays, strict=True)
+    ]
     text = json.dumps({**header, "arrays": forms}).encode()
     stream.write(struct.pack("<Q", len(text)) + text)
     for array in ready:

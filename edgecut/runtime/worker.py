@@ -139,9 +139,11 @@ def _litert(model: str | bytes, header: Header) -> OpenFile:
     }[header["kernels"]]
     source = {"model_content": model} if isinstance(model, bytes) else {"model_path": model}
     interpreter = Interpreter(
-        **source, num_threads=header["threads"], experimental_op_resolver_type=resolver,
+        **source,
+        num_threads=header["threads"],
+        experimental_op_resolver_type=resolver,
         experimental_preserve_all_tensors=header["whole"],
-    )  # fmt: skip
+    )
     interpreter.allocate_tensors()
 
     def run(feeds: Mapping[Key, np.ndarray], fetch: Sequence[Key]) -> list[np.ndarray]:

@@ -19,8 +19,11 @@ _THRESHOLDS = {"sigmoid": 0.5, "hard_sigmoid": 0.5, "linear": 0.0, "tanh": 0.0}
 # Of outputs that are scores rather than features.
 OF_SCORES = frozenset({"softmax", "log_softmax", "sigmoid", "hard_sigmoid", "linear"})
 _AGREEMENTS: dict[AnswerKind, Metric] = {
-    "classes": "top1_agreement", "binary": "top1_agreement", "tags": "tag_agreement", "pixels": "pixel_agreement",
-}  # fmt: skip
+    "classes": "top1_agreement",
+    "binary": "top1_agreement",
+    "tags": "tag_agreement",
+    "pixels": "pixel_agreement",
+}
 AGREEMENTS: tuple[Metric, ...] = tuple(dict.fromkeys(_AGREEMENTS.values()))
 
 

@@ -82,8 +82,13 @@ def rmse(values: np.ndarray, targets: np.ndarray) -> float:
 
 
 SCORES: dict[MetricName, Score] = {
-    "accuracy": accuracy, "auc": auc, "map": mean_average_precision, "r2": r2, "mae": mae, "rmse": rmse,
-}  # fmt: skip
+    "accuracy": accuracy,
+    "auc": auc,
+    "map": mean_average_precision,
+    "r2": r2,
+    "mae": mae,
+    "rmse": rmse,
+}
 """What can be had of scores alone; tag_accuracy needs decisions first."""
 
 

@@ -100,10 +100,17 @@ def recommend(
     device = _device(chosen, profile)
     limits = tuple(_limit_cost(candidates, profile, check) for check in device.checks if check.metric in UNITS)
     return chosen, Recommendation(
-        profile=profile, state=device.state, cut=chosen.cut, size=chosen.size, channels=chosen.channels,
-        precision=chosen.precision, accuracy=chosen.accuracy, why=why,
-        give=tuple(_give(device)), limits=tuple(limit for limit in limits if limit is not None),
-    )  # fmt: skip
+        profile=profile,
+        state=device.state,
+        cut=chosen.cut,
+        size=chosen.size,
+        channels=chosen.channels,
+        precision=chosen.precision,
+        accuracy=chosen.accuracy,
+        why=why,
+        give=tuple(_give(device)),
+        limits=tuple(limit for limit in limits if limit is not None),
+    )
 
 
 def words_of(metric: str, value: float) -> str:
@@ -155,9 +162,12 @@ def _limit_cost(candidates: Sequence[FrontPoint], profile: str, check: Check) ->
     if free is None:
         return None
     return LimitCost(
-        metric=check.metric, limit=float(check.limit), accuracy=None if bound is None else bound.chosen_by,
-        accuracy_without=free.chosen_by, cut_without=free.cut,
-    )  # fmt: skip
+        metric=check.metric,
+        limit=float(check.limit),
+        accuracy=None if bound is None else bound.chosen_by,
+        accuracy_without=free.chosen_by,
+        cut_without=free.cut,
+    )
 
 
 def _best(candidates: Sequence[FrontPoint], profile: str, fits: Callable[[DeviceCost], bool]) -> FrontPoint | None:

@@ -61,8 +61,9 @@ def device_costs(
     """One for each device that takes the artifact, its limits judged as a build judges them."""
     return tuple(
         _device_cost(recipe, profile, artifact, rows)
-        for profile in profiles if taken_by(profile, artifact.format, artifact.precision)
-    )  # fmt: skip
+        for profile in profiles
+        if taken_by(profile, artifact.format, artifact.precision)
+    )
 
 
 def arena_bytes(graph: TfliteGraph, profiles: Sequence[Profile]) -> float:
@@ -82,12 +83,16 @@ def _device_cost(recipe: Recipe, profile: Profile, artifact: Artifact, rows: Seq
     checks = tuple(check for check in judge(recipe, [profile], [artifact], rows) if check.metric != "sensor")
     latency, arena = _best(rows, "latency", profile), _best(rows, "arena", profile)
     return DeviceCost(
-        profile=profile.id, state=overall(checks), checks=checks,
-        latency=None if latency is None else latency.value, latency_kind="" if latency is None else latency.kind,
+        profile=profile.id,
+        state=overall(checks),
+        checks=checks,
+        latency=None if latency is None else latency.value,
+        latency_kind="" if latency is None else latency.kind,
         latency_error=None if latency is None else latency.error,
-        arena=None if arena is None else arena.value, arena_kind="" if arena is None else arena.kind,
+        arena=None if arena is None else arena.value,
+        arena_kind="" if arena is None else arena.kind,
         arena_error=None if arena is None else arena.error,
-    )  # fmt: skip
+    )
 
 
 def _best(rows: Sequence[Measurement], metric: str, profile: Profile) -> Measurement | None:

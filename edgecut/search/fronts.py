@@ -31,9 +31,17 @@ class Built:
 
 
 def front_of(
-    request: Request, facts: Mapping[str, Any], cuts: Sequence[CutScore], candidates: Sequence[FrontPoint],
-    built: Mapping[str, Built], images: Mapping[str, int], outputs: int, *, notes: Sequence[str], finished: bool,
-) -> Front:  # fmt: skip
+    request: Request,
+    facts: Mapping[str, Any],
+    cuts: Sequence[CutScore],
+    candidates: Sequence[FrontPoint],
+    built: Mapping[str, Built],
+    images: Mapping[str, int],
+    outputs: int,
+    *,
+    notes: Sequence[str],
+    finished: bool,
+) -> Front:
     """The front of the built choices and of the candidates, with a recommended one for each device."""
     all_built = [built[name] for name in sorted(built)]
     done = [made.point for made in all_built]
@@ -49,16 +57,22 @@ def front_of(
     points = [_marked(point, marks.get(named(point), [])) for point in _points(request, done, candidates)]
     marked = [made for made in all_built if named(made.point) in marks]
     return Front(
-        edgecut=edgecut.__version__, source=request.recipe.source.model,
-        sha256=source_hash(request.recipe.source.model), metric=request.scored_by,
-        profiles=tuple(p.id for p in request.profiles), finished=finished,
-        images={**images, "choosing": chosen[0], "judging": chosen[1]}, front=tuple(points), cuts=tuple(cuts),
+        edgecut=edgecut.__version__,
+        source=request.recipe.source.model,
+        sha256=source_hash(request.recipe.source.model),
+        metric=request.scored_by,
+        profiles=tuple(p.id for p in request.profiles),
+        finished=finished,
+        images={**images, "choosing": chosen[0], "judging": chosen[1]},
+        front=tuple(points),
+        cuts=tuple(cuts),
         recommendations=tuple(recommendations),
         measurements=tuple(row for made in all_built for row in made.measurements),
         explanations=tuple(made.explanation for made in marked if made.explanation is not None),
         uses=tuple(use for made in marked if (use := _use(request, made.point)) is not None),
-        environment=facts["environment"], notes=tuple(notes),
-    )  # fmt: skip
+        environment=facts["environment"],
+        notes=tuple(notes),
+    )
 
 
 def _use(request: Request, point: FrontPoint) -> FileUse | None:

@@ -22,8 +22,11 @@ DEFAULT_TOP = 3
 COLOURS: dict[int, Literal["gray", "colour", "rgba"]] = {1: "gray", 3: "colour", 4: "rgba"}
 # What can rank the images' targets, the first by default, and what the flag calls it.
 _METRICS: dict[Target, tuple[MetricName, ...]] = {
-    "classes": ("accuracy", "auc"), "values": ("r2",), "tags": ("map",), "features": ("r2",),
-}  # fmt: skip
+    "classes": ("accuracy", "auc"),
+    "values": ("r2",),
+    "tags": ("map",),
+    "features": ("r2",),
+}
 _METRIC_FLAGS: dict[MetricName, str] = {"accuracy": "accuracy", "auc": "auc", "map": "map", "r2": "mse"}
 
 

@@ -91,15 +91,25 @@ def search(
         model.save(source)
         model = source
     recipe = Recipe(
-        source=Source(model=str(model), preprocess=preprocess), data=Data(train=str(data), limit=limit),
+        source=Source(model=str(model), preprocess=preprocess),
+        data=Data(train=str(data), limit=limit),
         budget=budget or Budget(),
-    )  # fmt: skip
+    )
     found = recipe.data.model_copy(update={"target": target or target_of(recipe.data)})
     devices = tuple(p if isinstance(p, Profile) else find_profile(p) for p in profiles)
     request = Request(
-        recipe.model_copy(update={"data": found}), devices, tuple(sizes), tuple(channels),
-        tuple(precisions) or default_precisions(devices), folder, top, time_limit_s, metric, dask, workers,
-    )  # fmt: skip
+        recipe.model_copy(update={"data": found}),
+        devices,
+        tuple(sizes),
+        tuple(channels),
+        tuple(precisions) or default_precisions(devices),
+        folder,
+        top,
+        time_limit_s,
+        metric,
+        dask,
+        workers,
+    )
     return run(request, progress)
 
 
@@ -219,10 +229,13 @@ class _Search:
         # What was built costs more than was estimated: look among what costs less.
         least = min(d.latency or 0.0 for d in own)
         rest = [
-            p for p in self.candidates
-            if named(p) not in self.built and (d := choosing.device_of(p, profile)) is not None
-            and (d.latency or 0.0) <= least and choosing.fit_of(d) <= 1
-        ]  # fmt: skip
+            p
+            for p in self.candidates
+            if named(p) not in self.built
+            and (d := choosing.device_of(p, profile)) is not None
+            and (d.latency or 0.0) <= least
+            and choosing.fit_of(d) <= 1
+        ]
         return choosing.to_build(rest, profile, self.request.top)
 
     def _build(self, hands: Workers, choices: Sequence[Choice]) -> None:
@@ -291,9 +304,16 @@ class _Search:
 
         cuts = [score for scores in self.looked.values() for score in scores]
         front = front_of(
-            self.request, self.facts, cuts, self.candidates, self.built, self.images, self.outputs,
-            notes=(*shadow_notes(self.request.profiles), *self.left_out, *self.late), finished=finished,
-        )  # fmt: skip
+            self.request,
+            self.facts,
+            cuts,
+            self.candidates,
+            self.built,
+            self.images,
+            self.outputs,
+            notes=(*shadow_notes(self.request.profiles), *self.left_out, *self.late),
+            finished=finished,
+        )
         for r in front.recommendations:
             write_whole(self.request.out / r.recipe, r.recipe_text.encode())
         write_whole(self.request.out / "front.json", _text(front).encode())
@@ -325,6 +345,8 @@ def _read(record: Any, row: Any) -> Any:
 
 def _asked(request: Request, profiles: Sequence[Profile], precisions: Sequence[str]) -> dict[str, Any]:
     return {
-        "profiles": [profile.to_dict() for profile in profiles], "precisions": list(precisions),
-        "budget": request.recipe.budget.to_dict(), "bench": request.recipe.bench.to_dict(),
-    }  # fmt: skip
+        "profiles": [profile.to_dict() for profile in profiles],
+        "precisions": list(precisions),
+        "budget": request.recipe.budget.to_dict(),
+        "bench": request.recipe.bench.to_dict(),
+    }

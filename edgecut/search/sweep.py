@@ -84,13 +84,22 @@ def sweep(bench: Workbench, size: Size, channels: int) -> tuple[CutScore, ...]:
     exact = {k: fitted[first] for k, first in enumerate(same) if first in fitted}
     return tuple(
         CutScore(
-            cut=point.name, position=point.position, size=size, channels=channels, width=widths[k],
-            probe=_rounded(probes[k]), score=_rounded(exact.get(k, probes[k])),
-            exact=k in exact or widths[k] <= PROJECTED, cka=round(alike[k], 6),
-            gradient_x_activation=float(f"{gradients[k]:.6g}"), macs=point.macs, params=point.params,
+            cut=point.name,
+            position=point.position,
+            size=size,
+            channels=channels,
+            width=widths[k],
+            probe=_rounded(probes[k]),
+            score=_rounded(exact.get(k, probes[k])),
+            exact=k in exact or widths[k] <= PROJECTED,
+            cka=round(alike[k], 6),
+            gradient_x_activation=float(f"{gradients[k]:.6g}"),
+            macs=point.macs,
+            params=point.params,
         )
-        for k, point in enumerate(points) if point.name in cuttable
-    )  # fmt: skip
+        for k, point in enumerate(points)
+        if point.name in cuttable
+    )
 
 
 def probed(features: np.ndarray, targets: np.ndarray, outputs: int, score: Score) -> float:
@@ -146,10 +155,11 @@ def finalists(macs: Sequence[int | None], probes: Sequence[float], widths: Seque
     """The cuts worth an exact fit: projected, and hardly beaten by one that costs no more; the best first."""
     known = [float("inf") if count is None else count for count in macs]
     close = [
-        k for k, probe in enumerate(probes)
+        k
+        for k, probe in enumerate(probes)
         if widths[k] >= PROJECTED
         and probe + _REFIT_MARGIN >= max(p for p, count in zip(probes, known, strict=True) if count <= known[k])
-    ]  # fmt: skip
+    ]
     yield from sorted(close, key=lambda k: (-probes[k], k))
 
 
@@ -169,9 +179,14 @@ def equivalents(graph: Calls, tensors: Sequence[Tensor]) -> list[int]:
 
 
 def _features(
-    bench: Workbench, graph: Calls, tensors: Sequence[Tensor], pixels: np.ndarray, to_input: ToInput, scratch: Path,
+    bench: Workbench,
+    graph: Calls,
+    tensors: Sequence[Tensor],
+    pixels: np.ndarray,
+    to_input: ToInput,
+    scratch: Path,
     title: str,
-) -> _Features:  # fmt: skip
+) -> _Features:
     offsets = [0]
     for tensor in tensors:
         offsets.append(offsets[-1] + int(tensor.shape[-1] or 0))

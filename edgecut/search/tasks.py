@@ -125,12 +125,15 @@ def facts_of(request: Request) -> dict[str, Any]:
     whole = recipe.to_dict()
     return {
         "model": source_hash(recipe.source.model) or recipe.source.model,
-        "preprocess": whole["source"]["preprocess"], "images": files,
+        "preprocess": whole["source"]["preprocess"],
+        "images": files,
         "data": {k: v for k, v in whole["data"].items() if k not in files},
         **{table: whole[table] for table in ("stem", "head", "compress", "export")},
         "accuracy_drop": recipe.budget.accuracy_drop if "auto" in recipe.export.precisions else None,
-        "metric": request.scored_by, "environment": environment(), "code": code_hash(Path(edgecut.__file__).parent),
-    }  # fmt: skip
+        "metric": request.scored_by,
+        "environment": environment(),
+        "code": code_hash(Path(edgecut.__file__).parent),
+    }
 
 
 def source_hash(source: str) -> str:
@@ -161,9 +164,16 @@ def _priced(bench: Workbench, task: Look, scores: Sequence[CutScore], outputs: i
             devices = costs.estimated(file, request.recipe, profiles, precision)
             device = devices[0] if devices else None
             yield FrontPoint(
-                cut=score.cut, size=task.size, channels=task.channels, precision=precision, accuracy=score.score,
-                chosen_by=score.score, latency=None if device is None else device.latency,
-                arena=costs.arena_bytes(file, profiles), size_bytes=file.size_bytes,
+                cut=score.cut,
+                size=task.size,
+                channels=task.channels,
+                precision=precision,
+                accuracy=score.score,
+                chosen_by=score.score,
+                latency=None if device is None else device.latency,
+                arena=costs.arena_bytes(file, profiles),
+                size_bytes=file.size_bytes,
                 macs=None if score.macs is None else score.macs + score.width * outputs,
-                basis=Basis(accuracy="probe", latency=latency_basis(device)), devices=devices,
-            )  # fmt: skip
+                basis=Basis(accuracy="probe", latency=latency_basis(device)),
+                devices=devices,
+            )

@@ -111,10 +111,14 @@ def _cross(source: str, *, unsafe: bool) -> Loaded:
     except GraphError as exc:
         raise SourceError(f"{source}: is a Keras 2 model that can't be read as Keras 3: {exc}") from exc
     error = crossing.proof["max_abs_error"]
-    return Loaded(crossing.model, crossing.proof, (
-        f"a Keras 2 model, rebuilt in Keras 3 with the same weights; on {crossing.proof['inputs']} inputs its outputs "
-        f"{'are equal' if crossing.proof['exact'] else f'differ by up to {error:.2g}'}",
-    ))  # fmt: skip
+    return Loaded(
+        crossing.model,
+        crossing.proof,
+        (
+            f"a Keras 2 model, rebuilt in Keras 3 with the same weights; on {crossing.proof['inputs']} inputs its "
+            f"outputs {'are equal' if crossing.proof['exact'] else f'differ by up to {error:.2g}'}",
+        ),
+    )
 
 
 def _is_keras_2(source: str) -> bool:
@@ -203,9 +207,10 @@ def _application(source: str) -> keras.Model:
 def application_names() -> Sequence[str]:
     """The names that keras.applications builds models under."""
     return [
-        name for name, builder in vars(keras.applications).items()
+        name
+        for name, builder in vars(keras.applications).items()
         if inspect.isfunction(builder) and "weights" in inspect.signature(builder).parameters
-    ]  # fmt: skip
+    ]
 
 
 def _is_download_failure(error: Exception) -> bool:

@@ -21,9 +21,12 @@ from edgecut.graph.trace import all_operations
 
 # Spacing of the numbers that a policy computes in, where it is coarser than float32's.
 _SPACING = {
-    "mixed_float16": 2.0**-10, "float16": 2.0**-10, "mixed_bfloat16": 2.0**-7, "bfloat16": 2.0**-7,
+    "mixed_float16": 2.0**-10,
+    "float16": 2.0**-10,
+    "mixed_bfloat16": 2.0**-7,
+    "bfloat16": 2.0**-7,
     "float64": 2.0**-23,
-}  # fmt: skip
+}
 # Rounding adds up over layers: of the largest output, this many spacings are let pass.
 _ROUNDINGS = 64
 
@@ -131,6 +134,9 @@ def _proof(model: keras.Model, result: keras.Model, policies: tuple[str, ...], w
             f"{INPUTS} seeded inputs, where {tolerance:.3g} is let pass for rounding; save it with the policy float32"
         )
     return {
-        "inputs": INPUTS, "max_abs_error": max(errors), "exact": max(errors) == 0, "tolerance": tolerance,
+        "inputs": INPUTS,
+        "max_abs_error": max(errors),
+        "exact": max(errors) == 0,
+        "tolerance": tolerance,
         "reason": f"the source rounds to {', '.join(policies)}",
-    }  # fmt: skip
+    }

@@ -53,9 +53,16 @@ def proven(edit: Edit, data: np.ndarray | None, preprocess: Preprocess, order: s
 
 
 def better_ways(
-    edit: Edit, edited: keras.Model, resolution: str, proof: dict[str, Any], data: np.ndarray, preprocess: Preprocess,
-    order: str | None, *, raw: bool,
-) -> Iterator[str]:  # fmt: skip
+    edit: Edit,
+    edited: keras.Model,
+    resolution: str,
+    proof: dict[str, Any],
+    data: np.ndarray,
+    preprocess: Preprocess,
+    order: str | None,
+    *,
+    raw: bool,
+) -> Iterator[str]:
     """A sentence where another resolution than the edit's keeps clearly more of the source's answers.
 
     proof: what the edit itself keeps. data, preprocess, order, raw: as in prove_on_images.

@@ -79,8 +79,10 @@ class Device:
 _OPERATORS = {"nearest": "upsampling", "bilinear": "bilinear upsampling", "average": "average pooling"}
 _BILINEAR_MACS = 4  # for a value
 _FOLDS: dict[str, Callable[[Axis, int], tuple[Axis, np.ndarray] | None]] = {
-    "nearest": folded_nearest, "average": folded_average, "stride": smaller_stride,
-}  # fmt: skip
+    "nearest": folded_nearest,
+    "average": folded_average,
+    "stride": smaller_stride,
+}
 
 
 def cheapest(first: FirstOp, device: Device) -> Candidate | None:

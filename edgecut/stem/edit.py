@@ -100,9 +100,14 @@ def _is_raw(pixels: str) -> bool:
 
 
 def _map_of(
-    source: Tensor, channels: int | None, order: str | None, custom: tuple[Any, Any] | None, preprocess: Preprocess,
-    *, raw: bool,
-) -> LinearMap:  # fmt: skip
+    source: Tensor,
+    channels: int | None,
+    order: str | None,
+    custom: tuple[Any, Any] | None,
+    preprocess: Preprocess,
+    *,
+    raw: bool,
+) -> LinearMap:
     """What the source takes, as a linear map of what the device feeds."""
     width = int(source.shape[3] or 0)
     if custom is not None:

@@ -198,10 +198,13 @@ def _with_followers(graph: Calls, first: FirstOp, layer: Any, fold: bool) -> Fir
         if second is not None and _is_pointwise(second):
             scale, offset = middle if middle is not None else (np.ones(1), np.zeros(1))
             merged = replace(
-                first, call=second, output=second.outputs[0], kernel=first.kernel * scale,
+                first,
+                call=second,
+                output=second.outputs[0],
+                kernel=first.kernel * scale,
                 bias=first.bias * scale + offset,
                 pointwise=Pointwise(_array(second.operation.kernel)[0, 0], _bias(second.operation)),
-            )  # fmt: skip
+            )
             return _with_followers(graph, merged, second.operation, fold)
     if normalization is None or not _is_normalization(normalization):
         return first
@@ -229,9 +232,12 @@ def _is_normalization(call: Call) -> bool:
 def _is_pointwise(call: Call) -> bool:
     layer = call.operation
     return (
-        type(layer) is L.Conv2D and _is_plain(layer) and layer.groups == 1
-        and tuple(layer.kernel_size) == (1, 1) and tuple(layer.strides) == (1, 1)
-    )  # fmt: skip
+        type(layer) is L.Conv2D
+        and _is_plain(layer)
+        and layer.groups == 1
+        and tuple(layer.kernel_size) == (1, 1)
+        and tuple(layer.strides) == (1, 1)
+    )
 
 
 def _is_plain(layer: Any) -> bool:

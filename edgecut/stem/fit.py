@@ -173,18 +173,25 @@ def _whole(stride: int, device: int | None, source: int | None) -> bool:
 
 
 def _wanted(
-    first: FirstOp, runs_at: tuple[int | None, int | None], device: tuple[int | None, int | None],
-    kernel: int | tuple[int, int] | None, stride: int | tuple[int, int] | None, filters: int | None, *,
+    first: FirstOp,
+    runs_at: tuple[int | None, int | None],
+    device: tuple[int | None, int | None],
+    kernel: int | tuple[int, int] | None,
+    stride: int | tuple[int, int] | None,
+    filters: int | None,
+    *,
     batch_norm: bool,
-) -> Wanted:  # fmt: skip
+) -> Wanted:
     axes = (first.rows, first.columns)
     ratio = tuple(max(1, axis.stride * (d or 0) // (o or 1)) for axis, d, o in zip(axes, device, runs_at, strict=True))
     # As much of the picture as the source's window sees, or the pixels that a longer stride passes over go unseen.
     seen = [-(-axis.reach * max(d or 0, o or 0) // (o or 1)) for axis, d, o in zip(axes, device, runs_at, strict=True)]
     chosen = Wanted(
-        _pair(kernel) or (seen[0], seen[1]), _pair(stride) or (ratio[0], ratio[1]),
-        first.bias.size if filters is None else filters, batch_norm,
-    )  # fmt: skip
+        _pair(kernel) or (seen[0], seen[1]),
+        _pair(stride) or (ratio[0], ratio[1]),
+        first.bias.size if filters is None else filters,
+        batch_norm,
+    )
     if min(*chosen.kernel, *chosen.stride, chosen.filters) < 1:
         raise StemError("stem: kernel, stride and filters are at least 1")
     if chosen.stride != ratio:
@@ -233,10 +240,16 @@ def _fitted(first: FirstOp, wanted: Wanted, device: Device, theirs: np.ndarray, 
         left += float(np.sum((y - x[:, :-1] @ whole - bias) ** 2))
         varied += float(np.sum((y - mean_y) ** 2))
     operator = replace(
-        first, linear=scaled, kernel=kernel.reshape(shape), rows=rows, columns=columns, groups=1, is_depthwise=False,
+        first,
+        linear=scaled,
+        kernel=kernel.reshape(shape),
+        rows=rows,
+        columns=columns,
+        groups=1,
+        is_depthwise=False,
         bias=bias if behind is None else np.zeros(kernel.shape[1]),
         pointwise=None if behind is None else Pointwise(behind, bias),
-    )  # fmt: skip
+    )
     deviation = np.sqrt(np.clip(np.einsum("if,ij,jf->f", weights, spread, weights), 0, None))
     return Fitted(operator, (left / max(varied, 1e-30)) ** 0.5, mean_y, deviation)
 

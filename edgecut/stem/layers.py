@@ -26,15 +26,24 @@ def convolution(
     def call(x: keras.KerasTensor) -> keras.KerasTensor:
         x, padding = _padded(x, first, pad_value)
         config: dict[str, Any] = {
-            "kernel_size": kernel.shape[:2], "strides": (first.rows.stride, first.columns.stride),
-            "dilation_rate": (first.rows.dilation, first.columns.dilation), "padding": padding,
-        }  # fmt: skip
+            "kernel_size": kernel.shape[:2],
+            "strides": (first.rows.stride, first.columns.stride),
+            "dilation_rate": (first.rows.dilation, first.columns.dilation),
+            "padding": padding,
+        }
         if first.pointwise is None:
             return _walk(x, first, config, kernel, bias, grouped, **_ending(first, bias))
         x = _walk(
-            x, first, config, kernel, bias, grouped, name=f"{first.call.layer}_spatial", use_bias=bool(bias.any()),
+            x,
+            first,
+            config,
+            kernel,
+            bias,
+            grouped,
+            name=f"{first.call.layer}_spatial",
+            use_bias=bool(bias.any()),
             dtype=first.call.operation.dtype_policy,
-        )  # fmt: skip
+        )
         second, own = first.pointwise, first.pointwise.bias
         layer = keras.layers.Conv2D(second.kernel.shape[1], 1, **_ending(first, own))
         return _applied(layer, x, second.kernel[None, None], own)
@@ -96,9 +105,14 @@ def _padded(x: keras.KerasTensor, first: FirstOp, value: float) -> tuple[keras.K
 
 
 def _walk(
-    x: keras.KerasTensor, first: FirstOp, config: dict[str, Any], kernel: np.ndarray, bias: np.ndarray,
-    grouped: bool, **ending: Any,
-) -> keras.KerasTensor:  # fmt: skip
+    x: keras.KerasTensor,
+    first: FirstOp,
+    config: dict[str, Any],
+    kernel: np.ndarray,
+    bias: np.ndarray,
+    grouped: bool,
+    **ending: Any,
+) -> keras.KerasTensor:
     channels, filters = kernel.shape[2:]
     if not grouped:
         return _applied(keras.layers.Conv2D(filters, **config, **ending), x, kernel, bias)
@@ -116,9 +130,12 @@ def _ending(first: FirstOp, bias: np.ndarray) -> dict[str, Any]:
     """What the new layer has of the old one: its name, activation, precision and whether it is trained."""
     layer = first.call.operation
     return {
-        "name": first.call.layer, "activation": layer.get_config()["activation"], "dtype": layer.dtype_policy,
-        "use_bias": bool(layer.use_bias or bias.any()), "trainable": layer.trainable,
-    }  # fmt: skip
+        "name": first.call.layer,
+        "activation": layer.get_config()["activation"],
+        "dtype": layer.dtype_policy,
+        "use_bias": bool(layer.use_bias or bias.any()),
+        "trainable": layer.trainable,
+    }
 
 
 def _applied(layer: Any, x: keras.KerasTensor, kernel: np.ndarray, bias: np.ndarray) -> keras.KerasTensor:
@@ -140,9 +157,11 @@ def normalized_behind(value: keras.KerasTensor, mean: np.ndarray, deviation: np.
     layer = keras.layers.BatchNormalization(name=f"{last.name}_normalization")
     value = layer(value)
     values = {
-        "moving_mean": mean, "moving_variance": deviation**2, "beta": mean,
+        "moving_mean": mean,
+        "moving_variance": deviation**2,
+        "beta": mean,
         "gamma": np.sqrt(deviation**2 + layer.epsilon),
-    }  # fmt: skip
+    }
     for name, array in values.items():
         getattr(layer, name).assign(array.astype("float32"))
     if activation in (None, "linear"):

@@ -77,9 +77,13 @@ def compared(got: list[Any], expected: list[Any], *, inputs: int, exact: bool = 
     largest = max(float(np.max(np.abs(b))) for _, b in pairs)
     relative = error / largest if largest else error
     return {
-        "inputs": inputs, "max_abs_error": error, "relative_error": relative,
-        "exact": exact and relative <= TOLERANCE, "tolerance": TOLERANCE, "tolerance_reason": TOLERANCE_REASON,
-    }  # fmt: skip
+        "inputs": inputs,
+        "max_abs_error": error,
+        "relative_error": relative,
+        "exact": exact and relative <= TOLERANCE,
+        "tolerance": TOLERANCE,
+        "tolerance_reason": TOLERANCE_REASON,
+    }
 
 
 def exactness_notes(edit: Edit, construction: str, proof: dict[str, Any], *, has_images: bool) -> Iterator[str]:

@@ -123,8 +123,10 @@ def tail_bytes(graph: TfliteGraph) -> int:
     parts = (graph, *graph.others)
     filters = sum(
         (part.tensors[op.outputs[0]].shape or (1,))[-1]
-        for part in parts for op in part.operators if op.name in names and op.outputs
-    )  # fmt: skip
+        for part in parts
+        for op in part.operators
+        if op.name in names and op.outputs
+    )
     operators = sum(len(part.operators) for part in parts)
     return 8 * filters + 150 * operators + 350 + sum(map(persistent_bytes, parts))
 

@@ -27,10 +27,27 @@ _TENSOR_NAME, _TENSOR_MAP_NAME = 10, 4
 _SUBGRAPH_SIDES = {"Inputs": 6, "Outputs": 8}
 
 _BITS: dict[str, int] = {
-    "float32": 32, "float16": 16, "bfloat16": 16, "float64": 64, "int2": 2, "int4": 4, "int8": 8, "int16": 16,
-    "int32": 32, "int64": 64, "uint4": 4, "uint8": 8, "uint16": 16, "uint32": 32, "uint64": 64, "bool": 8,
-    "complex64": 64, "complex128": 128, "float8_e4m3fn": 8, "float8_e5m2": 8,
-}  # fmt: skip
+    "float32": 32,
+    "float16": 16,
+    "bfloat16": 16,
+    "float64": 64,
+    "int2": 2,
+    "int4": 4,
+    "int8": 8,
+    "int16": 16,
+    "int32": 32,
+    "int64": 64,
+    "uint4": 4,
+    "uint8": 8,
+    "uint16": 16,
+    "uint32": 32,
+    "uint64": 64,
+    "bool": 8,
+    "complex64": 64,
+    "complex128": 128,
+    "float8_e4m3fn": 8,
+    "float8_e5m2": 8,
+}
 
 
 @dataclass(frozen=True)
@@ -232,9 +249,13 @@ def _graph(model: Any, size_bytes: int) -> TfliteGraph:
         raise IndexError("metadata names a buffer that isn't there")
     first, *others = (_subgraph(subgraph, model, size_bytes) for subgraph in model.subgraphs)
     return replace(
-        first, subgraphs=len(model.subgraphs), size_bytes=size_bytes, others=tuple(others),
-        description=(model.description or b"").decode(errors="replace"), arena_offsets=_arena_offsets(model),
-    )  # fmt: skip
+        first,
+        subgraphs=len(model.subgraphs),
+        size_bytes=size_bytes,
+        others=tuple(others),
+        description=(model.description or b"").decode(errors="replace"),
+        arena_offsets=_arena_offsets(model),
+    )
 
 
 def _subgraph(subgraph: Any, model: Any, size_bytes: int) -> TfliteGraph:

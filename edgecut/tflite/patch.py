@@ -17,9 +17,14 @@ _BUFFER_DATA = 4
 _QUANTIZATION_SCALE, _QUANTIZATION_ZERO_POINT = 8, 10
 
 DTYPES = {
-    "int8": np.int8, "uint8": np.uint8, "int16": np.int16, "int32": np.int32, "int64": np.int64,
-    "float32": np.float32, "float16": np.float16,
-}  # fmt: skip
+    "int8": np.int8,
+    "uint8": np.uint8,
+    "int16": np.int16,
+    "int32": np.int32,
+    "int64": np.int64,
+    "float32": np.float32,
+    "float16": np.float16,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +110,4 @@ def _overwrite(result: bytearray, content: bytes, table: Any, slot: int, old: An
     result[start : start + len(data)] = data
 
 
-_TYPE_NAMES = {
-    number: name.lower() for name, number in vars(schema.TensorType).items() if isinstance(number, int)
-}  # fmt: skip
+_TYPE_NAMES = {number: name.lower() for name, number in vars(schema.TensorType).items() if isinstance(number, int)}

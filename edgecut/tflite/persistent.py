@@ -31,8 +31,9 @@ def _resources(graph: TfliteGraph) -> int:
     """A value for each resource that a graph assigns, by the tensor that names it."""
     sizes = {
         _handle(graph, op.inputs[0]): graph.tensors[op.inputs[1]].size_bytes
-        for op in graph.operators if op.name == "ASSIGN_VARIABLE" and len(op.inputs) > 1
-    }  # fmt: skip
+        for op in graph.operators
+        if op.name == "ASSIGN_VARIABLE" and len(op.inputs) > 1
+    }
     return sum(map(_up, sizes.values()))
 
 

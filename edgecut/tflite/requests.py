@@ -91,9 +91,18 @@ def _detections(operator: Operator, inputs: Inputs, _output: Tensor) -> tuple[in
     most, classes = int(options.get("max_detections", 0)), int(options.get("num_classes", 0))
     sorts = 4 * most * boxes
     return (
-        boxes, 16 * boxes, 4 * scores, 4 * boxes, 4 * boxes, sorts, sorts, 4 * boxes, sorts,
-        4 * max(classes, most) * boxes, 4 * min(boxes, most) * boxes,
-    )  # fmt: skip
+        boxes,
+        16 * boxes,
+        4 * scores,
+        4 * boxes,
+        4 * boxes,
+        sorts,
+        sorts,
+        4 * boxes,
+        sorts,
+        4 * max(classes, most) * boxes,
+        4 * min(boxes, most) * boxes,
+    )
 
 
 def _of(tensor: Tensor | None) -> str:

@@ -103,11 +103,22 @@ def window(graph: TfliteGraph, operator: Operator) -> Window:
     rows = _padding(height, output_height, kernel_height, strides[0], dilation[0])
     columns = _padding(width, output_width, kernel_width, strides[1], dilation[1])
     return Window(
-        height=height, width=width, channels=channels, kernel_height=kernel_height, kernel_width=kernel_width,
-        depth=depth, filters=filters, output_height=output_height, output_width=output_width, strides=strides,
-        dilated=dilation != (1, 1), padded_height=height + rows, padded_width=width + columns,
-        end_height=height + rows - rows // 2, end_width=width + columns - columns // 2,
-    )  # fmt: skip
+        height=height,
+        width=width,
+        channels=channels,
+        kernel_height=kernel_height,
+        kernel_width=kernel_width,
+        depth=depth,
+        filters=filters,
+        output_height=output_height,
+        output_width=output_width,
+        strides=strides,
+        dilated=dilation != (1, 1),
+        padded_height=height + rows,
+        padded_width=width + columns,
+        end_height=height + rows - rows // 2,
+        end_width=width + columns - columns // 2,
+    )
 
 
 def _cmsis_conv(graph: TfliteGraph, operator: Operator, dtype: str) -> tuple[int, ...]:

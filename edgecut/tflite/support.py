@@ -20,11 +20,35 @@ LIBRARY = {"cmsis-nn": "CMSIS-NN", "esp-nn": "ESP-NN"}
 LATE = frozenset({"SUM"})
 
 # Operators that only move or rename, or whose work is next to nothing: no kernel of theirs is worth a warning.
-_CHEAP = frozenset({
-    "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "PACK", "UNPACK", "SPLIT", "SPLIT_V", "SLICE", "STRIDED_SLICE",
-    "CONCATENATION", "PAD", "PADV2", "QUANTIZE", "DEQUANTIZE", "CAST", "FILL", "GATHER", "VAR_HANDLE",
-    "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE", "BROADCAST_TO", "BROADCAST_ARGS", "ARG_MAX", "ARG_MIN",
-})  # fmt: skip
+_CHEAP = frozenset(
+    {
+        "RESHAPE",
+        "SQUEEZE",
+        "EXPAND_DIMS",
+        "PACK",
+        "UNPACK",
+        "SPLIT",
+        "SPLIT_V",
+        "SLICE",
+        "STRIDED_SLICE",
+        "CONCATENATION",
+        "PAD",
+        "PADV2",
+        "QUANTIZE",
+        "DEQUANTIZE",
+        "CAST",
+        "FILL",
+        "GATHER",
+        "VAR_HANDLE",
+        "READ_VARIABLE",
+        "ASSIGN_VARIABLE",
+        "CALL_ONCE",
+        "BROADCAST_TO",
+        "BROADCAST_ARGS",
+        "ARG_MAX",
+        "ARG_MIN",
+    }
+)
 
 FIXED_BATCH = "export with the batch fixed at 1: a dynamic batch is what leaves SHAPE, STRIDED_SLICE and PACK"
 REMEDIES = {

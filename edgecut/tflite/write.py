@@ -47,9 +47,14 @@ class Draft:
         return tuple(int(d) for d in self._tensors[tensor].shape)
 
     def operator(
-        self, name: str, inputs: Sequence[int], outputs: Sequence[int], version: int = 1, table: str = "",
+        self,
+        name: str,
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+        version: int = 1,
+        table: str = "",
         options: Mapping[str, Any] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """A call of a builtin operator such as "CONV_2D".
 
         table: the schema's options table ("Conv2DOptions"), filled with `options` by the schema's field names; "" for

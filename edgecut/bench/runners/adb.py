@@ -158,8 +158,14 @@ class Adb:
         chosen = ["-s", self.serial] if self.serial and arguments[0] != "devices" else []
         place = f"{path}: " if path else ""
         try:
-            child = subprocess.run(["adb", *chosen, *arguments], capture_output=True, text=True, errors="replace",
-                                   timeout=timeout_s, check=False)  # fmt: skip
+            child = subprocess.run(
+                ["adb", *chosen, *arguments],
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=timeout_s,
+                check=False,
+            )
         except subprocess.TimeoutExpired as exc:
             raise RunError(f"{place}{self.name}: adb {arguments[0]} was stopped after {timeout_s:g} s") from exc
         if child.returncode != 0 and (arguments[0] != "shell" or "error: " in child.stderr):
@@ -186,21 +192,38 @@ def _measurements(
     kind = next(key for key in ("median", "avg", "curr") if key in figures)
     first, memory = _FIRST.search(said), _MEMORY.search(said)
     conditions: dict[str, Any] = {
-        "runtime": "benchmark_model", "threads": settings.threads, "runs": int(figures["count"]),
+        "runtime": "benchmark_model",
+        "threads": settings.threads,
+        "runs": int(figures["count"]),
         "warmup": max(1, settings.warmup),
         **{f"{key}_s": figures[key] / 1e6 for key in ("min", "p5", "p95", "max", "std") if key in figures},
         **({"first_s": float(first[1]) / 1e6} if first else {}),
-    }  # fmt: skip
+    }
     owner = None if profile is None else profile.id
     found = [
         Measurement(
-            metric="latency", artifact=artifact, profile=owner, unit=UNITS["latency"], value=figures[kind] / 1e6,
-            kind="measured", where=where, conditions=conditions,
+            metric="latency",
+            artifact=artifact,
+            profile=owner,
+            unit=UNITS["latency"],
+            value=figures[kind] / 1e6,
+            kind="measured",
+            where=where,
+            conditions=conditions,
             method=f"{'median' if kind == 'median' else 'mean'} wall time of runs by benchmark_model",
         )
-    ]  # fmt: skip
+    ]
     if memory:
         growth = "growth of benchmark_model's resident memory over loading and running"
-        found.append(measured("memory", artifact, [float(memory[1]) * 2**20], where=where, method=growth,
-                              profile=owner, conditions=conditions))  # fmt: skip
+        found.append(
+            measured(
+                "memory",
+                artifact,
+                [float(memory[1]) * 2**20],
+                where=where,
+                method=growth,
+                profile=owner,
+                conditions=conditions,
+            )
+        )
     return tuple(found)

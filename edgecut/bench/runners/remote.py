@@ -97,9 +97,13 @@ def done(worker: str, job: dict[str, Any], timeout_s: float, folder: str) -> dic
     safe = ["-P"] if sys.version_info >= (3, 11) else []
     with open(os.path.join(folder, "noise"), "w+b") as noise, open(os.path.join(folder, "result"), "w+b") as result:
         child = subprocess.Popen(
-            [sys.executable, *safe, worker], stdin=subprocess.PIPE, stdout=result, stderr=noise, cwd=folder,
+            [sys.executable, *safe, worker],
+            stdin=subprocess.PIPE,
+            stdout=result,
+            stderr=noise,
+            cwd=folder,
             preexec_fn=end_with_parent,
-        )  # fmt: skip
+        )
         threading.Thread(target=watch, args=(child,), daemon=True).start()
         try:
             child.communicate(json.dumps(job).encode(), timeout=timeout_s)

@@ -37,9 +37,13 @@ def as_measurements(
         memory = measured("memory", artifact, [result["memory_bytes"]], method=growth, conditions=conditions, **place)
     return (
         measured(
-            "latency", artifact, result["wall_s"], method="median wall time of runs in a child process",
-            conditions=conditions | {"load_s": result["load_s"], "first_s": result["first_s"]}, **place,
+            "latency",
+            artifact,
+            result["wall_s"],
+            method="median wall time of runs in a child process",
+            conditions=conditions | {"load_s": result["load_s"], "first_s": result["first_s"]},
+            **place,
         ),
         measured("cpu_time", artifact, result["cpu_s"], method=clock, conditions=conditions, **place),
         memory,
-    )  # fmt: skip
+    )

@@ -35,9 +35,18 @@ OPTIONS = "EDGECUT_SSH_OPTIONS"
 # ssh takes the first value that it is given for an option, so neither the user's file nor the variable can change
 # these: nobody is asked anything, and a host whose key isn't known, or is another, is refused.
 FIXED = (
-    "-T", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "ConnectTimeout=15",
-    "-o", "ServerAliveInterval=10", "-o", "ServerAliveCountMax=6",
-)  # fmt: skip
+    "-T",
+    "-o",
+    "BatchMode=yes",
+    "-o",
+    "StrictHostKeyChecking=yes",
+    "-o",
+    "ConnectTimeout=15",
+    "-o",
+    "ServerAliveInterval=10",
+    "-o",
+    "ServerAliveCountMax=6",
+)
 # Beside the job's own time: to connect and to send the files.
 GRACE_S = 120.0
 _HOST = r"(?P<host>\[[0-9A-Fa-f:.]+(?:%\w+)?\]|\w[\w.-]*)"
@@ -137,9 +146,11 @@ def ssh_of(text: str) -> Ssh:
     if match is None or not 0 < int(match["port"] or 22) < 65536:
         raise RequestError(f"--runner: ssh://[user@]host[:port][/path/to/python3] is expected, found {text!r}")
     return Ssh(
-        host=match["host"].strip("[]"), user=match["user"] or "", port=int(match["port"]) if match["port"] else None,
+        host=match["host"].strip("[]"),
+        user=match["user"] or "",
+        port=int(match["port"]) if match["port"] else None,
         python=match["python"] or "python3",
-    )  # fmt: skip
+    )
 
 
 def _request(job: Mapping[str, Any], files: Sequence[Path], timeout_s: float) -> list[bytes]:

@@ -66,10 +66,15 @@ class Tflm:
         }
         return (
             measured(
-                "arena", artifact, [arena.smallest_bytes], where=WHERE, method="smallest arena by bisection",
-                profile=None if profile is None else profile.id, conditions=conditions,
+                "arena",
+                artifact,
+                [arena.smallest_bytes],
+                where=WHERE,
+                method="smallest arena by bisection",
+                profile=None if profile is None else profile.id,
+                conditions=conditions,
             ),
-        )  # fmt: skip
+        )
 
 
 def is_here() -> bool:

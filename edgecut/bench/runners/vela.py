@@ -85,15 +85,29 @@ class Vela:
         }
         left = {"at_least": True, "not_modelled": list(found.on_cpu)} if found.on_cpu else {}
         place: dict[str, Any] = {
-            "where": place_of(profile), "kind": "simulated", "profile": None if profile is None else profile.id,
-        }  # fmt: skip
+            "where": place_of(profile),
+            "kind": "simulated",
+            "profile": None if profile is None else profile.id,
+        }
         arena_bytes = float(summary["sram_memory_used"]) * 1024
         return (
-            measured("arena", artifact, [arena_bytes], method="SRAM by Vela's plan, without the interpreter's tables",
-                     conditions=conditions | {"at_least": True}, **place),
-            measured("latency", artifact, [float(summary["cycles_total"]) / found.clock_hz], method=METHOD,
-                     conditions=conditions | left, **place),
-        )  # fmt: skip
+            measured(
+                "arena",
+                artifact,
+                [arena_bytes],
+                method="SRAM by Vela's plan, without the interpreter's tables",
+                conditions=conditions | {"at_least": True},
+                **place,
+            ),
+            measured(
+                "latency",
+                artifact,
+                [float(summary["cycles_total"]) / found.clock_hz],
+                method=METHOD,
+                conditions=conditions | left,
+                **place,
+            ),
+        )
 
 
 def is_here() -> bool:
@@ -151,11 +165,19 @@ def _program() -> str | None:
 
 
 def _compile(program: str, path: Path, accelerator: str, folder: Path, timeout_s: float) -> None:
-    command = [program, str(path.absolute()), "--accelerator-config", accelerator, "--output-dir", str(folder),
-               "--verbose-performance"]  # fmt: skip
+    command = [
+        program,
+        str(path.absolute()),
+        "--accelerator-config",
+        accelerator,
+        "--output-dir",
+        str(folder),
+        "--verbose-performance",
+    ]
     try:
-        child = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=timeout_s,
-                               cwd=folder, check=False)  # fmt: skip
+        child = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=timeout_s, cwd=folder, check=False
+        )
     except subprocess.TimeoutExpired as exc:
         raise RunError(f"{path}: Vela was stopped after {timeout_s:g} s") from exc
     if child.returncode != 0:
