@@ -14,7 +14,7 @@ from edgecut.render.templating import xml_text
 
 WIDTH, ROW, TOP = 1000, 22, 64
 NAMES, BARS, ADDED, CAUSES = 250, 260, 620, 760
-BARS_WIDTH, ADDED_WIDTH = 340, 90
+BARS_WIDTH, ADDED_WIDTH = 310, 90
 SCALE_DB = 50.0
 SIZE = 13
 
