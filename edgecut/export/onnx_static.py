@@ -9,16 +9,15 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 
 from edgecut.errors import ExportError, RequestError, SourceError
 from edgecut.export.onnx_fusion import keep_pads
+from edgecut.runtime.child import ChildDied, run_job
+from edgecut.runtime.limits import read_limits
 from edgecut.runtime.onnx_graph import read_onnx
-from edgecut.runtime.worker import onnx_failures
-from edgecut.streams import caught_output
 
 
 @dataclass(frozen=True)
@@ -64,62 +63,31 @@ def quantize_static(source: Path, images: np.ndarray, target: Path) -> None:
 
     images: (n, height, width, channels), float32, as the model takes them; they set the ranges by their extremes.
     Weights are int8 with a scale for each channel, activations uint8, which ONNX Runtime computes faster on x86.
-    Raises RequestError or SourceError as picture_input does, ExportError if onnxruntime refuses the graph.
+    ONNX Runtime works in a child process, since the file may be anybody's.
+    Raises RequestError or SourceError as picture_input does, ExportError if onnxruntime refuses the graph
+    or dies of it.
     """
-    from onnxruntime import quantization
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    taken = picture_input(source)
+    picture = picture_input(source)
     if not len(images):
         raise RequestError("export: int8 needs images to calibrate on; set data.train or pass --data")
-    if images.shape[1:] != (taken.height, taken.width, taken.channels):
-        shape = (taken.height, taken.width, taken.channels)
+    if images.shape[1:] != (picture.height, picture.width, picture.channels):
+        shape = (picture.height, picture.width, picture.channels)
         raise RequestError(f"{source}: takes pictures of {shape}, found calibration images of {images.shape[1:]}")
-    with tempfile.TemporaryDirectory() as folder, caught_output() as noise:
-        prepared, written = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
-        failures: tuple[type[Exception], ...] = (
-            *onnx_failures(),
-            onnx.checker.ValidationError,
-            ValueError,
-            TypeError,
-            RuntimeError,
-            KeyError,
-            AttributeError,
-        )
+    with tempfile.TemporaryDirectory() as folder:
+        rows, written = Path(folder) / "rows.npy", Path(folder) / "int8.onnx"
+        np.save(rows, np.concatenate(list(picture.rows(images))), allow_pickle=False)
+        job = {"source": str(source.absolute()), "rows": str(rows), "name": picture.name, "written": str(written)}
         try:
-            # Symbolic inference is for open shapes, and needs sympy.
-            quant_pre_process(source, prepared, skip_symbolic_shape=True)
-            quantization.quantize_static(
-                prepared,
-                written,
-                _reader(quantization.CalibrationDataReader, taken, images),
-                per_channel=True,
-                activation_type=quantization.QuantType.QUInt8,
-                weight_type=quantization.QuantType.QInt8,
-            )
-            model = onnx.load(written)
-        except failures as exc:
+            answer = run_job("edgecut.export.onnx_static_worker", job, read_limits().seconds * (1 + len(images)))
+        except ChildDied as exc:
+            raise ExportError(f"export: onnxruntime can't quantize {source.name}: {exc}") from exc
+        if answer["reason"]:
             if shutil.disk_usage(folder).free < 2 * source.stat().st_size:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), folder) from exc  # which it doesn't say
-            lines = [line.strip() for line in [*str(exc).splitlines(), *noise().splitlines()] if line.strip()]
-            reason = lines[0].rstrip(".") if lines else type(exc).__name__
-            raise ExportError(f"export: onnxruntime can't quantize {source.name}: {reason}") from exc
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), folder)  # which it doesn't say
+            raise ExportError(f"export: onnxruntime can't quantize {source.name}: {answer['reason']}")
+        model = onnx.load(written)
     keep_pads(model)
     target.write_bytes(model.SerializeToString())
-
-
-def _reader(base: Any, taken: PictureInput, images: np.ndarray) -> Any:
-    """A CalibrationDataReader over the images; the class is onnxruntime's, which is imported late."""
-
-    class Reader(base):
-        def __init__(self) -> None:
-            self._rows = taken.rows(images)
-
-        def get_next(self) -> dict[str, np.ndarray] | None:
-            row = next(self._rows, None)
-            return None if row is None else {taken.name: row}
-
-    return Reader()
 
 
 _CHANNELS = frozenset({1, 3, 4})

@@ -13,8 +13,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgecut import export
-from edgecut.errors import RequestError
+from edgecut.errors import ExportError, RequestError
+from edgecut.export.artifacts import quantize_onnx
 from edgecut.export.onnx_fusion import fusion_difference, keep_pads
+from edgecut.runtime.child import ChildDied
 from edgecut.runtime.files import FileRunner
 from edgecut.score.distance import distances
 from tests.graph import models
@@ -164,3 +166,21 @@ def test_a_wrong_request_is_one_sentence(
 def test_the_runtimes_quantizer_writes_int8_onnx_alone(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"^export: quantizer ort writes int8 ONNX files, found onnx float32$"):
         export(models.chain(), "onnx", "float32", path=tmp_path / "m.onnx", quantizer="ort")
+
+
+def test_a_file_on_which_the_runtimes_quantizer_dies_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody's .onnx file may bring native code down, so that it runs in a child process."""
+    export(padded("conv"), "onnx", "float32", path=tmp_path / "m.onnx")
+
+    def die(*job: object) -> None:
+        raise ChildDied("the child process that ran it was ended by SIGSEGV")
+
+    monkeypatch.setattr("edgecut.export.onnx_static.run_job", die)
+    with pytest.raises(ExportError) as caught:
+        quantize_onnx(tmp_path / "m.onnx", images(), tmp_path / "int8.onnx")
+    assert str(caught.value) == (
+        "export: onnxruntime can't quantize m.onnx: the child process that ran it was ended by SIGSEGV"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]
