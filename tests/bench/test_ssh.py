@@ -97,7 +97,7 @@ def test_a_connection_that_is_killed_half_way_is_told_and_what_it_left_is_remove
 def test_the_other_end_stops_and_cleans_up_when_nobody_waits_any_more(ssh: Server) -> None:
     process = start_endless(ssh)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=30) == 130
+    assert process.wait(timeout=30) == 143
     until(lambda: not ssh.left)
     until(lambda: not descendants(ssh.process.pid))
 
@@ -156,13 +156,12 @@ def test_a_file_that_takes_too_long_there_is_stopped(ssh: Server) -> None:
     assert ssh.left == []
 
 
-def test_a_crash_there_is_told_with_its_last_words(ssh: Server, tmp_path: Path) -> None:
+def test_a_file_that_its_runtime_refuses_there_is_told_in_that_runtimes_words(ssh: Server, tmp_path: Path) -> None:
     path = tmp_path / "cut.tflite"
     path.write_bytes(INT8.read_bytes()[:4000])
     with pytest.raises(RunError) as caught:
         machine_of(ssh.runner).run({"job": "latency", "runs": 1, "warmup": 0, "threads": 1}, [path])
-    reason = "ValueError: The model is not a valid Flatbuffer buffer"
-    assert str(caught.value) == f"{path}: the process that ran it on {name_of(ssh)} failed: {reason}"
+    assert str(caught.value) == f"{path}: The model is not a valid Flatbuffer buffer"
 
 
 @pytest.mark.parametrize("module", [worker, remote])
