@@ -53,7 +53,24 @@ def test_a_keras_2_saved_model_is_exported_by_its_function(tmp_path: Path) -> No
     np.testing.assert_allclose(FileRunner(tmp_path / "m.tflite").predict(images), np.asarray(old(images)), atol=1e-5)
 
 
+class Buckets(tf.Module):
+    """What each value lies between; TFLite has an operator for it, and ONNX none."""
+
+    @tf.function(input_signature=[tf.TensorSpec((1, 4), tf.float32, name="x")])
+    def look_up(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": tf.cast(tf.raw_ops.Bucketize(input=x, boundaries=[0.0, 1.0]), tf.float32)}
+
+
 def test_an_operator_that_onnx_has_not_is_named(tmp_path: Path) -> None:
+    buckets = Buckets()
+    tf.saved_model.save(buckets, tmp_path / "folder", signatures=buckets.look_up)
+    with pytest.raises(ExportError) as error:
+        export(load_exported(str(tmp_path / "folder")), "onnx", "float32", path=tmp_path / "m.onnx")
+    assert str(error.value).endswith("has no ONNX form: no counterpart of BUCKETIZE is known; write tflite")
+    assert not (tmp_path / "m.onnx").exists()
+
+
+def test_a_table_that_no_runtime_fills_is_no_file(tmp_path: Path) -> None:
     class Table(tf.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -70,7 +87,8 @@ def test_an_operator_that_onnx_has_not_is_named(tmp_path: Path) -> None:
     tf.saved_model.save(table, tmp_path / "folder", signatures=table.look_up)
     with pytest.raises(ExportError) as error:
         export(load_exported(str(tmp_path / "folder")), "onnx", "float32", path=tmp_path / "m.onnx")
-    assert str(error.value).endswith(
-        "has no ONNX form: no counterpart of HASHTABLE, HASHTABLE_FIND is known; write tflite"
+    assert str(error.value) == (
+        "export: nothing is written, since the file can't be run: model.tflite: LiteRT failed while running it: "
+        "hashtable need to be initialized before usingNode number 1 (HASHTABLE_FIND) failed to invoke"
     )
     assert not (tmp_path / "m.onnx").exists()
