@@ -20,8 +20,9 @@ layer = text | st.integers(-99, 99)
 
 @st.composite
 def recipes(draw: st.DrawFn) -> Recipe:
-    triple = number | st.tuples(number, number, number)
-    custom = st.fixed_dictionaries({"scale": triple, "offset": triple, "order": st.sampled_from(["rgb", "bgr"])})
+    factor = number.filter(lambda value: value != 0)
+    scale, offset = (kind | st.tuples(kind, kind, kind) for kind in (factor, number))
+    custom = st.fixed_dictionaries({"scale": scale, "offset": offset, "order": st.sampled_from(["rgb", "bgr"])})
     tables: dict[str, Any] = {
         "name": draw(st.from_regex(r"[A-Za-z_][A-Za-z0-9_-]{0,8}", fullmatch=True)),
         "source": {"model": draw(text), "preprocess": draw(st.sampled_from(["tf", "none"]) | custom),
