@@ -18,6 +18,7 @@ from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import read_recipe
 from edgecut.records.report import Report
 from edgecut.runtime.files import FileRunner, dequantize
+from edgecut.runtime.limits import read_limits
 
 VECTORS = "vectors/vectors.json"
 
@@ -37,6 +38,7 @@ def verify(folder: Path, progress: Progress = SILENT) -> VerifyResult:
 
     Raises RequestError if the folder is no bundle, or one of another schema.
     """
+    read_limits()  # a fault of EDGECUT_LIMITS is the caller's, not the bundle's
     if not folder.is_dir():
         raise RequestError(f"{folder}: is no folder; the folder of a bundle is expected")
     if not (folder / MANIFEST).is_file():

@@ -15,6 +15,7 @@ import pytest
 from edgecut.errors import RequestError
 from edgecut.handoff import native
 from edgecut.handoff.verify import VerifyResult, verify
+from tests.unit.command_line import run
 from tests.unit.test_bundle import arena, bundle
 
 
@@ -340,3 +341,12 @@ def test_verifying_imports_no_tensorflow(whole: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script, str(whole)], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_limits_that_let_nothing_run_are_the_callers_fault(
+    whole: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGECUT_LIMITS", "seconds=0")
+    assert run(capsys, "verify", str(whole)) == (
+        2, "", "edgecut: error: EDGECUT_LIMITS: 'seconds=0' lets nothing run; give more than 0\n",
+    )  # fmt: skip
