@@ -35,9 +35,8 @@ def write_saved_model(model: keras.Model, folder: Path) -> None:
     specs = []
     for name, tensor in zip(input_names(model), model.inputs, strict=True):
         if any(size is None for size in tensor.shape[1:]):
-            raise RequestError(
-                f"export: input {name!r} has the open shape {tuple(tensor.shape)}; {_remedy(tensor.shape)}"
-            )
+            own_name, remedy = tensor._keras_history.operation.name, _remedy(tensor.shape)
+            raise RequestError(f"export: input {own_name!r} has the open shape {tuple(tensor.shape)}; {remedy}")
         specs.append(tf.TensorSpec((1, *tensor.shape[1:]), tensor.dtype, name=name))
 
     def serve(*inputs: Any) -> dict[str, Any]:
@@ -168,6 +167,9 @@ def reason_of(error: Exception, noise: str) -> str:
         named = next((line.removeprefix(kind).strip() for line in lines if line.startswith(kind)), "")
         if named:
             return f"TFLite has no operator for {named}; cut before it, or replace it"
+    strayed = _strayed(str(error))
+    if strayed:
+        return strayed
     unquantized = re.search(r"Quantization not yet supported for op: '?(\w+)", "\n".join(lines))
     if unquantized is not None:
         return f"TFLite has no integer kernel for {unquantized[1]}; cut before it, or write float32 or dynamic"
@@ -189,3 +191,18 @@ def reason_of(error: Exception, noise: str) -> str:
     # Where in TensorFlow's own graph it is tells nobody anything.
     line = re.sub(r"^(?:\S+: )?(?:error: )?loc\(.*\): ", "", line.removeprefix("<unknown>:0: ").removeprefix("error: "))
     return f"in TensorFlow's words: {line.removeprefix('error: ')[:300].rstrip('.')}"
+
+
+def _strayed(text: str) -> str:
+    """What a converter's error says of an operator of TensorFlow that it left as it was; "" for another error."""
+    operator = re.search(r"'tf\.(\w+)' op is neither a custom op nor a flex op", text)
+    if operator is None:
+        return ""
+    half = re.search(rf'"tf\.{operator[1]}"\(.*?x(b?f16)>', text)
+    if half is None:
+        return f"TFLite has no operator for {operator[1]}; cut before it, or replace it"
+    computed_in = {"f16": "float16", "bf16": "bfloat16"}[half[1]]
+    return (
+        f"TFLite has no {operator[1]} that computes in {computed_in}; give the .keras or .h5 file, which is brought to "
+        "float32, or save it with the policy float32"
+    )

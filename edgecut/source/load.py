@@ -18,7 +18,7 @@ from edgecut.errors import GraphError, SourceError
 from edgecut.graph.saved import Kind, application_arguments, config_of, keras_version, kind_of, lambda_names, overclaim
 from edgecut.graph.sentences import LOADING_FAULTS, telling_line
 from edgecut.records.document import closest
-from edgecut.source.policies import in_float32
+from edgecut.source.policies import in_float32, keras_2_in_float32
 from edgecut.streams import caught_output
 
 
@@ -107,16 +107,18 @@ def _cross(source: str, *, unsafe: bool) -> Loaded:
     from edgecut.keras2.bridge import cross_to_keras, read_keras_2
 
     try:
-        crossing = cross_to_keras(read_keras_2(source, unsafe=unsafe))
+        brought = keras_2_in_float32(read_keras_2(source, unsafe=unsafe), source)
+        crossing = cross_to_keras(brought.model)
     except GraphError as exc:
         raise SourceError(f"{source}: is a Keras 2 model that can't be read as Keras 3: {exc}") from exc
     error = crossing.proof["max_abs_error"]
     return Loaded(
         crossing.model,
-        crossing.proof,
+        brought.proof or crossing.proof,
         (
             f"a Keras 2 model, rebuilt in Keras 3 with the same weights; on {crossing.proof['inputs']} inputs its "
             f"outputs {'are equal' if crossing.proof['exact'] else f'differ by up to {error:.2g}'}",
+            *brought.notes,
         ),
     )
 
@@ -171,6 +173,8 @@ def _cause(error: Exception) -> str:
     if "`safe_mode=False`" in text:
         what = telling_line(error).partition(". ")[0]
         return f"{what[:1].lower()}{what[1:200]}; pass --unsafe (source.unsafe = true) if you trust it"
+    if "No cast function available" in text:
+        return "its weights are bfloat16, a type that HDF5 hasn't; save it as .keras, or with the policy mixed_bfloat16"
     weights = re.search(r"Example error message for object <\w+ name=([^,>]+)[^>]*>:\s*(.+)", text)
     if weights:
         return f"the weights of layer {weights[1]!r}: {weights[2][:200].rstrip('.')}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,9 @@ from edgecut.graph.keras_private import SafeModeScope
 from edgecut.graph.proof import INPUTS, call_flat, seeded_inputs, to_array, to_tensor, undisturbed
 from edgecut.graph.sentences import telling_line
 from edgecut.graph.trace import all_operations
+from edgecut.keras2.agreement import INPUTS as KERAS_2_INPUTS
+from edgecut.keras2.agreement import seeded_values
+from edgecut.keras2.functions import outputs_of
 
 # Spacing of the numbers that a policy computes in, where it is coarser than float32's.
 _SPACING = {
@@ -74,10 +77,7 @@ def in_float32(model: keras.Model, where: str = "model") -> InFloat32:
             _build(model, result)
         copy_layer_state(model, result, model.name)
     except (GraphError, TypeError, ValueError, NotImplementedError, KeyError, AttributeError) as exc:
-        raise SourceError(
-            f"{where}: computes in {', '.join(policies)}, and can't be made anew in float32: {telling_line(exc)}; save "
-            "it with the policy float32"
-        ) from exc
+        raise _not_anew(where, policies, exc) from exc
     finally:
         keras.config.set_dtype_policy(policy)
     left = next((layer for layer in result._flatten_layers() if layer.compute_dtype in _SPACING), None)
@@ -89,10 +89,43 @@ def in_float32(model: keras.Model, where: str = "model") -> InFloat32:
     return InFloat32(result, policies, _proof(model, result, policies, where))
 
 
+def keras_2_in_float32(model: Any, where: str = "model") -> InFloat32:
+    """The same as `in_float32` of a tf_keras model, which stays one.
+
+    Its policy would otherwise tell layers apart that Keras 3 computes alike. Raises SourceError as in_float32 does.
+    """
+    policies = _policies(model)
+    if not policies:
+        return InFloat32(model, (), {})
+    try:
+        result = type(model).from_config(_float32(model.get_config()))
+        result.set_weights(
+            [np.asarray(old).astype(new.dtype) for old, new in zip(model.weights, result.get_weights(), strict=True)]
+        )
+    except (TypeError, ValueError, NotImplementedError, KeyError, AttributeError) as exc:
+        raise _not_anew(where, policies, exc) from exc
+    values = seeded_values(result.inputs)
+    return InFloat32(
+        result,
+        policies,
+        _rounding(outputs_of(model, values), outputs_of(result, values), policies, KERAS_2_INPUTS, where),
+    )
+
+
+def _not_anew(where: str, policies: tuple[str, ...], error: Exception) -> SourceError:
+    return SourceError(
+        f"{where}: computes in {', '.join(policies)}, and can't be made anew in float32: {telling_line(error)}; save "
+        "it with the policy float32"
+    )
+
+
 def _policies(model: keras.Model) -> tuple[str, ...]:
     """The names of the policies other than float32 under which a model's layers compute, sorted."""
     names = {layer.dtype_policy.name for layer in model._flatten_layers()}
-    names |= {str(tensor.dtype) for tensor in tree.flatten(getattr(model, "inputs", None) or [])}
+    names |= {
+        str(getattr(tensor.dtype, "name", tensor.dtype))
+        for tensor in tree.flatten(getattr(model, "inputs", None) or [])
+    }
     return tuple(sorted(names & set(_SPACING)))
 
 
@@ -122,6 +155,13 @@ def _proof(model: keras.Model, result: keras.Model, policies: tuple[str, ...], w
             [to_array(y) for y in tree.flatten(call_flat(x, [to_tensor(a, t) for a, t in zip(fed, ins, strict=True)]))]
             for x, ins in ((model, tensors), (result, flat(calls(result).inputs)))
         )
+    return _rounding(source, own, policies, INPUTS, where)
+
+
+def _rounding(
+    source: Sequence[np.ndarray], own: Sequence[np.ndarray], policies: tuple[str, ...], inputs: int, where: str
+) -> dict[str, Any]:
+    """The proof that the outputs of a model and of its form in float32 are a rounding apart. Raises SourceError."""
     errors, scales = [0.0], [0.0]
     for a, b in zip(source, own, strict=True):
         finite = np.isfinite(a.astype("float64"))  # 16 bits may overflow where 32 don't
@@ -131,10 +171,10 @@ def _proof(model: keras.Model, result: keras.Model, policies: tuple[str, ...], w
     if not max(errors) <= tolerance:
         raise SourceError(
             f"{where}: computes in {', '.join(policies)}, and in float32 its outputs differ by {max(errors):.3g} on "
-            f"{INPUTS} seeded inputs, where {tolerance:.3g} is let pass for rounding; save it with the policy float32"
+            f"{inputs} seeded inputs, where {tolerance:.3g} is let pass for rounding; save it with the policy float32"
         )
     return {
-        "inputs": INPUTS,
+        "inputs": inputs,
         "max_abs_error": max(errors),
         "exact": max(errors) == 0,
         "tolerance": tolerance,

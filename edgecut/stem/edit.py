@@ -115,7 +115,7 @@ def _map_of(
     if width not in {1, 3}:
         raise StemError(
             f"stem: the model's input is {source.shape[1:]}, with {width} channels in the last place; 1 or 3 are "
-            "expected, or a channel_map (M, t) that says what they are of the device's"
+            "expected; in Python, edgecut.stem takes a channel_map (M, t) that says what they are of the device's"
         )
     return device_map(width, _order(source, channels, order, None), preprocess, raw=raw)
 

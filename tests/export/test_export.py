@@ -6,6 +6,7 @@ import pytest
 from edgecut import export
 from edgecut.errors import ExportError, RequestError
 from edgecut.runtime.files import FileRunner
+from edgecut.source.exported import load_exported
 from tests.graph import models
 
 L = keras.layers
@@ -104,8 +105,20 @@ def test_an_open_size_is_refused(tmp_path):
     with pytest.raises(RequestError) as caught:
         export(keras.Model(x, L.Conv2D(2, 3, name="conv")(x)), "tflite", "float32", path=tmp_path / "m.tflite")
     assert str(caught.value) == (
-        "export: input 'input' has the open shape (None, None, None, 3); write a model of fixed size first: "
+        "export: input 'image' has the open shape (None, None, None, 3); write a model of fixed size first: "
         "edgecut stem MODEL --size HxW -o FIXED.keras"
+    )
+
+
+@pytest.mark.parametrize("mixed_policy", ["mixed_float16", "mixed_bfloat16"])
+def test_a_function_in_16_bits_is_refused_with_the_files_that_are_brought_to_float32(tmp_path, mixed_policy):
+    x = keras.Input((8, 8, 3), name="image")
+    keras.Model(x, L.Conv2D(2, 3, name="conv", dtype=mixed_policy)(x)).export(tmp_path / "saved", verbose=False)
+    with pytest.raises(ExportError) as caught:
+        export(load_exported(str(tmp_path / "saved")), "tflite", "float32", path=tmp_path / "m.tflite")
+    assert str(caught.value) == (
+        f"export: the converter refuses float32: TFLite has no Conv2D that computes in {mixed_policy[6:]}; give the "
+        ".keras or .h5 file, which is brought to float32, or save it with the policy float32"
     )
 
 

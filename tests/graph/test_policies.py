@@ -1,16 +1,19 @@
 """A model of another float's policy is brought to float32 wherever it is read, with its weights and a proof."""
 
 from pathlib import Path
+from types import ModuleType
 
 import keras
 import numpy as np
 import pytest
+import tf_keras
 
 from edgecut import export
 from edgecut.errors import SourceError
 from edgecut.runtime.files import FileRunner
 from edgecut.source.load import read_source
 from edgecut.source.policies import in_float32
+from edgecut.streams import caught_output
 
 L = keras.layers
 POLICIES = ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16", "float64")
@@ -97,4 +100,42 @@ def test_a_layer_that_keeps_its_policy_is_named() -> None:
     assert str(caught.value) == (
         "m.keras: layer 'double' (Stubborn) computes in float16 whatever its configuration says; let its __init__ "
         "pass dtype on"
+    )
+
+
+def sigmoids(library: ModuleType) -> keras.Model:
+    """Convolution, normalization and a hard sigmoid, which Keras 2 and Keras 3 compute each in its own way."""
+    layers = library.layers
+    image = library.Input((8, 8, 3), name="image")
+    x = layers.BatchNormalization(name="norm")(layers.Conv2D(4, 3, name="conv")(image))
+    x = layers.GlobalAveragePooling2D(name="mean")(layers.Activation("hard_sigmoid", name="gate")(x))
+    return library.Model(image, layers.Dense(3, activation="softmax", dtype="float32", name="scores")(x))
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16"])
+@pytest.mark.parametrize("name", ["m.h5", "m.keras", "saved"])
+def test_a_keras_2_model_of_another_policy_is_brought_to_float32(tmp_path: Path, name: str, policy: str) -> None:
+    tf_keras.mixed_precision.set_global_policy(policy)
+    try:
+        source = sigmoids(tf_keras)
+    finally:
+        tf_keras.mixed_precision.set_global_policy("float32")
+    with caught_output():
+        source.save(tmp_path / name, **({} if "." in name else {"save_format": "tf"}))
+    loaded = read_source(tmp_path / name)
+    assert {layer.dtype_policy.name for layer in loaded.model._flatten_layers()} == {"float32"}
+    kernel = np.asarray(source.get_layer("conv").kernel, "float32")
+    np.testing.assert_array_equal(kernel, np.asarray(loaded.model.get_layer("conv").kernel))
+    assert loaded.notes[-1].startswith(f"computes in {policy}; brought to float32 with the same weights, its outputs ")
+    assert 0 < loaded.proof["max_abs_error"] <= loaded.proof["tolerance"]
+
+
+def test_an_hdf5_file_of_bfloat16_weights_says_how_to_save_it(tmp_path: Path) -> None:
+    rows = keras.Input((3,))
+    keras.Model(rows, L.Dense(2, dtype="bfloat16")(rows)).save(tmp_path / "m.h5")
+    with pytest.raises(SourceError) as caught:
+        read_source(tmp_path / "m.h5")
+    assert str(caught.value) == (
+        f"{tmp_path / 'm.h5'}: can't be loaded: its weights are bfloat16, a type that HDF5 hasn't; save it as .keras, "
+        "or with the policy mixed_bfloat16"
     )
