@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
+from edgecut.tflite.kinds import CONVOLUTIONS
 
 Terms = dict[str, float]
 
@@ -265,6 +266,6 @@ def _melted_padding(graph: TfliteGraph) -> frozenset[int]:
         if op.name == "PAD"
         and op.outputs[0] not in graph.outputs
         and len(readers[op.outputs[0]]) == 1
-        and readers[op.outputs[0]][0].name in ("CONV_2D", "DEPTHWISE_CONV_2D")
+        and readers[op.outputs[0]][0].name in CONVOLUTIONS
         and readers[op.outputs[0]][0].options.get("padding") == VALID
     )

@@ -10,39 +10,9 @@ from edgecut.graph.callgraph import Call, Tensor
 from edgecut.lowering.layer_operators import ACTIVATIONS
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
 from edgecut.tflite.flatbuffer import Tensor as FileTensor
+from edgecut.tflite.kinds import BINARY, CONSTANTS, FLOAT_ONLY, FUSED, FUSES_RELU, OF_MANY
 
 Activations = Literal["int8", "float32"]
-
-# Operators into which a converter fuses a ReLU or ReLU6 behind them.
-FUSES_RELU = frozenset(
-    {
-        "ADD",
-        "AVERAGE_POOL_2D",
-        "CONV_2D",
-        "DEPTHWISE_CONV_2D",
-        "DIV",
-        "FULLY_CONNECTED",
-        "MAX_POOL_2D",
-        "MUL",
-        "SUB",
-    }
-)
-# Operators that take constants besides: axes, a shape, sizes; and those of two values, of which one may be a constant.
-_OPERANDS = {
-    "MEAN": 1,
-    "PAD": 1,
-    "REDUCE_MAX": 1,
-    "RESHAPE": 1,
-    "RESIZE_BILINEAR": 1,
-    "RESIZE_NEAREST_NEIGHBOR": 1,
-    "STRIDED_SLICE": 3,
-    "SUM": 1,
-    "TRANSPOSE": 1,
-}
-_BINARY = frozenset({"ADD", "DIV", "MAXIMUM", "MINIMUM", "MUL", "SUB"})
-
-# Operators that stay in float in an int8 file, between a DEQUANTIZE and a QUANTIZE: they have no kernel for integers.
-_FLOAT_ONLY = frozenset({"NEG"})
 
 
 class GraphBuilder:
@@ -94,7 +64,7 @@ class GraphBuilder:
         self, name: str, inputs: Sequence[int], shape: Sequence[int | None], options: Mapping[str, Any] | None = None
     ) -> int:
         """Append an operator; the place of what it puts out."""
-        if name not in _FLOAT_ONLY or self.activations == "float32":
+        if name not in FLOAT_ONLY or self.activations == "float32":
             return self._append(name, inputs, self._value(shape), options)
         given = [self._append("DEQUANTIZE", (x,), self._value(self.tensors[x].shape, "float32"), None) for x in inputs]
         result = self._append(name, given, self._value(shape, "float32"), options)
@@ -102,13 +72,13 @@ class GraphBuilder:
 
     def _operands(self, name: str, inputs: Sequence[int], output: int) -> tuple[int, ...]:
         """The constants that an operator takes besides: equal ones are one tensor, but for the factors of a layer."""
-        if name in _BINARY and len(inputs) == 1:
+        if name in BINARY and len(inputs) == 1:
             return (self.constant(self.tensors[output].shape[-1:]),)
-        if name not in _OPERANDS or len(inputs) > 1:
+        if name not in CONSTANTS or len(inputs) > 1:
             return ()
         shape, made = self.tensors[inputs[0]].shape, self.tensors[output].shape
         found = []
-        for number in range(_OPERANDS[name]):
+        for number in range(CONSTANTS[name]):
             says = made if name == "RESHAPE" else (name, number, len(shape), *(a == b for a, b in zip(shape, made)))  # noqa: B905
             if says not in self.operands:
                 self.operands[says] = self.constant((len(made),))
@@ -140,7 +110,7 @@ class GraphBuilder:
         """What a layer's own activation makes of a value; fused where a converter does."""
         name = activation_of(call)
         steps = ACTIVATIONS.get(name, (name,))
-        if steps in {("RELU",), ("RELU6",)} and self._fusable(source, FUSES_RELU):
+        if len(steps) == 1 and steps[0] in FUSED and self._fusable(source, FUSES_RELU):
             self.closed.add(source)
             return source
         if steps == ("LOGISTIC", "MUL"):
@@ -173,9 +143,8 @@ class GraphBuilder:
     def chain(self, names: Sequence[str], inputs: Sequence[int], shape: Sequence[int | None]) -> int:
         """Append operators in a row; of a layer with several inputs all but the last two are taken two by two."""
         given, result = list(inputs), inputs[0]
-        if len(given) > 2 and names[:1] in {("ADD",), ("MUL",)}:
-            while len(given) > 2:
-                given = [self.operator(names[0], given[:2], shape), *given[2:]]
+        while len(given) > 2 and names[0] in OF_MANY:
+            given = [self.operator(names[0], given[:2], shape), *given[2:]]
         for name in names:
             result = self.operator(name, given, shape)
             given = [result]

@@ -8,14 +8,12 @@ from typing import Any
 
 from edgecut.graph.callgraph import Call, Tensor
 from edgecut.lowering.blocks import attention, einsum_dense, layer_normalization, matrix_product, transpose
-from edgecut.lowering.builder import FUSES_RELU, GraphBuilder, activation_of
+from edgecut.lowering.builder import GraphBuilder, activation_of
 from edgecut.lowering.layer_operators import ACTIVATIONS, PLAIN
+from edgecut.tflite.kinds import FOLDS_NORMALIZATION, FOLDS_SCALE, FUSES_RELU
 
-# Operators into which a converter folds a scale and shift.
-FOLDS_SCALE = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
-# A normalization is also folded into this one. TensorFlow 2.21's converter fuses a ReLU behind it only where it has a
-# bias that isn't all zeros, as it is before training, or a normalization's shift.
-FOLDS_NORMALIZATION = FOLDS_SCALE | {"TRANSPOSE_CONV"}
+# What a mean over a map's places becomes, by whether there is more than one place.
+_MEAN_OF_ONE, _MEAN = "RESHAPE", "MEAN"
 
 
 def _conv(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
@@ -58,6 +56,8 @@ def _dense(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
 
 def _batch_normalization(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
     if work.fuses(call, taken[0], FOLDS_NORMALIZATION):
+        # TensorFlow 2.21's converter fuses a ReLU behind a TRANSPOSE_CONV only with a bias that isn't all zeros,
+        # as it is before training, or a normalization's shift.
         work.biased.add(taken[0])
         return taken[0]
     return work.chain(("MUL", "ADD"), taken[:1], call.outputs[0].shape)
@@ -129,14 +129,14 @@ def _upsampling(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
 
 
 def _mean(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
-    name = "RESHAPE" if math.prod(work.tensors[taken[0]].shape[1:-1]) == 1 else "MEAN"
+    name = _MEAN_OF_ONE if math.prod(work.tensors[taken[0]].shape[1:-1]) == 1 else _MEAN
     return work.operator(name, taken[:1], call.outputs[0].shape)
 
 
 def _reshape(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
     maker = work.maker(taken[0])
     # A mean whose axes of size 1 come back keeps them in the first place.
-    if maker is not None and maker.name in {"MEAN", "RESHAPE"} and work.sole(call.inputs[0]):
+    if maker is not None and maker.name in {_MEAN, _MEAN_OF_ONE} and work.sole(call.inputs[0]):
         work.reshape(taken[0], call.outputs[0].shape)
         return taken[0]
     return work.operator("RESHAPE", taken[:1], call.outputs[0].shape)

@@ -9,16 +9,12 @@ import numpy as np
 
 from edgecut.quantize.grids import real_values
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
-
-WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
-# They change how a value is held, and not what it is.
-BOUNDARIES = frozenset({"QUANTIZE", "DEQUANTIZE"})
+from edgecut.tflite.kinds import BOUNDARIES, WEIGHTED
 
 # Cures scale channels by positive factors and round steps up or down: the signs of what is two steps from zero stay.
 _SIGN_STEPS, _SAME_SIGNS = 2, 0.95
 # So many signs don't agree by chance: 95 % of 32 coins show the same side in one of 10^7 throws.
 _TELLING_WEIGHTS = 32
-_WITH_FREE_BIAS = WEIGHTED | {"TRANSPOSE_CONV", "CONV_3D"}
 # Options that only say how a kernel calculates.
 _FREE_OPTIONS = frozenset(
     {
@@ -136,12 +132,12 @@ def _holds(quantized: Side, operator: Operator, floats: Side, other: Operator, p
     constant, real = quantized.constants.get(index), floats.constants.get(twin)
     if constant is None or real is None:
         return True  # computed, absent, or of a type that numpy hasn't
-    if operator.name in _WITH_FREE_BIAS and constant.ndim == 1 and place > 1:
+    if operator.name in WEIGHTED and constant.ndim == 1 and place > 1:
         return constant.shape == real.shape  # cures correct biases
     if constant.shape != real.shape:
         return False
     tensor = quantized.graph.tensors[index]
-    if operator.name in _WITH_FREE_BIAS and np.issubdtype(real.dtype, np.floating):
+    if operator.name in WEIGHTED and np.issubdtype(real.dtype, np.floating):
         certain = _certain(quantized, index, constant)
         agree = np.sign(real_values(constant, tensor)) == np.sign(real)
         return not certain.any() or float(agree[certain].mean()) >= _SAME_SIGNS

@@ -8,6 +8,7 @@ import numpy as np
 
 from edgecut.records.explanation import Cause, LayerError, Suspicion
 from edgecut.tflite.flatbuffer import TfliteGraph
+from edgecut.tflite.kinds import FIXED_SCALE
 
 # Above this a layer keeps nearly all that it computes, and needs no cause.
 HEALTHY_DB = 30.0
@@ -21,7 +22,6 @@ _SHIFT_SHARE = 0.5
 # rounding does. Measured on three real models with ReLU, calibrated on black, white, gray or dark images: three times
 # rounding's error in 33 to 90 % of the layers; on the device's kind of images: in at most 7 %.
 _UNCALIBRATED_LAYERS, _CLIPPING = 0.25, 3.0
-_FIXED = frozenset({"SOFTMAX", "LOGISTIC", "LOG_SOFTMAX", "TANH", "L2_NORMALIZATION"})
 
 
 def cause_of(row: LayerError, values: np.ndarray) -> tuple[Cause | None, str]:
@@ -55,7 +55,7 @@ def whole_causes(
 ) -> Iterator[Suspicion]:
     """What is wrong with more than one layer."""
     # A range that its activation bounds, as a ReLU6 does, can't be exceeded whatever it was set on.
-    open_ended = [x for x in layers if x.range is not None and x.operator not in _FIXED and not _is_relu6(x.range)]
+    open_ended = [x for x in layers if x.range is not None and x.operator not in FIXED_SCALE and not _is_relu6(x.range)]
     cut = [layer for layer in open_ended if layer.clipping >= _CLIPPING]
     is_uncalibrated = len(cut) >= max(2, _UNCALIBRATED_LAYERS * len(open_ended))
     if is_uncalibrated:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgecut.errors import RequestError
-from edgecut.quantize.alignment import BOUNDARIES, Alignment, Side, align, computed
+from edgecut.quantize.alignment import Alignment, Side, align, computed
 from edgecut.quantize.causes import cause_of, whole_causes
 from edgecut.quantize.grids import real_values
 from edgecut.quantize.interior import Interior, quantized_rows, run_operator, to_grid
@@ -18,6 +18,7 @@ from edgecut.records.explanation import Explanation, LayerError, Suspicion
 from edgecut.records.progress import SILENT, Advance, Progress
 from edgecut.score.distance import decibels
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, parse
+from edgecut.tflite.kinds import BOUNDARIES
 from edgecut.tflite.patch import constants
 
 COLLAPSE_DB = 10.0

@@ -10,6 +10,7 @@ from edgecut.quantize.numbers import WEIGHT_MAX, Codes, Numbers
 from edgecut.quantize.pairs import FilePair
 from edgecut.quantize.rounding import rounded
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
+from edgecut.tflite.kinds import BOUNDARIES
 
 # Per sample, on features of unit variance. Of 0.01 and 0.1 the smaller agreed more often with the float head, on
 # twelve cuts of MobileNetV1 (2,000 and 1,000 CIFAR-10 images), and both more than a head fitted to the labels.
@@ -95,7 +96,7 @@ class Place:
 def head_place(graph: TfliteGraph, width: int) -> Place | None:
     """The place of a head on `width` pooled features, if nothing but a softmax follows it; None if there is none."""
     behind = list(graph.operators)
-    while behind and behind[-1].name in {"SOFTMAX", "QUANTIZE", "DEQUANTIZE"}:
+    while behind and behind[-1].name in BOUNDARIES | {"SOFTMAX"}:
         behind.pop()
     if not behind:
         return None

@@ -9,9 +9,10 @@ from functools import cached_property
 import numpy as np
 
 from edgecut.errors import RequestError
-from edgecut.quantize.alignment import BOUNDARIES, WEIGHTED, Side, align
+from edgecut.quantize.alignment import Side, align
 from edgecut.quantize.grids import grid_of
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph, parse
+from edgecut.tflite.kinds import BOUNDARIES, SETTABLE
 from edgecut.tflite.pack import unshared
 from edgecut.tflite.patch import constants
 
@@ -105,7 +106,7 @@ def _weighted(
     twin: Operator,
     float_values: Mapping[int, np.ndarray],
 ) -> Weighted | None:
-    if op.name not in WEIGHTED or len(op.inputs) < 2:
+    if op.name not in SETTABLE or len(op.inputs) < 2:
         return None
     index = op.inputs[1]
     tensor = graph.tensors[index]

@@ -7,62 +7,7 @@ from dataclasses import dataclass
 
 from edgecut.quantize.pairs import FilePair, activation
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
-
-# Operators whose outputs have their input's scale and zero point (quantization_spec: "same scale" restriction).
-SAME_SCALE = frozenset(
-    {
-        "AVERAGE_POOL_2D",
-        "BATCH_TO_SPACE_ND",
-        "CONCATENATION",
-        "DEPTH_TO_SPACE",
-        "EXPAND_DIMS",
-        "GATHER",
-        "MAX_POOL_2D",
-        "MAXIMUM",
-        "MINIMUM",
-        "MIRROR_PAD",
-        "PACK",
-        "PAD",
-        "PADV2",
-        "RESHAPE",
-        "RESIZE_BILINEAR",
-        "RESIZE_NEAREST_NEIGHBOR",
-        "REVERSE_V2",
-        "SLICE",
-        "SPACE_TO_BATCH_ND",
-        "SPACE_TO_DEPTH",
-        "SPLIT",
-        "SPLIT_V",
-        "SQUEEZE",
-        "STRIDED_SLICE",
-        "TILE",
-        "TRANSPOSE",
-        "UNPACK",
-    }
-)
-
-# Operators that take their operands and put out their result on grids of their own.
-OWN_SCALE = frozenset(
-    {
-        "ADD",
-        "CONV_2D",
-        "DEPTHWISE_CONV_2D",
-        "FULLY_CONNECTED",
-        "HARD_SWISH",
-        "LEAKY_RELU",
-        "MEAN",
-        "MUL",
-        "QUANTIZE",
-        "DEQUANTIZE",
-        "SUB",
-    }
-)
-
-# Takes any scale in; what it puts out has a fixed one.
-FIXED_OUTPUT = frozenset({"LOGISTIC", "LOG_SOFTMAX", "L2_NORMALIZATION", "SOFTMAX", "TANH"})
-
-# Operators through which a positive factor per channel passes unchanged, the channels being the last axis.
-TRANSPARENT = frozenset({"PAD", "MAX_POOL_2D", "AVERAGE_POOL_2D", "MEAN", "ADD", "QUANTIZE", "RESHAPE"})
+from edgecut.tflite.kinds import CHANNELWISE, FIXED_SCALE, OWN_SCALE, SAME_SCALE, WEIGHTED
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,9 +63,9 @@ def scale_groups(file_pair: FilePair) -> tuple[tuple[int, ...], ...]:
         weighted = operator.index in file_pair.weighted
         if operator.name in SAME_SCALE:
             sets.join((*outs, *ins))
-        elif operator.name in FIXED_OUTPUT:
+        elif operator.name in FIXED_SCALE:
             fixed.update(outs)
-        elif operator.name not in OWN_SCALE or (operator.name in _WEIGHTED_NAMES and not weighted):
+        elif operator.name not in OWN_SCALE or (operator.name in WEIGHTED and not weighted):
             # An operator of unknown habits keeps the grids that the converter gave it.
             fixed.update((*outs, *ins))
     return tuple(group for group in sets.all() if not fixed.intersection(group))
@@ -146,7 +91,7 @@ def channel_groups(file_pair: FilePair) -> tuple[ChannelGroup, ...]:
                 closed.update(outs)
             if op.name != "DEPTHWISE_CONV_2D" and not _takes_channels(graph, op):
                 closed.update(ins)
-        elif op.name in TRANSPARENT and _keeps_channels(graph, op) and activation(op) in _POSITIVE:
+        elif op.name in CHANNELWISE and _keeps_channels(graph, op) and activation(op) in _POSITIVE:
             sets.join((*outs, *ins))
             if activation(op) == "relu6":
                 bounded.update(outs)
@@ -189,4 +134,3 @@ def _keeps_channels(graph: TfliteGraph, op: Operator) -> bool:
 
 # Activations that a positive factor passes, the last within its bound.
 _POSITIVE = frozenset({"none", "relu", "relu6"})
-_WEIGHTED_NAMES = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "CONV_3D"})

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgecut.quantize.alignment import BOUNDARIES, WEIGHTED, Alignment, Side, computed
+from edgecut.quantize.alignment import Alignment, Side, computed
 from edgecut.quantize.grids import real_values
-from edgecut.quantize.scale_groups import TRANSPARENT
 from edgecut.tflite.flatbuffer import Operator
+from edgecut.tflite.kinds import BOUNDARIES, CHANNELWISE, SETTABLE
 
 # A layer was scaled if a tenth of its channels have weights a fifth larger than the source's; rounding to steps changes
 # those of a channel that uses 16 of them by a few percent.
@@ -28,10 +28,10 @@ def channel_factors(quantized: Side, floats: Side, alignment: Alignment) -> dict
         fed, index = list(computed(quantized.graph, operator).values()), operator.outputs[0]
         if not is_known or index not in found:
             continue
-        if operator.name in WEIGHTED:
+        if operator.name in SETTABLE:
             other = floats.graph.operators[alignment.operators[operator.index]]
             found[index] = _by_weights(quantized, operator, floats, other, found.get(fed[0]) if fed else None)
-        elif operator.name in TRANSPARENT | BOUNDARIES and fed and fed[0] in found:
+        elif operator.name in CHANNELWISE | BOUNDARIES and fed and fed[0] in found:
             found[index] = found[fed[0]] if found[fed[0]].shape == found[index].shape else found[index]
     return found
 

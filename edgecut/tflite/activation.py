@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from edgecut.tflite.flatbuffer import TfliteGraph
+from edgecut.tflite.kinds import ACTIVATIONS, ADDS_BIAS, MULTIPLIES, PASSES_SCORES, WEIGHTED
 
-_ACTIVATIONS = {"SOFTMAX": "softmax", "LOG_SOFTMAX": "log_softmax", "LOGISTIC": "sigmoid", "TANH": "tanh"}
-_PASSED = frozenset({"QUANTIZE", "DEQUANTIZE", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "CAST", "MEAN", "AVERAGE_POOL_2D"})
 # schema.fbs: ActivationFunctionType NONE.
 _NONE = 0
-_WEIGHTED = frozenset({"FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "ADD", "SUB"})
+_OF_LAYERS = MULTIPLIES | WEIGHTED | ADDS_BIAS
 
 
 def last_activation(graph: TfliteGraph, output: int = 0) -> str:
@@ -18,10 +17,10 @@ def last_activation(graph: TfliteGraph, output: int = 0) -> str:
     """
     writers = {tensor: operator for operator in graph.operators for tensor in operator.outputs}
     operator = writers.get(graph.outputs[output])
-    while operator is not None and operator.name in _PASSED:
+    while operator is not None and operator.name in PASSES_SCORES:
         operator = writers.get(operator.inputs[0])
     if operator is None:
         return ""
-    if operator.name in _WEIGHTED:
+    if operator.name in _OF_LAYERS:
         return "linear" if operator.options.get("fusedActivationFunction", _NONE) == _NONE else ""
-    return _ACTIVATIONS.get(operator.name, "")
+    return ACTIVATIONS.get(operator.name, "")

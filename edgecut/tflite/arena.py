@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
+from edgecut.tflite.kinds import CONVOLUTIONS
 from edgecut.tflite.lifetimes import Buffer, Scratch, lifetimes
 from edgecut.tflite.persistent import persistent_bytes
 from edgecut.tflite.requests import host_requests, reference_requests
@@ -119,13 +120,12 @@ def safe_arena_bytes(smallest_bytes: int | None, estimate_bytes: int | None, err
 
 def tail_bytes(graph: TfliteGraph) -> int:
     """What TFLM keeps beside the activations with 32-bit pointers; cortex_m_arena_bytes says how well."""
-    names = {"CONV_2D", "DEPTHWISE_CONV_2D"}
     parts = (graph, *graph.others)
     filters = sum(
         (part.tensors[op.outputs[0]].shape or (1,))[-1]
         for part in parts
         for op in part.operators
-        if op.name in names and op.outputs
+        if op.name in CONVOLUTIONS and op.outputs
     )
     operators = sum(len(part.operators) for part in parts)
     return 8 * filters + 150 * operators + 350 + sum(map(persistent_bytes, parts))

@@ -10,21 +10,9 @@ from ai_edge_litert import schema_py_generated as schema
 from edgecut.errors import GraphError
 from edgecut.records.nearest import closest
 from edgecut.tflite.flatbuffer import TfliteGraph, parse
+from edgecut.tflite.kinds import STATEFUL
 from edgecut.tflite.pack import AlignedBuffer, packed, unpacked
 from edgecut.tflite.reach import Network, Node, Part, matching, short_names
-
-# Operators whose effect isn't in their outputs: a part of the graph would lose it.
-STATEFUL = frozenset(
-    {
-        "ASSIGN_VARIABLE",
-        "CALL_ONCE",
-        "HASHTABLE",
-        "HASHTABLE_FIND",
-        "HASHTABLE_IMPORT",
-        "READ_VARIABLE",
-        "VAR_HANDLE",
-    }
-)
 
 # Other metadata describes the inputs, the outputs or the tensors' places by index, and isn't true of a part.
 KEPT_METADATA = frozenset({b"min_runtime_version", b"CONVERSION_METADATA", b"reduced_precision_support"})

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
+from edgecut.tflite.kinds import CHEAP, MULTIPLIES
 from edgecut.tflite.layers import called, layer_of
 from edgecut.tflite.support_tables import CMSIS_NN, ESP_NN, ETHOS_U, TFLM, TFLM_COMMIT, XNNPACK
 from edgecut.tflite.support_types import TFLM_TYPES
@@ -18,37 +19,6 @@ LIBRARY = {"cmsis-nn": "CMSIS-NN", "esp-nn": "ESP-NN"}
 
 # Registered in TFLM's sources of today and absent from libraries that boards ship: one said "Didn't find op SUM".
 LATE = frozenset({"SUM"})
-
-# Operators that only move or rename, or whose work is next to nothing: no kernel of theirs is worth a warning.
-_CHEAP = frozenset(
-    {
-        "RESHAPE",
-        "SQUEEZE",
-        "EXPAND_DIMS",
-        "PACK",
-        "UNPACK",
-        "SPLIT",
-        "SPLIT_V",
-        "SLICE",
-        "STRIDED_SLICE",
-        "CONCATENATION",
-        "PAD",
-        "PADV2",
-        "QUANTIZE",
-        "DEQUANTIZE",
-        "CAST",
-        "FILL",
-        "GATHER",
-        "VAR_HANDLE",
-        "READ_VARIABLE",
-        "ASSIGN_VARIABLE",
-        "CALL_ONCE",
-        "BROADCAST_TO",
-        "BROADCAST_ARGS",
-        "ARG_MAX",
-        "ARG_MIN",
-    }
-)
 
 FIXED_BATCH = "export with the batch fixed at 1: a dynamic batch is what leaves SHAPE, STRIDED_SLICE and PACK"
 REMEDIES = {
@@ -133,8 +103,7 @@ def data_type(graph: TfliteGraph, operator: Operator) -> str:
     if data is None:
         return ""
     weights = graph.tensors[operator.inputs[1]].dtype if len(operator.inputs) > 1 and operator.inputs[1] >= 0 else ""
-    weighted = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL"}
-    dynamic = operator.name in weighted and data.dtype == "float32" and weights == "int8"
+    dynamic = operator.name in MULTIPLIES and data.dtype == "float32" and weights == "int8"
     return "dynamic" if dynamic else data.dtype
 
 
@@ -243,7 +212,7 @@ def _tflm(name: str, dtype: str, kernels: str, version: str) -> tuple[State, str
 def _fast(name: str, dtype: str, kernels: str) -> tuple[State, str]:
     if name == "SHAPE":
         return "slow", "is computed in every run, and many libraries that boards ship don't register it"
-    if name in _CHEAP:
+    if name in CHEAP:
         return "supported", ""
     if kernels == "ethos-u":
         on_cpu = name not in ETHOS_U or dtype == "float32"
@@ -260,9 +229,9 @@ def _fast(name: str, dtype: str, kernels: str) -> tuple[State, str]:
 def _litert(name: str, dtype: str) -> tuple[State, str]:
     if name == "SHAPE":
         return "slow", "is computed in every run, and XNNPACK takes no RESHAPE whose shape is computed"
-    if dtype == "int16" and name not in _CHEAP:
+    if dtype == "int16" and name not in CHEAP:
         return "slow", "in int16 is never taken by XNNPACK"
-    if name in _CHEAP or dtype in XNNPACK.get(name, ()):
+    if name in CHEAP or dtype in XNNPACK.get(name, ()):
         return "supported", ""
     if XNNPACK.get(name):
         return "slow", f"isn't taken by XNNPACK in {dtype}; it takes {', '.join(XNNPACK[name])}"
