@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.quick import HEAVY, NAMED, QUICK, needs_tensorflow
+from tests.ssh_server import server, ssh
+
+__all__ = ["server", "ssh"]
 
 # The same cases on every run and on a machine however busy; --hypothesis-profile=default looks for others.
 settings.register_profile(
@@ -38,6 +45,23 @@ def _fresh_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     monkeypatch.setenv("EDGECUT_CACHE", str(tmp_path_factory.getbasetemp() / "caches" / uuid.uuid4().hex))
 
 
+@pytest.fixture(autouse=True)
+def _no_heavy_import(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test of a file that isn't marked loads nothing heavy, so that the quick ones stay quick."""
+    before = HEAVY & set(sys.modules)
+    yield
+    if request.node.get_closest_marker(NAMED) is None:
+        loaded = sorted(HEAVY & set(sys.modules) - before)
+        assert not loaded, f"the test loaded {', '.join(loaded)}; its file says so: pytestmark = pytest.mark.{NAMED}"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where the quick tests alone are asked for, the others aren't even imported: they import TensorFlow at once."""
+    if config.option.markexpr == QUICK and collection_path.suffix == ".py" and needs_tensorflow(collection_path):
+        return True
+    return None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests without TensorFlow first, which tell in minutes what most changes break."""
-    items.sort(key=lambda item: "unit" not in item.path.parts)
+    """The tests without TensorFlow first, which tell within a minute what most changes break."""
+    items.sort(key=lambda item: item.get_closest_marker(NAMED) is not None)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.command_line import run
+from tests.command_line import run
 
 ROOT = Path(__file__).parents[1]
 _NUMBER = re.compile(r"[0-9][0-9.,]*")

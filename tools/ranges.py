@@ -21,10 +21,12 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
 
+from tests.quick import needs_tensorflow
+
 ROOT = Path(__file__).resolve().parent.parent
 ENDS = {"lowest": "lowest-direct", "newest": "highest"}
-TESTS = ("tests/unit", "tests/export", "tests/compress/test_compress.py", "tests/bench/test_vela.py",
-         "tests/pipeline/test_build.py")  # fmt: skip
+TESTS = ("tests/export", "tests/compress/test_compress.py", "tests/pipeline/test_build.py")
+"""Besides the tests without TensorFlow."""
 _PIN = re.compile(r"^([a-z0-9-]+)==([^ ;\\]+)")
 
 
@@ -32,7 +34,12 @@ def main() -> int:
     """Tests the ends that are asked for; 1 if one fails."""
     parser = argparse.ArgumentParser(description="the tests at both ends of the dependencies' ranges")
     parser.add_argument("--end", action="append", choices=tuple(ENDS), help="this end alone")
-    parser.add_argument("tests", nargs="*", default=TESTS, help="other tests than the quick ones; pytest's own options")
+    parser.add_argument(
+        "tests",
+        nargs="*",
+        default=[*quick_tests(), *TESTS],
+        help="other tests than the quick ones; pytest's own options",
+    )
     options, arguments = parser.parse_known_args()
     locked = {re.sub(r"[-_.]+", "-", dist.name).lower(): dist.version for dist in distributions()}
     passed = []
@@ -68,6 +75,12 @@ def end_passes(end: str, locked: Mapping[str, str], folder: Path, tests: Sequenc
         _install(folder, "--no-deps", f"{name}=={moved[name]}")
     print(f"{end}: {len(failed)} tests fail; moved: {named}")
     return False
+
+
+def quick_tests() -> list[str]:
+    """The test files that don't say that they need TensorFlow."""
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    return [path.relative_to(ROOT).as_posix() for path in files if not needs_tensorflow(path)]
 
 
 def pins(resolved: str) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """The picture of the rooms, from the imports themselves: python -m tools.rooms [-o FILE]; docs/rooms.svg by default.
 
-A row is a floor of tests/unit/test_floors.py. An arrow is an import by one room of another, and only where no way over
+A row is a floor of tests/house/test_floors.py. An arrow is an import by one room of another, and only where no way over
 a third room says it already.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from tests.unit.test_floors import FLOOR, FLOORS, PACKAGE, imports_of, modules, room_of
+from tests.house.test_floors import FLOOR, FLOORS, PACKAGE, imports_of, modules, room_of
 
 PICTURE = PACKAGE.parent / "docs" / "rooms.svg"
 WIDTH, ROW, BOX, LEFT, TOP = 860, 74, 34, 24, 20

@@ -17,7 +17,7 @@ from edgecut.tflite.scratch import cmsis_nn_requests
 ALIGNMENT = 16
 
 # The worst relative error of cortex_m_arena_bytes on the four networks that were built and run for a
-# Cortex-M4 is 4.6 % (tests/unit/test_tflite_arena.py). Its constants were fitted on these four, so the
+# Cortex-M4 is 4.6 % (tests/tflite/test_arena.py). Its constants were fitted on these four, so the
 # promised band is wider.
 CORTEX_M_ERROR = 0.10
 

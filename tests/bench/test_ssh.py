@@ -21,8 +21,8 @@ from edgecut.bench.runners import remote
 from edgecut.bench.runners.ssh import OPTIONS
 from edgecut.bench.runners.table import machine_of
 from edgecut.errors import MissingRuntimeError, RunError
-from tests.bench.conftest import Server, descendants, kill_all, until
-from tests.unit.command_line import run
+from tests.command_line import run
+from tests.ssh_server import Server, descendants, kill_all, until
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 INT8 = FIXTURES / "tiny.int8.tflite"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 import edgecut
 from edgecut.graph.threads import threads
 from edgecut.records.recipe import make_recipe
 from edgecut.runtime.files import FileRunner
 from tests.compress.test_compress import pictures, small
+
+pytestmark = pytest.mark.tensorflow
 
 
 def test_a_build_reports_the_trained_file_next_to_what_it_was_before(tmp_path):

@@ -17,6 +17,8 @@ from edgecut.runtime.files import FileRunner
 from edgecut.tflite.flatbuffer import read
 from tests.graph.models import settle
 
+pytestmark = pytest.mark.tensorflow
+
 L = keras.layers
 
 

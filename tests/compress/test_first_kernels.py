@@ -15,6 +15,8 @@ from edgecut.records.recipe import CustomPreprocess, Preprocess, Training
 from edgecut.stem.edit import stem
 from tests.compress.test_compress import pictures
 
+pytestmark = pytest.mark.tensorflow
+
 L = keras.layers
 IMAGES, LABELS = pictures(240)
 

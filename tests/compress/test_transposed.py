@@ -14,6 +14,8 @@ from edgecut.tflite.flatbuffer import read
 from tests.compress.test_compress import floats, int8_file, pictures
 from tests.graph.models import settle
 
+pytestmark = pytest.mark.tensorflow
+
 L = keras.layers
 
 

@@ -13,6 +13,8 @@ from edgecut.export import agreeing, tflite
 from edgecut.records.artifact import TensorSpec
 from edgecut.records.recipe import Format
 
+pytestmark = pytest.mark.tensorflow
+
 L = keras.layers
 
 

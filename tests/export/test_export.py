@@ -9,6 +9,8 @@ from edgecut.runtime.files import FileRunner
 from edgecut.source.exported import load_exported
 from tests.graph import models
 
+pytestmark = pytest.mark.tensorflow
+
 L = keras.layers
 
 

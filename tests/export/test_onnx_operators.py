@@ -9,6 +9,8 @@ import pytest
 from edgecut import export
 from edgecut.runtime.files import FileRunner
 
+pytestmark = pytest.mark.tensorflow
+
 L = keras.layers
 
 ACTIVATIONS = {

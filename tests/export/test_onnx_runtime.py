@@ -19,9 +19,11 @@ from edgecut.export.onnx_fusion import fusion_difference, keep_pads
 from edgecut.runtime.child import ChildDied
 from edgecut.runtime.files import FileRunner
 from edgecut.score.distance import distances
+from tests.command_line import run
 from tests.graph import models
 from tests.outside import skip_if_mended
-from tests.unit.command_line import run
+
+pytestmark = pytest.mark.tensorflow
 
 L = keras.layers
 

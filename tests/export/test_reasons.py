@@ -6,6 +6,8 @@ import pytest
 
 from edgecut.export.tflite import reason_of
 
+pytestmark = pytest.mark.tensorflow
+
 
 @pytest.mark.parametrize(
     ("said", "noise", "reason"),

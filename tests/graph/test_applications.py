@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.tensorflow
+
 TOOL = Path(__file__).parents[2] / "tools" / "check_surgery.py"
 
 

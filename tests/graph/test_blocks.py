@@ -8,6 +8,8 @@ from edgecut.graph.blocks import GRAMMAR, block
 from edgecut.graph.edits import edit
 from tests.graph import models
 
+pytestmark = pytest.mark.tensorflow
+
 IMAGE, SEQUENCE, VECTOR = (None, 8, 8, 6), (None, 8, 6), (None, 6)
 
 

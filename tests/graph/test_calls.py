@@ -7,6 +7,8 @@ from edgecut.graph.calls import calls
 from edgecut.graph.edits import edit
 from tests.graph import models
 
+pytestmark = pytest.mark.tensorflow
+
 
 def test_the_list_begins_with_the_inputs_and_keeps_calling_order():
     assert calls(models.residual()).names == (

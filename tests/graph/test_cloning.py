@@ -8,6 +8,8 @@ from edgecut import calls, cut
 from edgecut.graph.edits import edit
 from tests.graph.seen import wiring
 
+pytestmark = pytest.mark.tensorflow
+
 L = keras.layers
 
 

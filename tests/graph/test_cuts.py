@@ -5,6 +5,8 @@ from edgecut.graph.calls import calls
 from edgecut.graph.cuts import cut_points, frontier, legal_starts
 from tests.graph import models
 
+pytestmark = pytest.mark.tensorflow
+
 
 def test_only_tensors_that_nothing_bypasses_are_legal_starts():
     assert legal_starts(calls(models.residual())) == (

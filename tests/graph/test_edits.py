@@ -10,6 +10,8 @@ from edgecut.graph.edits import edit
 from edgecut.graph.proof import call_flat, seeded_inputs
 from tests.graph import models
 
+pytestmark = pytest.mark.tensorflow
+
 
 def outputs(model, arrays):
     return [np.asarray(x) for x in keras.tree.flatten(call_flat(model, arrays))]

@@ -11,6 +11,8 @@ from edgecut.graph.edits import edit
 from tests.graph import models
 from tests.graph.seen import inputs_of, outputs, same, weights, wiring
 
+pytestmark = pytest.mark.tensorflow
+
 L = keras.layers
 
 

@@ -15,6 +15,8 @@ from edgecut.head.attach import attach_head
 from edgecut.keras2.bridge import cross_to_tf_keras
 from tests.graph.models import settle
 
+pytestmark = pytest.mark.tensorflow
+
 L = keras.layers
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (3, 8, 8, 3)).astype("float32")
 

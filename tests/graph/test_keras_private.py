@@ -12,6 +12,8 @@ import edgecut
 from edgecut.graph import keras_private
 from edgecut.graph.keras_private import ATTRIBUTES, has_attribute
 
+pytestmark = pytest.mark.tensorflow
+
 PACKAGE = Path(edgecut.__file__).parent
 ROOMS = ("graph", "source", "lowering", "stem", "head", "export", "quantize", "pipeline", "search")
 

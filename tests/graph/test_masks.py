@@ -10,6 +10,8 @@ from edgecut.graph.edits import edit
 from tests.graph import odd_models
 from tests.graph.seen import outputs, same
 
+pytestmark = pytest.mark.tensorflow
+
 L = keras.layers
 
 

@@ -13,6 +13,8 @@ from edgecut.stem.edit import stem
 from tests.graph import models
 from tests.graph.seen import inputs_of, outputs, same, weights
 
+pytestmark = pytest.mark.tensorflow
+
 L = keras.layers
 EXACT = {"inputs": 8, "max_abs_error": 0.0, "exact": True}
 

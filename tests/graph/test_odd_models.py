@@ -11,6 +11,8 @@ from edgecut.graph.saving import save
 from tests.graph import odd_models
 from tests.graph.seen import same, weights, wiring
 
+pytestmark = pytest.mark.tensorflow
+
 EXACT = {"inputs": 8, "max_abs_error": 0.0, "exact": True}
 
 

@@ -13,6 +13,8 @@ from edgecut.graph.edits import edit
 from tests.graph.models import settle
 from tests.graph.seen import inputs_of, outputs, same, wiring
 
+pytestmark = pytest.mark.tensorflow
+
 L = keras.layers
 WIDTH = 4
 KINDS = ("dense", "relu", "add", "concat", "shared", "nested", "operator", "norm", "split")

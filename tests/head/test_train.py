@@ -15,6 +15,8 @@ from edgecut.head.probe import fit_ridge
 from edgecut.head.train import finetune, fit
 from edgecut.records.recipe import Cut, Data, Export, Head, Recipe, Source, Stem, Training
 
+pytestmark = pytest.mark.tensorflow
+
 FAST = Training(epochs=30, batch=32, learning_rate=0.01, patience=4)
 
 

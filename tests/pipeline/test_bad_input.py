@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.command_line import run
 from tests.pipeline.conftest import DEMO
-from tests.unit.command_line import run
+
+pytestmark = pytest.mark.tensorflow
 
 MODEL = str(DEMO / "cifar10_backbone.keras")
 IMAGES = str(DEMO / "fashion_mnist.npz")

@@ -24,6 +24,8 @@ from edgecut.records.report import Report
 from tests.graph import models
 from tests.pipeline.conftest import DEMO
 
+pytestmark = pytest.mark.tensorflow
+
 
 def held_out():
     with np.load(DEMO / "fashion_mnist.npz") as arrays:

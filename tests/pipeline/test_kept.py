@@ -22,9 +22,11 @@ from edgecut.handoff.verify import verify
 from edgecut.pipeline import run as build_run
 from edgecut.records.recipe import read_recipe
 from edgecut.records.report import Report
+from tests.command_line import run
 from tests.graph import models
-from tests.unit.command_line import run
-from tests.unit.test_startup import BLOCKER, HEAVY
+from tests.house.test_startup import BLOCKER, HEAVY
+
+pytestmark = pytest.mark.tensorflow
 
 RECIPE = """
 schema = "edgecut.recipe/1"

@@ -8,6 +8,8 @@ import pytest
 from edgecut.pipeline.losses import is_loss, lost
 from edgecut.score.answers import Answer, Drop
 
+pytestmark = pytest.mark.tensorflow
+
 CLASSES = Answer("classes", metric="accuracy")
 LABELS = np.arange(200) % 4
 RIGHT = np.eye(4)[LABELS]

@@ -14,6 +14,8 @@ from edgecut.errors import RequestError
 from edgecut.pipeline.operators import refuse_file, refuse_model
 from edgecut.records.profile_files import find_profile
 
+pytestmark = pytest.mark.tensorflow
+
 
 @pytest.fixture(scope="module")
 def body() -> keras.Model:

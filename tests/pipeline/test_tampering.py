@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from edgecut.records.report import Report
-from tests.unit.command_line import run
+from tests.command_line import run
+
+pytestmark = pytest.mark.tensorflow
 
 Said = Callable[[], tuple[int, list[str]]]
 

@@ -13,6 +13,8 @@ import edgecut
 from edgecut.records.recipe import Recipe, make_recipe
 from edgecut.records.report import Report
 
+pytestmark = pytest.mark.tensorflow
+
 L = keras.layers
 COUNT = 160
 

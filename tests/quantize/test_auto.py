@@ -13,7 +13,9 @@ from edgecut.export.tflite import convert, write_saved_model
 from edgecut.quantize.interior import outputs_of
 from edgecut.quantize.swap import head_first, pooled_head
 from edgecut.tflite.flatbuffer import parse
-from tests.unit.command_line import run
+from tests.command_line import run
+
+pytestmark = pytest.mark.tensorflow
 
 DEMO = Path(__file__).parents[2] / "edgecut" / "demo_data"
 L = keras.layers

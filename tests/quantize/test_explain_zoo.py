@@ -16,6 +16,8 @@ from edgecut.quantize.source_values import reference
 from edgecut.records.explanation import Explanation
 from tests.quantize.zoo import MAKERS, images, model
 
+pytestmark = pytest.mark.tensorflow
+
 FED = images()
 
 

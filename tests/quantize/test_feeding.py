@@ -12,6 +12,8 @@ from edgecut.images.preprocess import normalize
 from edgecut.quantize.feeding import UNIT, feeding_suspicions, picture_suspicions, range_suspicions, smoothness
 from edgecut.records.recipe import Preprocess
 
+pytestmark = pytest.mark.tensorflow
+
 L = keras.layers
 
 

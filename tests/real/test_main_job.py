@@ -15,7 +15,7 @@ from edgecut.images.device import model_input, to_device_batch
 from edgecut.records.recipe import CustomPreprocess, make_recipe
 from edgecut.runtime.files import FileRunner
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.tensorflow, pytest.mark.real]
 
 RUN_TFLM = """
 import sys, numpy as np

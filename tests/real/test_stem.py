@@ -14,7 +14,7 @@ from edgecut.records.recipe import CustomPreprocess
 from edgecut.runtime.files import FileRunner, dequantize
 from edgecut.stem.camera import for_bytes
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.tensorflow, pytest.mark.real]
 
 RESNET = CustomPreprocess(scale=1 / 128, offset=-1.0)
 MODELS = [

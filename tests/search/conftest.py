@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
@@ -14,6 +13,8 @@ CLASSES = 3
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """(model file, image file): 16x16 in colour, 90 training and 60 held-out images of 3 classes."""
+    import keras  # the tests of choosing need no TensorFlow
+
     folder = tmp_path_factory.mktemp("small")
     keras.utils.set_random_seed(0)
     layers = keras.layers

@@ -17,6 +17,8 @@ from edgecut.search.building import make
 from edgecut.search.inputs import Workbench, outputs_of
 from edgecut.search.request import Choice, Request, recipe_for
 
+pytestmark = pytest.mark.tensorflow
+
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -18,6 +18,8 @@ from edgecut.search import run as search_run
 from edgecut.search import tasks
 from edgecut.search.run import SearchInterrupted
 
+pytestmark = pytest.mark.tensorflow
+
 Small = tuple[Path, Path]
 
 

@@ -14,6 +14,8 @@ from edgecut.errors import DocumentError
 from edgecut.records.front import Front
 from edgecut.records.recipe import Budget, read_recipe
 
+pytestmark = pytest.mark.tensorflow
+
 Small = tuple[Path, Path]
 
 

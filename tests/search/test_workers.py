@@ -18,6 +18,8 @@ from edgecut.errors import MissingRuntimeError, RequestError, RunError
 from edgecut.pipeline.workers import Dask, workers
 from edgecut.search import tasks
 
+pytestmark = pytest.mark.tensorflow
+
 Small = tuple[Path, Path]
 
 

@@ -12,6 +12,8 @@ from edgecut.tflite.flatbuffer import parse
 from tests.graph import models
 from tests.stem.firsts import BUILDERS, MODES, conv_model, model_of, relative
 
+pytestmark = pytest.mark.tensorflow
+
 L = keras.layers
 
 

@@ -13,6 +13,8 @@ from edgecut.images.preprocess import normalize
 from tests.graph import models
 from tests.stem.firsts import BUILDERS, MODES, UNLIKE, bytes_like, model_of, relative
 
+pytestmark = pytest.mark.tensorflow
+
 L = keras.layers
 
 

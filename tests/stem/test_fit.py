@@ -11,6 +11,8 @@ from edgecut.images.preprocess import normalize
 from tests.graph import models
 from tests.stem.firsts import bytes_like, conv_model, model_of, relative
 
+pytestmark = pytest.mark.tensorflow
+
 L = keras.layers
 
 

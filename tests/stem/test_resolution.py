@@ -12,6 +12,8 @@ from edgecut.images.preprocess import normalize
 from tests.graph import models
 from tests.stem.firsts import BUILDERS, MODES, bytes_like, conv_model, model_of, relative
 
+pytestmark = pytest.mark.tensorflow
+
 L = keras.layers
 KERNELS = {
     "kernel": st.integers(1, 11), "stride": st.integers(1, 4),

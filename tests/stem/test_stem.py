@@ -10,6 +10,8 @@ from edgecut.images.preprocess import normalize
 from edgecut.records.recipe import CustomPreprocess
 from tests.graph import models
 
+pytestmark = pytest.mark.tensorflow
+
 L = keras.layers
 MODES = (
     "tf",

@@ -1,0 +1,82 @@
+"""What the project's pages say of files, options and rooms is so."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+from edgecut.cli.main import COMMANDS
+from tests.documents import ROOT, blocks, broken_links, pages
+from tests.house.test_floors import FLOOR
+from tools.rooms import PICTURE, room_imports, rooms_svg
+
+PAGES = pages()
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_and_paths_lead_somewhere(page: Path) -> None:
+    assert broken_links(page, page.read_text(encoding="utf-8")) == []
+
+
+def test_a_broken_link_a_lost_heading_and_a_moved_file_are_found() -> None:
+    text = "# One\n[a](#one) [b](#two) [c](none.md) [d](https://example.org) `edgecut/none.py` `edgecut/errors.py`\n"
+    assert broken_links(ROOT / "README.md", text) == ["#two", "none.md", "edgecut/none.py"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_commands_that_need_a_device_name_options_that_there_are(page: Path) -> None:
+    for line in "".join(blocks(page.read_text(encoding="utf-8"), "sh")).splitlines():
+        words = shlex.split(line, comments=True)
+        if words[:1] == ["edgecut"]:
+            command, rest = command_of(words[1:])
+            options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+            assert [word for word in rest if re.match(r"-+[a-z]", word) and word not in options] == [], line
+
+
+def command_of(words: list[str]) -> tuple[click.Command, list[str]]:
+    command = import_module(f"edgecut.cli.{COMMANDS[words[0]][0]}").command
+    if isinstance(command, click.Group):
+        inner = command.get_command(click.Context(command), words[1])
+        assert inner is not None, words
+        return inner, words[2:]
+    return command, words[1:]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_python_that_is_shown_is_python(page: Path) -> None:
+    for block in blocks(page.read_text(encoding="utf-8"), "python"):
+        lines = block.splitlines()
+        indent = len(lines[0]) - len(lines[0].lstrip())
+        # A line of a table, or one that returns, stands in a function.
+        body = "\n".join(line[indent:] for line in lines)
+        ast.parse(f"{{{body}}}" if body.startswith('"') and '": (' in body else body)
+
+
+def test_the_picture_of_the_rooms_is_true() -> None:
+    drawn = PICTURE.read_text(encoding="utf-8")
+    assert drawn == rooms_svg(room_imports()), "docs/rooms.svg is behind the imports; run `python -m tools.rooms`"
+
+
+def test_the_architecture_names_every_room() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`[^|]*`) \|", text, flags=re.MULTILINE)
+    named = {room for row in rows for room in re.findall(r"`(\w+)`", row)}
+    assert FLOOR.keys() & room_imports().keys() <= named
+
+
+def test_every_page_of_docs_is_in_the_navigation() -> None:
+    loader = yaml.SafeLoader
+    navigation = yaml.load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"), loader)["nav"]
+    listed = set(re.findall(r"[\w/-]+\.md", str(navigation)))
+    assert listed == {page.relative_to(ROOT / "docs").as_posix() for page in PAGES if "docs" in page.parts}

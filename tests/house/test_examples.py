@@ -1,0 +1,76 @@
+"""The examples for continuous integration work as they stand."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from edgecut.cli.main import edgecut as root
+from edgecut.records.report import Report
+from tests.command_line import run
+from tests.pipeline.conftest import DEMO
+
+pytestmark = pytest.mark.tensorflow
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+PROFILES = Path(__file__).parents[2] / "profiles"
+
+
+def workflow_commands() -> list[list[str]]:
+    workflow = yaml.safe_load((EXAMPLES / "github-actions.yml").read_text())
+    (job,) = workflow["jobs"].values()
+    lines = [shlex.split(step["run"]) for step in job["steps"] if "run" in step]
+    return [words[1:] for words in lines if words[0] == "edgecut"]
+
+
+def test_the_workflow_s_commands_pass_for_the_demo(
+    demo: tuple[Path, Report], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The build itself is tested elsewhere; here its words are read, and the rest is run on what it gives."""
+    bundle, _ = demo
+    for file in DEMO.iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    shutil.copytree(bundle, tmp_path / "dist")
+    shutil.copytree(bundle, tmp_path / "released")
+    monkeypatch.chdir(tmp_path)
+    ran = []
+    for name, *words in workflow_commands():
+        command = root.get_command(None, name)
+        assert command.make_context(name, list(words)).params
+        if name != "build":
+            answer = run(capsys, name, *words)
+            assert answer.code == 0, answer.err
+        ran.append(name)
+    assert ran == ["plan", "build", "compare", "verify"]
+
+
+def test_the_pre_commit_hooks_pass_sound_files_and_stop_faults(tmp_path: Path) -> None:
+    shutil.copytree(DEMO, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "profiles").mkdir()
+    shutil.copy(PROFILES / "nucleo-l4r5zi.toml", tmp_path / "profiles")
+    shutil.copy(EXAMPLES / "pre-commit-config.yaml", tmp_path / ".pre-commit-config.yaml")
+    bin_folder = str(Path(sys.executable).parent)
+    environment = {**os.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}", "PRE_COMMIT_HOME": str(tmp_path / "pc")}
+
+    def hooks() -> subprocess.CompletedProcess[str]:
+        subprocess.run(["git", "add", "."], cwd=tmp_path, check=True)
+        words = [sys.executable, "-m", "pre_commit", "run", "--all-files"]
+        return subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    sound = hooks()
+    assert sound.returncode == 0, sound.stdout
+    recipe = (tmp_path / "recipe.toml").read_text()
+    (tmp_path / "recipe.toml").write_text(recipe.replace("block_2_relu", "block_2_rel"))
+    (tmp_path / "profiles" / "nucleo-l4r5zi.toml").write_text("schema = 'edgecut.profile/1'\n")
+    faulty = hooks()
+    assert faulty.returncode == 1
+    assert "no layer 'block_2_rel'" in faulty.stdout
+    assert "nucleo-l4r5zi.toml: runtime: is missing" in faulty.stdout

@@ -1,0 +1,173 @@
+"""A module imports from lower floors only, never sideways across rooms, never upwards."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.quick import HEAVY
+
+PACKAGE = Path(__file__).parents[2] / "edgecut"
+
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("interrupts", "whole"),
+    ("errors", "units", "streams", "rooms"),
+    ("records",),
+    ("score", "tflite", "images", "render", "cache", "memory"),
+    ("graph", "runtime"),
+    ("lowering",),
+    ("keras2",),
+    ("source",),
+    ("stem", "head", "compress", "export"),
+    ("quantize", "bench"),
+    ("handoff", "calibrate"),
+    ("pipeline",),
+    ("search",),
+    ("cli",),
+)
+"""shared/design/architecture.md, bottom first. units is a room of its own there and lives in records here."""
+
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+
+# Room -> the heavy packages that it alone may import.
+HOMES = {
+    "click": {"cli"},
+    "rich": {"cli", "render"},
+    "keras": {
+        "graph",
+        "lowering",
+        "keras2",
+        "source",
+        "stem",
+        "head",
+        "compress",
+        "export",
+        "quantize",
+        "pipeline",
+        "search",
+        "cli",
+    },
+    "tensorflow": {"graph", "keras2", "source", "compress", "export"},
+    "tf_keras": {"graph", "keras2", "source", "compress"},
+    "tensorflow_model_optimization": {"compress"},
+    "tf2onnx": {"export"},
+}
+
+# What may be imported where it is needed, and not before.
+LAZY = HEAVY
+LIGHT_ROOMS = {
+    "interrupts", "memory",
+    "errors", "streams", "records", "score", "tflite", "images", "render", "bench", "handoff", "cli", "runtime",
+}  # fmt: skip
+
+
+def room_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).parts
+    return parts[0].removesuffix(".py")
+
+
+def modules() -> list[Path]:
+    roots = {"__init__.py", "__main__.py"}
+    return [p for p in sorted(PACKAGE.rglob("*.py")) if p.parent != PACKAGE or p.name not in roots]
+
+
+def imports_of(tree: ast.AST) -> Iterator[tuple[str, int, bool]]:
+    """(module, line, whether it is imported with the file rather than inside a function or for types)."""
+    later = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or _is_type_checking(node)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno, node not in later) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: imports are absolute"
+            yield node.module or "", node.lineno, node not in later
+            if node.module == "edgecut":
+                yield from ((f"edgecut.{a.name}", node.lineno, node not in later) for a in node.names)
+
+
+def _is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def breaches(room: str, source: str) -> list[str]:
+    """What a file in a room imports that it must not, one sentence each."""
+    found = []
+    for module, line, at_once in imports_of(ast.parse(source)):
+        package, _, rest = module.partition(".")
+        other = rest.partition(".")[0]
+        if package == "edgecut" and other in FLOOR and other != room and FLOOR[other] >= FLOOR[room]:
+            found.append(f"line {line}: {room} imports {module}, which is on no lower floor")
+        elif package == "edgecut" and other and other not in FLOOR and other != "__version__":
+            found.append(f"line {line}: {module} is on no floor")
+        if package in HOMES and room not in HOMES[package]:
+            found.append(f"line {line}: {room} imports {package}")
+        if package in LAZY and at_once and room in LIGHT_ROOMS:
+            found.append(f"line {line}: {room} imports {package} with the file")
+    return found
+
+
+def circles(imports: dict[str, set[str]]) -> list[str]:
+    """The modules that are imported by what they import themselves, directly or on the way."""
+
+    def reached(start: str) -> set[str]:
+        seen, pending = set[str](), [*imports[start]]
+        while pending:
+            name = pending.pop()
+            if name not in seen:
+                seen.add(name)
+                pending += imports.get(name, ())
+        return seen
+
+    return sorted(name for name in imports if name in reached(name))
+
+
+def test_no_module_is_in_a_circle_of_imports() -> None:
+    """Late imports and those for types alone count, too: who reads one file of a circle has to read all."""
+    names = {"edgecut." + p.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", "."): p for p in modules()}
+    imports = {
+        name: {f"{module}.{alias.name}" if f"{module}.{alias.name}" in names else module
+               for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)
+               for module in [node.module or ""] for alias in node.names}
+        for name, path in names.items()
+    }  # fmt: skip
+    assert circles(imports) == []
+
+
+def test_a_circle_is_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == ["a", "b", "c"]
+
+
+def test_every_room_has_a_floor() -> None:
+    assert {room_of(path) for path in modules()} <= set(FLOOR) | {"demo_data", "profiles"}
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_a_module_imports_from_lower_floors_only(path: Path) -> None:
+    assert breaches(room_of(path), path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("room", "source", "breach"),
+    [
+        ("images", "import edgecut.tflite", "line 1: images imports edgecut.tflite, which is on no lower floor"),
+        ("head", "def f():\n  from edgecut import cli", "line 2: head imports edgecut.cli, which is on no lower floor"),
+        ("records", "import click", "line 1: records imports click"),
+        ("render", "def f():\n    import keras", "line 2: render imports keras"),
+        ("cli", "import keras", "line 1: cli imports keras with the file"),
+        ("cli", "from edgecut.misc import x", "line 1: edgecut.misc is on no floor"),
+    ],
+)  # fmt: skip
+def test_a_breach_is_found(room: str, source: str, breach: str) -> None:
+    assert breaches(room, source) == [breach]
+
+
+def test_types_and_late_imports_of_heavy_packages_are_allowed() -> None:
+    source = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import keras\ndef f():\n    import keras\n"
+    assert breaches("cli", source) == []

@@ -1,0 +1,118 @@
+"""Commands that answer without a model never import TensorFlow, Keras or the converters."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Set
+from pathlib import Path
+
+import pytest
+
+from tests.quick import HEAVY
+
+BLOCKER = """
+import sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {names!r}:
+            raise ImportError(f"{{name}} is blocked by the test")
+
+sys.meta_path.insert(0, Blocked())
+"""
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+DEMO = Path(__file__).parents[2] / "edgecut" / "demo_data"
+
+
+def run(folder: Path, *arguments: str, blocked: Set[str] = HEAVY) -> subprocess.CompletedProcess[str]:
+    """Runs edgecut in a child in which the packages can't be imported."""
+    site = folder / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(BLOCKER.format(names=blocked))
+    environment = {**os.environ, "PYTHONPATH": str(site), "COLUMNS": "80", "XDG_CACHE_HOME": str(folder)}
+    return subprocess.run(
+        [sys.executable, "-m", "edgecut", *arguments],
+        env=environment, cwd=folder, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_onnx_runtime_tells_nobody_of_the_models(tmp_path: Path) -> None:
+    """Where its telemetry is on, it makes a file of what it has to tell."""
+    model = FIXTURES / "tiny.float32.onnx"
+    words = ["bench", str(model), "--runs", "1"]
+    environment = {name: value for name, value in os.environ.items() if name not in ("ORT_DISABLE_TELEMETRY", "CI")}
+    child = subprocess.run(
+        [sys.executable, "-m", "edgecut", *words], env={**environment, "XDG_CACHE_HOME": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert child.returncode == 0, child.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_blocker_blocks(tmp_path: Path) -> None:
+    run(tmp_path, "--version")
+    child = subprocess.run(
+        [sys.executable, "-c", "import tensorflow"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "site")}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert child.stderr.strip().endswith("ImportError: tensorflow is blocked by the test")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["build", "--help"],
+        ["inspect", "--help"],
+        ["profile", "list"],
+        ["profile", "show", "nucleo-l4r5zi"],
+        ["inspect", str(FIXTURES / "tiny.int8.tflite"), "--profile", "nucleo-l4r5zi"],
+        ["inspect", str(FIXTURES / "tiny.int8.onnx")],
+        ["plan", str(DEMO / "recipe.toml"), "--profile", "nucleo-l4r5zi,host"],
+        ["bench", str(FIXTURES / "tiny.int8.tflite"), "--runs", "2"],
+        ["compare", str(FIXTURES / "tiny.int8.tflite"), str(FIXTURES / "tiny.int8.tflite")],
+        ["new", str(DEMO / "cifar10_backbone.keras"), "--profile", "esp32-s3"],
+    ],
+    ids=lambda arguments: " ".join(Path(word).name for word in arguments),
+)
+def test_a_light_command_works_without_tensorflow(tmp_path: Path, arguments: list[str]) -> None:
+    child = run(tmp_path, *arguments)
+    assert (child.stderr, child.returncode) == ("", 0)
+    assert child.stdout.strip() != ""
+
+
+def test_the_list_of_commands_needs_click_alone(tmp_path: Path) -> None:
+    child = run(tmp_path, "--help", blocked=HEAVY | {"numpy", "pydantic", "rich", "onnx", "ai_edge_litert"})
+    assert (child.stderr, child.returncode) == ("", 0)
+
+
+def test_a_mistake_in_a_recipe_is_found_without_tensorflow(tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text('[source]\nmodel = "m.keras"\n[haed]\nclasses = 3\n')
+    child = run(tmp_path, "build", "r.toml", "-o", "out")
+    assert (child.stderr, child.returncode) == (
+        "edgecut: error: r.toml: haed: unknown key (closest: 'head')\n",
+        2,
+    )
+
+
+def test_doctor_names_a_missing_package(tmp_path: Path) -> None:
+    site = tmp_path / "hidden"
+    site.mkdir()
+    # find_spec must say that there is none, as where a package isn't installed.
+    (site / "sitecustomize.py").write_text(
+        "import importlib.machinery as m\n"
+        "find = m.PathFinder.find_spec\n"
+        "m.PathFinder.find_spec = classmethod(\n"
+        "    lambda cls, name, *rest: None if name == 'onnxruntime' else find(name, *rest))\n"
+    )
+    child = subprocess.run(
+        [sys.executable, "-m", "edgecut", "doctor", "--json"],
+        env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (child.stderr, child.returncode) == (
+        "edgecut: error: required and not here: onnxruntime; reinstall edgecut with pip\n",
+        4,
+    )

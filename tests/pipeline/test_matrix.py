@@ -1,0 +1,268 @@
+"""One request in several ways: the axes, the rows, and what a row that fails does to the others."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from edgecut.cli.matrix import parse_axis, row_words
+from edgecut.pipeline import matrix as rows
+from edgecut.records.matrix import Matrix, MatrixFile, MatrixRow, matrix_code
+from edgecut.records.report import Check
+from edgecut.render.matrix import matrix_markdown, matrix_table, render_matrix
+from tests.command_line import run
+
+DEMO = Path(__file__).parents[2] / "edgecut" / "demo_data" / "recipe.toml"
+
+
+@pytest.mark.parametrize(
+    ("text", "axis"),
+    [
+        ("cut.to=a,b", ("cut.to", ("a", "b"))),
+        ("to=a, b", ("cut.to", ("a", "b"))),
+        ("precision=int8,float32", ("export.precisions", ("int8", "float32"))),
+        ("profile=host,esp32-s3", ("profile", ("host", "esp32-s3"))),
+        ("stem.size=[[96, 96], [64, 64]]", ("stem.size", ("[96, 96]", "[64, 64]"))),
+        ("to=a,a", ("cut.to", ("a",))),
+    ],
+)
+def test_an_axis_is_a_flag_or_a_key_with_values(text: str, axis: tuple[str, tuple[str, ...]]) -> None:
+    assert parse_axis(text) == axis
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("to", "'to' is no axis; one such as to=block_2_relu,block_3_relu is expected"),
+        ("to=", "'to=' is no axis; one such as to=block_2_relu,block_3_relu is expected"),
+        ("precisoin=int8", "'precisoin' is no flag and no recipe key (closest: 'precision')"),
+        ("gray=true", "'gray' is short for stem.channels=1; make stem.channels the axis"),
+    ],
+)
+def test_what_is_no_axis_is_refused(text: str, fault: str) -> None:
+    with pytest.raises(ValueError, match=r"is (no|short)") as caught:
+        parse_axis(text)
+    assert str(caught.value).startswith(fault)
+
+
+def test_every_combination_is_a_row_of_its_own_name() -> None:
+    found = rows.rows_of({"cut.to": ("a", "b/c"), "profile": ("host", "x")})
+    assert [rows.row_name(row) for row in found] == ["a-host", "a-x", "b_c-host", "b_c-x"]
+
+
+def test_a_row_is_the_request_with_its_own_values_over_it() -> None:
+    settings = {"export.precisions": "int8", "profile": "esp32-s3"}
+    assert row_words("r.toml", settings, ["host"], {"export.precisions": ["float32"], "cut.to": "a"}) == [
+        "build", "r.toml", "--set", 'export.precisions=["int8"]', "--set", 'cut.to="a"', "--profile", "esp32-s3",
+    ]  # fmt: skip
+
+
+def row(task: rows.RowTask, status: str = "meets") -> MatrixRow:
+    file = MatrixFile(
+        name="bell.int8.tflite", size_bytes=1024, accuracy=0.8125, arena_bytes=512, latency={"host": 0.002}
+    )  # fmt: skip
+    return MatrixRow(
+        name=task.name, settings=dict(task.settings), status=status, code=0, bundle=task.name, files=(file,)
+    )
+
+
+def test_a_row_that_fails_loses_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def build_row(task: rows.RowTask) -> MatrixRow:
+        return row(task) if "block_2" in task.name else rows._failed(task, "the build ended by signal 9", -9)
+
+    monkeypatch.setattr(rows, "build_row", build_row)
+    answer = run(capsys, "build", str(DEMO), "--matrix", "to=block_2_relu,block_9_relu,block_1_relu", "-o",
+                 str(tmp_path / "out"), "--json")  # fmt: skip
+    assert answer.code == 3
+    document = json.loads(answer.out)
+    assert document == json.loads((tmp_path / "out" / "matrix.json").read_text())
+    assert [(r["name"], r["status"]) for r in document["rows"]] == [
+        ("block_2_relu", "meets"), ("block_9_relu", "failed"), ("block_1_relu", "failed"),
+    ]  # fmt: skip
+    assert "no layer 'block_9_relu'" in document["rows"][1]["error"]
+    assert document["rows"][2]["error"] == "the build ended by signal 9"
+
+
+def test_a_matrix_without_a_row_that_could_be_built_starts_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = run(capsys, "build", str(DEMO), "--matrix", "to=nowhere,no_way", "-o", str(tmp_path / "out"))
+    assert answer.code == 2
+    assert answer.err.count("no layer") == 2
+    assert not (tmp_path / "out").exists()
+
+
+def stand_in(folder: Path, monkeypatch: pytest.MonkeyPatch, lines: str) -> None:
+    """Rows are built by a shell script; "$@" is the command line behind `python`."""
+    script = folder / "python"
+    script.write_text(f"#!/bin/sh\n{lines}\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+
+
+def task(folder: Path, *arguments: str) -> rows.RowTask:
+    return rows.RowTask("a", (("cut.to", "a"),), arguments, folder, base=folder.parent)
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("stem.size", "96x64", "[96, 64]"),
+        ("stem.size", "[96, 64]", "[96, 64]"),
+        ("cut.to", '["a", "b"]', '["a", "b"]'),
+        ("cut.to", "-1", "-1"),
+        ("source.preprocess", "{scale = 2.0}", "{scale = 2.0}"),
+    ],
+)
+def test_a_value_of_an_axis_is_read_as_its_flag_or_toml_says_it(key: str, text: str, value: str) -> None:
+    assert row_words("m.keras", {key: text}, (), {}) == ["build", "m.keras", "--set", f"{key}={value}"]
+
+
+def test_a_value_that_can_not_be_read_is_the_fault_of_its_row(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    answer = run(capsys, "build", str(DEMO), "--matrix", "size=large,96x", "-o", str(tmp_path / "out"))
+    assert answer.code == 2
+    assert answer.err.splitlines() == [
+        f"edgecut: error: {text}: --matrix: stem.size: {text!r} is no size; height x width is expected, such as 96x96"
+        for text in ("large", "96x")
+    ]
+
+
+def test_all_faults_of_a_row_are_told_and_its_names_start_from_the_callers_folder(tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text(DEMO.read_text().replace("classes = 10", "classes = 0\nhiden = 1"))
+    found = rows.build_row(task(tmp_path / "row", "build", "r.toml"))
+    assert (found.status, found.code, found.bundle) == ("failed", 2, None)
+    assert found.error.startswith("r.toml: head.classes: ")
+    assert "; r.toml: head.hiden: " in found.error
+
+
+def test_of_a_row_that_was_killed_nothing_stays_but_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(tmp_path, monkeypatch, 'for w; do [ "$p" = -o ] && mkdir "$w" "$w.partial"; p=$w; done; kill -9 $$')
+    found = rows.build_rows("bell", {"cut.to": ("a",)}, [task(Path("a"), "build")], tmp_path / "out")
+    assert found.rows[0].error == (
+        "the build was killed (signal 9), as a system does that has no memory left; build fewer rows at a time"
+    )
+    assert sorted(os.listdir(tmp_path / "out")) == ["matrix.html", "matrix.json", "matrix.md"]
+
+
+def test_a_row_whose_matrix_was_given_up_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "_LOOK_S", 0.01)
+    stand_in(tmp_path, monkeypatch, "exec sleep 600")
+    assert rows.build_row(replace(task(tmp_path / "removed" / "row"), base=tmp_path)).code == -signal.SIGKILL
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
+def test_a_rows_build_ends_with_the_worker_that_began_it(tmp_path: Path) -> None:
+    script = tmp_path / "python"
+    script.write_text(
+        f"#!/bin/sh\necho $$ > {tmp_path}/pid.new; mv {tmp_path}/pid.new {tmp_path}/pid; exec sleep 600\n"
+    )
+    script.chmod(0o755)
+    (tmp_path / "pid").touch()
+    code = (
+        "import sys; from pathlib import Path; from edgecut.pipeline.matrix import RowTask, build_row\n"
+        f"sys.executable = {str(script)!r}; here = Path({str(tmp_path)!r})\n"
+        "build_row(RowTask('a', (), (), here / 'row', base=here))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as worker:
+        while not (said := (tmp_path / "pid").read_text()):
+            assert worker.poll() is None
+        row = os.pidfd_open(int(said))
+        worker.kill()
+    assert select.select([row], [], [], 60)[0] == [row]
+    os.close(row)
+
+
+def seen() -> Matrix:
+    """Two rows, of which one misses a limit of its own and the other failed."""
+    missed = Check(
+        metric="size",
+        artifact="bell.int8.tflite",
+        limit=512,
+        value=1024,
+        unit="bytes",
+        state="misses",
+        basis="measured",
+    )
+    axes = {"cut.to": ("a", "b"), "profile": ("nucleo-l4r5zi",)}
+    settings = {"cut.to": "a", "profile": "nucleo-l4r5zi"}
+    whole = row(rows.RowTask("a-nucleo_l4r5zi", tuple(settings.items()), (), Path("a")), "misses")
+    files = (whole.files[0].model_copy(update={"latency": {"host": 0.002, "nucleo-l4r5zi": 0.25}}),)
+    failed = rows.RowTask("b-nucleo_l4r5zi", tuple((settings | {"cut.to": "b"}).items()), (), Path("b"))
+    return Matrix(edgecut="1", name="bell", axes=axes, rows=(
+        whole.model_copy(update={"files": files, "checks": (missed,)}), rows._failed(failed, "<why>", 2),
+    ))  # fmt: skip
+
+
+def test_the_text_has_a_row_for_each_file_and_says_why_one_failed_or_misses_a_limit() -> None:
+    assert matrix_markdown(seen()).splitlines() == [
+        "# bell",
+        "",
+        "| cut.to | profile | file | size | accuracy | arena | latency | status |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| a | nucleo-l4r5zi | tflite int8 | 1 KiB | 0.812 | 512 B | 250 ms | misses |",
+        "| b | nucleo-l4r5zi | – | – | – | – | – | failed |",
+        "",
+        "- a-nucleo_l4r5zi: misses size of tflite int8: 1 KiB, limit 512 B",
+        "- b-nucleo_l4r5zi: &lt;why>",
+    ]
+
+
+def test_a_time_of_this_machine_is_told_from_those_of_devices() -> None:
+    """A file that its profile doesn't take has a time here only, which stands in the same column."""
+    matrix = seen()
+    file = matrix.rows[0].files[0]
+    here = file.model_copy(update={"name": "bell.float32.tflite", "latency": {"host": 0.002}})
+    rows_ = (matrix.rows[0].model_copy(update={"files": (file, here)}), matrix.rows[1])
+    cells = [
+        line.split(" | ")[6] for line in matrix_markdown(matrix.model_copy(update={"rows": rows_})).splitlines()[4:6]
+    ]
+    assert cells == ["250 ms", "host 2 ms"]
+    alone = matrix.rows[0].model_copy(update={"files": (here,)})
+    assert "| 2 ms |" in matrix_markdown(matrix.model_copy(update={"rows": (alone,)}))
+
+
+def test_the_terminals_table_breaks_between_values_and_never_within_them() -> None:
+    console = Console(width=60, record=True, file=io.StringIO())
+    console.print(matrix_table(seen()))
+    words = console.export_text().split()
+    assert words.count("nucleo-l4r5zi") == 2
+    assert not any(word.endswith("…") for word in words)
+
+
+def test_the_page_leads_to_each_rows_report() -> None:
+    links: list[str | None] = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            links.extend([dict(attrs)["href"]] if tag == "a" else [])
+
+    text = render_matrix(seen())
+    Reader().feed(text)
+    assert links == ["a-nucleo_l4r5zi/report.html"]
+    assert "b-nucleo_l4r5zi: &lt;why&gt;" in text
+
+
+@pytest.mark.parametrize(
+    ("states", "strict", "code"),
+    [(("meets", "meets"), False, 0), (("meets", "misses"), False, 1), (("misses", "failed"), False, 3),
+     (("unknown",), False, 0), (("unknown",), True, 1)],
+)  # fmt: skip
+def test_the_exit_code_is_that_of_the_worst_row(states: tuple[str, ...], strict: bool, code: int) -> None:
+    task = rows.RowTask("a", (), (), Path("a"))
+    found = Matrix(edgecut="1", name="bell", axes={}, rows=tuple(row(task, state) for state in states))
+    assert matrix_code(found, strict) == code
