@@ -111,6 +111,19 @@ def interpreter_heads(paths: Sequence[Path], timeout_s: float = TIMEOUT_S) -> li
     return [row["error"] if "error" in row else int(row["head_bytes"]) for row in rows]
 
 
+def interpreter_outputs(
+    paths: Sequence[Path], inputs: Sequence[Sequence[bytes]], timeout_s: float = TIMEOUT_S
+) -> list[list[bytes] | str]:
+    """For each file its outputs on each of its inputs, or in the interpreter's words why it doesn't run it.
+
+    inputs, outputs: the raw bytes of all tensors of a side, one behind the other. Raises as interpreter_heads does.
+    """
+    _must_be_here()
+    encoded = [[base64.b64encode(values).decode() for values in rows] for rows in inputs]
+    rows = _run({"job": "tflm_outputs", "inputs": encoded}, paths, timeout_s)["rows"]
+    return [row["error"] if "error" in row else [base64.b64decode(y) for y in row["outputs"]] for row in rows]
+
+
 def run_tflm(path: Path, inputs: np.ndarray, arena_bytes: int) -> np.ndarray:
     """The first output under TFLM for images (n, ...) in the file's own dtype, as an array (n, ...) of its
     dtype.
