@@ -49,7 +49,7 @@ def report(name: str = "clothes") -> Report:
         environment={"python": "3.11.7", "packages": {"keras": "3.15.1"}},
         source=SourceFacts(path="m.keras", sha256="ff" * 32, layers=40, calls=40, params=227_000, macs=None),
         steps=(
-            Step(name="cut", changed=True, before={"outputs": [None, 10]}, after={"outputs": [None, 8, 8, 64]},
+            Step(name="cut", changed=True, before={"outputs": [[None, 10]]}, after={"outputs": [[None, 8, 8, 64]]},
                  proof={"inputs": 8, "max_abs_error": 0.0, "exact": True}, seconds=0.194),
             Step(name="export", changed=True, cached=True, notes=("int8: the head is fitted anew",)),
         ),

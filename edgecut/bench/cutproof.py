@@ -6,13 +6,15 @@ import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgecut.errors import RequestError, RunError
 from edgecut.export import onnx_cut
 from edgecut.records.artifact import TensorSpec
+from edgecut.records.facts import StepFacts
+from edgecut.records.proof import OutputProof
 from edgecut.records.report import Step
 from edgecut.runtime.session import Kernels, Session
 from edgecut.runtime.specs import file_format, read_graph, tensor_specs
@@ -21,6 +23,9 @@ from edgecut.tflite import cut as tflite_cut
 from edgecut.tflite.flatbuffer import TfliteGraph, read, read_content
 from edgecut.tflite.reach import short_names
 from edgecut.whole import naming
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 INPUTS = 8
 OPEN_SIZE = 96  # what an open size is tried at
@@ -33,16 +38,13 @@ Arrays = Mapping[str, np.ndarray]
 Run = Callable[[Arrays], list[np.ndarray]]
 
 
-def cut_file(
-    path: str | Path, to: str | int | Refs | None, start: str | int | Refs | None, out: str | Path
-) -> dict[str, Any]:
+def cut_file(path: str | Path, to: str | int | Refs | None, start: str | int | Refs | None, out: str | Path) -> Step:
     """Write the part of a .tflite or .onnx file between tensors to `out`, and prove it; without TensorFlow.
 
     to, start: tensor names or operator positions as in `edgecut inspect`, one or several; None or () is the file's own
-    outputs or inputs. The result is a Step as a dict: name "cut", changed, before and after ({"inputs", "outputs":
-    {name: shape}, "operators", "macs", "size_bytes"}), seconds, notes, and proof ({"inputs": 8, "max_abs_error": 0.0,
-    "exact": True, "where": the runtime}): the written file read back and run on what the whole file computes at
-    `start` for 8 seeded inputs. `out` is written whole or not at all.
+    outputs or inputs. The result's before and after have inputs, outputs, operators, macs and size_bytes; its proof is
+    of the written file, read back and run on what the whole file computes at `start` for 8 seeded inputs. `out` is
+    written whole or not at all.
     Raises SourceError, GraphError or RequestError for what can't be cut, RunError if the runtime can't run it or the
     part isn't bit-equal.
     """
@@ -60,16 +62,16 @@ def cut_file(
         with naming(target):
             partial.write_bytes(part)
         proof, notes = prove(source, partial, _refs(to), _refs(start))
-        if not proof["exact"]:
+        if not proof.exact:
             raise RunError(
-                f"{target}: differs from {source} by up to {proof['max_abs_error']:.3g} on {INPUTS} inputs, and should "
+                f"{target}: differs from {source} by up to {proof.max_abs_error:.3g} on {INPUTS} inputs, and should "
                 "be equal; nothing was written"
             )
         before, after = _facts(source), _facts(partial)
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
-    step = Step(
+    return Step(
         name="cut",
         changed=before != after,
         before=before,
@@ -78,7 +80,6 @@ def cut_file(
         notes=notes,
         seconds=time.perf_counter() - began,
     )
-    return step.model_dump(mode="json")
 
 
 def seeded(specs: Sequence[TensorSpec], random: np.random.Generator) -> dict[str, np.ndarray]:
@@ -106,28 +107,28 @@ def _refs(refs: str | int | Refs | None) -> tuple[str | int, ...]:
     return (refs,) if isinstance(refs, str | int) else tuple(refs)
 
 
-def _facts(path: Path) -> dict[str, Any]:
+def _facts(path: Path) -> StepFacts:
     """What a file takes, puts out, holds and costs, read from it."""
     from edgecut.tflite.ops import macs
 
     graph = read_graph(path)
     inputs, outputs = tensor_specs(graph)
     short = short_names(spec.name for spec in (*inputs, *outputs))
-    return {
-        "inputs": {short[spec.name]: list(spec.shape) for spec in inputs},
-        "outputs": {short[spec.name]: list(spec.shape) for spec in outputs},
-        "operators": len(graph.operators) if isinstance(graph, TfliteGraph) else len(graph.nodes),
-        "macs": macs(graph) if isinstance(graph, TfliteGraph) else graph.macs,
-        "size_bytes": path.stat().st_size,
-    }
+    return StepFacts(
+        inputs={short[spec.name]: tuple(spec.shape) for spec in inputs},
+        outputs={short[spec.name]: tuple(spec.shape) for spec in outputs},
+        operators=len(graph.operators) if isinstance(graph, TfliteGraph) else len(graph.nodes),
+        macs=macs(graph) if isinstance(graph, TfliteGraph) else graph.macs,
+        size_bytes=path.stat().st_size,
+    )
 
 
 def _compare(
     specs: Sequence[TensorSpec],
     source: Callable[[Arrays], tuple[list[np.ndarray], list[np.ndarray]]],
     part: Callable[[list[np.ndarray]], list[np.ndarray]],
-) -> dict[str, Any]:
-    """{"inputs", "max_abs_error", "exact"}: `part` on what `source` computes at the start, against its ends.
+) -> OutputProof:
+    """`part` on what `source` computes at the start, against its ends.
 
     source: inputs -> (the values that feed the part, the values that it should put out).
     """
@@ -138,10 +139,10 @@ def _compare(
             exact = exact and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
             if a.shape == b.shape and a.size:
                 error = max(error, float(np.max(np.abs(a.astype("float64") - b.astype("float64")))))
-    return {"inputs": INPUTS, "max_abs_error": error, "exact": exact}
+    return OutputProof(inputs=INPUTS, max_abs_error=error, exact=exact)
 
 
-def _prove_tflite(path: Path, part: Path, to: Refs, start: Refs) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _prove_tflite(path: Path, part: Path, to: Refs, start: Refs) -> tuple[OutputProof, tuple[str, ...]]:
     graph = read(path)
     chosen, ends = tflite_cut.select(graph, to, start)
     specs, _ = tensor_specs(graph)
@@ -159,10 +160,10 @@ def _prove_tflite(path: Path, part: Path, to: Refs, start: Refs) -> tuple[dict[s
         return piece.run(dict(zip(piece.inputs, values, strict=True)), piece.outputs)
 
     where = "LiteRT, built-in kernels without a delegate"
-    return {**_compare(specs, source, run), "where": where}, ()
+    return _compare(specs, source, run).model_copy(update={"where": where}), ()
 
 
-def _prove_onnx(path: Path, part: Path, to: Refs, start: Refs) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _prove_onnx(path: Path, part: Path, to: Refs, start: Refs) -> tuple[OutputProof, tuple[str, ...]]:
     model = onnx_cut.whole_model(read_content(path), str(path))
     chosen, ends = onnx_cut.select(model, to, start)
     known = onnx_cut.value_types(model)
@@ -175,17 +176,17 @@ def _prove_onnx(path: Path, part: Path, to: Refs, start: Refs) -> tuple[dict[str
         _compare(specs, *_onnx_pair(model.SerializeToString(), part.read_bytes(), chosen.entries, ends, fuse=fuse))
         for fuse in (False, True)
     )
-    if fused["max_abs_error"] > FUSION_TOLERANCE:
+    if fused.max_abs_error > FUSION_TOLERANCE:
         notes = (
             *notes,
             (
                 "with ONNX Runtime's default fusions the part differs from the file by up to "
-                f"{fused['max_abs_error']:.2g}; PadFusion is known to fold a zero Pad wrongly into MaxPool: run both "
+                f"{fused.max_abs_error:.2g}; PadFusion is known to fold a zero Pad wrongly into MaxPool: run both "
                 'with disabled_optimizers=["PadFusion"]'
             ),
         )
-    proof = {**plain, "where": "ONNX Runtime without fusions", "max_abs_error_with_fusions": fused["max_abs_error"]}
-    return proof, notes
+    more = {"where": "ONNX Runtime without fusions", "max_abs_error_with_fusions": fused.max_abs_error}
+    return plain.model_copy(update=more), notes
 
 
 def _onnx_pair(
@@ -209,7 +210,7 @@ def _onnx_pair(
     return source, run
 
 
-def _layout_notes(model: Any, part: Path, interior: Sequence[str]) -> tuple[str, ...]:
+def _layout_notes(model: ModelProto, part: Path, interior: Sequence[str]) -> tuple[str, ...]:
     """A note for each new input or output that is an image, since channels come first inside an ONNX graph."""
     shapes = {spec.name: spec.shape for side in tensor_specs(read_graph(part)) for spec in side}
     images = [n for n in onnx_cut.image_tensors(model, interior) if len(shapes[n]) == 4]
@@ -221,7 +222,7 @@ def _layout_notes(model: Any, part: Path, interior: Sequence[str]) -> tuple[str,
     )
 
 
-def _activation_notes(model: Any, ends: Sequence[str]) -> tuple[str, ...]:
+def _activation_notes(model: ModelProto, ends: Sequence[str]) -> tuple[str, ...]:
     behind = {name: onnx_cut.activation_behind(model, name) for name in ends}
     short = short_names(ends)
     return tuple(

@@ -16,6 +16,8 @@ from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
 from edgecut.cli.sources import load_model
 from edgecut.errors import RequestError
+from edgecut.records.facts import StepFacts
+from edgecut.records.proof import Proof
 from edgecut.records.recipe import Recipe
 from edgecut.records.report import Step
 
@@ -115,7 +117,7 @@ def _cut_file(output: Output, recipe: Recipe, edits: Edits, out: Path) -> Step:
         if value:
             raise RequestError(f"{flag}: {recipe.source.model} has no layers; edit the Keras model and export it")
     with output.progress().task("cutting"):
-        return Step.model_validate(cut_file(recipe.source.model, recipe.cut.to, recipe.cut.start, out))
+        return cut_file(recipe.source.model, recipe.cut.to, recipe.cut.start, out)
 
 
 def _cut_model(output: Output, recipe: Recipe, edits: Edits, out: Path) -> Step:
@@ -144,14 +146,16 @@ def _cut_model(output: Output, recipe: Recipe, edits: Edits, out: Path) -> Step:
         )
     with progress.task(f"writing {out}"):
         save(result.model, out)
-    after = {**result.after, "weights_dropped": result.weights_dropped, "size_bytes": out.stat().st_size}
+    after = StepFacts.model_validate(result.after).model_copy(
+        update={"weights_dropped": result.weights_dropped, "size_bytes": out.stat().st_size}
+    )
     notes = (*result.notes, "the written file was loaded again and is bit-equal to the cut model")
     return Step(
         name="cut",
         changed=True,
-        before=result.before,
+        before=StepFacts.model_validate(result.before),
         after=after,
-        proof=result.proof,
+        proof=Proof.model_validate(result.proof),
         notes=notes,
         seconds=time.perf_counter() - began,
     )

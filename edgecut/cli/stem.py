@@ -92,17 +92,18 @@ def _edit(output: Output, recipe: Recipe, out: Path) -> Step:
     with progress.task("loading the model"):
         import_keras_quietly()
         from edgecut.graph.saving import save
-        from edgecut.pipeline.stem import stem_facts, stem_of
+        from edgecut.pipeline.stem import stem_of, stem_step
+        from edgecut.pipeline.values import Clock
 
         model = load_model(output, recipe.source.model, unsafe=recipe.source.unsafe)
     with progress.task("editing the stem"):
         result = stem_of(recipe, model, progress)
     with progress.task(f"writing {out}"):
         save(result.model, out)
-    facts = stem_facts(model, result)
-    facts["after"]["size_bytes"] = out.stat().st_size
-    facts["notes"] = (*facts["notes"], "the written file was loaded again and is bit-equal to the edited model")
-    return Step(name="stem", seconds=time.perf_counter() - began, **facts)
+    step = stem_step(Clock("stem", began), model, result)
+    after = step.after.model_copy(update={"size_bytes": out.stat().st_size})
+    notes = (*step.notes, "the written file was loaded again and is bit-equal to the edited model")
+    return step.model_copy(update={"after": after, "notes": notes})
 
 
 def _show(output: Output, step: Step, out: Path) -> None:

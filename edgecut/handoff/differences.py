@@ -71,9 +71,8 @@ def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _tools(report: Report) -> dict[str, str]:
-    packages = report.environment.get("packages", {})
-    alone = {key: str(value) for key, value in report.environment.items() if key != "packages"}
-    return {"edgecut": report.edgecut, **alone, **{name: str(version) for name, version in packages.items()}}
+    alone = {key: str(value) for key, value in report.environment.to_dict().items() if key != "packages"}
+    return {"edgecut": report.edgecut, **alone, **report.environment.packages}
 
 
 def _inputs(side: Side, report: Report) -> dict[str, str]:

@@ -13,7 +13,7 @@ from edgecut.score.intervals import wilson
 
 def model_card(report: Report, recipe: Recipe, labels: Sequence[str]) -> str:
     """Markdown: source, licence, data, the edits, accuracy with its 95 % interval, limits."""
-    counts = next((step.after for step in report.steps if step.name == "data"), {})
+    counts = next((step.after.to_dict() for step in report.steps if step.name == "data"), {})
     macs = "unknown" if report.source.macs is None else f"{report.source.macs:,}"
     return markdown(
         "model_card",
@@ -44,10 +44,9 @@ def _edits(report: Report) -> Iterator[str]:
     for step in report.steps:
         if step.name not in {"cut", "stem", "head", "compress", "export"}:
             continue
-        off = step.proof.get("max_abs_error")
+        off = step.proof.max_abs_error
         proof = "" if off is None else f": largest difference to the original {off:.3g}"
-        inputs = step.proof.get("inputs")
-        on = f" on {inputs} inputs" if proof and inputs else ""
+        on = f" on {step.proof.inputs} inputs" if proof and step.proof.inputs else ""
         said = (*step.notes, *step.losses)
         notes = f" ({'; '.join(said)})" if said else ""
         yield f"{step.name}{proof}{on}{notes}"

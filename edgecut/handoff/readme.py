@@ -32,7 +32,6 @@ def readme(
 
     artifact: the one for the device. arena_bytes: the tensor arena to reserve, None if unknown.
     """
-    packages = report.environment.get("packages", {})
     return markdown(
         "readme",
         name=recipe.name,
@@ -53,8 +52,8 @@ def readme(
             if m.metric in {"latency", "accuracy"} and m.value is not None
         ],
         notes=report.notes,
-        python=report.environment.get("python", ""),
-        versions=", ".join(f"{name} {version}" for name, version in packages.items()),
+        python=report.environment.python,
+        versions=", ".join(f"{name} {version}" for name, version in report.environment.packages.items()),
     )
 
 

@@ -28,11 +28,10 @@ def sbom(report: Report, recipe: Recipe, hashes_of: Mapping[str, str] | None = N
     main = f"model:{recipe.name}"
     inputs = list(_inputs(report, recipe, hashes_of or {}))
     files = [_file(report, artifact) for artifact in report.artifacts]
-    packages = report.environment.get("packages", {})
     tools = [{"type": "application", "name": "edgecut", "version": report.edgecut}]
     tools += [
         {"type": "library", "name": name, "version": version, "purl": f"pkg:pypi/{name}@{version}"}
-        for name, version in packages.items()
+        for name, version in report.environment.packages.items()
     ]
     return {
         "bomFormat": "CycloneDX",

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ from edgecut.handoff.filling import IN_PLACE
 from edgecut.handoff.provenance import git_state
 from edgecut.records.artifact import sha256_of
 from edgecut.records.document import Record
+from edgecut.records.environment import Environment
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Recipe
 from edgecut.records.report import Report
@@ -54,8 +55,8 @@ class Manifest(Record):
     name: str
     edgecut: str
     status: str
-    environment: dict[str, Any]
-    recipe: dict[str, Any]
+    environment: Environment
+    recipe: dict[str, object]
     profiles: tuple[str, ...]
     git: dict[str, str | bool] | None
     files: tuple[BundleFile, ...]
@@ -117,7 +118,7 @@ def seal(
 def _varies_with(report: Report) -> dict[str, str]:
     """{"*": why} for weights that were trained by another number of threads than the commands use, and for loops."""
     reasons = []
-    count = report.environment.get("threads", THREADS)
+    count = report.environment.threads or THREADS
     if count != THREADS:
         reasons.append(
             f"TensorFlow trained with {count} threads, and each number of them rounds the sums of a gradient in "
@@ -136,6 +137,6 @@ def reproducible_hash(files: Sequence[BundleFile]) -> str:
     return hashlib.sha256("".join(f"{digest}  {path}\n" for path, digest in rows).encode()).hexdigest()
 
 
-def json_text(data: Any) -> str:
+def json_text(data: object) -> str:
     """JSON that is the same text for the same data: sorted, indented, with a last newline."""
     return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"

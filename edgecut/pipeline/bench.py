@@ -12,6 +12,7 @@ from edgecut.bench.runners.local import Local
 from edgecut.errors import RequestError
 from edgecut.pipeline.values import Done, WrittenFile, timed
 from edgecut.records.artifact import Artifact
+from edgecut.records.facts import StepFacts
 from edgecut.records.measurement import Measurement
 from edgecut.records.precision import taken_by
 from edgecut.records.profile import Profile
@@ -43,7 +44,7 @@ def bench_files(
             rows += benched.measurements
             failures += [str(failure) for failure in benched.failures]
             advance(1)
-        step = clock.step(changed=False, after={"measurements": len(rows)}, notes=tuple(failures))
+        step = clock.step(changed=False, after=StepFacts(measurements=len(rows)), notes=tuple(failures))
     return Done(tuple(rows), (step,), repeatable=not failures)
 
 

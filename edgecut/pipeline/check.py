@@ -20,8 +20,10 @@ from edgecut.pipeline.answers import answers_of, judged_output, validation_outpu
 from edgecut.pipeline.losses import is_loss, sentence
 from edgecut.pipeline.run_file import predict_file_outputs
 from edgecut.pipeline.values import Done, Fitted, WrittenFile, timed
+from edgecut.records.facts import StepFacts
 from edgecut.records.measurement import Measurement, Metric, measured, missing
 from edgecut.records.progress import Progress
+from edgecut.records.proof import Proof
 from edgecut.records.recipe import Recipe
 from edgecut.runtime.files import FileRunner
 from edgecut.score.answers import AGREEMENTS, Answer, Drop
@@ -83,8 +85,8 @@ def check_files(
         metric = next(iter(scores), metric_of(recipe.data.target))
         step = clock.step(
             changed=False,
-            proof={"inputs": len(reference.pixels), **_bytes_proof(files, rows)},
-            after={f"float_{metric}": scores.get(metric)},
+            proof=_bytes_proof(files, rows).model_copy(update={"inputs": len(reference.pixels)}),
+            after=StepFacts.model_validate({f"float_{metric}": scores.get(metric)}),
             notes=tuple(_notes(reference, scores)),
             losses=tuple(_losses(files, rows, metric)),
         )
@@ -221,9 +223,9 @@ def _notes(reference: _Reference, scores: dict[MetricName, float]) -> Iterator[s
         )
 
 
-def _bytes_proof(files: Sequence[WrittenFile], found: Sequence[Measurement]) -> dict[str, Any]:
+def _bytes_proof(files: Sequence[WrittenFile], found: Sequence[Measurement]) -> Proof:
     """Of the first file that was fed the camera's bytes: how near it is to the float model on the same bytes."""
     names = [file.artifact.name for file in files if file.artifact.inputs[0].takes_bytes]
     metrics = ("sqnr", *AGREEMENTS)
     rows = {m.metric: m.value for m in reversed(found) if names and m.artifact == names[0] and m.metric in metrics}
-    return {"bytes_in": names[0], **{metric: rows[metric] for metric in metrics if metric in rows}} if rows else {}
+    return Proof.model_validate({"bytes_in": names[0], **rows} if rows else {})

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -17,7 +16,9 @@ from edgecut.images.dataset import Dataset
 from edgecut.pipeline.answers import answers_of, judged_output, validation_outputs
 from edgecut.pipeline.losses import lost
 from edgecut.pipeline.values import Done, Fitted, timed, training_labels
+from edgecut.records.facts import StepFacts, TrainingFacts
 from edgecut.records.progress import Progress
+from edgecut.records.proof import Proof
 from edgecut.records.recipe import Compress, Recipe
 
 
@@ -36,9 +37,9 @@ def compress_model(fitted: Fitted, images: Dataset | None, recipe: Recipe, progr
         result = train(fitted, images, request, recipe, progress=progress)
         before, losses = _lost(fitted, result.model, images, recipe, progress)
         step = clock.step(
-            before={"params": fitted.model.count_params()},
-            after={stage.name: stage_facts(stage) for stage in result.stages},
-            proof=dict(result.proof),
+            before=StepFacts(params=fitted.model.count_params()),
+            after=StepFacts.model_validate({stage.name: stage_facts(stage) for stage in result.stages}),
+            proof=Proof.model_validate(result.proof),
             notes=tuple(_left_out(result)),
             losses=losses,
         )
@@ -85,16 +86,16 @@ def aware_file(compressed: Compressed, calibration: np.ndarray, scratch: Path) -
     return converted(scratch / "aware", compressed.model, "int8", [calibration])
 
 
-def stage_facts(stage: Stage) -> Mapping[str, Any]:
+def stage_facts(stage: Stage) -> TrainingFacts:
     """What a step's record says of a training."""
     trained = stage.trained
-    return {
-        **stage.facts,
+    more = {
         "epochs": trained.epochs,
         "best_epoch": trained.best,
         "held_out_accuracy": round(trained.accuracy, 4),
         "left_out": len(stage.left_out),
     }
+    return TrainingFacts.model_validate(stage.facts).model_copy(update=more)
 
 
 def _lost(

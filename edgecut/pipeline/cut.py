@@ -8,6 +8,7 @@ from edgecut.graph.edits import edit
 from edgecut.pipeline.load import shapes
 from edgecut.pipeline.values import Done, timed
 from edgecut.records.progress import Progress
+from edgecut.records.proof import Proof
 from edgecut.records.recipe import Cut
 from edgecut.source.load import load
 
@@ -27,6 +28,9 @@ def cut_model(model: keras.Model, cut: Cut, *, unsafe: bool, progress: Progress)
         ]
         result = edit(model, to=cut.to, start=cut.start, drop=cut.drop, replace=replacements)
         step = clock.step(
-            before=shapes(model), after=shapes(result.model), proof=dict(result.proof), notes=tuple(result.notes)
+            before=shapes(model),
+            after=shapes(result.model),
+            proof=Proof.model_validate(result.proof),
+            notes=tuple(result.notes),
         )
     return Done(result.model, (step,))

@@ -14,6 +14,7 @@ from edgecut.quantize.explain import Reference, explain
 from edgecut.quantize.feeding import feeding_suspicions, picture_suspicions
 from edgecut.quantize.source_values import images_that_fit, reference
 from edgecut.records.explanation import Explanation, Suspicion
+from edgecut.records.facts import StepFacts
 from edgecut.records.progress import Progress
 from edgecut.records.recipe import Data, Recipe
 from edgecut.tflite.flatbuffer import read_content
@@ -51,7 +52,7 @@ def explain_files(
                 explanation = without_remedy(explanation)
             explanations.append(explanation)
             notes += [f"{explanation.artifact}: {suspicion.sentence}" for suspicion in explanation.suspicions]
-        after = {x.artifact: x.collapses_at or "no layer collapses" for x in explanations}
+        after = StepFacts.model_validate({x.artifact: x.collapses_at or "no layer collapses" for x in explanations})
         step = clock.step(changed=False, after=after, notes=tuple(dict.fromkeys(notes)))
     return Done(tuple(explanations), (step,))
 

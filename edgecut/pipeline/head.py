@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -23,7 +21,9 @@ from edgecut.pipeline.images import source_images, with_features
 from edgecut.pipeline.losses import lost_by_head
 from edgecut.pipeline.run_file import predict_file
 from edgecut.pipeline.values import Body, Done, Fitted, timed, training_labels
+from edgecut.records.facts import StepFacts
 from edgecut.records.progress import Progress
+from edgecut.records.proof import Proof
 from edgecut.records.recipe import Data, Head, Recipe
 from edgecut.runtime.files import FileRunner
 from edgecut.score.metrics import metric_of
@@ -36,16 +36,34 @@ def fit_head(body: Body, images: Dataset | None, recipe: Recipe, progress: Progr
     if head is None:
         return Done(Fitted(model, body.feed))
     with timed("head", progress) as clock:
-        before = {"outputs": [list(tensor.shape) for tensor in model.outputs]}
+        before = _output_shapes(model)
         if head.train == "none" or images is None:
             start = attach_head(model, head.classes, head.pool, head.hidden, head.activation)
             result = Fitted(start, body.feed)
-            facts: Mapping[str, Any] = {"notes": ("the head starts from seeded random weights",)}
+            lesson = _Lesson(notes=("the head starts from seeded random weights",))
         else:
-            result, facts = _learned(body, images, recipe, head, progress)
-        after = {"outputs": [list(tensor.shape) for tensor in result.model.outputs]}
-        step = clock.step(before=before, after=after, **facts)
+            result, lesson = _learned(body, images, recipe, head, progress)
+        step = clock.step(
+            before=before,
+            after=_output_shapes(result.model),
+            proof=lesson.proof,
+            notes=lesson.notes,
+            losses=lesson.losses,
+        )
     return Done(result, (step,))
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """What the step says of how a head was made."""
+
+    proof: Proof = field(default_factory=Proof)
+    notes: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()
+
+
+def _output_shapes(model: keras.Model) -> StepFacts:
+    return StepFacts(outputs=tuple(tuple(tensor.shape) for tensor in model.outputs))
 
 
 def refit_on_int8(
@@ -81,9 +99,7 @@ def fit_probe(features: np.ndarray, labels: np.ndarray, head: Head, data: Data) 
     return fit_ridge(features, labels, head.classes) if data.target == "classes" else fit_values(features, labels)
 
 
-def _learned(
-    body: Body, images: Dataset, recipe: Recipe, head: Head, progress: Progress
-) -> tuple[Fitted, Mapping[str, Any]]:
+def _learned(body: Body, images: Dataset, recipe: Recipe, head: Head, progress: Progress) -> tuple[Fitted, _Lesson]:
     """A head that images taught, and what the step says of it."""
     pooled, labels = attach_pool(body.model.value, head.pool), training_labels(images)
     features = predict(pooled, images.train.pixels, body.feed.values, title="features", progress=progress)
@@ -91,18 +107,19 @@ def _learned(
     fitted = Fitted(_with_probe(pooled, head, probe), body.feed, pooled, probe, features)
     if head.train == "ridge":
         score = f"leave_one_out_{metric_of(recipe.data.target)}"
-        return fitted, {"proof": {"inputs": len(features), score: probe.loo_accuracy, "penalty": probe.penalty}}
+        told = {"inputs": len(features), score: probe.loo_accuracy, "penalty": probe.penalty}
+        return fitted, _Lesson(Proof.model_validate(told))
     if head.train == "finetune":
-        model, facts = _finetuned(pooled, features, body, images, recipe, progress)
+        model, lesson = _finetuned(pooled, features, body, images, recipe, progress)
     else:
-        model, facts = _trained(pooled, features, body, images, recipe, progress)
+        model, lesson = _trained(pooled, features, body, images, recipe, progress)
     losses = lost_by_head(fitted.model, model, body.feed, images, recipe=recipe, progress=progress)
-    return Fitted(model, body.feed), {**facts, "losses": losses}
+    return Fitted(model, body.feed), replace(lesson, losses=losses)
 
 
 def _finetuned(
     pooled: keras.Model, features: np.ndarray, body: Body, images: Dataset, recipe: Recipe, progress: Progress
-) -> tuple[keras.Model, Mapping[str, Any]]:
+) -> tuple[keras.Model, _Lesson]:
     """The model trained from head.unfreeze on, its head fitted on the pooled body's features; what the step says."""
     head, labels = recipe.head, training_labels(images)
     if head is None or head.unfreeze is None:
@@ -122,12 +139,12 @@ def _finetuned(
         seed=recipe.data.seed,
         progress=progress,
     )
-    return model, {"proof": _proof(trained, len(features)), "notes": (f"trained from {head.unfreeze} on",)}
+    return model, _Lesson(_proof(trained, len(features)), (f"trained from {head.unfreeze} on",))
 
 
 def _trained(
     pooled: keras.Model, features: np.ndarray, body: Body, images: Dataset, recipe: Recipe, progress: Progress
-) -> tuple[keras.Model, Mapping[str, Any]]:
+) -> tuple[keras.Model, _Lesson]:
     """A pooled body with the recipe's head, trained on its features (n, d) by "fit" or "distil"; what the step says."""
     head, labels = recipe.head, training_labels(images)
     if head is None:
@@ -151,7 +168,7 @@ def _trained(
     dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)][-len(layers) :]
     for layer, weights in zip(dense, layers, strict=True):
         layer.set_weights(weights)
-    return model, {"proof": _proof(trained, len(features)), "notes": notes}
+    return model, _Lesson(_proof(trained, len(features)), notes)
 
 
 def _teacher(body: Body, images: Dataset, recipe: Recipe, head: Head, progress: Progress) -> tuple[np.ndarray, str]:
@@ -199,11 +216,11 @@ def _with_probe(body: keras.Model, head: Head, probe: Probe) -> keras.Model:
     )
 
 
-def _proof(trained: Trained, inputs: int) -> Mapping[str, Any]:
-    return {
-        "inputs": inputs,
-        "epochs": trained.epochs,
-        "best_epoch": trained.best,
-        "held_out_loss": trained.loss,
-        "first_held_out_loss": trained.first_loss,
-    }
+def _proof(trained: Trained, inputs: int) -> Proof:
+    return Proof(
+        inputs=inputs,
+        epochs=trained.epochs,
+        best_epoch=trained.best,
+        held_out_loss=trained.loss,
+        first_held_out_loss=trained.first_loss,
+    )

@@ -18,6 +18,7 @@ from edgecut.images.feed import Feed
 from edgecut.images.listing import read_class_names
 from edgecut.pipeline.stem import refuse_request
 from edgecut.pipeline.values import Body, Done, Lazy, timed
+from edgecut.records.facts import StepFacts
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Recipe
 
@@ -29,7 +30,7 @@ def read_images(body: Body, recipe: Recipe, progress: Progress) -> Done[Dataset 
         return Done(None)
     with timed("data", progress) as clock:
         dataset = dataset_of(recipe, body.feed.shape, body.source.model, progress)
-        step = clock.step(changed=False, after={"train": len(dataset.train.pixels), "val": len(dataset.val.pixels)})
+        step = clock.step(changed=False, after=StepFacts(train=len(dataset.train.pixels), val=len(dataset.val.pixels)))
     return Done(dataset, (step,))
 
 

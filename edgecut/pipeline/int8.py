@@ -24,7 +24,9 @@ from edgecut.quantize.interior import Pictures, outputs_of
 from edgecut.quantize.judges import FittedHead, HeadJudge, Judge, OutputJudge
 from edgecut.quantize.pairs import pair
 from edgecut.quantize.until import Outcome, until
+from edgecut.records.facts import StepFacts
 from edgecut.records.progress import Progress
+from edgecut.records.proof import Proof
 from edgecut.records.recipe import Compress, Recipe
 from edgecut.records.trial import Trial
 
@@ -61,8 +63,8 @@ def auto_file(
         check_against_model(outcome.content, model, "int8", [calibration])
         chosen = next(trial for trial in outcome.trials if trial.chosen)
         step = clock.step(
-            before={"size_bytes": len(int8_file)},
-            after={"size_bytes": len(outcome.content), "cures": list(chosen.cures)},
+            before=StepFacts(size_bytes=len(int8_file)),
+            after=StepFacts(size_bytes=len(outcome.content), cures=chosen.cures),
             proof=_proof(chosen),
             notes=tuple(_notes(outcome, limit)),
         )
@@ -151,15 +153,15 @@ def _trained_last(
     return Outcome(content, (*others, trial), scored.meets(limit))
 
 
-def _proof(chosen: Trial) -> dict[str, object]:
-    return {
-        "inputs": chosen.images,
-        "accuracy_drop": chosen.drop,
-        "standard_error": chosen.drop_error,
-        "agreement": chosen.agreement,
-        "sqnr": chosen.sqnr,
-        "sqnr_varying": chosen.sqnr_varying,
-    }
+def _proof(chosen: Trial) -> Proof:
+    return Proof(
+        inputs=chosen.images,
+        accuracy_drop=chosen.drop,
+        standard_error=chosen.drop_error,
+        agreement=chosen.agreement,
+        sqnr=chosen.sqnr,
+        sqnr_varying=chosen.sqnr_varying,
+    )
 
 
 def _notes(outcome: Outcome, limit: float | None) -> list[str]:

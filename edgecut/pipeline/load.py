@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import keras
 
@@ -14,6 +12,7 @@ from edgecut.graph.saved import PREFIX
 from edgecut.pipeline.values import Done, Lazy, Source, timed
 from edgecut.records import recipe
 from edgecut.records.artifact import sha256_of
+from edgecut.records.facts import StepFacts
 from edgecut.records.progress import Progress
 from edgecut.records.report import SourceFacts
 from edgecut.source.load import load, read_source
@@ -42,10 +41,10 @@ def reloaded(source: recipe.Source, facts: SourceFacts) -> Source:
     return Source(Lazy(lambda: load(source.model, unsafe=source.unsafe)), facts)
 
 
-def shapes(model: keras.Model) -> Mapping[str, Any]:
-    """{"inputs", "outputs", "params"} of a model, for a step's record."""
-    return {
-        "inputs": [list(tensor.shape) for tensor in model.inputs],
-        "outputs": [list(tensor.shape) for tensor in model.outputs],
-        "params": model.count_params(),
-    }
+def shapes(model: keras.Model) -> StepFacts:
+    """The shapes of a model's inputs and outputs, and its number of weights."""
+    return StepFacts(
+        inputs=tuple(tuple(tensor.shape) for tensor in model.inputs),
+        outputs=tuple(tuple(tensor.shape) for tensor in model.outputs),
+        params=model.count_params(),
+    )

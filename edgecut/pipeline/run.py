@@ -8,7 +8,6 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import edgecut
 from edgecut.bench.usage import file_uses
@@ -22,6 +21,7 @@ from edgecut.pipeline.judge import judge, slower_notes
 from edgecut.pipeline.lock import check_lock, input_hashes, lock_of, lock_path, lock_text
 from edgecut.pipeline.plan import Plan, plan, read_paths
 from edgecut.pipeline.values import Body, Checked, Done
+from edgecut.records.environment import Environment
 from edgecut.records.profile import Profile
 from edgecut.records.profile_files import find_profile
 from edgecut.records.progress import SILENT, Progress
@@ -87,9 +87,9 @@ def exit_code(report: Report, strict: bool = False) -> int:
     return 1 if report.status == "misses" or (strict and report.status == "unknown") else 0
 
 
-def environment() -> dict[str, Any]:
-    """{"python", "platform", "packages"}: what a run's numbers depend on."""
-    return {"python": platform.python_version(), "platform": platform.platform(), "packages": versions()}
+def environment() -> Environment:
+    """What a run's numbers depend on."""
+    return Environment(python=platform.python_version(), platform=platform.platform(), packages=versions())
 
 
 def _has_custom_classes() -> bool:
@@ -147,7 +147,7 @@ def _report(cache: Cache, body: Body, done: Done[Checked], no_place: str) -> Rep
         status=overall(checks),
         recipe=request.to_dict(),
         profiles=tuple(profile.to_dict() for profile in plan.profiles),
-        environment={**environment(), **trained},
+        environment=environment().model_copy(update=trained),
         source=body.source.facts.model_copy(update={"path": request.source.model}),
         steps=done.steps,
         artifacts=checked.artifacts,

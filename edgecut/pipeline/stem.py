@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import keras
 import numpy as np
 
@@ -13,8 +10,10 @@ from edgecut.images.dataset import read_calibration
 from edgecut.images.feed import Feed, feed_of
 from edgecut.pipeline.load import shapes
 from edgecut.pipeline.model_faults import input_faults, is_picture, output_faults
-from edgecut.pipeline.values import Done, timed
+from edgecut.pipeline.values import Clock, Done, timed
+from edgecut.records.facts import Cost
 from edgecut.records.progress import SILENT, Progress
+from edgecut.records.proof import Proof
 from edgecut.records.recipe import Recipe
 from edgecut.records.report import Step
 from edgecut.stem.edit import stem
@@ -31,7 +30,7 @@ def edit_stem(model: keras.Model, recipe: Recipe, progress: Progress) -> Done[tu
     if recipe.stem.is_edit:
         with timed("stem", progress) as clock:
             result = stem_of(recipe, model, progress)
-            steps = (clock.step(**stem_facts(model, result)),)
+            steps = (stem_step(clock, model, result),)
         model = result.model
     return Done((model, feed_of(recipe, picture_shape(model))), steps)
 
@@ -75,20 +74,21 @@ def stem_of(recipe: Recipe, model: keras.Model, progress: Progress = SILENT) -> 
     )
 
 
-def stem_facts(model: keras.Model, result: StemResult) -> dict[str, Any]:
-    """What a stem's step says: {"changed", "before", "after", "proof", "notes"}."""
-    return {
-        "changed": result.construction != "none",
-        "before": _facts(model, result, "before"),
-        "after": _facts(result.model, result, "after"),
-        "proof": result.proof,
-        "notes": (f"construction: {result.construction}", *result.notes),
-    }
+def stem_step(clock: Clock, model: keras.Model, result: StemResult) -> Step:
+    """The row of a step that made `result` of a model's stem."""
+    cost = Cost.model_validate(result.cost)
+    return clock.step(
+        changed=result.construction != "none",
+        before=shapes(model).model_copy(update={"macs": cost.macs.before, "operators": cost.operators.before}),
+        after=shapes(result.model).model_copy(update={"macs": cost.macs.after, "operators": cost.operators.after}),
+        proof=Proof.model_validate(result.proof),
+        notes=(f"construction: {result.construction}", *result.notes),
+    )
 
 
 def _pictures(recipe: Recipe, model: keras.Model, progress: Progress) -> np.ndarray | None:
     """Training images at the source's own size: to fit on, or to look at another size with; None where not needed."""
-    shape: tuple[Any, ...] = tuple(model.inputs[0].shape) if len(model.inputs) == 1 else ()
+    shape = tuple(model.inputs[0].shape) if len(model.inputs) == 1 else ()
     if recipe.data.train is None or not recipe.stem.uses_images:
         return None
     if len(shape) != 4 or None in shape[1:3] or shape[3] not in {1, 3}:
@@ -107,7 +107,3 @@ def _pictures(recipe: Recipe, model: keras.Model, progress: Progress) -> np.ndar
         where="data.train",
         progress=progress,
     )
-
-
-def _facts(model: keras.Model, result: StemResult, when: str) -> Mapping[str, Any]:
-    return {**shapes(model), **{key: values[when] for key, values in result.cost.items()}}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 
@@ -16,8 +16,10 @@ from edgecut.images.dataset import Dataset
 from edgecut.images.feed import Feed
 from edgecut.records.artifact import Artifact
 from edgecut.records.explanation import Explanation
+from edgecut.records.facts import StepFacts
 from edgecut.records.measurement import Measurement
 from edgecut.records.progress import Progress
+from edgecut.records.proof import Proof
 from edgecut.records.report import SourceFacts, Step
 from edgecut.records.trial import Trial
 
@@ -61,7 +63,7 @@ class Done(Generic[T_co]):
     repeatable: bool = True
 
 
-def gathered(value: U, *parts: Done[Any]) -> Done[U]:
+def gathered(value: U, *parts: Done[object]) -> Done[U]:
     """A value that several steps made, with the rows and notes of all of them in order."""
     return Done(
         value,
@@ -82,9 +84,9 @@ class Clock:
         self,
         *,
         changed: bool = True,
-        before: Mapping[str, Any] | None = None,
-        after: Mapping[str, Any] | None = None,
-        proof: Mapping[str, Any] | None = None,
+        before: StepFacts | None = None,
+        after: StepFacts | None = None,
+        proof: Proof | None = None,
         notes: tuple[str, ...] = (),
         losses: tuple[str, ...] = (),
     ) -> Step:
@@ -92,9 +94,9 @@ class Clock:
         return Step(
             name=self.name,
             changed=changed,
-            before=dict(before or {}),
-            after=dict(after or {}),
-            proof=dict(proof or {}),
+            before=before or StepFacts(),
+            after=after or StepFacts(),
+            proof=proof or Proof(),
             notes=notes,
             losses=losses,
             seconds=round(time.perf_counter() - self.began, 3),

@@ -21,6 +21,7 @@ from edgecut.pipeline.head import refit_on_int8
 from edgecut.pipeline.int8 import auto_file
 from edgecut.pipeline.values import Converted, Done, Fitted, Written, WrittenFile, gathered, timed
 from edgecut.records.artifact import Artifact
+from edgecut.records.facts import StepFacts
 from edgecut.records.precision import needs_images, written_as
 from edgecut.records.progress import Progress
 from edgecut.records.recipe import Format, Recipe, Wanted
@@ -59,7 +60,7 @@ def write_files(
                         write_file(content.value.content, form, path)
                     written.append(WrittenFile(path, _read_back(path, fitted, precision, folder)))
                 advance(1)
-        after = {file.artifact.name: file.artifact.size_bytes for file in written}
+        after = StepFacts.model_validate({file.artifact.name: file.artifact.size_bytes for file in written})
         step = clock.step(after=after, notes=tuple(_notes(fitted, precisions, written)))
     trials = tuple(trial for content in contents for trial in content.value.trials)
     return gathered(Written(tuple(written), trials), *contents, Done(None, (step,)))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from edgecut.records.document import Record
+from edgecut.records.environment import Environment
 from edgecut.records.explanation import Explanation
 from edgecut.records.measurement import Kind, Measurement
 from edgecut.records.recipe import Precision
@@ -139,5 +140,5 @@ class Front(Record):
     measurements: tuple[Measurement, ...]
     explanations: tuple[Explanation, ...] = ()
     uses: tuple[FileUse, ...] = ()
-    environment: dict[str, Any] = Field(default_factory=dict)
+    environment: Environment = Field(default_factory=Environment)
     notes: tuple[str, ...] = ()

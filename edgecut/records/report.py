@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from edgecut.records.artifact import Artifact
 from edgecut.records.document import Record
+from edgecut.records.environment import Environment
 from edgecut.records.explanation import Explanation
+from edgecut.records.facts import StepFacts
 from edgecut.records.measurement import Measurement
+from edgecut.records.proof import Proof
 from edgecut.records.trial import Trial
 from edgecut.records.usage import FileUse
 
@@ -19,15 +22,15 @@ State = Literal["meets", "misses", "unknown"]
 class Step(Record):
     """One stop of the run, with the proof of what it claims.
 
-    proof: {"inputs": N, "max_abs_error": x, "exact": bool, ...}; empty for a step that claims nothing numeric. losses:
-    what is worse behind the step by more than chance, a sentence each.
+    proof: empty for a step that claims nothing numeric. losses: what is worse behind the step by more than chance, a
+    sentence each.
     """
 
     name: str
     changed: bool
-    before: dict[str, Any] = Field(default_factory=dict)
-    after: dict[str, Any] = Field(default_factory=dict)
-    proof: dict[str, Any] = Field(default_factory=dict)
+    before: StepFacts = Field(default_factory=StepFacts)
+    after: StepFacts = Field(default_factory=StepFacts)
+    proof: Proof = Field(default_factory=Proof)
     seconds: float = 0.0
     cached: bool = False
     notes: tuple[str, ...] = ()
@@ -68,9 +71,9 @@ class Report(Record):
     schema_: Literal["edgecut.report/1"] = Field(default="edgecut.report/1", alias="schema")
     edgecut: str
     status: Literal["meets", "misses", "unknown", "failed"]
-    recipe: dict[str, Any]
-    profiles: tuple[dict[str, Any], ...]
-    environment: dict[str, Any]
+    recipe: dict[str, object]
+    profiles: tuple[dict[str, object], ...]
+    environment: Environment
     source: SourceFacts
     steps: tuple[Step, ...]
     artifacts: tuple[Artifact, ...]

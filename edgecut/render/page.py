@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from markupsafe import Markup
 
@@ -60,7 +59,7 @@ def render_page(report: Report) -> str:
         ("Notes", sentences(report.notes)),
         ("Recipe", part("code_block", toml_text(report.recipe))),
         ("Devices", _devices(report)),
-        ("Environment", _facts(report.environment)),
+        ("Environment", _facts(report.environment.to_dict())),
     )
     return html(
         "report",
@@ -143,7 +142,7 @@ def _steps(steps: Iterable[Step]) -> Markup:
         (
             step.name,
             "cached" if step.cached else format_seconds(step.seconds),
-            fact_words(step.proof),
+            fact_words(step.proof.to_dict()),
             _change(step),
             "; ".join((*step.notes, *step.losses)),
         )
@@ -153,7 +152,7 @@ def _steps(steps: Iterable[Step]) -> Markup:
 
 
 def _change(step: Step) -> str:
-    sides = [fact_words(side) for side in (step.before, step.after)]
+    sides = [fact_words(side.to_dict()) for side in (step.before, step.after)]
     return " → ".join(side for side in sides if side)
 
 
@@ -242,6 +241,6 @@ def _devices(report: Report) -> Markup:
     return joined(parts)
 
 
-def _facts(facts: Mapping[str, Any]) -> Markup:
+def _facts(facts: Mapping[str, object]) -> Markup:
     rows = [(key, fact_words(value) if isinstance(value, Mapping) else str(value)) for key, value in facts.items()]
     return table((Column("fact"), Column("value")), rows)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from rich.console import RenderableType
 from rich.table import Table
 
+from edgecut.records.facts import Shape
+from edgecut.records.proof import Proof
 from edgecut.records.report import Step
 from edgecut.records.units import format_bytes
 from edgecut.render.grid import grid
@@ -24,38 +25,39 @@ def step_parts(step: Step) -> list[RenderableType]:
 def change_table(step: Step) -> Table:
     """A model's facts before and after a step, one row each."""
     table = grid("<", "~before", "~after")
-    for role in ("inputs", "outputs"):
-        table.add_row(role, _tensors(step.before.get(role)), _tensors(step.after.get(role)))
+    sides = step.before, step.after
+    table.add_row("inputs", *(_tensors(side.inputs) for side in sides))
+    table.add_row("outputs", *(_tensors(side.outputs) for side in sides))
     for key, title in COUNTS.items():
-        if key in step.before or key in step.after:
-            table.add_row(title, _count(step.before, key), _count(step.after, key))
+        if any(key in side for side in sides):
+            table.add_row(title, *(_count(getattr(side, key)) for side in sides))
     if "size_bytes" in step.after:
-        table.add_row("size", *(_size(facts) for facts in (step.before, step.after)))
+        table.add_row("size", *(_size(side.size_bytes) for side in sides))
     return table
 
 
-def proof_sentence(proof: Mapping[str, Any]) -> str:
+def proof_sentence(proof: Proof) -> str:
     """What was compared and how near it came."""
-    runs = f"{proof['inputs']} seeded inputs"
-    if proof["exact"]:
+    runs = f"{proof.inputs} seeded inputs"
+    if proof.exact:
         return f"proof: bit-equal to the source on {runs}"
     return (
-        f"proof: differs from the source by at most {proof['max_abs_error']:.3g} on {runs}, "
-        f"{proof['tolerance']:.3g} let pass ({proof['reason']})"
+        f"proof: differs from the source by at most {proof.max_abs_error:.3g} on {runs}, "
+        f"{proof.tolerance:.3g} let pass ({proof.reason})"
     )
 
 
-def _tensors(named: Mapping[str, Any] | Sequence[Any] | None) -> str:
+def _tensors(named: Mapping[str, Shape] | Sequence[Shape] | None) -> str:
     if not named:
         return NOTHING
     if not isinstance(named, Mapping):
-        return ", ".join(shape_words(tuple(shape)[1:]) for shape in named)
-    return ", ".join(f"{name} {shape_words(tuple(shape)[1:])}" for name, shape in named.items())
+        return ", ".join(shape_words(shape[1:]) for shape in named)
+    return ", ".join(f"{name} {shape_words(shape[1:])}" for name, shape in named.items())
 
 
-def _count(facts: Mapping[str, Any], key: str) -> str:
-    return count_words(facts[key]) if facts.get(key) is not None else NOTHING
+def _count(count: int | None) -> str:
+    return NOTHING if count is None else count_words(count)
 
 
-def _size(facts: Mapping[str, Any]) -> str:
-    return format_bytes(facts["size_bytes"]) if facts.get("size_bytes") is not None else NOTHING
+def _size(size_bytes: int | None) -> str:
+    return NOTHING if size_bytes is None else format_bytes(size_bytes)

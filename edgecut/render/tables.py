@@ -104,7 +104,7 @@ def step_table(steps: Iterable[Step]) -> Table:
     table = grid("<step", "time", "~proof and notes")
     for step in steps:
         # The reason of a tolerance is a sentence of its own, for which report.html has room.
-        proof = fact_words({key: value for key, value in step.proof.items() if key != "tolerance_reason"})
+        proof = fact_words({key: value for key, value in step.proof.to_dict().items() if key != "tolerance_reason"})
         table.add_row(
             step.name,
             "cached" if step.cached else format_seconds(step.seconds),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from edgecut.records.artifact import Artifact
 from edgecut.records.measurement import Measurement
@@ -69,7 +68,7 @@ def shape_words(shape: tuple[int | None, ...]) -> str:
     return "×".join("?" if size is None else str(size) for size in shape) or "scalar"
 
 
-def fact_words(facts: Mapping[str, Any]) -> str:
+def fact_words(facts: Mapping[str, object]) -> str:
     """{"inputs": 8, "max_abs_error": 1.2e-07} as "inputs 8, max_abs_error 1.2e-07"."""
     return ", ".join(f"{key} {_plain(value)}" for key, value in facts.items() if value is not None)
 
@@ -82,7 +81,7 @@ def _plain(value: object) -> str:
     if isinstance(value, Mapping):
         return f"({fact_words(value)})"
     if isinstance(value, list | tuple):
-        return shape_words(tuple(value)) if _is_shape(value) else ", ".join(map(str, value))
+        return shape_words(tuple(value)) if _is_shape(value) else ", ".join(map(_plain, value))
     return str(value)
 
 

@@ -18,34 +18,34 @@ TFLITE, ONNX = FIXTURES / "tiny.int8.tflite", FIXTURES / "tiny.float32.onnx"
 
 def test_the_proof_of_a_tflite_part_says_what_was_kept_and_that_it_is_exact(tmp_path: Path) -> None:
     step = cut_file(TFLITE, 3, None, tmp_path / "part.tflite")
-    assert (step["name"], step["changed"], step["notes"]) == ("cut", True, [])
-    assert step["proof"] == {
+    assert (step.name, step.changed, step.notes) == ("cut", True, ())
+    assert step.proof == {
         "inputs": 8, "max_abs_error": 0.0, "exact": True, "where": "LiteRT, built-in kernels without a delegate",
     }  # fmt: skip
-    assert (step["before"]["operators"], step["after"]["operators"]) == (6, 4)
-    assert list(step["after"]["outputs"].values()) == [[1, 1, 1, 144]]
-    assert step["after"]["size_bytes"] == (tmp_path / "part.tflite").stat().st_size
-    assert step["after"]["macs"] == step["before"]["macs"] - 144 * 4
+    assert (step.before.operators, step.after.operators) == (6, 4)
+    assert list(step.after.outputs.values()) == [(1, 1, 1, 144)]
+    assert step.after.size_bytes == (tmp_path / "part.tflite").stat().st_size
+    assert step.after.macs == step.before.macs - 144 * 4
 
 
 def test_a_tflite_part_from_inside_is_proven_on_what_the_whole_file_computes_there(tmp_path: Path) -> None:
     step = cut_file(TFLITE, None, 2, tmp_path / "tail.tflite")
-    assert step["proof"]["exact"] is True
-    assert list(step["after"]["inputs"].values()) == [[1, 6, 6, 144]]
+    assert step.proof.exact is True
+    assert list(step.after.inputs.values()) == [(1, 6, 6, 144)]
 
 
 def test_the_proof_of_an_onnx_part_names_the_layout_of_its_new_tensors(tmp_path: Path) -> None:
     name = "tiny_1/stem_1/Relu"
     step = cut_file(ONNX, [name], [], tmp_path / "part.onnx")
-    assert step["proof"] == {
+    assert step.proof == {
         "inputs": 8, "max_abs_error": 0.0, "exact": True, "where": "ONNX Runtime without fusions",
         "max_abs_error_with_fusions": 0.0,
     }  # fmt: skip
-    assert step["notes"] == [
+    assert list(step.notes) == [
         f"{name!r} is the value before its activation, which is 'Relu__5:0' in this file; end there to keep it",
         f"{name!r} is inside the ONNX graph, where images are (batch, channels, height, width): 1x8x6x6",
     ]
-    assert step["after"]["outputs"] == {name: [1, 8, 6, 6]}
+    assert step.after.outputs == {name: (1, 8, 6, 6)}
 
 
 def test_a_part_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,5 +89,5 @@ def test_a_real_file_is_cut_in_the_middle(real: Path, tmp_path: Path, name: str)
     source = real / f"{name}.tflite"
     middle = len(read_graph(source).operators) // 2
     step = cut_file(source, middle, None, tmp_path / "part.tflite")
-    assert step["proof"]["exact"] is True
-    assert step["after"]["operators"] < step["before"]["operators"]
+    assert step.proof.exact is True
+    assert step.after.operators < step.before.operators

@@ -18,6 +18,7 @@ from edgecut.handoff.seal import VARIES, seal
 from edgecut.handoff.vectors import Vectors, VectorSheet, golden_vectors, tried_in_tflm
 from edgecut.images.device import model_input
 from edgecut.records.artifact import Artifact
+from edgecut.records.environment import Environment
 from edgecut.records.measurement import Measurement, measured
 from edgecut.records.profile_files import find_profile
 from edgecut.records.recipe import Recipe, make_recipe, read_recipe
@@ -264,7 +265,7 @@ def test_a_manifest_names_the_threads_of_a_training_that_was_not_the_commands(
     environment: dict[str, Any], count: int | None, tmp_path: Path
 ) -> None:
     folder = bundle(tmp_path / "dist")
-    report = report_of(artifacts_in(tmp_path / "other")).model_copy(update={"environment": environment})
+    report = report_of(artifacts_in(tmp_path / "other")).model_copy(update={"environment": Environment(**environment)})
     seal(folder, report, recipe_of(), [], None)
     varies = json.loads((folder / "manifest.json").read_text())["reproducible"]["varies"]
     assert varies.keys() - VARIES.keys() == ({"*"} if count else set())

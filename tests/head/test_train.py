@@ -158,4 +158,4 @@ def test_a_build_trains_its_head(model: keras.Model, tmp_path: Path, head: dict[
     step = next(step for step in report.steps if step.name == "head")
     assert accuracy is not None
     assert accuracy >= 0.9
-    assert step.proof["held_out_loss"] <= step.proof["first_held_out_loss"]
+    assert step.proof.held_out_loss <= step.proof.first_held_out_loss

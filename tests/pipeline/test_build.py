@@ -138,9 +138,9 @@ def test_the_report_is_read_back_from_the_files(demo):
 def test_every_step_carries_its_proof(demo):
     steps = {step.name: step for step in demo[1].steps}
     assert steps["cut"].proof == {"inputs": 8, "max_abs_error": 0.0, "exact": True}
-    assert steps["stem"].proof["exact"]
-    assert steps["stem"].proof["relative_error"] <= 1e-5
-    assert 0.7 < steps["head"].proof["leave_one_out_accuracy"] <= 1
+    assert steps["stem"].proof.exact
+    assert steps["stem"].proof.relative_error <= 1e-5
+    assert 0.7 < steps["head"].proof.leave_one_out_accuracy <= 1
 
 
 def test_float_files_agree_with_the_keras_model(demo):

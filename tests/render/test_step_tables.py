@@ -5,6 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
+from edgecut.records.proof import Proof
 from edgecut.records.report import Step
 from edgecut.render.steps import proof_sentence, step_parts
 
@@ -59,4 +60,4 @@ def test_a_step_without_a_proof_claims_none() -> None:
     ],
 )
 def test_a_proof_is_a_sentence(proof: dict[str, object], sentence: str) -> None:
-    assert proof_sentence(proof) == sentence
+    assert proof_sentence(Proof.model_validate(proof)) == sentence

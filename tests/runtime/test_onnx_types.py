@@ -37,12 +37,12 @@ def refusal(path: Path, *, to: str | int | None = 0, start: str | int | None = N
 @pytest.mark.parametrize("kind", ["FLOAT", "UINT8", "INT16", "INT32", "INT64", "BOOL", "FLOAT16", "DOUBLE", "UINT64"])
 def test_a_part_of_any_type_and_size_is_proven(tmp_path: Path, kind: str, shape: list[int]) -> None:
     path = two_identities(tmp_path / "m.onnx", TensorProto.DataType.Value(kind), shape)
-    assert cut_file(path, 0, None, tmp_path / "part.onnx")["proof"]["exact"] is True
+    assert cut_file(path, 0, None, tmp_path / "part.onnx").proof.exact is True
 
 
 def test_a_part_that_takes_text_is_proven(tmp_path: Path) -> None:
     path = two_identities(tmp_path / "m.onnx", TensorProto.STRING, [2])
-    assert cut_file(path, 0, None, tmp_path / "part.onnx")["proof"]["exact"] is True
+    assert cut_file(path, 0, None, tmp_path / "part.onnx").proof.exact is True
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_file_of_ir_version_3_is_cut(tmp_path: Path, declared: bool) -> None:
     graph = helper.make_graph(nodes, "graph", inputs, [values["y"]], [numpy_helper.from_array(kernel, "kernel")])
     path = saved(tmp_path / "m.onnx", graph, opset=8, ir_version=3)
     step = cut_file(path, 0, None, tmp_path / "part.onnx")
-    assert (step["proof"]["exact"], step["after"]["inputs"]) == (True, {"x": [1, 3, 8, 8]})
+    assert (step.proof.exact, step.after.inputs) == (True, {"x": (1, 3, 8, 8)})
     part = onnx.load(tmp_path / "part.onnx")
     assert (part.ir_version, [value.name for value in part.graph.input]) == (3, ["x", "kernel"])
 
