@@ -12,7 +12,8 @@ from edgecut.errors import ExportError
 from edgecut.export.artifacts import export
 from edgecut.runtime.files import FileRunner
 from edgecut.source.exported import load_exported
-from tests.graph import models, test_bridge
+from tests.graph import models
+from tests.keras2 import test_bridge
 
 pytestmark = pytest.mark.tensorflow
 

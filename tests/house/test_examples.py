@@ -15,7 +15,7 @@ import yaml
 from edgecut.cli.main import edgecut as root
 from edgecut.records.report import Report
 from tests.command_line import run
-from tests.pipeline.conftest import DEMO
+from tests.demo import DEMO
 
 pytestmark = pytest.mark.tensorflow
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.command_line import run
-from tests.pipeline.conftest import DEMO
+from tests.demo import DEMO
 
 pytestmark = pytest.mark.tensorflow
 

@@ -21,8 +21,8 @@ from edgecut.pipeline.run import exit_code
 from edgecut.records.artifact import sha256_of
 from edgecut.records.recipe import make_recipe
 from edgecut.records.report import Report
+from tests.demo import DEMO
 from tests.graph import models
-from tests.pipeline.conftest import DEMO
 
 pytestmark = pytest.mark.tensorflow
 

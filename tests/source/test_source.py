@@ -11,7 +11,8 @@ from edgecut.errors import SourceError
 from edgecut.graph.saved import application_arguments, config_of, keras_version, layer_names
 from edgecut.source.exported import load_exported
 from edgecut.source.load import read_source
-from tests.graph import models, test_bridge
+from tests.graph import models
+from tests.keras2 import test_bridge
 
 pytestmark = pytest.mark.tensorflow
 
