@@ -1,0 +1,221 @@
+"""An .onnx file to a Keras model: its nodes walked in order, each by its operator's rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from edgecut.errors import SourceError
+from edgecut.graph.naming import counted_anew
+from edgecut.graph.sentences import telling_line
+from edgecut.source.onnx.building import Build, Site, Unsupported
+from edgecut.source.onnx.fusion import fused
+from edgecut.source.onnx.layout import BATCH, LayoutError, View
+from edgecut.source.onnx.names import clean, layer_names
+from edgecut.source.onnx.nodes import Network, Node, read_network
+from edgecut.source.onnx.operators import RULES
+from edgecut.source.onnx.orientation import input_orders
+from edgecut.source.onnx.reading import OnnxFile, read_file
+from edgecut.source.onnx.survey import refusal, survey_network
+from edgecut.source.onnx.tracing import Trace, fixed_shapes, graph_inputs, trace
+
+# What ends in values between 0 and 1: an error in it hides where they are saturated.
+SATURATING = frozenset({"Sigmoid", "Softmax", "LogSoftmax", "HardSigmoid", "Tanh"})
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or an output of the file and of the model. axes: the file's axis for each dimension of the model's.
+
+    batch_axis: the file's axis that the batch is in.
+    """
+
+    name: str
+    dtype: str
+    axes: tuple[int, ...]
+    batch_axis: int | None
+    shape: tuple[int, ...]
+    tensor: Any = None
+
+    def to_keras(self, array: np.ndarray) -> np.ndarray:
+        """The file's array as the model has it."""
+        return array.transpose(self.axes).reshape(-1, *self.tensor.shape[1:])
+
+    def to_onnx(self, array: np.ndarray) -> np.ndarray:
+        """The model's array as the file has it."""
+        sizes = [self.shape[axis] for axis in self.axes]
+        sizes = [len(array) if axis == self.batch_axis else size for axis, size in zip(self.axes, sizes, strict=True)]
+        return np.ascontiguousarray(array.reshape(sizes).transpose(np.argsort(self.axes)))
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A Keras model and where it is from.
+
+    node_names: for each layer the file's nodes that it stands for. before: what goes into a saturating end.
+    batch: what the file takes at once.
+    """
+
+    model: keras.Model
+    node_names: Mapping[str, tuple[str, ...]]
+    notes: tuple[str, ...]
+    file: OnnxFile
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    before: tuple[Port, ...] = ()
+    batch: int = 1
+
+
+def convert(
+    path: str | Path,
+    *,
+    outputs: Sequence[str] | None = None,
+    dequantize: bool = False,
+    shape: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+) -> Imported:
+    """The Keras model, channels last, that computes what an .onnx file computes.
+
+    outputs: tensors or nodes to end at, by default the file's outputs. dequantize: take a quantized file, in floats.
+    shape: of the input without the batch, or by the input's name, where the file leaves sizes open.
+    Raises SourceError for a file that can't be read or had, with every operator that stands in the way.
+    """
+    file = read_file(path)
+    network = read_network(file, outputs)
+    found = survey_network(file, network, dequantize=dequantize)
+    if found.refused:
+        raise SourceError(f"{path}: {refusal(found)}")
+    traced = trace(file, network, fixed_shapes(file, shape))
+    with counted_anew():
+        return _converted(file, network, traced, found.notes)
+
+
+def _converted(file: OnnxFile, network: Network, traced: Trace, notes: Sequence[str]) -> Imported:
+    nodes, constants = fused(network, traced)
+    traced = Trace(traced.shapes, traced.batched, traced.dtypes, constants, traced.varying, traced.batch)
+    build = Build(traced)
+    inputs = _inputs(file, build, nodes)
+    _walk(file, build, nodes)
+    ends = [_port(build, name, f"output {name!r}") for name in network.outputs]
+    before = [_port(build, name, name) for name in _before_ends(nodes, network.outputs)]
+    model = keras.Model(
+        [port.tensor for port in inputs] if len(inputs) > 1 else inputs[0].tensor,
+        [port.tensor for port in ends] if len(ends) > 1 else ends[0].tensor,
+        name=clean(file.path.stem),
+    )
+    names = {name: (node.covers or (node.name,)) for name, node in build.layers.items()}
+    used = {operation.name for operation in model.operations}
+    said = [*notes, *build.notes, *_turned(ends)]
+    return Imported(
+        model,
+        {name: nodes for name, nodes in names.items() if name in used},
+        tuple(said),
+        file,
+        tuple(inputs),
+        tuple(ends),
+        tuple(before),
+        traced.batch,
+    )
+
+
+def _inputs(file: OnnxFile, build: Build, nodes: Sequence[Node]) -> list[Port]:
+    """A Keras input for each of the file's that is used, its channels last."""
+    used = {name for node in nodes for name in node.inputs}
+    orders = input_orders(nodes, {t.name: len(t.shape) for t in graph_inputs(file)})
+    ports = []
+    for tensor in graph_inputs(file):
+        shape = build.trace.shapes[tensor.name]
+        if tensor.name not in used and len(graph_inputs(file)) > 1:
+            continue
+        order = orders[tensor.name]
+        sizes = [shape[axis] for axis in order[1:]]
+        dtype = "float32" if "float" in tensor.dtype else tensor.dtype
+        name = clean(tensor.name)
+        build.used.add(name.lower())
+        value = keras.Input(sizes, dtype=dtype, name=name)
+        axes = tuple((order.index(axis),) for axis in range(len(shape)))
+        build.views[tensor.name] = View(value, axes)
+        ports.append(Port(tensor.name, tensor.dtype, tuple(order), 0, shape, value))
+    return ports
+
+
+def _walk(file: OnnxFile, build: Build, nodes: Sequence[Node]) -> None:
+    """Make the layers of all nodes. Raises SourceError with every node that no layer computes."""
+    names, faults = layer_names(nodes), list[str]()
+    lost: set[str] = set()
+    for node in nodes:
+        if lost.intersection(node.inputs):
+            lost.update(node.outputs)
+            continue
+        site = Site(build, node, names[node.place])
+        try:
+            _rule(node.operator)(site)
+        except (Unsupported, LayoutError) as exc:
+            faults.append(f"{node.operator} {node.name!r} {exc}")
+            lost.update(node.outputs)
+        except (
+            AssertionError,
+            AttributeError,
+            IndexError,
+            KeyError,
+            OverflowError,
+            TypeError,
+            ValueError,
+            ZeroDivisionError,
+        ) as exc:
+            faults.append(f"{node.operator} {node.name!r} can't be built ({telling_line(exc)})")
+            lost.update(node.outputs)
+    if faults:
+        shown = "; ".join(faults[:8]) + (f"; and {len(faults) - 8} more" if len(faults) > 8 else "")
+        raise SourceError(f"{file.path}: can't be imported: {shown}; end before it with outputs= (--to)")
+
+
+def _rule(operator: str) -> Callable[[Site], None]:
+    home, _, function = RULES[operator].home.partition(":")
+    rule: Callable[[Site], None] = getattr(import_module(f"edgecut.source.onnx.{home}"), function)
+    return rule
+
+
+def _port(build: Build, name: str, what: str) -> Port:
+    """An output with one dimension for each of its axes that has any, as they lie."""
+    view = build.views.get(name)
+    if view is None or isinstance(view.tensor, np.ndarray):
+        raise SourceError(f"{what} doesn't depend on the model's input")
+    node = Node("Identity", name, (name,), (name,))
+    site = Site(build, node, clean(name))
+    batch = view.batch_axis
+    for axis in range(len(view.axes)):
+        if axis != batch and len(view.axes[axis]) > 1:
+            view = site.mover.single(view, axis)
+    if batch is not None and len(view.axes[batch]) > 1:
+        raise SourceError(f"{what} has its batch merged with another axis")
+    by_place = sorted(
+        (axis for axis in range(len(view.axes)) if axis != batch), key=lambda a: view.axes[a] or _behind(view, a)
+    )
+    x = site.mover.arranged(view, [view.axes[axis] for axis in by_place])
+    axes = (*([batch] if batch is not None else []), *by_place)
+    return Port(name, build.trace.dtypes.get(name, "float32"), axes, batch, view.shape, x)
+
+
+def _behind(view: View, axis: int) -> tuple[int, ...]:
+    """Where an axis of size 1 goes: before the axes behind it."""
+    return min((a for a in view.axes[axis + 1 :] if a and a != (BATCH,)), default=(len(view.sizes),))
+
+
+def _before_ends(nodes: Sequence[Node], outputs: Sequence[str]) -> Iterator[str]:
+    for node in nodes:
+        if node.operator in SATURATING and set(node.outputs) & set(outputs):
+            yield node.inputs[0]
+
+
+def _turned(ends: Sequence[Port]) -> Iterator[str]:
+    """A sentence for each output whose axes lie otherwise than in the file."""
+    for port in ends:
+        if list(port.axes) != sorted(port.axes):
+            own = (None, *port.tensor.shape[1:])
+            yield f"output {port.name!r} is {port.shape} in the file, and {own} here: axes {port.axes}"

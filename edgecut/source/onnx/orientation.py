@@ -1,0 +1,86 @@
+"""Whether an input has its channels first: told by the operators that it reaches, never by its sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from edgecut.source.onnx.nodes import Node
+
+# Operators whose second axis is the channels.
+CHANNELS_FIRST = frozenset(
+    [
+        "AveragePool",
+        "BatchNormalization",
+        "Conv",
+        "ConvTranspose",
+        "DepthToSpace",
+        "GlobalAveragePool",
+        "GlobalMaxPool",
+        "GroupNormalization",
+        "InstanceNormalization",
+        "LRN",
+        "LpPool",
+        "MaxPool",
+        "SpaceToDepth",
+    ]
+)
+_SAME_AXES = frozenset(
+    [
+        "Abs",
+        "Add",
+        "Cast",
+        "Clip",
+        "Concat",
+        "DequantizeLinear",
+        "Div",
+        "Dropout",
+        "HardSigmoid",
+        "HardSwish",
+        "Identity",
+        "LeakyRelu",
+        "Max",
+        "Min",
+        "Mul",
+        "PRelu",
+        "Pad",
+        "QuantizeLinear",
+        "Relu",
+        "Resize",
+        "Sigmoid",
+        "Slice",
+        "Split",
+        "Sub",
+        "Tanh",
+        "Upsample",
+    ]
+)
+
+
+def input_orders(nodes: Sequence[Node], ranks: Mapping[str, int]) -> dict[str, list[int]]:
+    """For each input the order of its axes in Keras: the batch, then the channels at the end where it has some."""
+    readers: dict[str, list[Node]] = {}
+    for node in nodes:
+        for name in node.inputs:
+            readers.setdefault(name, []).append(node)
+    return {name: _order(name, rank, readers) for name, rank in ranks.items()}
+
+
+def _order(name: str, rank: int, readers: Mapping[str, Sequence[Node]]) -> list[int]:
+    pending, seen = [(name, list(range(rank)))], {name}
+    while pending and rank > 2:
+        tensor, axes = pending.pop(0)
+        for node in readers.get(tensor, ()):
+            if node.operator in CHANNELS_FIRST and node.inputs[0] == tensor:
+                channels = axes[1]
+                if axes[0] != 0 or channels == 0:
+                    continue
+                return [0, *(axis for axis in range(1, rank) if axis != channels), channels]
+            moved = None
+            if node.operator == "Transpose" and len(node.attributes.get("perm", ())) == rank:
+                moved = [axes[axis] for axis in node.attributes["perm"]]
+            elif node.operator in _SAME_AXES:
+                moved = axes
+            if moved is not None and not seen.intersection(node.outputs):
+                seen.update(node.outputs)
+                pending += [(output, moved) for output in node.outputs if output]
+    return list(range(rank))

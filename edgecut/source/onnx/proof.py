@@ -1,0 +1,138 @@
+"""Proof that an imported model computes what its file computes, against ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import tree
+
+from edgecut.errors import StepError
+from edgecut.runtime.session import Session
+from edgecut.source.onnx.conversion import Imported, Port
+
+INPUTS = 4
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class ImportProof:
+    """How near a model comes to its file. relative_error: of the largest value of each output, the worst one.
+
+    outputs: by the file's name. inputs: how many were fed. own: how many of them were the user's.
+    """
+
+    relative_error: float
+    outputs: Mapping[str, float]
+    inputs: int
+    own: int = 0
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """As a report keeps it."""
+        return {
+            "inputs": self.inputs,
+            "own_inputs": self.own,
+            "relative_error": self.relative_error,
+            "outputs": dict(self.outputs),
+            "tolerance": TOLERANCE,
+            "against": "onnxruntime",
+        }
+
+
+def prove(
+    imported: Imported, path: str | Path, inputs: Sequence[np.ndarray] | Mapping[str, np.ndarray] | None = None
+) -> ImportProof:
+    """The relative error of an imported model on seeded inputs, and on the user's.
+
+    inputs: arrays (n, ...) as the Keras model takes them, in its order or by the file's names of its inputs.
+    Compared are the outputs, and of one that ends in a sigmoid or a softmax what goes into it, since a saturated value
+    hides an error. Raises StepError if the error is over 1e-4, RunError if ONNX Runtime dies of the file.
+    """
+    sets = [_seeded(imported)]
+    if inputs is not None:
+        own = list(inputs.values()) if isinstance(inputs, Mapping) else list(inputs)
+        if isinstance(inputs, Mapping):
+            own = [np.asarray(inputs[port.name]) for port in imported.inputs]
+        sets.append([np.asarray(array) for array in own])
+    probe, ports = _probe(imported)
+    session = Session(_with_outputs(imported, [port.name for port in ports]), "onnx", str(path))
+    errors = {port.name: 0.0 for port in ports}
+    for arrays in sets:
+        expected = _in_runtime(session, imported.inputs, arrays, ports, imported.batch)
+        got = tree.flatten(probe([keras.ops.convert_to_tensor(a) for a in arrays], training=False))
+        for port, a, b in zip(ports, got, expected, strict=True):
+            errors[port.name] = max(errors[port.name], relative_error(keras.ops.convert_to_numpy(a), port.to_keras(b)))
+    worst = max(errors.values(), default=0.0)
+    if not worst <= TOLERANCE:
+        name = max(errors, key=lambda n: errors[n] if errors[n] == errors[n] else np.inf)
+        raise StepError(
+            f"{path}: the imported model's {name!r} differs from ONNX Runtime's by {worst:.3g} of its largest value, "
+            f"and {TOLERANCE:g} is let pass for rounding; nothing is written"
+        )
+    return ImportProof(worst, errors, sum(len(s[0]) for s in sets), sum(len(s[0]) for s in sets[1:]))
+
+
+def relative_error(got: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference over the largest expected value; infinite where the shapes or what is finite differ."""
+    if got.shape != expected.shape:
+        return float("inf")
+    a, b = got.astype(np.float64), expected.astype(np.float64)
+    same = (a == b) | (np.isnan(a) & np.isnan(b))
+    if same.all():
+        return 0.0
+    scale = float(np.abs(b[np.isfinite(b)]).max(initial=0.0))
+    return float(np.nan_to_num(np.abs(a - b)[~same], nan=np.inf).max() / max(scale, 1e-6))
+
+
+def _seeded(imported: Imported) -> list[np.ndarray]:
+    """Floats in -1..1 as graph/proof.py has them; integers of a table's rows or 0 and 1."""
+    random = np.random.default_rng(0)
+    arrays = []
+    for port, tensor in zip(imported.inputs, imported.model.inputs, strict=True):
+        shape = (INPUTS, *tensor.shape[1:])
+        floats = "float" in port.dtype
+        values = random.uniform(-1, 1, shape) if floats else random.integers(0, 2, shape)
+        arrays.append(np.asarray(values).astype("float32" if floats else port.dtype))
+    return arrays
+
+
+def _probe(imported: Imported) -> tuple[keras.Model, list[Port]]:
+    """A model that puts out what is compared."""
+    ports = [*imported.outputs, *imported.before]
+    tensors = [port.tensor for port in ports]
+    return keras.Model(imported.model.inputs, tensors), ports
+
+
+def _with_outputs(imported: Imported, names: Sequence[str]) -> bytes:
+    import onnx
+
+    model = onnx.ModelProto()
+    model.CopyFrom(imported.file.model)
+    own = {value.name for value in model.graph.output}
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in own)
+    return bytes(model.SerializeToString())
+
+
+def _in_runtime(
+    session: Session, inputs: Sequence[Port], arrays: Sequence[np.ndarray], ports: Sequence[Port], batch: int
+) -> list[np.ndarray]:
+    """Each compared tensor for all inputs, as many at once as the file takes."""
+    feeds = {p.name: p.to_onnx(a).astype(p.dtype) for p, a in zip(inputs, arrays, strict=True)}
+    rows = []
+    for k in range(0, len(arrays[0]), batch):
+        part = {
+            p.name: np.take(feeds[p.name], range(k, k + batch), axis=p.batch_axis)
+            if p.batch_axis is not None
+            else feeds[p.name]
+            for p in inputs
+        }
+        rows.append(session.run(part, [port.name for port in ports]))
+    return [
+        np.concatenate(column, axis=port.batch_axis) if port.batch_axis is not None else np.stack(column)
+        for port, column in zip(ports, zip(*rows, strict=True), strict=True)
+    ]

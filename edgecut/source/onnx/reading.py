@@ -1,0 +1,152 @@
+"""An .onnx file, with what it keeps in other files, as one model; what can't be read is refused with all its faults."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgecut.errors import SourceError
+from edgecut.runtime.onnx_graph import other_kind, parse_onnx
+from edgecut.tflite.flatbuffer import read_content
+
+if TYPE_CHECKING:
+    import onnx
+
+OWN_DOMAINS = frozenset({"", "ai.onnx"})
+OLDEST_OPSET = 7  # before it, elementwise operators say which axis they broadcast along
+
+
+@dataclass(frozen=True)
+class OnnxFile:
+    """A file that was read. model: whole, without local functions. size_bytes: of all its files."""
+
+    path: Path
+    model: onnx.ModelProto
+    size_bytes: int
+
+    @property
+    def opset(self) -> int:
+        """The version of ONNX's own operators."""
+        return max((o.version for o in self.model.opset_import if o.domain in OWN_DOMAINS), default=0)
+
+    @property
+    def producer(self) -> str:
+        """The exporter as the file names it, such as "pytorch 2.4.0"; "" where it doesn't."""
+        return f"{self.model.producer_name} {self.model.producer_version}".strip()
+
+
+def read_file(path: str | Path) -> OnnxFile:
+    """The whole model in an .onnx file. Raises SourceError for one that is missing, foreign, damaged or not whole."""
+    import onnx
+
+    file = Path(path)
+    content = read_content(file)
+    model = parse_onnx(content, str(file))
+    size_bytes = len(content)
+    del content
+    if faults := list(_faults(model, file)):
+        raise SourceError(f"{file}: {'; '.join(faults)}")
+    external = {str(_location(tensor)) for tensor in _tensors(model) if _is_external(tensor)}
+    if external:
+        onnx.external_data_helper.load_external_data_for_model(model, str(file.parent.absolute()))
+        size_bytes += sum((file.parent / name).stat().st_size for name in external)
+    if model.functions:
+        from onnx.inliner import inline_local_functions
+
+        model = inline_local_functions(model)
+    return OnnxFile(file, model, size_bytes)
+
+
+def _faults(model: onnx.ModelProto, file: Path) -> Iterator[str]:
+    """What stands in the way of reading a model, one clause each."""
+    for side, values in (("takes", model.graph.input), ("puts out", model.graph.output)):
+        for value in values:
+            if kind := other_kind(value):
+                yield f"{side} {value.name!r}, {kind}, where tensors are expected"
+    opset = max((o.version for o in model.opset_import if o.domain in OWN_DOMAINS), default=0)
+    if opset < OLDEST_OPSET:
+        yield f"is of opset {opset}, and {OLDEST_OPSET} or later is expected; export it with a later opset"
+    for tensor in _tensors(model):
+        yield from _tensor_faults(tensor, file)
+
+
+def _tensor_faults(tensor: onnx.TensorProto, file: Path) -> Iterator[str]:
+    if any(size < 0 for size in tensor.dims):
+        yield f"{tensor.name!r} has the shape {tuple(tensor.dims)}; it is damaged, get the file again"
+        return
+    if not _is_external(tensor):
+        expected = _raw_bytes(tensor)
+        if tensor.HasField("raw_data") and expected is not None and len(tensor.raw_data) != expected:
+            yield (
+                f"{tensor.name!r} holds {len(tensor.raw_data)} bytes where its shape {tuple(tensor.dims)} needs "
+                f"{expected}; it is damaged, get the file again"
+            )
+        return
+    location = _location(tensor)
+    folder = file.parent.resolve()
+    target = Path(os.path.normpath(folder / location))
+    if not location or not target.is_relative_to(folder) or not target.resolve().is_relative_to(folder):
+        yield f"keeps {tensor.name!r} in {location!r}, which is outside of its folder"
+    elif not target.is_file():
+        yield f"keeps {tensor.name!r} in {location!r}, which isn't there; put it beside the file"
+    else:
+        yield from _size_fault(tensor, location, target.stat().st_size)
+
+
+def _size_fault(tensor: onnx.TensorProto, location: str, size: int) -> Iterator[str]:
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    try:
+        offset, length = int(entries.get("offset", 0)), int(entries.get("length", 0))
+    except ValueError:
+        yield f"keeps {tensor.name!r} at {entries.get('offset')!r} of {location!r}, where a number is expected"
+        return
+    needed = _raw_bytes(tensor) or 0
+    if length and needed and length != needed:
+        yield f"keeps {length} bytes for {tensor.name!r} in {location!r}, where its shape needs {needed}"
+    elif offset < 0 or offset + max(length, needed) > size:
+        yield (
+            f"keeps {tensor.name!r} at {offset} to {offset + max(length, needed)} of {location!r}, which has {size} "
+            "bytes; get it again"
+        )
+
+
+def _raw_bytes(tensor: onnx.TensorProto) -> int | None:
+    """The bytes of a tensor's values; None for a type of less than a byte, texts, or a type that nobody knows."""
+    import math
+
+    from onnx import helper
+
+    try:
+        dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    except KeyError:
+        return None
+    if dtype.kind == "O" or dtype.name in {"int4", "uint4", "int2", "uint2", "float4_e2m1fn"}:
+        return None
+    return math.prod(tensor.dims) * dtype.itemsize
+
+
+def _is_external(tensor: onnx.TensorProto) -> bool:
+    import onnx
+
+    return bool(tensor.data_location == onnx.TensorProto.EXTERNAL)
+
+
+def _location(tensor: onnx.TensorProto) -> str:
+    return next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
+
+
+def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """All constants of a model, those in the bodies of If and Loop and in functions included."""
+    yield from model.graph.initializer
+    nodes: list[Any] = [*model.graph.node, *(node for function in model.functions for node in function.node)]
+    while nodes:
+        for attribute in nodes.pop().attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+            for body in (attribute.g, *attribute.graphs):
+                yield from body.initializer
+                nodes.extend(body.node)

@@ -1,0 +1,133 @@
+"""What importing a file would give, told without TensorFlow: operators, places, what stands in the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgecut.source.onnx.nodes import Network, Node, read_network
+from edgecut.source.onnx.operators import REASONS, RULES
+from edgecut.source.onnx.reading import OnnxFile, read_file
+from edgecut.source.onnx.tracing import Tensor, graph_inputs, graph_outputs
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An operator that no layer computes. places: the names of its nodes."""
+
+    operator: str
+    places: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Survey:
+    """operators: how often each occurs. layers: what they would become, where nothing is refused.
+
+    cuts: the tensors at which a cut leaves all that is refused behind it.
+    """
+
+    path: Path
+    exporter: str
+    opset: int
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    operators: Mapping[str, int]
+    layers: Mapping[str, int]
+    refused: tuple[Refused, ...]
+    cuts: tuple[str, ...]
+    open_inputs: tuple[str, ...]
+    quantized: bool
+    notes: tuple[str, ...]
+
+
+def survey(path: str | Path) -> Survey:
+    """What an import of an .onnx file would give. Raises SourceError for a file that can't be read."""
+    file = read_file(path)
+    return survey_network(file, read_network(file))
+
+
+def survey_network(file: OnnxFile, network: Network, *, dequantize: bool = False) -> Survey:
+    """The same of a part of a file that was read."""
+    refused = _refused(network, dequantize)
+    counts = Counter(node.operator for node in network.nodes)
+    layers = Counter(RULES[op].layer for op in counts.elements() if op in RULES and RULES[op].layer)
+    inputs = graph_inputs(file)
+    return Survey(
+        path=file.path,
+        exporter=file.producer,
+        opset=file.opset,
+        inputs=inputs,
+        outputs=graph_outputs(file),
+        operators=dict(counts.most_common()),
+        layers=dict(layers.most_common()),
+        refused=refused,
+        cuts=_cuts(network, {place for item in refused for place in item.places}),
+        open_inputs=tuple(t.name for t in inputs if None in t.shape[1:]),
+        quantized=_is_quantized(network),
+        notes=tuple(_notes(inputs, counts, file)),
+    )
+
+
+def refusal(found: Survey) -> str:
+    """What stands in the way, with all places, and where a cut avoids it."""
+    said = []
+    for item in found.refused:
+        shown = ", ".join(map(repr, item.places[:4])) + (
+            f" and {len(item.places) - 4} more" if len(item.places) > 4 else ""
+        )
+        said.append(f"{item.operator} ({item.reason}) at {shown}")
+    end = f"; end before it with --to {' --to '.join(found.cuts)}" if found.cuts else ""
+    return f"can't be imported: {'; '.join(said)}{end}"
+
+
+def _refused(network: Network, dequantize: bool) -> tuple[Refused, ...]:
+    by_operator: dict[tuple[str, str], list[str]] = {}
+    for node in network.nodes:
+        reason = _reason(node, network)
+        if reason:
+            by_operator.setdefault((node.operator, reason), []).append(node.name)
+    return tuple(Refused(op, tuple(places), reason) for (op, reason), places in by_operator.items())
+
+
+def _reason(node: Node, network: Network) -> str:
+    rule = RULES.get(node.operator)
+    if rule is None:
+        return REASONS.get(node.operator, "has no rule")
+    changing = [k for k in rule.constants if node.input(k) and node.input(k) not in network.constants]
+    return f"its input {changing[0]} is computed from the data" if changing else ""
+
+
+def _cuts(network: Network, places: set[str]) -> tuple[str, ...]:
+    """The last tensors that nothing refused goes into."""
+    tainted: set[str] = set()
+    cuts: dict[str, None] = {}
+    for node in network.nodes:
+        if node.name in places or tainted.intersection(node.inputs):
+            tainted.update(node.outputs)
+            for name in node.inputs:
+                if name and name not in tainted and name not in network.constants and name not in network.inputs:
+                    cuts[name] = None
+    return tuple(cuts)
+
+
+def _is_quantized(network: Network) -> bool:
+    return any(node.operator in {"QuantizeLinear", "DequantizeLinear"} for node in network.nodes)
+
+
+def _notes(inputs: Sequence[Tensor], counts: Mapping[str, int], file: OnnxFile) -> list[str]:
+    notes = []
+    if any(tensor.shape and tensor.shape[0] == 1 for tensor in inputs):
+        notes.append(
+            "takes one input at a time; the model made of it takes any number (dynamic_axes or dynamic_shapes of "
+            "torch.onnx.export leave the batch open)"
+        )
+    if counts.get("Conv") and not counts.get("BatchNormalization") and "pytorch" in file.producer:
+        notes.append(
+            "its BatchNormalization is folded into the convolutions, so quantization-aware training has none to "
+            "adapt; torch.onnx.export(..., training=TrainingMode.PRESERVE, do_constant_folding=False) of a model in "
+            "eval() keeps it"
+        )
+    return notes

@@ -1,0 +1,186 @@
+"""What is known of a file's tensors once ONNX Runtime has run it: shapes, types, constants, and where the batch is."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgecut.errors import RunError, SourceError
+from edgecut.runtime.child import ChildDied, run_job
+from edgecut.runtime.limits import read_limits
+from edgecut.runtime.session import first_line
+from edgecut.source.onnx.nodes import Network
+from edgecut.source.onnx.reading import OnnxFile
+
+if TYPE_CHECKING:
+    import onnx
+
+Shape = tuple[int, ...]
+BATCHES = (1, 3)
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or an output of a file. shape: None where the file leaves a size open."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+    dimensions: tuple[str, ...] = ()
+    """What the file calls its sizes, numbers as text."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a run showed. shapes: at batch 1, or at the file's own; batched: at batch 3, {} where it can't be run so.
+
+    batch: what the first run took as the size of the batch. varying: constants that the batch changes, at batch 3.
+    """
+
+    shapes: Mapping[str, Shape]
+    batched: Mapping[str, Shape]
+    dtypes: Mapping[str, str]
+    constants: Mapping[str, np.ndarray]
+    varying: Mapping[str, np.ndarray]
+    batch: int = 1
+
+
+def graph_inputs(file: OnnxFile) -> tuple[Tensor, ...]:
+    """What the file takes, its constants left out."""
+    graph = file.model.graph
+    constants = {tensor.name for tensor in graph.initializer}
+    return tuple(_tensor(value) for value in graph.input if value.name not in constants)
+
+
+def graph_outputs(file: OnnxFile) -> tuple[Tensor, ...]:
+    """What the file puts out."""
+    return tuple(_tensor(value) for value in file.model.graph.output)
+
+
+def fixed_shapes(file: OnnxFile, shape: Sequence[int] | Mapping[str, Sequence[int]] | None) -> dict[str, Shape]:
+    """The shape of each input without its batch.
+
+    shape: of one input, or by its name, without the batch, in the file's order. Raises SourceError where the file
+    leaves a size open and `shape` doesn't fix it, or where the two don't fit.
+    """
+    inputs = graph_inputs(file)
+    asked = _by_name(file, inputs, shape)
+    faults: list[str] = []
+    fixed: dict[str, Shape] = {}
+    for tensor in inputs:
+        own = tensor.shape[1:]
+        sizes = asked.get(tensor.name, own)
+        if len(sizes) != len(own) or any(a is not None and a != b for a, b in zip(own, sizes, strict=True)):
+            faults.append(f"takes {tensor.name!r} as {_text(own)} behind the batch, and shape= says {_text(sizes)}")
+        elif any(size is None for size in sizes):
+            faults.append(
+                f"leaves sizes of {tensor.name!r} open: ({', '.join(tensor.dimensions)}); "
+                "pass shape= (--shape) without the batch"
+            )
+        else:
+            fixed[tensor.name] = tuple(int(size) for size in sizes if size is not None)
+    if faults:
+        raise SourceError(f"{file.path}: {'; '.join(faults)}")
+    return fixed
+
+
+def trace(file: OnnxFile, network: Network, fixed: Mapping[str, Shape]) -> Trace:
+    """Run the file in a child process with limits, once at each batch that it can be run at.
+
+    Raises SourceError if ONNX Runtime refuses the file, RunError if it dies of it.
+    """
+    inputs = graph_inputs(file)
+    own = {tensor.shape[0] for tensor in inputs if tensor.shape}
+    sizes = BATCHES if own <= {None} else (next(iter(own - {None})) or 1,)
+    feeds = [{t.name: (t.dtype, _fed(t, fixed, size)) for t in inputs} for size in sizes]
+    taken = {name for node in network.nodes for name in node.inputs} | set(network.outputs)
+    weights = {tensor.name for tensor in file.model.graph.initializer}
+    constants = sorted((taken & network.constants) - weights)
+    made = {name for node in network.nodes for name in node.outputs if name}
+    limits = read_limits()
+    with tempfile.TemporaryDirectory() as folder:
+        written = str(Path(folder) / "constants.npz")
+        job = {
+            "path": str(file.path.absolute()),
+            "feeds": feeds,
+            "constants": constants,
+            "tensors": sorted(made | set(constants)),
+            "written": written,
+            "seconds": limits.seconds * len(feeds),
+        }
+        try:
+            answer = run_job("edgecut.source.onnx.trace_worker", job, limits.seconds * (1 + len(feeds)))
+        except ChildDied as exc:
+            raise RunError(f"{file.path}: {exc}") from exc
+        reason = answer["reason"] or answer["runs"][0].get("reason", "")
+        if reason:
+            raise SourceError(f"{file.path}: ONNX Runtime can't run it: {first_line(reason)}")
+        with np.load(written, allow_pickle=False) as archive:
+            stored = {key: archive[str(place)] for place, key in enumerate(answer["stored"])}
+    return _trace(answer["runs"], stored, feeds, _weights(file, taken & weights), sizes[0])
+
+
+def _trace(
+    runs: Sequence[Mapping[str, Any]],
+    stored: Mapping[str, np.ndarray],
+    feeds: Sequence[Mapping[str, tuple[str, Shape]]],
+    weights: Mapping[str, np.ndarray],
+    batch: int,
+) -> Trace:
+    """The answer of the child as a trace."""
+    shapes, dtypes = dict(runs[0]["shapes"]), dict(runs[0]["dtypes"])
+    later = dict(runs[1]["shapes"]) if len(runs) > 1 and "shapes" in runs[1] else {}
+    for name, (dtype, shape) in feeds[0].items():
+        shapes[name], dtypes[name] = shape, dtype
+        if later:
+            later[name] = feeds[1][name][1]
+    constants = {**weights, **{key[2:]: value for key, value in stored.items() if key[0] == "0"}}
+    varying = {key[2:]: value for key, value in stored.items() if key[0] == "1"}
+    one, three = ({name: tuple(shape) for name, shape in side.items()} for side in (shapes, later))
+    return Trace(one, three, dtypes, constants, varying, batch)
+
+
+def _weights(file: OnnxFile, names: set[str]) -> dict[str, np.ndarray]:
+    from onnx import numpy_helper
+
+    return {t.name: numpy_helper.to_array(t) for t in file.model.graph.initializer if t.name in names}
+
+
+def _fed(tensor: Tensor, fixed: Mapping[str, Shape], batch: int) -> Shape:
+    return (batch, *fixed[tensor.name]) if tensor.shape else ()
+
+
+def _tensor(value: onnx.ValueInfoProto) -> Tensor:
+    from onnx import helper
+
+    dims = value.type.tensor_type.shape.dim
+    sizes = tuple(d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else None for d in dims)
+    try:
+        dtype = helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).name
+    except KeyError:
+        dtype = "unknown"
+    return Tensor(value.name, sizes, dtype, tuple(str(d.dim_value or d.dim_param or "?") for d in dims))
+
+
+def _by_name(
+    file: OnnxFile, inputs: Sequence[Tensor], shape: Sequence[int] | Mapping[str, Sequence[int]] | None
+) -> dict[str, tuple[int | None, ...]]:
+    if shape is None:
+        return {}
+    if isinstance(shape, Mapping):
+        if unknown := sorted(set(shape) - {tensor.name for tensor in inputs}):
+            names = ", ".join(repr(tensor.name) for tensor in inputs)
+            raise SourceError(f"{file.path}: takes no input {unknown[0]!r}; its inputs are {names}")
+        return {name: tuple(sizes) for name, sizes in shape.items()}
+    if len(inputs) != 1:
+        raise SourceError(f"{file.path}: takes {len(inputs)} inputs; give shape= by the input's name")
+    return {inputs[0].name: tuple(shape)}
+
+
+def _text(sizes: Sequence[int | None]) -> str:
+    return f"({', '.join('?' if size is None else str(size) for size in sizes)})"
