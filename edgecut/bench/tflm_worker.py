@@ -31,7 +31,7 @@ def tflm_arena(job: Job) -> dict[str, Any]:
     Job: paths (one), first_bytes (an arena to start from). Each trial is a fork, since failed constructors leak and
     kernels abort. Result: smallest_bytes, and head_bytes and tail_bytes as the interpreter records them.
     """
-    from tflite_micro.python.tflite_micro import runtime  # noqa: F401 (once here, not once in every fork)
+    _load_before_forks()
 
     content = Path(job["paths"][0]).read_bytes()
     high = _rounded(max(SMALLEST_ARENA, job["first_bytes"]))
@@ -57,7 +57,7 @@ def tflm_heads(job: Job) -> dict[str, Any]:
 
     Job: paths. Result: rows, one for each path: head_bytes, or error in the interpreter's words.
     """
-    from tflite_micro.python.tflite_micro import runtime  # noqa: F401 (once here, not once in every fork)
+    _load_before_forks()
 
     rows: list[dict[str, Any]] = []
     for path in job["paths"]:
@@ -97,7 +97,7 @@ def tflm_outputs(job: Job) -> dict[str, Any]:
     Job: paths; inputs, for each path a list of raw bytes in base64, all input tensors one behind the other. Result:
     rows, one for each path: outputs (alike), or error in the interpreter's words.
     """
-    from tflite_micro.python.tflite_micro import runtime  # noqa: F401 (once here, not once in every fork)
+    _load_before_forks()
 
     rows = zip(job["paths"], job["inputs"], strict=True)
     return {"rows": [_outputs_in_fork(Path(path).read_bytes(), inputs) for path, inputs in rows]}
@@ -115,6 +115,14 @@ def _interpreter(content: bytes, arena_bytes: int) -> Any:
     from tflite_micro.python.tflite_micro import runtime
 
     return runtime.Interpreter.from_bytes(content, arena_size=arena_bytes)
+
+
+def _load_before_forks() -> None:
+    """Loads what a fork needs, which would load it anew each time and take six times as long."""
+    from ai_edge_litert import schema_py_generated  # noqa: F401
+    from tflite_micro.python.tflite_micro import runtime  # noqa: F401
+
+    random_input((1,), np.dtype("int8"))  # numpy loads its generators with the first one
 
 
 def _trial(content: bytes, arena_bytes: int) -> str | None:

@@ -22,7 +22,7 @@ from edgecut.handoff.compare import compare
 from edgecut.handoff.limits import judge_changes, parse_limits
 from edgecut.handoff.stimuli import Fed, fed
 from edgecut.records.artifact import Artifact
-from edgecut.records.comparison import Change, Difference
+from edgecut.records.comparison import Change, Comparison, Difference
 from edgecut.records.progress import SILENT
 from edgecut.records.recipe import Data
 from edgecut.render.comparison import comparison_markdown
@@ -219,8 +219,15 @@ def test_a_larger_arena_misses_its_limit(whole: Path, folder: Path) -> None:
     ]  # fmt: skip
 
 
-def test_precision_and_outputs_of_two_files_are_compared() -> None:
-    found = compare(FLOAT, INT8)
+@pytest.fixture(scope="module")
+def of_two_precisions() -> Comparison:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparing, "ROUNDS", 1)
+        return compare(FLOAT, INT8)
+
+
+def test_precision_and_outputs_of_two_files_are_compared(of_two_precisions: Comparison) -> None:
+    found = of_two_precisions
     assert found.differences == (
         Difference(what="file", name="format and precision", a="tflite float32", b="tflite int8"),
     )
@@ -229,9 +236,10 @@ def test_precision_and_outputs_of_two_files_are_compared() -> None:
     assert not found.equal
 
 
-def test_equal_outputs_are_said_to_be_equal() -> None:
-    row = compare(FLOAT, INT8).outputs[0].model_copy(update={"max_abs_error": 0.0, "top1_changes": 0, "histogram": {}})
-    text = comparison_markdown(compare(FLOAT, INT8).model_copy(update={"outputs": (row,)}))
+def test_equal_outputs_are_said_to_be_equal(of_two_precisions: Comparison) -> None:
+    equal = {"max_abs_error": 0.0, "top1_changes": 0, "histogram": {}}
+    row = of_two_precisions.outputs[0].model_copy(update=equal)
+    text = comparison_markdown(of_two_precisions.model_copy(update={"outputs": (row,)}))
     assert f"{row.file}: outputs on 64 inputs (seeded noise) are equal; 0 are decided otherwise" in text
 
 

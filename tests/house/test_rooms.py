@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -29,16 +28,14 @@ def file_of(module: str) -> Path | None:
     return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
 
 
-def loaded_by(path: Path) -> Iterator[str]:
+@cache
+def loaded_by(path: Path) -> list[str]:
     """The modules that are loaded with a file; a name that it takes from a package may be a module as well."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    yield from (module for module, _, at_once in imports_of(tree) if at_once)
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom):
-            yield from (f"{node.module}.{alias.name}" for alias in node.names if file_of(f"{node.module}.{alias.name}"))
+    names = (f"{n.module}.{alias.name}" for n in tree.body if isinstance(n, ast.ImportFrom) for alias in n.names)
+    return [*(module for module, _, at_once in imports_of(tree) if at_once), *(name for name in names if file_of(name))]
 
 
-@cache
 def heavy_of(path: Path) -> frozenset[str]:
     """The heavy packages that are loaded with a file."""
     seen, pending, heavy = {path}, [path], set[str]()

@@ -8,6 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import edgecut
@@ -19,6 +20,7 @@ from edgecut.records.artifact import Artifact, TensorSpec
 from edgecut.records.document import parse
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import make_recipe
+from tests.saved_models import classifier, saved
 
 
 def layer(kind: str = "InputLayer", **config: Any) -> dict[str, Any]:
@@ -120,13 +122,24 @@ PREPROCESSES = ["tf", "torch", "caffe", {"scale": 1 / 255, "offset": 0.0, "order
 STEMS = [{}, {"pixels": "raw"}, {"order": "bgr", "pixels": "raw"}, {"size": [40, 32], "channels": 3}]
 
 
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The keys of a recipe that name a model of 32x32x3 and images, both small: a plan reads them, many times here."""
+    folder = tmp_path_factory.mktemp("files")
+    labels = np.arange(14) % 7
+    pixels = np.zeros((14, 32, 32, 3), np.uint8)
+    np.savez(folder / "images.npz", x_train=pixels, y_train=labels, x_test=pixels, y_test=labels)
+    model = saved(folder / "m.keras", classifier(32))
+    return {"source.model": str(model), "data.train": str(folder / "images.npz")}
+
+
 @pytest.mark.parametrize("precision", ["float32", "int8", "int16x8"])
 @pytest.mark.parametrize("preprocess", PREPROCESSES, ids=str)
-def test_the_lines_of_a_mismatch_mend_it(preprocess: Any, precision: str) -> None:
+def test_the_lines_of_a_mismatch_mend_it(files: dict[str, Any], preprocess: Any, precision: str) -> None:
     """Pasted, they leave nothing to be said but what no recipe can do, and the recipe is one that a plan takes."""
     for sensor, stem in product(SENSORS, STEMS):
         device = profile(**sensor)
-        given = {**_request(preprocess), **_dotted(stem), "export.precisions": [precision]}
+        given = {**files, "source.preprocess": preprocess, **_dotted(stem), "export.precisions": [precision]}
         for key, value in re.findall(r"set ([a-z.]+) = (\[[^]]*\]|[^],; ]+)", " ".join(_sensed(given, device))):
             given[key] = tomllib.loads(f"x = {value}")["x"]
         left = _sensed(given, device)
@@ -135,11 +148,12 @@ def test_the_lines_of_a_mismatch_mend_it(preprocess: Any, precision: str) -> Non
 
 
 @pytest.mark.parametrize("preprocess", PREPROCESSES, ids=str)
-def test_a_new_recipe_leaves_no_line_to_be_set(preprocess: Any) -> None:
-    trained_on = make_recipe({}, _request(preprocess), where="r").source.preprocess
+def test_a_new_recipe_leaves_no_line_to_be_set(files: dict[str, Any], preprocess: Any) -> None:
+    own = {**files, "source.preprocess": preprocess}
+    trained_on = make_recipe({}, own, where="r").source.preprocess
     for sensor in SENSORS:
         device = profile(**sensor)
-        found = _sensed({**_request(preprocess), **profile_keys(device, trained_on)}, device)
+        found = _sensed({**own, **profile_keys(device, trained_on)}, device)
         assert not [note for note in found if "set " in note], sensor
 
 
@@ -166,13 +180,6 @@ def test_without_a_sensor_or_a_picture_nothing_is_judged() -> None:
 
 
 BACKBONE = str(Path(edgecut.__file__).parent / "demo_data" / "cifar10_backbone.keras")
-
-
-IMAGES = str(Path(BACKBONE).parent / "fashion_mnist.npz")
-
-
-def _request(preprocess: Any) -> dict[str, Any]:
-    return {"source.model": BACKBONE, "source.preprocess": preprocess, "data.train": IMAGES}
 
 
 def _dotted(stem: dict[str, Any]) -> dict[str, Any]:
