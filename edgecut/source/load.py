@@ -18,6 +18,7 @@ from edgecut.errors import GraphError, SourceError
 from edgecut.graph.saved import Kind, application_arguments, config_of, keras_version, kind_of, lambda_names, overclaim
 from edgecut.graph.sentences import LOADING_FAULTS, telling_line
 from edgecut.records.document import closest
+from edgecut.source.onnx.layers import REGISTERED
 from edgecut.source.policies import in_float32, keras_2_in_float32
 from edgecut.streams import caught_output
 
@@ -144,10 +145,12 @@ class _Keras2DepthwiseConv2D(keras.layers.DepthwiseConv2D):
 
 
 def _load_file(source: str, kind: str, *, unsafe: bool) -> keras.Model:
-    shims = {"DepthwiseConv2D": _Keras2DepthwiseConv2D} if kind == "h5" else None
+    shims = {"DepthwiseConv2D": _Keras2DepthwiseConv2D} if kind == "h5" else {}
     try:
         with caught_output():
-            model = keras.models.load_model(source, compile=False, safe_mode=not unsafe, custom_objects=shims)
+            model = keras.models.load_model(
+                source, compile=False, safe_mode=not unsafe, custom_objects={**REGISTERED, **shims}
+            )
     except (tf.errors.ResourceExhaustedError, MemoryError) as exc:
         raise SourceError(
             f"{source}: needs more memory than there is; close other programs, or check its layers"

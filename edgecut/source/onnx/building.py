@@ -28,6 +28,7 @@ class Build:
     layers: dict[str, Node] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
     notes: dict[str, None] = field(default_factory=dict)
+    moved: dict[tuple[Any, ...], tuple[Any, Any]] = field(default_factory=dict)
 
 
 class Site:
@@ -36,7 +37,7 @@ class Site:
     def __init__(self, build: Build, node: Node, name: str) -> None:
         """name: of its main layer."""
         self.node, self.name, self._build = node, name, build
-        self.mover = Mover(self._reshape, self._permute)
+        self.mover = Mover(self._reshape, self._permute, build.moved)
 
     @property
     def trace(self) -> Trace:

@@ -103,6 +103,7 @@ def _converted(file: OnnxFile, network: Network, traced: Trace, notes: Sequence[
     _walk(file, build, nodes)
     ends = [_port(build, name, f"output {name!r}") for name in network.outputs]
     before = [_port(build, name, name) for name in _before_ends(nodes, network.outputs)]
+    _name_inner(build, [port.tensor for port in (*ends, *before)])
     model = keras.Model(
         [port.tensor for port in inputs] if len(inputs) > 1 else inputs[0].tensor,
         [port.tensor for port in ends] if len(ends) > 1 else ends[0].tensor,
@@ -173,6 +174,26 @@ def _walk(file: OnnxFile, build: Build, nodes: Sequence[Node]) -> None:
     if faults:
         shown = "; ".join(faults[:8]) + (f"; and {len(faults) - 8} more" if len(faults) > 8 else "")
         raise SourceError(f"{file.path}: can't be imported: {shown}; end before it with outputs= (--to)")
+
+
+def _name_inner(build: Build, tensors: Sequence[Any]) -> None:
+    """Name the operations inside of a rule after the node that it is of."""
+    pending: list[tuple[Any, Node | None]] = [(tensor, None) for tensor in tensors]
+    seen: set[int] = set()
+    while pending:
+        tensor, node = pending.pop()
+        operation, index, _ = tensor._keras_history
+        if id(operation) in seen:
+            continue
+        seen.add(id(operation))
+        own = build.layers.get(operation.name, node)
+        if (
+            operation.name not in build.layers
+            and node is not None
+            and not isinstance(operation, keras.layers.InputLayer)
+        ):
+            operation.name = Site(build, node, clean(operation.name)).layer_name()
+        pending += [(t, own) for t in operation._inbound_nodes[index].arguments.keras_tensors]
 
 
 def _rule(operator: str) -> Callable[[Site], None]:

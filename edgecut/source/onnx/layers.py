@@ -62,3 +62,7 @@ class Weight(_WithWeight):
     def compute_output_shape(self, input_shape: Any) -> tuple[Any, ...]:
         """(batch, *shape)."""
         return (input_shape[0], *self.shape)
+
+
+REGISTERED = {f"edgecut>{layer.__name__}": layer for layer in (AddWeight, MultiplyWeight, Weight)}
+"""What Keras needs to read a saved import."""

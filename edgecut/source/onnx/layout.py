@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -62,10 +62,14 @@ def constant_view(array: np.ndarray) -> View:
 
 @dataclass(frozen=True)
 class Mover:
-    """How tensors are moved. reshape, permute: of a tensor, to sizes or by an order, both without the batch."""
+    """How tensors are moved. reshape, permute: of a tensor, to sizes or by an order, both without the batch.
+
+    moved: what was moved before, so that two readers of a tensor share one permute.
+    """
 
     reshape: Move
     permute: Move
+    moved: dict[tuple[Any, ...], tuple[Any, Any]] = field(default_factory=dict)
 
     def reshaped(self, tensor: Any, sizes: Sequence[int]) -> Any:
         """The tensor with other sizes behind the batch."""
@@ -73,13 +77,20 @@ class Mover:
             return tensor
         if isinstance(tensor, np.ndarray):
             return tensor.reshape(tensor.shape[0], *sizes)
-        return self.reshape(tensor, tuple(sizes))
+        return self._once("reshape", self.reshape, tensor, tuple(sizes))
 
     def permuted(self, tensor: Any, order: Sequence[int]) -> Any:
         """The tensor with its dimensions in another order; order[0] is the batch."""
         if isinstance(tensor, np.ndarray):
             return tensor.transpose(order)
-        return self.permute(tensor, tuple(order[1:]))
+        return self._once("permute", self.permute, tensor, tuple(order[1:]))
+
+    def _once(self, kind: str, move: Move, tensor: Any, argument: tuple[int, ...]) -> Any:
+        # With the tensor, whose id would go to another one if it were freed.
+        key = (kind, id(tensor), argument)
+        if key not in self.moved:
+            self.moved[key] = (tensor, move(tensor, argument))
+        return self.moved[key][1]
 
     def arranged(self, view: View, groups: Sequence[Sequence[int]]) -> Any:
         """The view's tensor as (batch, one dimension for each group of dimensions).

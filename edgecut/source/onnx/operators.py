@@ -143,6 +143,13 @@ RULES: Mapping[str, Rule] = {
     "CumSum": Rule("reduction:cumulative_sum", "Cumsum", (1,)),
     "TopK": Rule("reduction:top_k", "TopK", (1,)),
     **{name: Rule("reduction:reduce", name.removeprefix("Reduce"), (1,)) for name in _REDUCTIONS},
+    # resizing
+    "Resize": Rule("resizing:resize", "UpSampling2D", (1, 2, 3)),
+    "Upsample": Rule("resizing:upsample", "UpSampling2D", (1,)),
+    # recurrent
+    "GRU": Rule("recurrent:gru", "GRU", (1, 2, 3, 4)),
+    "LSTM": Rule("recurrent:lstm", "LSTM", (1, 2, 3, 4, 7)),
+    "RNN": Rule("recurrent:rnn", "SimpleRNN", (1, 2, 3, 4)),
 }
 
 # Why there is no layer for an operator, for those that files have.

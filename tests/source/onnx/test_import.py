@@ -10,6 +10,8 @@ import pytest
 from edgecut.source.onnx import convert, prove
 from tests.source.onnx.graphs import one, save, weight
 
+pytestmark = pytest.mark.tensorflow
+
 
 def small_cnn(path: Path, batch: int | str = "N") -> Path:
     """Convolutions with and without groups, a normalization, pools, a residual, a classifier."""
