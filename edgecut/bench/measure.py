@@ -40,6 +40,10 @@ def bench(
     None, so that they never answer its budget. A runner of several that fails has a measurement without a value.
     Raises SourceError for a file that can't be read, RequestError for an unknown profile or runner; if no runner has
     a result, what the first one failed with: RunError, or MissingRuntimeError.
+
+    >>> rows = edgecut.bench("bell.int8.tflite", "nucleo-l4r5zi", runs=5)
+    >>> [(row.kind, row.unit) for row in rows if row.metric == "latency" and row.profile]
+    [('estimated', 's')]
     """
     device = profile if isinstance(profile, Profile) else find_profile(profile)
     given = {"runs": runs, "warmup": warmup, "threads": threads}

@@ -38,6 +38,9 @@ def export(
     calibration: array (n, height, width, channels) as the model takes it, or one per input, for int8 and int16x8.
     quantizer: "ort" makes an int8 .onnx file by onnxruntime's static quantization instead of through int8 TFLite.
     Nothing is left at `path` if it fails. Raises RequestError or ExportError.
+
+    >>> edgecut.export(edgecut.load("bell.keras"), precision="float32").operators
+    {'CONV_2D': 1, 'MEAN': 1, 'FULLY_CONNECTED': 1, 'SOFTMAX': 1}
     """
     target = Path(path) if path is not None else Path(f"{model.name}.{precision}.{format}")
     if not is_written(format, precision):

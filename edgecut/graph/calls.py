@@ -29,6 +29,9 @@ def calls(model: keras.Model, inputs: Mapping[str, Any] | None = None) -> Calls:
     them. The model isn't changed. inputs: what a subclassed model's call is given, keras.Input tensors by argument;
     needed where it takes several, since Keras records the first one's shape alone.
     Raises GraphError if the model has no graph and its call can't be traced.
+
+    >>> [call.name for call in edgecut.calls(edgecut.load("bell.keras"))]
+    ['image', 'conv', 'pool', 'scores']
     """
     with graph_of(model, inputs) as graph:
         is_traced = graph is not own_graph(model)

@@ -48,6 +48,10 @@ def cut(
     Names are as in `edgecut inspect`: "layer", "outer.inner", "layer@k", "layer:j", "layer:mask", or a position.
     The result shares no weight with the source, and the source isn't changed.
     Raises GraphError with the names that would do, if a name is unknown or the graph doesn't allow the edit.
+
+    >>> model = edgecut.load("bell.keras")
+    >>> edgecut.cut(model, to="conv").output_shape
+    (None, 4, 4, 4)
     """
     return edit(model, to, start, drop, replace, insert, multi, project=project, prove=False, inputs=inputs).model
 

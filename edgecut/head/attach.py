@@ -60,6 +60,10 @@ def attach_head(
     activation: "softmax" or "logits". kernel: (features, classes) and bias: (classes,) of the last Dense, as
     fit_ridge gives them; without them it starts from seeded random weights. Shares nothing with `model`.
     Raises HeadError if the output can't be pooled or the kernel doesn't fit.
+
+    >>> model = edgecut.load("bell.keras")
+    >>> edgecut.attach_head(edgecut.cut(model, to="conv"), classes=3).output_shape
+    (None, 3)
     """
     body = attach_pool(model, pool)
     layers: list[keras.Layer] = [

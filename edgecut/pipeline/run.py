@@ -46,6 +46,10 @@ def build(
     force: replace an existing `out`, which stays as it was if the build fails. cache: take steps of which nothing has
     changed from earlier builds. locked: refuse inputs and versions that aren't those of the recipe's lock.
     Raises RequestError before anything is started, StepError for a step that failed.
+
+    >>> report = edgecut.build("recipe.toml", ["nucleo-l4r5zi"], "dist")
+    >>> report.status, [(check.metric, check.state) for check in report.checks]
+    ('meets', [('size', 'meets'), ('arena', 'meets')])
     """
     file = None if isinstance(recipe, Recipe) else Path(recipe)
     request = recipe if isinstance(recipe, Recipe) else read_recipe(Path(recipe))

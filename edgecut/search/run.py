@@ -83,6 +83,10 @@ def search(
     budget: limits beside the profiles' own. target: what the images' labels are, by default what they look like;
     metric: by default what answers for that. The rest is as in Request. A second search into the same OUT goes on
     where the first one was. Raises RequestError before anything is started, SearchInterrupted on Ctrl-C.
+
+    >>> front = edgecut.search("bell.keras", "doors.npz", ["nucleo-l4r5zi"]).front
+    >>> [(point.cut, point.precision, point.recommended_for) for point in front]
+    [('conv', 'int8', ('nucleo-l4r5zi',))]
     """
     folder = Path(out)
     if isinstance(model, keras.Model):

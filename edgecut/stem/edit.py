@@ -54,6 +54,10 @@ def stem(
     vary, and for what gray or another size loses. constant_padding: whether an operator may pad with a value other
     than zero (TFLite's PADV2, which TFLM can't run in int16x8 files, nor XNNPACK at all).
     Raises StemError for what can't be exact or can't be made: the message says which part, and what can.
+
+    >>> gray = edgecut.stem(edgecut.load("bell.keras"), channels=1)
+    >>> gray.model.input_shape, gray.construction
+    ((None, 8, 8, 1), 'kernel sum')
     """
     graph = calls(model)
     source = _image_input(graph)
