@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ai_edge_litert import schema_py_generated as schema
 
-from edgecut.export.c_source import c_comment, c_symbol
+from edgecut.engine.c_text import c_comment, c_symbol
 
 # Operator -> method of tflite::MicroMutableOpResolver: tensorflow/lite/micro/micro_mutable_op_resolver.h of
 # tflite-micro at 90b983c2b3f1.

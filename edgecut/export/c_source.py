@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 from collections.abc import Sequence
 
 import numpy as np
 
+from edgecut.engine.c_text import c_comment, c_symbol
 from edgecut.images.device import COLOURS, DEFAULT_ORDER
 from edgecut.records.artifact import Artifact, TensorSpec
 
@@ -54,12 +54,6 @@ def c_files(
         f"{name}_model.c": _model_source(content, symbol, name, labels, byte_table),
         f"{name}_io.h": _io_header(symbol, name, artifact, arena_bytes, labels, byte_table, order, bgr),
     }
-
-
-def c_symbol(name: str) -> str:
-    """The name as the beginning of C identifiers: letters, digits and _, without the reserved beginnings."""
-    symbol = re.sub(r"[^A-Za-z0-9_]", "_", name).lstrip("_") or "model"
-    return f"m{symbol}" if symbol[0].isdigit() else symbol
 
 
 def input_rule(spec: TensorSpec) -> str:
@@ -248,10 +242,3 @@ def _string(text: str) -> str:
     # Octal escapes end after three digits, whatever follows; ? is escaped since ??/ is a trigraph.
     plain = set(range(32, 127)) - set(b'"\\?')
     return '"' + "".join(chr(b) if b in plain else f"\\{b:03o}" for b in content) + '"'
-
-
-def c_comment(text: str) -> str:
-    """The text as it can stand inside a C comment or, without quotes in it, a C string: one line of printable ASCII."""
-    line = re.sub(r"[\r\n]", " ", text).encode("ascii", "backslashreplace").decode()
-    safe = re.sub(r"[\x00-\x1f\x7f]", lambda sign: f"\\x{ord(sign[0]):02x}", line)
-    return re.sub(r"\*(?=/)|/(?=\*)|\?(?=\?)", r"\g<0> ", safe)

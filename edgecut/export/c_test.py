@@ -9,7 +9,7 @@ from importlib import resources
 
 import numpy as np
 
-from edgecut.export.c_source import c_comment, c_symbol
+from edgecut.engine.c_text import c_comment, c_symbol
 from edgecut.records.artifact import Artifact, TensorSpec
 
 _TEMPLATE = "c_test_template.c"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from edgecut.export.c_source import c_symbol, input_rule
+from edgecut.engine.c_text import c_symbol
+from edgecut.export.c_source import input_rule
 from edgecut.handoff.vectors import Vectors
 from edgecut.images.device import COLOURS, DEFAULT_ORDER
 from edgecut.images.preprocess import affine

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecut.export.c_source import c_comment, c_files, c_symbol, input_rule
+from edgecut.engine.c_text import c_comment, c_symbol
+from edgecut.export.c_source import c_files, input_rule
 from edgecut.records.artifact import Artifact, TensorSpec
 
 CC = shutil.which("cc")

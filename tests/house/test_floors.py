@@ -18,7 +18,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("records",),
     ("score", "tflite", "images", "render", "cache", "memory"),
     ("graph", "runtime"),
-    ("lowering",),
+    ("lowering", "engine"),
     ("keras2",),
     ("source",),
     ("stem", "head", "compress", "export"),
@@ -61,6 +61,7 @@ LAZY = HEAVY
 LIGHT_ROOMS = {
     "interrupts", "memory",
     "errors", "streams", "records", "score", "tflite", "images", "render", "bench", "handoff", "cli", "runtime",
+    "engine",
 }  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""Kernels: C text by family, and what binds operators to it."""

@@ -1,0 +1,56 @@
+/*@ softmax_row: row_at limited */
+static int32_t leading_zeros(uint32_t x) {
+    int32_t n = 0;
+    for (; x < 0x80000000u && n < 32; x <<= 1) n++;
+    return n;
+}
+
+/* a * b in Q0.31, rounded once. */
+static int32_t product_q31(int32_t a, int32_t b) {
+    return (int32_t)(((int64_t)a * b + ((int64_t)1 << 30)) >> 31);
+}
+
+/* 1 / (1 + x) in Q0.31 for x in Q0.31: three steps of Newton from 48/17 - 32/17 * half the denominator. */
+static int32_t inverse_q31(int32_t x) {
+    const int32_t half = (int32_t)(((int64_t)x + 2147483647 + 1) / 2);
+    int32_t y = 1515870810 + product_q31(half, -1010580540), n;
+    for (n = 0; n < 3; n++) {
+        const int32_t rest = 536870912 - product_q31(half, y);
+        y += (int32_t)((int64_t)product_q31(y, rest) * 4);
+    }
+    return y > 1073741823 ? 2147483647 : y * 2;
+}
+
+static void softmax_row(const void *layer, int8_t *work, const place_t *place, int32_t row) {
+    const softmax_row_t *k = (const softmax_row_t *)layer;
+    const int8_t *in = row_at(work, place, row, k->groups * k->depth);
+    int8_t *out = row_at(work, &place[1], row, k->groups * k->depth);
+    int32_t g, c;
+    for (g = 0; g < k->groups; g++, in += k->depth, out += k->depth) {
+        int32_t most = -128, sum = 0, over, factor;
+        for (c = 0; c < k->depth; c++)
+            if (in[c] > most) most = in[c];
+        for (c = 0; c < k->depth; c++) {
+            const int32_t part = k->exps[most - in[c]];
+            if (part >= 0) sum += (part >> 12) + (part >> 11 & 1);
+        }
+        over = leading_zeros((uint32_t)sum);
+        factor = inverse_q31((int32_t)(((uint32_t)sum << over) - 0x80000000u));
+        for (c = 0; c < k->depth; c++) {
+            const int32_t part = product_q31(factor, k->exps[most - in[c]]), right = 12 - over + 31 - 8;
+            const int32_t mask = (int32_t)((1u << right) - 1u);
+            const int32_t value = (part >> right) + ((part & mask) > (mask >> 1) + (part < 0)) - 128;
+            out[c] = k->exps[most - in[c]] < 0 ? (int8_t)-128 : limited(value, -128, 127);
+        }
+    }
+}
+
+/*@ lookup_row: row_at */
+/* Each value by a table of its 256 results. */
+static void lookup_row(const void *layer, int8_t *work, const place_t *place, int32_t row) {
+    const lookup_row_t *k = (const lookup_row_t *)layer;
+    const int8_t *in = row_at(work, place, row, k->bytes);
+    int8_t *out = row_at(work, &place[1], row, k->bytes);
+    int32_t i;
+    for (i = 0; i < k->bytes; i++) out[i] = k->table[in[i] + 128];
+}

@@ -1,0 +1,109 @@
+"""CONV_2D and DEPTHWISE_CONV_2D in int8: rows under a window that moves down."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgecut.engine.lowered import Call, Lowered, Model, Value, Window, option, row_view, window, window_rows
+from edgecut.engine.quantization import activation_range, channel_multipliers, folded_bias
+from edgecut.engine.refusal import Refused
+from edgecut.tflite.flatbuffer import Operator, Tensor
+
+
+def conv_2d(model: Model, op: Operator) -> Lowered:
+    """A convolution; one whose columns are dilated or whose channels are grouped goes tap by tap."""
+    data, output, filters = model.activation(op.inputs[0]), model.output(op), model.constant(op.inputs[1], "int8")
+    count, _, _, depth = filters.shape
+    y, x = windows(op, data, output, filters.shape[1:3])
+    groups = data.shape[3] // depth if depth and data.shape[3] % depth == 0 else 0
+    if not groups or count % groups or output.shape[3] != count or data.shape[0] != output.shape[0]:
+        raise Refused(f"has filters of shape {list(filters.shape)} for an input of shape {list(data.shape)}")
+    common = geometry(y, x) | {"depth": depth, "filters": count}
+    tables = requantized(model, op, data, output, filters.reshape(count, -1).sum(1, np.int64))
+    if groups == 1 and x.dilation == 1:
+        call = Call("conv_row", common | tables | {"weights": filters})
+    else:
+        fields = {"dilation_x": x.dilation, "in_depth": data.shape[3], "group_filters": count // groups}
+        call = Call("conv_taps_row", common | fields | tables | {"weights": filters})
+    reads = (window_rows(op.inputs[0], row_view(data), y, data.shape[0]),)
+    return Lowered(call, reads, op.outputs[0], row_view(output))
+
+
+def depthwise_conv_2d(model: Model, op: Operator) -> Lowered:
+    """A depthwise convolution with any depth multiplier."""
+    data, output, filters = model.activation(op.inputs[0]), model.output(op), model.constant(op.inputs[1], "int8")
+    y, x = windows(op, data, output, filters.shape[1:3])
+    depth, made = data.shape[3], filters.shape[3]
+    if filters.shape[0] != 1 or made % depth or output.shape[3] != made or data.shape[0] != output.shape[0]:
+        raise Refused(f"has filters of shape {list(filters.shape)} for an input of shape {list(data.shape)}")
+    fields = geometry(y, x) | {"dilation_x": x.dilation, "depth": depth, "times": made // depth}
+    tables = requantized(model, op, data, output, filters.reshape(-1, made).sum(0, np.int64))
+    reads = (window_rows(op.inputs[0], row_view(data), y, data.shape[0]),)
+    return Lowered(
+        Call("depthwise_row", fields | tables | {"weights": filters}), reads, op.outputs[0], row_view(output)
+    )
+
+
+def windows(op: Operator, data: Tensor, output: Tensor, taps: tuple[int, ...]) -> tuple[Window, Window]:
+    """The windows along rows and along columns of an operator from rank 4 to rank 4."""
+    if len(data.shape) != 4 or len(output.shape) != 4 or len(taps) != 2:
+        raise Refused(f"has an input of shape {list(data.shape)}, and four axes are expected")
+    padding = option(op, "padding", 0)
+    height, width = (
+        window(data.shape[k], output.shape[k], taps[k - 1], option(op, f"stride{side}", 1), dilation, padding)
+        for k, side, dilation in (
+            (1, "H", option(op, "dilationHFactor", 1)),
+            (2, "W", option(op, "dilationWFactor", 1)),
+        )
+    )
+    return height, width
+
+
+def geometry(y: Window, x: Window) -> dict[str, Value]:
+    """The fields of a kernel that moves a window; columns are dilated by a field of their own."""
+    return {
+        "in_height": y.in_size, "in_width": x.in_size, "out_height": y.out_size, "out_width": x.out_size,
+        "taps_y": y.size, "taps_x": x.size, "stride_y": y.stride, "stride_x": x.stride,
+        "pad_y": y.pad, "pad_x": x.pad, "dilation_y": y.dilation,
+    }  # fmt: skip
+
+
+def requantized(model: Model, op: Operator, data: Tensor, output: Tensor, weight_sums: np.ndarray) -> dict[str, Value]:
+    """The fields that take sums to the output's grid, with one multiplier for each filter.
+
+    weight_sums: (filters,), int64.
+    """
+    scales = filter_scales(model, op, len(weight_sums))
+    factors = channel_multipliers(data.scales[0], scales, output.scales[0])
+    bias = bias_of(model, op, len(weight_sums))
+    return grid_fields(op, data, output) | {
+        "bias": folded_bias(bias, weight_sums, data.zero_points[0]),
+        "multipliers": np.array([factor.multiplier for factor in factors], np.int32),
+        "shifts": np.array([factor.shift for factor in factors], np.int8),
+    }
+
+
+def grid_fields(op: Operator, data: Tensor, output: Tensor) -> dict[str, Value]:
+    """The zero points and the limits of a fused activation."""
+    low, high = activation_range(
+        option(op, "fusedActivationFunction", 0), output.scales[0], output.zero_points[0], output.dtype
+    )
+    return {"in_zero": data.zero_points[0], "out_zero": output.zero_points[0], "low": low, "high": high}
+
+
+def filter_scales(model: Model, op: Operator, count: int) -> tuple[float, ...]:
+    """One scale for each filter; their zero points are 0, as the kernels take them to be."""
+    weights = model.graph.tensors[op.inputs[1]]
+    if len(weights.scales) not in (1, count) or any(weights.zero_points):
+        raise Refused("has weights that aren't quantized symmetrically by one scale or one for each filter")
+    return weights.scales if len(weights.scales) == count else weights.scales * count
+
+
+def bias_of(model: Model, op: Operator, count: int) -> np.ndarray:
+    """The biases, int32; zeros without any."""
+    if len(op.inputs) < 3 or op.inputs[2] < 0:
+        return np.zeros(count, np.int32)
+    bias = model.constant(op.inputs[2], "int32")
+    if bias.shape != (count,):
+        raise Refused(f"has biases of shape {list(bias.shape)} for {count} filters")
+    return bias

@@ -1,0 +1,49 @@
+"""FULLY_CONNECTED in int8, with one multiplier or one for each unit."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from edgecut.engine.kernels.convolution import bias_of, filter_scales, grid_fields
+from edgecut.engine.lowered import Call, Lowered, Model, Read, Value, View, row_view, same_rows
+from edgecut.engine.quantization import channel_multipliers, folded_bias, tensor_multiplier
+from edgecut.engine.refusal import Refused
+from edgecut.tflite.flatbuffer import Operator, Tensor
+
+
+def fully_connected(model: Model, op: Operator) -> Lowered:
+    """A dense layer on the last axis, or on all of an input that it flattens."""
+    data, output, weights = model.activation(op.inputs[0]), model.output(op), model.constant(op.inputs[1], "int8")
+    if weights.ndim != 2 or not weights.size or output.elements % weights.shape[0]:
+        raise Refused(f"has weights of shape {list(weights.shape)} for an output of shape {list(output.shape)}")
+    units, depth = weights.shape
+    if output.elements // units * depth != data.elements or output.shape[-1:] != (units,):
+        raise Refused(f"has weights of shape {list(weights.shape)} for an input of shape {list(data.shape)}")
+    made = row_view(output)
+    groups = made.row_bytes // units
+    fields: dict[str, Value] = {"groups": groups, "depth": depth, "units": units}
+    read = _rows(op.inputs[0], data, made, groups * depth)
+    tables = _factors(model, op, data, output, weights)
+    call = Call("dense_row", fields | grid_fields(op, data, output) | tables | {"weights": weights})
+    return Lowered(call, (read,), op.outputs[0], made)
+
+
+def _rows(index: int, data: Tensor, made: View, row_bytes: int) -> Read:
+    return same_rows(index, View(math.prod((made.rows,)), row_bytes))
+
+
+def _factors(model: Model, op: Operator, data: Tensor, output: Tensor, weights: np.ndarray) -> dict[str, Value]:
+    units = len(weights)
+    scales, grid = filter_scales(model, op, units), model.graph.tensors[op.inputs[1]]
+    if len(grid.scales) > 1:
+        factors = channel_multipliers(data.scales[0], scales, output.scales[0])
+    else:
+        factors = (tensor_multiplier(data.scales[0], scales[0], output.scales[0]),)
+    return {
+        "bias": folded_bias(bias_of(model, op, units), weights.sum(1, np.int64), data.zero_points[0]),
+        "multipliers": np.array([factor.multiplier for factor in factors], np.int32),
+        "shifts": np.array([factor.shift for factor in factors], np.int8),
+        "per_unit": int(len(factors) > 1),
+    }

@@ -1,0 +1,69 @@
+"""MEAN and SUM in int8 over any axes."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from edgecut.engine.lowered import Call, Lowered, Model, Value, all_rows, whole_view
+from edgecut.engine.quantization import Multiplier, quantize_multiplier
+from edgecut.engine.refusal import Refused
+from edgecut.tflite.flatbuffer import Operator, Tensor
+
+
+def mean(model: Model, op: Operator) -> Lowered:
+    """The mean over axes, as TFLM computes it for these axes and grids."""
+    return _reduced(model, op, total=False)
+
+
+def total(model: Model, op: Operator) -> Lowered:
+    """The sum over axes."""
+    return _reduced(model, op, total=True)
+
+
+def _reduced(model: Model, op: Operator, *, total: bool) -> Lowered:
+    data, output = model.activation(op.inputs[0]), model.output(op)
+    rank = len(data.shape)
+    axes = {int(a) + rank * (a < 0) for a in model.constant(op.inputs[1], "int32").ravel()}
+    if not axes <= set(range(rank)):
+        raise Refused(f"reduces axes {sorted(axes)} of {rank}")
+    kept = [n for k, n in enumerate(data.shape) if k not in axes]
+    count = data.elements // max(output.elements, 1)
+    if [n for n in output.shape if n > 1] != [n for n in kept if n > 1]:
+        raise Refused(f"makes shape {list(output.shape)} of shape {list(data.shape)}")
+    fields = _loops(data, axes) | _rescaling(data, output, count, total)
+    view = whole_view(output)
+    return Lowered(Call("mean", fields), (all_rows(op.inputs[0], whole_view(data), 1),), op.outputs[0], view)
+
+
+def _loops(data: Tensor, axes: set[int]) -> dict[str, Value]:
+    """Extents and steps of the axes that stay and of those summed over, neighbours joined."""
+    runs: dict[bool, list[tuple[int, int]]] = {True: [], False: []}
+    step = data.elements
+    sized = [(k in axes, n) for k, n in enumerate(data.shape) if n != 1]
+    for reduced, group in groupby(sized, key=lambda entry: entry[0]):
+        extent = 1
+        for _, n in group:
+            extent *= n
+        step //= extent
+        runs[reduced].append((extent, step))
+    fields: dict[str, Value] = {}
+    for name, reduced in (("kept", False), ("over", True)):
+        if len(runs[reduced]) > 2:
+            raise Refused("reduces axes that lie in more than two groups")
+        padded = [*[(1, 0)] * (2 - len(runs[reduced])), *runs[reduced]]
+        for k, (extent, by) in enumerate(padded):
+            fields |= {f"{name}_{k}": extent, f"{name}_step_{k}": by}
+    return fields
+
+
+def _rescaling(data: Tensor, output: Tensor, count: int, total: bool) -> dict[str, Value]:
+    """What becomes of a sum: QuantizedMeanOrSum of tensorflow/lite/kernels/internal/reference/reduce.h."""
+    factor = quantize_multiplier(data.scales[0] / output.scales[0])
+    zero = data.zero_points[0]
+    if not total:
+        shift = min(count.bit_length() - 1, 32, 31 + factor.shift)
+        factor = Multiplier((factor.multiplier << shift) // count, factor.shift - shift)
+    return {
+        "start": -zero * count, "rescales": 1, "multiplier": factor.multiplier, "shift": factor.shift,
+        "divisor": 1, "rounds": 0, "out_zero": output.zero_points[0],
+    }  # fmt: skip

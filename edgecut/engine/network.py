@@ -1,0 +1,222 @@
+"""A file as storages and nodes: what the schedule, the memory plan and the C text are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from edgecut.engine.lowered import BYTES, Call, Lowered, Model, Read, View, row_view
+from edgecut.engine.operators import OPERATORS, RENAMES
+from edgecut.engine.refusal import Refused
+from edgecut.errors import ExportError, SourceError
+from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, parse
+from edgecut.tflite.layers import called
+from edgecut.tflite.patch import constants
+
+MOST_ROWS = 65_535
+MOST_BYTES = 2**28
+CUT = "cut the model before it"
+
+# What inconsistent numbers in a file raise while an operator is bound: shapes, axes and options that don't fit.
+_MISFIT = (ValueError, IndexError, TypeError, ZeroDivisionError, OverflowError, KeyError)
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A tensor in the work buffer. linear: its rows may not wrap around, since a reader sees other rows than it has."""
+
+    index: int
+    tensor: Tensor
+    view: View
+    linear: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Operand:
+    """What a node reads for its row y: rows first[y] up to stop[y] of its view, which are those of the storage's own
+    view from row_first[y] up to row_stop[y].
+    """
+
+    storage: int
+    view: View
+    first: np.ndarray
+    stop: np.ndarray
+    row_first: np.ndarray
+    row_stop: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """A kernel that makes a storage row by row. label: the operator and its layer, as sentences call it."""
+
+    index: int
+    label: str
+    call: Call
+    operands: tuple[Operand, ...]
+    storage: int
+    rows: int
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """Storages by index, nodes in the file's order; inputs and outputs are storages, in the file's order."""
+
+    storages: tuple[Storage, ...]
+    nodes: tuple[Node, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+def read_network(content: bytes, where: str) -> Network:
+    """The network of a .tflite file's bytes.
+
+    A QUANTIZE of a float input and a DEQUANTIZE to a float output are left to the caller: the network takes and gives
+    the integers. Raises SourceError for a damaged file, ExportError with a line for each operator that isn't supported.
+    """
+    graph = parse(content, where)
+    try:
+        model = Model(graph, constants(content, graph))
+    except _MISFIT as exc:
+        raise SourceError(f"{where}: has a constant of another size than its shape says; get the file again") from exc
+    _check_graph(graph, where)
+    inputs, outputs = _integer_ends(graph)
+    needed = _needed(graph, inputs, outputs)
+    lowered, alias = _lower(model, needed, where)
+    return _linked(graph, lowered, alias, inputs, outputs, where)
+
+
+def _check_graph(graph: TfliteGraph, where: str) -> None:
+    dynamic = [
+        graph.tensors[i] for i in graph.inputs if graph.tensors[i].dynamic and graph.tensors[i].shape[:1] != (1,)
+    ]
+    faults = [f"{where}: the input {t.name!r} has no fixed shape; export the model with fixed shapes" for t in dynamic]
+    if graph.subgraphs > 1:
+        faults.append(f"{where}: has {graph.subgraphs} subgraphs, and one is expected; export it without control flow")
+    if not graph.operators or not graph.inputs or not graph.outputs:
+        faults.append(f"{where}: has no operator between an input and an output")
+    if faults:
+        raise ExportError("\n".join(faults))
+
+
+def _integer_ends(graph: TfliteGraph) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The tensors behind a float input's QUANTIZE, and before a float output's DEQUANTIZE."""
+    readers: dict[int, list[Operator]] = {}
+    for op in graph.operators:
+        for index in op.inputs:
+            readers.setdefault(index, []).append(op)
+    makers = {index: op for op in graph.operators for index in op.outputs}
+
+    def entered(index: int) -> int:
+        using = readers.get(index, [])
+        quantizes = len(using) == 1 and using[0].name == "QUANTIZE" and graph.tensors[index].dtype == "float32"
+        return using[0].outputs[0] if quantizes else index
+
+    def left(index: int) -> int:
+        op = makers.get(index)
+        return op.inputs[0] if op and op.name == "DEQUANTIZE" and graph.tensors[index].dtype == "float32" else index
+
+    return tuple(map(entered, graph.inputs)), tuple(map(left, graph.outputs))
+
+
+def _needed(graph: TfliteGraph, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> list[Operator]:
+    """The operators that the outputs depend on, in the file's order."""
+    wanted, operators = set(outputs), list[Operator]()
+    for op in reversed(graph.operators):
+        if any(index in wanted and index not in inputs for index in op.outputs):
+            operators.append(op)
+            wanted.update(op.inputs)
+    return operators[::-1]
+
+
+def _lower(
+    model: Model, operators: list[Operator], where: str
+) -> tuple[list[tuple[Operator, Lowered]], dict[int, int]]:
+    """The operators bound to kernels, and the tensors that are others under another shape."""
+    lowered: list[tuple[Operator, Lowered]] = []
+    alias: dict[int, int] = {}
+    faults: list[str] = []
+    for op in operators:
+        try:
+            if op.name in RENAMES and not op.custom:
+                alias[op.outputs[0]] = _renamed(model, op)
+            else:
+                lowered.append((op, _bound(model, op)))
+        except Refused as refusal:
+            faults.append(f"{where}: {called(model.graph, op)} {refusal.reason}; {refusal.remedy or CUT}")
+        except _MISFIT:
+            faults.append(f"{where}: {called(model.graph, op)} has shapes or options that don't fit together; {CUT}")
+    if faults:
+        raise ExportError("\n".join(faults))
+    return lowered, alias
+
+
+def _bound(model: Model, op: Operator) -> Lowered:
+    if op.custom or op.name not in OPERATORS:
+        raise Refused("has no kernel in C")
+    made = OPERATORS[op.name](model, op)
+    for view in (made.view, *(read.view for read in made.reads)):
+        if not 0 < view.rows <= MOST_ROWS or not 0 < view.size_bytes <= MOST_BYTES:
+            raise Refused(f"has a tensor of {view.rows:,} rows and {view.size_bytes:,} bytes")
+    return made
+
+
+def _renamed(model: Model, op: Operator) -> int:
+    source, output = (model.activation(i, *BYTES) for i in (op.inputs[0], op.outputs[0]))
+    if source.elements != output.elements or source.dtype != output.dtype:
+        raise Refused(f"makes shape {list(output.shape)} of shape {list(source.shape)}")
+    return op.inputs[0]
+
+
+def _linked(
+    graph: TfliteGraph,
+    lowered: Iterable[tuple[Operator, Lowered]],
+    alias: Mapping[int, int],
+    inputs: tuple[int, ...],
+    outputs: tuple[int, ...],
+    where: str,
+) -> Network:
+    def root(index: int) -> int:
+        while index in alias:
+            index = alias[index]
+        return index
+
+    lowered = list(lowered)
+    views = {i: _input_view(graph.tensors[i], where) for i in inputs} | {made.output: made.view for _, made in lowered}
+    absent = [i for i in map(root, (*outputs, *(r.tensor for _, m in lowered for r in m.reads))) if i not in views]
+    if absent:
+        raise ExportError(
+            f"{where}: {graph.tensors[absent[0]].name!r} is read before anything makes it; get the file again"
+        )
+    place = {tensor: k for k, tensor in enumerate(views)}
+    storages = [Storage(k, graph.tensors[tensor], view) for k, (tensor, view) in enumerate(views.items())]
+    nodes: list[Node] = []
+    for op, made in lowered:
+        operands = tuple(_operand(read, storages[place[root(read.tensor)]], graph, where) for read in made.reads)
+        for operand in operands:
+            if operand.view != storages[operand.storage].view:
+                storages[operand.storage] = replace(storages[operand.storage], linear=True)
+        nodes.append(Node(len(nodes), called(graph, op), made.call, operands, place[made.output], made.view.rows))
+    return Network(tuple(storages), tuple(nodes), _places(inputs, place, root), _places(outputs, place, root))
+
+
+def _places(tensors: tuple[int, ...], place: Mapping[int, int], root: object) -> tuple[int, ...]:
+    return tuple(place[root(tensor)] for tensor in tensors)  # type: ignore[operator]
+
+
+def _input_view(tensor: Tensor, where: str) -> View:
+    if tensor.dtype not in BYTES:
+        raise ExportError(f"{where}: the input {tensor.name!r} is {tensor.dtype}; quantize the whole model to int8")
+    view = row_view(tensor)
+    if not 0 < view.rows <= MOST_ROWS or not 0 < view.size_bytes <= MOST_BYTES:
+        raise ExportError(f"{where}: the input {tensor.name!r} has shape {list(tensor.shape)}, which no buffer holds")
+    return view
+
+
+def _operand(read: Read, storage: Storage, graph: TfliteGraph, where: str) -> Operand:
+    if read.view.size_bytes != storage.view.size_bytes:
+        raise ExportError(f"{where}: {graph.tensors[read.tensor].name!r} is read in another size than it has")
+    own, seen = storage.view.row_bytes, read.view.row_bytes
+    row_first, row_stop = read.first * seen // own, -(-read.stop * seen // own)
+    return Operand(storage.index, read.view, read.first, read.stop, row_first, np.maximum(row_stop, row_first))

@@ -1,0 +1,81 @@
+"""The generated C gives what TensorFlow Lite Micro's interpreter gives, to the bit."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from edgecut.bench.runners.tflm import interpreter_outputs, is_here
+from edgecut.engine import Generated, generate
+from edgecut.engine.operators import OPERATORS, RENAMES
+from edgecut.tflite.flatbuffer import TfliteGraph, parse
+from tests.engine.host import compiled, outputs
+from tools.int8_files import random_nets, single_operators
+
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "tiny.int8.tflite"
+
+pytestmark = pytest.mark.skipif(
+    not (is_here() and shutil.which("gcc")), reason="needs gcc and the tflite-micro package, which compare the outputs"
+)
+
+
+class Case(NamedTuple):
+    name: str
+    content: bytes
+    graph: TfliteGraph
+    made: Generated
+    inputs: list[bytes]
+
+
+def cases() -> Iterator[Case]:
+    """One file of each operator that is written as C, a few nets, and the house's fixture."""
+    seen: set[str] = set()
+    files = [("tiny", FIXTURE.read_bytes()), *single_operators(62), *random_nets(5)]
+    for name, content in files:
+        graph = parse(content, name)
+        kinds = {op.name for op in graph.operators}
+        if kinds <= OPERATORS.keys() | RENAMES and (not kinds <= seen or name.startswith("net")):
+            seen |= kinds
+            rng = np.random.default_rng(len(seen))
+            size = sum(graph.tensors[index].size_bytes for index in graph.inputs)
+            inputs = [rng.integers(-128, 128, size).astype(np.int8).tobytes(), bytes([128]) * size, bytes([127]) * size]
+            yield Case(name, content, graph, generate(content, name), inputs)
+    assert seen >= OPERATORS.keys() - {"PADV2"}
+
+
+@pytest.fixture(scope="module")
+def drawn() -> list[Case]:
+    return list(cases())
+
+
+@pytest.fixture(scope="module")
+def expected(drawn: list[Case], tmp_path_factory: pytest.TempPathFactory) -> list[list[bytes] | str]:
+    folder = tmp_path_factory.mktemp("tflm")
+    for case in drawn:
+        (folder / case.name).write_bytes(case.content)
+    return interpreter_outputs([folder / case.name for case in drawn], [case.inputs for case in drawn])
+
+
+@pytest.fixture(scope="module")
+def program(drawn: list[Case], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compiled([(case.name, case.made) for case in drawn], tmp_path_factory.mktemp("c"))
+
+
+def test_outputs_are_equal_to_the_bit(drawn: list[Case], expected: list[list[bytes]], program: Path) -> None:
+    for k, (case, values) in enumerate(zip(drawn, expected, strict=True)):
+        room = max(case.made.arena_bytes, 1)
+        assert outputs(program, 2 * k, room, case.inputs, len(values[0])) == values, case.name
+
+
+def test_outputs_of_an_input_that_comes_by_rows_are_the_same(
+    drawn: list[Case], expected: list[list[bytes]], program: Path
+) -> None:
+    for k, (case, values) in enumerate(zip(drawn, expected, strict=True)):
+        room = case.made.rows_arena_bytes
+        if room is not None:
+            assert outputs(program, 2 * k + 1, room, case.inputs, len(values[0])) == values, case.name

@@ -1,0 +1,60 @@
+"""What isn't written as C is refused before anything is written, all of it at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecut.engine import generate
+from edgecut.errors import ExportError, SourceError
+from edgecut.tflite.write import Draft
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+
+
+def refusal(content: bytes) -> list[str]:
+    with pytest.raises(ExportError) as caught:
+        generate(content, "net")
+    return str(caught.value).split("\n")
+
+
+def test_every_operator_without_a_kernel_is_named_at_once() -> None:
+    draft = Draft()
+    x = draft.tensor((1, 4, 4, 2), "int8", 0.1)
+    y = draft.tensor((1, 4, 4, 2), "int8", 0.1)
+    z = draft.tensor((1, 4, 4, 2), "int8", 0.1)
+    draft.operator("ELU", [x], [y])
+    draft.operator("ABS", [y], [z])
+    assert refusal(draft.file([x], [z])) == [
+        "model: ELU (operator 0) has no kernel in C; cut the model before it",
+        "model: ABS (operator 1) has no kernel in C; cut the model before it",
+    ]
+
+
+def test_a_float_file_is_told_to_quantize() -> None:
+    lines = refusal((FIXTURES / "tiny.float32.tflite").read_bytes())
+    assert lines[0] == (
+        "model: CONV_2D (layer 'stem') has float32 data, and int8 is expected; quantize the whole model"
+    )
+
+
+def test_shapes_that_no_operator_makes_are_refused() -> None:
+    draft = Draft()
+    x, y = draft.tensor((1, 4, 4, 2), "int8", 0.1), draft.tensor((1, 9, 9, 2), "int8", 0.1)
+    draft.operator("MAX_POOL_2D", [x], [y], table="Pool2DOptions", options={"filterHeight": 2, "filterWidth": 2,
+                   "strideH": 2, "strideW": 2})  # fmt: skip
+    assert refusal(draft.file([x], [y])) == [
+        "model: MAX_POOL_2D (operator 0) has an output of 9 where 2 comes of its window; cut the model before it"
+    ]
+
+
+def test_a_constant_of_another_size_than_its_shape_is_a_damaged_file() -> None:
+    draft = Draft()
+    x, y = draft.tensor((1, 4), "int8", 0.1), draft.tensor((1, 4), "int8", 0.1)
+    weights = draft.constant(np.ones((4, 4), np.int8), [0.1])
+    draft._tensors[weights].shape = np.array([4, 5], np.int32)
+    draft.operator("FULLY_CONNECTED", [x, weights, -1], [y], table="FullyConnectedOptions")
+    with pytest.raises(SourceError, match="has a constant of another size than its shape says; get the file again"):
+        generate(draft.file([x], [y]), "net")
