@@ -18,6 +18,9 @@ _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 # A path in a code span, such as `edgecut/images/feed.py`.
 _PATH = re.compile(r"`((?:\./)?(?:docs|edgecut|examples|profiles|requirements|tests|tools)/[\w./*-]*)`")
 
+# Names that a page says to be in a file: `PLAIN` and `ACTIVATIONS` in `edgecut/lowering/layer_operators.py`.
+_NAMES = re.compile(r"((?:`\w+`(?:,| and)? )+)in `((?:edgecut|tests|tools)/[\w/]+\.py)`")
+
 
 def pages() -> list[Path]:
     """The Markdown files of the project."""
@@ -73,6 +76,16 @@ def broken_links(page: Path, text: str) -> list[str]:
             broken.append(target)
     broken += [path for path in _PATH.findall(prose) if not any(ROOT.glob(path.rstrip("/")))]
     return broken
+
+
+def lost_names(text: str) -> list[str]:
+    """The functions, classes and tables of which a page names the file, and which aren't there: "file: name"."""
+    lost = []
+    for names, file in _NAMES.findall(_FENCE.sub("", text).replace("\n", " ")):
+        source = (ROOT / file).read_text(encoding="utf-8")
+        defined = set(re.findall(r"^ *(?:def |class )?(\w+)(?:\(| *[:=])", source, flags=re.MULTILINE))
+        lost += [f"{file}: {name}" for name in re.findall(r"\w+", names.replace(" and ", " ")) if name not in defined]
+    return lost
 
 
 def _anchors(text: str) -> set[str]:

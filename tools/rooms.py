@@ -10,6 +10,7 @@ import argparse
 import ast
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from html import escape
 from pathlib import Path
 
@@ -32,6 +33,7 @@ text { fill: #1b1f27; font: 14px ui-monospace, "DejaVu Sans Mono", Menlo, Consol
 Box = tuple[float, float, float]  # left, top, width
 
 
+@cache
 def room_imports() -> dict[str, set[str]]:
     """{room: the other rooms that its modules import}, those inside functions and for types included."""
     rooms: dict[str, set[str]] = {}

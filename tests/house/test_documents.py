@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from edgecut.cli.main import COMMANDS
-from tests.documents import ROOT, blocks, broken_links, pages
+from tests.documents import ROOT, blocks, broken_links, lost_names, pages
 from tests.house.test_floors import FLOOR
 from tools.rooms import PICTURE, room_imports, rooms_svg
 
@@ -32,6 +32,16 @@ def test_links_and_paths_lead_somewhere(page: Path) -> None:
 def test_a_broken_link_a_lost_heading_and_a_moved_file_are_found() -> None:
     text = "# One\n[a](#one) [b](#two) [c](none.md) [d](https://example.org) `edgecut/none.py` `edgecut/errors.py`\n"
     assert broken_links(ROOT / "README.md", text) == ["#two", "none.md", "edgecut/none.py"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_what_a_page_says_to_be_in_a_file_is_there(page: Path) -> None:
+    assert lost_names(page.read_text(encoding="utf-8")) == []
+
+
+def test_a_name_that_moved_is_found() -> None:
+    text = "`HOMES`, `CallableRoom` and `moved` in `edgecut/rooms.py`; `make_callable` in\n`edgecut/errors.py`"
+    assert lost_names(text) == ["edgecut/rooms.py: moved", "edgecut/errors.py: make_callable"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
