@@ -8,11 +8,14 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from edgecut.records.deprecated import OldWordWarning
 from edgecut.records.harmless import harmless
 from edgecut.records.progress import SILENT, Progress
 from edgecut.whole import naming
@@ -81,9 +84,37 @@ def with_output(function: Callable[..., int | None]) -> Callable[..., int | None
     @click.option("-v", "--verbose", is_flag=True, help="Say more about each step.")
     @functools.wraps(function)
     def run(*, as_json: bool, quiet: bool, verbose: bool, **options: Any) -> int | None:
-        return function(Output(as_json=as_json, quiet=quiet, verbose=verbose), **options)
+        output = Output(as_json=as_json, quiet=quiet, verbose=verbose)
+        with _old_words_told(output):
+            return function(output, **options)
 
     return run
+
+
+@contextmanager
+def _old_words_told(output: Output) -> Iterator[None]:
+    """What is deprecated is a note, once, instead of a warning that Python hides."""
+    told: set[str] = set()
+    with warnings.catch_warnings():
+        show_other = warnings.showwarning
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if not issubclass(category, OldWordWarning):
+                show_other(message, category, filename, lineno, file, line)
+            elif str(message) not in told:
+                told.add(str(message))
+                output.note(str(message))
+
+        warnings.simplefilter("always", OldWordWarning)
+        warnings.showwarning = show
+        yield
 
 
 def _show(console: Console, part: RenderableType) -> None:

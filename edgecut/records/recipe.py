@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from edgecut.records.deprecated import in_new_words
 from edgecut.records.document import Channels, Finite, Record, Seconds, SizeBytes, check_order, parse, read_toml
 
 Precision = Literal["float32", "float16", "dynamic", "int8", "int16x8"]
@@ -329,7 +330,7 @@ def read_recipe(path: Path, overrides: Mapping[str, Any] | None = None, root: Pa
     overrides: {"table.key": value}, put over the file's own values.
     Raises RequestError or DocumentError with every fault.
     """
-    tables = read_toml(path)
+    tables = in_new_words(read_toml(path), str(path))
     for table, key in (("source", "model"), ("data", "train"), ("data", "val"), ("data", "labels")):
         _resolve(tables.get(table), key, root or path.parent)
     cut = tables.get("cut")
@@ -343,7 +344,7 @@ def make_recipe(tables: Mapping[str, Any], overrides: Mapping[str, Any], *, wher
 
     Raises DocumentError with every fault, each beginning with `where`.
     """
-    merged = {k: dict(v) if isinstance(v, Mapping) else v for k, v in tables.items()}
+    merged = in_new_words(tables, where)
     for dotted, value in overrides.items():
         *parents, key = dotted.split(".")
         current: dict[str, Any] = merged
