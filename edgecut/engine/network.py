@@ -142,7 +142,7 @@ def _lower(
             if op.name in RENAMES and not op.custom:
                 alias[op.outputs[0]] = _renamed(model, op)
             else:
-                lowered.append((op, _bound(model, op)))
+                lowered += [(op, made) for made in _bound(model, op)]
         except Refused as refusal:
             faults.append(f"{where}: {called(model.graph, op)} {refusal.reason}; {refusal.remedy or CUT}")
         except _MISFIT:
@@ -152,14 +152,15 @@ def _lower(
     return lowered, alias
 
 
-def _bound(model: Model, op: Operator) -> Lowered:
+def _bound(model: Model, op: Operator) -> tuple[Lowered, ...]:
     if op.custom or op.name not in OPERATORS:
         raise Refused("has no kernel in C")
     made = OPERATORS[op.name](model, op)
-    for view in (made.view, *(read.view for read in made.reads)):
+    parts = made if isinstance(made, tuple) else (made,)
+    for view in (view for part in parts for view in (part.view, *(read.view for read in part.reads))):
         if not 0 < view.rows <= MOST_ROWS or not 0 < view.size_bytes <= MOST_BYTES:
             raise Refused(f"has a tensor of {view.rows:,} rows and {view.size_bytes:,} bytes")
-    return made
+    return parts
 
 
 def _renamed(model: Model, op: Operator) -> int:

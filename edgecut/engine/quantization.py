@@ -47,7 +47,7 @@ def quantize_multiplier(real: float) -> Multiplier:
     """The fixed-point form of a real factor (QuantizeMultiplier). Raises Refused for one that no kernel can hold."""
     if real == 0.0:
         return Multiplier(0, 0)
-    if not math.isfinite(real) or real < 0:
+    if not math.isfinite(real):
         raise Refused(f"has a scale that makes the factor {real!r}")
     fraction, shift = math.frexp(real)
     fixed = rounded(fraction * (1 << 31))

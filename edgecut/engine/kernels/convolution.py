@@ -99,11 +99,11 @@ def filter_scales(model: Model, op: Operator, count: int) -> tuple[float, ...]:
     return weights.scales if len(weights.scales) == count else weights.scales * count
 
 
-def bias_of(model: Model, op: Operator, count: int) -> np.ndarray:
-    """The biases, int32; zeros without any."""
-    if len(op.inputs) < 3 or op.inputs[2] < 0:
+def bias_of(model: Model, op: Operator, count: int, place: int = 2) -> np.ndarray:
+    """The biases, int32, which are the operator's input at a place; zeros without any."""
+    if len(op.inputs) <= place or op.inputs[place] < 0:
         return np.zeros(count, np.int32)
-    bias = model.constant(op.inputs[2], "int32")
+    bias = model.constant(op.inputs[place], "int32")
     if bias.shape != (count,):
         raise Refused(f"has biases of shape {list(bias.shape)} for {count} filters")
     return bias

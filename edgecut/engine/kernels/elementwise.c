@@ -39,3 +39,36 @@ static void mul_row(const void *layer, int8_t *work, const place_t *place, int32
         }
     }
 }
+
+/*@ larger_row: operand limited */
+static void larger_row(const void *layer, int8_t *work, const place_t *place, int32_t row) {
+    const larger_row_t *k = (const larger_row_t *)layer;
+    const int8_t *a = operand(k->a, work, place, k->a_steps, row, k->height);
+    const int8_t *b = operand(k->b, work, &place[k->b_place], k->b_steps, row, k->height);
+    int8_t *out = row_at(work, &place[k->out_place], row, k->width * k->depth);
+    int32_t x, c;
+    for (x = 0; x < k->width; x++) {
+        for (c = 0; c < k->depth; c++) {
+            const int32_t p = a[x * k->a_steps[3] + c * k->a_steps[4]], q = b[x * k->b_steps[3] + c * k->b_steps[4]];
+            *out++ = limited((p - q) * k->sign > 0 ? p : q, k->low, k->high);
+        }
+    }
+}
+
+/*@ prelu_row: operand scaled limited */
+static void prelu_row(const void *layer, int8_t *work, const place_t *place, int32_t row) {
+    const prelu_row_t *k = (const prelu_row_t *)layer;
+    const int8_t *a = operand(k->a, work, place, k->a_steps, row, k->height);
+    const int8_t *b = operand(k->b, work, &place[k->b_place], k->b_steps, row, k->height);
+    int8_t *out = row_at(work, &place[k->out_place], row, k->width * k->depth);
+    int32_t x, c;
+    for (x = 0; x < k->width; x++) {
+        for (c = 0; c < k->depth; c++) {
+            const int32_t p = a[x * k->a_steps[3] + c * k->a_steps[4]] - k->a_zero;
+            const int32_t q = b[x * k->b_steps[3] + c * k->b_steps[4]] - k->b_zero;
+            const int32_t made = p >= 0 ? scaled((uint32_t)p, k->above_multiplier, k->above_shift)
+                                        : scaled((uint32_t)(p * q), k->multiplier, k->shift);
+            *out++ = limited(made + k->out_zero, k->low, k->high);
+        }
+    }
+}

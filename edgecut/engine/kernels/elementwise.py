@@ -1,4 +1,4 @@
-"""ADD, SUB and MUL in int8, of two tensors or of a tensor and a constant, with broadcasting."""
+"""ADD, SUB, MUL, MAXIMUM, MINIMUM and PRELU in int8: of two tensors or a tensor and a constant, with broadcasting."""
 
 from __future__ import annotations
 
@@ -30,6 +30,21 @@ def sub(model: Model, op: Operator) -> Lowered:
 def mul(model: Model, op: Operator) -> Lowered:
     """The product of two tensors."""
     return binary(model, op, "mul_row", _product_fields)
+
+
+def maximum(model: Model, op: Operator) -> Lowered:
+    """The larger of two values on one grid."""
+    return binary(model, op, "larger_row", lambda a, b, out: {"sign": 1})
+
+
+def minimum(model: Model, op: Operator) -> Lowered:
+    """The smaller of two values on one grid."""
+    return binary(model, op, "larger_row", lambda a, b, out: {"sign": -1})
+
+
+def prelu(model: Model, op: Operator) -> Lowered:
+    """A value, or where it is below zero its product with a slope."""
+    return binary(model, op, "prelu_row", _slope_fields)
 
 
 def binary(model: Model, op: Operator, kernel: str, grids: Callable[[Tensor, Tensor, Tensor], Fields]) -> Lowered:
@@ -110,6 +125,11 @@ def _product_fields(a: Tensor, b: Tensor, output: Tensor) -> Fields:
         "a_zero": a.zero_points[0], "b_zero": b.zero_points[0],
         "multiplier": factor.multiplier, "shift": factor.shift,
     }  # fmt: skip
+
+
+def _slope_fields(a: Tensor, b: Tensor, output: Tensor) -> Fields:
+    above = quantize_multiplier(a.scales[0] / output.scales[0])
+    return _product_fields(a, b, output) | {"above_multiplier": above.multiplier, "above_shift": above.shift}
 
 
 def _limits(op: Operator, output: Tensor) -> Fields:

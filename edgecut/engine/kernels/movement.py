@@ -1,13 +1,13 @@
-"""Operators that move values without computing: PAD and PADV2."""
+"""Operators that move values without computing: PAD, CONCATENATION, slices, SPLIT and TRANSPOSE."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from edgecut.engine.kernels.elementwise import four
-from edgecut.engine.lowered import Call, Lowered, Model, Read, row_view
+from edgecut.engine.lowered import Call, Lowered, Model, Read, Value, View, all_rows, option, row_view, whole_view
 from edgecut.engine.refusal import Refused
-from edgecut.tflite.flatbuffer import Operator
+from edgecut.tflite.flatbuffer import Operator, Tensor
 
 
 def pad(model: Model, op: Operator) -> Lowered:
@@ -36,3 +36,144 @@ def pad(model: Model, op: Operator) -> Lowered:
     })  # fmt: skip
     read = Read(op.inputs[0], row_view(data), first, first + inside)
     return Lowered(call, (read,), op.outputs[0], row_view(output))
+
+
+def concatenation(model: Model, op: Operator) -> Lowered:
+    """Several tensors joined along one axis."""
+    data, output = [model.activation(index) for index in op.inputs], model.output(op)
+    rank = len(output.shape)
+    axis = option(op, "axis", 0) + rank * (option(op, "axis", 0) < 0)
+    joined = [tensor.shape[axis] for tensor in data if len(tensor.shape) == rank and 0 <= axis < rank]
+    if len(joined) != len(data) or sum(joined) != output.shape[axis]:
+        raise Refused(f"makes shape {list(output.shape)} of shapes {[list(t.shape) for t in data]}")
+    made = row_view(output)
+    inner = min(2, rank) if rank >= 3 else 1
+    behind = axis >= rank - inner
+    group = int(np.prod(output.shape[axis:])) if behind else made.row_bytes
+    # One batch of rows where the batches are what is joined, so that all rows count through.
+    height = made.rows if behind or axis == 0 else int(np.prod(output.shape[axis : rank - inner]))
+    parts: list[int] = []
+    reads: list[Read] = []
+    start = 0
+    rows = np.arange(made.rows)
+    for index, tensor in zip(op.inputs, data, strict=True):
+        if [n for k, n in enumerate(tensor.shape) if k != axis] != [n for k, n in enumerate(output.shape) if k != axis]:
+            raise Refused(f"joins shapes {[list(t.shape) for t in data]} along axis {axis}")
+        view = row_view(tensor)
+        own = height if behind else view.rows * height // made.rows
+        size = int(np.prod(tensor.shape[axis:])) if behind else view.row_bytes
+        parts += [0, own, size, start] if behind else [start, own, size, 0]
+        offset = 0 if behind else start
+        y = rows % height - offset
+        first = rows // height * own + np.clip(y, 0, own)
+        reads.append(Read(index, view, first, first + ((y >= 0) & (y < own))))
+        start += size if behind else own
+    call = Call("concatenation_row", {
+        "count": len(data), "height": height, "groups": made.row_bytes // group, "group_bytes": group,
+        "parts": np.array(parts, np.int32),
+    })  # fmt: skip
+    return Lowered(call, tuple(reads), op.outputs[0], made)
+
+
+def slice_(model: Model, op: Operator) -> Lowered:
+    """SLICE: so many elements from a place on each axis."""
+    data = model.activation(op.inputs[0])
+    begin = model.constant(op.inputs[1], "int32", "int64").ravel().tolist()
+    return part_of(op.inputs[0], data, op.outputs[0], model.output(op), begin, [1] * len(data.shape))
+
+
+def strided_slice(model: Model, op: Operator) -> Lowered:
+    """STRIDED_SLICE without new axes or an ellipsis; an axis that is taken away is one of extent 1."""
+    data, output = model.activation(op.inputs[0]), model.output(op)
+    if option(op, "ellipsisMask", 0) or option(op, "newAxisMask", 0) or op.options.get("offset"):
+        raise Refused("has an ellipsis, a new axis or an offset")
+    begin, _, strides = (model.constant(index, "int32").ravel().tolist() for index in op.inputs[1:4])
+    masks, shrunk = option(op, "beginMask", 0), option(op, "shrinkAxisMask", 0)
+    first: list[int] = []
+    for k, (n, start, step) in enumerate(zip(data.shape, begin, strides, strict=True)):
+        start += n * (start < 0)
+        masked = masks >> k & 1 and not shrunk >> k & 1
+        first.append((0 if step > 0 else n - 1) if masked else min(max(start, 0), n - 1))
+    return part_of(op.inputs[0], data, op.outputs[0], output, first, strides, shrunk)
+
+
+def split(model: Model, op: Operator) -> tuple[Lowered, ...]:
+    """SPLIT: equal parts along an axis, each made by itself."""
+    data = model.activation(op.inputs[1])
+    axis = int(model.constant(op.inputs[0], "int32").ravel()[0])
+    return _parts(model, op, op.inputs[1], data, axis)
+
+
+def split_v(model: Model, op: Operator) -> tuple[Lowered, ...]:
+    """SPLIT_V: parts of the outputs' own extents."""
+    axis = int(model.constant(op.inputs[2], "int32").ravel()[0])
+    return _parts(model, op, op.inputs[0], model.activation(op.inputs[0]), axis)
+
+
+def _parts(model: Model, op: Operator, index: int, data: Tensor, axis: int) -> tuple[Lowered, ...]:
+    rank = len(data.shape)
+    axis += rank * (axis < 0)
+    if not 0 <= axis < rank:
+        raise Refused(f"splits axis {axis} of {rank}")
+    lowered: list[Lowered] = []
+    start = 0
+    for made in op.outputs:
+        output = model.activation(made)
+        begin = [start if k == axis else 0 for k in range(rank)]
+        lowered.append(part_of(index, data, made, output, begin, [1] * rank))
+        start += output.shape[axis]
+    if start != data.shape[axis]:
+        raise Refused(f"makes parts of {start} in all of {data.shape[axis]}")
+    return tuple(lowered)
+
+
+def part_of(
+    index: int, data: Tensor, made: int, output: Tensor, begin: list[int], steps: list[int], shrunk: int = 0
+) -> Lowered:
+    """Every so-manieth element from a place on, for each axis; `shrunk` has a bit for each axis that is taken away."""
+    rank = len(data.shape)
+    kept = iter(output.shape)
+    shape = tuple(1 if shrunk >> k & 1 else next(kept) for k in range(rank))
+    if rank > 4 or len(begin) != rank or next(kept, None) is not None:
+        raise Refused(f"makes shape {list(output.shape)} of shape {list(data.shape)}")
+    for n, start, by, extent in zip(data.shape, begin, steps, shape, strict=True):
+        if not (0 <= start < n and 0 <= start + (extent - 1) * by < n and by != 0):
+            raise Refused(f"takes {extent} elements from {start} on by {by} of {n}")
+    lead = 4 - rank
+    full, taken = four(data.shape), four(shape)
+    first, step = [0] * lead + begin, [1] * lead + steps
+    if rank < 3:
+        (
+            first,
+            step,
+        ) = [0, first[2], 0, first[3]], [1, step[2], 1, step[3]]
+    rows = np.arange(taken[0] * taken[1])
+    at = (first[0] + rows // taken[1] * step[0]) * full[1] + first[1] + rows % taken[1] * step[1]
+    stop = at + 1
+    if np.any(np.diff(at) < 0):
+        at, stop = np.zeros_like(at), np.full_like(at, full[0] * full[1])
+    fields: dict[str, Value] = {
+        "in_height": full[1], "in_width": full[2], "in_depth": full[3], "height": taken[1], "width": taken[2],
+        "depth": taken[3], "first": tuple(first), "step": tuple(step),
+    }  # fmt: skip
+    view = View(taken[0] * taken[1], taken[2] * taken[3])
+    return Lowered(Call("slice_row", fields), (Read(index, row_view(data), at, stop),), made, view)
+
+
+def transpose(model: Model, op: Operator) -> Lowered:
+    """The axes in another order; row by row where the rows stay, else from the whole tensor."""
+    data, output = model.activation(op.inputs[0]), model.output(op)
+    order = [int(k) + len(data.shape) * (k < 0) for k in model.constant(op.inputs[1], "int32").ravel()]
+    if len(data.shape) > 4 or sorted(order) != list(range(len(data.shape))):
+        raise Refused(f"has the order {order} of {len(data.shape)} axes")
+    if output.shape != tuple(data.shape[k] for k in order):
+        raise Refused(f"makes shape {list(output.shape)} of shape {list(data.shape)}")
+    strides = [int(np.prod(data.shape[k + 1 :])) for k in order]
+    shape = (1,) * (4 - len(order)) + output.shape
+    step = [0] * (4 - len(order)) + strides
+    made = row_view(output)
+    if len(order) < 3:
+        shape, step = (1, shape[2], 1, shape[3]), [0, step[2], 0, step[3]]
+    fields: dict[str, Value] = {"height": shape[1], "width": shape[2], "depth": shape[3], "step": tuple(step)}
+    read = all_rows(op.inputs[0], whole_view(data), made.rows)
+    return Lowered(Call("transpose_row", fields), (read,), op.outputs[0], made)
