@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,7 @@ def convert(
 
 def _converted(file: OnnxFile, network: Network, traced: Trace, notes: Sequence[str]) -> Imported:
     nodes, constants = fused(network, traced)
-    traced = Trace(traced.shapes, traced.batched, traced.dtypes, constants, traced.varying, traced.batch)
+    traced = replace(traced, constants=constants)
     build = Build(traced)
     inputs = _inputs(file, build, nodes)
     _walk(file, build, nodes)
@@ -120,14 +120,14 @@ def _converted(file: OnnxFile, network: Network, traced: Trace, notes: Sequence[
         tuple(inputs),
         tuple(ends),
         tuple(before),
-        traced.batch,
+        next((t.shape[t.batch_axis] or 1 for t in graph_inputs(file) if t.shape), 1),
     )
 
 
 def _inputs(file: OnnxFile, build: Build, nodes: Sequence[Node]) -> list[Port]:
     """A Keras input for each of the file's that is used, its channels last."""
     used = {name for node in nodes for name in node.inputs}
-    orders = input_orders(nodes, {t.name: len(t.shape) for t in graph_inputs(file)})
+    orders = input_orders(nodes, {t.name: (len(t.shape), t.batch_axis) for t in graph_inputs(file)})
     ports = []
     for tensor in graph_inputs(file):
         shape = build.trace.shapes[tensor.name]
@@ -141,7 +141,7 @@ def _inputs(file: OnnxFile, build: Build, nodes: Sequence[Node]) -> list[Port]:
         value = keras.Input(sizes, dtype=dtype, name=name)
         axes = tuple((order.index(axis),) for axis in range(len(shape)))
         build.views[tensor.name] = View(value, axes)
-        ports.append(Port(tensor.name, tensor.dtype, tuple(order), 0, shape, value))
+        ports.append(Port(tensor.name, tensor.dtype, tuple(order), tensor.batch_axis, shape, value))
     return ports
 
 

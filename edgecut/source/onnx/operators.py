@@ -116,6 +116,7 @@ RULES: Mapping[str, Rule] = {
     "Einsum": Rule("products:einsum", "Einsum"),
     "Gemm": Rule("products:gemm", "Dense", (1,)),
     "MatMul": Rule("products:matmul", "Dense"),
+    "MultiHeadAttention": Rule("attention:multi_head", "MultiHeadAttention"),
     # shaping
     "Cast": Rule("shaping:cast", ""),
     "CastLike": Rule("shaping:cast_like", ""),

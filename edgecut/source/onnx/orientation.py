@@ -56,25 +56,28 @@ _SAME_AXES = frozenset(
 )
 
 
-def input_orders(nodes: Sequence[Node], ranks: Mapping[str, int]) -> dict[str, list[int]]:
-    """For each input the order of its axes in Keras: the batch, then the channels at the end where it has some."""
+def input_orders(nodes: Sequence[Node], ranks: Mapping[str, tuple[int, int]]) -> dict[str, list[int]]:
+    """For each input the order of its axes in Keras: the batch, then the channels at the end where it has some.
+
+    ranks: of each input its rank, and the axis of its batch.
+    """
     readers: dict[str, list[Node]] = {}
     for node in nodes:
         for name in node.inputs:
             readers.setdefault(name, []).append(node)
-    return {name: _order(name, rank, readers) for name, rank in ranks.items()}
+    return {name: _order(name, rank, batch, readers) for name, (rank, batch) in ranks.items()}
 
 
-def _order(name: str, rank: int, readers: Mapping[str, Sequence[Node]]) -> list[int]:
+def _order(name: str, rank: int, batch: int, readers: Mapping[str, Sequence[Node]]) -> list[int]:
     pending, seen = [(name, list(range(rank)))], {name}
     while pending and rank > 2:
         tensor, axes = pending.pop(0)
         for node in readers.get(tensor, ()):
             if node.operator in CHANNELS_FIRST and node.inputs[0] == tensor:
                 channels = axes[1]
-                if axes[0] != 0 or channels == 0:
+                if axes[0] != batch or channels == batch:
                     continue
-                return [0, *(axis for axis in range(1, rank) if axis != channels), channels]
+                return [batch, *(axis for axis in range(rank) if axis not in {batch, channels}), channels]
             moved = None
             if node.operator == "Transpose" and len(node.attributes.get("perm", ())) == rank:
                 moved = [axes[axis] for axis in node.attributes["perm"]]
@@ -83,4 +86,4 @@ def _order(name: str, rank: int, readers: Mapping[str, Sequence[Node]]) -> list[
             if moved is not None and not seen.intersection(node.outputs):
                 seen.update(node.outputs)
                 pending += [(output, moved) for output in node.outputs if output]
-    return list(range(rank))
+    return [batch, *(axis for axis in range(rank) if axis != batch)] if rank else []

@@ -38,7 +38,7 @@ def _traced(job: dict[str, Any]) -> dict[str, Any]:
     failures = onnx_failures()
     refusals: tuple[type[Exception], ...] = (*failures, ValueError, RuntimeError)
     try:
-        session, names = _exposed(job["path"], set(job["tensors"]))
+        session, names = _exposed(job["path"], set(job["tensors"]), job["batch_axes"])
     except refusals as exc:
         return {"reason": str(exc), "runs": []}
     runs: list[dict[str, Any]] = []
@@ -70,9 +70,18 @@ def _traced(job: dict[str, Any]) -> dict[str, Any]:
     return {"reason": "", "runs": runs, "stored": list(stored)}
 
 
-def _exposed(path: str, tensors: set[str]) -> tuple[onnxruntime.InferenceSession, list[str]]:
-    """A session that puts out every one of the tensors, and their names."""
+def _exposed(
+    path: str, tensors: set[str], batch_axes: dict[str, int]
+) -> tuple[onnxruntime.InferenceSession, list[str]]:
+    """A session that puts out every one of the tensors, and their names; the batch is open, whatever the file says."""
     model = onnx.load(path)
+    for value in model.graph.input:
+        dims = value.type.tensor_type.shape.dim
+        if value.name in batch_axes and dims:
+            dims[batch_axes[value.name]].dim_param = "edgecut_batch"
+    for value in model.graph.output:
+        value.type.tensor_type.ClearField("shape")
+    del model.graph.value_info[:]
     outputs = {value.name for value in model.graph.output}
     made = [name for node in model.graph.node for name in node.output if name in tensors]
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in made if name not in outputs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,13 +33,20 @@ class Tensor:
     dtype: str
     dimensions: tuple[str, ...] = ()
     """What the file calls its sizes, numbers as text."""
+    batch_axis: int = 0
+    """Where the batch is: first, unless another axis has the open size that other inputs begin with."""
+
+    @property
+    def inner_shape(self) -> tuple[int | None, ...]:
+        """The shape without the batch."""
+        return (*self.shape[: self.batch_axis], *self.shape[self.batch_axis + 1 :])
 
 
 @dataclass(frozen=True)
 class Trace:
-    """What a run showed. shapes: at batch 1, or at the file's own; batched: at batch 3, {} where it can't be run so.
+    """What a run showed. shapes: at batch 1; batched: at batch 3, {} where it can't be run so.
 
-    batch: what the first run took as the size of the batch. varying: constants that the batch changes, at batch 3.
+    varying: constants that the batch changes, at batch 3.
     """
 
     shapes: Mapping[str, Shape]
@@ -47,14 +54,18 @@ class Trace:
     dtypes: Mapping[str, str]
     constants: Mapping[str, np.ndarray]
     varying: Mapping[str, np.ndarray]
-    batch: int = 1
 
 
 def graph_inputs(file: OnnxFile) -> tuple[Tensor, ...]:
     """What the file takes, its constants left out."""
     graph = file.model.graph
     constants = {tensor.name for tensor in graph.initializer}
-    return tuple(_tensor(value) for value in graph.input if value.name not in constants)
+    tensors = [_tensor(value) for value in graph.input if value.name not in constants]
+    batch = next((t.dimensions[0] for t in tensors if t.shape and t.shape[0] is None), None)
+    return tuple(
+        replace(t, batch_axis=t.dimensions.index(batch)) if batch in t.dimensions and t.shape[0] is not None else t
+        for t in tensors
+    )
 
 
 def graph_outputs(file: OnnxFile) -> tuple[Tensor, ...]:
@@ -73,7 +84,7 @@ def fixed_shapes(file: OnnxFile, shape: Sequence[int] | Mapping[str, Sequence[in
     faults: list[str] = []
     fixed: dict[str, Shape] = {}
     for tensor in inputs:
-        own = tensor.shape[1:]
+        own = tensor.inner_shape
         sizes = asked.get(tensor.name, own)
         if len(sizes) != len(own) or any(a is not None and a != b for a, b in zip(own, sizes, strict=True)):
             faults.append(f"takes {tensor.name!r} as {_text(own)} behind the batch, and shape= says {_text(sizes)}")
@@ -95,9 +106,7 @@ def trace(file: OnnxFile, network: Network, fixed: Mapping[str, Shape]) -> Trace
     Raises SourceError if ONNX Runtime refuses the file, RunError if it dies of it.
     """
     inputs = graph_inputs(file)
-    own = {tensor.shape[0] for tensor in inputs if tensor.shape}
-    sizes = BATCHES if own <= {None} else (next(iter(own - {None})) or 1,)
-    feeds = [{t.name: (t.dtype, _fed(t, fixed, size)) for t in inputs} for size in sizes]
+    feeds = [{t.name: (t.dtype, _fed(t, fixed, size)) for t in inputs} for size in BATCHES]
     taken = {name for node in network.nodes for name in node.inputs} | set(network.outputs)
     weights = {tensor.name for tensor in file.model.graph.initializer}
     constants = sorted((taken & network.constants) - weights)
@@ -108,6 +117,7 @@ def trace(file: OnnxFile, network: Network, fixed: Mapping[str, Shape]) -> Trace
         job = {
             "path": str(file.path.absolute()),
             "feeds": feeds,
+            "batch_axes": {t.name: t.batch_axis for t in inputs},
             "constants": constants,
             "tensors": sorted(made | set(constants)),
             "written": written,
@@ -119,10 +129,12 @@ def trace(file: OnnxFile, network: Network, fixed: Mapping[str, Shape]) -> Trace
             raise RunError(f"{file.path}: {exc}") from exc
         reason = answer["reason"] or answer["runs"][0].get("reason", "")
         if reason:
-            raise SourceError(f"{file.path}: ONNX Runtime can't run it: {first_line(reason)}")
+            own = next((t.shape[0] for t in inputs if t.shape and t.shape[0] not in {None, 1}), None)
+            said = f"takes {own} inputs at once, and can't be run with one; export it with an open batch" if own else ""
+            raise SourceError(f"{file.path}: {said or f'ONNX Runtime can not run it: {first_line(reason)}'}")
         with np.load(written, allow_pickle=False) as archive:
             stored = {key: archive[str(place)] for place, key in enumerate(answer["stored"])}
-    return _trace(answer["runs"], stored, feeds, _weights(file, taken & weights), sizes[0])
+    return _trace(answer["runs"], stored, feeds, _weights(file, taken & weights))
 
 
 def _trace(
@@ -130,7 +142,6 @@ def _trace(
     stored: Mapping[str, np.ndarray],
     feeds: Sequence[Mapping[str, tuple[str, Shape]]],
     weights: Mapping[str, np.ndarray],
-    batch: int,
 ) -> Trace:
     """The answer of the child as a trace."""
     shapes, dtypes = dict(runs[0]["shapes"]), dict(runs[0]["dtypes"])
@@ -142,7 +153,7 @@ def _trace(
     constants = {**weights, **{key[2:]: value for key, value in stored.items() if key[0] == "0"}}
     varying = {key[2:]: value for key, value in stored.items() if key[0] == "1"}
     one, three = ({name: tuple(shape) for name, shape in side.items()} for side in (shapes, later))
-    return Trace(one, three, dtypes, constants, varying, batch)
+    return Trace(one, three, dtypes, constants, varying)
 
 
 def _weights(file: OnnxFile, names: set[str]) -> dict[str, np.ndarray]:
@@ -152,7 +163,8 @@ def _weights(file: OnnxFile, names: set[str]) -> dict[str, np.ndarray]:
 
 
 def _fed(tensor: Tensor, fixed: Mapping[str, Shape], batch: int) -> Shape:
-    return (batch, *fixed[tensor.name]) if tensor.shape else ()
+    inner, axis = fixed[tensor.name], tensor.batch_axis
+    return (*inner[:axis], batch, *inner[axis:]) if tensor.shape else ()
 
 
 def _tensor(value: onnx.ValueInfoProto) -> Tensor:
