@@ -52,13 +52,15 @@ def _assignment(text: str) -> tuple[str, str]:
     "  edgecut cut model.keras --replace block_3_1_conv..block_3_add=conv:32,3/bn/relu --project -o b.keras\n"
     "  edgecut cut model.keras --insert stem_conv=BatchNormalization -o b.keras\n"
     "  edgecut cut model.tflite --to 12 -o part.tflite\n"
+    "  edgecut cut model.onnx --to /features/features.17/Add_output_0 -o part.onnx\n"
+    "  edgecut cut model.onnx --to features.17.add -o part.keras\n"
     "\n"
     "A block is conv:filters,kernel[,stride], separable:filters,kernel[,stride], depthwise:kernel[,stride], "
     "dense:units, bn, relu, relu6 or identity; several in a row with '/'; branch:a+b side by side and "
     "concatenated, sum:a+b added; or a Keras layer, such as Dropout:rate=0.2.",
 )
 @click.argument("model", shell_complete=files)
-@recipe_flags("--to", "--from", "--drop", "--unsafe")
+@recipe_flags("--to", "--from", "--drop", "--unsafe", "--shape", "--dequantize")
 @click.option(
     "--replace",
     multiple=True,
@@ -89,13 +91,15 @@ def command(
 ) -> int:
     """Write a part of a model, or a model with layers dropped, replaced or inserted, and prove it.
 
-    MODEL is a Keras model, or a .tflite or .onnx file, which is cut by --to and --from alone.
+    MODEL is a Keras model, or a .tflite or .onnx file, which is cut by --to and --from alone, at tensors. Into a
+    .keras file an .onnx file is imported first, and cut at its layers (`edgecut inspect FILE.onnx --cuts`).
     """
     from edgecut.graph.saved import kind_of
 
     recipe = read_source(model, overrides)
     check_target(out, force=force)
-    is_file = kind_of(model) in FILES
+    kind = kind_of(model)
+    is_file = kind in FILES and not (kind == "onnx" and out.suffix == ".keras")
     asked = Edits(**edits)
     step = _cut_file(output, recipe, asked, out) if is_file else _cut_model(output, recipe, asked, out)
     _show(output, step, out)
@@ -115,9 +119,16 @@ def _cut_file(output: Output, recipe: Recipe, edits: Edits, out: Path) -> Step:
     }
     for flag, value in flags.items():
         if value:
-            raise RequestError(f"{flag}: {recipe.source.model} has no layers; edit the Keras model and export it")
+            raise RequestError(f"{flag}: {recipe.source.model} has no layers; {_layered(recipe.source.model)}")
     with output.progress().task("cutting"):
         return cut_file(recipe.source.model, recipe.cut.to, recipe.cut.start, out)
+
+
+def _layered(model: str) -> str:
+    """What has layers to edit in the place of a file."""
+    return (
+        "write a .keras file (-o *.keras)" if model.lower().endswith(".onnx") else "edit the Keras model and export it"
+    )
 
 
 def _cut_model(output: Output, recipe: Recipe, edits: Edits, out: Path) -> Step:
@@ -132,7 +143,7 @@ def _cut_model(output: Output, recipe: Recipe, edits: Edits, out: Path) -> Step:
         from edgecut.graph.saving import save
 
         unsafe, cut = recipe.source.unsafe, recipe.cut
-        model = load_model(output, recipe.source.model, unsafe=unsafe)
+        model = load_model(output, recipe.source)
     with progress.task("cutting"):
         result = edit(
             model,

@@ -28,12 +28,12 @@ PLOTS = (".svg", ".png")
 )
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.option(
-    "--source", required=True, metavar="MODEL", shell_complete=files, help="The Keras model that the file was made of."
+    "--source", required=True, metavar="MODEL", shell_complete=files, help="The model that the file was made of."
 )
 @click.option("--images", default=32, show_default=True, type=click.IntRange(4, 32), help="How many images to use.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also draw it: FILE.svg or FILE.png.")
 @click.option("--force", is_flag=True, help="Replace an existing plot.")
-@recipe_flags("--data", "--preprocess", "--pixels", "--seed", "--unsafe")
+@recipe_flags("--data", "--preprocess", "--pixels", "--seed", "--unsafe", "--shape", "--dequantize")
 @with_output
 def command(
     output: Output,
@@ -93,9 +93,9 @@ def _explain(output: Output, recipe: Recipe, artifact: Path, count: int) -> Expl
     with progress.task("loading the source model"):
         import_keras_quietly()
         from edgecut.quantize.explain_file import explain_file, picture_shape
-        from edgecut.source.load import load
+        from edgecut.source.load import read_source as read_model
 
-        model = load(recipe.source.model, unsafe=recipe.source.unsafe)
+        loaded = read_model(recipe.source)
     height, width, channels = picture_shape(read(artifact), str(artifact))
     pixels = read_calibration(
         recipe.data.train or "",
@@ -107,4 +107,7 @@ def _explain(output: Output, recipe: Recipe, artifact: Path, count: int) -> Expl
         where="--data",
         progress=progress,
     )
-    return explain_file(artifact, model, pixels, recipe.source.preprocess, recipe.stem.pixels, progress=progress)
+    explanation = explain_file(
+        artifact, loaded.model, pixels, recipe.source.preprocess, recipe.stem.pixels, progress=progress
+    )
+    return explanation.with_nodes(loaded.nodes)

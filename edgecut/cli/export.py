@@ -39,7 +39,9 @@ FUSION_TOLERANCE = 1e-3
 @click.option("--precision", type=click.Choice(get_args(Precision)), default="int8", show_default=True)
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The file to write.")
 @click.option("--force", is_flag=True, help="Replace an existing OUT.")
-@recipe_flags("--preprocess", "--order", "--data", "--calibration", "--seed", "--quantizer", "--unsafe")
+@recipe_flags(
+    "--preprocess", "--order", "--data", "--calibration", "--seed", "--quantizer", "--unsafe", "--shape", "--dequantize"
+)
 @with_output
 def command(
     output: Output,
@@ -53,8 +55,8 @@ def command(
 ) -> int:
     """Write a model as it is to one .tflite or .onnx file, and show what the file holds.
 
-    MODEL is a Keras model, or a SavedModel folder of any origin. With --quantizer ort it may also be a float .onnx
-    file of any origin.
+    MODEL is a Keras model, a SavedModel folder of any origin, or an .onnx file, which is imported first. With
+    --quantizer ort a float .onnx file is quantized as it is.
 
     int8 and int16x8 need images (--data) and what the model takes (--preprocess): of one made by "edgecut stem --pixels
     raw" that is raw, and the camera's bytes then pass into an int8 file unchanged.
@@ -63,8 +65,8 @@ def command(
 
     recipe = read_source(model, overrides)
     target = format_ or _format_of(out)
-    is_onnx = _check(recipe, target, precision, out, force)
-    if is_onnx:
+    as_it_is = _check(recipe, target, precision, out, force)
+    if as_it_is:
         artifact, notes = _quantize_onnx(output, recipe, out)
     else:
         artifact, notes = _export(output, recipe, target, precision, out)
@@ -83,20 +85,21 @@ def _format_of(out: Path) -> Format:
 
 
 def _check(recipe: Recipe, target: Format, precision: Precision, out: Path, force: bool) -> bool:
-    """Whether MODEL is an .onnx file. Raises RequestError for what can be known before a model is loaded."""
+    """Whether ONNX Runtime quantizes an .onnx file as it is.
+
+    Raises RequestError for what can be known before a model is loaded.
+    """
     from edgecut.graph.saved import kind_of
 
     check_target(out, force=force)
     is_onnx, is_ort = kind_of(recipe.source.model) == "onnx", recipe.export.quantizer == "ort"
     if is_ort and (target, precision) != ("onnx", "int8"):
         raise RequestError(f"--quantizer: ort makes int8 ONNX files, found {target} {precision}")
-    if is_onnx and not is_ort:
-        raise RequestError(f"{recipe.source.model}: is an ONNX file already; --quantizer ort makes an int8 one of it")
     if needs_images(precision) and recipe.data.train is None:
         raise RequestError(f"export: {precision} needs images to calibrate on; pass --data")
     if recipe.data.train is not None and not Path(recipe.data.train).exists():
         raise DataError(f"--data: no such file or folder {recipe.data.train!r}")
-    return is_onnx
+    return is_onnx and is_ort
 
 
 def _export(
@@ -114,8 +117,7 @@ def _export(
         source = recipe.source.model
         # A SavedModel's function is what it computes, whatever wrote it; only cutting it needs its layers.
         is_function = kind_of(source) == "saved_model"
-        unsafe = recipe.source.unsafe
-        model = load_exported(source) if is_function else load_model(output, source, unsafe=unsafe)
+        model = load_exported(source) if is_function else load_model(output, recipe.source)
     images = _calibration(output, recipe, _picture_shape(model)) if needs_images(precision) else None
     if precision == "int8" and recipe.source.preprocess == "raw" and not is_function:
         from edgecut.stem.camera import for_bytes

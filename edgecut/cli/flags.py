@@ -61,6 +61,17 @@ def _size(text: str) -> list[int]:
     return [int(match[1]), int(match[2] or match[1])]
 
 
+def _shape(text: str) -> Any:
+    """Sizes joined by x, or NAME=sizes for several inputs, with commas."""
+    parts = [part.rpartition("=") for part in _words(text)]
+    sizes = [re.fullmatch(r"\d+(?:[xX×]\d+)*", part[2].strip()) for part in parts]
+    named = all(part[1] for part in parts)
+    if not parts or None in sizes or not (named or len(parts) == 1):
+        raise ValueError(f"{text!r} is no shape; sizes such as 3x224x224 are expected, or NAME=3x224x224,OTHER=10")
+    shapes = [[int(size) for size in re.split("[xX×]", match[0])] for match in sizes if match is not None]
+    return dict(zip((part[0].strip() for part in parts), shapes, strict=True)) if named else shapes[0]
+
+
 def _limit(text: str) -> Any:
     counts = [_integer(word) for word in _words(text)]
     if len(counts) not in {1, 2}:
@@ -115,6 +126,14 @@ FLAGS: tuple[Flag, ...] = (
         "What the source model was trained on: tf, torch, caffe, raw, none, or a table {scale = ..., ...}.",
     ),
     Flag(("--unsafe",), "source.unsafe", None, "", "Load a model that runs its own code (Lambda layers)."),
+    Flag(
+        ("--shape",),
+        "source.shape",
+        _shape,
+        "3x224x224",
+        "An .onnx file's input without the batch, where the file leaves sizes open; NAME=..., for several.",
+    ),
+    Flag(("--dequantize",), "source.dequantize", None, "", "Take a quantized .onnx file, as a model of floats."),
     Flag(("--classes",), "head.classes", _integer, "N", "Put a new head with N classes behind the cut."),
     Flag(
         ("--head",), "head.train", str, "MODE", "How the head gets its weights: ridge, fit, distil, finetune or none."

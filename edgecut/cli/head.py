@@ -46,6 +46,8 @@ from edgecut.score.metrics import MetricName, metric_of
     "--limit",
     "--seed",
     "--unsafe",
+    "--shape",
+    "--dequantize",
     "--set",
 )
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The .keras file to write.")
@@ -86,7 +88,7 @@ def _trained(output: Output, recipe: Recipe, out: Path) -> tuple[Step, Mapping[M
     from edgecut.pipeline.images import read_images
     from edgecut.pipeline.load import load_source
 
-    body = edit(load_source(recipe.source, progress).value, recipe, progress).value
+    body = edit(load_source(recipe, progress).value, recipe, progress).value
     images = read_images(body, recipe, progress).value
     head = fit_head(body, images, recipe, progress)
     scores: dict[MetricName, float | None] = {metric_of(recipe.data.target): None}

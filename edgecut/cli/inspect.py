@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from edgecut.cli.completion import files
-from edgecut.cli.flags import several_profiles
+from edgecut.cli.flags import recipe_flags, several_profiles
 from edgecut.cli.output import Output, with_output
-from edgecut.errors import RequestError
+from edgecut.cli.request import read_source
 from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
 from edgecut.records.profile_files import find_profile, shadow_notes
@@ -23,7 +23,8 @@ from edgecut.records.profile_files import find_profile, shadow_notes
     epilog="\b\nExamples:\n"
     "  edgecut inspect mobilenet.keras --cuts --profile nucleo-l4r5zi --svg mobilenet.svg\n"
     "  edgecut inspect 'keras:MobileNetV2?weights=none' --json\n"
-    "  edgecut inspect model.tflite --profile nucleo-l4r5zi",
+    "  edgecut inspect model.tflite --profile nucleo-l4r5zi\n"
+    "  edgecut inspect model.onnx --import",
 )
 @click.argument("model", shell_complete=files)
 @click.option("--cuts", is_flag=True, help="What bypasses each tensor, and what a cut there costs on each --profile.")
@@ -37,7 +38,8 @@ from edgecut.records.profile_files import find_profile, shadow_notes
     metavar="FILE.svg",
     help="Draw a model's calls with their cuts, or a .tflite file's memory.",
 )
-@click.option("--unsafe", is_flag=True, help="Load a model that runs its own code (Lambda layers).")
+@click.option("--import", "importing", is_flag=True, help="What an import of an .onnx file would and wouldn't take.")
+@recipe_flags("--unsafe", "--shape", "--dequantize")
 @with_output
 def command(
     output: Output,
@@ -47,23 +49,32 @@ def command(
     legal: bool,
     profile_names: tuple[str, ...],
     picture: Path | None,
-    unsafe: bool,
+    importing: bool,
+    overrides: dict[str, Any],
 ) -> int:
     """List a Keras model's calls with shapes and costs, or the operators of a .tflite or .onnx file.
 
     Costs add up from the input to the row. A name or a number of the list is what --to takes. --cuts names the
     tensors that bypass a row, and with --profile gives the estimated latency and arena of a model that ends there;
-    --svg draws it. Files are read without TensorFlow. For a .tflite file also when it needs the most memory, and with
-    --profile which operators the device's runtime lacks or runs slowly.
+    --svg draws it. Of an .onnx file these show the Keras model that it is imported as. Files are read without
+    TensorFlow. For a .tflite file also when it needs the most memory, and with --profile which operators the device's
+    runtime lacks or runs slowly.
     """
     profiles = [find_profile(name) for name in profile_names]
     for sentence in shadow_notes(profiles):
         output.note(sentence)
-    if Path(model).suffix.lower() in {".tflite", ".onnx"}:
+    suffix = Path(model).suffix.lower()
+    if importing:
+        from edgecut.cli.inspect_import import inspect_import
+
+        return inspect_import(output, read_source(model, overrides).source)
+    as_model = suffix == ".onnx" and (cuts or legal or picture is not None)
+    if suffix in {".tflite", ".onnx"} and not as_model:
         return _inspect_file(output, Path(model), profiles, picture)
     from edgecut.cli.inspect_model import inspect_model
 
-    return inspect_model(output, model, profiles, cuts=cuts, legal=legal, picture=picture, unsafe=unsafe)
+    source = read_source(model, overrides).source
+    return inspect_model(output, source, profiles, cuts=cuts, legal=legal, picture=picture)
 
 
 def _inspect_file(output: Output, path: Path, profiles: Sequence[Profile], picture: Path | None) -> int:
@@ -87,8 +98,6 @@ def _inspect_file(output: Output, path: Path, profiles: Sequence[Profile], pictu
         facts = device_document(graph, profiles)
         if picture is not None:
             write_picture(graph, path.name, picture)
-    elif picture is not None:
-        raise RequestError(f"--svg: the memory of a .tflite file is drawn, found {str(path)!r}")
     output.document(
         {
             "schema": "edgecut.inspect/1",

@@ -13,6 +13,7 @@ from edgecut.cli.files import check_svg
 from edgecut.cli.output import Output
 from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
+from edgecut.records.recipe import Source
 from edgecut.records.units import format_bytes, format_count
 from edgecut.whole import write_whole
 
@@ -29,20 +30,19 @@ Costs = Mapping[str, Mapping[str, "CutCost"]]
 
 def inspect_model(
     output: Output,
-    source: str,
+    source: Source,
     profiles: Sequence[Profile],
     *,
     cuts: bool,
     legal: bool,
     picture: Path | None,
-    unsafe: bool,
 ) -> int:
     """Show a model's calls. cuts: what bypasses each, and each profile's estimates. legal: only where it can start."""
     from edgecut.graph.quiet import import_keras_quietly
     from edgecut.graph.saved import kind_of
     from edgecut.render.graphs import cost_table, point_table
 
-    kind_of(source)
+    kind_of(source.model)
     if picture is not None:
         check_svg(picture)
     with output.progress().task("loading the model"):
@@ -51,7 +51,7 @@ def inspect_model(
         from edgecut.graph.cuts import cut_points
         from edgecut.source.load import read_source
 
-        loaded = read_source(source, unsafe=unsafe)
+        loaded = read_source(source)
         graph = calls(loaded.model)
         points = cut_points(graph)
     for note in loaded.notes:
@@ -60,16 +60,16 @@ def inspect_model(
     costs = _costs(output, graph, profiles) if cuts or picture is not None else {}
     totals = _totals(graph)
     output.table(
-        _headline(source, totals),
+        _headline(source.model, totals),
         point_table(shown, bypass=cuts or output.verbose, wide=output.width() >= WIDE),
         *(part for p in profiles for part in (cost_table(p.id, [costs[p.id][x.name] for x in shown]) if cuts else ())),
         *(_largest_activation(points, profile) for profile in profiles),
     )
     if picture is not None:
-        _draw(picture, source, graph, points, costs)
+        _draw(picture, source.model, graph, points, costs)
         output.note(f"wrote {picture}")
     rows = [_row(point, costs if cuts else {}) for point in shown]
-    output.document({"schema": "edgecut.inspect/1", "model": source, **totals, "cut_points": rows})
+    output.document({"schema": "edgecut.inspect/1", "model": source.model, **totals, "cut_points": rows})
     return 0
 
 

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "build": ("build", "A recipe, or a model with flags, to a checked bundle."),
     "plan": ("plan", "What would run, and every fault of the request."),
     "inspect": ("inspect", "Layers, legal cuts and costs of a model; operators of a file."),
+    "import": ("import_model", "An .onnx file to a Keras model that is proven equal."),
     "cut": ("cut", "A part of a model, or a model with layers dropped, replaced or inserted."),
     "stem": ("stem", "A model made to take gray, another order or size, or raw bytes."),
     "export": ("export", "A Keras model to one .tflite or .onnx file."),

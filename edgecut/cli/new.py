@@ -25,6 +25,7 @@ from edgecut.whole import write_whole
 
 # What stands behind a commented key that has no default.
 EXAMPLES: dict[str, Any] = {
+    "source.shape": [3, 224, 224],
     "cut.to": "layer_name",
     "cut.from": "layer_name",
     "stem.channels": 1,
@@ -60,7 +61,7 @@ TABLES: dict[str, str] = {
 # For keys without a flag; the others are described where the flag is.
 COMMENTS: dict[str, str] = {
     "schema": "",
-    "source.model": ".keras, .h5, or keras:NAME?weights=imagenet&input_shape=96,96,3",
+    "source.model": ".keras, .h5, .onnx, or keras:NAME?weights=imagenet&input_shape=96,96,3",
     "source.sha256": "Refuse another file.",
     "source.licence": "Of the model, for the model card.",
     "cut.replace": "[{range = 'a..b', with = 'file.keras'}]",

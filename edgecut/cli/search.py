@@ -99,6 +99,8 @@ def _words(text: str) -> list[str]:
 @recipe_flags(
     "--preprocess",
     "--unsafe",
+    "--shape",
+    "--dequantize",
     "--data",
     "--val",
     "--labels",

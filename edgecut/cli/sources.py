@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgecut.cli.output import Output
+from edgecut.records.recipe import Source
 
 if TYPE_CHECKING:
     import keras
 
 
-def load_model(output: Output, source: str, *, unsafe: bool) -> keras.Model:
+def load_model(output: Output, source: Source) -> keras.Model:
     """The Keras model; what was done to it while it was read is told. Raises SourceError."""
     from edgecut.source.load import read_source
 
-    loaded = read_source(source, unsafe=unsafe)
+    loaded = read_source(source)
     for note in loaded.notes:
         output.note(note)
     return loaded.model

@@ -51,6 +51,8 @@ from edgecut.records.report import Step
     "--calibration",
     "--seed",
     "--unsafe",
+    "--shape",
+    "--dequantize",
 )
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The .keras file to write.")
 @click.option("--force", is_flag=True, help="Replace an existing OUT.")
@@ -95,7 +97,7 @@ def _edit(output: Output, recipe: Recipe, out: Path) -> Step:
         from edgecut.pipeline.stem import stem_of, stem_step
         from edgecut.pipeline.values import Clock
 
-        model = load_model(output, recipe.source.model, unsafe=recipe.source.unsafe)
+        model = load_model(output, recipe.source)
     with progress.task("editing the stem"):
         result = stem_of(recipe, model, progress)
     with progress.task(f"writing {out}"):

@@ -56,7 +56,7 @@ def kind_of(source: str) -> Kind:
         return "h5"
     if head[4:8] == b"TFL3":
         return "tflite"
-    if path.suffix == ".onnx":
+    if path.suffix.lower() == ".onnx":
         return "onnx"
     raise SourceError(f"{source}: is no Keras model (neither a .keras archive nor an HDF5 file)")
 

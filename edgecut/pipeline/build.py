@@ -72,7 +72,7 @@ def write(
 
 
 def _edited(recipe: Recipe, progress: Progress) -> Done[Body]:
-    source = load_source(recipe.source, progress)
+    source = load_source(recipe, progress)
     body = edit(source.value, recipe, progress)
     if recipe.cut.start is None:
         refuse_request(recipe, body.value.model.value)

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import keras
 
 from edgecut.graph.calls import calls
 from edgecut.graph.cuts import cut_points
 from edgecut.graph.saved import PREFIX
+from edgecut.images.dataset import read_calibration
+from edgecut.images.preprocess import normalize
 from edgecut.pipeline.values import Done, Lazy, Source, timed
-from edgecut.records import recipe
 from edgecut.records.artifact import sha256_of
-from edgecut.records.facts import StepFacts
+from edgecut.records.facts import Shape, StepFacts
 from edgecut.records.progress import Progress
+from edgecut.records.proof import Proof
+from edgecut.records.recipe import Recipe
+from edgecut.records.recipe import Source as SourceRequest
 from edgecut.records.report import SourceFacts
-from edgecut.source.load import load, read_source
+from edgecut.source.load import Loaded, import_proof, read_source
+from edgecut.source.onnx import prove
+from edgecut.source.onnx.conversion import Imported
+
+PROOF_IMAGES = 8  # on which an imported model is held against its file
 
 
-def load_source(source: recipe.Source, progress: Progress) -> Done[Source]:
-    """The model that a recipe names."""
+def load_source(recipe: Recipe, progress: Progress) -> Done[Source]:
+    """The model that a recipe names; an .onnx file's is proven on the recipe's images, too."""
+    source = recipe.source
     with timed("load", progress) as clock:
-        read = read_source(source.model, unsafe=source.unsafe)
+        read = read_source(source)
         model = read.model
         graph = calls(model)
         facts = SourceFacts(
@@ -31,14 +41,50 @@ def load_source(source: recipe.Source, progress: Progress) -> Done[Source]:
             calls=len(graph),
             params=model.count_params(),
             macs=cut_points(graph)[-1].macs,
+            nodes=dict(read.nodes),
         )
-        step = clock.step(changed=False, after=shapes(model), notes=tuple(read.notes))
+        proof = _image_proof(read, recipe, progress) or read.proof
+        step = clock.step(
+            changed=False,
+            before=_file_facts(read.imported),
+            after=shapes(model),
+            proof=Proof.model_validate(proof),
+            notes=tuple(read.notes),
+        )
     return Done(Source(Lazy(lambda: model), facts), (step,))
 
 
-def reloaded(source: recipe.Source, facts: SourceFacts) -> Source:
+def _file_facts(imported: Imported | None) -> StepFacts:
+    """What an .onnx file takes and puts out, in its own order of axes; nothing of another source."""
+    if imported is None:
+        return StepFacts()
+    inputs, outputs = (
+        dict[str, Shape]((p.name, p.shape) for p in ports) for ports in (imported.inputs, imported.outputs)
+    )
+    return StepFacts(inputs=inputs, outputs=outputs, operators=len(imported.file.model.graph.node))
+
+
+def _image_proof(read: Loaded, recipe: Recipe, progress: Progress) -> dict[str, Any]:
+    """The proof of an imported model on the recipe's images, too; {} where there are none, or it takes no picture."""
+    shape = tuple(read.model.inputs[0].shape) if len(read.model.inputs) == 1 else ()
+    if read.imported is None or recipe.data.train is None or len(shape) != 4 or shape[3] not in {1, 3}:
+        return {}
+    pixels = read_calibration(
+        recipe.data.train,
+        height=shape[1],
+        width=shape[2],
+        channels=shape[3],
+        count=PROOF_IMAGES,
+        seed=recipe.data.seed,
+        where="data.train",
+        progress=progress,
+    )
+    return import_proof(prove(read.imported, recipe.source.model, [normalize(pixels, recipe.source.preprocess)]))
+
+
+def reloaded(source: SourceRequest, facts: SourceFacts) -> Source:
     """The source of an earlier build, whose model is loaded when somebody reads it."""
-    return Source(Lazy(lambda: load(source.model, unsafe=source.unsafe)), facts)
+    return Source(Lazy(lambda: read_source(source).model), facts)
 
 
 def shapes(model: keras.Model) -> StepFacts:

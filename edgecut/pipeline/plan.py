@@ -9,6 +9,7 @@ from pathlib import Path
 from edgecut.errors import DocumentError, RequestError, SourceError
 from edgecut.graph.saved import PREFIX, config_of, lambda_names, layer_names
 from edgecut.pipeline.model_faults import planned_faults
+from edgecut.pipeline.onnx_source import import_faults, is_onnx
 from edgecut.pipeline.operators import operator_faults, operator_notes
 from edgecut.pipeline.sensor import sensor_notes, why_only_bytes
 from edgecut.pipeline.unchecked import unchecked
@@ -109,6 +110,8 @@ def _source_faults(recipe: Recipe) -> Iterator[str]:
             found = sha256_of(Path(source.model))
             if found != source.sha256.lower():
                 yield f"source.sha256: {source.model} has {found}, and the recipe asks for {source.sha256}"
+        if is_onnx(source):
+            yield from import_faults(source, [*_layer_refs(recipe), *_trained_refs(recipe)])
     except SourceError as exc:
         yield f"source.model: {exc}"
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from edgecut.records.document import Record
@@ -29,7 +30,7 @@ class LayerError(Record):
     a tensor in float. use: used over range. narrow: the fraction of channels that get less than 16 of the 256 steps.
     added: the layer's share of all the error that the layers add, each run on the source's values as its inputs' scales
     round them, against the float operator on the same; None for one that can't be run alone. reason: a suspected cause
-    in words with its figure, "" if none.
+    in words with its figure, "" if none. nodes: what the layer is in the .onnx file that the source was imported from.
     """
 
     name: str
@@ -50,6 +51,7 @@ class LayerError(Record):
     added: float | None = None
     cause: Cause | None = None
     reason: str = ""
+    nodes: tuple[str, ...] = ()
 
 
 class Suspicion(Record):
@@ -78,3 +80,8 @@ class Explanation(Record):
     suspicions: tuple[Suspicion, ...] = ()
     in_float: tuple[str, ...] = ()
     unmatched: tuple[str, ...] = ()
+
+    def with_nodes(self, nodes: Mapping[str, tuple[str, ...]]) -> Explanation:
+        """The same with the nodes that each layer is of. nodes: of an imported model, by the layer's name."""
+        layers = [layer.model_copy(update={"nodes": nodes.get(layer.name, ())}) for layer in self.layers]
+        return self.model_copy(update={"layers": tuple(layers)})

@@ -64,7 +64,8 @@ def tuples(annotation: Any, value: object) -> Any:
     if isinstance(value, Mapping):
         inner = record_in(annotation)
         if inner is None:
-            return value
+            table = next((get_args(m) for m in _members(annotation) if get_origin(m) is dict), None)
+            return value if table is None else {k: tuples(table[1], v) for k, v in value.items()}
         fields = _fields(inner)
         return {k: tuples(fields[k], v) if k in fields else v for k, v in value.items()}
     if not isinstance(value, list):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -18,6 +18,8 @@ Format = Literal["tflite", "onnx"]
 # Who makes the integers of an int8 .onnx file: TFLite's converter, or ONNX Runtime's static quantization.
 Quantizer = Literal["tflite", "ort"]
 LayerRef = str | int
+Size = Annotated[int, Field(ge=1)]
+InputShape = tuple[Size, ...] | dict[str, tuple[Size, ...]]
 # What the images' labels are: a class each, values or tags (n, outputs), or none: the source's own features.
 Target = Literal["classes", "values", "tags", "features"]
 
@@ -44,13 +46,19 @@ Preprocess = Literal["tf", "torch", "caffe", "raw", "none"] | CustomPreprocess
 
 
 class Source(Record):
-    """The model to start from, and what it was trained on. licence: its SPDX identifier, or words."""
+    """The model to start from, and what it was trained on. licence: its SPDX identifier, or words.
+
+    Of an .onnx file: shape, of its input without the batch, or of each by name, where the file leaves sizes open;
+    dequantize: take a quantized one, as floats.
+    """
 
     model: str
     preprocess: Preprocess = "none"
     sha256: str = ""
     licence: str = ""
     unsafe: bool = False
+    shape: InputShape | None = None
+    dequantize: bool = False
 
 
 class Replacement(Record):

@@ -52,7 +52,10 @@ class Check(Record):
 
 
 class SourceFacts(Record):
-    """The model that the run started from."""
+    """The model that the run started from. nodes: of an .onnx file, the nodes that each layer is of.
+
+    files: the SHA-256 of each other file that it keeps weights in, by its name.
+    """
 
     path: str
     sha256: str
@@ -60,6 +63,8 @@ class SourceFacts(Record):
     calls: int
     params: int
     macs: int | None
+    nodes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    files: dict[str, str] = Field(default_factory=dict)
 
 
 class Report(Record):

@@ -20,10 +20,22 @@ LOW_DB, FAIR_DB = 10.0, 20.0
 
 def explanation_tables(found: Explanation, *, verbose: bool = False) -> list[RenderableType]:
     """The verdicts, then one row for each layer; verbose: also what wasn't compared."""
-    table = grid("~layer", "SQNR", "vary", "shift", "clip", "use", "adds", "~suspected cause")
+    imported = any(layer.nodes for layer in found.layers)
+    table = grid(
+        "~layer",
+        *(["~ONNX nodes"] if imported else []),
+        "SQNR",
+        "vary",
+        "shift",
+        "clip",
+        "use",
+        "adds",
+        "~suspected cause",
+    )
     for layer in found.layers:
         table.add_row(
             layer.name,
+            *([", ".join(layer.nodes)] if imported else []),
             f"{layer.sqnr:.1f}",
             Text(f"{layer.sqnr_varying:.1f}", style_of(layer)),
             f"{layer.mean_shift:.2f}",

@@ -38,13 +38,15 @@ def change_table(step: Step) -> Table:
 
 def proof_sentence(proof: Proof) -> str:
     """What was compared and how near it came."""
-    runs = f"{proof.inputs} seeded inputs"
+    runs = f"{proof.inputs} seeded inputs" + (f" and {proof.images} of yours" if proof.images else "")
     if proof.exact:
         return f"proof: bit-equal to the source on {runs}"
-    return (
-        f"proof: differs from the source by at most {proof.max_abs_error:.3g} on {runs}, "
-        f"{proof.tolerance:.3g} let pass ({proof.reason})"
+    by = (
+        f"{proof.max_abs_error:.3g}"
+        if proof.max_abs_error is not None
+        else f"{proof.relative_error:.2g} of its largest value"
     )
+    return f"proof: differs from the source by at most {by} on {runs}, {proof.tolerance:.3g} let pass ({proof.reason})"
 
 
 def _tensors(named: Mapping[str, Shape] | Sequence[Shape] | None) -> str:

@@ -31,7 +31,7 @@ class Workbench:
     def source(self) -> Source:
         """The source model as it is."""
         if self._source is None:
-            self._source = load_source(self.request.recipe.source, self.progress).value
+            self._source = load_source(self.request.recipe, self.progress).value
         return self._source
 
     def body(self, size: Size, channels: int) -> Body:

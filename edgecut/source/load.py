@@ -6,8 +6,8 @@ import inspect
 import json
 import re
 import zipfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,10 @@ from edgecut.errors import GraphError, SourceError
 from edgecut.graph.saved import Kind, application_arguments, config_of, keras_version, kind_of, lambda_names, overclaim
 from edgecut.graph.sentences import LOADING_FAULTS, telling_line
 from edgecut.records.document import closest
+from edgecut.records.recipe import InputShape, Source
+from edgecut.source.onnx.conversion import Imported
 from edgecut.source.onnx.layers import REGISTERED
+from edgecut.source.onnx.proof import TOLERANCE, ImportProof
 from edgecut.source.policies import in_float32, keras_2_in_float32
 from edgecut.streams import caught_output
 
@@ -28,42 +31,55 @@ class Loaded:
     """A model and how it was read.
 
     proof: of a Keras 2 file that was brought over, what agreement.py says; of one that computes in other floats than
-    float32, what policies.py says; else {}.
+    float32, what policies.py says; of an .onnx file, what onnx/proof.py says; else {}. imported: of an .onnx file.
     """
 
     model: keras.Model
     proof: dict[str, Any]
     notes: tuple[str, ...] = ()
+    imported: Imported | None = None
+
+    @property
+    def nodes(self) -> Mapping[str, tuple[str, ...]]:
+        """Of an .onnx file, the nodes that each layer is of."""
+        return {} if self.imported is None else self.imported.node_names
 
 
-def load(source: str | Path, *, unsafe: bool = False) -> keras.Model:
-    """The Keras model in a .keras or .h5 file or SavedModel folder of Keras 2 or 3, or "keras:NAME?key=value&...".
+def load(
+    source: str | Path, *, unsafe: bool = False, shape: InputShape | None = None, dequantize: bool = False
+) -> keras.Model:
+    """The Keras model in a .keras, .h5 or .onnx file, a SavedModel folder, or "keras:NAME?key=value&...".
 
     It computes in float32, whatever policy it was saved with.
 
-    unsafe: allow Lambda layers, whose code is then run.
+    unsafe: allow Lambda layers, whose code is then run. Of an .onnx file, shape: of its input without the batch, or of
+    each by name, where the file leaves sizes open; dequantize: take a quantized one, as floats.
     Raises SourceError in one sentence for whatever can't be loaded.
 
     >>> edgecut.load("bell.keras").output_shape
     (None, 5)
     """
-    return read_source(source, unsafe=unsafe).model
+    return read_source(Source(model=str(source), unsafe=unsafe, shape=shape, dequantize=dequantize)).model
 
 
-def read_source(source: str | Path, *, unsafe: bool = False) -> Loaded:
+def read_source(source: Source) -> Loaded:
     """The same as `load`, with the proof that what was read computes the same as what is in the file."""
-    loaded = _read(str(source), unsafe=unsafe)
-    brought = in_float32(loaded.model, str(source))
-    return Loaded(brought.model, brought.proof or loaded.proof, (*loaded.notes, *brought.notes))
+    loaded = _read(source)
+    brought = in_float32(loaded.model, source.model)
+    return replace(
+        loaded, model=brought.model, proof=brought.proof or loaded.proof, notes=(*loaded.notes, *brought.notes)
+    )
 
 
-def _read(source: str, *, unsafe: bool) -> Loaded:
+def _read(asked: Source) -> Loaded:
+    source, unsafe = asked.model, asked.unsafe
     kind = kind_of(source)
     if kind == "application":
         return Loaded(_application(source), {})
-    if kind in {"tflite", "onnx"}:
-        names = {"tflite": "a TFLite file", "onnx": "an ONNX file"}
-        raise SourceError(f"{source}: is {names[kind]}; a Keras model (.keras, .h5) is expected here")
+    if kind == "onnx":
+        return _import(asked)
+    if kind == "tflite":
+        raise SourceError(f"{source}: is a TFLite file; a model (.keras, .h5, .onnx) is expected here")
     config = config_of(source)
     if kind == "saved_model" and config is None:
         raise SourceError(
@@ -80,6 +96,27 @@ def _read(source: str, *, unsafe: bool) -> Loaded:
     if fault:
         raise SourceError(f"{source}: {fault}; it is damaged, fetch or save it again")
     return _read_file(source, kind, config or {}, unsafe=unsafe)
+
+
+def _import(source: Source) -> Loaded:
+    from edgecut.source.onnx import convert, prove
+
+    imported = convert(source.model, dequantize=source.dequantize, shape=source.shape)
+    proof = import_proof(prove(imported, source.model))
+    return Loaded(imported.model, proof, imported.notes, imported)
+
+
+def import_proof(found: ImportProof) -> dict[str, Any]:
+    """What was compared of an imported model, as Loaded and a step's record have it."""
+    return {
+        "inputs": found.inputs - found.own,
+        "relative_error": found.relative_error,
+        "exact": found.relative_error == 0,
+        "tolerance": TOLERANCE,
+        "reason": "ONNX Runtime rounds in another order",
+        "where": "ONNX Runtime",
+        **({"images": found.own} if found.own else {}),
+    }
 
 
 def _read_file(source: str, kind: Kind, config: dict[str, Any], *, unsafe: bool) -> Loaded:

@@ -139,7 +139,7 @@ def test_a_graph_of_another_hand_is_quantized_and_told_beside_its_float_form(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["f.onnx", "-o", "q.onnx"], "f.onnx: is an ONNX file already; --quantizer ort makes an int8 one of it"),
+        (["f.onnx", "-o", "q.onnx"], "export: int8 needs images to calibrate on; pass --data"),
         (["f.onnx", "--quantizer", "ort", "-o", "q.tflite"],
          "--quantizer: ort makes int8 ONNX files, found tflite int8"),
         (["f.onnx", "--quantizer", "ort", "-o", "q.onnx"],

@@ -22,7 +22,7 @@ from edgecut.source.onnx.nodes import Network, Node, read_network
 from edgecut.source.onnx.operators import RULES
 from edgecut.source.onnx.orientation import input_orders
 from edgecut.source.onnx.reading import OnnxFile, read_file
-from edgecut.source.onnx.survey import refusal, survey_network
+from edgecut.source.onnx.survey import cut_remedy, cuts_before, refusal, survey_network
 from edgecut.source.onnx.tracing import Trace, fixed_shapes, graph_inputs, trace
 
 # What ends in values between 0 and 1: an error in it hides where they are saturated.
@@ -100,7 +100,7 @@ def _converted(file: OnnxFile, network: Network, traced: Trace, notes: Sequence[
     traced = replace(traced, constants=constants)
     build = Build(traced)
     inputs = _inputs(file, build, nodes)
-    _walk(file, build, nodes)
+    _walk(file, build, nodes, network)
     ends = [_port(build, name, f"output {name!r}") for name in network.outputs]
     before = [_port(build, name, name) for name in _before_ends(nodes, network.outputs)]
     _name_inner(build, [port.tensor for port in (*ends, *before)])
@@ -145,9 +145,9 @@ def _inputs(file: OnnxFile, build: Build, nodes: Sequence[Node]) -> list[Port]:
     return ports
 
 
-def _walk(file: OnnxFile, build: Build, nodes: Sequence[Node]) -> None:
+def _walk(file: OnnxFile, build: Build, nodes: Sequence[Node], network: Network) -> None:
     """Make the layers of all nodes. Raises SourceError with every node that no layer computes."""
-    names, faults = layer_names(nodes), list[str]()
+    names, faults = layer_names(nodes), dict[str, str]()
     lost: set[str] = set()
     for node in nodes:
         if lost.intersection(node.inputs):
@@ -157,7 +157,7 @@ def _walk(file: OnnxFile, build: Build, nodes: Sequence[Node]) -> None:
         try:
             _rule(node.operator)(site)
         except (Unsupported, LayoutError) as exc:
-            faults.append(f"{node.operator} {node.name!r} {exc}")
+            faults[node.name] = f"{node.operator} {node.name!r} {exc}"
             lost.update(node.outputs)
         except (
             AssertionError,
@@ -169,11 +169,12 @@ def _walk(file: OnnxFile, build: Build, nodes: Sequence[Node]) -> None:
             ValueError,
             ZeroDivisionError,
         ) as exc:
-            faults.append(f"{node.operator} {node.name!r} can't be built ({telling_line(exc)})")
+            faults[node.name] = f"{node.operator} {node.name!r} can't be built ({telling_line(exc)})"
             lost.update(node.outputs)
     if faults:
-        shown = "; ".join(faults[:8]) + (f"; and {len(faults) - 8} more" if len(faults) > 8 else "")
-        raise SourceError(f"{file.path}: can't be imported: {shown}; end before it with outputs= (--to)")
+        shown = "; ".join([*faults.values()][:8]) + (f"; and {len(faults) - 8} more" if len(faults) > 8 else "")
+        remedy = cut_remedy(file.path, cuts_before(replace(network, nodes=tuple(nodes)), faults))
+        raise SourceError(f"{file.path}: can't be imported: {shown}{remedy}")
 
 
 def _name_inner(build: Build, tensors: Sequence[Any]) -> None:

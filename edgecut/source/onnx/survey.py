@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
+from edgecut.source.onnx.names import layer_names
 from edgecut.source.onnx.nodes import Network, Node, read_network
 from edgecut.source.onnx.operators import REASONS, RULES
 from edgecut.source.onnx.reading import OnnxFile, read_file
@@ -26,7 +28,7 @@ class Refused:
 class Survey:
     """operators: how often each occurs. layers: what they would become, where nothing is refused.
 
-    cuts: the tensors at which a cut leaves all that is refused behind it.
+    cuts: the tensors at which a cut leaves all that is refused behind it. names: what layers may be called.
     """
 
     path: Path
@@ -41,12 +43,13 @@ class Survey:
     open_inputs: tuple[str, ...]
     quantized: bool
     notes: tuple[str, ...]
+    names: tuple[str, ...] = ()
 
 
-def survey(path: str | Path) -> Survey:
+def survey(path: str | Path, *, dequantize: bool = False) -> Survey:
     """What an import of an .onnx file would give. Raises SourceError for a file that can't be read."""
     file = read_file(path)
-    return survey_network(file, read_network(file))
+    return survey_network(file, read_network(file), dequantize=dequantize)
 
 
 def survey_network(file: OnnxFile, network: Network, *, dequantize: bool = False) -> Survey:
@@ -64,10 +67,11 @@ def survey_network(file: OnnxFile, network: Network, *, dequantize: bool = False
         operators=dict(counts.most_common()),
         layers=dict(layers.most_common()),
         refused=refused,
-        cuts=_cuts(network, {place for item in refused for place in item.places}),
+        cuts=cuts_before(network, {place for item in refused for place in item.places}),
         open_inputs=tuple(t.name for t in inputs if None in t.shape[1:]),
         quantized=_is_quantized(network),
         notes=tuple(_notes(inputs, counts, file)),
+        names=tuple(layer_names(network.nodes).values()),
     )
 
 
@@ -79,8 +83,16 @@ def refusal(found: Survey) -> str:
             f" and {len(item.places) - 4} more" if len(item.places) > 4 else ""
         )
         said.append(f"{item.operator} ({item.reason}) at {shown}")
-    end = f"; end before it with --to {' --to '.join(found.cuts)}" if found.cuts else ""
-    return f"can't be imported: {'; '.join(said)}{end}"
+    return f"can't be imported: {'; '.join(said)}{cut_remedy(found.path, found.cuts)}"
+
+
+def cut_remedy(path: Path, cuts: Sequence[str]) -> str:
+    """The end of a sentence: the command whose file has nothing of what is refused; "" where nothing is before it."""
+    if not cuts:
+        return ""
+    return (
+        f"; cut it off, and import the part: edgecut cut {quote(str(path))} --to {quote(','.join(cuts))} -o part.onnx"
+    )
 
 
 def _refused(network: Network, dequantize: bool) -> tuple[Refused, ...]:
@@ -100,8 +112,8 @@ def _reason(node: Node, network: Network) -> str:
     return f"its input {changing[0]} is computed from the data" if changing else ""
 
 
-def _cuts(network: Network, places: set[str]) -> tuple[str, ...]:
-    """The last tensors that nothing refused goes into."""
+def cuts_before(network: Network, places: Collection[str]) -> tuple[str, ...]:
+    """The last tensors that nothing refused goes into. places: the names of the nodes that are refused."""
     tainted: set[str] = set()
     cuts: dict[str, None] = {}
     for node in network.nodes:

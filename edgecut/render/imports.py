@@ -1,0 +1,43 @@
+"""What an import of an .onnx file would take, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from rich.table import Table
+
+from edgecut.render.grid import grid
+
+_PLACES = 3  # names of nodes that are shown of a refused operator
+
+
+class Refusal(Protocol):
+    """An operator that no layer computes."""
+
+    @property
+    def operator(self) -> str:
+        """Its name."""
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The nodes of it."""
+
+    @property
+    def reason(self) -> str:
+        """Why."""
+
+
+def import_table(operators: Mapping[str, int], becomes: Mapping[str, str], refused: Sequence[Refusal]) -> Table:
+    """One row for each operator: how often, and what it becomes, or why it doesn't and where it is."""
+    table = grid("<operator", "nodes", "~becomes")
+    reasons = {item.operator: item for item in refused}
+    for operator, count in operators.items():
+        item = reasons.get(operator)
+        table.add_row(operator, str(count), becomes.get(operator, "") if item is None else _refusal(item))
+    return table
+
+
+def _refusal(item: Refusal) -> str:
+    more = f" and {len(item.places) - _PLACES} more" if len(item.places) > _PLACES else ""
+    return f"refused: {item.reason}; at {', '.join(item.places[:_PLACES])}{more}"
