@@ -31,7 +31,7 @@ def random_nets(count: int = 200, seed: int = 0) -> Iterator[Int8File]:
     kinds = list(BODIES)
     for k in range(count):
         kind = kinds[k % len(kinds)]
-        net = Int8Net(np.random.default_rng([seed, 2, k]))
+        net = Int8Net(np.random.default_rng([seed, 2, k]), tame=True)
         x = net.image((1, *(int(n) for n in net.rng.integers(9, 36, 2)), net.pick(1, 3, 4, 7)))
         yield Int8File(f"net{k}_{kind}", net.file([x], _tail(net, BODIES[kind](net, x))))
 
@@ -295,7 +295,7 @@ def _branches(net: Int8Net, x: int) -> int:
     x = net.conv(x, 6, (3, 3), (2, 2), activation=RELU)
     for _ in range(int(net.rng.integers(1, 4))):
         x = net.conv(x, int(net.rng.integers(2, 9)), (1, 1), activation=RELU)
-        grid = net.any_grid()
+        grid = net.any_grid(RELU)
         parts = [net.conv(x, int(net.rng.integers(1, 9)), (k, k), activation=RELU, grid=grid) for k in (1, 3, 5)]
         x = net.concatenate(parts[: int(net.rng.integers(2, 4))], 3)
         if net.rng.random() < 0.4 and min(net.shape_of(x)[1:3]) > 3:
@@ -316,7 +316,7 @@ def _squeeze_excite(net: Int8Net, x: int) -> int:
 
 
 def _u_shape(net: Int8Net, x: int) -> int:
-    grid, skips = net.any_grid(), []
+    grid, skips = net.any_grid(RELU), []
     x = net.conv(x, 5, (3, 3), activation=RELU, grid=grid)
     for _ in range(int(net.rng.integers(1, 3))):
         skips.append(x)
@@ -352,7 +352,7 @@ BODIES: dict[str, Callable[[Int8Net, int], int]] = {
 
 
 def _tail(net: Int8Net, x: int) -> list[int]:
-    kind = net.pick("mean", "mean", "pool", "flatten", "map", "two")
+    kind = net.pick("mean", "pool", "flatten", "flatten", "map", "two")
     _, height, width, channels = net.shape_of(x)
     classes = int(net.rng.integers(2, 12))
     if kind == "map" or (kind == "flatten" and height * width * channels > 2000):

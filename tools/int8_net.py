@@ -16,16 +16,20 @@ Pair = tuple[int, int]
 SAME, VALID = 0, 1
 NO_ACTIVATION, RELU, RELU_N1_TO_1, RELU6 = 0, 1, 2, 3
 SOFTMAX_GRID, TANH_GRID = (2.0**-8, -128), (2.0**-7, 0)
-_SPREAD = 74.0  # of int8 values drawn uniformly
+_SPREAD = 74.0  # the standard deviation of int8 values drawn uniformly
+_SCALES = (-1.9, -1.1)  # decimal exponents: the steps that a RELU6 leaves are some dozens to the whole range
 
 
 class Int8Net(Draft):
     """A draft whose activations are int8. Each method adds one operator and gives its output."""
 
-    def __init__(self, rng: np.random.Generator) -> None:
-        """An empty graph. rng: decides all that a caller leaves open."""
+    def __init__(self, rng: np.random.Generator, *, tame: bool = False) -> None:
+        """An empty graph. rng: decides all that a caller leaves open. tame: zero points as a converter chooses them, so
+        that values still differ behind many operators; else the ends of the range are as likely as all between.
+        """
         super().__init__()
         self.rng = rng
+        self.tame = tame
         self.grids: dict[int, Grid] = {}
 
     def image(self, shape: Sequence[int], grid: Grid | None = None) -> int:
@@ -43,10 +47,17 @@ class Int8Net(Draft):
         self.grids[index] = (scale, zero_point)
         return index
 
-    def any_grid(self) -> Grid:
-        """A scale and a zero point; the ends of the range are as likely as all between."""
-        zero_point = self.rng.choice([-128, 127, 0, -1, int(self.rng.integers(-128, 128))])
-        return float(np.float32(10 ** self.rng.uniform(-2.5, -0.5))), int(zero_point)
+    def any_grid(self, activation: int = NO_ACTIVATION) -> Grid:
+        """A scale and a zero point. activation: what is fused into the operator that makes the values."""
+        low, high = _SCALES
+        zero_point = int(self.rng.choice([-128, 127, 0, -1, int(self.rng.integers(-128, 128))]))
+        if self.tame:
+            zero_point = int(
+                self.rng.integers(-128, -120) if activation in {RELU, RELU6} else self.rng.integers(-40, 41)
+            )
+        if activation == RELU_N1_TO_1:
+            low, high = low - 0.3, high - 0.6
+        return float(np.float32(10 ** self.rng.uniform(low, high))), zero_point
 
     def pick(self, *choices: Any) -> Any:
         """One of the choices."""
@@ -65,11 +76,11 @@ class Int8Net(Draft):
         groups, padding = more.get("groups", 1), more.get("padding", SAME)
         batch, height, width, channels = self.shape_of(x)
         shape = (filters, *kernel, channels // groups)
-        weights, scales = self._weights(shape, filters if more.get("per_channel", True) else 1, 0)
-        inputs = [x, weights, self._bias(x, filters, scales)]
+        grid = more.get("grid") or self.any_grid(more.get("activation", NO_ACTIVATION))
+        weights, bias = self._weights(x, shape, filters if more.get("per_channel", True) else 1, grid)
+        inputs = [x, weights, bias]
         rows = windows(height, kernel[0], stride[0], dilation[0], padding)
         columns = windows(width, kernel[1], stride[1], dilation[1], padding)
-        grid = more.get("grid") or self._grid_of(x, scales, math.prod(shape[1:]))
         out = self.image((batch, rows, columns, filters), grid)
         options = {
             **_strided(stride, dilation, padding),
@@ -91,13 +102,13 @@ class Int8Net(Draft):
         padding = more.get("padding", SAME)
         batch, height, width, channels = self.shape_of(x)
         filters = channels * multiplier
-        weights, scales = self._weights((1, *kernel, filters), filters if more.get("per_channel", True) else 1, 3)
-        inputs = [x, weights, self._bias(x, filters, scales)]
+        grid = more.get("grid") or self.any_grid(more.get("activation", NO_ACTIVATION))
+        shape = (1, *kernel, filters)
+        weights, bias = self._weights(x, shape, filters if more.get("per_channel", True) else 1, grid, axis=3)
+        inputs = [x, weights, bias]
         rows = windows(height, kernel[0], stride[0], dilation[0], padding)
         columns = windows(width, kernel[1], stride[1], dilation[1], padding)
-        out = self.image(
-            (batch, rows, columns, filters), more.get("grid") or self._grid_of(x, scales, math.prod(kernel))
-        )
+        out = self.image((batch, rows, columns, filters), grid)
         options = {
             **_strided(stride, dilation, padding),
             "depthMultiplier": multiplier,
@@ -109,15 +120,15 @@ class Int8Net(Draft):
     def transpose_conv(self, x: int, filters: int, kernel: Pair, stride: Pair, padding: int) -> int:
         """TRANSPOSE_CONV."""
         batch, height, width, channels = self.shape_of(x)
-        weights, scales = self._weights((filters, *kernel, channels), filters, 0)
+        grid = self.any_grid()
+        weights, bias = self._weights(x, (filters, *kernel, channels), filters, grid)
         rows, columns = (
             size * step + (max(0, taps - step) if padding == VALID else 0)
             for size, step, taps in zip((height, width), stride, kernel, strict=True)
         )
         shape = (batch, rows, columns, filters)
-        taps = max(1, math.prod(kernel) * channels // math.prod(stride))
-        out = self.image(shape, self._grid_of(x, scales, taps))
-        inputs = [self.constant(np.array(shape, np.int32)), weights, x, self._bias(x, filters, scales)]
+        out = self.image(shape, grid)
+        inputs = [self.constant(np.array(shape, np.int32)), weights, x, bias]
         options = {"padding": padding, "strideH": stride[0], "strideW": stride[1]}
         self.operator("TRANSPOSE_CONV", inputs, [out], 1, "TransposeConvOptions", options)
         return out
@@ -126,10 +137,11 @@ class Int8Net(Draft):
         """FULLY_CONNECTED of all but the first dimension. more: activation, per_channel, bias, keep_dims, grid."""
         shape, keep = self.shape_of(x), more.get("keep_dims", False)
         depth = shape[-1] if keep else math.prod(shape[1:])
-        weights, scales = self._weights((units, depth), units if more.get("per_channel", False) else 1, 0)
-        inputs = [x, weights, self._bias(x, units, scales) if more.get("bias", True) else -1]
+        grid = more.get("grid") or self.any_grid(more.get("activation", NO_ACTIVATION))
+        weights, bias = self._weights(x, (units, depth), units if more.get("per_channel", False) else 1, grid)
+        inputs = [x, weights, bias if more.get("bias", True) else -1]
         out_shape = (*shape[:-1], units) if keep else (shape[0], units)
-        out = self.image(out_shape, more.get("grid") or self._grid_of(x, scales, depth))
+        out = self.image(out_shape, grid)
         options = {"keepNumDims": keep, "fusedActivationFunction": more.get("activation", NO_ACTIVATION)}
         self.operator("FULLY_CONNECTED", inputs, [out], 1, "FullyConnectedOptions", options)
         return out
@@ -159,7 +171,7 @@ class Int8Net(Draft):
             self.operator(name, [x, y], [out], 1, "MaximumMinimumOptions")
             return out
         (first, _), (second, _) = self.grids[x], self.grids[y]
-        scale = first * second * 8000 if name == "MUL" else max(first, second) * 1.4
+        scale = first * second * 90 if name == "MUL" else max(first, second) * 1.4
         out = self.image(shape, (float(np.float32(scale * self.rng.uniform(0.6, 1.6))), self.any_grid()[1]))
         table = f"{name.title()}Options"
         self.operator(name, [x, y], [out], 1, table, {"fusedActivationFunction": activation})
@@ -195,7 +207,7 @@ class Int8Net(Draft):
         scale, zero_point = self.grids[x]
         if name == "SUM":
             scale *= math.sqrt(math.prod(shape[k] for k in inside))
-        out = self.image(out_shape, self.pick((scale, zero_point), (float(np.float32(scale * 0.7)), 3)))
+        out = self.image(out_shape, self.pick((scale, zero_point), (float(np.float32(scale * 0.4)), 3)))
         constants = self.constant(np.array(axes, np.int32))
         self.operator(name, [x, constants], [out], 1, "ReducerOptions", {"keepDims": keep})
         return out
@@ -268,20 +280,16 @@ class Int8Net(Draft):
         self.operator("QUANTIZE", [x], [out])
         return out
 
-    def _weights(self, shape: Sequence[int], count: int, axis: int) -> tuple[int, list[float]]:
-        scales = [float(np.float32(10 ** self.rng.uniform(-3, -2))) for _ in range(count)]
-        data = self.rng.integers(-127, 128, shape).astype(np.int8)
-        return self.constant(data, scales, axis), scales
-
-    def _bias(self, x: int, count: int, scales: Sequence[float]) -> int:
-        # A convolution has one always: LiteRT refuses an int8 CONV_2D without, TFLM dies of such a DEPTHWISE_CONV_2D.
+    def _weights(self, x: int, shape: Sequence[int], count: int, grid: Grid, axis: int = 0) -> tuple[int, int]:
+        """Weights and a bias with which sums of products spread over most of the grid's range."""
+        taps = math.prod(shape) // shape[axis]
+        usual = grid[0] * 50 / (self.grids[x][0] * _SPREAD**2 * math.sqrt(taps))
+        scales = [float(np.float32(usual * self.rng.uniform(0.5, 2.0))) for _ in range(count)]
+        weights = self.constant(self.rng.integers(-127, 128, shape).astype(np.int8), scales, axis)
+        # A convolution has a bias always: LiteRT refuses an int8 CONV_2D without, TFLM dies of a DEPTHWISE_CONV_2D.
         each = [float(np.float32(self.grids[x][0]) * np.float32(s)) for s in scales]
-        return self.constant(self.rng.integers(-9000, 9000, count).astype(np.int32), each)
-
-    def _grid_of(self, x: int, scales: Sequence[float], taps: int) -> Grid:
-        """A grid on which the sums of products spread over most of the range."""
-        spread = self.grids[x][0] * float(np.median(scales)) * _SPREAD**2 * math.sqrt(taps) / 50
-        return float(np.float32(spread * self.rng.uniform(0.5, 2.0))), self.any_grid()[1]
+        bias = self.rng.integers(-9000, 9000, shape[axis]).astype(np.int32)
+        return weights, self.constant(bias, each)
 
 
 def windows(size: int, kernel: int, stride: int, dilation: int, padding: int) -> int:

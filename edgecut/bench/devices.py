@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgecut.bench.image import BOARDS
 from edgecut.bench.runners import vela
 from edgecut.bench.runners.protocol import Runner
 from edgecut.bench.runners.table import runner_of
 from edgecut.errors import EdgecutError, RequestError
-from edgecut.records.measurement import Measurement, Metric, missing, refused_by
+from edgecut.records.measurement import Kind, Measurement, Metric, missing, refused_by
 from edgecut.records.profile import Profile
 from edgecut.records.profile_files import find_profile
 from edgecut.records.recipe import Bench
@@ -88,7 +89,9 @@ def measure_on(path: Path, chosen: Sequence[Device], settings: Bench, artifact: 
 
 
 def _dropped(device: Device, artifact: str, error: EdgecutError) -> Measurement:
-    metric: Metric = "arena" if device.runner.name == "tflm" else "latency"
+    measures: dict[str, Metric] = {"tflm": "arena", "qemu": "instructions"}
+    kinds: dict[str, Kind] = {"vela": "simulated", "qemu": "emulated"}
+    metric = measures.get(_scheme(device.runner), "latency")
     return missing(
         metric,
         artifact,
@@ -96,9 +99,14 @@ def _dropped(device: Device, artifact: str, error: EdgecutError) -> Measurement:
         where=device.runner.name,
         method="not run",
         profile=None if device.profile is None else device.profile.id,
-        kind="simulated" if device.runner.name == "vela" else "measured",
+        kind=kinds.get(_scheme(device.runner), "measured"),
         conditions=refused_by(error),
     )
+
+
+def _scheme(runner: Runner) -> str:
+    """What the text of a runner begins with."""
+    return runner.name.partition("://")[0]
 
 
 def _labelled(label: str, runner: Runner, profiles: Sequence[Profile]) -> Device:
@@ -110,6 +118,9 @@ def _unlabelled(runner: Runner, profiles: Sequence[Profile]) -> Iterator[Device]
         own = [profile for profile in profiles if vela.takes(profile)]
     elif runner.name == "tflm":
         own = [profile for profile in profiles if profile.runtime.name == "tflm" and profile.class_ != "npu"]
+    elif _scheme(runner) == "qemu":
+        emulated = {core for core in BOARDS if runner.name in {"qemu", f"qemu://{core}"}}
+        own = [profile for profile in profiles if profile.runtime.name == "c" and profile.cpu.core in emulated]
     elif runner.name == "local":
         own = [profile for profile in profiles if profile.class_ == "host"][:1]
     else:

@@ -9,6 +9,9 @@ from edgecut.records.measurement import Measurement, Metric
 from edgecut.records.profile import Profile
 from edgecut.records.report import State
 
+HAVE_ARENAS = frozenset({"tflm", "c"})
+"""Runtimes whose memory for activations is one piece of a fixed size."""
+
 
 @dataclass(frozen=True)
 class Judgement:

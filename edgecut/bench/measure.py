@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from edgecut.bench.as_c import c_arena
 from edgecut.bench.devices import Benched, Device, devices, measure_on
+from edgecut.bench.fits import HAVE_ARENAS
 from edgecut.bench.predict import PLAIN, PLANNER, arena_estimate, predict_arena, predict_latency, unknown_scratch
 from edgecut.bench.runners import tflm, vela
 from edgecut.bench.runners.local import Local
@@ -90,7 +92,7 @@ def on_device(path: Path, device: Profile, artifact: str) -> tuple[Measurement, 
     """Arena and latency of a device that isn't this host: by its interpreter, estimated, or missing."""
     refusal = refused(path, device)
     if refusal:
-        metrics: tuple[Metric, ...] = ("arena", "latency") if device.runtime.name == "tflm" else ("latency",)
+        metrics: tuple[Metric, ...] = ("arena", "latency") if device.runtime.name in HAVE_ARENAS else ("latency",)
         return tuple(
             missing(m, artifact, refusal, where=device.id, method="not run", profile=device.id) for m in metrics
         )
@@ -131,6 +133,8 @@ def _simulated(path: Path, device: Profile, artifact: str) -> tuple[Measurement,
 
 
 def _arena(path: Path, graph: TfliteGraph, device: Profile, artifact: str) -> tuple[Measurement, ...]:
+    if device.runtime.name == "c":
+        return (c_arena(path, device, artifact),)
     if device.runtime.name != "tflm":
         return ()
     estimate = _estimated_arena(graph, device, artifact)

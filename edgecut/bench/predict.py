@@ -19,6 +19,11 @@ METHOD = "from the profile's latency facts"
 PLANNER = "greedy planner with kernel scratch, tail fitted on four networks built for a Cortex-M4"
 ESP_NN_PLANNER = "greedy planner with ESP-NN's scratch as its source asks for it, not confirmed on a device"
 
+NO_TIME = (
+    "no time of generated C on a board is known; `--runner qemu` counts its instructions, which are no time: wait "
+    "states, caches and dual issue are invisible there"
+)
+
 # Cores without Helium, for which the rule of tflite/arena.py holds.
 DSP_CORES = ("cortex-m4", "cortex-m7", "cortex-m33")
 # The rule for the scratch of ESP-NN's kernels on a core.
@@ -38,6 +43,8 @@ def predict_latency(graph: TfliteGraph, profile: Profile, artifact: str) -> Meas
     None with the reason.
     """
     facts = profile.latency
+    if facts is None and profile.runtime.name == "c":
+        return _missing(profile, artifact, NO_TIME)
     if facts is None:
         return _missing(profile, artifact, f"profile {profile.id!r} has no latency facts")
     precision = tflite_precision(graph)

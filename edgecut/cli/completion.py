@@ -19,9 +19,9 @@ def files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[C
 
 def profiles(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The ids that begin so, the last one of a list with commas; files if there is none."""
-    from edgecut.records.profile_files import profile_paths
+    from edgecut.records.profile_files import known_profiles
 
-    return _beginning([path.stem for path in profile_paths()], incomplete) or files(ctx, param, incomplete)
+    return _beginning([profile.id for profile in known_profiles()[0]], incomplete) or files(ctx, param, incomplete)
 
 
 def values_of(key: str) -> Complete:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -13,9 +14,10 @@ from edgecut.cli.flags import recipe_flags
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
 from edgecut.cli.sources import load_model
-from edgecut.errors import DataError, RequestError
+from edgecut.errors import DataError, OutputError, RequestError
 from edgecut.records.precision import needs_images
-from edgecut.records.recipe import Format, Precision, Recipe
+from edgecut.records.recipe import Exported, Format, Precision, Recipe
+from edgecut.records.units import format_bytes
 
 if TYPE_CHECKING:
     import keras
@@ -32,13 +34,14 @@ FUSION_TOLERANCE = 1e-3
     epilog="\b\nExamples:\n"
     "  edgecut export model.keras --precision float32 -o model.tflite\n"
     "  edgecut export model.keras --precision int8 --data photos --preprocess tf -o model.tflite\n"
+    "  edgecut export model.tflite --format c -o c\n"
     "  edgecut export float.onnx --quantizer ort --data photos --preprocess torch -o int8.onnx",
 )
 @click.argument("model", shell_complete=files)
-@click.option("--format", "format_", type=click.Choice(get_args(Format)), help="By default what OUT ends in.")
+@click.option("--format", "format_", type=click.Choice(get_args(Exported)), help="By default what OUT ends in.")
 @click.option("--precision", type=click.Choice(get_args(Precision)), default="int8", show_default=True)
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The file to write.")
-@click.option("--force", is_flag=True, help="Replace an existing OUT.")
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The file to write; for c a folder.")
+@click.option("--force", is_flag=True, help="Replace what is there.")
 @recipe_flags(
     "--preprocess", "--order", "--data", "--calibration", "--seed", "--quantizer", "--unsafe", "--shape", "--dequantize"
 )
@@ -47,7 +50,7 @@ def command(
     output: Output,
     *,
     model: str,
-    format_: Format | None,
+    format_: Exported | None,
     precision: Precision,
     out: Path,
     force: bool,
@@ -58,12 +61,21 @@ def command(
     MODEL is a Keras model, a SavedModel folder of any origin, or an .onnx file, which is imported first. With
     --quantizer ort a float .onnx file is quantized as it is.
 
+    With --format c OUT is a folder for the int8 .tflite file and the plain C that is generated from it, equal to TFLM
+    to the bit; MODEL may then also be an int8 .tflite file of any origin.
+
     int8 and int16x8 need images (--data) and what the model takes (--preprocess): of one made by "edgecut stem --pixels
     raw" that is raw, and the camera's bytes then pass into an int8 file unchanged.
     """
     from edgecut.render.graphs import artifact_parts
 
     recipe = read_source(model, overrides)
+    if format_ == "c":
+        artifact, notes = _export_c(output, recipe, precision, out, force)
+        output.table(*artifact_parts(artifact))
+        output.remarks(*notes)
+        output.document({"artifacts": [artifact.to_dict()], "notes": notes})
+        return 0
     target = format_ or _format_of(out)
     as_it_is = _check(recipe, target, precision, out, force)
     if as_it_is:
@@ -128,6 +140,40 @@ def _export(
             model, format=target, precision=precision, calibration=images, path=out, quantizer=recipe.export.quantizer
         )
     return artifact, []
+
+
+def _export_c(
+    output: Output, recipe: Recipe, precision: Precision, out: Path, force: bool
+) -> tuple[Artifact, list[str]]:
+    """The .tflite file in the folder OUT, beside its C, and what the C takes."""
+    from edgecut.export.plain_c import c_name, c_paths, write_c
+    from edgecut.export.readback import read_artifact
+    from edgecut.tflite.flatbuffer import read_content
+
+    source = recipe.source.model
+    if precision != "int8":
+        raise RequestError(f"--precision: C is generated from int8, found {precision}")
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out}: is a file; name a folder")
+    name = c_name(source)
+    standing = [path for path in c_paths(name, out) if path.exists()]
+    if standing and not force:
+        raise OutputError(f"{standing[0]}: exists; pass --force to replace it")
+    if Path(source).suffix.lower() == ".tflite":
+        content = read_content(Path(source))
+    else:
+        with tempfile.TemporaryDirectory() as scratch:
+            written = Path(scratch) / f"{name}.tflite"
+            _check(recipe, "tflite", precision, written, force)
+            _export(output, recipe, "tflite", precision, written)
+            content = written.read_bytes()
+    made = write_c(content, name, out)
+    artifact = read_artifact(out / f"{name}.tflite", name=f"{name}.tflite", precision=precision)
+    rows = "" if made.rows_arena_bytes is None else f", {format_bytes(made.rows_arena_bytes)} by rows of a camera"
+    return artifact, [
+        f"wrote {name}_run.c and {name}_run.h: work buffer {format_bytes(made.arena_bytes)}{rows}; equal to TFLM's "
+        "reference kernels to the bit"
+    ]
 
 
 def _quantize_onnx(output: Output, recipe: Recipe, out: Path) -> tuple[Artifact, list[str]]:

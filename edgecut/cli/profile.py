@@ -12,8 +12,7 @@ from edgecut.cli.groups import Group
 from edgecut.cli.output import Output, with_output
 from edgecut.errors import DocumentError, RequestError
 from edgecut.records.plausible import implausible
-from edgecut.records.profile import Profile
-from edgecut.records.profile_files import find_profile, profile_paths, read_profile
+from edgecut.records.profile_files import find_profile, known_profiles, read_profile
 from edgecut.whole import write_whole
 
 
@@ -26,7 +25,8 @@ from edgecut.whole import write_whole
 def command() -> None:
     """The devices that edgecut knows: processor, memory, runtime, sensor, limits, and the numbers' sources.
 
-    Profiles are looked for in ./profiles, in ~/.config/edgecut/profiles and in the shipped ones.
+    Profiles are looked for in ./profiles, in ~/.config/edgecut/profiles and in the shipped ones. Each microcontroller
+    is known as ID-c, too: the same board with the C that edgecut generates in the place of its interpreter.
     """
 
 
@@ -36,12 +36,9 @@ def list_profiles(output: Output) -> int:
     """All profiles, by class."""
     from edgecut.render.tables import profile_table
 
-    profiles: list[Profile] = []
-    for path in profile_paths():
-        try:
-            profiles.append(read_profile(path))
-        except RequestError as exc:
-            output.note(f"left out: {exc}")
+    profiles, faults = known_profiles()
+    for fault in faults:
+        output.note(f"left out: {fault}")
     output.table(profile_table(profiles))
     output.document({"profiles": [profile.to_dict() for profile in profiles]})
     return 0

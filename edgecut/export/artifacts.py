@@ -13,11 +13,12 @@ from edgecut.errors import RequestError
 from edgecut.export.agreeing import INPUTS, check_against_file, converted
 from edgecut.export.onnx import write_onnx
 from edgecut.export.onnx_static import picture_input, quantize_static
+from edgecut.export.plain_c import c_name, write_c
 from edgecut.export.readback import read_artifact, tflite_precision
 from edgecut.export.tflite import write_saved_model
 from edgecut.records.artifact import Artifact
 from edgecut.records.precision import is_written, precisions_of
-from edgecut.records.recipe import Format, Precision, Quantizer
+from edgecut.records.recipe import Exported, Format, Precision, Quantizer
 from edgecut.source.policies import in_float32
 from edgecut.tflite.flatbuffer import parse
 from edgecut.whole import write_whole
@@ -27,7 +28,7 @@ ORT_WRITES = "quantizer ort writes int8 ONNX files"
 
 def export(
     model: keras.Model,
-    format: Format = "tflite",
+    format: Exported = "tflite",
     precision: Precision = "int8",
     calibration: np.ndarray | Sequence[np.ndarray] | None = None,
     path: str | Path | None = None,
@@ -37,11 +38,14 @@ def export(
 
     calibration: array (n, height, width, channels) as the model takes it, or one per input, for int8 and int16x8.
     quantizer: "ort" makes an int8 .onnx file by onnxruntime's static quantization instead of through int8 TFLite.
+    format "c": `path` is a folder for the int8 .tflite file and the C that is generated from it.
     Nothing is left at `path` if it fails. Raises RequestError or ExportError.
 
     >>> edgecut.export(edgecut.load("bell.keras"), precision="float32").operators
     {'CONV_2D': 1, 'MEAN': 1, 'FULLY_CONNECTED': 1, 'SOFTMAX': 1}
     """
+    if format == "c":
+        return _export_c(model, precision, calibration, Path(path) if path is not None else Path(f"{model.name}.c"))
     target = Path(path) if path is not None else Path(f"{model.name}.{precision}.{format}")
     if not is_written(format, precision):
         raise RequestError(f"export: ONNX is written in {' and '.join(precisions_of(format))}, found {precision!r}")
@@ -57,6 +61,20 @@ def export(
         else:
             write_file(converted(saved_model, model, precision, arrays), format, target)
     return read_artifact(target, name=f"{target.stem}.{format}", precision=precision)
+
+
+def _export_c(
+    model: keras.Model, precision: Precision, calibration: np.ndarray | Sequence[np.ndarray] | None, folder: Path
+) -> Artifact:
+    """The int8 .tflite file of a model, written beside its C into a folder."""
+    if precision != "int8":
+        raise RequestError(f"export: C is generated from int8, found {precision!r}")
+    name = c_name(model.name)
+    with tempfile.TemporaryDirectory() as scratch:
+        written = Path(scratch) / f"{name}.tflite"
+        export(model, "tflite", precision, calibration, written)
+        write_c(written.read_bytes(), name, folder)
+    return read_artifact(folder / f"{name}.tflite", name=f"{name}.tflite", precision=precision)
 
 
 def quantize_onnx(source: Path, calibration: np.ndarray, path: Path) -> Artifact:

@@ -29,6 +29,7 @@ from edgecut.handoff.vectors import (
 from edgecut.images.device import model_input
 from edgecut.images.preprocess import affine
 from edgecut.records.artifact import Artifact
+from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Recipe
 from edgecut.records.report import Report
@@ -97,9 +98,13 @@ def arena_of(report: Report, artifact: Artifact) -> int | None:
 
     An estimate counts with its error band.
     """
-    rows = [m for m in report.measurements if m.metric == "arena" and m.artifact == artifact.name]
-    sizes = [m.value * (1 + (m.error or 0.0)) for m in rows if m.value is not None]
+    sizes = [m.value * (1 + (m.error or 0.0)) for m in arena_rows(report, artifact) if m.value is not None]
     return 16 * math.ceil(max(sizes) / 16) if sizes else None
+
+
+def arena_rows(report: Report, artifact: Artifact) -> list[Measurement]:
+    """What is known of the tensor arena that an interpreter needs for a file; the C's work buffer is another."""
+    return [m for m in report.measurements if (m.metric, m.artifact) == ("arena", artifact.name) and not m.of_c]
 
 
 def byte_table(recipe: Recipe, artifact: Artifact) -> np.ndarray | None:
@@ -144,11 +149,7 @@ def _of_vectors(folder: Path, report: Report, vectors: Vectors | None) -> Artifa
 
 
 def _written_vectors(folder: Path, report: Report, artifact: Artifact, vectors: Vectors) -> tuple[Vectors, VectorSheet]:
-    measured = [
-        m.value
-        for m in report.measurements
-        if m.metric == "arena" and m.artifact == artifact.name and m.kind == "measured"
-    ]
+    measured = [m.value for m in arena_rows(report, artifact) if m.kind == "measured"]
     arena_bytes = max((int(value) for value in measured if value is not None), default=None)
     if arena_bytes is not None:
         vectors = tried_in_tflm(vectors, arena_bytes, artifact.macs or 0)

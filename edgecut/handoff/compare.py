@@ -137,7 +137,8 @@ def _arena(side: Side, artifact: Artifact) -> tuple[float | None, str]:
     """(bytes, why there are none): as the report of a sound bundle has them measured, else by the interpreter here."""
     rows = side.report.measurements if side.report is not None and not side.faults else ()
     for row in rows:
-        if (row.metric, row.artifact, row.kind) == ("arena", artifact.name, "measured") and row.value is not None:
+        is_arena = (row.metric, row.artifact, row.kind) == ("arena", artifact.name, "measured")
+        if is_arena and not row.of_c and row.value is not None:
             return row.value, ""
     if artifact.format != "tflite":
         return None, "only a .tflite file has an arena"

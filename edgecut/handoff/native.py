@@ -12,7 +12,7 @@ import numpy as np
 import edgecut
 from edgecut.bench.runners import tflm
 from edgecut.errors import RunError
-from edgecut.handoff.bundle import c_texts, device_artifact
+from edgecut.handoff.bundle import arena_rows, c_texts, device_artifact
 from edgecut.handoff.vectors import VectorSheet
 from edgecut.records.recipe import Recipe
 from edgecut.records.report import Report
@@ -68,7 +68,7 @@ def arena_faults(folder: Path, report: Report, sheet: VectorSheet, inputs: np.nd
     artifact = next((a for a in report.artifacts if a.path == sheet.artifact), None)
     if artifact is None or sheet.tflm_lsb is None or not len(inputs):
         return [], []
-    rows = [m for m in report.measurements if (m.metric, m.artifact, m.kind) == ("arena", artifact.name, "measured")]
+    rows = [m for m in arena_rows(report, artifact) if m.kind == "measured"]
     arena = max((int(m.value) for m in rows if m.value is not None), default=None)
     if arena is None:
         return [], []

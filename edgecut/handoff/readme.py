@@ -62,7 +62,9 @@ def _device(
     report: Report, recipe: Recipe, artifact: Artifact, arena_bytes: int | None, labels: Sequence[str]
 ) -> dict[str, object]:
     known = [
-        m for m in report.measurements if (m.metric, m.artifact) == ("arena", artifact.name) and m.value is not None
+        m
+        for m in report.measurements
+        if (m.metric, m.artifact) == ("arena", artifact.name) and m.value is not None and not m.of_c
     ]
     return {
         "is_tflite": artifact.format == "tflite",

@@ -17,8 +17,8 @@ from edgecut.records.artifact import sha256_of
 from edgecut.records.document import closest
 from edgecut.records.precision import (
     PRECISIONS,
-    is_written,
     needs_images,
+    planned_files,
     precisions_of,
     taken_by,
     written_as,
@@ -69,12 +69,7 @@ def plan(
     Raises DocumentError with every fault that can be seen without loading the model.
     """
     chosen = tuple(profiles) or (find_profile("host"),)
-    files = tuple(
-        (form, precision)
-        for form in recipe.export.formats
-        for precision in recipe.export.precisions
-        if is_written(form, precision)
-    )
+    files = planned_files(recipe.export)
     faults = [
         *_source_faults(recipe),
         *_image_faults(recipe),
@@ -218,7 +213,10 @@ def compress_faults(recipe: Recipe) -> Iterator[str]:
 
 def _export_faults(recipe: Recipe, files: Sequence[tuple[Format, Wanted]]) -> Iterator[str]:
     for form in recipe.export.formats:
-        if not any(f == form for f, _ in files):
+        if form == "c":
+            if not any(written_as(precision) == "int8" for precision in recipe.export.precisions):
+                yield "export.formats: c is generated from int8 and auto; add one to export.precisions"
+        elif not any(f == form for f, _ in files):
             yield f"export.formats: {form} is written in {_words(form)}; add one to export.precisions"
     if recipe.export.quantizer == "ort" and ("onnx", "int8") not in files:
         yield "export.quantizer: ort makes int8 ONNX files; add onnx to export.formats and int8 to export.precisions"

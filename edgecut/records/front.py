@@ -51,7 +51,7 @@ class DeviceCost(Record):
     checks: tuple[Check, ...] = ()
 
 
-LatencyBasis = Literal["measured", "simulated", "estimated", "unknown"]
+LatencyBasis = Kind | Literal["unknown"]
 
 
 class Basis(Record):

@@ -19,6 +19,8 @@ Metric = Literal[
     "size",
     "gzip",
     "flash",
+    "stack",
+    "instructions",
     "accuracy",
     "accuracy_drop",
     "auc",
@@ -34,7 +36,10 @@ Metric = Literal[
     "tag_agreement",
     "pixel_agreement",
 ]
-Kind = Literal["measured", "simulated", "estimated"]
+Kind = Literal["measured", "simulated", "emulated", "estimated"]
+
+AS_C = "generated C"
+"""What conditions["runtime"] of the C's measurements is."""
 
 UNITS: dict[str, str] = {
     "latency": "s",
@@ -43,6 +48,8 @@ UNITS: dict[str, str] = {
     "memory": "bytes",
     "size": "bytes",
     "flash": "bytes",
+    "stack": "bytes",
+    "instructions": "1",
     "accuracy": "fraction",
     "accuracy_drop": "fraction",
     "max_abs_error": "1",
@@ -81,6 +88,11 @@ class Measurement(Record):
     error: float | None = None
     reason: str = ""
     conditions: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def of_c(self) -> bool:
+        """Whether it is of the C that is generated from the file, not of the file in an interpreter."""
+        return self.conditions.get("runtime") == AS_C
 
     def quantile(self, fraction: float) -> float | None:
         """The value below which `fraction` of the raw values lie (nearest rank); None without raw values."""

@@ -64,7 +64,9 @@ def _memory(profile: Profile) -> Iterator[str]:
 
 
 def _runtime(profile: Profile) -> Iterator[str]:
-    takes = {"tflm": ("tflite",), "litert": ("tflite",), "onnxruntime": ("onnx",)}.get(profile.runtime.name)
+    takes = {"tflm": ("tflite",), "c": ("tflite",), "litert": ("tflite",), "onnxruntime": ("onnx",)}.get(
+        profile.runtime.name
+    )
     if takes is None or profile.class_ == "host":
         return
     foreign = [form for form in profile.runtime.formats if form not in takes]

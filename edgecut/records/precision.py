@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgecut.records.profile import Profile
-from edgecut.records.recipe import Format, Precision, Wanted
+from edgecut.records.recipe import Export, Format, Precision, Wanted
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,18 @@ def precisions_of(form: Format) -> tuple[Precision, ...]:
     ('float32', 'int8')
     """
     return tuple(precision for precision, row in PRECISIONS.items() if form in row.formats)
+
+
+def planned_files(export: Export) -> tuple[tuple[Format, Wanted], ...]:
+    """The files that a recipe asks for; for c the int8 .tflite file that it is generated from.
+
+    >>> planned_files(Export(formats=("c",)))
+    (('tflite', 'int8'),)
+    """
+    forms: list[Format] = [form for form in export.formats if form != "c"]
+    files = [(form, precision) for form in forms for precision in export.precisions if is_written(form, precision)]
+    for_c: list[tuple[Format, Wanted]] = [("tflite", p) for p in export.precisions if written_as(p) == "int8"]
+    return tuple(dict.fromkeys([*files, *(for_c if "c" in export.formats else [])]))
 
 
 def written_files(files: Sequence[tuple[Format, Wanted]]) -> tuple[tuple[Format, Precision], ...]:

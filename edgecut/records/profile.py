@@ -32,9 +32,12 @@ class Memory(Record):
 
 
 class Runtime(Record):
-    """What runs the file. It is part of the device: one board ran one benchmark in 601 ms and in 89 ms, by runtime."""
+    """What runs the file. It is part of the device: one board ran one benchmark in 601 ms and in 89 ms, by runtime.
 
-    name: Literal["tflm", "litert", "onnxruntime", "vendor"]
+    name: "c" is the C that edgecut makes of an int8 .tflite file.
+    """
+
+    name: Literal["tflm", "c", "litert", "onnxruntime", "vendor"]
     version: str = ""
     kernels: str = ""
     formats: tuple[Format, ...] = ("tflite",)

@@ -10,10 +10,12 @@ from typing import Any
 from edgecut.errors import DocumentError, RequestError
 from edgecut.records.document import closest, parse, read_toml
 from edgecut.records.plausible import implausible
-from edgecut.records.profile import Profile
+from edgecut.records.profile import Profile, Runtime
 
 PACKAGED = Path(__file__).parents[1] / "profiles"
 CHECKOUT = Path(__file__).parents[2] / "profiles"
+AS_C = "-c"
+"""What the id of a microcontroller ends in where generated C takes the place of its interpreter."""
 
 
 def profile_folders() -> tuple[Path, ...]:
@@ -24,13 +26,14 @@ def profile_folders() -> tuple[Path, ...]:
 
 
 def find_profile(name: str) -> Profile:
-    """The profile at a path ("board.toml"), or with an id in one of profile_folders().
+    """The profile at a path ("board.toml"), or with an id in one of profile_folders(); each one also with AS_C.
 
     Raises RequestError if there is none (closest ids offered), DocumentError with every fault of the file, a number
     that no such device has among them.
     """
     path = _path_of(name)
-    profile = read_profile(path)
+    base = _without_c(path)
+    profile = read_profile(path) if base is None else as_c(read_profile(base))
     faults = implausible(profile)
     if faults:
         raise DocumentError([f"{path}: {fault}" for fault in faults])
@@ -42,10 +45,56 @@ def _path_of(name: str) -> Path:
         return Path(name)
     for folder in profile_folders():
         path = folder / f"{name}.toml"
-        if path.is_file():
+        if path.is_file() or _without_c(path) is not None:
             return path
     known = sorted({path.stem for path in profile_paths()})
+    if name.endswith(AS_C):
+        known = [profile.id for profile in known_profiles()[0]]
     raise RequestError(f"no profile {name!r}{closest(name, known)}; `edgecut profile list` shows all")
+
+
+def as_c(profile: Profile) -> Profile:
+    """The same board with generated C in the place of its interpreter; no latency is known of it.
+
+    Raises RequestError for what is no microcontroller.
+    """
+    if profile.class_ != "microcontroller":
+        raise RequestError(
+            f"profile {profile.id + AS_C!r}: generated C is for microcontrollers, and {profile.id} is of class "
+            f"{profile.class_!r}"
+        )
+    sources = tuple(row for row in profile.sources if row.field.partition(".")[0] not in {"runtime", "latency"})
+    own = {
+        "id": profile.id + AS_C,
+        "title": f"{profile.title}, generated C",
+        "extends": "",
+        "runtime": Runtime(name="c", precisions=("int8",)),
+        "latency": None,
+        "sources": sources,
+    }
+    return profile.model_copy(update=own)
+
+
+def known_profiles() -> tuple[tuple[Profile, ...], tuple[str, ...]]:
+    """(the profiles that can be found by id, a sentence for each file that isn't one); sorted by id."""
+    profiles: dict[str, Profile] = {}
+    faults: list[str] = []
+    for path in profile_paths():
+        try:
+            profile = read_profile(path)
+        except RequestError as exc:
+            faults.append(str(exc))
+            continue
+        profiles[profile.id] = profile
+        if profile.class_ == "microcontroller" and profile.runtime.name != "c":
+            profiles.setdefault(profile.id + AS_C, as_c(profile))
+    return tuple(profiles[name] for name in sorted(profiles)), tuple(faults)
+
+
+def _without_c(path: Path) -> Path | None:
+    """The file of the profile that a path without a file is the twin of, if it is one."""
+    base = path.with_name(f"{path.stem.removesuffix(AS_C)}.toml")
+    return base if path.stem.endswith(AS_C) and not path.is_file() and base.is_file() else None
 
 
 def shadow_notes(profiles: Iterable[Profile]) -> tuple[str, ...]:
@@ -100,11 +149,18 @@ def _tables(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         raise RequestError(
             f"{path}: extends: comes back to itself by way of {base!r}; a profile without it ends the row"
         )
-    below = _tables(_base_path(path, base), (*seen, path.resolve()))
+    below = _tables_of_base(_base_path(path, base), (*seen, path.resolve()))
     own = [row for row in tables.get("sources", ()) if isinstance(row, dict)]
     replaced = {row.get("field") for row in own} | {*_fields(tables)}
     kept = [row for row in below.get("sources", ()) if isinstance(row, dict) and row.get("field") not in replaced]
     return {**_laid_over(below, tables), "sources": [*kept, *own]}
+
+
+def _tables_of_base(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    base = _without_c(path)
+    if base is None:
+        return _tables(path, seen)
+    return as_c(parse(Profile, _tables(base, seen), str(base))).to_dict()
 
 
 def _base_path(path: Path, base: str) -> Path:
@@ -115,7 +171,9 @@ def _base_path(path: Path, base: str) -> Path:
     # A variant may carry its base's id in a folder that hides it: then the next folder's is meant.
     if base == path.stem or base not in known:
         others = [folder / f"{base}.toml" for folder in profile_folders()]
-        found = next((p for p in others if p.is_file() and p.resolve() != path.resolve()), None)
+        found = next(
+            (p for p in others if p.resolve() != path.resolve() and (p.is_file() or _without_c(p) is not None)), None
+        )
         if found is None:
             raise RequestError(f"{path}: extends: no profile {base!r}{closest(base, sorted(set(known) - {path.stem}))}")
         return found

@@ -15,6 +15,8 @@ Precision = Literal["float32", "float16", "dynamic", "int8", "int16x8"]
 # "auto": int8, mended until budget.accuracy_drop holds.
 Wanted = Literal["float32", "float16", "dynamic", "int8", "int16x8", "auto"]
 Format = Literal["tflite", "onnx"]
+# What a recipe asks for: a file's format, or the C that is generated from the int8 .tflite file.
+Exported = Literal["tflite", "onnx", "c"]
 # Who makes the integers of an int8 .onnx file: TFLite's converter, or ONNX Runtime's static quantization.
 Quantizer = Literal["tflite", "ort"]
 LayerRef = str | int
@@ -238,9 +240,9 @@ class Compress(Record):
 
 
 class Export(Record):
-    """The files to write: each format in each precision. quantizer: of int8 .onnx files."""
+    """The files to write: each format in each precision; c of the int8 .tflite file. quantizer: of int8 .onnx files."""
 
-    formats: tuple[Format, ...] = Field(default=("tflite",), min_length=1)
+    formats: tuple[Exported, ...] = Field(default=("tflite",), min_length=1)
     precisions: tuple[Wanted, ...] = Field(default=("float32", "int8"), min_length=1)
     quantizer: Quantizer = "tflite"
 

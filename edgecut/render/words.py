@@ -22,7 +22,7 @@ _BY_UNIT: dict[str, Callable[[float], str]] = {
     "bytes": format_bytes,
     "fraction": fraction_words,
     "dB": lambda value: f"{value:.1f} dB",
-    "1": lambda value: f"{value:.3g}",
+    "1": lambda value: format_count(round(value)) if value >= 10_000 else f"{value:.3g}",
 }
 
 

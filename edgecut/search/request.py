@@ -13,6 +13,7 @@ from edgecut.images.dataset import undecodable
 from edgecut.images.device import CHANNELS
 from edgecut.images.faults import data_faults
 from edgecut.pipeline.plan import compress_faults, stem_faults
+from edgecut.records.precision import planned_files
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Cut, Head, Precision, Recipe, Target
 from edgecut.score.metrics import MetricName, metric_of
@@ -91,7 +92,7 @@ def _faults(request: Request) -> Iterator[str]:
         yield "cut: is what a search looks for; leave it out"
     if recipe.data.target == "features" and recipe.head is not None:
         yield "head.classes: the source's own features say how many outputs there are; leave it out"
-    if "tflite" not in recipe.export.formats:
+    if not any(form == "tflite" for form, _ in planned_files(recipe.export)):
         yield "export.formats: a search builds .tflite files; add 'tflite'"
     channels = None if recipe.stem.order is None else CHANNELS[recipe.stem.order]
     if channels is not None and any(number != channels for number in request.channels):

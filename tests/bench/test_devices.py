@@ -131,7 +131,7 @@ def test_a_machine_that_could_be_two_profiles_is_asked_back() -> None:
 
 
 def test_all_faults_of_a_build_s_runners_are_told_with_the_recipe_s_key() -> None:
-    settings = Bench(runners=("qemu", "vela", "ssh://pi@kitchen"))
+    settings = Bench(runners=("board", "vela", "ssh://pi@kitchen"))
     assert [fault.partition(",")[0] for fault in runner_faults(settings, [PI])] == [
         "bench.runners: 'local'",
         "bench.runners: vela needs a profile of an Ethos-U (cpu.core = 'ethos-u55-128' or such)",

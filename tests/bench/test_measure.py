@@ -261,7 +261,7 @@ def test_unknown_runner_is_refused_with_the_known_ones() -> None:
     with pytest.raises(RequestError) as caught:
         bench(INT8, "host", runner="locall")
     assert str(caught.value) == (
-        "--runner: 'local', 'ssh', 'adb', 'tflm' and 'vela' are known, found 'locall' (closest: 'local')"
+        "--runner: 'local', 'ssh', 'adb', 'tflm', 'vela' and 'qemu' are known, found 'locall' (closest: 'local')"
     )
 
 

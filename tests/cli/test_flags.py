@@ -107,7 +107,7 @@ def test_a_fault_names_the_flag_that_gave_the_value() -> None:
     assert caught.value.faults == (
         "--classes: head.classes: expected a whole number of at least 2, found 1",
         "--set: data.limits: unknown key (closest: 'limit')",
-        "--format: export.formats.0: expected one of 'tflite', 'onnx', found 'tflte' (closest: 'tflite')",
+        "--format: export.formats.0: expected one of 'tflite', 'onnx', 'c', found 'tflte' (closest: 'tflite')",
     )
 
 

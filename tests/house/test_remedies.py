@@ -21,7 +21,13 @@ CALL = re.compile(r"edgecut ([a-z]+)([^;`\n]*)")
 # Options of other programs that edgecut starts or names.
 FOREIGN = {"--version", "--help"}
 # Style sheets, whose variables look like options, and command lines of other programs.
-OTHERS = {"bench/runners/vela.py", "handoff/provenance.py", "render/front_plot.py", "render/picture.py"}
+OTHERS = {
+    "bench/image.py",
+    "bench/runners/vela.py",
+    "handoff/provenance.py",
+    "render/front_plot.py",
+    "render/picture.py",
+}
 FILES = {("source", "keras")}
 
 

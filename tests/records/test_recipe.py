@@ -145,7 +145,7 @@ def test_an_unknown_table_is_always_a_fault(document: dict[str, Any], name: str)
         ({"data": {"val_fraction": 1.0}}, "data.val_fraction: expected a number of less than 1.0, found 1.0"),
         (
             {"export": {"formats": ["tflte"]}},
-            "export.formats.0: expected one of 'tflite', 'onnx', found 'tflte' (closest: 'tflite')",
+            "export.formats.0: expected one of 'tflite', 'onnx', 'c', found 'tflte' (closest: 'tflite')",
         ),
         ({"export": {"formats": []}}, "export.formats: expected a list of at least 1, found []"),
         ({"budget": {"latency_s": "50 mm"}}, "budget.latency_s: '50 mm' is not a time such as '50 ms'"),

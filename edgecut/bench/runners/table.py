@@ -8,6 +8,7 @@ from typing import cast
 from edgecut.bench.runners.adb import adb_of
 from edgecut.bench.runners.local import Local
 from edgecut.bench.runners.protocol import Machine, Runner
+from edgecut.bench.runners.qemu import qemu_of
 from edgecut.bench.runners.ssh import ssh_of
 from edgecut.bench.runners.tflm import Tflm
 from edgecut.bench.runners.vela import Vela
@@ -16,7 +17,12 @@ from edgecut.records.nearest import closest
 
 # What the text begins with, up to "://" -> a function of the text, which raises RequestError for a fault in the rest.
 MACHINES: dict[str, Callable[[str], Machine]] = {"local": lambda _: Local(), "ssh": ssh_of, "adb": adb_of}
-RUNNERS: dict[str, Callable[[str], Runner]] = {**MACHINES, "tflm": lambda _: Tflm(), "vela": lambda _: Vela()}
+RUNNERS: dict[str, Callable[[str], Runner]] = {
+    **MACHINES,
+    "tflm": lambda _: Tflm(),
+    "vela": lambda _: Vela(),
+    "qemu": qemu_of,
+}
 
 
 def runner_of(text: str) -> Runner:

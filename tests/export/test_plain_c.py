@@ -1,0 +1,87 @@
+"""The C of an int8 file in a folder of its own."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edgecut.errors import DocumentError, ExportError
+from edgecut.export.plain_c import c_name, write_c
+from edgecut.pipeline.plan import plan
+from edgecut.records.precision import planned_files
+from edgecut.records.recipe import Export, Recipe
+from tests.command_line import run
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+INT8 = FIXTURES / "tiny.int8.tflite"
+
+
+def test_a_file_is_written_beside_its_c(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = run(capsys, "export", str(INT8), "--format", "c", "-o", str(tmp_path / "c"))
+    assert (answer.code, answer.err) == (0, "")
+    assert sorted(path.name for path in (tmp_path / "c").iterdir()) == ["tiny.tflite", "tiny_run.c", "tiny_run.h"]
+    assert (tmp_path / "c" / "tiny.tflite").read_bytes() == INT8.read_bytes()
+    assert "wrote tiny_run.c and tiny_run.h: work buffer" in answer.out
+
+
+def test_what_is_there_is_replaced_only_by_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "tiny_run.h").write_text("mine")
+    answer = run(capsys, "export", str(INT8), "--format", "c", "-o", str(tmp_path))
+    assert (answer.code, answer.err) == (
+        2,
+        f"edgecut: error: {tmp_path / 'tiny_run.h'}: exists; pass --force to replace it\n",
+    )
+    assert run(capsys, "export", str(INT8), "--format", "c", "-o", str(tmp_path), "--force").code == 0
+
+
+def test_a_file_is_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "c").write_text("")
+    answer = run(capsys, "export", str(INT8), "--format", "c", "-o", str(tmp_path / "c"))
+    assert (answer.code, answer.err) == (2, f"edgecut: error: {tmp_path / 'c'}: is a file; name a folder\n")
+
+
+def test_other_precisions_are_no_c(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = run(capsys, "export", str(INT8), "--format", "c", "--precision", "float32", "-o", str(tmp_path / "c"))
+    assert (answer.code, answer.err) == (
+        2,
+        "edgecut: error: --precision: C is generated from int8, found float32\n",
+    )
+
+
+def test_nothing_is_written_of_a_file_that_can_t_be_c(tmp_path: Path) -> None:
+    shutil.copy(FIXTURES / "tiny.float32.tflite", tmp_path / "tiny.tflite")
+    with pytest.raises(ExportError):
+        write_c((tmp_path / "tiny.tflite").read_bytes(), "tiny", tmp_path / "c")
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("dist/models/my-net.int8.tflite", "my_net"),
+        ("keras:MobileNetV2?weights=none", "mobilenetv2"),
+        ("2nd.keras", "m2nd"),
+        ("a folder", "a_folder"),
+    ],
+)
+def test_the_c_is_called_as_its_source(source: str, name: str) -> None:
+    assert c_name(source) == name
+
+
+def test_a_recipe_that_asks_for_c_writes_the_int8_file_and_no_other() -> None:
+    assert planned_files(Export(formats=("c",))) == (("tflite", "int8"),)
+    assert planned_files(Export(formats=("c",), precisions=("float32", "auto"))) == (("tflite", "auto"),)
+    assert planned_files(Export(formats=("onnx", "c"))) == (("onnx", "float32"), ("onnx", "int8"), ("tflite", "int8"))
+    assert planned_files(Export(formats=("tflite", "c"))) == (("tflite", "float32"), ("tflite", "int8"))
+
+
+def test_c_of_other_precisions_is_a_fault_of_the_recipe() -> None:
+    source = {"model": str(FIXTURES / "tiny.keras")}
+    export = {"formats": ["c"], "precisions": ["float32"]}
+    recipe = Recipe.model_validate({"schema": "edgecut.recipe/1", "name": "x", "source": source, "export": export})
+    with pytest.raises(
+        DocumentError, match=r"export\.formats: c is generated from int8 and auto; add one to export.prec"
+    ):
+        plan(recipe)
