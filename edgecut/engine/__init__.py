@@ -8,13 +8,14 @@ from pathlib import Path
 from types import MappingProxyType
 
 from edgecut.engine.emit import c_files, rows_arena_bytes
-from edgecut.engine.network import read_network
+from edgecut.engine.foreseen import foreseen_model
+from edgecut.engine.network import network_of, read_network
 from edgecut.engine.plan import Plan, by_rows, planned, whole
 from edgecut.engine.program import program
 from edgecut.engine.replay import check
-from edgecut.tflite.flatbuffer import read_content
+from edgecut.tflite.flatbuffer import TfliteGraph, read_content
 
-__all__ = ["Generated", "Plan", "generate", "plan"]
+__all__ = ["Generated", "Plan", "arena_bytes", "generate", "plan"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +64,16 @@ def plan(source: Path | bytes) -> Plan:
     network = read_network(content, where)
     segments = whole(network)
     return planned(network, segments, program(network, segments))
+
+
+def arena_bytes(graph: TfliteGraph, where: str = "model") -> int:
+    """The work buffer of a graph that has no numbers yet, such as one that is foreseen for a cut.
+
+    It is that of the file's plan where shapes tell the rows that are read: paddings that aren't SAME's, and slices that
+    don't lie in the middle, may differ by some rows. Raises as plan() does.
+    """
+    network = network_of(foreseen_model(graph), where)
+    return program(network, whole(network)).arena_bytes
 
 
 def _content(source: Path | bytes) -> tuple[bytes, str]:

@@ -80,11 +80,16 @@ def read_network(content: bytes, where: str) -> Network:
         model = Model(graph, constants(content, graph))
     except _MISFIT as exc:
         raise SourceError(f"{where}: has a constant of another size than its shape says; get the file again") from exc
-    _check_graph(graph, where)
-    inputs, outputs = _integer_ends(graph)
-    needed = _needed(graph, inputs, outputs)
+    return network_of(model, where)
+
+
+def network_of(model: Model, where: str) -> Network:
+    """The network of a graph and its constants; raises as read_network does."""
+    _check_graph(model.graph, where)
+    inputs, outputs = _integer_ends(model.graph)
+    needed = _needed(model.graph, inputs, outputs)
     lowered, alias = _lower(model, needed, where)
-    return _linked(graph, lowered, alias, inputs, outputs, where)
+    return _linked(model.graph, lowered, alias, inputs, outputs, where)
 
 
 def _check_graph(graph: TfliteGraph, where: str) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from edgecut.engine.memory import Extent, pack
+from edgecut.engine.memory import Extent, in_use, pack
 from edgecut.engine.network import Network, Node
 
 
@@ -44,46 +43,57 @@ class Planner:
         self._segments: dict[tuple[int, int], Segment] = {}
 
     def best(self) -> tuple[Segment, ...]:
-        """The segments whose largest needs the least memory (a path of least maximum over the cut points)."""
+        """The segments whose largest needs the least memory (a path of least maximum over the cut points).
+
+        Segments are planned only where a path of least bounds leads through them, which planning then raises.
+        """
         count = len(self.order)
         if not count:
             return (self.segment(0, 0),)
-        peaks, before = {0: 0}, dict[int, int]()
-        bound = max((self.segment(k, k + 1).size_bytes for k in range(count)), default=0)
-        queue = [(0, 0)]
-        while queue:
-            peak, start = heapq.heappop(queue)
-            if start == count:
+        needs = self._bounds()
+        while True:
+            cuts = _least_path(needs)
+            unknown = [(a, b) for a, b in pairwise(cuts) if (a, b) not in self._segments]
+            if not unknown:
                 break
-            if peak > peaks[start]:
-                continue
-            for stop in range(start + 1, count + 1):
-                least = max(peak, self._least(start, stop))
-                if least > bound or least >= peaks.get(stop, bound + 1):
-                    continue
-                segment = self.segment(start, stop)
-                reached = max(peak, segment.size_bytes)
-                if reached <= bound and reached < peaks.get(stop, bound + 1):
-                    peaks[stop], before[stop] = reached, start
-                    heapq.heappush(queue, (reached, stop))
-                    if stop == count:
-                        bound = reached
-                if _lines(segment) > bound:
-                    break
-        cuts = [count]
-        while cuts[-1]:
-            cuts.append(before[cuts[-1]])
-        return tuple(self.segment(a, b) for b, a in pairwise(cuts))[::-1]
+            for a, b in unknown:
+                needs[a, b] = self.segment(a, b).size_bytes
+        peak = max(needs[a, b] for a, b in pairwise(cuts))
+        allowed = np.zeros(needs.shape, bool)
+        for a, b in self._segments:
+            allowed[a, b] = needs[a, b] <= peak
+        return tuple(self.segment(a, b) for a, b in pairwise(_shortest_path(allowed)))
+
+    def _bounds(self) -> np.ndarray:
+        """What a segment from one cut point to another needs at least, [start, stop]: what enters, what leaves, and the
+        line buffers between, most of which are full when both lie beside them.
+        """
+        count = len(self.order)
+        live = np.array([sum(self.network.storages[s].view.size_bytes for s in cut) for cut in self.live], np.int64)
+        lines = np.array([self._least_lines(self.network.nodes[k].storage) for k in self.order], np.int64)
+        filled = np.concatenate([[0], np.cumsum(lines)])
+        ends = np.maximum(live[:, None], live[None, :])
+        # What the segment's last node makes isn't a line buffer but leaves.
+        between = np.maximum(np.append(filled[:-1], 0)[None, np.r_[0, np.arange(count)]] - filled[:, None], 0)
+        needs = np.maximum(ends, np.maximum(between, (3 * (between + ends)) // 4))
+        needs[np.tril_indices(count + 1)] = np.iinfo(np.int64).max
+        return needs
+
+    def _least_lines(self, storage: int) -> int:
+        """The bytes of the rows of a storage that its readers see at once."""
+        rows = [
+            int((operand.row_stop - operand.row_first).max(initial=1))
+            for node in self.network.nodes
+            for operand in node.operands
+            if operand.storage == storage
+        ]
+        return max(rows, default=1) * self.network.storages[storage].view.row_bytes
 
     def segment(self, start: int, stop: int) -> Segment:
         """The plan of the nodes from one cut point to another."""
         if (start, stop) not in self._segments:
             self._segments[start, stop] = self._plan(start, stop)
         return self._segments[start, stop]
-
-    def _least(self, start: int, stop: int) -> int:
-        sizes = (sum(self.network.storages[s].view.size_bytes for s in self.live[k]) for k in (start, stop))
-        return max(sizes)
 
     def _live(self) -> list[frozenset[int]]:
         """The storages that hold something at each cut point."""
@@ -101,61 +111,95 @@ class Planner:
     def _plan(self, start: int, stop: int) -> Segment:
         nodes = [self.network.nodes[k] for k in self.order[start:stop]]
         entering, leaving = self.live[start], self.live[stop]
-        steps = np.array(row_order(nodes, leaving), np.int64)
-        moments = np.arange(-1, len(steps))
+        steps = row_order(nodes, leaving)
+        times = _times(steps, nodes)
         extents: dict[int, Extent] = {}
         rooms: dict[int, int] = {}
         for storage in sorted({*entering, *(node.storage for node in nodes)}):
-            extents[storage], rooms[storage] = self._extent(storage, nodes, steps, moments, entering, leaving)
+            ends = (storage in entering, storage in leaving)
+            extents[storage], rooms[storage] = self._extent(storage, nodes, times, len(steps), ends)
         offsets, size = pack(extents, self.alignment)
         places = {s: Place(offsets[s], rooms[s]) for s in extents}
-        used = sum((e.high - e.low for e in extents.values()), np.zeros(len(moments), np.int64))
-        return Segment(tuple(node.index for node in nodes), steps, places, size, used)
+        used = in_use(list(extents.values()), len(steps) + 1)
+        return Segment(tuple(node.index for node in nodes), np.array(steps, np.int64), places, size, used)
 
     def _extent(
-        self,
-        storage: int,
-        nodes: Sequence[Node],
-        steps: np.ndarray,
-        moments: np.ndarray,
-        entering: frozenset[int],
-        leaving: frozenset[int],
+        self, storage: int, nodes: Sequence[Node], times: dict[int, np.ndarray], count: int, ends: tuple[bool, bool]
     ) -> tuple[Extent, int]:
-        """The bytes of a storage in use at each moment, and the rows that it has room for."""
+        """The bytes of a storage in use at each moment, and the rows that it has room for.
+
+        times: the steps of each node. count: of all steps; moment 0 is before the first of them. ends: whether it
+        enters and whether it leaves the segment.
+        """
         own = self.network.storages[storage]
+        entering, leaving = ends
         maker = next((node for node in nodes if node.storage == storage), None)
-        made = np.full(own.view.rows, -1) if maker is None else np.flatnonzero(steps == maker.index)
-        released = np.maximum(made, -1 if storage in entering else 0)
-        if storage in leaving:
-            released = np.full(len(made), len(steps))
+        made = np.zeros(own.view.rows, np.int64) if maker is None else times[maker.index] + 1
+        released = made.copy()
+        if leaving:
+            released[:] = count
         else:
             for node in nodes:
                 for operand in node.operands:
                     if operand.storage == storage:
-                        released = np.maximum(released, _last_reads(operand.row_first, steps, node.index, len(made)))
+                        last = _last_reads(operand.row_first, times[node.index], len(made)) + 1
+                        released = np.maximum(released, last)
         released = np.maximum.accumulate(released)
-        low = np.searchsorted(released, moments, "left")
-        high = np.maximum(np.searchsorted(made, moments, "right"), low)
-        rows = int((high - low).max(initial=0))
-        whole = storage in entering or storage in leaving or own.linear or rows == own.view.rows
+        # Rows are made and released in order, so that the most of them are there when one is made.
+        rows = int((np.arange(1, len(made) + 1) - np.searchsorted(released, made, "left")).max())
         width = own.view.row_bytes
-        if whole:
-            role = 0 if storage in leaving else 1 if storage in entering else 2
-            return Extent(low * width, high * width, role), own.view.rows
-        present = (moments >= made[0]) & (moments <= released[-1])
-        return Extent(np.zeros_like(low), present * (rows * width), 2), rows
+        first, last_moment = int(made[0]), int(released[-1])
+        if not (entering or leaving or own.linear or rows == own.view.rows):
+            return Extent(first, last_moment, np.zeros(1, np.int64), np.full(1, rows * width), 2), rows
+        moments = np.arange(first, last_moment + 1)
+        low = np.searchsorted(released, moments, "left") * width
+        high = np.searchsorted(made, moments, "right") * width
+        return Extent(first, last_moment, low, high, 0 if leaving else 1 if entering else 2), own.view.rows
 
 
-def _last_reads(first: np.ndarray, steps: np.ndarray, node: int, rows: int) -> np.ndarray:
+def _least_path(needs: np.ndarray) -> list[int]:
+    """The cut points from the first to the last whose largest step is least."""
+    count = len(needs) - 1
+    peaks, before = np.zeros(count + 1, np.int64), np.zeros(count + 1, np.int64)
+    for stop in range(1, count + 1):
+        through = np.maximum(peaks[:stop], needs[:stop, stop])
+        before[stop] = int(through.argmin())
+        peaks[stop] = through[before[stop]]
+    cuts = [count]
+    while cuts[-1]:
+        cuts.append(int(before[cuts[-1]]))
+    return cuts[::-1]
+
+
+def _shortest_path(allowed: np.ndarray) -> list[int]:
+    """The cut points from the first to the last over the fewest allowed steps."""
+    count = len(allowed) - 1
+    steps, before = np.full(count + 1, count + 1), np.zeros(count + 1, np.int64)
+    steps[0] = 0
+    for stop in range(1, count + 1):
+        through = np.where(allowed[:stop, stop], steps[:stop] + 1, count + 1)
+        before[stop] = int(through.argmin())
+        steps[stop] = through[before[stop]]
+    cuts = [count]
+    while cuts[-1]:
+        cuts.append(int(before[cuts[-1]]))
+    return cuts[::-1]
+
+
+def _times(steps: Sequence[int], nodes: Sequence[Node]) -> dict[int, np.ndarray]:
+    """The steps of each node."""
+    order = np.argsort(np.array(steps, np.int64), kind="stable")
+    sorted_steps = np.array(steps, np.int64)[order]
+    edges = {node.index: np.searchsorted(sorted_steps, [node.index, node.index + 1]) for node in nodes}
+    return {index: order[a:b] for index, (a, b) in edges.items()}
+
+
+def _last_reads(first: np.ndarray, times: np.ndarray, rows: int) -> np.ndarray:
     """The last step of a node that reads each row, -1 where none does; first: what its rows begin to read at."""
-    times = np.flatnonzero(steps == node)
+    if not len(times):
+        return np.full(rows, -1)
     place = np.searchsorted(first[: len(times)], np.arange(rows), "right") - 1
     return np.where(place >= 0, times[place], -1)
-
-
-def _lines(segment: Segment) -> int:
-    """The least bytes in use at the fullest moment: what no other place of the segment's buffers can save."""
-    return int(segment.used.max(initial=0))
 
 
 def row_order(nodes: Sequence[Node], leaving: frozenset[int]) -> list[int]:
