@@ -18,7 +18,7 @@ from edgecut.streams import caught_output
 from edgecut.whole import uninterrupted
 
 ENDINGS = [(signal.SIGINT, 130, "edgecut: interrupted\n"), (signal.SIGTERM, 143, "edgecut: terminated\n")]
-SIGNALS = pytest.mark.parametrize(("number", "code", "said"), ENDINGS, ids=["SIGINT", "SIGTERM"])
+SIGNALS = pytest.mark.parametrize(("number", "code", "sentence"), ENDINGS, ids=["SIGINT", "SIGTERM"])
 
 
 def ended(action: Callable[[], object]) -> object:
@@ -66,26 +66,26 @@ SWALLOWED = pytest.mark.parametrize("swallow", [by_except, by_finalizer, by_anot
 @SIGNALS
 @SWALLOWED
 def test_a_swallowed_signal_stops_what_goes_on(
-    number: int, code: int, said: str, swallow: Callable[[int], None], capsys: pytest.CaptureFixture[str]
+    number: int, code: int, sentence: str, swallow: Callable[[int], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     def command() -> None:
         swallow(number)
         go_on()
 
-    assert (ended(command), capsys.readouterr().err) == (code, said)
+    assert (ended(command), capsys.readouterr().err) == (code, sentence)
 
 
 @SIGNALS
 @SWALLOWED
 def test_a_command_that_swallowed_a_signal_does_not_end_well(
-    number: int, code: int, said: str, swallow: Callable[[int], None], capsys: pytest.CaptureFixture[str]
+    number: int, code: int, sentence: str, swallow: Callable[[int], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert (ended(lambda: swallow(number)), capsys.readouterr().err) == (code, said)
+    assert (ended(lambda: swallow(number)), capsys.readouterr().err) == (code, sentence)
 
 
 @SIGNALS
 def test_a_signal_that_is_swallowed_again_and_again_stops_the_command(
-    number: int, code: int, said: str, capsys: pytest.CaptureFixture[str]
+    number: int, code: int, sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def command() -> None:
         by_except(number)
@@ -94,11 +94,13 @@ def test_a_signal_that_is_swallowed_again_and_again_stops_the_command(
                 go_on()
         go_on()
 
-    assert (ended(command), capsys.readouterr().err) == (code, said)
+    assert (ended(command), capsys.readouterr().err) == (code, sentence)
 
 
 @SIGNALS
-def test_nothing_disturbs_what_cleans_up(number: int, code: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_disturbs_what_cleans_up(
+    number: int, code: int, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     done = []
 
     def command() -> None:
@@ -112,12 +114,12 @@ def test_nothing_disturbs_what_cleans_up(number: int, code: int, said: str, caps
             signal.raise_signal(signal.SIGALRM)  # the look at whether it was swallowed
             done.append("clean")
 
-    assert (ended(command), capsys.readouterr().err, done) == (code, said, ["clean"])
+    assert (ended(command), capsys.readouterr().err, done) == (code, sentence, ["clean"])
 
 
 @SIGNALS
 def test_a_signal_is_held_where_signals_are_held(
-    number: int, code: int, said: str, capsys: pytest.CaptureFixture[str]
+    number: int, code: int, sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     done = []
 
@@ -128,11 +130,11 @@ def test_a_signal_is_held_where_signals_are_held(
             done.append("moved")
         done.append("went on")
 
-    assert (ended(command), capsys.readouterr().err, done) == (code, said, ["moved"])
+    assert (ended(command), capsys.readouterr().err, done) == (code, sentence, ["moved"])
 
 
 @SIGNALS
-def test_a_library_s_interrupt_is_no_keyboard_interrupt_proper(number: int, code: int, said: str) -> None:
+def test_a_library_s_interrupt_is_no_keyboard_interrupt_proper(number: int, code: int, sentence: str) -> None:
     """Of which Python remembers that it passed through an exec(), to end itself by the signal at its end."""
     with pytest.raises(SystemExit), Failures([]), pytest.raises(Interrupted) as error:
         signal.raise_signal(number)
@@ -148,7 +150,7 @@ def test_all_that_was_taken_over_comes_back() -> None:
 
 
 @SIGNALS
-def test_what_the_caller_ignores_stays_ignored(number: int, code: int, said: str) -> None:
+def test_what_the_caller_ignores_stays_ignored(number: int, code: int, sentence: str) -> None:
     before = signal.signal(number, signal.SIG_IGN)
     try:
         assert ended(lambda: signal.raise_signal(number)) == 0
@@ -183,9 +185,9 @@ sys.meta_path.insert(0, Slow())
 
 @SIGNALS
 @pytest.mark.parametrize("name", ["edgecut.cli.main", "click", "edgecut.cli.failures", "edgecut.cli.doctor"])
-def test_a_signal_while_a_command_starts(name: str, number: int, code: int, said: str, tmp_path: Path) -> None:
+def test_a_signal_while_a_command_starts(name: str, number: int, code: int, sentence: str, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(SLOW.format(name=name))
-    assert stopped([sys.executable, "-m", "edgecut", "doctor"], tmp_path, number) == (code, said)
+    assert stopped([sys.executable, "-m", "edgecut", "doctor"], tmp_path, number) == (code, sentence)
 
 
 LATE = """
@@ -205,8 +207,8 @@ program.main()
 
 
 @SIGNALS
-def test_a_signal_while_a_process_ends(number: int, code: int, said: str, tmp_path: Path) -> None:
-    assert stopped([sys.executable, "-c", LATE], tmp_path, number) == (code, said)
+def test_a_signal_while_a_process_ends(number: int, code: int, sentence: str, tmp_path: Path) -> None:
+    assert stopped([sys.executable, "-c", LATE], tmp_path, number) == (code, sentence)
 
 
 def stopped(words: list[str], folder: Path, number: int) -> tuple[int, str]:

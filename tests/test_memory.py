@@ -109,7 +109,7 @@ def limited(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "sentence"),
     [
         (chained(ImportError("libx.so: failed to map segment from shared object")),
          f"not enough memory for this step: this process may use {format_bytes(2**30)} of address space; raise the "
@@ -120,11 +120,11 @@ def limited(monkeypatch: pytest.MonkeyPatch) -> None:
     ids=["library", "thread"],
 )  # fmt: skip
 def test_an_import_without_memory_is_no_bug(
-    error: Exception, said: str, limited: None, capsys: pytest.CaptureFixture[str]
+    error: Exception, sentence: str, limited: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as end, Failures(["build"]):
         raise error
-    assert (end.value.code, capsys.readouterr().err) == (3, f"edgecut: error: {said}\n")
+    assert (end.value.code, capsys.readouterr().err) == (3, f"edgecut: error: {sentence}\n")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps to the limit")
@@ -133,5 +133,5 @@ def test_a_command_under_a_small_limit_is_one_sentence(kibibytes: int, tmp_path:
     script = f'ulimit -v {kibibytes}; exec "$0" -m edgecut doctor'
     child = subprocess.run(["sh", "-c", script, sys.executable], capture_output=True, text=True, check=False,
                            env={**os.environ, "OPENBLAS_NUM_THREADS": "8"})  # fmt: skip
-    said = SAID.replace("4 GiB", format_bytes(kibibytes * 1024))
-    assert (child.returncode, child.stdout, child.stderr) == (3, "", f"edgecut: error: {said}\n")
+    sentence = SAID.replace("4 GiB", format_bytes(kibibytes * 1024))
+    assert (child.returncode, child.stdout, child.stderr) == (3, "", f"edgecut: error: {sentence}\n")

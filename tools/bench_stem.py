@@ -93,13 +93,13 @@ def main() -> None:
     options.add_argument("real", type=Path)
     options.add_argument("--only", default="", help="Cases whose title has this word.")
     options.add_argument("--crops", type=int, default=10, help="Pieces of each photo.")
-    given = options.parse_args()
+    arguments = options.parse_args()
     for name, size, channels, pixels in CASES:
         title = f"{name} {size[0]}x{size[1]}x{channels} {pixels}"
-        if given.only not in title:
+        if arguments.only not in title:
             continue
-        model = edgecut.load(given.real / name)
-        folds = folds_of(given.real, name, max(*size, model.input_shape[1]), given.crops)
+        model = edgecut.load(arguments.real / name)
+        folds = folds_of(arguments.real, name, max(*size, model.input_shape[1]), arguments.crops)
         print(f"\n{title}, {sum(len(fold.judged) for fold in folds)} images", flush=True)
         case = Case(model, PREPROCESS[name], size, channels, pixels)
         for line in table(case, folds):

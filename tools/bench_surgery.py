@@ -44,9 +44,9 @@ def _starts(model: Any, rounds: int) -> bool:
     from edgecut.graph.cuts import legal_starts
 
     graph = calls(model)
-    found = legal_starts(graph)  # the first call fills what the graph keeps
+    starts = legal_starts(graph)  # the first call fills what the graph keeps
     (times,) = _timed([lambda: legal_starts(graph)], rounds)
-    print(f"legal starts of {model.name}: {len(graph)} calls, {len(found)} legal, {_words(times)}")
+    print(f"legal starts of {model.name}: {len(graph)} calls, {len(starts)} legal, {_words(times)}")
     return min(times) <= STARTS_LIMIT_S
 
 

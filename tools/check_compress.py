@@ -59,28 +59,28 @@ class Findings:
 
 def check(name: str) -> Findings:
     """One row of the table."""
-    began, found, both = time.perf_counter(), Findings(name), packages()
+    began, findings, both = time.perf_counter(), Findings(name), packages()
     source = build(name)
     try:
         across = go_across(both, source)
     except GraphError as exc:
-        found.refuse(str(exc), [layer.name for layer in source._flatten_layers()])
-        return found
+        findings.refuse(str(exc), [layer.name for layer in source._flatten_layers()])
+        return findings
     model = across.model
     left_out = support.quantizable(both, model, ())
-    found.left_out = support.sentences(model, left_out)
+    findings.left_out = support.sentences(model, left_out)
     kernels = len([layer for layer in model.layers if support.kernels(layer)])
-    found.cells = [
+    findings.cells = [
         f"{across.proof['max_abs_error']:.1g}", str(len(model.layers)), str(len(left_out)),
-        quantized(both, model, left_out, (0, 255) if name in TAKE_BYTES else (-1, 1), found),
+        quantized(both, model, left_out, (0, 255) if name in TAKE_BYTES else (-1, 1), findings),
         f"{len(support.taken(model, support.prunable(model, Prune(), ())))}/{kernels}",
         f"{len(support.taken(model, support.clusterable(model, 16, ())))}/{kernels}",
     ]  # fmt: skip
-    found.cells.append(f"{time.perf_counter() - began:.0f}")
-    return found
+    findings.cells.append(f"{time.perf_counter() - began:.0f}")
+    return findings
 
 
-def quantized(both: Packages, model: Any, left_out: support.Reasons, ends: tuple[int, int], found: Findings) -> str:
+def quantized(both: Packages, model: Any, left_out: support.Reasons, ends: tuple[int, int], record: Findings) -> str:
     """The SQNR of the quantization-aware model before training, or "refused". ends: of the pixels."""
     pixels = np.random.default_rng(0).uniform(*ends, (IMAGES, *model.inputs[0].shape[1:])).astype("float32")
     try:
@@ -88,7 +88,7 @@ def quantized(both: Packages, model: Any, left_out: support.Reasons, ends: tuple
         set_ranges(both, aware, model, [pixels], pixels)
         return f"{check_parity(model, aware, pixels)['sqnr']:.1f} dB"
     except EdgecutError as exc:
-        found.refuse(str(exc), [layer.name for layer in model.layers])
+        record.refuse(str(exc), [layer.name for layer in model.layers])
         return "refused"
 
 
@@ -99,19 +99,21 @@ def main(words: Sequence[str]) -> int:
     print(f"{'model':17}{'error':>8}{'layers':>8}{'left out':>10}{'aware':>10}{'pruned':>9}{'clustered':>11}{'s':>5}")
     faults = []
     for name in names:
-        found = check(name)
-        if found.cells:
-            error, layers, left, aware, pruned, clustered, seconds = found.cells
+        findings = check(name)
+        if findings.cells:
+            error, layers, left, aware, pruned, clustered, seconds = findings.cells
             print(f"{name:17}{error:>8}{layers:>8}{left:>10}{aware:>10}{pruned:>9}{clustered:>11}{seconds:>5}")
         else:
             print(f"{name:17}refused")
-        if found.refusal:
-            print(f"    {found.refusal}")
-        whys = [re.sub(r"'[^']+'", "another layer", re.sub(r"^'[^']+' ", "", s)) for s in found.left_out]
+        if findings.refusal:
+            print(f"    {findings.refusal}")
+        whys = [re.sub(r"'[^']+'", "another layer", re.sub(r"^'[^']+' ", "", s)) for s in findings.left_out]
         reasons = Counter(whys)
-        lines = found.left_out if "--layers" in words else [f"{count} x {why}" for why, count in reasons.most_common()]
+        lines = (
+            findings.left_out if "--layers" in words else [f"{count} x {why}" for why, count in reasons.most_common()]
+        )
         print(*(f"    {line}" for line in lines), sep="\n", end="\n" if lines else "", flush=True)
-        faults += [f"{name}: {found.fault}"] if found.fault else []
+        faults += [f"{name}: {findings.fault}"] if findings.fault else []
         forget()
     print(*faults, sep="\n", end="\n" if faults else "")
     return 1 if faults else 0

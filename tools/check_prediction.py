@@ -55,9 +55,11 @@ def check_models(folder: Path, runner: str, profile: Profile | None, out: Path |
     """The bars that the models of a folder miss."""
     machine = machine_of(runner)
     if profile is None:
-        found = calibrate(machine, "here" if out is None else out.stem)
-        profile = found.profile
-        print(f"calibrated: every other round differs by {found.noise:.1%}, {len(found.failed)} files failed")
+        calibration = calibrate(machine, "here" if out is None else out.stem)
+        profile = calibration.profile
+        print(
+            f"calibrated: every other round differs by {calibration.noise:.1%}, {len(calibration.failed)} files failed"
+        )
     if out is not None:
         out.write_text(toml_text(profile.to_dict()), encoding="utf-8")
     files = [specimen(path) for path in sorted(folder.glob("*.tflite"))]
@@ -76,16 +78,17 @@ def judged(rows: Sequence[tuple[Specimen, float]], profile: Profile) -> list[str
     errors, holds = [], []
     print(f"{'model':42s} {'predicted':>10s} {'measured':>10s} {'p / m':>6s}  band")
     for file, seconds in rows:
-        found = predict_latency(parse(file.content, file.name), profile, file.name)
-        if found.value is None or found.error is None:
-            print(f"{file.name:42s} {found.reason}")
+        estimate = predict_latency(parse(file.content, file.name), profile, file.name)
+        if estimate.value is None or estimate.error is None:
+            print(f"{file.name:42s} {estimate.reason}")
             continue
-        errors.append(abs(found.value / seconds - 1))
-        holds.append(abs(seconds / found.value - 1) <= found.error)
-        least = " at least, without " + ", ".join(found.conditions.get("not_modelled", ()))
+        errors.append(abs(estimate.value / seconds - 1))
+        holds.append(abs(seconds / estimate.value - 1) <= estimate.error)
+        least = " at least, without " + ", ".join(estimate.conditions.get("not_modelled", ()))
+        tail = least if "at_least" in estimate.conditions else ""
         print(
-            f"{file.name:42s} {found.value * 1e3:7.3f} ms {seconds * 1e3:7.3f} ms {found.value / seconds:6.3f}  "
-            f"{'holds' if holds[-1] else 'fails'} ±{found.error:.0%}{least if 'at_least' in found.conditions else ''}"
+            f"{file.name:42s} {estimate.value * 1e3:7.3f} ms {seconds * 1e3:7.3f} ms {estimate.value / seconds:6.3f}  "
+            f"{'holds' if holds[-1] else 'fails'} ±{estimate.error:.0%}{tail}"
         )
     within = [float(np.mean(np.array(errors) <= most)) for most in (0.1, 0.2)]
     median, held = statistics.median(errors), float(np.mean(holds))

@@ -45,19 +45,19 @@ def main() -> None:
     parser.add_argument("--images", type=int, nargs=2, default=(3000, 1500), metavar=("TRAIN", "HELD_OUT"))
     parser.add_argument("--minutes", type=float, help="begin nothing new after this time")
     parser.add_argument("--kills", type=int, metavar="N")
-    given = parser.parse_args()
-    failures = kill_failures(given.out, given.kills) if given.kills else real_failures(given)
+    options = parser.parse_args()
+    failures = kill_failures(options.out, options.kills) if options.kills else real_failures(options)
     print("\n".join(failures) or "all as asked")
     raise SystemExit(1 if failures else 0)
 
 
-def real_failures(given: argparse.Namespace) -> list[str]:
+def real_failures(arguments: argparse.Namespace) -> list[str]:
     """What isn't as asked for on the real model and images."""
     import_keras_quietly()
     from edgecut.search.inputs import Workbench
     from edgecut.search.run import run
 
-    request = asked(given)
+    request = asked(arguments)
     began = time.perf_counter()
     front = run(request)
     print(f"search: {time.perf_counter() - began:.0f} s, {len(front.cuts)} cuts, {len(front.front)} points", flush=True)
@@ -67,24 +67,24 @@ def real_failures(given: argparse.Namespace) -> list[str]:
         where = f"{r.cut} {r.size[0]}x{r.size[1]}x{r.channels} {r.precision}"
         print(f"{r.profile}: {r.state}: {where} {r.accuracy:.3f}; {r.why}; {'; '.join(r.give)}", flush=True)
     return [
-        *depth_failures(front), *rank_failures(front, Workbench(request), given.out),
-        *(text for r in front.recommendations for text in build_failures(front, r.profile, given.out)),
+        *depth_failures(front), *rank_failures(front, Workbench(request), arguments.out),
+        *(text for r in front.recommendations for text in build_failures(front, r.profile, arguments.out)),
     ]  # fmt: skip
 
 
-def asked(given: argparse.Namespace) -> Request:
+def asked(arguments: argparse.Namespace) -> Request:
     """The search that is asked about."""
     from edgecut.search.request import Request
 
     real = Path(os.environ["EDGECUT_REAL"])
-    train, held_out = given.images
+    train, held_out = arguments.images
     recipe = Recipe(
         source=Source(model=str(real / "mobilenet_v1_imagenet.keras"), preprocess="tf"),
         data=Data(train=str(real / "cifar10.npz"), limit=(train, held_out)),
     )
     profiles = tuple(find_profile(name) for name in PROFILES)
-    limit = None if given.minutes is None else 60 * given.minutes
-    return Request(recipe, profiles, SIZES, (1, 3), ("int8", "float32"), given.out, top=2, time_limit_s=limit)
+    limit = None if arguments.minutes is None else 60 * arguments.minutes
+    return Request(recipe, profiles, SIZES, (1, 3), ("int8", "float32"), arguments.out, top=2, time_limit_s=limit)
 
 
 def depth_failures(front: Front) -> list[str]:
@@ -108,13 +108,13 @@ def rank_failures(front: Front, bench: Workbench, out: Path) -> list[str]:
     probes, judged = list[float](), list[float]()
     for size in SIZES:
         kept = out / f"judged-{size[0]}.json"
-        found = json.loads(kept.read_text()) if kept.is_file() else held_out(bench, size)
-        kept.write_text(json.dumps(found))
+        document = json.loads(kept.read_text()) if kept.is_file() else held_out(bench, size)
+        kept.write_text(json.dumps(document))
         scores = {c.cut: c.probe for c in front.cuts if c.size == size and c.channels == 3}
         cheap = [scores[cut] for cut in CUTS]
         probes += cheap
-        judged += found
-        print(f"{size[0]}: held out {[round(x, 3) for x in found]}, {correlation(cheap, found):.3f}", flush=True)
+        judged += document
+        print(f"{size[0]}: held out {[round(x, 3) for x in document]}, {correlation(cheap, document):.3f}", flush=True)
     whole = correlation(probes, judged)
     print(f"rank correlation over {len(judged)} cuts of all sizes: {whole:.3f}", flush=True)
     return [f"rank correlation is {whole:.3f}"] if whole < 0.95 else []

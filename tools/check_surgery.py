@@ -83,7 +83,7 @@ def check(name: str, every: int, tails_every: int = 1) -> Findings:
     began = time.perf_counter()
     model = build(name)
     graph = calls(model)
-    found = Findings(name)
+    findings = Findings(name)
     points = [point for point in cut_points(graph) if point.type != "InputLayer"]
     fed = [
         to_tensor(x, t)
@@ -92,11 +92,11 @@ def check(name: str, every: int, tails_every: int = 1) -> Findings:
     tensors = [tensor for call in graph for tensor in call.outputs if not call.is_input]
     values = dict(zip(tensors, run(graph, dict(zip(flat(graph.inputs), fed, strict=True)), tensors), strict=True))
     if not all(np.all(np.isfinite(keras.ops.convert_to_numpy(x))) for x in values.values()):
-        found.failures.append("the source computes values that aren't finite, which prove nothing")
-    check_heads(model, points, fed, list(values.values()), found, every)
-    check_tails(model, graph, points, values, call_flat(model, fed), found, tails_every)
-    found.seconds = time.perf_counter() - began
-    return found
+        findings.failures.append("the source computes values that aren't finite, which prove nothing")
+    check_heads(model, points, fed, list(values.values()), findings, every)
+    check_tails(model, graph, points, values, call_flat(model, fed), findings, tails_every)
+    findings.seconds = time.perf_counter() - began
+    return findings
 
 
 def check_heads(
@@ -104,17 +104,17 @@ def check_heads(
     points: Sequence[CutPoint],
     fed: Sequence[Any],
     values: Sequence[Any],
-    found: Findings,
+    record: Findings,
     every: int,
 ) -> None:
     """All cuts in one rebuilt model, and every N-th by itself."""
-    found.cuts = len(points)
+    record.cuts = len(points)
     whole = keras.tree.flatten(call_flat(cut(model, to=[point.name for point in points]), fed))
     for point, got, expected in zip(points, whole, values, strict=True):
-        found.judge(f"to {point.name}", [got], [expected])
+        record.judge(f"to {point.name}", [got], [expected])
     for point, expected in list(zip(points, values, strict=True))[::every]:
-        found.judge(f"to {point.name}, alone", [call_flat(cut(model, to=point.name), fed)], [expected])
-        found.rebuilt += 1
+        record.judge(f"to {point.name}, alone", [call_flat(cut(model, to=point.name), fed)], [expected])
+        record.rebuilt += 1
         forget()
 
 
@@ -124,19 +124,19 @@ def check_tails(
     points: Sequence[CutPoint],
     values: dict[Tensor, Any],
     whole: Any,
-    found: Findings,
+    record: Findings,
     every: int,
 ) -> None:
     """Each legal tail against the whole model, each illegal start refused with tensors that suffice."""
     by_name = {name: tensor for tensor, name in graph.tensor_name.items()}
-    found.legal = sum(point.legal_start for point in points)
-    found.illegal = len(points) - found.legal
+    record.legal = sum(point.legal_start for point in points)
+    record.illegal = len(points) - record.legal
     legal = [point for point in points if point.legal_start][::every]
     illegal = [point for point in points if not point.legal_start][::every]
     for point in legal + illegal:
         if point.legal_start:
             tail = cut(model, start=point.name)
-            found.judge(f"from {point.name}", [call_flat(tail, [values[by_name[point.name]]])], [whole])
+            record.judge(f"from {point.name}", [call_flat(tail, [values[by_name[point.name]]])], [whole])
             forget()
             continue
         try:
@@ -145,9 +145,9 @@ def check_tails(
             named = re.findall(r"'([^']+)'", str(exc).partition("also needs ")[2].partition(";")[0])
             starts = [by_name[name] for name in (point.name, *named)]
             if not named or frontier(graph, starts):
-                found.failures.append(f"from {point.name}: the refusal names {named}, which is not enough")
+                record.failures.append(f"from {point.name}: the refusal names {named}, which is not enough")
         else:
-            found.failures.append(f"from {point.name}: illegal, and not refused")
+            record.failures.append(f"from {point.name}: illegal, and not refused")
 
 
 def forget() -> None:
@@ -165,12 +165,12 @@ def main(words: Sequence[str]) -> int:
     )
     all_failures = []
     for name in names:
-        found = check(name, every)
+        findings = check(name, every)
         print(
-            f"{name:17}{found.cuts:6}{found.rebuilt:7}{found.legal:7}{found.illegal:9}{len(found.failures):10}"
-            f"{found.max_error:11.3g}{found.seconds:9.0f}", flush=True,
+            f"{name:17}{findings.cuts:6}{findings.rebuilt:7}{findings.legal:7}{findings.illegal:9}{len(findings.failures):10}"
+            f"{findings.max_error:11.3g}{findings.seconds:9.0f}", flush=True,
         )  # fmt: skip
-        all_failures += [f"{name}: {failure}" for failure in found.failures]
+        all_failures += [f"{name}: {failure}" for failure in findings.failures]
     print(*all_failures, sep="\n", end="\n" if all_failures else "")
     return 1 if all_failures else 0
 

@@ -140,8 +140,8 @@ def _fault(folder: Path) -> str | None:
     if foreign:
         return f"left {sorted(foreign)}"
     if OUT in names:
-        found = verify(folder / OUT).faults
-        return f"OUT is not whole: {found[0]}" if found else None
+        faults = verify(folder / OUT).faults
+        return f"OUT is not whole: {faults[0]}" if faults else None
     return None
 
 

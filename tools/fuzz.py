@@ -195,9 +195,9 @@ def _try(put: Callable[..., Path], commands: Callable[[Path], Any], content: Any
     os.chdir(folder)
     for words in commands(path):
         before = set(folder.rglob("*"))
-        code, said = _command(words, watch)
+        code, output = _command(words, watch)
         codes.append(code)
-        failure = failure or _failure(code, said, watch)
+        failure = failure or _failure(code, output, watch)
         if code != 0 and (left := set(folder.rglob("*")) - before):
             failure = failure or f"exit code {code}, and left behind: {min(left).relative_to(folder)}"
     os.chdir(folder.parent)

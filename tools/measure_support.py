@@ -52,8 +52,8 @@ def _running(name: str) -> Iterator[dict[str, str]]:
             paths = [Path(folder) / f"{k}.tflite" for k in range(len(part))]
             for path, types in zip(paths, part, strict=True):
                 path.write_bytes(operator_file(name, types))
-            found = interpreter_heads(paths, 1800.0)
-        yield from (types for types, head in zip(part, found, strict=True) if isinstance(head, int))
+            heads = interpreter_heads(paths, 1800.0)
+        yield from (types for types, head in zip(part, heads, strict=True) if isinstance(head, int))
 
 
 if __name__ == "__main__":

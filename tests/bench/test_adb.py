@@ -83,8 +83,8 @@ def install(phone: Path, printed: str, code: int = 0) -> None:
 )
 def test_benchmark_model_s_own_figures_are_taken(phone: Path, printed: str, latency: float, method: str) -> None:
     install(phone, printed)
-    found = {m.metric: m for m in bench(INT8, "raspberry-pi-4", runner="adb", runs=24, warmup=5, threads=2)}
-    row = found["latency"]
+    rows = {m.metric: m for m in bench(INT8, "raspberry-pi-4", runner="adb", runs=24, warmup=5, threads=2)}
+    row = rows["latency"]
     assert row.value == pytest.approx(latency)
     assert (row.method, row.kind, row.where, row.profile) == (method, "measured", "adb", "raspberry-pi-4")
     asked = (phone / "asked").read_text()
@@ -94,9 +94,9 @@ def test_benchmark_model_s_own_figures_are_taken(phone: Path, printed: str, late
 
 def test_memory_and_first_run_are_taken_where_they_are_told(phone: Path) -> None:
     install(phone, NEW)
-    found = {m.metric: m for m in bench(INT8, runner="adb://R58M")}
-    assert found["memory"].value == 10.25 * 2**20
-    assert found["latency"].conditions["first_s"] == 0.092
+    rows = {m.metric: m for m in bench(INT8, runner="adb://R58M")}
+    assert rows["memory"].value == 10.25 * 2**20
+    assert rows["latency"].conditions["first_s"] == 0.092
     assert "-s R58M shell" in (phone / "calls").read_text()
 
 
@@ -113,9 +113,9 @@ def test_a_device_with_a_python_does_what_this_machine_does(phone: Path, monkeyp
     (phone / "has_python").touch()
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
     monkeypatch.setenv("PATH", str(phone), prepend=":")
-    found = {m.metric: m for m in bench(FIXTURES / "tiny.int8.onnx", runner="adb", runs=3)}
-    assert len(found["latency"].values) == 3
-    assert found["latency"].conditions["runtime"] == "onnxruntime"
+    rows = {m.metric: m for m in bench(FIXTURES / "tiny.int8.onnx", runner="adb", runs=3)}
+    assert len(rows["latency"].values) == 3
+    assert rows["latency"].conditions["runtime"] == "onnxruntime"
     assert not (phone / "device" / "edgecut").exists()
 
 

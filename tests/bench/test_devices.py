@@ -140,12 +140,12 @@ def test_all_faults_of_a_build_s_runners_are_told_with_the_recipe_s_key() -> Non
 
 def test_one_that_drops_out_loses_nobody_s_results() -> None:
     chosen = [Device(Fake("a", "a", None), PI), Device(Fake("b", "b", 2.0), None), Device(Fake("c", "a", 3.0), None)]
-    found = measure_on(INT8, chosen, Bench(), "x")
-    assert [(m.where, m.value, m.profile, m.reason) for m in found.measurements] == [
+    result = measure_on(INT8, chosen, Bench(), "x")
+    assert [(m.where, m.value, m.profile, m.reason) for m in result.measurements] == [
         ("a", None, "raspberry-pi-4", "a: gone"), ("b", 2.0, None, ""), ("c", 3.0, None, ""),
     ]  # fmt: skip
-    assert [str(error) for error in found.failures] == ["a: gone"]
-    assert not found.all_failed
+    assert [str(error) for error in result.failures] == ["a: gone"]
+    assert not result.all_failed
 
 
 def test_runners_of_different_machines_measure_at_once() -> None:
@@ -158,8 +158,8 @@ def test_runners_of_different_machines_measure_at_once() -> None:
 def test_a_build_asks_the_runners_of_profiles_that_take_the_file() -> None:
     settings = Bench(runners=("raspberry-pi-4=local", "host=local", "tflm"), runs=2, warmup=0)
     artifact = read_artifact(INT8, name="x", precision="int8")
-    found = by_runners(INT8, artifact, settings, [PI, HOST, BOARD], [PI, HOST, BOARD])
-    assert {m.profile for m in found.measurements} == {"raspberry-pi-4"}
+    result = by_runners(INT8, artifact, settings, [PI, HOST, BOARD], [PI, HOST, BOARD])
+    assert {m.profile for m in result.measurements} == {"raspberry-pi-4"}
     assert by_runners(INT8, artifact, settings, [PI, HOST, BOARD], [BOARD]).measurements == ()
 
 
@@ -199,8 +199,8 @@ def test_a_narrow_spread_is_not_mentioned() -> None:
 
 def test_a_wide_interval_of_a_ratio_is_said() -> None:
     ratio = Ratio((1.0,), (1.0,), 1.0, 0.8, 1.1)
-    said = spread.wide_interval(ratio, {"load": 4.0, "cores": 2})
-    assert said == (
+    warning = spread.wide_interval(ratio, {"load": 4.0, "cores": 2})
+    assert warning == (
         "the interval is wide (0.800 to 1.100): the machine had other work (load 4.0 on 2 cores); close other "
         "programs, or give more --rounds"
     )

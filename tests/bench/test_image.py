@@ -38,28 +38,28 @@ def function(line: str) -> str:
 @pytest.mark.parametrize("core", BOARDS)
 def test_an_image_gives_its_outputs_and_what_it_takes(core: str) -> None:
     program = toy()
-    found = emulate(program, BOARDS[core])
+    emulated = emulate(program, BOARDS[core])
     mask = bytes([1, 2, 3]).ljust(300, b"\0")
-    assert found.outputs == tuple(bytes(a ^ b for a, b in zip(row, mask, strict=True)) for row in program.inputs)
-    assert found.rodata_bytes == 500 + 4
-    assert 0 < found.text_bytes < 1000
-    assert found.flash_bytes == found.text_bytes + found.rodata_bytes + found.data_bytes
-    assert (found.changed_bytes, 0 < found.stack_bytes < 300) == (0, True)
-    assert all(300 < count < 5000 for count in found.instructions)
+    assert emulated.outputs == tuple(bytes(a ^ b for a, b in zip(row, mask, strict=True)) for row in program.inputs)
+    assert emulated.rodata_bytes == 500 + 4
+    assert 0 < emulated.text_bytes < 1000
+    assert emulated.flash_bytes == emulated.text_bytes + emulated.rodata_bytes + emulated.data_bytes
+    assert (emulated.changed_bytes, 0 < emulated.stack_bytes < 300) == (0, True)
+    assert all(300 < count < 5000 for count in emulated.instructions)
 
 
 @needs_qemu
 def test_instructions_are_those_of_a_counted_loop() -> None:
     loop = 'uint32_t n = 5000000u; __asm__ volatile("1: subs %0, %0, #1\\n bne 1b" : "+r"(n) : : "cc"); return 0;'
-    found = emulate(toy(function(f"(void)work; (void)in; (void)out; {loop}")), BOARDS["cortex-m4"])
-    assert [round(count / 10_000_000, 4) for count in found.instructions] == [1.0, 1.0, 1.0]
+    emulated = emulate(toy(function(f"(void)work; (void)in; (void)out; {loop}")), BOARDS["cortex-m4"])
+    assert [round(count / 10_000_000, 4) for count in emulated.instructions] == [1.0, 1.0, 1.0]
 
 
 @needs_qemu
 @pytest.mark.parametrize("line", ["work[-1] = 1", "work[300] = 1", "out[300] = 1", "out[-1] = 1"])
 def test_a_byte_beside_the_rooms_is_counted(line: str) -> None:
-    found = emulate(toy(function(f"(void)work; (void)in; (void)out; {line}; return 0;")), BOARDS["cortex-m4"])
-    assert found.changed_bytes == 3
+    emulated = emulate(toy(function(f"(void)work; (void)in; (void)out; {line}; return 0;")), BOARDS["cortex-m4"])
+    assert emulated.changed_bytes == 3
 
 
 @needs_qemu

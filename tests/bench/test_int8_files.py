@@ -45,9 +45,9 @@ def test_all_outputs_of_several_files_are_those_that_one_file_alone_gives(tmp_pa
     parts, whole = tmp_path / "split.tflite", parse(split.content, "split")
     parts.write_bytes(split.content)
     values = np.arange(whole.tensors[whole.inputs[0]].elements, dtype=np.int8)
-    found = tflm.interpreter_outputs([TINY, parts], [[x.tobytes() for x in inputs], [values.tobytes()]])
-    assert found[0] == [y.tobytes() for y in tflm.run_tflm(TINY, inputs, 2**20)]
+    outputs = tflm.interpreter_outputs([TINY, parts], [[x.tobytes() for x in inputs], [values.tobytes()]])
+    assert outputs[0] == [y.tobytes() for y in tflm.run_tflm(TINY, inputs, 2**20)]
     shape, out_shape = whole.tensors[whole.inputs[0]].shape, whole.tensors[whole.outputs[0]].shape
     axis = next(k for k, (a, b) in enumerate(zip(shape, out_shape, strict=True)) if a != b)
     expected = np.split(values.reshape(shape), len(whole.outputs), axis)
-    assert found[1] == [b"".join(part.tobytes() for part in expected)]
+    assert outputs[1] == [b"".join(part.tobytes() for part in expected)]

@@ -298,9 +298,9 @@ def test_smallest_arena_of_real_files_runs_and_a_little_less_does_not(name: str,
 @needs_tflm
 def test_tflm_s_outputs_of_the_tiny_network_agree_with_litert_s_to_one_step() -> None:
     x = np.random.default_rng(0).integers(-128, 128, (20, 12, 12, 1)).astype(np.int8)
-    found = tflm.run_tflm(INT8, x, tflm.smallest_arena_bytes(INT8).smallest_bytes)
-    assert (found.shape, found.dtype) == ((20, 4), np.int8)
-    assert np.abs(found.astype(int) - FileRunner(INT8).predict_raw(x)).max() <= 1
+    outputs = tflm.run_tflm(INT8, x, tflm.smallest_arena_bytes(INT8).smallest_bytes)
+    assert (outputs.shape, outputs.dtype) == ((20, 4), np.int8)
+    assert np.abs(outputs.astype(int) - FileRunner(INT8).predict_raw(x)).max() <= 1
 
 
 @needs_tflm

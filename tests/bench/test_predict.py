@@ -45,22 +45,22 @@ CYCLES = {"conv": 2.0, "depthwise": 10.0, "dense": 3.0}
 
 
 def test_cycles_per_mac_by_class_over_the_clock() -> None:
-    found = predict_latency(graph(), profile(CYCLES), "model.int8")
-    assert found.value == pytest.approx((2 * CONV_MACS + 10 * DEPTHWISE_MACS + 3 * DENSE_MACS) / 1e6)
-    assert (found.kind, found.where, found.profile, found.unit) == ("estimated", "board", "board", "s")
-    assert (found.artifact, found.error) == ("model.int8", 0.3)
-    assert found.conditions == {"precision": "int8", "error_p50": 0.1}
+    estimate = predict_latency(graph(), profile(CYCLES), "model.int8")
+    assert estimate.value == pytest.approx((2 * CONV_MACS + 10 * DEPTHWISE_MACS + 3 * DENSE_MACS) / 1e6)
+    assert (estimate.kind, estimate.where, estimate.profile, estimate.unit) == ("estimated", "board", "board", "s")
+    assert (estimate.artifact, estimate.error) == ("model.int8", 0.3)
+    assert estimate.conditions == {"precision": "int8", "error_p50": 0.1}
 
 
 def test_one_rate_for_the_whole_model() -> None:
-    found = predict_latency(graph("float32"), profile({"float32_macs_per_s": 1e6, "int8_macs_per_s": 4e6}), "m")
-    assert found.value == pytest.approx((CONV_MACS + DEPTHWISE_MACS + DENSE_MACS) / 1e6)
-    assert found.method == "MACs / MACs per second of float32"
+    estimate = predict_latency(graph("float32"), profile({"float32_macs_per_s": 1e6, "int8_macs_per_s": 4e6}), "m")
+    assert estimate.value == pytest.approx((CONV_MACS + DEPTHWISE_MACS + DENSE_MACS) / 1e6)
+    assert estimate.method == "MACs / MACs per second of float32"
 
 
 def test_the_method_names_what_the_facts_rest_on() -> None:
-    found = predict_latency(graph(), profile({**CYCLES, "basis": "TFLM, MLPerf Tiny v1.2"}), "m")
-    assert found.method == "cycles per MAC by operator class / clock (TFLM, MLPerf Tiny v1.2)"
+    estimate = predict_latency(graph(), profile({**CYCLES, "basis": "TFLM, MLPerf Tiny v1.2"}), "m")
+    assert estimate.method == "cycles per MAC by operator class / clock (TFLM, MLPerf Tiny v1.2)"
 
 
 def test_simulated_facts_give_a_simulated_latency() -> None:
@@ -68,9 +68,9 @@ def test_simulated_facts_give_a_simulated_latency() -> None:
 
 
 def test_an_operator_that_is_not_modelled_makes_a_lower_bound() -> None:
-    found = predict_latency(graph("int8", None, "WHILE", "SOFTMAX"), profile(CYCLES), "m")
-    assert found.value == predict_latency(graph(), profile(CYCLES), "m").value
-    assert (found.conditions["at_least"], found.conditions["not_modelled"]) == (True, ["WHILE"])
+    estimate = predict_latency(graph("int8", None, "WHILE", "SOFTMAX"), profile(CYCLES), "m")
+    assert estimate.value == predict_latency(graph(), profile(CYCLES), "m").value
+    assert (estimate.conditions["at_least"], estimate.conditions["not_modelled"]) == (True, ["WHILE"])
 
 
 @pytest.mark.parametrize(
@@ -93,15 +93,15 @@ def test_an_operator_that_is_not_modelled_makes_a_lower_bound() -> None:
     ],
 )
 def test_what_can_not_be_predicted_says_why(dtype: str, device: Profile, reason: str) -> None:
-    found = predict_latency(graph(dtype), device, "m")
-    assert (found.value, found.reason, found.kind) == (None, reason, "estimated")
+    estimate = predict_latency(graph(dtype), device, "m")
+    assert (estimate.value, estimate.reason, estimate.kind) == (None, reason, "estimated")
 
 
 def test_a_file_without_anything_to_count_has_no_estimate_rather_than_zero() -> None:
     source = graph()
     empty = TfliteGraph(source.tensors, (Operator(0, "SOFTMAX", 1, (6,), (6,)),), (0,), (6,))
-    found = predict_latency(empty, profile(CYCLES), "m")
-    assert (found.value, found.reason) == (
+    estimate = predict_latency(empty, profile(CYCLES), "m")
+    assert (estimate.value, estimate.reason) == (
         None,
         "the file has no operator with multiply-accumulates that could be counted",
     )
@@ -131,7 +131,7 @@ def test_the_shipped_board_predicts_its_own_benchmark_within_its_band(
     kernel = Tensor(1, "w", (1, 1, 1, 12_500_992 // 1024), "int8")
     conv = Operator(0, "CONV_2D", 1, (0, 1), (2,))
     resnet = TfliteGraph((image, kernel, result), (conv,), (0,), (2,))
-    found = predict_latency(resnet, find_profile("nucleo-l4r5zi"), "ic")
-    assert found.value is not None
-    assert found.error is not None
-    assert abs(0.38956 / found.value - 1) < found.error
+    estimate = predict_latency(resnet, find_profile("nucleo-l4r5zi"), "ic")
+    assert estimate.value is not None
+    assert estimate.error is not None
+    assert abs(0.38956 / estimate.value - 1) < estimate.error

@@ -122,9 +122,11 @@ def test_a_profile_of_no_ethos_u_is_refused_before_anything_runs(profile: str, f
 @pytest.mark.skipif(not vela.is_here(), reason="Vela is not installed (the extra ethos-u)")
 @pytest.mark.parametrize("name", ["tiny.int8.tflite", "tiny.int16x8.tflite"])
 def test_vela_itself_gives_a_time_for_each_operator(name: str) -> None:
-    found = vela.simulate(FIXTURES / name, U55)
-    assert len(found.rows) == 6
-    assert sum(row.seconds or 0.0 for row in found.rows) == pytest.approx(float(found.summary["cycles_total"]) / 500e6)
+    simulation = vela.simulate(FIXTURES / name, U55)
+    assert len(simulation.rows) == 6
+    assert sum(row.seconds or 0.0 for row in simulation.rows) == pytest.approx(
+        float(simulation.summary["cycles_total"]) / 500e6
+    )
 
 
 @pytest.mark.skipif(not vela.is_here(), reason="Vela is not installed (the extra ethos-u)")

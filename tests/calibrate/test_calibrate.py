@@ -191,9 +191,9 @@ def test_a_noisy_machine_is_not_believed() -> None:
 
 def test_a_busy_machine_is_said_in_the_profile_too(monkeypatch: pytest.MonkeyPatch, files: list[Specimen]) -> None:
     monkeypatch.setattr(room, "specimens", lambda: iter(files[::8]))
-    found = calibrate(Played(load=6.92), "my-board")
-    assert found.busy == "load 6.9 on 4 cores"
-    assert "load 6.9 on 4 cores" in found.profile.sources[0].what
+    calibration = calibrate(Played(load=6.92), "my-board")
+    assert calibration.busy == "load 6.9 on 4 cores"
+    assert "load 6.9 on 4 cores" in calibration.profile.sources[0].what
     assert calibrate(Played(load=4.0), "my-board").busy == ""
 
 
@@ -221,7 +221,7 @@ def test_the_command_writes_a_profile_that_check_accepts(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["-o", "board.json"], "-o: a profile is a .toml file, found 'board.json'"),
         (["-o", "nowhere/board.toml"], "nowhere/board.toml: there is no folder 'nowhere'; make it first"),
@@ -229,12 +229,16 @@ def test_the_command_writes_a_profile_that_check_accepts(
     ],
 )
 def test_a_wrong_request_starts_nothing(
-    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     answer = run(capsys, "profile", "calibrate", *arguments)
     assert answer.code == 2
-    assert said in answer.err
+    assert message in answer.err
     assert not list(tmp_path.iterdir())
 
 

@@ -210,16 +210,16 @@ def test_bench_prints_report_measurements(capsys: pytest.CaptureFixture[str]) ->
 def test_verify_names_each_difference(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = types.SimpleNamespace(files=9, vectors=2, faults=("a.bin: differs", "b.bin: is missing"), notes=())
-    monkeypatch.setattr("edgecut.handoff.verify.verify", lambda folder, progress: found)
+    result = types.SimpleNamespace(files=9, vectors=2, faults=("a.bin: differs", "b.bin: is missing"), notes=())
+    monkeypatch.setattr("edgecut.handoff.verify.verify", lambda folder, progress: result)
     answer = run(capsys, "verify", "dist", "--json")
     assert (answer.code, answer.err) == (1, "edgecut: error: a.bin: differs\nedgecut: error: b.bin: is missing\n")
     assert json.loads(answer.out)["faults"] == ["a.bin: differs", "b.bin: is missing"]
 
 
 def test_verify_counts_what_it_checked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    found = types.SimpleNamespace(files=9, vectors=2, faults=(), notes=("onnx was not re-run",))
-    monkeypatch.setattr("edgecut.handoff.verify.verify", lambda folder, progress: found)
+    result = types.SimpleNamespace(files=9, vectors=2, faults=(), notes=("onnx was not re-run",))
+    monkeypatch.setattr("edgecut.handoff.verify.verify", lambda folder, progress: result)
     answer = run(capsys, "verify", "dist")
     lines = [line.rstrip() for line in answer.out.splitlines()]
     assert (answer.code, lines) == (

@@ -133,8 +133,8 @@ def test_a_full_disk_leaves_no_part_of_a_model(
     for limit in (100, size // 3):
         with full_disk(limit):
             answer = run(capsys, "cut", "m.keras", "--to", "block0_relu", "-o", "out.keras")
-        said = "edgecut: error: out.keras: File too large; raise the limit (ulimit -f), or choose another place\n"
-        assert (answer.code, answer.err) == (3, said)
+        sentence = "edgecut: error: out.keras: File too large; raise the limit (ulimit -f), or choose another place\n"
+        assert (answer.code, answer.err) == (3, sentence)
         assert [path.name for path in tmp_path.iterdir()] == ["m.keras"]
 
 

@@ -127,7 +127,7 @@ def test_an_unwritable_stream_gets_question_marks(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("redirect", "code", "said"),
+    ("redirect", "code", "message"),
     [
         (">/dev/full", 3, "edgecut: error: standard output: No space left on device; free some space, or choose "
                           "another place\n"),
@@ -136,10 +136,10 @@ def test_an_unwritable_stream_gets_question_marks(tmp_path: Path) -> None:
         (">&- 2>&-", 0, ""),
     ],
 )  # fmt: skip
-def test_a_stdout_that_takes_nothing(redirect: str, code: int, said: str) -> None:
+def test_a_stdout_that_takes_nothing(redirect: str, code: int, message: str) -> None:
     command = f'exec "$0" -m edgecut profile list {redirect}'
     child = subprocess.run(["sh", "-c", command, sys.executable], capture_output=True, text=True, check=False)
-    assert (child.returncode, child.stdout, child.stderr) == (code, "", said)
+    assert (child.returncode, child.stdout, child.stderr) == (code, "", message)
 
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -177,7 +177,7 @@ def test_a_device_is_not_replaced_by_a_file(words: list[str], capsys: pytest.Cap
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (OSError(errno.EMFILE, "Too many open files"),
          "the system refuses: Too many open files; raise the limit (ulimit -n)"),
@@ -193,16 +193,16 @@ def test_a_device_is_not_replaced_by_a_file(words: list[str], capsys: pytest.Cap
     ],
     ids=["files", "no temporary folder", "memory", "full temporary folder", "name of two lines"],
 )  # fmt: skip
-def test_what_the_machine_refuses_is_no_bug(error: OSError, said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ending(error, capsys) == (3, f"edgecut: error: {said}\n")
+def test_what_the_machine_refuses_is_no_bug(error: OSError, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ending(error, capsys) == (3, f"edgecut: error: {message}\n")
 
 
 def test_a_named_file_among_temporary_files_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     out = os.path.join(tempfile.gettempdir(), "mine", "m.tflite")
     with pytest.raises(SystemExit), Failures(["export", "m.keras", "-o", out]):
         raise OSError(errno.ENOSPC, "No space left on device", out)
-    said = "No space left on device; free some space, or choose another place"
-    assert capsys.readouterr().err == f"edgecut: error: {out}: {said}\n"
+    message = "No space left on device; free some space, or choose another place"
+    assert capsys.readouterr().err == f"edgecut: error: {out}: {message}\n"
 
 
 def test_a_bug_of_a_user_whom_the_system_does_not_know_has_its_log(
@@ -219,8 +219,8 @@ def test_a_bug_of_a_user_whom_the_system_does_not_know_has_its_log(
 
 def test_a_name_that_is_not_text_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     answer = run(capsys, "inspect", os.fsdecode(b"bad\xff.tflite"))
-    said = "edgecut: error: 'bad\\udcff.tflite': isn't UTF-8, and names are expected to be; rename it\n"
-    assert (answer.code, answer.err) == (2, said)
+    message = "edgecut: error: 'bad\\udcff.tflite': isn't UTF-8, and names are expected to be; rename it\n"
+    assert (answer.code, answer.err) == (2, message)
 
 
 def test_a_reader_that_leaves_is_no_failure(tmp_path: Path) -> None:
@@ -248,17 +248,17 @@ main.main(["verify", "x"])
 
 
 ENDINGS = [(signal.SIGINT, 130, "edgecut: interrupted\n"), (signal.SIGTERM, 143, "edgecut: terminated\n")]
-SIGNALS = pytest.mark.parametrize(("number", "code", "said"), ENDINGS, ids=["SIGINT", "SIGTERM"])
+SIGNALS = pytest.mark.parametrize(("number", "code", "message"), ENDINGS, ids=["SIGINT", "SIGTERM"])
 
 
 @SIGNALS
-def test_a_signal_is_an_interrupt(number: signal.Signals, code: int, said: str) -> None:
+def test_a_signal_is_an_interrupt(number: signal.Signals, code: int, message: str) -> None:
     child = subprocess.Popen([sys.executable, "-c", WAITING], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert child.stdout is not None
     assert child.stdout.read(5) == "ready"
     child.send_signal(number)
     _, text = child.communicate(timeout=30)
-    assert (child.returncode, text) == (code, said)
+    assert (child.returncode, text) == (code, message)
 
 
 def test_the_old_meaning_of_sigterm_comes_back() -> None:
@@ -286,8 +286,8 @@ def swallowing(number: signal.Signals, error: Exception) -> None:
     ],
 )
 def test_what_a_library_makes_of_an_interrupt_is_one(
-    error: Exception, number: signal.Signals, code: int, said: str, capsys: pytest.CaptureFixture[str]
+    error: Exception, number: signal.Signals, code: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as end, Failures(["build", "m.keras"]):
         swallowing(number, error)
-    assert (end.value.code, capsys.readouterr().err) == (code, said)
+    assert (end.value.code, capsys.readouterr().err) == (code, message)

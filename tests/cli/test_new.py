@@ -19,26 +19,26 @@ LEAST = {"source.model": "m.keras", "head.classes": 10}
 
 def keys(record: Any, prefix: str = "") -> list[str]:
     """All dotted keys of a record, tables inside it opened."""
-    found = []
+    names = []
     for name, field in record.model_fields.items():
         members = [field.annotation, *getattr(field.annotation, "__args__", ())]
         inner = next((m for m in members if hasattr(m, "model_fields") and not prefix), None)
         key = f"{prefix}{field.alias or name}"
-        found += keys(inner, f"{key}.") if inner else [key]
-    return found
+        names += keys(inner, f"{key}.") if inner else [key]
+    return names
 
 
 def commented_keys(text: str) -> dict[str, str]:
     """{"table.key": the line without its comment sign} of all lines that look like a key."""
-    found, table = {}, ""
+    names, table = {}, ""
     for line in text.splitlines():
         bare = line.removeprefix("# ")
         if bare.startswith("[") and bare.rstrip().endswith("]"):
             table = f"{bare.strip('[]')}."
         name, equals, _ = bare.partition(" = ")
         if equals and name.isidentifier():
-            found[f"{table}{name}"] = bare
-    return found
+            names[f"{table}{name}"] = bare
+    return names
 
 
 def test_every_key_of_a_recipe_is_there() -> None:

@@ -68,8 +68,8 @@ def kernels(model: keras.Model, *names: str) -> list[np.ndarray]:
 
 @pytest.fixture(scope="module")
 def all_three(tmp_path_factory) -> tuple[Compressed, Path]:
-    wanted = {"prune": {"sparsity": 0.5}, "cluster": {"clusters": 8}, "qat": True, "epochs": 2}
-    result = compress(network(), *pictures(), wanted)
+    request = {"prune": {"sparsity": 0.5}, "cluster": {"clusters": 8}, "qat": True, "epochs": 2}
+    result = compress(network(), *pictures(), request)
     return result, int8_file(result, tmp_path_factory.mktemp("file"))
 
 
@@ -156,8 +156,8 @@ def test_training_that_only_harms_leaves_the_weights_before_it() -> None:
     model.get_layer("scores").set_weights(
         [np.array([[1, 0, 0, 0.5], [0, 1, 0, 0.5], [0, 0, 1, 0.5]], "float32") / 10, np.zeros(4, "float32")]
     )
-    wanted = {"qat": True, "epochs": 3, "patience": 1, "learning_rate": 1e4}
-    result = compress(model, *pictures(), wanted)
+    request = {"qat": True, "epochs": 3, "patience": 1, "learning_rate": 1e4}
+    result = compress(model, *pictures(), request)
     trained = result.stages[0].trained
     assert (trained.epochs, trained.best) == (1, 0)
     assert all(np.array_equal(a, b) for a, b in zip(result.model.get_weights(), model.get_weights(), strict=True))
@@ -188,16 +188,16 @@ def test_nothing_to_prune_names_every_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "error", "words"),
+    ("request", "error", "words"),
     [
         ({}, RequestError, "compress: nothing is asked for; set prune, cluster or qat"),
         ({"qat": True, "skip": ["scorse"]}, RequestError, "compress.skip: no layer 'scorse' (closest: 'scores')"),
         ({"prune": {"sparsity": 2.0}}, RequestError, "compress: prune.sparsity: expected a number of less than 1"),
     ],
 )
-def test_a_wrong_request_is_refused(wanted, error, words) -> None:
+def test_a_wrong_request_is_refused(request, error, words) -> None:
     with pytest.raises(error) as caught:
-        compress(network(), *pictures(), wanted)
+        compress(network(), *pictures(), request)
     assert str(caught.value).startswith(words)
 
 

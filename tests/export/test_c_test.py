@@ -61,8 +61,8 @@ def test_a_flipped_bit_of_a_vector_is_named(folder: Path, name: str) -> None:
     content = bytearray((folder / "vectors" / name).read_bytes())
     content[0] ^= 1
     (folder / "vectors" / name).write_bytes(bytes(content))
-    code, said = make(folder)
-    assert (code, said) == (
+    code, output = make(folder)
+    assert (code, output) == (
         2, f"../vectors/{name}: isn't the file that this test was written for (its SHA-256 differs)",
     )  # fmt: skip
 
@@ -87,9 +87,9 @@ def test_a_changed_table_is_named(folder: Path) -> None:
     path = folder / "c" / "bell_model.c"
     head, middle, tail = path.read_text().partition("bell_from_byte[1][256] = {\n")
     path.write_text(head + middle + tail.replace("-", "", 1).replace("{12", "{11", 1))
-    code, said = make(folder)
+    code, output = make(folder)
     assert code == 2
-    assert "the table bell_from_byte doesn't turn the camera's bytes into the input" in said
+    assert "the table bell_from_byte doesn't turn the camera's bytes into the input" in output
 
 
 def runtime(folder: Path, shift: int) -> None:
@@ -117,8 +117,8 @@ int bell_run(const void *input, void *output) {
 @needs_make
 def test_the_runtime_that_is_linked_runs_the_vectors(folder: Path) -> None:
     runtime(folder, 1)
-    code, said = make(folder, "RUNTIME=runtime.c")
-    assert (code, said) == (
+    code, output = make(folder, "RUNTIME=runtime.c")
+    assert (code, output) == (
         0, f"bell: the model ({size_of(folder)} bytes) and 3 golden vectors are whole, and the runtime gives what "
         "they expect",
     )  # fmt: skip
@@ -127,22 +127,22 @@ def test_the_runtime_that_is_linked_runs_the_vectors(folder: Path) -> None:
 @needs_make
 def test_a_runtime_beyond_the_tolerance_is_named(folder: Path) -> None:
     runtime(folder, 3)
-    code, said = make(folder, "RUNTIME=runtime.c")
-    assert (code, said.splitlines()[0]) == (2, "vector 0: output 0, value 1: off by 3, and 1 is allowed")
+    code, output = make(folder, "RUNTIME=runtime.c")
+    assert (code, output.splitlines()[0]) == (2, "vector 0: output 0, value 1: off by 3, and 1 is allowed")
 
 
 @needs_make
 def test_a_float_bundle_and_one_without_vectors_pass(tmp_path: Path) -> None:
-    code, said = make(bundle(tmp_path / "float", ("float32.tflite",)))
+    code, output = make(bundle(tmp_path / "float", ("float32.tflite",)))
     assert code == 0
-    assert "3 golden vectors are whole" in said
+    assert "3 golden vectors are whole" in output
     bare = tmp_path / "bare"
     artifacts = artifacts_in(bare)
     write_bundle(bare, report=report_of(artifacts), recipe=recipe_of(), profiles=[], vectors=None, labels=[],
                  page_html="", recipe_folder=tmp_path)  # fmt: skip
-    code, said = make(bare)
+    code, output = make(bare)
     assert code == 0
-    assert "0 golden vectors are whole" in said
+    assert "0 golden vectors are whole" in output
 
 
 STUB = """#ifndef STUB_H

@@ -82,8 +82,8 @@ def test_the_runtimes_own_quantizer_keeps_near_the_model(tmp_path: Path, build: 
     model = build()  # type: ignore[operator]
     pixels = images() * (40 if model.name != "padded" else 1)
     artifact = export(model, "onnx", "int8", pixels, tmp_path / "m.onnx", quantizer="ort")
-    found = distances(np.asarray(model(pixels)), FileRunner(tmp_path / "m.onnx").predict(pixels))
-    assert found["sqnr"] > 20
+    outputs = distances(np.asarray(model(pixels)), FileRunner(tmp_path / "m.onnx").predict(pixels))
+    assert outputs["sqnr"] > 20
     assert (artifact.precision, artifact.inputs[0].dtype) == ("int8", "float32")
     weights = [x for x in onnx.load(tmp_path / "m.onnx").graph.initializer if x.data_type == TensorProto.INT8]
     assert max(len(x.dims) for x in weights) == 4

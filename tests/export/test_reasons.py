@@ -10,7 +10,7 @@ pytestmark = pytest.mark.tensorflow
 
 
 @pytest.mark.parametrize(
-    ("said", "noise", "reason"),
+    ("sentence", "noise", "reason"),
     [
         ("Quantization not yet supported for op: 'CUMSUM'.\n", "",
          "TFLite has no integer kernel for CUMSUM; cut before it, or write float32 or dynamic"),
@@ -26,5 +26,5 @@ pytestmark = pytest.mark.tensorflow
         ("", "", "in TensorFlow's words: ValueError"),
     ],
 )  # fmt: skip
-def test_a_converters_error_comes_down_to_a_sentence(said: str, noise: str, reason: str) -> None:
-    assert reason_of(ValueError(said), noise) == reason
+def test_a_converters_error_comes_down_to_a_sentence(sentence: str, noise: str, reason: str) -> None:
+    assert reason_of(ValueError(sentence), noise) == reason

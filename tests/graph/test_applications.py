@@ -22,7 +22,7 @@ def tool():
 
 @pytest.mark.parametrize(("name", "cuts", "legal"), [("ResNet50V2", 191, 32), ("MobileNetV3Small", 181, 65)])
 def test_every_cut_of_an_application_is_bit_equal_and_some_tails_are(tool, name, cuts, legal):
-    found = tool.check(name, every=60, tails_every=30)
-    assert (found.cuts, found.legal, found.illegal) == (cuts, legal, cuts - legal)
-    assert found.failures == []
-    assert found.max_error == 0.0
+    findings = tool.check(name, every=60, tails_every=30)
+    assert (findings.cuts, findings.legal, findings.illegal) == (cuts, legal, cuts - legal)
+    assert findings.failures == []
+    assert findings.max_error == 0.0

@@ -65,27 +65,27 @@ def edit(path: Path, *keys: str, value: object) -> None:
 
 
 def test_equal_builds_are_equal_and_are_not_run(whole: Path, folder: Path) -> None:
-    found = compare(whole, folder, limits=parse_limits("size>+0,arena>+0,accuracy<-0,latency>+0%,top1_changes>0"))
-    assert found.equal
-    assert found.differences == ()
-    assert [verdict.state for verdict in found.verdicts] == ["meets"] * 5
-    assert found.notes == ("tflite int8: the files are the same bytes",)
+    comparison = compare(whole, folder, limits=parse_limits("size>+0,arena>+0,accuracy<-0,latency>+0%,top1_changes>0"))
+    assert comparison.equal
+    assert comparison.differences == ()
+    assert [verdict.state for verdict in comparison.verdicts] == ["meets"] * 5
+    assert comparison.notes == ("tflite int8: the files are the same bytes",)
 
 
 def test_no_limit_on_files_of_equal_bytes_is_unknown(tmp_path: Path) -> None:
     """An ONNX file has no arena, and one that is the same has none that grew."""
     onnx = FIXTURES / "tiny.float32.onnx"
-    found = compare(onnx, Path(shutil.copy(onnx, tmp_path)), limits=parse_limits("arena>+0,flash>+0,latency>+0%"))
-    assert [verdict.state for verdict in found.verdicts] == ["meets"] * 3
-    assert found.equal
+    comparison = compare(onnx, Path(shutil.copy(onnx, tmp_path)), limits=parse_limits("arena>+0,flash>+0,latency>+0%"))
+    assert [verdict.state for verdict in comparison.verdicts] == ["meets"] * 3
+    assert comparison.equal
 
 
 def test_a_changed_setting_is_the_one_difference(whole: Path, folder: Path) -> None:
     for document in ("report.json", "manifest.json"):
         edit(folder / document, "recipe", "data", "seed", value=7)
-    found = compare(whole, folder)
-    assert found.differences == (Difference(what="recipe", name="data.seed", a="0", b="7"),)
-    assert not found.equal
+    comparison = compare(whole, folder)
+    assert comparison.differences == (Difference(what="recipe", name="data.seed", a="0", b="7"),)
+    assert not comparison.equal
 
 
 def other_weights(content: bytes) -> bytes:
@@ -101,11 +101,11 @@ def test_a_replaced_model_file_is_compared_as_it_is_and_told(whole: Path, folder
     path = folder / "models" / "bell.int8.tflite"
     path.write_bytes(other_weights(path.read_bytes()))
     for sides in ((whole, folder), (folder, whole)):
-        found = compare(*sides)
-        assert not found.equal
-        assert [row.what for row in found.differences] == ["tensor"]
-        assert {row.metric for row in found.changes} >= {"latency", "top1_changes"}
-        assert found.notes == (
+        comparison = compare(*sides)
+        assert not comparison.equal
+        assert [row.what for row in comparison.differences] == ["tensor"]
+        assert {row.metric for row in comparison.changes} >= {"latency", "top1_changes"}
+        assert comparison.notes == (
             f"{folder}: isn't as it was built (models/bell.int8.tflite: is not the file that the manifest lists "
             f"(its SHA-256 differs); `edgecut verify {folder}` names all); compared is what is there now",
         )
@@ -114,21 +114,22 @@ def test_a_replaced_model_file_is_compared_as_it_is_and_told(whole: Path, folder
 def test_a_model_file_of_another_precision_is_not_taken_for_the_one_that_was_there(whole: Path, folder: Path) -> None:
     path = folder / "models" / "bell.int8.tflite"
     path.write_bytes(FLOAT.read_bytes())
-    found = compare(whole, folder)
-    assert not found.equal
+    comparison = compare(whole, folder)
+    assert not comparison.equal
     assert (
-        Difference(what="file", name="format and precision", a="tflite int8", b="tflite float32") in found.differences
+        Difference(what="file", name="format and precision", a="tflite int8", b="tflite float32")
+        in comparison.differences
     )
-    sizes = [(row.a, row.b) for row in found.changes if row.metric == "size"]
+    sizes = [(row.a, row.b) for row in comparison.changes if row.metric == "size"]
     assert sizes == [(INT8.stat().st_size, FLOAT.stat().st_size)]
 
 
 def test_a_bundle_is_not_equal_where_any_file_is_not_what_it_says(whole: Path, folder: Path) -> None:
     with (folder / "README.md").open("a") as file:
         file.write("more\n")
-    found = compare(whole, folder)
-    assert not found.equal
-    assert found.notes[0].startswith(f"{folder}: isn't as it was built (README.md: has ")
+    comparison = compare(whole, folder)
+    assert not comparison.equal
+    assert comparison.notes[0].startswith(f"{folder}: isn't as it was built (README.md: has ")
 
 
 def test_a_measured_arena_of_a_bundle_that_was_changed_is_measured_anew(whole: Path, folder: Path) -> None:
@@ -168,8 +169,8 @@ def test_a_devices_changed_fact_is_the_one_difference(folder: Path, tmp_path: Pa
     first = Path(shutil.copytree(folder, tmp_path / "first"))
     for place, ram_bytes in ((first, 1), (folder, 2)):
         edit(place / "report.json", "profiles", value=[{"id": "board", "memory": {"ram_bytes": ram_bytes}}])
-    found = compare(first, folder)
-    assert found.differences == (Difference(what="profile", name="board memory.ram_bytes", a="1", b="2"),)
+    comparison = compare(first, folder)
+    assert comparison.differences == (Difference(what="profile", name="board memory.ram_bytes", a="1", b="2"),)
 
 
 def test_another_label_is_the_one_difference(whole: Path, folder: Path) -> None:
@@ -184,8 +185,8 @@ def test_other_images_under_the_same_name_are_the_one_difference(folder: Path, t
     first = Path(shutil.copytree(folder, tmp_path / "first"))
     for place, digest in ((first, "aa"), (folder, "bb")):
         (place / "recipe.lock.toml").write_text(f'[inputs]\n"data.train" = "{digest}"\n')
-    found = compare(first, folder)
-    assert found.differences == (Difference(what="input", name="data.train (SHA-256)", a="aa", b="bb"),)
+    comparison = compare(first, folder)
+    assert comparison.differences == (Difference(what="input", name="data.train (SHA-256)", a="aa", b="bb"),)
 
 
 def test_one_changed_weight_is_named(tmp_path: Path) -> None:
@@ -196,25 +197,25 @@ def test_one_changed_weight_is_named(tmp_path: Path) -> None:
     before = int(values.flat[0])
     values.flat[0] = -before - 1
     (tmp_path / "other.int8.tflite").write_bytes(patched(content, {tensor.index: values}, {}))
-    (found,) = compare(INT8, tmp_path / "other.int8.tflite").differences
-    assert (found.what, found.name) == ("tensor", f"tflite int8 {tensor.name}")
-    assert found.a == f"{before} at {[0] * len(tensor.shape)}"
-    assert found.b == f"{-before - 1}; 1 of {tensor.elements} values differ"
+    (comparison,) = compare(INT8, tmp_path / "other.int8.tflite").differences
+    assert (comparison.what, comparison.name) == ("tensor", f"tflite int8 {tensor.name}")
+    assert comparison.a == f"{before} at {[0] * len(tensor.shape)}"
+    assert comparison.b == f"{-before - 1}; 1 of {tensor.elements} values differ"
 
 
 def test_files_of_other_bytes_are_never_equal(tmp_path: Path) -> None:
     """Here they differ behind the model's end, where nothing has a name."""
     (tmp_path / "tiny.int8.tflite").write_bytes(INT8.read_bytes() + bytes(16))
-    found = compare(INT8, tmp_path / "tiny.int8.tflite")
-    assert [row.what for row in found.differences] == ["file"]
-    assert not found.equal
+    comparison = compare(INT8, tmp_path / "tiny.int8.tflite")
+    assert [row.what for row in comparison.differences] == ["file"]
+    assert not comparison.equal
 
 
 def test_a_larger_arena_misses_its_limit(whole: Path, folder: Path) -> None:
     rows = json.loads((folder / "report.json").read_text())["measurements"]
     edit(folder / "report.json", "measurements", value=[{**rows[0], "value": 8832}, *rows[1:]])
-    found = compare(whole, folder, limits=parse_limits("arena>+0,arena>+1%"))
-    assert [(v.limit, v.state, v.found) for v in found.verdicts] == [
+    comparison = compare(whole, folder, limits=parse_limits("arena>+0,arena>+1%"))
+    assert [(v.limit, v.state, v.found) for v in comparison.verdicts] == [
         ("arena>+0", "misses", "+16 bytes"), ("arena>+1%", "meets", "+0.18%"),
     ]  # fmt: skip
 
@@ -227,13 +228,13 @@ def of_two_precisions() -> Comparison:
 
 
 def test_precision_and_outputs_of_two_files_are_compared(of_two_precisions: Comparison) -> None:
-    found = of_two_precisions
-    assert found.differences == (
+    comparison = of_two_precisions
+    assert comparison.differences == (
         Difference(what="file", name="format and precision", a="tflite float32", b="tflite int8"),
     )
-    assert found.outputs[0].inputs == 64
-    assert found.outputs[0].max_abs_error > 0
-    assert not found.equal
+    assert comparison.outputs[0].inputs == 64
+    assert comparison.outputs[0].max_abs_error > 0
+    assert not comparison.equal
 
 
 def test_equal_outputs_are_said_to_be_equal(of_two_precisions: Comparison) -> None:
@@ -304,9 +305,9 @@ def test_a_limit_on_accuracy_without_images_is_unknown_and_counts_if_strict(caps
 
 def test_a_file_that_is_gone_leaves_its_limits_unknown(whole: Path, tmp_path: Path) -> None:
     both = bundle(tmp_path / "both", ("float32.tflite", "int8.tflite"), arena(8816, "measured"))
-    found = compare(both, whole, limits=parse_limits("size>+0"))
-    assert [(v.file, v.state) for v in found.verdicts] == [("tflite int8", "meets"), ("tflite float32", "unknown")]
-    assert found.differences[0] == Difference(what="file", name="tflite float32", a="here", b=None)
+    comparison = compare(both, whole, limits=parse_limits("size>+0"))
+    assert [(v.file, v.state) for v in comparison.verdicts] == [("tflite int8", "meets"), ("tflite float32", "unknown")]
+    assert comparison.differences[0] == Difference(what="file", name="tflite float32", a="here", b=None)
 
 
 def latency(change: float, low: float, high: float) -> Change:
@@ -321,8 +322,8 @@ def test_a_latency_within_the_noise_never_fails(change: float, below: float, abo
 
 
 def test_a_latency_beyond_the_noise_fails() -> None:
-    found = judge_changes(parse_limits("latency>+5%"), [latency(0.3, 0.2, 0.4)])
-    assert (found[0].state, found[0].found) == ("misses", "+30.00%, 95 % between +20.00% and +40.00%")
+    verdicts = judge_changes(parse_limits("latency>+5%"), [latency(0.3, 0.2, 0.4)])
+    assert (verdicts[0].state, verdicts[0].found) == ("misses", "+30.00%, 95 % between +20.00% and +40.00%")
 
 
 @pytest.mark.parametrize(
@@ -355,9 +356,9 @@ def test_a_missed_limit_is_exit_code_1_a_failure_in_junit_and_a_row_in_markdown(
 
 
 def test_the_outputs_of_this_comparison_agree(whole: Path, folder: Path) -> None:
-    found = compare(whole, folder, limits=parse_limits("size>+2%"))
-    assert comparison_markdown(found).startswith(f"### A {whole}, B {folder}: equal\n")
-    assert 'failures="0"' in comparison_junit(found)
+    comparison = compare(whole, folder, limits=parse_limits("size>+2%"))
+    assert comparison_markdown(comparison).startswith(f"### A {whole}, B {folder}: equal\n")
+    assert 'failures="0"' in comparison_junit(comparison)
 
 
 def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path) -> None:
@@ -419,24 +420,24 @@ def test_files_that_cannot_be_fed_are_compared_in_all_else(tmp_path: Path, monke
         raise RunError(f"{artifact.path}: takes 2 inputs; a file with one input is expected")
 
     monkeypatch.setattr(comparing, "outputs_of", refuse)
-    found = compare(FLOAT, INT8)
-    reasons = {c.metric: c.reason for c in found.changes if c.a is None}
+    comparison = compare(FLOAT, INT8)
+    reasons = {c.metric: c.reason for c in comparison.changes if c.a is None}
     assert reasons["top1_changes"] == f"{FLOAT}: takes 2 inputs; a file with one input is expected"
-    assert next(c for c in found.changes if c.metric == "size").real
+    assert next(c for c in comparison.changes if c.metric == "size").real
 
 
 def test_a_per_cent_of_changed_classes_is_of_the_images() -> None:
     change = Change(metric="top1_changes", file="f", a=0.0, b=0.01, unit="fraction", change=0.01, real=True)
     limits = parse_limits("top1_changes>2%,top1_changes>0.5%,top1_changes>0.5pp")
-    found = judge_changes(limits, [change])
-    assert [verdict.state for verdict in found] == ["meets", "misses", "misses"]
-    assert [verdict.found for verdict in found] == ["+1.00 pp", "+1.00 pp", "+1.00 pp"]
+    verdicts = judge_changes(limits, [change])
+    assert [verdict.state for verdict in verdicts] == ["meets", "misses", "misses"]
+    assert [verdict.found for verdict in verdicts] == ["+1.00 pp", "+1.00 pp", "+1.00 pp"]
 
 
 def test_a_change_of_accuracy_is_in_points_or_in_per_cent_of_as_own() -> None:
     change = Change(metric="accuracy", file="f", a=0.8, b=0.9, unit="fraction", change=0.1, p=0.01, real=True)
-    found = judge_changes(parse_limits("accuracy<-0.5pp,accuracy<-1%"), [change])
-    assert [verdict.found for verdict in found] == ["+10.00 pp", "+12.50% of A's"]
+    verdicts = judge_changes(parse_limits("accuracy<-0.5pp,accuracy<-1%"), [change])
+    assert [verdict.found for verdict in verdicts] == ["+10.00 pp", "+12.50% of A's"]
 
 
 def test_a_place_where_nothing_is_is_said_so(tmp_path: Path) -> None:
@@ -456,5 +457,5 @@ def test_a_score_is_compared_at_its_threshold_and_not_by_argmax_over_one_column(
     monkeypatch.setattr(comparing, "fed", lambda *request: ((given, given), "pictures"))
     monkeypatch.setattr(comparing, "outputs_of", lambda side, artifact, values: next(rows))
     monkeypatch.setattr(comparing, "last_activation", lambda path, output: "sigmoid")
-    found = {c.metric: c for c in compare(FLOAT, INT8).changes}
-    assert (found["accuracy"].a, found["accuracy"].b, found["top1_changes"].b) == (1.0, 0.5, 0.5)
+    changes = {c.metric: c for c in compare(FLOAT, INT8).changes}
+    assert (changes["accuracy"].a, changes["accuracy"].b, changes["top1_changes"].b) == (1.0, 0.5, 0.5)

@@ -89,10 +89,10 @@ def test_a_changed_byte_of_a_model_is_one_sentence_and_its_vectors_are_not_run(f
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(bytes(content))
-    found = verify(folder)
-    assert found.faults == ("models/bell.int8.tflite: is not the file that the manifest lists (its SHA-256 differs)",)
-    assert found.vectors == 0
-    assert found.notes == ("the golden vectors were not run, since models/bell.int8.tflite differ from the manifest",)
+    result = verify(folder)
+    assert result.faults == ("models/bell.int8.tflite: is not the file that the manifest lists (its SHA-256 differs)",)
+    assert result.vectors == 0
+    assert result.notes == ("the golden vectors were not run, since models/bell.int8.tflite differ from the manifest",)
 
 
 def test_figures_of_the_report_that_the_file_itself_gives_are_read_from_it(folder: Path) -> None:

@@ -99,19 +99,19 @@ def _is_type_checking(node: ast.AST) -> bool:
 
 def breaches(room: str, source: str) -> list[str]:
     """What a file in a room imports that it must not, one sentence each."""
-    found = []
+    faults = []
     for module, line, at_once in imports_of(ast.parse(source)):
         package, _, rest = module.partition(".")
         other = rest.partition(".")[0]
         if package == "edgecut" and other in FLOOR and other != room and FLOOR[other] >= FLOOR[room]:
-            found.append(f"line {line}: {room} imports {module}, which is on no lower floor")
+            faults.append(f"line {line}: {room} imports {module}, which is on no lower floor")
         elif package == "edgecut" and other and other not in FLOOR and other != "__version__":
-            found.append(f"line {line}: {module} is on no floor")
+            faults.append(f"line {line}: {module} is on no floor")
         if package in HOMES and room not in HOMES[package]:
-            found.append(f"line {line}: {room} imports {package}")
+            faults.append(f"line {line}: {room} imports {package}")
         if package in LAZY and at_once and room in LIGHT_ROOMS:
-            found.append(f"line {line}: {room} imports {package} with the file")
-    return found
+            faults.append(f"line {line}: {room} imports {package} with the file")
+    return faults
 
 
 def circles(imports: dict[str, set[str]]) -> list[str]:

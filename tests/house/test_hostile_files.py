@@ -35,7 +35,7 @@ FIXTURE = Path(__file__).parent.parent / "fixtures" / "tiny.int8.tflite"
 
 
 @pytest.mark.parametrize(
-    ("name", "read", "said"),
+    ("name", "read", "sentence"),
     [
         ("m.keras", lambda path: kind_of(str(path)), "is a pipe or a device; give a .keras or .h5 file"),
         ("m.tflite", read_content, "is a pipe or a device; a .tflite or .onnx file is expected"),
@@ -47,29 +47,29 @@ FIXTURE = Path(__file__).parent.parent / "fixtures" / "tiny.int8.tflite"
          "is no file; one class name to a line is expected"),
     ],
 )  # fmt: skip
-def test_a_pipe_is_not_waited_for(name: str, read: object, said: str, tmp_path: Path) -> None:
+def test_a_pipe_is_not_waited_for(name: str, read: object, sentence: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / name)
     assert callable(read)
     with pytest.raises(RequestError) as error:
         read(tmp_path / name)
-    assert str(error.value).endswith(f"{tmp_path / name}: {said}") or str(error.value).endswith(
-        f"{tmp_path / name} {said}"
+    assert str(error.value).endswith(f"{tmp_path / name}: {sentence}") or str(error.value).endswith(
+        f"{tmp_path / name} {sentence}"
     )
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "sentence"),
     [
         ("a = " + "[" * 20_000 + "]" * 20_000, "its values are nested too deeply"),
         ("a = " + "9" * 5000, "Exceeds the limit (4300 digits) for integer string conversion: value has 5000 digits"),
     ],
     ids=["deep", "long"],
 )
-def test_toml_beyond_pythons_limits_is_no_valid_toml(text: str, said: str, tmp_path: Path) -> None:
+def test_toml_beyond_pythons_limits_is_no_valid_toml(text: str, sentence: str, tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text(text)
     with pytest.raises(RequestError) as error:
         read_toml(tmp_path / "recipe.toml")
-    assert str(error.value) == f"{tmp_path / 'recipe.toml'}: is no valid TOML: {said}"
+    assert str(error.value) == f"{tmp_path / 'recipe.toml'}: is no valid TOML: {sentence}"
 
 
 def test_a_program_named_as_a_picture_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,17 +112,17 @@ def test_a_class_that_can_not_be_printed_is_refused(name: bytes, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "sentence"),
     [
         ("CON", "'CON' is a device's name on Windows, where no file can have it; choose another"),
         ("lpt1", "'lpt1' is a device's name on Windows, where no file can have it; choose another"),
         ("x" * 101, "101 letters; at most 100 leave room for the endings of files"),
     ],
 )
-def test_a_name_that_files_can_not_have_everywhere_is_refused(name: str, said: str) -> None:
+def test_a_name_that_files_can_not_have_everywhere_is_refused(name: str, sentence: str) -> None:
     with pytest.raises(DocumentError) as error:
         make_recipe({}, {"name": name, "source.model": "m.keras"}, where="test")
-    assert error.value.faults == (f"test: name: {said}",)
+    assert error.value.faults == (f"test: name: {sentence}",)
 
 
 @pytest.mark.parametrize(("model", "name"), [("aux.keras", "_aux"), ("y" * 200 + ".keras", "y" * 100)])

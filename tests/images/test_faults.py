@@ -96,8 +96,8 @@ def test_an_image_that_does_not_decode_is_named(tmp_path: Path) -> None:
     root = _folders(tmp_path / "train", "a", "b")
     bad = tmp_path / "train" / "b" / "bad.png"
     bad.write_bytes(b"no image")
-    said = "is no image that can be decoded; replace or remove it"
-    assert _refusal(train=root, val=root) == f"data.train: {bad} {said}\ndata.val: {bad} {said}"
+    sentence = "is no image that can be decoded; replace or remove it"
+    assert _refusal(train=root, val=root) == f"data.train: {bad} {sentence}\ndata.val: {bad} {sentence}"
 
 
 def test_an_image_that_is_cut_short_is_named(tmp_path: Path) -> None:

@@ -46,15 +46,15 @@ def test_a_missing_model(capsys, work):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "sentence"),
     [
         (b"", "is empty; give a .keras or .h5 file"),
         (b"not a model at all", "is no Keras model (neither a .keras archive nor an HDF5 file)"),
     ],
 )
-def test_a_file_that_is_no_model(capsys, work, content, said):
+def test_a_file_that_is_no_model(capsys, work, content, sentence):
     (work / "m.keras").write_bytes(content)
-    assert refused(capsys, work, "m.keras", "--precision", "float32") == [f"m: source.model: m.keras: {said}"]
+    assert refused(capsys, work, "m.keras", "--precision", "float32") == [f"m: source.model: m.keras: {sentence}"]
 
 
 def test_a_truncated_model(capsys, work):

@@ -130,8 +130,8 @@ def npz(path: Path, **headers: tuple[tuple[Any, ...], str, int]) -> Path:
 @pytest.mark.parametrize("shape", [(-1, 8, 8, 3), (4, 8, 8, -3), (10**12, 8, 8, 3), (3, 8, 8, 3), ("4", 8, 8, 3)])
 def test_a_shape_that_is_not_the_arrays_is_refused(work: Path, shape: tuple[Any, ...]) -> None:
     path = npz(work / "d.npz", x_train=(shape, "|u1", 768), y_train=((4,), "|u1", 4))
-    said = f"data.train: {path} is cut short, damaged or no .npz; write it again with numpy.savez"
-    assert faults("net.keras", data={"train": str(path)}) == (f"model: {said}",)
+    message = f"data.train: {path} is cut short, damaged or no .npz; write it again with numpy.savez"
+    assert faults("net.keras", data={"train": str(path)}) == (f"model: {message}",)
 
 
 def test_an_array_that_says_what_it_holds_passes(work: Path) -> None:

@@ -47,14 +47,14 @@ def artifact(shape: tuple[int, ...] = (1, 96, 96, 1), dtype: str = "int8", **spe
 
 def check(device: Profile, file: Artifact, **stem: Any) -> Any:
     recipe = make_recipe({}, {"source.model": "m.keras", "source.preprocess": "tf", "stem": stem}, where="r")
-    (found,) = [c for c in judge(recipe, [device], [file], []) if c.metric == "sensor"]
-    return found
+    (checked,) = [c for c in judge(recipe, [device], [file], []) if c.metric == "sensor"]
+    return checked
 
 
 def test_what_the_sensor_feeds_meets() -> None:
-    found = check(profile(), artifact())
-    assert (found.state, found.reason, found.profile, found.basis) == ("meets", "", "board", "read back")
-    assert (found.limit, found.value) == ("96x96x1 gray uint8 0..255", "96x96x1 gray int8 0..255")
+    checked = check(profile(), artifact())
+    assert (checked.state, checked.reason, checked.profile, checked.basis) == ("meets", "", "board", "read back")
+    assert (checked.limit, checked.value) == ("96x96x1 gray uint8 0..255", "96x96x1 gray int8 0..255")
 
 
 def test_a_float_file_of_raw_pixels_takes_cast_bytes() -> None:
@@ -76,9 +76,9 @@ def test_a_float_file_of_raw_pixels_takes_cast_bytes() -> None:
     ],
 )
 def test_a_mismatch_is_a_missed_check_with_the_line_that_mends_it(file: Artifact, remedy: str) -> None:
-    found = check(profile(), file)
-    assert found.state == "misses"
-    assert found.reason == f"the file takes {found.value}, and the sensor feeds {found.limit}; {remedy}"
+    checked = check(profile(), file)
+    assert checked.state == "misses"
+    assert checked.reason == f"the file takes {checked.value}, and the sensor feeds {checked.limit}; {remedy}"
 
 
 def test_a_file_without_inputs_takes_no_picture() -> None:
@@ -87,8 +87,8 @@ def test_a_file_without_inputs_takes_no_picture() -> None:
 
 
 def test_the_order_of_the_channels_counts() -> None:
-    found = check(profile(channels=3, order="bgr"), artifact((1, 96, 96, 3)))
-    assert found.reason == (
+    checked = check(profile(channels=3, order="bgr"), artifact((1, 96, 96, 3)))
+    assert checked.reason == (
         "the file takes 96x96x3 rgb int8 0..255, and the sensor feeds 96x96x3 bgr uint8 0..255; set stem.order = 'bgr'"
     )
     assert check(profile(channels=3, order="bgr"), artifact((1, 96, 96, 3)), order="bgr").state == "meets"
@@ -139,10 +139,10 @@ def test_the_lines_of_a_mismatch_mend_it(files: dict[str, Any], preprocess: Any,
     """Pasted, they leave nothing to be said but what no recipe can do, and the recipe is one that a plan takes."""
     for sensor, stem in product(SENSORS, STEMS):
         device = profile(**sensor)
-        given = {**files, "source.preprocess": preprocess, **_dotted(stem), "export.precisions": [precision]}
-        for key, value in re.findall(r"set ([a-z.]+) = (\[[^]]*\]|[^],; ]+)", " ".join(_sensed(given, device))):
-            given[key] = tomllib.loads(f"x = {value}")["x"]
-        left = _sensed(given, device)
+        overrides = {**files, "source.preprocess": preprocess, **_dotted(stem), "export.precisions": [precision]}
+        for key, value in re.findall(r"set ([a-z.]+) = (\[[^]]*\]|[^],; ]+)", " ".join(_sensed(overrides, device))):
+            overrides[key] = tomllib.loads(f"x = {value}")["x"]
+        left = _sensed(overrides, device)
         assert all("set " not in note and "feed 0..255" in note for note in left), (sensor, stem, left)
         assert not left or sensor.get("range") not in {None, (0.0, 255.0)}
 
@@ -153,8 +153,8 @@ def test_a_new_recipe_leaves_no_line_to_be_set(files: dict[str, Any], preprocess
     trained_on = make_recipe({}, own, where="r").source.preprocess
     for sensor in SENSORS:
         device = profile(**sensor)
-        found = _sensed({**own, **profile_keys(device, trained_on)}, device)
-        assert not [note for note in found if "set " in note], sensor
+        checked = _sensed({**own, **profile_keys(device, trained_on)}, device)
+        assert not [note for note in checked if "set " in note], sensor
 
 
 def test_an_int16_file_and_a_float_file_do_not_take_every_byte() -> None:
@@ -168,8 +168,8 @@ def test_a_file_of_normalized_pixels_takes_them_in_the_order_of_its_source() -> 
     recipe = make_recipe({}, {"source.model": "m.keras", "source.preprocess": "caffe"}, where="r")
     device = profile(channels=3, dtype="float32", range=[-123.68, 151.061])
     file = artifact((1, 96, 96, 3), "float32", expects="normalized")
-    (found,) = judge(recipe, [device], [file], [])
-    assert (found.state, found.value) == ("misses", "96x96x3 bgr float32 -124..151")
+    (checked,) = judge(recipe, [device], [file], [])
+    assert (checked.state, checked.value) == ("misses", "96x96x3 bgr float32 -124..151")
 
 
 def test_without_a_sensor_or_a_picture_nothing_is_judged() -> None:
@@ -186,13 +186,13 @@ def _dotted(stem: dict[str, Any]) -> dict[str, Any]:
     return {f"stem.{key}": value for key, value in stem.items()}
 
 
-def _sensed(given: dict[str, Any], device: Profile) -> list[str]:
-    return [note for note in plan(make_recipe({}, given, where="r"), [device]).notes if "sensor" in note]
+def _sensed(overrides: dict[str, Any], device: Profile) -> list[str]:
+    return [note for note in plan(make_recipe({}, overrides, where="r"), [device]).notes if "sensor" in note]
 
 
 def notes(**stem: Any) -> tuple[str, ...]:
-    given = {"source.model": BACKBONE, "source.preprocess": "tf", "stem": stem, "export.precisions": ["float32"]}
-    planned = plan(make_recipe({}, given, where="r"), [profile()])
+    overrides = {"source.model": BACKBONE, "source.preprocess": "tf", "stem": stem, "export.precisions": ["float32"]}
+    planned = plan(make_recipe({}, overrides, where="r"), [profile()])
     return tuple(note for note in planned.notes if "sensor" in note)
 
 

@@ -79,14 +79,14 @@ def test_bias_correction_takes_a_shift_back_to_a_tenth() -> None:
     sick = numbers_of(TWINS)
     file_pair = TWINS
     pixels, index = images(32), DEPTHWISE.outputs[0]
-    wanted = means(FLOAT, file_pair.tensors[index], pixels)
+    expected = means(FLOAT, file_pair.tensors[index], pixels)
     shifted = Numbers(sick.weights, {**sick.biases, 1: sick.biases[1] + 0.05})
     from edgecut.quantize.sequential import mended
 
     observed = Subject(file_pair, pixels).observed
-    before = np.abs(means(render(file_pair, shifted), index, pixels) - wanted).mean()
+    before = np.abs(means(render(file_pair, shifted), index, pixels) - expected).mean()
     after = np.abs(
-        means(render(file_pair, mended(file_pair, shifted, pixels, observed)), index, pixels) - wanted
+        means(render(file_pair, mended(file_pair, shifted, pixels, observed)), index, pixels) - expected
     ).mean()
     assert after < before / 10
 

@@ -44,9 +44,14 @@ def test_every_layer_is_named_as_in_the_source_in_execution_order() -> None:
 
 
 def test_a_sound_file_collapses_nowhere_and_is_suspected_of_nothing() -> None:
-    found = explained()
-    assert (found.collapses_at, found.shift_starts_at, found.suspicions, found.in_float) == (None, None, (), ())
-    assert all(row.sqnr > 25 for row in found.layers)
+    explanation = explained()
+    assert (explanation.collapses_at, explanation.shift_starts_at, explanation.suspicions, explanation.in_float) == (
+        None,
+        None,
+        (),
+        (),
+    )
+    assert all(row.sqnr > 25 for row in explanation.layers)
 
 
 def test_a_layers_figures_are_those_of_an_independent_loop() -> None:
@@ -76,26 +81,26 @@ def test_a_layers_figures_are_those_of_an_independent_loop() -> None:
 
 
 def test_a_shifted_bias_is_a_biased_mean_that_starts_there() -> None:
-    found = explained(with_bias(0.05))
-    row = layer(found, "depthwise")
-    assert (found.shift_starts_at, row.cause) == ("depthwise", "biased mean")
+    explanation = explained(with_bias(0.05))
+    row = layer(explanation, "depthwise")
+    assert (explanation.shift_starts_at, row.cause) == ("depthwise", "biased mean")
     assert row.shift_share > 0.6
-    assert row.added == max(r.added or 0 for r in found.layers)
-    assert found.suspicions[0].cause == "biased mean"
-    assert found.suspicions[0].sentence.startswith("a mean shift starts at 'depthwise': ")
+    assert row.added == max(r.added or 0 for r in explanation.layers)
+    assert explanation.suspicions[0].cause == "biased mean"
+    assert explanation.suspicions[0].sentence.startswith("a mean shift starts at 'depthwise': ")
 
 
 def test_ranges_that_the_images_exceed_are_uncalibrated() -> None:
-    found = explained(with_ranges(0.3))
-    assert [suspicion.cause for suspicion in found.suspicions] == ["uncalibrated"]
-    assert found.suspicions[0].figure == pytest.approx(3 / 4)
-    assert layer(found, "stem").saturation > 0.02
-    assert "calibrate on images of the device's kind" in found.suspicions[0].sentence
+    explanation = explained(with_ranges(0.3))
+    assert [suspicion.cause for suspicion in explanation.suspicions] == ["uncalibrated"]
+    assert explanation.suspicions[0].figure == pytest.approx(3 / 4)
+    assert layer(explanation, "stem").saturation > 0.02
+    assert "calibrate on images of the device's kind" in explanation.suspicions[0].sentence
 
 
 def test_a_range_far_beyond_the_values_is_a_range_outlier() -> None:
-    found = explained(with_ranges(20.0))
-    row = layer(found, "depthwise")
+    explanation = explained(with_ranges(20.0))
+    row = layer(explanation, "depthwise")
     assert row.cause == "range outlier"
     assert row.use is not None
     assert row.use < 0.06
@@ -107,27 +112,27 @@ def test_channels_with_few_steps_are_unequal_channels() -> None:
     factors = np.array([1.0, 1, 1, 1] + [0.02] * 4)
     weights = numbers.weights[1] * factors
     low = Numbers({**numbers.weights, 1: weights}, {**numbers.biases, 1: numbers.biases[1] * factors})
-    found = explain(render(TWINS, low), "tiny", images(), reference(images(), scaled_float(1, factors)))
-    row = layer(found, "depthwise")
+    explanation = explain(render(TWINS, low), "tiny", images(), reference(images(), scaled_float(1, factors)))
+    row = layer(explanation, "depthwise")
     assert row.narrow == 0.5
     assert row.reason in {"", "50% of the channels get less than 16 of the 256 steps of 0 to 0.35"}
 
 
 def test_operators_in_float_are_counted_and_named() -> None:
     content = (FIXTURES / "tiny.dynamic.tflite").read_bytes()
-    found = explain(content, "tiny.dynamic.tflite", images(), reference(images()))
-    assert found.in_float == (
+    explanation = explain(content, "tiny.dynamic.tflite", images(), reference(images()))
+    assert explanation.in_float == (
         "stem (CONV_2D)", "depthwise (DEPTHWISE_CONV_2D)", "pointwise (CONV_2D)", "pool (AVERAGE_POOL_2D)",
         "tiny_1/scores_1/MatMul2 (FULLY_CONNECTED)", "StatefulPartitionedCall_1:0 (SOFTMAX)",
     )  # fmt: skip
-    assert found.suspicions[-1].cause == "operator left in float"
-    assert found.suspicions[-1].figure == 6
+    assert explanation.suspicions[-1].cause == "operator left in float"
+    assert explanation.suspicions[-1].figure == 6
 
 
 def test_int16_activations_are_explained_too() -> None:
     content = (FIXTURES / "tiny.int16x8.tflite").read_bytes()
-    found = explain(content, "tiny.int16x8.tflite", images(), reference(images()))
-    assert layer(found, "pointwise").sqnr > layer(explained(), "pointwise").sqnr
+    explanation = explain(content, "tiny.int16x8.tflite", images(), reference(images()))
+    assert layer(explanation, "pointwise").sqnr > layer(explained(), "pointwise").sqnr
 
 
 def test_the_shares_of_added_error_sum_to_one() -> None:
@@ -155,11 +160,11 @@ def test_the_fixture_is_what_these_tests_take_it_for() -> None:
 def test_channels_that_equalization_scaled_a_little_are_no_shift() -> None:
     """A file whose pointwise layer is the source's times 1 to 2 by channel, as equalization leaves it."""
     factors = np.linspace(1.0, 2.0, reference(images()).values["pointwise"].shape[-1])
-    found = explain(INT8, "m", images(), reference(images(), scaled_float(2, 1 / factors)))
-    row = layer(found, "pointwise")
+    explanation = explain(INT8, "m", images(), reference(images(), scaled_float(2, 1 / factors)))
+    row = layer(explanation, "pointwise")
     assert row.sqnr_varying > 25
     assert row.mean_shift < 0.05
-    assert found.shift_starts_at is None
+    assert explanation.shift_starts_at is None
 
 
 def row(name: str, **figures: object) -> LayerError:
@@ -191,13 +196,15 @@ def test_a_tensor_inside_a_layer_is_compared_with_no_layers_output() -> None:
     whole = reference(fed)
     layers = [LayerOutput("depthwise", (None, 6, 6, 8)), LayerOutput("pool", (None, 1, 1, 144))]
     random = np.random.default_rng(0).normal(size=whole.values["depthwise"].shape).astype(np.float32)
-    found = explain(INT8, "m", fed, Reference(FLOAT, fed, layers, {"depthwise": random, "pool": whole.values["pool"]}))
-    assert [row.name for row in found.layers] == ["pool"]
-    assert len(found.unmatched) == 5
+    explanation = explain(
+        INT8, "m", fed, Reference(FLOAT, fed, layers, {"depthwise": random, "pool": whole.values["pool"]})
+    )
+    assert [row.name for row in explanation.layers] == ["pool"]
+    assert len(explanation.unmatched) == 5
 
 
 def test_operators_of_other_weights_are_compared_with_nothing() -> None:
     """A head fitted anew has the width of the source's, and computes something else."""
     other = np.random.default_rng(1).normal(size=144)
-    found = explain(INT8, "m", images(), reference(images(), scaled_float(2, other)))
-    assert [row.name for row in found.layers] == ["stem", "depthwise"]
+    explanation = explain(INT8, "m", images(), reference(images(), scaled_float(2, other)))
+    assert [row.name for row in explanation.layers] == ["stem", "depthwise"]

@@ -67,9 +67,9 @@ def layer_values(source: keras.Model, names: list[str]) -> Mapping[str, np.ndarr
     return found
 
 
-def sqnr(wanted: np.ndarray, got: np.ndarray) -> float:
-    noise = float(np.sum((got.reshape(wanted.shape) - wanted) ** 2))
-    return 10 * np.log10(float(np.sum(wanted**2)) / max(noise, 1e-30))
+def sqnr(expected: np.ndarray, got: np.ndarray) -> float:
+    noise = float(np.sum((got.reshape(expected.shape) - expected) ** 2))
+    return 10 * np.log10(float(np.sum(expected**2)) / max(noise, 1e-30))
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -81,8 +81,8 @@ def test_every_sqnr_is_that_of_the_layers_own_tensor(
     tensors = tensors_of(content)
     values = layer_values(source, [row.name for row in found.layers])
     for row in found.layers:
-        wanted = values[row.name]
-        nearest = max(sqnr(wanted, x) for x in tensors if x.size == wanted.size)
+        expected = values[row.name]
+        nearest = max(sqnr(expected, x) for x in tensors if x.size == expected.size)
         assert row.sqnr == pytest.approx(nearest, abs=0.05), row.name
 
 

@@ -52,11 +52,11 @@ def test_the_right_preprocess_is_never_suspected(preprocess: Preprocess) -> None
     [("tf", "raw"), ("raw", "tf"), ("tf", "torch"), ("torch", "tf"), ("caffe", "tf"), (UNIT, "tf")],
 )
 def test_a_wrong_preprocess_is_named_with_the_right_one(trained: Preprocess, given: Preprocess) -> None:
-    (found,) = feeding_suspicions(trained_on(trained), pictures(), given)
+    (suspicion,) = feeding_suspicions(trained_on(trained), pictures(), given)
     word = trained if isinstance(trained, str) else "{scale = 0.00392157}"
-    assert (found.cause, found.layer) == ("wrong preprocess", "bn")
-    assert found.figure > 0.15
-    assert found.sentence.endswith(f"; pass --preprocess {word}")
+    assert (suspicion.cause, suspicion.layer) == ("wrong preprocess", "bn")
+    assert suspicion.figure > 0.15
+    assert suspicion.sentence.endswith(f"; pass --preprocess {word}")
 
 
 def test_a_model_that_normalizes_itself_is_not_normalized_twice_on_raw_pixels() -> None:
@@ -66,10 +66,10 @@ def test_a_model_that_normalizes_itself_is_not_normalized_twice_on_raw_pixels() 
 
 def test_normalized_twice_is_told_with_what_the_rescaling_puts_out() -> None:
     model = trained_on("raw", L.Rescaling(1 / 127.5, offset=-1, name="rescale"))
-    (found,) = feeding_suspicions(model, pictures(), "tf")
-    assert (found.cause, found.layer) == ("normalized twice", "rescale")
-    assert found.figure == pytest.approx(1 / 127.5, rel=1e-3)
-    assert found.sentence == (
+    (suspicion,) = feeding_suspicions(model, pictures(), "tf")
+    assert (suspicion.cause, suspicion.layer) == ("normalized twice", "rescale")
+    assert suspicion.figure == pytest.approx(1 / 127.5, rel=1e-3)
+    assert suspicion.sentence == (
         "the model's own 'rescale' (Rescaling) normalizes the pixels, and they came normalized: it puts out -1.01 to "
         "-0.992 instead of -1 to 1; set source.preprocess = 'none' (--preprocess none)"
     )
@@ -98,9 +98,9 @@ def test_every_kind_of_own_normalization_is_told_from_pixels_that_it_expects(
 
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_calibration_pictures_that_show_nothing_are_uncalibrated(level: int) -> None:
-    (found,) = picture_suspicions(np.full((20, 16, 16, 3), level, np.uint8))
-    assert found.cause == "uncalibrated"
-    assert found.sentence == (
+    (suspicion,) = picture_suspicions(np.full((20, 16, 16, 3), level, np.uint8))
+    assert suspicion.cause == "uncalibrated"
+    assert suspicion.sentence == (
         f"the calibration images are all {level} of 255, with a deviation of 0, so that the ranges stand for nothing; "
         "calibrate on images of the device's kind"
     )
@@ -118,18 +118,18 @@ def test_a_files_range_that_fits_its_pictures_is_not_suspected() -> None:
 
 
 def test_a_file_calibrated_on_another_preprocess_is_told_by_its_input() -> None:
-    (found,) = range_suspicions((0.0, 255.0), pictures(), "tf", "m.tflite")
-    assert found.cause == "wrong preprocess"
-    assert found.sentence == (
+    (suspicion,) = range_suspicions((0.0, 255.0), pictures(), "tf", "m.tflite")
+    assert suspicion.cause == "wrong preprocess"
+    assert suspicion.sentence == (
         "the file's input reaches from 0 to 255, as 'raw' gives it, and these images from -1 to 1; pass --preprocess "
         "raw, or calibrate m.tflite anew"
     )
 
 
 def test_a_file_calibrated_on_black_images_alone_is_uncalibrated() -> None:
-    (found,) = range_suspicions((-1.0, 0.0), pictures(), "tf", "m.tflite")
-    assert found.cause == "uncalibrated"
-    assert found.sentence == (
+    (suspicion,) = range_suspicions((-1.0, 0.0), pictures(), "tf", "m.tflite")
+    assert suspicion.cause == "uncalibrated"
+    assert suspicion.sentence == (
         "the file's input reaches from -1 to 0, and these images from -1 to 1; calibrate on images of the device's kind"
     )
 

@@ -30,43 +30,43 @@ def subject() -> Subject:
 
 
 def test_a_limit_that_the_converters_file_meets_stops_at_once() -> None:
-    found = until(subject(), judge(), limit=1.1)
-    assert [trial.cures for trial in found.trials] == [()]
-    assert (found.met, found.trials[0].chosen, found.trials[0].kept) == (True, True, True)
+    outcome = until(subject(), judge(), limit=1.1)
+    assert [trial.cures for trial in outcome.trials] == [()]
+    assert (outcome.met, outcome.trials[0].chosen, outcome.trials[0].kept) == (True, True, True)
 
 
 def test_a_limit_that_nothing_meets_tries_every_cure_in_order_and_takes_the_best() -> None:
-    found = until(subject(), judge(), limit=-1.0)
-    assert not found.met
+    outcome = until(subject(), judge(), limit=-1.0)
+    assert not outcome.met
     added = [
-        set(after.cures) - set(before.cures) for before, after in zip(found.trials, found.trials[1:], strict=False)
+        set(after.cures) - set(before.cures) for before, after in zip(outcome.trials, outcome.trials[1:], strict=False)
     ]
-    assert len(found.trials) == 1 + len(ORDER)
+    assert len(outcome.trials) == 1 + len(ORDER)
     assert all(len(names) >= 1 for names in added)
-    chosen = [trial for trial in found.trials if trial.chosen]
+    chosen = [trial for trial in outcome.trials if trial.chosen]
     assert len(chosen) == 1
-    assert (chosen[0].drop or 0) <= (found.trials[0].drop or 0)
-    assert (chosen[0].sqnr_varying or 0) >= (found.trials[0].sqnr_varying or 0)
+    assert (chosen[0].drop or 0) <= (outcome.trials[0].drop or 0)
+    assert (chosen[0].sqnr_varying or 0) >= (outcome.trials[0].sqnr_varying or 0)
 
 
 def test_a_cure_that_does_not_help_is_reported_and_not_built_upon() -> None:
-    found = until(subject(), judge(), limit=-1.0)
-    for place, trial in enumerate(found.trials):
-        before = max((t.sqnr_varying or -999 for t in found.trials[:place] if t.kept), default=-1000.0)
+    outcome = until(subject(), judge(), limit=-1.0)
+    for place, trial in enumerate(outcome.trials):
+        before = max((t.sqnr_varying or -999 for t in outcome.trials[:place] if t.kept), default=-1000.0)
         assert trial.kept == ((trial.sqnr_varying or -999) > before)
         assert bool(trial.note) == (not trial.kept)
 
 
 def test_the_chosen_file_is_what_its_trial_measured() -> None:
     the_judge = judge()
-    found = until(subject(), the_judge, limit=-1.0)
-    chosen = next(trial for trial in found.trials if trial.chosen)
-    assert the_judge.judged(found.content).sqnr_varying == pytest.approx(chosen.sqnr_varying)
+    outcome = until(subject(), the_judge, limit=-1.0)
+    chosen = next(trial for trial in outcome.trials if trial.chosen)
+    assert the_judge.judged(outcome.content).sqnr_varying == pytest.approx(chosen.sqnr_varying)
 
 
 def test_without_labels_the_disagreement_counts() -> None:
-    found = until(subject(), judge(labels=False), limit=-1.0)
-    assert all(trial.drop is None and trial.accuracy is None for trial in found.trials)
+    outcome = until(subject(), judge(labels=False), limit=-1.0)
+    assert all(trial.drop is None and trial.accuracy is None for trial in outcome.trials)
     assert not Score(None, None, None, 0.9, 20.0, 100, unjudged_agreement=0.9).is_near(0.05)
     alike = Score(None, None, None, 0.96, 20.0, 100, unjudged_agreement=0.96)
     assert alike.is_near(0.05)
@@ -80,10 +80,10 @@ def test_a_drop_counts_with_two_standard_errors_and_a_gain_as_none() -> None:
 
 
 def test_a_drops_error_knows_how_many_images_will_judge() -> None:
-    wanted, got = np.eye(2)[[0, 1, 0, 1]], np.eye(2)[[0, 1, 1, 1]]
-    found = score(Answer("classes", metric="accuracy"), wanted, got, np.array([0, 1, 0, 1]), judged_on=4)
-    assert (found.drop, found.agreement) == (0.25, 0.75)
-    assert found.drop_error == pytest.approx(np.sqrt(3 / 16) * np.sqrt(1 / 4 + 1 / 4))
+    expected, got = np.eye(2)[[0, 1, 0, 1]], np.eye(2)[[0, 1, 1, 1]]
+    figures = score(Answer("classes", metric="accuracy"), expected, got, np.array([0, 1, 0, 1]), judged_on=4)
+    assert (figures.drop, figures.agreement) == (0.25, 0.75)
+    assert figures.drop_error == pytest.approx(np.sqrt(3 / 16) * np.sqrt(1 / 4 + 1 / 4))
 
 
 def features(count: int = 300, width: int = 12) -> np.ndarray:

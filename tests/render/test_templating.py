@@ -113,8 +113,8 @@ def test_xml_holds_any_text(text: str) -> None:
 
 def test_junit_of_a_file_with_an_odd_name_is_xml() -> None:
     odd = Verdict(limit="size=+1%", file="a\x1b[2J\x00\ufffe<b>", state="misses", found="\x07")
-    found = Comparison(a="a", b="b", equal=False, changes=(), outputs=(), differences=(), verdicts=(odd,))
-    case = ElementTree.fromstring(comparison_junit(found).encode())[0]
+    comparison = Comparison(a="a", b="b", equal=False, changes=(), outputs=(), differences=(), verdicts=(odd,))
+    case = ElementTree.fromstring(comparison_junit(comparison).encode())[0]
     assert case.get("classname") == "a\ufffd[2J\ufffd\ufffd<b>"
 
 

@@ -60,9 +60,9 @@ def test_float_file_gives_what_a_plain_litert_loop_gives() -> None:
 def test_every_precision_is_near_the_float_file(name: str, tolerance: float) -> None:
     x = images()
     expected = FileRunner(FIXTURES / "tiny.float32.tflite").predict(x)
-    found = FileRunner(FIXTURES / name).predict(x)
-    assert (found.dtype, found.shape) == (np.float32, (16, 4))
-    assert np.abs(found - expected).max() <= tolerance
+    outputs = FileRunner(FIXTURES / name).predict(x)
+    assert (outputs.dtype, outputs.shape) == (np.float32, (16, 4))
+    assert np.abs(outputs - expected).max() <= tolerance
 
 
 def test_onnx_int8_of_the_tiny_network_agrees_with_tflite_int8_to_one_step() -> None:
@@ -81,9 +81,9 @@ def test_predict_is_quantize_then_raw_then_dequantize() -> None:
 def test_results_don_t_change_when_the_runner_runs_again() -> None:
     runner = FileRunner(INT8)
     first = runner.predict(images())
-    kept = first.copy()
+    copy = first.copy()
     runner.predict(-images())
-    np.testing.assert_array_equal(first, kept)
+    np.testing.assert_array_equal(first, copy)
 
 
 def test_no_images_give_no_rows() -> None:

@@ -100,10 +100,10 @@ def test_a_choice_that_nobody_would_take_is_not_built() -> None:
 
 def test_a_difference_within_the_standard_error_goes_to_the_cheaper() -> None:
     points = [point("dear", 0.80, 0.02), point("cheap", 0.79, 0.01), point("poor", 0.70, 0.001)]
-    found = recommend(points, points, "board", 400)
-    assert found is not None
-    assert found[0].cut == "cheap"
-    assert found[1].why == (
+    choice = recommend(points, points, "board", 400)
+    assert choice is not None
+    assert choice[0].cut == "cheap"
+    assert choice[1].why == (
         "the cheapest of 3 built for board that is within a standard error (0.020) of the most accurate (0.800) on the "
         "images that choose, which sets no limits"
     )
@@ -112,9 +112,9 @@ def test_a_difference_within_the_standard_error_goes_to_the_cheaper() -> None:
 def test_a_limit_says_what_it_costs_in_accuracy() -> None:
     small = point("small", 0.7, 0.01, checks=(check(0.01, 0.02, "meets"),))
     large = point("large", 0.9, 0.05, checks=(check(0.05, 0.02, "misses"),), state="misses")
-    found = recommend([small], [small, large], "board", 400)
-    assert found is not None
-    (limit,) = found[1].limits
+    choice = recommend([small], [small, large], "board", 400)
+    assert choice is not None
+    (limit,) = choice[1].limits
     assert (limit.metric, limit.accuracy, limit.accuracy_without, limit.cut_without) == ("latency", 0.7, 0.9, "large")
 
 
@@ -123,11 +123,11 @@ def test_the_nearest_miss_says_what_would_have_to_give() -> None:
         point("far", 0.9, 0.2, checks=(check(0.2, 0.02, "misses"),), state="misses"),
         point("near", 0.8, 0.03, checks=(check(0.03, 0.02, "misses"),), state="misses"),
     ]
-    found = recommend(points, points, "board", 400)
-    assert found is not None
-    assert (found[1].state, found[1].cut) == ("misses", "near")
-    assert found[1].why == "nothing built fits board; this misses by least"
-    assert found[1].give == (
+    choice = recommend(points, points, "board", 400)
+    assert choice is not None
+    assert (choice[1].state, choice[1].cut) == ("misses", "near")
+    assert choice[1].why == "nothing built fits board; this misses by least"
+    assert choice[1].give == (
         "latency is 30 ms, 1.5 times the limit of 20 ms; raise it, or add smaller --sizes or --channels 1",
     )
 

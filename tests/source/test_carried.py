@@ -64,7 +64,7 @@ def refused(path: Path) -> str:
 
 @pytest.mark.parametrize("ending", ["keras", "h5"])
 @pytest.mark.parametrize(
-    ("layer", "said"),
+    ("layer", "sentence"),
     [
         (
             {"class_name": "TFOpLambda", "config": {"name": "act", "function": "io.write_file"}},
@@ -107,12 +107,12 @@ def refused(path: Path) -> str:
     ids=["tf_function", "slice", "node", "function", "keras_function", "import", "rename", "residual", "file"],
 )  # fmt: skip
 def test_what_a_layer_asks_for_is_told_before_tf_keras_does_it(
-    ending: str, layer: dict[str, Any], said: str, sound: Path, tmp_path: Path
+    ending: str, layer: dict[str, Any], sentence: str, sound: Path, tmp_path: Path
 ) -> None:
     def edit(layers: list[dict[str, Any]]) -> None:
         layers[-1] = {"name": "act", "inbound_nodes": layers[-1]["inbound_nodes"], **layer}
 
-    assert refused(changed(sound, tmp_path / f"m.{ending}", edit)) == said
+    assert refused(changed(sound, tmp_path / f"m.{ending}", edit)) == sentence
 
 
 def test_a_function_on_constants_is_not_called(sound: Path, tmp_path: Path) -> None:
@@ -141,8 +141,8 @@ def test_every_object_of_a_saved_model_is_looked_at(tmp_path: Path) -> None:
     node.metadata = json.dumps({**json.loads(node.metadata), "class_name": "TFOpLambda",
                                 "config": {"name": "fc", "function": "io.read_file"}})  # fmt: skip
     path.write_bytes(metadata.SerializeToString())
-    said = "layer 'fc': the function tf.io.read_file has no counterpart in Keras 3"
-    assert refused(tmp_path / "folder") == said
+    sentence = "layer 'fc': the function tf.io.read_file has no counterpart in Keras 3"
+    assert refused(tmp_path / "folder") == sentence
 
 
 @pytest.mark.parametrize("kind", ["link", "external", "virtual"])
@@ -164,8 +164,10 @@ def test_weights_in_another_file_are_not_fetched(kind: str, sound: Path, tmp_pat
             layout[...] = h5py.VirtualSource(str(other), "kernel", (4, 3))
             group.create_virtual_dataset(name, layout)
     how = "are a link to" if kind == "link" else "lie in"
-    said = f"its weights 'model_weights/fc/fc/kernel:0' {how} the file '{other}'; save the model again where they are"
-    assert refused(path) == said
+    sentence = (
+        f"its weights 'model_weights/fc/fc/kernel:0' {how} the file '{other}'; save the model again where they are"
+    )
+    assert refused(path) == sentence
 
 
 def test_a_registered_class_and_every_own_layer_load(tmp_path: Path) -> None:
@@ -178,8 +180,8 @@ def test_a_registered_class_and_every_own_layer_load(tmp_path: Path) -> None:
     y = tf_keras.layers.Bidirectional(tf_keras.layers.LSTM(2), name="both")(tf_keras.layers.Reshape((4, 2))(y))
     model = tf_keras.Model(x, y)
     model.save(tmp_path / "m.keras")
-    given = np.random.default_rng(0).normal(size=(2, 4, 4, 3)).astype("float32")
-    np.testing.assert_allclose(np.asarray(load(tmp_path / "m.keras")(given)), np.asarray(model(given)), atol=1e-6)
+    inputs = np.random.default_rng(0).normal(size=(2, 4, 4, 3)).astype("float32")
+    np.testing.assert_allclose(np.asarray(load(tmp_path / "m.keras")(inputs)), np.asarray(model(inputs)), atol=1e-6)
     named = tf_keras.Sequential([tf_keras.layers.Dense(3, activation=twice, input_shape=(4,), name="fc")])
     named.save(tmp_path / "named.keras")
     with pytest.raises(SourceError) as error:

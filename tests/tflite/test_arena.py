@@ -309,7 +309,7 @@ def test_a_net_of_many_small_tensors_needs_what_its_planning_takes(tmp_path: Pat
     for source, target in pairwise(places):
         draft.operator("RELU", [source], [target])
     path.write_bytes(draft.file(places[:1], places[-1:]))
-    found, graph = tflm.smallest_arena_bytes(path), read(path)
-    assert found.head_bytes == planned_bytes(graph) == 32
-    assert abs(found.smallest_bytes - found.tail_bytes - planning_bytes(graph, wide=True)) <= 48
+    arena, graph = tflm.smallest_arena_bytes(path), read(path)
+    assert arena.head_bytes == planned_bytes(graph) == 32
+    assert abs(arena.smallest_bytes - arena.tail_bytes - planning_bytes(graph, wide=True)) <= 48
     assert cortex_m_arena_bytes(graph) - tail_bytes(graph) == planning_bytes(graph) > 100 * 32

@@ -131,18 +131,18 @@ def test_the_tables_are_those_of_the_facts() -> None:
 
 
 def test_the_peak_names_the_operator_and_the_tensors_largest_first() -> None:
-    found = peak(read(FIXTURES / "tiny.int8.tflite"))
-    assert found is not None
-    assert (found.operator, found.name, found.live_bytes) == (2, "CONV_2D", 5472)
-    assert [(t.layer, t.size_bytes) for t in found.tensors] == [("pointwise", 5184), ("depthwise", 288)]
+    moment = peak(read(FIXTURES / "tiny.int8.tflite"))
+    assert moment is not None
+    assert (moment.operator, moment.name, moment.live_bytes) == (2, "CONV_2D", 5472)
+    assert [(t.layer, t.size_bytes) for t in moment.tensors] == [("pointwise", 5184), ("depthwise", 288)]
 
 
 def test_the_peak_is_the_largest_of_the_operators() -> None:
     graph = read(FIXTURES / "tiny.float32.tflite")
-    found = peak(graph)
-    assert found is not None
-    assert found.live_bytes == max(memory_by_operator(graph))
-    assert sum(t.size_bytes for t in found.tensors) <= found.live_bytes <= found.planned_bytes
+    moment = peak(graph)
+    assert moment is not None
+    assert moment.live_bytes == max(memory_by_operator(graph))
+    assert sum(t.size_bytes for t in moment.tensors) <= moment.live_bytes <= moment.planned_bytes
 
 
 def test_tensors_that_live_together_never_share_memory() -> None:
