@@ -10,18 +10,22 @@ from edgecut.cli.output import Output, with_output
 from edgecut.errors import VerifyError
 
 
-@click.command("verify", epilog="\b\nExample:\n  edgecut verify dist")
+@click.command("verify", epilog="\b\nExamples:\n  edgecut verify dist\n  edgecut verify dist --run-c")
 @click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--run-c", is_flag=True, help="Compile the plain C, and run the golden vectors in it.")
 @with_output
-def command(output: Output, *, bundle: Path) -> int:
+def command(output: Output, *, bundle: Path, run_c: bool) -> int:
     """Check a bundle: every file's hash, the schema, and the golden vectors run again. Needs no TensorFlow.
+
+    With --run-c this edgecut's own text for the bundle's plain C, to which the bundle's must be equal, is compiled in a
+    temporary folder and run on the vectors.
 
     Exit code 1: something differs, each difference is named.
     """
     from edgecut.handoff.verify import verify
     from edgecut.render.grid import notes
 
-    result = verify(bundle, progress=output.progress())
+    result = verify(bundle, progress=output.progress(), run_c=run_c)
     output.document(
         {
             "schema": "edgecut.verify/1",

@@ -144,9 +144,9 @@ def _io_header(
             f"extern const char *const {symbol}_labels[{prefix}_LABEL_COUNT];\n"
         )
     parts.append(
-        "\n/* The tensor arena's size isn't known: no measurement answered it. */\n"
+        "\n/* The size of the interpreter's tensor arena isn't known: no measurement answered it. */\n"
         if arena_bytes is None
-        else f"\n#define {prefix}_ARENA_BYTES {arena_bytes} /* the tensor arena, on a 16-byte boundary */\n"
+        else f"\n#define {prefix}_TFLM_ARENA_BYTES {arena_bytes} /* TFLM's arena, on a 16-byte boundary */\n"
     )
     return _guarded(f"{prefix}_IO_H", f"{name}: what goes in and what comes out", "#include <stdint.h>", "".join(parts))
 

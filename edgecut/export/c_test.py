@@ -32,13 +32,18 @@ def c_test_files(
     tolerances: Sequence[float],
     *,
     has_table: bool,
+    has_run: bool = False,
 ) -> dict[str, str]:
     """{file name: text} of NAME_test.c and the Makefile that builds and runs it.
 
     vectors: as they are in the bundle's vectors folder. tolerances: one for each output, in steps for integers and
-    in the output's unit for floats. has_table: whether NAME_io.h has the table from camera bytes.
+    in the output's unit for floats. has_table: whether NAME_io.h has the table from camera bytes. has_run: whether the
+    model's own C is there, which then runs the vectors.
     """
-    return {f"{name}_test.c": _test(name, artifact, vectors, tolerances, has_table), "Makefile": _makefile(name)}
+    return {
+        f"{name}_test.c": _test(name, artifact, vectors, tolerances, has_table),
+        "Makefile": _makefile(name, has_run),
+    }
 
 
 def _test(
@@ -95,10 +100,12 @@ def _output_check(k: int, spec: TensorSpec, tolerance: float) -> str:
 """
 
 
-def _makefile(name: str) -> str:
+def _makefile(name: str, has_run: bool) -> str:
     prefix = c_symbol(name).upper()
-    return f"""# make test: checks the model, its hash and the golden vectors on this computer.
-# make test RUNTIME="runtime.o ...": runs the vectors, too, by the function that {name}_test.c declares.
+    what = f"checks the model, its hash and the golden vectors on this computer{', by running them in C' * has_run}."
+    return f"""# make test: {what}
+# make test RUNTIME="runtime.o ...": runs the vectors by the function that {name}_test.c declares.
+RUNTIME ?={f" {name}_run.c" * has_run}
 CC ?= cc
 CFLAGS ?= -O1
 STRICT = -std=c99 -Wall -Wextra -Werror -pedantic

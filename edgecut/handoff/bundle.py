@@ -13,6 +13,7 @@ from edgecut.export.c_ops import operators_of, ops_header
 from edgecut.export.c_source import c_files
 from edgecut.export.c_test import VectorFiles, c_test_files
 from edgecut.handoff.model_card import model_card
+from edgecut.handoff.plain_c import plain_c
 from edgecut.handoff.readme import readme
 from edgecut.handoff.recipe_text import portable, recipe_toml
 from edgecut.handoff.reproducible import lasting
@@ -78,9 +79,12 @@ def write_bundle(
         (folder / "c").mkdir()
         for name, text in c_texts(folder, report, whole, artifact, labels, sheet).items():
             (folder / "c" / name).write_text(text, encoding="utf-8")
+    made = None
+    if artifact is not None:
+        made, _ = plain_c((folder / artifact.path).read_bytes(), report, whole, artifact)
     texts = {
         "recipe.toml": recipe_toml(whole),
-        "README.md": readme(told, whole, artifact, arena_bytes, vectors, labels, has_lock=bool(lock)),
+        "README.md": readme(told, whole, artifact, arena_bytes, vectors, labels, has_lock=bool(lock), made=made),
         "MODEL_CARD.md": model_card(told, whole, labels),
         "sbom.cdx.json": json_text(sbom(told, recipe, inputs)),
     }
@@ -136,10 +140,13 @@ def c_texts(
     arena_bytes, order = arena_of(report, artifact), recipe.stem.order
     texts = c_files(content, name, artifact, arena_bytes, labels, table, order=order, bgr=bgr)
     texts[f"{name}_ops.h"] = ops_header(name, operators_of(content))
+    made, _ = plain_c(content, report, recipe, artifact)
+    texts |= {} if made is None else made.files
     vectors = [] if sheet is None else [_vector_files(folder / "vectors", row) for row in sheet.vectors]
     limits = [] if sheet is None else [output.tolerance for output in sheet.outputs]
     tolerances = [float(t.lsb) if t.lsb is not None else t.absolute or 0.0 for t in limits]
-    return texts | c_test_files(name, artifact, vectors, tolerances, has_table=table is not None)
+    test = c_test_files(name, artifact, vectors, tolerances, has_table=table is not None, has_run=made is not None)
+    return texts | test
 
 
 def _of_vectors(folder: Path, report: Report, vectors: Vectors | None) -> Artifact | None:

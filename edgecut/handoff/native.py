@@ -11,6 +11,7 @@ import numpy as np
 
 import edgecut
 from edgecut.bench.runners import tflm
+from edgecut.engine.c_text import c_symbol
 from edgecut.errors import RunError
 from edgecut.handoff.bundle import arena_rows, c_texts, device_artifact
 from edgecut.handoff.vectors import VectorSheet
@@ -26,8 +27,10 @@ _LARGEST_MODEL = 4 * 2**20
 _TFLM_MACS = 50_000_000
 
 
-def c_faults(folder: Path, report: Report, recipe: Recipe, sheet: VectorSheet | None) -> tuple[list[str], list[str]]:
-    """(faults, notes) of the folder c, whose files are as the manifest says.
+def c_faults(
+    folder: Path, report: Report, recipe: Recipe, sheet: VectorSheet | None, *, run_c: bool = False
+) -> tuple[list[str], list[str]]:
+    """(faults, notes) of the folder c, whose files are as the manifest says. run_c: run the vectors in plain C, too.
 
     What is compiled and run is this edgecut's own text for the bundle, never the bundle's: a bundle from a stranger
     must not bring code. The bundle's files must be equal to it.
@@ -57,7 +60,9 @@ def c_faults(folder: Path, report: Report, recipe: Recipe, sheet: VectorSheet | 
         return [], ["c: the test wasn't compiled, since no C compiler (cc) is here"]
     if artifact.size_bytes > _LARGEST_MODEL:
         return [], [f"c: the test wasn't compiled, since the model is larger than {_LARGEST_MODEL >> 20} MiB"]
-    return _compiled(compiler, folder, recipe.name, texts), []
+    runs = f"{recipe.name}_run.c" in texts
+    notes = ["c: holds no plain C that could be run"] if run_c and not runs else []
+    return _compiled(compiler, folder, recipe.name, texts, run_c=run_c and runs), notes
 
 
 def arena_faults(folder: Path, report: Report, sheet: VectorSheet, inputs: np.ndarray) -> tuple[list[str], list[str]]:
@@ -91,11 +96,13 @@ def arena_faults(folder: Path, report: Report, sheet: VectorSheet, inputs: np.nd
     return faults, []
 
 
-def _compiled(compiler: str, folder: Path, name: str, texts: dict[str, str]) -> list[str]:
+def _compiled(compiler: str, folder: Path, name: str, texts: dict[str, str], *, run_c: bool) -> list[str]:
     with tempfile.TemporaryDirectory() as scratch:
         for file, text in texts.items():
             (Path(scratch) / file).write_text(text, encoding="utf-8")
         command = [compiler, *_STRICT, "-o", "test.run", f"{name}_test.c", f"{name}_model.c"]
+        if run_c:
+            command += ["-O1", f"-D{c_symbol(name).upper()}_RUNTIME", f"{name}_run.c"]
         try:
             built = subprocess.run(
                 command, cwd=scratch, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, check=False

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from edgecut.engine import Generated
 from edgecut.engine.c_text import c_symbol
 from edgecut.export.c_source import input_rule
+from edgecut.handoff.plain_c import EQUAL_TO
 from edgecut.handoff.vectors import Vectors
 from edgecut.images.device import COLOURS, DEFAULT_ORDER
 from edgecut.images.preprocess import affine
@@ -28,10 +30,11 @@ def readme(
     labels: Sequence[str],
     *,
     has_lock: bool = False,
+    made: Generated | None = None,
 ) -> str:
     """Markdown: what to flash, what it needs, how a camera byte becomes the input, how to check the port.
 
-    artifact: the one for the device. arena_bytes: the tensor arena to reserve, None if unknown.
+    artifact: the one for the device. arena_bytes: the tensor arena to reserve, None if unknown. made: its plain C.
     """
     return markdown(
         "readme",
@@ -45,6 +48,7 @@ def readme(
         has_lock=has_lock,
         vectors=None if vectors is None else _vectors(vectors),
         artifact=artifact,
+        plain=None if made is None else _plain(made),
         **({} if artifact is None else _device(report, recipe, artifact, arena_bytes, labels)),
         checks=list(_checks(report)),
         figures=[
@@ -77,6 +81,12 @@ def _device(
         "outputs": [_tensor(spec) | {"real": _real(spec)} for spec in artifact.outputs],
         "classes": _classes(recipe, artifact, labels),
     }
+
+
+def _plain(made: Generated) -> dict[str, object]:
+    """What the C takes of memory, and what it is equal to."""
+    rows = None if made.rows_arena_bytes is None else _size(made.rows_arena_bytes)
+    return {"arena": _size(made.arena_bytes), "rows": rows, "equal_to": EQUAL_TO}
 
 
 def _tensor(spec: TensorSpec) -> dict[str, object]:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from edgecut.graph.threads import THREADS
 from edgecut.handoff.filling import IN_PLACE
+from edgecut.handoff.plain_c import EQUAL_TO
 from edgecut.handoff.provenance import git_state
 from edgecut.records.artifact import sha256_of
 from edgecut.records.document import Record
@@ -48,6 +49,13 @@ class Reproducible(Record):
     varies: dict[str, str]
 
 
+class PlainC(Record):
+    """The model as plain C. equal_to: whose outputs it gives."""
+
+    files: tuple[str, ...]
+    equal_to: str
+
+
 class Manifest(Record):
     """manifest.json. git: {"commit", "dirty"} of the recipe's folder, None outside git."""
 
@@ -61,6 +69,7 @@ class Manifest(Record):
     git: dict[str, str | bool] | None
     files: tuple[BundleFile, ...]
     reproducible: Reproducible | None = None
+    plain_c: PlainC | None = None
 
 
 def finish(
@@ -109,10 +118,16 @@ def seal(
         profiles=tuple(profile.id for profile in profiles),
         git=git,
         files=tuple(files),
+        plain_c=_plain_c(paths),
         reproducible=Reproducible(sha256=reproducible_hash(files), varies=VARIES | _varies_with(report)),
     )
     (folder / MANIFEST).write_text(json_text(manifest.to_dict()), encoding="utf-8")
     (folder / SEAL).write_text(f"{sha256_of(folder / MANIFEST)}  {MANIFEST}\n", encoding="utf-8")
+
+
+def _plain_c(paths: Sequence[str]) -> PlainC | None:
+    own = tuple(path for path in paths if path.startswith("c/") and path.endswith(("_run.c", "_run.h")))
+    return PlainC(files=own, equal_to=EQUAL_TO) if own else None
 
 
 def _varies_with(report: Report) -> dict[str, str]:

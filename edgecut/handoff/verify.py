@@ -33,8 +33,11 @@ class VerifyResult:
     notes: tuple[str, ...]
 
 
-def verify(folder: Path, progress: Progress = SILENT) -> VerifyResult:
+def verify(folder: Path, progress: Progress = SILENT, *, run_c: bool = False) -> VerifyResult:
     """Whether a bundle is what its manifest says, and does what its vectors say.
+
+    run_c: also run the vectors in the bundle's plain C, which this edgecut writes anew and compiles in a folder of its
+    own; the bundle's text must be equal to it.
 
     Raises RequestError if the folder is no bundle, or one of another schema.
     """
@@ -51,18 +54,18 @@ def verify(folder: Path, progress: Progress = SILENT) -> VerifyResult:
     faults += found
     if not faults:
         with progress.task("compiling the C test, trying the arena"):
-            faults, more = _native_faults(folder)
+            faults, more = _native_faults(folder, run_c)
         notes += more
     return VerifyResult(len(manifest.files), vectors, tuple(faults), tuple(notes))
 
 
-def _native_faults(folder: Path) -> tuple[list[str], list[str]]:
+def _native_faults(folder: Path, run_c: bool) -> tuple[list[str], list[str]]:
     """(faults, notes) of the C source and the arena, in a bundle whose files are sound."""
     from edgecut.handoff.native import arena_faults, c_faults
 
     report = parse(Report, json.loads((folder / "report.json").read_bytes()), "report.json")
     sheet = document(folder, VECTORS, VectorSheet) if (folder / VECTORS).is_file() else None
-    faults, notes = c_faults(folder, report, read_recipe(folder / "recipe.toml"), sheet)
+    faults, notes = c_faults(folder, report, read_recipe(folder / "recipe.toml"), sheet, run_c=run_c)
     if sheet is not None:
         more, said = arena_faults(folder, report, sheet, _inputs(folder, sheet))
         faults, notes = [*faults, *more], [*notes, *said]

@@ -72,7 +72,7 @@ int main(void) {
     printf("%d %d %.9g ", BELL_INPUT_COUNT, BELL_INPUT_BYTES, (double)BELL_INPUT_SCALE);
     printf("%d %d|", BELL_INPUT_ZERO_POINT, BELL_INPUT_EXPECTS_RAW);
     printf("%d %d %.9g %d|%d|", BELL_OUTPUT_RANK, BELL_OUTPUT_COUNT, (double)BELL_OUTPUT_SCALE,
-           BELL_OUTPUT_ZERO_POINT, BELL_ARENA_BYTES);
+           BELL_OUTPUT_ZERO_POINT, BELL_TFLM_ARENA_BYTES);
     for (i = 0; i < BELL_LABEL_COUNT; i++) printf("%s;", bell_labels[i]);
     return 0;
 }
@@ -165,7 +165,7 @@ def test_any_recipe_name_compiles(tmp_path: Path, name: str) -> None:
 def test_an_unknown_arena_is_said_and_not_defined() -> None:
     text = c_files(b"abc", "bell", artifact(b"abc"), None, [])["bell_io.h"]
     assert "ARENA_BYTES" not in text
-    assert "/* The tensor arena's size isn't known: no measurement answered it. */" in text
+    assert "/* The size of the interpreter's tensor arena isn't known: no measurement answered it. */" in text
 
 
 def test_the_rule_for_raw_bytes_into_int8_is_one_exclusive_or() -> None:

@@ -195,7 +195,7 @@ def test_the_arena_is_enough_by_every_row_with_its_band(tmp_path: Path) -> None:
 
 def test_the_arena_stands_in_the_header_and_in_the_readme(tmp_path: Path) -> None:
     folder = bundle(tmp_path / "dist", ("int8.tflite",), arena(8816, "measured"))
-    assert "#define BELL_ARENA_BYTES 8816 " in (folder / "c" / "bell_io.h").read_text()
+    assert "#define BELL_TFLM_ARENA_BYTES 8816 " in (folder / "c" / "bell_io.h").read_text()
     assert "| tensor arena (RAM) | 8816 bytes (8.61 KiB) |" in (folder / "README.md").read_text()
 
 
