@@ -9,9 +9,12 @@ from edgecut.engine.quantization import activation_range, channel_multipliers, f
 from edgecut.engine.refusal import Refused
 from edgecut.tflite.flatbuffer import Operator, Tensor
 
+# Of one column of a window, whose rows the faster kernels hold at once: under_t and depthwise_row in convolution.c.
+MOST_TAPS = 16
+
 
 def conv_2d(model: Model, op: Operator) -> Lowered:
-    """A convolution; one whose columns are dilated or whose channels are grouped goes tap by tap."""
+    """A convolution; one with dilated columns, grouped channels or very high filters goes tap by tap."""
     data, output, filters = model.activation(op.inputs[0]), model.output(op), model.constant(op.inputs[1], "int8")
     count, _, _, depth = filters.shape
     y, x = windows(op, data, output, filters.shape[1:3])
@@ -20,7 +23,7 @@ def conv_2d(model: Model, op: Operator) -> Lowered:
         raise Refused(f"has filters of shape {list(filters.shape)} for an input of shape {list(data.shape)}")
     common = geometry(y, x) | {"depth": depth, "filters": count}
     tables = requantized(model, op, data, output, filters.reshape(count, -1).sum(1, np.int64))
-    if groups == 1 and x.dilation == 1:
+    if groups == 1 and x.dilation == 1 and y.size <= MOST_TAPS:
         call = Call("conv_row", common | tables | {"weights": filters})
     else:
         fields = {"dilation_x": x.dilation, "in_depth": data.shape[3], "group_filters": count // groups}
@@ -36,12 +39,14 @@ def depthwise_conv_2d(model: Model, op: Operator) -> Lowered:
     depth, made = data.shape[3], filters.shape[3]
     if filters.shape[0] != 1 or made % depth or output.shape[3] != made or data.shape[0] != output.shape[0]:
         raise Refused(f"has filters of shape {list(filters.shape)} for an input of shape {list(data.shape)}")
-    fields = geometry(y, x) | {"dilation_x": x.dilation, "depth": depth, "times": made // depth}
+    fields = geometry(y, x) | {"dilation_x": x.dilation, "depth": depth}
     tables = requantized(model, op, data, output, filters.reshape(-1, made).sum(0, np.int64))
     reads = (window_rows(op.inputs[0], row_view(data), y, data.shape[0]),)
-    return Lowered(
-        Call("depthwise_row", fields | tables | {"weights": filters}), reads, op.outputs[0], row_view(output)
-    )
+    if made == depth and y.size <= MOST_TAPS:
+        call = Call("depthwise_row", fields | tables | {"weights": filters})
+    else:
+        call = Call("depthwise_taps_row", fields | {"times": made // depth} | tables | {"weights": filters})
+    return Lowered(call, reads, op.outputs[0], row_view(output))
 
 
 def windows(op: Operator, data: Tensor, output: Tensor, taps: tuple[int, ...]) -> tuple[Window, Window]:

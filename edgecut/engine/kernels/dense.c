@@ -1,14 +1,22 @@
-/*@ dense_row: row_at scaled limited dot */
+/*@ dense_row: row_at scaled limited dot dot4 */
 static void dense_row(const void *layer, int8_t *work, const place_t *place, int32_t row) {
     const dense_row_t *k = (const dense_row_t *)layer;
     const int8_t *in = row_at(work, place, row, k->groups * k->depth);
     int8_t *out = row_at(work, &place[1], row, k->groups * k->units);
-    int32_t g, u;
+    int32_t g, u, i, n;
     for (g = 0; g < k->groups; g++, in += k->depth) {
-        for (u = 0; u < k->units; u++) {
-            const uint32_t sum = dot((uint32_t)k->bias[u], k->weights + u * k->depth, in, k->depth);
-            const int32_t c = u * k->per_unit;
-            *out++ = limited(scaled(sum, k->multipliers[c], k->shifts[c]) + k->out_zero, k->low, k->high);
+        for (u = 0; u < k->units; u += n) {
+            uint32_t sums[4];
+            n = k->units - u < 4 ? 1 : 4;
+            for (i = 0; i < n; i++) sums[i] = (uint32_t)k->bias[u + i];
+            if (n == 4)
+                dot4(sums, k->weights + u * k->depth, k->depth, in, k->depth);
+            else
+                sums[0] = dot(sums[0], k->weights + u * k->depth, in, k->depth);
+            for (i = 0; i < n; i++) {
+                const int32_t c = (u + i) * k->per_unit;
+                *out++ = limited(scaled(sums[i], k->multipliers[c], k->shifts[c]) + k->out_zero, k->low, k->high);
+            }
         }
     }
 }
