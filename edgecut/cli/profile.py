@@ -39,7 +39,7 @@ def list_profiles(output: Output) -> int:
     profiles, faults = known_profiles()
     for fault in faults:
         output.note(f"left out: {fault}")
-    output.table(profile_table(profiles))
+    output.table(profile_table(profiles, output.width()))
     output.document({"profiles": [profile.to_dict() for profile in profiles]})
     return 0
 

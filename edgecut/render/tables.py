@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
@@ -138,23 +139,34 @@ def plan_table(steps: Iterable[tuple[str, str]]) -> Table:
     return table
 
 
-def profile_table(profiles: Iterable[Profile]) -> Table:
-    """One row for each device, grouped by class."""
-    table = grid("<id", "<core", "clock", "RAM", "flash", "<runtime")
-    before = ""
-    for p in sorted(profiles, key=lambda p: (_CLASSES.index(p.class_), p.id)):
+def profile_table(profiles: Iterable[Profile], width: int = 80) -> Table:
+    """One row for each device, grouped by class, in `width` columns: a long id goes on in the next line."""
+    headings = ("<core", "clock", "RAM", "flash", "<runtime")
+    ordered = sorted(profiles, key=lambda p: (_CLASSES.index(p.class_), p.id))
+    facts = [_profile_facts(p) for p in ordered]
+    widths = [max(map(len, column)) for column in zip([name.strip("<") for name in headings], *facts, strict=True)]
+    room = width - 2 - sum(2 + needed for needed in widths)
+    table, before = grid("<id", *headings), ""
+    for p, row in zip(ordered, facts, strict=True):
         if p.class_ != before:
             table.add_row(Text(p.class_, "bold"))
-        table.add_row(
-            f"  {p.id}",
-            p.cpu.core or NOTHING,
-            _clock(p.cpu.clock_hz),
-            value_words(p.memory.ram_bytes, "bytes"),
-            value_words(p.memory.flash_bytes, "bytes"),
-            p.runtime.name,
-        )
+        table.add_row("  " + _hyphenated(p.id, room), *row)
         before = p.class_
     return table
+
+
+def _hyphenated(name: str, room: int) -> str:
+    """The name in lines of at most `room` signs where its hyphens permit it; the later ones are indented."""
+    lines = [""]
+    for part in re.findall(r"[^-]*-|[^-]+", name):
+        fits = len(lines[-1]) + len(part) <= room - 2 * (len(lines) > 1)
+        lines = [*lines[:-1], lines[-1] + part] if fits or not lines[-1] else [*lines, part]
+    return "\n    ".join(lines)
+
+
+def _profile_facts(profile: Profile) -> tuple[str, str, str, str, str]:
+    ram, flash = (value_words(size, "bytes") for size in (profile.memory.ram_bytes, profile.memory.flash_bytes))
+    return profile.cpu.core or NOTHING, _clock(profile.cpu.clock_hz), ram, flash, profile.runtime.name
 
 
 def _by_device(rows: Iterable[OfDevice]) -> Iterator[tuple[str, list[OfDevice]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from edgecut.cli.output import Output
 from edgecut.records.document import parse
 from edgecut.records.measurement import Measurement, missing
 from edgecut.records.profile import Profile
+from edgecut.records.profile_files import known_profiles
 from edgecut.records.report import Check
 from edgecut.render.graphs import OperatorRow, artifact_parts, cost_table, operator_table, point_table
 from edgecut.render.grid import grid
@@ -142,6 +144,17 @@ def test_profiles_are_listed_by_class() -> None:
         )
     ]
     assert shown(profile_table(profiles)) == golden("profiles")
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_fact_of_a_shipped_profile_is_cut_off(width: int) -> None:
+    """An id may go on in the next line, behind a hyphen where it has one."""
+    profiles, _ = known_profiles()
+    text = shown(profile_table(profiles, width), width=width)
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= width
+    whole = re.sub(r"-( [^\n]*)\n    (\S+) *", r"-\2\1", re.sub(r"-( [^\n]*)\n    (\S+) *", r"-\2\1", text))
+    assert {profile.id for profile in profiles} <= set(whole.split())
 
 
 @pytest.mark.parametrize(
