@@ -38,9 +38,10 @@ def cut_costs(calls: Calls, profile: Profile) -> Iterator[CutCost]:
 
     In int8 where the profile's runtime takes it, else in float32. Neither holds what a new head would add.
     """
+    from edgecut.lowering.live import layer_calls
     from edgecut.lowering.lower import lowering
 
-    lower = lowering(calls, "int8" if "int8" in profile.runtime.precisions else "float32")
+    lower = lowering(layer_calls(calls), "int8" if "int8" in profile.runtime.precisions else "float32")
     open_ends = _open_ends(calls)
     last: tuple[TfliteGraph, Measurement, Measurement] | None = None
     for call in calls:

@@ -12,18 +12,22 @@ import keras
 from keras import tree
 
 from edgecut.errors import GraphError
+from edgecut.graph.tensor import Tensor, needed
 from edgecut.records.nearest import closest
 
+__all__ = [
+    "Call",
+    "Calls",
+    "Opened",
+    "Tensor",
+    "ancestors",
+    "data_calls",
+    "data_inputs",
+    "descendants",
+    "flat",
+]
+
 CLOSEST = 5
-
-
-@dataclass(frozen=True, eq=False)
-class Tensor:
-    """A value that flows through the graph. shape: with the batch axis first, None where it is open."""
-
-    shape: tuple[int | None, ...]
-    dtype: str
-    sparse: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,15 +206,7 @@ def data_calls(calls: Calls) -> set[Call]:
 
 def ancestors(calls: Calls, tensors: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> set[Call]:
     """The calls that the tensors are computed from, their own included, nothing beyond the tensors in `stop`."""
-    ends = set(stop)
-    pending = [tensor for tensor in tensors if tensor not in ends]
-    found: set[Call] = set()
-    while pending:
-        call = calls.producer[pending.pop()]
-        if call not in found:
-            found.add(call)
-            pending.extend(tensor for tensor in call.inputs if tensor not in ends)
-    return found
+    return needed(calls.producer, tensors, stop)
 
 
 def descendants(calls: Calls, tensors: Iterable[Tensor]) -> set[Call]:

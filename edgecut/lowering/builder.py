@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
-from edgecut.graph.callgraph import Call, Tensor
+from edgecut.graph.tensor import Tensor
+from edgecut.lowering.layer_call import LayerCall
 from edgecut.lowering.layer_operators import ACTIVATIONS
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
 from edgecut.tflite.flatbuffer import Tensor as FileTensor
@@ -19,13 +20,19 @@ class GraphBuilder:
     """The operators and tensors so far, and the place of each value among the tensors."""
 
     def __init__(
-        self, activations: Activations, same: Mapping[Tensor, Tensor], readers: Mapping[Tensor, int], end: Tensor
+        self,
+        activations: Activations,
+        same: Mapping[Tensor, Tensor],
+        readers: Mapping[Tensor, int],
+        ends: Sequence[Tensor],
     ) -> None:
-        """same: what stands for a tensor that is computed twice. readers: how many calls take a tensor."""
+        """same: what stands for a tensor that is computed twice. readers: how many take one. ends: what is put out."""
         self.activations = activations
         self.same = same
         self.readers = readers
-        self.end = end
+        self.ends = ends
+        self.layer = ""  # whose operators are being added
+        self.layers: dict[int, str] = {}  # by what an operator puts out
         self.tensors: list[FileTensor] = []
         self.operators: list[Operator] = []
         self.inputs: list[int] = []
@@ -33,35 +40,36 @@ class GraphBuilder:
         self.makers: dict[int, Operator] = {}
         self.closed: set[int] = set()  # tensors whose operator has its activation already
         self.biased: set[int] = set()  # by a TRANSPOSE_CONV with a bias or a shift
-        self.operands: dict[tuple[Any, ...], int] = {}
+        self.operands: dict[tuple[object, ...], int] = {}
 
-    def graph(self, end: Tensor) -> TfliteGraph:
+    def graph(self) -> TfliteGraph:
         """The finished graph."""
-        read, kept = {self.place[end]}, list[Operator]()
+        ends = tuple(self.place[end] for end in self.ends)
+        read, kept = set(ends), list[Operator]()
         for operator in reversed(self.operators):
             # A padding that every convolution took over is read by none.
             if operator.outputs[0] in read:
                 read.update(operator.inputs)
                 kept.append(operator)
         operators = (replace(operator, index=k) for k, operator in enumerate(reversed(kept)))
-        return TfliteGraph(tuple(self.tensors), tuple(operators), tuple(self.inputs), (self.place[end],))
+        return TfliteGraph(tuple(self.tensors), tuple(operators), tuple(self.inputs), ends)
 
-    def add_input(self, call: Call) -> None:
+    def add_input(self, call: LayerCall) -> None:
         """Add an input of the model."""
         self.place[call.outputs[0]] = self._value(call.outputs[0].shape)
         self.inputs.append(self.place[call.outputs[0]])
 
-    def places(self, call: Call) -> list[int]:
+    def places(self, call: LayerCall) -> list[int]:
         """Where the inputs of a call are among the tensors."""
         return [self.place[self.same.get(tensor, tensor)] for tensor in call.inputs]
 
-    def put(self, call: Call, result: int) -> None:
+    def put(self, call: LayerCall, result: int) -> None:
         """Note where the outputs of a call are; further ones are tensors of their own."""
         for tensor in call.outputs:
             self.place[tensor] = result if tensor is call.outputs[0] else self._value(tensor.shape)
 
     def operator(
-        self, name: str, inputs: Sequence[int], shape: Sequence[int | None], options: Mapping[str, Any] | None = None
+        self, name: str, inputs: Sequence[int], shape: Sequence[int | None], options: Mapping[str, object] | None = None
     ) -> int:
         """Append an operator; the place of what it puts out."""
         if name not in FLOAT_ONLY or self.activations == "float32":
@@ -85,20 +93,21 @@ class GraphBuilder:
             found.append(self.operands[says])
         return tuple(found)
 
-    def _append(self, name: str, inputs: Sequence[int], output: int, options: Mapping[str, Any] | None) -> int:
+    def _append(self, name: str, inputs: Sequence[int], output: int, options: Mapping[str, object] | None) -> int:
         inputs = (*inputs, *self._operands(name, inputs, output))
         self.makers[output] = Operator(len(self.operators), name, 1, tuple(inputs), (output,), options or {})
         self.operators.append(self.makers[output])
+        self.layers[output] = self.layer
         return output
 
     def weighted(
         self,
         name: str,
-        call: Call,
+        call: LayerCall,
         source: int,
         weights: Sequence[int],
         shape: Sequence[int | None],
-        options: Mapping[str, Any],
+        options: Mapping[str, object],
     ) -> int:
         """Append an operator with weights and a bias, and the activation that the layer has of its own."""
         filters = weights[-1] if name == "DEPTHWISE_CONV_2D" else weights[0]
@@ -106,9 +115,9 @@ class GraphBuilder:
         output = self.operator(name, (source, kernel, bias), shape, options)
         return self.activation(call, output, shape)
 
-    def activation(self, call: Call, source: int, shape: Sequence[int | None]) -> int:
+    def activation(self, call: LayerCall, source: int, shape: Sequence[int | None]) -> int:
         """What a layer's own activation makes of a value; fused where a converter does."""
-        name = activation_of(call)
+        name = call.activation
         steps = ACTIVATIONS.get(name, (name,))
         if len(steps) == 1 and steps[0] in FUSED and self._fusable(source, FUSES_RELU):
             self.closed.add(source)
@@ -124,9 +133,9 @@ class GraphBuilder:
     def sole(self, tensor: Tensor) -> bool:
         """Whether a value has one reader and isn't put out, so that it needn't exist."""
         tensor = self.same.get(tensor, tensor)
-        return self.readers.get(tensor, 0) == 1 and tensor is not self.end
+        return self.readers.get(tensor, 0) == 1 and tensor not in self.ends
 
-    def fuses(self, call: Call, source: int, into: frozenset[str]) -> bool:
+    def fuses(self, call: LayerCall, source: int, into: frozenset[str]) -> bool:
         """Whether a call of one input can be fused into the operator that makes it."""
         return self.sole(call.inputs[0]) and self._fusable(source, into)
 
@@ -161,9 +170,3 @@ class GraphBuilder:
         dtype = self.activations if len(shape) > 1 or self.activations == "float32" else "int32"
         self.tensors.append(FileTensor(len(self.tensors), "", tuple(shape), dtype, is_constant=True))
         return len(self.tensors) - 1
-
-
-def activation_of(call: Call) -> str:
-    """The name of a layer's own activation, "linear" where it has none."""
-    function = getattr(call.operation, "activation", None)
-    return getattr(function, "__name__", type(function).__name__) if function is not None else "linear"

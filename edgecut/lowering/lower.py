@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
-from edgecut.graph.callgraph import Call, Calls, Tensor, ancestors
+from edgecut.graph.tensor import Tensor, needed
 from edgecut.lowering.builder import Activations, GraphBuilder
+from edgecut.lowering.layer_call import LayerCall, UnsaidError
 from edgecut.lowering.layer_operators import IDLE, PLAIN
 from edgecut.lowering.rules import RULES
 from edgecut.tflite.flatbuffer import TfliteGraph
 
 # Layers without weights: a converter computes equal ones on the same tensor once.
-_MERGED = frozenset({"Activation", "AveragePooling2D", "Cropping2D", "MaxPooling2D", "ReLU", "ZeroPadding2D"})
+MERGED = frozenset({"Activation", "AveragePooling2D", "Cropping2D", "MaxPooling2D", "ReLU", "ZeroPadding2D"})
 
 
-def lowering(calls: Calls, activations: Activations) -> Callable[[Tensor], TfliteGraph]:
+def lowering(calls: Sequence[LayerCall], activations: Activations) -> Callable[[Tensor], TfliteGraph]:
     """For any tensor, the graph that a file of the model up to it would hold, for one image; an open size counts as 1.
 
     activations: "int8" for a fully quantized file. What no rule covers is an operator
@@ -24,28 +24,53 @@ def lowering(calls: Calls, activations: Activations) -> Callable[[Tensor], Tflit
     would pad, and equal activations, poolings and paddings of one tensor are one.
     """
     # The order of a part is that of the whole: what isn't needed for it leads to nothing that is.
-    whole = _converter_order(calls)
-    settings = {call: _settings(call) for call in whole if call.type in _MERGED}
+    whole, producer = _converter_order(calls), _producers(calls)
+    settings = {call: _settings(call) for call in whole if call.type in MERGED}
 
     def lower(end: Tensor) -> TfliteGraph:
-        kept = ancestors(calls, (end,))
-        order, same = _merged([call for call in whole if call in kept], settings)
-        work = GraphBuilder(activations, same, _readers(order, same), same.get(end, end))
-        for call in order:
-            _add(work, call)
-        return work.graph(same.get(end, end))
+        part = needed(producer, (end,))
+        return _lowered([call for call in whole if call in part], settings, activations, (end,)).graph()
 
     return lower
 
 
-def _converter_order(calls: Iterable[Call]) -> list[Call]:
+def operators_by_layer(calls: Sequence[LayerCall], ends: Sequence[Tensor]) -> dict[str, tuple[str, ...]]:
+    """The operators that each layer needed for the ends becomes, in float, layers that leave none left out.
+
+    The layers are in the order of the calls; what is fused into another layer's operator is that layer's.
+    """
+    part = needed(_producers(calls), ends)
+    order = [call for call in calls if call in part]
+    work = _lowered(order, {call: _settings(call) for call in order if call.type in MERGED}, "float32", tuple(ends))
+    rows: dict[str, tuple[str, ...]] = {}
+    for operator in work.operators:
+        layer = work.layers[operator.outputs[0]]
+        rows[layer] = (*rows.get(layer, ()), operator.name)
+    return rows
+
+
+def _producers(calls: Iterable[LayerCall]) -> dict[Tensor, LayerCall]:
+    return {tensor: call for call in calls for tensor in call.outputs}
+
+
+def _lowered(
+    part: Sequence[LayerCall], settings: Mapping[LayerCall, str], activations: Activations, ends: Sequence[Tensor]
+) -> GraphBuilder:
+    order, same = _merged(part, settings)
+    work = GraphBuilder(activations, same, _readers(order, same), [same.get(end, end) for end in ends])
+    for call in order:
+        _add(work, call)
+    return work
+
+
+def _converter_order(calls: Iterable[LayerCall]) -> list[LayerCall]:
     """The calls in the order in which a converted file runs them, which decides what is alive together.
 
     TensorFlow imports a function in reverse post-order of a depth-first search from what needs nothing, names
     descending (GetReversePostOrder with NodeComparatorName): first weights, then constants, then the input.
     """
     order = tuple(calls)
-    takers: dict[Tensor, list[Call]] = {}
+    takers: dict[Tensor, list[LayerCall]] = {}
     for call in order:
         for tensor in call.inputs:
             takers.setdefault(tensor, []).append(call)
@@ -53,8 +78,8 @@ def _converter_order(calls: Iterable[Call]) -> list[Call]:
         sorted((call for call in order if is_root(call)), key=_name, reverse=True)
         for is_root in (_has_weights, _has_constants)
     ]
-    done: list[Call] = []
-    seen: set[Call] = set()
+    done: list[LayerCall] = []
+    seen: set[LayerCall] = set()
     pending = [(call, False) for group in (*roots, order) for call in group][::-1]
     while pending:
         call, finished = pending.pop()
@@ -68,28 +93,31 @@ def _converter_order(calls: Iterable[Call]) -> list[Call]:
     return done[::-1]
 
 
-def _name(call: Call) -> str:
+def _name(call: LayerCall) -> str:
     return call.name
 
 
-def _has_weights(call: Call) -> bool:
-    return bool(getattr(call.operation, "weights", ()))
+def _has_weights(call: LayerCall) -> bool:
+    return call.has_weights
 
 
-def _has_constants(call: Call) -> bool:
+def _has_constants(call: LayerCall) -> bool:
     return call.type in {"Concatenate", "Flatten", "GlobalAveragePooling2D", "Rescaling", "Reshape", "ZeroPadding2D"}
 
 
-def _settings(call: Call) -> str:
-    return repr({key: value for key, value in call.operation.get_config().items() if key != "name"})
+def _settings(call: LayerCall) -> str:
+    """What makes a layer equal to another; a layer without settings is equal to itself alone."""
+    return repr({key: value for key, value in call.config.items() if key != "name"}) if call.config else call.name
 
 
-def _merged(order: Sequence[Call], settings: Mapping[Call, str]) -> tuple[list[Call], dict[Tensor, Tensor]]:
+def _merged(
+    order: Sequence[LayerCall], settings: Mapping[LayerCall, str]
+) -> tuple[list[LayerCall], dict[Tensor, Tensor]]:
     """The calls without those that repeat another, and what stands for the outputs of those.
 
     settings: of the calls that may be merged.
     """
-    first: dict[tuple[Any, ...], Call] = {}
+    first: dict[tuple[object, ...], LayerCall] = {}
     same: dict[Tensor, Tensor] = {}
     kept = []
     for call in order:
@@ -103,7 +131,7 @@ def _merged(order: Sequence[Call], settings: Mapping[Call, str]) -> tuple[list[C
     return kept, same
 
 
-def _readers(order: Sequence[Call], same: Mapping[Tensor, Tensor]) -> dict[Tensor, int]:
+def _readers(order: Sequence[LayerCall], same: Mapping[Tensor, Tensor]) -> dict[Tensor, int]:
     counts: dict[Tensor, int] = {}
     for call in order:
         for tensor in call.inputs:
@@ -111,16 +139,25 @@ def _readers(order: Sequence[Call], same: Mapping[Tensor, Tensor]) -> dict[Tenso
     return counts
 
 
-def _add(work: GraphBuilder, call: Call) -> None:
+def _add(work: GraphBuilder, call: LayerCall) -> None:
     """Add what becomes of a call."""
     if call.is_input:
         work.add_input(call)
         return
-    inputs, rule = work.places(call), RULES.get(call.type)
-    if call.type in IDLE:
-        result = inputs[0]
-    elif rule is not None:
-        result = rule(work, call, inputs)
-    else:
-        result = work.chain(PLAIN.get(call.type, (call.type,)), inputs, call.outputs[0].shape)
+    inputs, before = work.places(call), len(work.operators)
+    work.layer = call.name
+    try:
+        result = _result(work, call, inputs)
+    except UnsaidError:
+        del work.operators[before:]
+        result = work.activation(call, work.chain((call.type,), inputs, call.shape), call.shape)
     work.put(call, result)
+
+
+def _result(work: GraphBuilder, call: LayerCall, inputs: Sequence[int]) -> int:
+    rule = RULES.get(call.type)
+    if call.type in IDLE:
+        return inputs[0]
+    if rule is not None:
+        return rule(work, call, inputs)
+    return work.chain(PLAIN.get(call.type, (call.type,)), inputs, call.shape)

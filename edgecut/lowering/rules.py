@@ -4,115 +4,113 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
-from edgecut.graph.callgraph import Call, Tensor
+from edgecut.graph.tensor import Tensor
 from edgecut.lowering.blocks import attention, einsum_dense, layer_normalization, matrix_product, transpose
-from edgecut.lowering.builder import GraphBuilder, activation_of
-from edgecut.lowering.layer_operators import ACTIVATIONS, PLAIN
+from edgecut.lowering.builder import GraphBuilder
+from edgecut.lowering.layer_call import LayerCall, channels
+from edgecut.lowering.layer_operators import ACTIVATIONS, PLAIN, REPEATED
 from edgecut.tflite.kinds import FOLDS_NORMALIZATION, FOLDS_SCALE, FUSES_RELU
 
 # What a mean over a map's places becomes, by whether there is more than one place.
 _MEAN_OF_ONE, _MEAN = "RESHAPE", "MEAN"
 
 
-def _conv(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
-    layer, shape = call.operation, call.outputs[0].shape
-    weights = (layer.filters, *layer.kernel_size, int(layer.kernel.shape[-2]))
-    return work.weighted("CONV_2D", call, _unpadded(work, call, taken[0]), weights, shape, _strides(layer))
+def _conv(work: GraphBuilder, call: LayerCall, taken: Sequence[int]) -> int:
+    weights = (call.number("filters"), *call.pair("kernel_size"), channels(call) // max(1, call.number("groups", 1)))
+    return work.weighted("CONV_2D", call, _unpadded(work, call, taken[0]), weights, call.shape, _strides(call))
 
 
-def _depthwise(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
-    layer, shape = call.operation, call.outputs[0].shape
-    weights = (1, *layer.kernel_size, int(shape[-1] or 1))
-    return work.weighted("DEPTHWISE_CONV_2D", call, _unpadded(work, call, taken[0]), weights, shape, _strides(layer))
+def _depthwise(work: GraphBuilder, call: LayerCall, taken: Sequence[int]) -> int:
+    weights = (1, *call.pair("kernel_size"), channels(call) * call.number("depth_multiplier", 1))
+    source = _unpadded(work, call, taken[0])
+    return work.weighted("DEPTHWISE_CONV_2D", call, source, weights, call.shape, _strides(call))
 
 
-def _separable(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
-    layer, shape = call.operation, call.outputs[0].shape
-    channels = int(layer.pointwise_kernel.shape[-2])
-    middle = (*shape[:-1], channels)
-    kernel, bias = work.constant((1, *layer.kernel_size, channels)), work.constant((channels,))
-    source = work.operator(
-        "DEPTHWISE_CONV_2D", (_unpadded(work, call, taken[0]), kernel, bias), middle, _strides(layer)
-    )
-    return work.weighted("CONV_2D", call, source, (layer.filters, 1, 1, channels), shape, {})
+def _separable(work: GraphBuilder, call: LayerCall, taken: Sequence[int]) -> int:
+    middle, strides = channels(call) * call.number("depth_multiplier", 1), _strides(call)
+    weights, filters = (1, *call.pair("kernel_size"), middle), call.number("filters")
+    kernel, bias = work.constant(weights), work.constant((middle,))
+    shape = (*call.shape[:-1], middle)
+    source = work.operator("DEPTHWISE_CONV_2D", (_unpadded(work, call, taken[0]), kernel, bias), shape, strides)
+    return work.weighted("CONV_2D", call, source, (filters, 1, 1, middle), call.shape, {})
 
 
-def _transposed(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
-    layer, shape = call.operation, call.outputs[0].shape
-    weights = (layer.filters, *layer.kernel_size, int(layer.kernel.shape[-1]))
+def _transposed(work: GraphBuilder, call: LayerCall, taken: Sequence[int]) -> int:
+    weights, strides = (call.number("filters"), *call.pair("kernel_size"), channels(call)), _strides(call)
     sizes, kernel = work.constant((4,)), work.constant(weights)
     bias = work.constant(weights[:1])
-    output = work.operator("TRANSPOSE_CONV", (sizes, kernel, taken[0], bias), shape, _strides(layer))
+    output = work.operator("TRANSPOSE_CONV", (sizes, kernel, taken[0], bias), call.shape, strides)
     work.biased.add(output)
-    return work.activation(call, output, shape)
+    return work.activation(call, output, call.shape)
 
 
-def _dense(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
-    layer, shape = call.operation, call.outputs[0].shape
-    return work.weighted("FULLY_CONNECTED", call, taken[0], (layer.units, int(layer.kernel.shape[0])), shape, {})
+def _dense(work: GraphBuilder, call: LayerCall, taken: Sequence[int]) -> int:
+    weights = (call.number("units"), int((call.inputs[0].shape or (1,))[-1] or 1))
+    return work.weighted("FULLY_CONNECTED", call, taken[0], weights, call.shape, {})
 
 
-def _batch_normalization(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
+def _batch_normalization(work: GraphBuilder, call: LayerCall, taken: Sequence[int]) -> int:
     if work.fuses(call, taken[0], FOLDS_NORMALIZATION):
         # TensorFlow 2.21's converter fuses a ReLU behind a TRANSPOSE_CONV only with a bias that isn't all zeros,
         # as it is before training, or a normalization's shift.
         work.biased.add(taken[0])
         return taken[0]
-    return work.chain(("MUL", "ADD"), taken[:1], call.outputs[0].shape)
+    return work.chain(("MUL", "ADD"), taken[:1], call.shape)
 
 
-def _with_constant(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
+def _with_constant(work: GraphBuilder, call: LayerCall, taken: Sequence[int]) -> int:
     """Arithmetic on two values, or on one and a constant, which a converter folds into weights and bias before it."""
     if len(taken) == 1 and work.fuses(call, taken[0], FOLDS_SCALE):
         return taken[0]
-    return work.chain(PLAIN[call.type], taken, call.outputs[0].shape)
+    return work.chain(PLAIN[call.type], taken, call.shape)
 
 
-def _divide(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
+def _divide(work: GraphBuilder, call: LayerCall, taken: Sequence[int]) -> int:
     """A quotient; of a constant divisor a converter takes the reciprocal, as of a factor."""
-    if len(taken) > 1 or not isinstance(call.args[0], Tensor):
-        return work.chain(("DIV",), taken, call.outputs[0].shape)
-    return taken[0] if work.fuses(call, taken[0], FOLDS_SCALE) else work.chain(("MUL",), taken, call.outputs[0].shape)
+    if len(taken) > 1 or not call.args or not isinstance(call.args[0], Tensor):
+        return work.chain(("DIV",), taken, call.shape)
+    return taken[0] if work.fuses(call, taken[0], FOLDS_SCALE) else work.chain(("MUL",), taken, call.shape)
 
 
-def _relu(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
+def _relu(work: GraphBuilder, call: LayerCall, taken: Sequence[int]) -> int:
     plain = _relu_name(call)
     if plain is not None and work.fuses(call, taken[0], FUSES_RELU):
         work.closed.add(taken[0])
         return taken[0]
-    return work.chain((plain or "LEAKY_RELU",), taken[:1], call.outputs[0].shape)
+    return work.chain((plain or "LEAKY_RELU",), taken[:1], call.shape)
 
 
-def _activation(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
-    name = activation_of(call)
+def _activation(work: GraphBuilder, call: LayerCall, taken: Sequence[int]) -> int:
+    name = call.activation
     if name in {"relu", "relu6"} and not work.sole(call.inputs[0]):
-        return work.chain(ACTIVATIONS[name], taken[:1], call.outputs[0].shape)
-    return work.activation(call, taken[0], call.outputs[0].shape)
+        return work.chain(ACTIVATIONS[name], taken[:1], call.shape)
+    return work.activation(call, taken[0], call.shape)
 
 
-def _rescaling(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
-    steps = ("MUL", "ADD") if call.operation.offset else ("MUL",)
-    return work.chain(steps, taken[:1], call.outputs[0].shape)
+def _rescaling(work: GraphBuilder, call: LayerCall, taken: Sequence[int]) -> int:
+    steps = ("MUL", "ADD") if call.config.get("offset") else ("MUL",)
+    return work.chain(steps, taken[:1], call.shape)
 
 
-def _silu(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
-    gate = work.operator("LOGISTIC", taken, call.outputs[0].shape)
-    return work.operator("MUL", (taken[0], gate), call.outputs[0].shape)
+def _silu(work: GraphBuilder, call: LayerCall, taken: Sequence[int]) -> int:
+    gate = work.operator("LOGISTIC", taken, call.shape)
+    return work.operator("MUL", (taken[0], gate), call.shape)
 
 
-def _pad(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
-    return work.operator("PAD", taken[:1], call.outputs[0].shape, {"padding": call.operation.padding})
+def _pad(work: GraphBuilder, call: LayerCall, taken: Sequence[int]) -> int:
+    return work.operator("PAD", taken[:1], call.shape, {"padding": call.sides("padding")})
 
 
-def _repeated(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
+def _repeated(work: GraphBuilder, call: LayerCall, taken: Sequence[int]) -> int:
     """The values repeated axis by axis: flattened to runs, of which each is resized to several."""
     source = taken[0]
     shape = [int(size or 1) for size in call.inputs[0].shape]
     if call.type == "RepeatVector":
         shape.insert(1, 1)
-    for axis, size in enumerate(call.outputs[0].shape):
+    if len(shape) < 2 or len(shape) != len(call.shape):
+        return work.chain(PLAIN.get(call.type, REPEATED), taken[:1], call.shape)
+    for axis, size in enumerate(call.shape):
         if axis and size != shape[axis]:
             flat = work.operator("RESHAPE", (source,), shape)
             shape[axis] = int(size or 1)
@@ -120,53 +118,61 @@ def _repeated(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
     return work.operator("RESHAPE", (source,), shape) if source != taken[0] else source
 
 
-def _upsampling(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
-    layer, shape = call.operation, call.outputs[0].shape
+def _upsampling(work: GraphBuilder, call: LayerCall, taken: Sequence[int]) -> int:
     names = {"nearest": "RESIZE_NEAREST_NEIGHBOR", "bilinear": "RESIZE_BILINEAR"}
-    if layer.data_format == "channels_first" or layer.interpolation not in names:
-        return work.chain((call.type,), taken[:1], shape)
-    return work.operator(names[layer.interpolation], taken[:1], shape)
+    name = names.get(call.text("interpolation", "nearest"))
+    if call.is_channels_first or name is None:
+        return work.chain((call.type,), taken[:1], call.shape)
+    return work.operator(name, taken[:1], call.shape)
 
 
-def _mean(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
-    name = _MEAN_OF_ONE if math.prod(work.tensors[taken[0]].shape[1:-1]) == 1 else _MEAN
-    return work.operator(name, taken[:1], call.outputs[0].shape)
+def _mean(work: GraphBuilder, call: LayerCall, taken: Sequence[int]) -> int:
+    # An open or unknown size may be more than 1.
+    places = call.inputs[0].shape[1:-1] or (None,)
+    name = _MEAN_OF_ONE if all(size == 1 for size in places) else _MEAN
+    return work.operator(name, taken[:1], call.shape)
 
 
-def _reshape(work: GraphBuilder, call: Call, taken: Sequence[int]) -> int:
+def _reshape(work: GraphBuilder, call: LayerCall, taken: Sequence[int]) -> int:
     maker = work.maker(taken[0])
     # A mean whose axes of size 1 come back keeps them in the first place.
     if maker is not None and maker.name in {_MEAN, _MEAN_OF_ONE} and work.sole(call.inputs[0]):
-        work.reshape(taken[0], call.outputs[0].shape)
+        work.reshape(taken[0], call.shape)
         return taken[0]
-    return work.operator("RESHAPE", taken[:1], call.outputs[0].shape)
+    return work.operator("RESHAPE", taken[:1], call.shape)
 
 
-def _unpadded(work: GraphBuilder, call: Call, source: int) -> int:
+def _unpadded(work: GraphBuilder, call: LayerCall, source: int) -> int:
     """What a convolution reads: what is before a PAD that pads as SAME would, which a converter leaves out."""
-    maker, layer = work.maker(source), call.operation
-    if maker is None or maker.name != "PAD" or layer.padding != "valid":
+    maker = work.maker(source)
+    if maker is None or maker.name != "PAD" or call.text("padding", "valid") != "valid":
         return source
-    before, strides = work.tensors[maker.inputs[0]].shape[1:3], _pair(layer.strides)
-    for size, stride, kernel, padding in zip(before, strides, layer.kernel_size, maker.options["padding"], strict=True):
-        total = max(0, (math.ceil(size / stride) - 1) * stride + kernel - size)
+    before, strides, sizes = (
+        work.tensors[maker.inputs[0]].shape[1:-1],
+        call.pair("strides", 1),
+        call.pair("kernel_size"),
+    )
+    if len(before) != 2:
+        return source
+    for size, stride, kernel, padding in zip(before, strides, sizes, maker.options["padding"], strict=True):
+        total = max(0, (math.ceil(size / max(1, stride)) - 1) * stride + kernel - size)
         if tuple(padding) != (total // 2, total - total // 2):
             return source
     return maker.inputs[0]
 
 
-def _relu_name(call: Call) -> str | None:
+def _relu_name(call: LayerCall) -> str | None:
     """RELU or RELU6; None for a ReLU with a slope, a threshold or another maximum."""
-    layer = call.operation
     if call.type != "ReLU":
         return call.type.upper()
-    if layer.negative_slope or layer.threshold:
+    if call.config.get("negative_slope") or call.config.get("threshold"):
         return None
-    return {None: "RELU", 6: "RELU6"}.get(layer.max_value)
+    most = call.config.get("max_value")
+    return "RELU" if most is None else "RELU6" if most == 6 else None
 
 
-def _strides(layer: Any) -> dict[str, int]:
-    strides, dilation = _pair(layer.strides), _pair(layer.dilation_rate)
+def _strides(call: LayerCall) -> dict[str, int]:
+    strides, dilation = call.pair("strides", 1), call.pair("dilation_rate", 1)
     return {
         "strideH": strides[0],
         "strideW": strides[1],
@@ -175,18 +181,24 @@ def _strides(layer: Any) -> dict[str, int]:
     }
 
 
-def _pair(value: Any) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (value[0], value[1])
+def _of_another_rank(work: GraphBuilder, call: LayerCall, taken: Sequence[int]) -> int:
+    """A convolution along one axis or three, whose operators no rule knows, and its activation, which one does."""
+    return work.activation(call, work.chain(PLAIN.get(call.type, (call.type,)), taken, call.shape), call.shape)
 
 
 # Layers and operators that need more than that.
-RULES: Mapping[str, Callable[[GraphBuilder, Call, Sequence[int]], int]] = {
+RULES: Mapping[str, Callable[[GraphBuilder, LayerCall, Sequence[int]], int]] = {
     "Activation": _activation,
     "Add": _with_constant,
     "BatchNormalization": _batch_normalization,
+    "Conv1D": _of_another_rank,
+    "Conv1DTranspose": _of_another_rank,
     "Conv2D": _conv,
     "Conv2DTranspose": _transposed,
+    "Conv3D": _of_another_rank,
+    "Conv3DTranspose": _of_another_rank,
     "Dense": _dense,
+    "DepthwiseConv1D": _of_another_rank,
     "DepthwiseConv2D": _depthwise,
     "Divide": _divide,
     "EinsumDense": einsum_dense,
@@ -205,6 +217,7 @@ RULES: Mapping[str, Callable[[GraphBuilder, Call, Sequence[int]], int]] = {
     "Repeat": _repeated,
     "RepeatVector": _repeated,
     "Reshape": _reshape,
+    "SeparableConv1D": _of_another_rank,
     "SeparableConv2D": _separable,
     "Silu": _silu,
     "Subtract": _with_constant,

@@ -14,7 +14,7 @@ from edgecut.records.precision import PRECISIONS, taken_by
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Format, Precision, Recipe
 from edgecut.tflite.flatbuffer import read
-from edgecut.tflite.support import State, judge_operator, unsupported, verdicts
+from edgecut.tflite.support import ADVISED, State, judge_operator, unsupported, verdicts
 
 if TYPE_CHECKING:
     import keras
@@ -39,7 +39,7 @@ def operator_notes(recipe: Recipe, files: Files, profiles: Sequence[Profile]) ->
 
 def refuse_model(model: keras.Model, files: Files, profiles: Sequence[Profile]) -> None:
     """Raises RequestError if a layer of the model becomes an operator that a profile's runtime lacks."""
-    faults = list(_sentences(expected_operators(_config(model)), files, profiles, "unsupported"))
+    faults = list(_sentences(_advised(expected_operators(_config(model))), files, profiles, "unsupported"))
     if faults:
         raise RequestError("\n".join(faults))
 
@@ -62,7 +62,12 @@ def _planned(recipe: Recipe) -> tuple[tuple[str, str], ...]:
     part = planned_part(recipe)
     if part is None:
         return ()  # What is then left is known once the model is edited.
-    return expected_operators(part[0], [end.partition("@")[0].partition(":")[0] for end in part[1]])
+    return _advised(expected_operators(part[0], [end.partition("@")[0].partition(":")[0] for end in part[1]]))
+
+
+def _advised(operators: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """What each layer ends in, where something is known that helps; the rest is judged in the written file."""
+    return tuple((layer, operator) for layer, operator in dict(operators).items() if operator in ADVISED)
 
 
 def _sentences(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgecut.errors import DataError
-from edgecut.lowering.expected_operators import unknown_layers
+from edgecut.lowering.saved_calls import unknown_layers
 from edgecut.lowering.saved_shapes import input_shapes, output_shapes
 from edgecut.pipeline.model_faults import planned_part
 from edgecut.records.recipe import Recipe

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from edgecut.graph.callgraph import Calls
 from edgecut.graph.callgraph import Tensor as GraphTensor
+from edgecut.lowering.live import layer_calls
 from edgecut.lowering.lower import lowering
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
 
@@ -24,7 +25,7 @@ def lowered(
     softmax: whether it ends in one. precision: "int8", or "float32" for whatever computes in float. size_bytes: an
     estimate of the written file's.
     """
-    lower = lowering(calls, "int8" if precision == "int8" else "float32")
+    lower = lowering(layer_calls(calls), "int8" if precision == "int8" else "float32")
 
     def with_head(cut: GraphTensor) -> TfliteGraph:
         graph = _headed(lower(cut), outputs, softmax)

@@ -35,6 +35,8 @@ REMEDIES = {
     "HARD_SWISH": "retrain with relu6 in place of hard-swish; no rewrite computes the same",
     "RESIZE_BILINEAR": "resize by nearest neighbour, or in int8",
 }
+# Operators that a model's author can do something about, known by the model's layers before a file is written.
+ADVISED = frozenset({*REMEDIES, "MEAN"})
 POOL_AS_AVERAGE = "use AveragePooling2D over the whole image in place of GlobalAveragePooling2D, in int8 coarser"
 POOL_AS_MEAN = "use GlobalAveragePooling2D in place of AveragePooling2D over the whole image: the same numbers"
 

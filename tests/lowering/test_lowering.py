@@ -13,6 +13,7 @@ from edgecut.export.artifacts import export
 from edgecut.graph.calls import calls
 from edgecut.graph.cuts import cut_points
 from edgecut.graph.edits import edit
+from edgecut.lowering.live import layer_calls
 from edgecut.lowering.lower import lowering
 from edgecut.records.profile_files import find_profile
 from edgecut.tflite.arena import cortex_m_arena_bytes, planned_bytes
@@ -52,7 +53,7 @@ def test_a_cut_is_foreseen_as_the_converter_writes_it(to: str, precision: str, t
     path = tmp_path / "cut.tflite"
     export(edit(model, to=to, prove=False).model, "tflite", precision, calibration=images, path=path)
     written, graph = read(path), calls(model)
-    foreseen = lowering(graph, precision)(graph.find(to).outputs[0])
+    foreseen = lowering(layer_calls(graph), precision)(graph.find(to).outputs[0])
     assert operator_counts(foreseen) == operator_counts(written)
     assert macs_by_class(foreseen) == macs_by_class(written)
     assert planned_bytes(foreseen) == planned_bytes(written)
@@ -76,7 +77,7 @@ def test_a_relu_is_fused_into_a_transposed_convolution_that_has_a_bias(
     path = tmp_path / "model.tflite"
     export(model, "tflite", precision, calibration=images, path=path)
     written, graph = read(path), calls(model)
-    foreseen = lowering(graph, precision)(graph.find("fused").outputs[0])
+    foreseen = lowering(layer_calls(graph), precision)(graph.find("fused").outputs[0])
     assert [operator.name for operator in foreseen.operators] == [operator.name for operator in written.operators]
     assert operator_counts(written)["TRANSPOSE_CONV"] == 3
     assert planned_bytes(foreseen) == planned_bytes(written)
@@ -114,7 +115,7 @@ def test_normalization_and_attention_are_foreseen_as_the_converter_writes_them(p
     path = tmp_path / "model.tflite"
     export(model, "tflite", precision, calibration=images, path=path)
     written, graph = read(path), calls(model)
-    foreseen = lowering(graph, precision)(graph.find("scores").outputs[0])
+    foreseen = lowering(layer_calls(graph), precision)(graph.find("scores").outputs[0])
     assert operator_counts(foreseen) == operator_counts(written)
     assert macs_by_class(foreseen) == macs_by_class(written)
     assert cut_points(graph)[-1].macs == macs(written)
@@ -127,7 +128,7 @@ def test_attention_under_a_mask_is_not_modelled() -> None:
     tokens = keras.Input((6, 8), name="tokens")
     model = keras.Model(tokens, L.MultiHeadAttention(2, 4, name="causal")(tokens, tokens, use_causal_mask=True))
     graph = calls(model)
-    foreseen = lowering(graph, "float32")(graph.find("causal").outputs[0])
+    foreseen = lowering(layer_calls(graph), "float32")(graph.find("causal").outputs[0])
     assert not_modelled(foreseen) == ("MultiHeadAttention",)
 
 

@@ -24,7 +24,7 @@ TWO = [
         (classifier(), ("conv",), ((None, None, None, 4),)),
         (classifier(), ("conv", "scores"), ((None, None, None, 4), (None, 7))),
         (classifier(), ("none",), (None,)),
-        (functional(TWO), (), (None,)),  # a Concatenate's rank isn't known here
+        (functional(TWO), (), ((None, 6),)),  # whose sizes before the last are those of a Concatenate
         (functional(TWO, "scores", "conv"), ("conv",), ((None, None, None, 4),)),
         (functional([IMAGE, layer("Mine", "mine", "image")]), (), (None,)),
         (functional([IMAGE, layer("Conv2D", "c", "image", filters=4, data_format="channels_first")]), (), (None,)),

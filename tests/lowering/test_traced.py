@@ -8,6 +8,7 @@ import pytest
 
 from edgecut import export
 from edgecut.graph.calls import calls
+from edgecut.lowering.live import layer_calls
 from edgecut.lowering.lower import lowering
 from edgecut.runtime.files import FileRunner
 from edgecut.tflite.flatbuffer import read
@@ -74,4 +75,4 @@ def test_repeated_values_are_equal_and_need_no_tile(kind: str, tmp_path: Path) -
     else:
         np.testing.assert_array_equal(outputs, expected)
     graph = calls(model)
-    assert operator_counts(lowering(graph, "float32")(graph.outputs)) == operators
+    assert operator_counts(lowering(layer_calls(graph), "float32")(graph.outputs)) == operators

@@ -21,8 +21,9 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 
 LAYERS = [
-    layer("InputLayer", "image"), layer("Conv2D", "conv", "image"), layer("Sum", "total", "conv"),
-    layer("GlobalAveragePooling2D", "pool", "conv"), layer("Dense", "scores", "pool", activation="gelu"),
+    layer("InputLayer", "image"), layer("Conv2D", "conv", "image", filters=4, kernel_size=3),
+    layer("Sum", "total", "conv"), layer("GlobalAveragePooling2D", "pool", "conv"),
+    layer("Dense", "scores", "pool", units=5, activation="gelu"),
 ]  # fmt: skip
 
 
@@ -42,20 +43,34 @@ def planned(path: Path, to: str, profile: str = "nucleo-l4r5zi") -> Any:
 
 
 def test_only_what_the_cut_needs_is_judged() -> None:
-    assert expected_operators(functional(LAYERS), ["pool"]) == (("pool", "MEAN"),)
-    assert expected_operators(functional(LAYERS)) == (("total", "SUM"), ("pool", "MEAN"), ("scores", "GELU"))
+    conv = ("conv", "CONV_2D")
+    assert expected_operators(functional(LAYERS), ["pool"]) == (conv, ("pool", "MEAN"))
+    scores = (("scores", "FULLY_CONNECTED"), ("scores", "GELU"))
+    assert expected_operators(functional(LAYERS)) == (conv, ("total", "SUM"), ("pool", "MEAN"), *scores)
 
 
 def test_a_layer_of_a_nested_model_has_its_dotted_name() -> None:
     outer = [layer("InputLayer", "image"), {**functional(LAYERS), "name": "body"}]
-    assert expected_operators(functional(outer))[0] == ("body.total", "SUM")
-    assert expected_operators(functional(outer), ["body.pool"]) == (("body.pool", "MEAN"),)
+    assert expected_operators(functional(outer))[1] == ("body.total", "SUM")
+    assert expected_operators(functional(outer), ["body.pool"]) == (("body.conv", "CONV_2D"), ("body.pool", "MEAN"))
 
 
 def test_nodes_of_keras_2_are_followed() -> None:
-    conv = {**layer("Conv2D", "conv"), "inbound_nodes": [[["image", 0, 0, {}]]]}
+    conv = {**layer("Conv2D", "conv", filters=4, kernel_size=3), "inbound_nodes": [[["image", 0, 0, {}]]]}
     layers = [layer("InputLayer", "image"), layer("Sum", "side"), conv]
-    assert expected_operators(functional(layers), ["conv"]) == ()
+    assert expected_operators(functional(layers), ["conv"]) == (("conv", "CONV_2D"),)
+
+
+def test_what_a_layer_does_not_say_leaves_its_operator_unknown_and_its_activation_known() -> None:
+    layers = [layer("InputLayer", "image"), layer("Conv2D", "conv", "image", filters="4", activation="gelu")]
+    assert expected_operators(functional(layers)) == (("conv", "GELU"),)
+
+
+def test_a_pooling_of_one_place_is_no_mean() -> None:
+    image = layer("InputLayer", "image", batch_shape=[None, 8, 8, 3])
+    conv = layer("Conv2D", "conv", "image", filters=4, kernel_size=[8, 8])
+    pooled = functional([image, conv, layer("GlobalAveragePooling2D", "pool", "conv")])
+    assert expected_operators(pooled) == (("conv", "CONV_2D"), ("pool", "RESHAPE"))
 
 
 def test_a_model_that_ends_in_sum_is_refused_for_tflm(net: Path) -> None:
