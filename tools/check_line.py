@@ -16,7 +16,19 @@ import tempfile
 import time
 from pathlib import Path
 
+import keras
 import numpy as np
+from keras.tree import flatten as flat
+
+import edgecut
+from edgecut.cli.flags import FLAGS
+from edgecut.errors import EdgecutError
+from edgecut.graph.calls import calls
+from edgecut.graph.cuts import cut_points
+from edgecut.records.recipe import Cut, Data, Export, Head, Recipe, Source, Stem
+from edgecut.runtime.session import Session
+from edgecut.score.distance import sqnr
+from edgecut.source.load import Loaded, read_source
 
 FLOAT_DB, ONNX_DB = 100.0, 80.0
 PROFILES = ("nucleo-l4r5zi", "host")
@@ -67,14 +79,6 @@ def say(row: dict[str, str]) -> None:
 
 def facts_of(path: Path, data: Path, shape: str) -> dict[str, str]:
     """What came of a file, as the row's texts."""
-    from edgecut.cli.flags import FLAGS
-    from edgecut.errors import EdgecutError
-    from edgecut.graph.quiet import import_keras_quietly
-
-    import_keras_quietly()
-    from edgecut.records.recipe import Source
-    from edgecut.source.load import read_source
-
     parse = next(flag.parse for flag in FLAGS if flag.key == "source.shape")
     source = Source(model=str(path), shape=parse(shape) if shape and parse else None, preprocess="tf")
     row: dict[str, str] = {}
@@ -83,46 +87,45 @@ def facts_of(path: Path, data: Path, shape: str) -> dict[str, str]:
         loaded = read_source(source)
         row["error"] = f"{loaded.proof['relative_error']:.1e}"
         with tempfile.TemporaryDirectory() as folder:
-            tflite, onnx = written(path, loaded.model, Path(folder))
+            tflite, onnx = written(loaded, Path(folder))
             row |= {"tflite": f"{tflite:.0f}", "onnx": f"{onnx:.0f}"}
             faults += [f"tflite below {FLOAT_DB:.0f} dB"] if tflite < FLOAT_DB else []
             faults += [f"onnx below {ONNX_DB:.0f} dB"] if onnx < ONNX_DB else []
-            if [len(tensor.shape) for tensor in loaded.model.inputs] == [4] and loaded.model.inputs[0].shape[3] == 3:
+            if [len(tensor.shape) for tensor in loaded.model.inputs] == [4] and loaded.model.inputs[0].shape[3] in {1, 3}:
                 row |= built(source, loaded.model, data, Path(folder))
     except EdgecutError as exc:
         faults.append(str(exc).splitlines()[0][:300])
     return {**row, "fault": "; ".join(faults)}
 
 
-def written(path: Path, model: object, folder: Path) -> tuple[float, float]:
-    """(SQNR of the float .tflite against the model, of the float .onnx against the original file), in dB."""
-    import keras
-    from edgecut.source.onnx.proving import originals
+def written(loaded: Loaded, folder: Path) -> tuple[float, float]:
+    """(SQNR of the float .tflite against the model, of the float .onnx against the original file), in dB.
 
+    Of the first output.
+    """
     from edgecut import export
-    from edgecut.runtime.files import FileRunner
-    from edgecut.score.distance import sqnr
 
-    assert isinstance(model, keras.Model)
-    random = np.random.default_rng(1)
+    assert loaded.imported is not None
+    random, model, imported = np.random.default_rng(1), loaded.model, loaded.imported
     fed = [random.normal(size=(IMAGES, *tensor.shape[1:])).astype("float32") for tensor in model.inputs]
-    expected = [np.asarray(model([x[k : k + 1] for x in fed])) for k in range(IMAGES)]
-    original = originals(path, fed)
+    rows = [[array[k : k + 1] for array in fed] for k in range(IMAGES)]
+    own = np.concatenate([np.asarray(flat(model(row if len(row) > 1 else row[0]))[0]) for row in rows])
+    original = Session(imported.file.path, "onnx", str(imported.file.path))
+    port = imported.outputs[0]
+    feeds = [{p.name: p.to_onnx(x).astype(p.dtype) for p, x in zip(imported.inputs, row, strict=True)} for row in rows]
+    expected = np.concatenate([port.to_keras(original.run(feed, [port.name])[0]) for feed in feeds])
     results = []
-    for form, reference in (("tflite", np.concatenate(expected)), ("onnx", original)):
-        export(model, form, "float32", path=folder / f"float.{form}")
-        results.append(sqnr(reference, FileRunner(folder / f"float.{form}").predict(*fed)))
+    for form, reference in (("tflite", own), ("onnx", expected)):
+        path = folder / f"float.{form}"
+        export(model, form, "float32", path=path)
+        file = Session(path, form, str(path))
+        got = [file.run(dict(zip(file.inputs, row, strict=True)), file.outputs[:1])[0] for row in rows]
+        results.append(sqnr(reference, np.concatenate(got)))
     return results[0], results[1]
 
 
-def built(source: object, model: object, data: Path, folder: Path) -> dict[str, str]:
+def built(source: Source, model: keras.Model, data: Path, folder: Path) -> dict[str, str]:
     """What a build of the model's first half says."""
-    import edgecut
-    from edgecut.graph.calls import calls
-    from edgecut.graph.cuts import cut_points
-    from edgecut.records.recipe import Cut, Data, Export, Head, Recipe, Source, Stem
-
-    assert isinstance(source, Source)
     points = [point for point in cut_points(calls(model)) if point.legal_start and len(point.shape) == 4 and point.macs]
     half = max(point.macs or 0 for point in points) / 2
     cut = min(points, key=lambda point: abs((point.macs or 0) - half))

@@ -51,7 +51,9 @@ def cut_file(path: str | Path, to: str | int | Refs | None, start: str | int | R
     began, source, target = time.perf_counter(), Path(path), Path(out)
     kind = file_format(source)
     if target.suffix.lower() != source.suffix.lower():
-        raise RequestError(f"{target}: the part of a {kind} file is one, too; name it *{source.suffix.lower()}")
+        imported = " (or *.keras, for a part of the model that it is imported as)" if kind == "onnx" else ""
+        said = f"the part of a {kind} file is one, too; name it *{source.suffix.lower()}{imported}"
+        raise RequestError(f"{target}: {said}")
     content = read_content(source)
     read_graph(source)
     onnx_part = functools.partial(onnx_cut.cut_onnx, where=str(source))

@@ -66,12 +66,19 @@ def _imported(output: Output, recipe: Recipe, out: Path) -> Step:
         import_keras_quietly()
     from edgecut.graph.saving import save
     from edgecut.pipeline.load import load_source
+    from edgecut.pipeline.onnx_source import colour_hint
 
     done = load_source(recipe, progress)
     with progress.task(f"writing {out}"):
         save(done.value.model.value, out)
     (step,) = done.steps
-    notes = (*step.notes, "the written file was loaded again and is bit-equal to the imported model")
+    colour = [tuple(tensor.shape[3:]) for tensor in done.value.model.value.inputs] == [(3,)]
+    hint = colour_hint(recipe.source.preprocess) if colour else ""
+    notes = (
+        *step.notes,
+        *filter(None, [hint]),
+        "the written file was loaded again and is bit-equal to the imported model",
+    )
     after = step.after.model_copy(update={"size_bytes": out.stat().st_size})
     return step.model_copy(update={"name": "import", "changed": True, "after": after, "notes": notes})
 

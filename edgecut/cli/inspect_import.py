@@ -37,6 +37,7 @@ def inspect_import(output: Output, source: Source) -> int:
 
 def remedies(found: Survey, source: Source) -> list[str]:
     """What to do about what stands in the way, each a command."""
+    from edgecut.pipeline.onnx_source import colour_hint
     from edgecut.source.onnx.survey import cut_remedy
 
     name = quote(source.model)
@@ -46,6 +47,8 @@ def remedies(found: Survey, source: Source) -> list[str]:
         said.append(f"the file leaves sizes of {inputs} open: say them, without the batch, with --shape 3x224x224")
     if found.refused and found.cuts:
         said.append(cut_remedy(found.path, found.cuts).removeprefix("; "))
+    if [len(tensor.shape) == 4 and 3 in tensor.shape[1:] for tensor in found.inputs] == [True]:
+        said += filter(None, [colour_hint(source.preprocess)])
     if not found.refused:
         said.append(f"next: edgecut import {name} -o {quote(str(found.path.with_suffix('.keras')))}")
     return said

@@ -33,20 +33,21 @@ def kind_of(source: str) -> Kind:
         return "application"
     path = Path(source)
     if not path.exists():
-        raise SourceError(f"{source}: no such file; give a .keras or .h5 file, or keras:NAME such as keras:MobileNetV2")
+        said = "give a .keras, .h5 or .onnx file, or keras:NAME such as keras:MobileNetV2"
+        raise SourceError(f"{source}: no such file; {said}")
     if path.is_dir():
         if (path / "saved_model.pb").is_file():
             return "saved_model"
-        raise SourceError(f"{source}: is a folder without saved_model.pb; give a .keras or .h5 file")
+        raise SourceError(f"{source}: is a folder without saved_model.pb; give a .keras, .h5 or .onnx file")
     if not path.is_file():
-        raise SourceError(f"{source}: is a pipe or a device; give a .keras or .h5 file")
+        raise SourceError(f"{source}: is a pipe or a device; give a .keras, .h5 or .onnx file")
     try:
         with open(path, "rb") as file:
             head = file.read(16)
     except PermissionError as exc:
         raise SourceError(f"{source}: can't be read (permission denied)") from exc
     if not head:
-        raise SourceError(f"{source}: is empty; give a .keras or .h5 file")
+        raise SourceError(f"{source}: is empty; give a .keras, .h5 or .onnx file")
     if is_pointer_file(path):
         raise SourceError(f"{source}: {POINTER}")
     if head.startswith(b"PK"):

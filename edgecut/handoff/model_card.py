@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from edgecut.handoff.readme import import_words
 from edgecut.records.measurement import Measurement
 from edgecut.records.recipe import Recipe
 from edgecut.records.report import Report
@@ -41,6 +42,7 @@ def accuracy_interval(row: Measurement) -> tuple[float, float] | None:
 
 
 def _edits(report: Report) -> Iterator[str]:
+    yield from filter(None, [import_words(report)])
     for step in report.steps:
         if step.name not in {"cut", "stem", "head", "compress", "export"}:
             continue

@@ -42,6 +42,7 @@ def readme(
         symbol=c_symbol(recipe.name),
         edgecut=report.edgecut,
         source=report.source.path,
+        imported=import_words(report),
         status=report.status,
         has_c=any(each.format == "tflite" for each in report.artifacts),
         has_labels=bool(labels),
@@ -59,6 +60,18 @@ def readme(
         notes=report.notes,
         python=report.environment.python,
         versions=", ".join(f"{name} {version}" for name, version in report.environment.packages.items()),
+    )
+
+
+def import_words(report: Report) -> str:
+    """How near the model that an .onnx file was imported as is to the file; "" for another source."""
+    proof = next((step.proof for step in report.steps if step.name == "load"), None)
+    if not report.source.nodes or proof is None or proof.relative_error is None:
+        return ""
+    images = f" and {proof.images} of the images" if proof.images else ""
+    return (
+        f"imported: its largest difference from {proof.where} on {proof.inputs} seeded inputs{images} is "
+        f"{proof.relative_error:.2g} of the largest value"
     )
 
 

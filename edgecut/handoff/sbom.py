@@ -82,6 +82,8 @@ def _inputs(report: Report, recipe: Recipe, hashes_of: Mapping[str, str]) -> Ite
     if report.source.sha256:
         source["hashes"] = [_sha256(report.source.sha256)]
     yield source
+    for name, digest in report.source.files.items():
+        yield {"type": "machine-learning-model", "bom-ref": f"source:{name}", "name": name, "hashes": [_sha256(digest)]}
     for key, given in (("train", recipe.data.train), ("val", recipe.data.val), ("labels", recipe.data.labels)):
         path = None if given is None else Path(given)
         if path is not None and path.exists():

@@ -16,6 +16,7 @@ from edgecut.cache.store import Store
 from edgecut.errors import OutputError, StepError
 from edgecut.graph.threads import threads
 from edgecut.handoff.recipe_text import portable, renamed
+from edgecut.pipeline.onnx_source import is_onnx
 from edgecut.pipeline.plan import Plan
 from edgecut.pipeline.values import Done
 from edgecut.records.recipe import Recipe
@@ -167,4 +168,6 @@ def facts_of(plan: Plan, inputs: Mapping[str, str], stage: Stage) -> Document:
 def _unread(stage: Stage, recipe: Recipe) -> frozenset[str]:
     if stage == "made" and recipe.compress.is_asked:
         return frozenset()  # the files are measured beside those of the uncompressed model
-    return _UNREAD[stage] - ({"data"} if stage == "edited" and recipe.stem.uses_images else frozenset())
+    # An imported model is proven on images, too.
+    sees_images = recipe.stem.uses_images or is_onnx(recipe.source)
+    return _UNREAD[stage] - ({"data"} if stage == "edited" and sees_images else frozenset())

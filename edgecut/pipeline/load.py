@@ -12,6 +12,7 @@ from edgecut.graph.cuts import cut_points
 from edgecut.graph.saved import PREFIX
 from edgecut.images.dataset import read_calibration
 from edgecut.images.preprocess import normalize
+from edgecut.pipeline.onnx_source import weight_files
 from edgecut.pipeline.values import Done, Lazy, Source, timed
 from edgecut.records.artifact import sha256_of
 from edgecut.records.facts import Shape, StepFacts
@@ -42,6 +43,7 @@ def load_source(recipe: Recipe, progress: Progress) -> Done[Source]:
             params=model.count_params(),
             macs=cut_points(graph)[-1].macs,
             nodes=dict(read.nodes),
+            files={name: sha256_of(path) for name, path in weight_files(source).items()},
         )
         proof = _image_proof(read, recipe, progress) or read.proof
         step = clock.step(

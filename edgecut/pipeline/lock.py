@@ -17,6 +17,7 @@ from edgecut.cache.hashes import remembered_hash
 from edgecut.cache.store import Store
 from edgecut.errors import DataError, RequestError, SourceError
 from edgecut.graph.saved import PREFIX, application_arguments
+from edgecut.pipeline.onnx_source import weight_files
 from edgecut.records.artifact import sha256_of
 from edgecut.records.document import Record, parse, read_toml
 from edgecut.records.profile import Profile
@@ -118,6 +119,7 @@ def _paths(recipe: Recipe) -> Iterator[tuple[str, Path]]:
     model = recipe.source.model
     if not model.startswith(PREFIX):
         yield "source.model", Path(model)
+        yield from ((f"source.model:{name}", path) for name, path in weight_files(recipe.source).items())
     elif (weights := _weights(model)) is not None:
         yield "source.model", weights
     for key in ("train", "val", "labels"):

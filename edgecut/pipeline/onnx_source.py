@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from edgecut.images.preprocess import affine
 from edgecut.records.document import closest
-from edgecut.records.recipe import LayerRef, Source
+from edgecut.records.recipe import LayerRef, Preprocess, Source
 from edgecut.source.onnx import Survey, survey
+from edgecut.source.onnx.reading import external_files
 from edgecut.source.onnx.survey import refusal
 
 _SHOWN = 5  # names that are near to one that isn't there
@@ -16,6 +18,25 @@ _SHOWN = 5  # names that are near to one that isn't there
 def is_onnx(source: Source) -> bool:
     """Whether a recipe's source is an .onnx file by its name."""
     return Path(source.model).suffix.lower() == ".onnx"
+
+
+def colour_hint(preprocess: Preprocess) -> str:
+    """What whoever imports a model of colour pictures has to know of its pixels; "" where nothing is left to say."""
+    gray = "a gray camera then feeds raw bytes (--gray --pixels raw)"
+    if preprocess == "none":
+        return (
+            "an .onnx file doesn't say what its pixels are: torchvision's and most of timm's models were trained on "
+            f"--preprocess torch, whose mean differs by channel, so {gray}"
+        )
+    return "" if affine(preprocess).treats_channels_alike else f"the mean or the scale differs by channel, so {gray}"
+
+
+def weight_files(source: Source) -> dict[str, Path]:
+    """The other files that an .onnx source keeps weights in, by their names in it; {} for another source."""
+    if not is_onnx(source):
+        return {}
+    folder = Path(source.model).parent
+    return {name: folder / name for name in external_files(source.model) if (folder / name).is_file()}
 
 
 def import_faults(source: Source, refs: Sequence[tuple[str, LayerRef]]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from edgecut.cache.facts import code_hash
 from edgecut.errors import RequestError, RunError, StemError, StepError
 from edgecut.graph.features import poolable
 from edgecut.graph.saved import PREFIX
+from edgecut.pipeline.onnx_source import weight_files
 from edgecut.pipeline.run import environment
 from edgecut.records.artifact import sha256_of
 from edgecut.records.front import Basis, CutScore, FrontPoint
@@ -125,7 +126,8 @@ def facts_of(request: Request) -> dict[str, Any]:
     whole = recipe.to_dict()
     return {
         "model": source_hash(recipe.source.model) or recipe.source.model,
-        "preprocess": whole["source"]["preprocess"],
+        "weights": {name: sha256_of(path) for name, path in weight_files(recipe.source).items()},
+        **{key: whole["source"][key] for key in ("preprocess", "shape", "dequantize")},
         "images": files,
         "data": {k: v for k, v in whole["data"].items() if k not in files},
         **{table: whole[table] for table in ("stem", "head", "compress", "export")},

@@ -172,7 +172,7 @@ def test_inspect_lists_the_nodes_of_an_onnx_file(capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["inspect", "gone.keras"], "gone.keras: no such file; give a .keras or .h5 file, or keras:NAME such as "
+        (["inspect", "gone.keras"], "gone.keras: no such file; give a .keras, .h5 or .onnx file, or keras:NAME such as "
          "keras:MobileNetV2"),
         (["inspect", "gone.tflite"], "gone.tflite: no such file"),
         (["bench", "gone.tflite"], "gone.tflite: no such file"),

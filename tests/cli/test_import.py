@@ -50,6 +50,8 @@ def test_a_file_is_imported_and_proven_on_seeded_inputs_and_on_pictures(
     assert (step["after"]["inputs"], step["after"]["outputs"]) == ([[None, 32, 32, 3]], [[None, CLASSES]])
     assert (step["proof"]["inputs"], step["proof"]["images"], step["proof"]["tolerance"]) == (4, 8, 1e-4)
     assert step["proof"]["relative_error"] < 1e-5
+    gray = "a gray camera then feeds raw bytes (--gray --pixels raw)"
+    assert step["notes"][-2] == f"the mean or the scale differs by channel, so {gray}"
     assert step["notes"][-1] == "the written file was loaded again and is bit-equal to the imported model"
     again = json.loads(answered(capsys, "inspect", "cnn.keras", "--json").out)
     assert "block.depthwise.1" in [point["name"] for point in again["cut_points"]]
@@ -130,7 +132,7 @@ def test_explain_names_the_file_s_nodes_beside_the_layers(cnn: str, capsys: pyte
         (["cnn.onnx", "-o", "cnn.tflite"],
          "cnn.tflite: a Keras model is written; name it *.keras (edgecut export makes other files of it)"),
         (["other.keras", "-o", "cnn.keras"],
-         "other.keras: no such file; give a .keras or .h5 file, or keras:NAME such as keras:MobileNetV2"),
+         "other.keras: no such file; give a .keras, .h5 or .onnx file, or keras:NAME such as keras:MobileNetV2"),
         (["open.onnx", "-o", "cnn.keras"],
          "open.onnx: leaves sizes of 'input' open: (N, 3, H, H); pass shape= (--shape) without the batch"),
         (["open.onnx", "--shape", "3x32", "-o", "cnn.keras"],

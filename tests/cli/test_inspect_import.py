@@ -10,6 +10,11 @@ import pytest
 from tests.command_line import run
 from tests.source.onnx.torch_cnn import torch_cnn
 
+HINT = (
+    "edgecut: an .onnx file doesn't say what its pixels are: torchvision's and most of timm's models were trained on "
+    "--preprocess torch, whose mean differs by channel, so a gray camera then feeds raw bytes (--gray --pixels raw)\n"
+)
+
 
 @pytest.fixture(autouse=True)
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,7 +26,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_would_go_is_listed_with_what_it_becomes(capsys: pytest.CaptureFixture[str]) -> None:
     answer = run(capsys, "inspect", "cnn.onnx", "--import")
-    assert (answer.code, answer.err) == (0, "edgecut: next: edgecut import cnn.onnx -o cnn.keras\n")
+    assert (answer.code, answer.err) == (0, f"{HINT}edgecut: next: edgecut import cnn.onnx -o cnn.keras\n")
     assert "cnn.onnx: pytorch, opset 17, 17 nodes; all of its operators can be had" in answer.out
     document = json.loads(run(capsys, "inspect", "cnn.onnx", "--import", "--json").out)
     assert (document["operators"]["Conv"], document["refused"], document["cuts"]) == (4, [], [])
@@ -32,7 +37,7 @@ def test_what_would_not_go_is_listed_with_its_place_and_the_command_that_cuts_it
 ) -> None:
     answer = run(capsys, "inspect", "places.onnx", "--import")
     cut = "cut it off, and import the part: edgecut cut places.onnx --to /fc/Gemm_output_0 -o part.onnx"
-    assert (answer.code, answer.err) == (0, f"edgecut: {cut}\n")
+    assert (answer.code, answer.err) == (0, f"edgecut: {cut}\n{HINT}")
     document = json.loads(run(capsys, "inspect", "places.onnx", "--import", "--json").out)
     reason = "puts out as many places as the data says"
     assert document["refused"] == [{"operator": "NonZero", "places": ["/tail/NonZero"], "reason": reason}]

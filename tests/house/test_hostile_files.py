@@ -37,7 +37,7 @@ FIXTURE = Path(__file__).parent.parent / "fixtures" / "tiny.int8.tflite"
 @pytest.mark.parametrize(
     ("name", "read", "sentence"),
     [
-        ("m.keras", lambda path: kind_of(str(path)), "is a pipe or a device; give a .keras or .h5 file"),
+        ("m.keras", lambda path: kind_of(str(path)), "is a pipe or a device; give a .keras, .h5 or .onnx file"),
         ("m.tflite", read_content, "is a pipe or a device; a .tflite or .onnx file is expected"),
         ("d.npz", lambda path: read_headers(path, "data.train"),
          "is a pipe or a device; a file of numpy.savez is expected"),

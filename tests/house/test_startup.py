@@ -72,6 +72,7 @@ def test_the_blocker_blocks(tmp_path: Path) -> None:
         ["inspect", str(FIXTURES / "tiny.int8.tflite"), "--profile", "nucleo-l4r5zi"],
         ["inspect", str(FIXTURES / "tiny.int8.onnx")],
         ["plan", str(DEMO / "recipe.toml"), "--profile", "nucleo-l4r5zi,host"],
+        ["plan", str(FIXTURES / "tiny.float32.onnx"), "--precision", "float32"],
         ["bench", str(FIXTURES / "tiny.int8.tflite"), "--runs", "2"],
         ["compare", str(FIXTURES / "tiny.int8.tflite"), str(FIXTURES / "tiny.int8.tflite")],
         ["new", str(DEMO / "cifar10_backbone.keras"), "--profile", "esp32-s3"],

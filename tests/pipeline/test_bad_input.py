@@ -40,7 +40,7 @@ def refused(capsys, work, *words, code=2):
 
 def test_a_missing_model(capsys, work):
     assert refused(capsys, work, "none.keras", "--precision", "float32") == [
-        "none: source.model: none.keras: no such file; give a .keras or .h5 file, "
+        "none: source.model: none.keras: no such file; give a .keras, .h5 or .onnx file, "
         "or keras:NAME such as keras:MobileNetV2"
     ]
 
@@ -48,7 +48,7 @@ def test_a_missing_model(capsys, work):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "is empty; give a .keras or .h5 file"),
+        (b"", "is empty; give a .keras, .h5 or .onnx file"),
         (b"not a model at all", "is no Keras model (neither a .keras archive nor an HDF5 file)"),
     ],
 )

@@ -38,13 +38,16 @@ def test_layer_names_are_read_without_keras(tmp_path):
 
 def test_a_missing_file_says_what_would_do(tmp_path):
     path = tmp_path / "none.keras"
-    assert fails(path) == f"{path}: no such file; give a .keras or .h5 file, or keras:NAME such as keras:MobileNetV2"
+    assert (
+        fails(path)
+        == f"{path}: no such file; give a .keras, .h5 or .onnx file, or keras:NAME such as keras:MobileNetV2"
+    )
 
 
 def test_an_empty_file_is_no_model(tmp_path):
     path = tmp_path / "m.keras"
     path.touch()
-    assert fails(path) == f"{path}: is empty; give a .keras or .h5 file"
+    assert fails(path) == f"{path}: is empty; give a .keras, .h5 or .onnx file"
 
 
 def test_a_foreign_file_is_no_model(tmp_path):

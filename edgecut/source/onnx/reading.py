@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import onnx
 
 OWN_DOMAINS = frozenset({"", "ai.onnx"})
+_NAME = "\0"
 OLDEST_OPSET = 7  # before it, elementwise operators say which axis they broadcast along
 
 
@@ -60,8 +61,19 @@ def read_file(path: str | Path) -> OnnxFile:
     return OnnxFile(file, model, size_bytes)
 
 
+def external_files(path: str | Path) -> tuple[str, ...]:
+    """The names of the other files that an .onnx file keeps weights in, beside it; none for one that can't be read."""
+    try:
+        model = parse_onnx(read_content(Path(path)), str(path))
+    except SourceError:
+        return ()
+    return tuple(dict.fromkeys(_location(tensor) for tensor in _tensors(model) if _is_external(tensor)))
+
+
 def _faults(model: onnx.ModelProto, file: Path) -> Iterator[str]:
     """What stands in the way of reading a model, one clause each."""
+    from onnx.defs import onnx_opset_version
+
     for side, values in (("takes", model.graph.input), ("puts out", model.graph.output)):
         for value in values:
             if kind := other_kind(value):
@@ -69,19 +81,59 @@ def _faults(model: onnx.ModelProto, file: Path) -> Iterator[str]:
     opset = max((o.version for o in model.opset_import if o.domain in OWN_DOMAINS), default=0)
     if opset < OLDEST_OPSET:
         yield f"is of opset {opset}, and {OLDEST_OPSET} or later is expected; export it with a later opset"
+    if opset > (newest := onnx_opset_version()):
+        yield f"is of opset {opset}, and {newest} is the newest that is known; export it with an earlier opset"
+    yield from _input_faults(model.graph)
+    yield from _dangling(model.graph)
+    by_sentence: dict[str, list[str]] = {}
     for tensor in _tensors(model):
-        yield from _tensor_faults(tensor, file)
+        for sentence in _tensor_faults(tensor, file):
+            by_sentence.setdefault(sentence, []).append(tensor.name)
+    for sentence, names in by_sentence.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        yield sentence.replace(_NAME, f"{names[0]!r}{more}")
+
+
+def _input_faults(graph: onnx.GraphProto) -> Iterator[str]:
+    """What is wrong with what a graph takes."""
+    from onnx import helper
+
+    constants = {tensor.name for tensor in graph.initializer}
+    for value in graph.input:
+        kind = value.type.tensor_type
+        if value.name in constants or other_kind(value):
+            continue
+        if not kind.HasField("shape"):
+            yield f"doesn't say how many dimensions its input {value.name!r} has; export it with a shape"
+        try:
+            dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type)
+        except KeyError:
+            yield f"takes {value.name!r} of the type {kind.elem_type}, which is none of ONNX"
+            continue
+        if dtype.kind not in "fiub":
+            yield f"takes {value.name!r} of {'texts' if dtype.kind == 'O' else dtype.name}, where numbers are expected"
+
+
+def _dangling(graph: onnx.GraphProto) -> Iterator[str]:
+    """The tensors that a graph takes from nowhere."""
+    made = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
+    made |= {tensor.values.name for tensor in graph.sparse_initializer}
+    made |= {name for node in graph.node for name in node.output}
+    lost = dict.fromkeys(name for node in graph.node for name in node.input if name and name not in made)
+    if lost:
+        yield f"takes {', '.join(map(repr, [*lost][:3]))} from nowhere; it is damaged, get the file again"
 
 
 def _tensor_faults(tensor: onnx.TensorProto, file: Path) -> Iterator[str]:
+    """What is wrong with a constant, with _NAME where its name belongs: many have the same."""
     if any(size < 0 for size in tensor.dims):
-        yield f"{tensor.name!r} has the shape {tuple(tensor.dims)}; it is damaged, get the file again"
+        yield f"{_NAME} has the shape {tuple(tensor.dims)}; it is damaged, get the file again"
         return
     if not _is_external(tensor):
         expected = _raw_bytes(tensor)
         if tensor.HasField("raw_data") and expected is not None and len(tensor.raw_data) != expected:
             yield (
-                f"{tensor.name!r} holds {len(tensor.raw_data)} bytes where its shape {tuple(tensor.dims)} needs "
+                f"{_NAME} holds {len(tensor.raw_data)} bytes where its shape {tuple(tensor.dims)} needs "
                 f"{expected}; it is damaged, get the file again"
             )
         return
@@ -89,9 +141,10 @@ def _tensor_faults(tensor: onnx.TensorProto, file: Path) -> Iterator[str]:
     folder = file.parent.resolve()
     target = Path(os.path.normpath(folder / location))
     if not location or not target.is_relative_to(folder) or not target.resolve().is_relative_to(folder):
-        yield f"keeps {tensor.name!r} in {location!r}, which is outside of its folder"
+        remedy = "put that beside the file, and say so in it"
+        yield f"keeps {_NAME} in {location!r}, which is outside of its folder; {remedy}"
     elif not target.is_file():
-        yield f"keeps {tensor.name!r} in {location!r}, which isn't there; put it beside the file"
+        yield f"keeps {_NAME} in {location!r}, which isn't there; put it beside the file"
     else:
         yield from _size_fault(tensor, location, target.stat().st_size)
 
@@ -101,16 +154,13 @@ def _size_fault(tensor: onnx.TensorProto, location: str, size: int) -> Iterator[
     try:
         offset, length = int(entries.get("offset", 0)), int(entries.get("length", 0))
     except ValueError:
-        yield f"keeps {tensor.name!r} at {entries.get('offset')!r} of {location!r}, where a number is expected"
+        yield f"keeps {_NAME} at {entries.get('offset')!r} of {location!r}, where a number is expected"
         return
     needed = _raw_bytes(tensor) or 0
     if length and needed and length != needed:
-        yield f"keeps {length} bytes for {tensor.name!r} in {location!r}, where its shape needs {needed}"
+        yield f"keeps {length} bytes for {_NAME} in {location!r}, where its shape needs {needed}"
     elif offset < 0 or offset + max(length, needed) > size:
-        yield (
-            f"keeps {tensor.name!r} at {offset} to {offset + max(length, needed)} of {location!r}, which has {size} "
-            "bytes; get it again"
-        )
+        yield f"keeps {_NAME} beyond the end of {location!r}, which has {size} bytes; get it again"
 
 
 def _raw_bytes(tensor: onnx.TensorProto) -> int | None:

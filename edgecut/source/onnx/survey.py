@@ -107,7 +107,8 @@ def _refused(network: Network, dequantize: bool) -> tuple[Refused, ...]:
 def _reason(node: Node, network: Network) -> str:
     rule = RULES.get(node.operator)
     if rule is None:
-        return REASONS.get(node.operator, "has no rule")
+        domain = node.operator.rpartition(".")[0]
+        return REASONS.get(node.operator, f"of the domain {domain}" if domain else "no layer computes it")
     changing = [k for k in rule.constants if node.input(k) and node.input(k) not in network.constants]
     return f"its input {changing[0]} is computed from the data" if changing else ""
 

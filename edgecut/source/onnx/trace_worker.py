@@ -80,7 +80,8 @@ def _exposed(
         if value.name in batch_axes and dims:
             dims[batch_axes[value.name]].dim_param = "edgecut_batch"
     for value in model.graph.output:
-        value.type.tensor_type.ClearField("shape")
+        if value.type.HasField("tensor_type"):  # one that has no type must not get an empty one
+            value.type.tensor_type.ClearField("shape")
     del model.graph.value_info[:]
     outputs = {value.name for value in model.graph.output}
     made = [name for node in model.graph.node for name in node.output if name in tensors]
