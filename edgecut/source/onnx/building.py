@@ -52,6 +52,11 @@ class Site:
         """Whether an optional input is there."""
         return bool(self.node.input(index))
 
+    def is_input(self, index: int) -> bool:
+        """Whether an input of the node is one of the model's."""
+        tensor = self.view(index).tensor
+        return isinstance(tensor._keras_history.operation, keras.layers.InputLayer)
+
     def is_constant(self, index: int) -> bool:
         """Whether an input is a constant."""
         return self.node.input(index) in self.trace.constants

@@ -22,7 +22,7 @@ from edgecut.source.onnx.nodes import Network, Node, read_network
 from edgecut.source.onnx.operators import RULES
 from edgecut.source.onnx.orientation import input_orders
 from edgecut.source.onnx.reading import OnnxFile, read_file
-from edgecut.source.onnx.survey import cut_remedy, cuts_before, refusal, survey_network
+from edgecut.source.onnx.survey import Survey, cut_remedy, cuts_before, refusal, survey_network
 from edgecut.source.onnx.tracing import Trace, fixed_shapes, graph_inputs, trace
 
 # What ends in values between 0 and 1: an error in it hides where they are saturated.
@@ -59,7 +59,7 @@ class Imported:
     """A Keras model and where it is from.
 
     node_names: for each layer the file's nodes that it stands for. before: what goes into a saturating end.
-    batch: what the file takes at once.
+    batch: what the file takes at once. dequantized: whether the file computes in integers, and the model in floats.
     """
 
     model: keras.Model
@@ -70,6 +70,9 @@ class Imported:
     outputs: tuple[Port, ...]
     before: tuple[Port, ...] = ()
     batch: int = 1
+    dequantized: bool = False
+    floats: str = "float32"
+    """The coarsest floats that the file computes in."""
 
 
 def convert(
@@ -92,10 +95,10 @@ def convert(
         raise SourceError(f"{path}: {refusal(found)}")
     traced = trace(file, network, fixed_shapes(file, shape))
     with counted_anew():
-        return _converted(file, network, traced, found.notes)
+        return _converted(file, network, traced, found)
 
 
-def _converted(file: OnnxFile, network: Network, traced: Trace, notes: Sequence[str]) -> Imported:
+def _converted(file: OnnxFile, network: Network, traced: Trace, found: Survey) -> Imported:
     nodes, constants = fused(network, traced)
     traced = replace(traced, constants=constants)
     build = Build(traced)
@@ -111,7 +114,9 @@ def _converted(file: OnnxFile, network: Network, traced: Trace, notes: Sequence[
     )
     names = {name: (node.covers or (node.name,)) for name, node in build.layers.items()}
     used = {operation.name for operation in model.operations}
-    said = [*notes, *build.notes, *_turned(ends)]
+    floats = next((name for name in ("bfloat16", "float16") if name in traced.dtypes.values()), "float32")
+    own = [f"computes in {floats}, and the model made of it in float32"] if floats != "float32" else []
+    said = [*found.notes, *own, *build.notes, *_turned(ends)]
     return Imported(
         model,
         {name: nodes for name, nodes in names.items() if name in used},
@@ -121,6 +126,8 @@ def _converted(file: OnnxFile, network: Network, traced: Trace, notes: Sequence[
         tuple(ends),
         tuple(before),
         next((t.shape[t.batch_axis] or 1 for t in graph_inputs(file) if t.shape), 1),
+        found.quantized,
+        floats,
     )
 
 
@@ -221,12 +228,19 @@ def _port(build: Build, name: str, what: str) -> Port:
     )
     x = site.mover.arranged(view, [view.axes[axis] for axis in by_place])
     axes = (*([batch] if batch is not None else []), *by_place)
-    return Port(name, build.trace.dtypes.get(name, "float32"), axes, batch, view.shape, x)
+    dtype = build.trace.dtypes.get(name, "float32")
+    if "int" in dtype and "float" in str(x.dtype):
+        raise SourceError(
+            f"{what} is in {dtype}, which a model in floats doesn't put out; end before it with outputs= (--to)"
+        )
+    return Port(name, dtype, axes, batch, view.shape, x)
 
 
 def _behind(view: View, axis: int) -> tuple[int, ...]:
-    """Where an axis of size 1 goes: before the axes behind it."""
-    return min((a for a in view.axes[axis + 1 :] if a and a != (BATCH,)), default=(len(view.sizes),))
+    """Where an axis of size 1 goes: before the axes behind it, in a picture before its channels."""
+    last = max((a for a in view.axes if a and a != (BATCH,)), default=(len(view.sizes),))
+    end = last if len(view.axes) > 3 else (len(view.sizes),)
+    return min((a for a in view.axes[axis + 1 :] if a and a != (BATCH,)), default=end)
 
 
 def _before_ends(nodes: Sequence[Node], outputs: Sequence[str]) -> Iterator[str]:

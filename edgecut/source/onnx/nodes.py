@@ -35,6 +35,8 @@ class Node:
     opset: int = 0
     place: int = 0
     module: str = ""
+    captured: tuple[str, ...] = ()
+    """The tensors that its bodies (If, Loop) take from outside."""
     covers: tuple[str, ...] = ()
     """The names of the file's nodes that it stands for, where it is a fusion of several."""
 
@@ -121,7 +123,8 @@ def _node(place: int, node: onnx.NodeProto, opset: int) -> Node:
     attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     texts = {k: v.decode(errors="replace") if isinstance(v, bytes) else v for k, v in attributes.items()}
     name = node.name or f"{node.op_type}_{place}"
-    return Node(operator, name, tuple(node.input), tuple(node.output), texts, opset, place, _module(node))
+    captured = tuple(dict.fromkeys(taken(node)))[len({*filter(None, node.input)}) :]
+    return Node(operator, name, tuple(node.input), tuple(node.output), texts, opset, place, _module(node), captured)
 
 
 def _module(node: onnx.NodeProto) -> str:

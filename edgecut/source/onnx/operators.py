@@ -147,6 +147,9 @@ RULES: Mapping[str, Rule] = {
     # resizing
     "Resize": Rule("resizing:resize", "UpSampling2D", (1, 2, 3)),
     "Upsample": Rule("resizing:upsample", "UpSampling2D", (1,)),
+    # quantized, where a file is taken in floats
+    "DequantizeLinear": Rule("quantized:dequantize", "", (1, 2)),
+    "QuantizeLinear": Rule("quantized:quantize", "", (1, 2)),
     # recurrent
     "GRU": Rule("recurrent:gru", "GRU", (1, 2, 3, 4)),
     "LSTM": Rule("recurrent:lstm", "LSTM", (1, 2, 3, 4, 7)),

@@ -13,10 +13,18 @@ from keras import tree
 
 from edgecut.errors import StepError
 from edgecut.runtime.session import Session
+from edgecut.score.distance import sqnr
 from edgecut.source.onnx.conversion import Imported, Port
 
 INPUTS = 4
 TOLERANCE = 1e-4
+
+
+# Spacing of the numbers that a file computes in, where it is coarser than float32's; roundings add up over layers.
+_SPACING = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
+_ROUNDINGS = 64
+# A quantized file rounds by itself; less than this says that an activation was lost.
+LEAST_SQNR_DB = 10.0
 
 
 @dataclass(frozen=True)
@@ -24,12 +32,15 @@ class ImportProof:
     """How near a model comes to its file. relative_error: of the largest value of each output, the worst one.
 
     outputs: by the file's name. inputs: how many were fed. own: how many of them were the user's.
+    tolerance: of the error. sqnr_db: of a quantized file, whose rounding no model in floats has, the lowest one.
     """
 
     relative_error: float
     outputs: Mapping[str, float]
     inputs: int
     own: int = 0
+    tolerance: float = TOLERANCE
+    sqnr_db: float | None = None
 
     @property
     def record(self) -> dict[str, Any]:
@@ -39,7 +50,8 @@ class ImportProof:
             "own_inputs": self.own,
             "relative_error": self.relative_error,
             "outputs": dict(self.outputs),
-            "tolerance": TOLERANCE,
+            "tolerance": self.tolerance,
+            "sqnr_db": self.sqnr_db,
             "against": "onnxruntime",
         }
 
@@ -51,32 +63,53 @@ def prove(
 
     inputs: arrays (n, ...) as the Keras model takes them, in its order or by the file's names of its inputs.
     Compared are the outputs, and of one that ends in a sigmoid or a softmax what goes into it, since a saturated value
-    hides an error. Raises StepError if the error is over 1e-4, RunError if ONNX Runtime dies of the file.
+    hides an error. Raises StepError if the error is over 1e-4 (of a file in 16 bits, over its own rounding; of a
+    quantized one, if the SQNR is under 10 dB), RunError if ONNX Runtime dies of the file.
     """
-    sets = [_seeded(imported)]
-    if inputs is not None:
-        own = list(inputs.values()) if isinstance(inputs, Mapping) else list(inputs)
-        if isinstance(inputs, Mapping):
-            own = [np.asarray(inputs[port.name]) for port in imported.inputs]
-        # A file that takes several at once gets the last ones again.
-        rows = [min(k, len(own[0]) - 1) for k in range(-(-len(own[0]) // imported.batch) * imported.batch)]
-        sets.append([np.asarray(array)[rows] for array in own])
-    probe, ports = _probe(imported)
+    sets = [_seeded(imported), *([_own(imported, inputs)] if inputs is not None else [])]
+    ports = [*imported.outputs, *imported.before]
+    probe = keras.Model(imported.model.inputs, [port.tensor for port in ports])
     session = Session(_with_outputs(imported, [port.name for port in ports]), "onnx", str(path))
-    errors = {port.name: 0.0 for port in ports}
+    errors, ratios = {port.name: 0.0 for port in ports}, [np.inf]
     for arrays in sets:
         expected = _in_runtime(session, imported.inputs, arrays, ports, imported.batch)
         got = tree.flatten(probe([keras.ops.convert_to_tensor(a) for a in arrays], training=False))
-        for port, a, b in zip(ports, got, expected, strict=True):
-            errors[port.name] = max(errors[port.name], relative_error(keras.ops.convert_to_numpy(a), port.to_keras(b)))
-    worst = max(errors.values(), default=0.0)
-    if not worst <= TOLERANCE:
-        name = max(errors, key=lambda n: errors[n] if errors[n] == errors[n] else np.inf)
+        for port, tensor, own in zip(ports, got, expected, strict=True):
+            a, b = keras.ops.convert_to_numpy(tensor), port.to_keras(own)
+            errors[port.name] = max(errors[port.name], relative_error(a, b))
+            ratios += [sqnr(b, a)] if a.shape == b.shape else [-np.inf]
+    proof = ImportProof(
+        max(errors.values(), default=0.0),
+        errors,
+        sum(len(s[0]) for s in sets),
+        sum(len(s[0]) for s in sets[1:]),
+        _ROUNDINGS * _SPACING[imported.floats] if imported.floats in _SPACING else TOLERANCE,
+        float(min(ratios)) if imported.dequantized else None,
+    )
+    _check(proof, path)
+    return proof
+
+
+def _check(proof: ImportProof, path: str | Path) -> None:
+    worst = max(proof.outputs, key=lambda name: np.nan_to_num(proof.outputs[name], nan=np.inf))
+    if proof.sqnr_db is not None:
+        if not proof.sqnr_db >= LEAST_SQNR_DB:
+            raise StepError(
+                f"{path}: in floats its {worst!r} has an SQNR of {proof.sqnr_db:.1f} dB against the quantized file, "
+                f"and {LEAST_SQNR_DB:g} dB is expected; give the float file that it was made of"
+            )
+    elif not proof.relative_error <= proof.tolerance:
         raise StepError(
-            f"{path}: the imported model's {name!r} differs from ONNX Runtime's by {worst:.3g} of its largest value, "
-            f"and {TOLERANCE:g} is let pass for rounding; nothing is written"
+            f"{path}: the imported model's {worst!r} differs from ONNX Runtime's by {proof.relative_error:.3g} of its "
+            f"largest value, and {proof.tolerance:g} is let pass for rounding; nothing is written"
         )
-    return ImportProof(worst, errors, sum(len(s[0]) for s in sets), sum(len(s[0]) for s in sets[1:]))
+
+
+def _own(imported: Imported, inputs: Sequence[np.ndarray] | Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """The user's inputs in the model's order; a file that takes several at once gets the last ones again."""
+    own = [inputs[port.name] for port in imported.inputs] if isinstance(inputs, Mapping) else list(inputs)
+    rows = [min(k, len(own[0]) - 1) for k in range(-(-len(own[0]) // imported.batch) * imported.batch)]
+    return [np.asarray(array)[rows] for array in own]
 
 
 def relative_error(got: np.ndarray, expected: np.ndarray) -> float:
@@ -101,13 +134,6 @@ def _seeded(imported: Imported) -> list[np.ndarray]:
         values = random.uniform(-1, 1, shape) if floats else random.integers(0, 2, shape)
         arrays.append(np.asarray(values).astype("float32" if floats else port.dtype))
     return arrays
-
-
-def _probe(imported: Imported) -> tuple[keras.Model, list[Port]]:
-    """A model that puts out what is compared."""
-    ports = [*imported.outputs, *imported.before]
-    tensors = [port.tensor for port in ports]
-    return keras.Model(imported.model.inputs, tensors), ports
 
 
 def _with_outputs(imported: Imported, names: Sequence[str]) -> bytes:

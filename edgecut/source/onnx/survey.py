@@ -14,6 +14,8 @@ from edgecut.source.onnx.operators import REASONS, RULES
 from edgecut.source.onnx.reading import OnnxFile, read_file
 from edgecut.source.onnx.tracing import Tensor, graph_inputs, graph_outputs
 
+QUANTIZED = frozenset({"QuantizeLinear", "DequantizeLinear"})
+
 
 @dataclass(frozen=True)
 class Refused:
@@ -55,6 +57,7 @@ def survey(path: str | Path, *, dequantize: bool = False) -> Survey:
 def survey_network(file: OnnxFile, network: Network, *, dequantize: bool = False) -> Survey:
     """The same of a part of a file that was read."""
     refused = _refused(network, dequantize)
+    quantized = _is_quantized(network)
     counts = Counter(node.operator for node in network.nodes)
     layers = Counter(RULES[op].layer for op in counts.elements() if op in RULES and RULES[op].layer)
     inputs = graph_inputs(file)
@@ -67,9 +70,9 @@ def survey_network(file: OnnxFile, network: Network, *, dequantize: bool = False
         operators=dict(counts.most_common()),
         layers=dict(layers.most_common()),
         refused=refused,
-        cuts=cuts_before(network, {place for item in refused for place in item.places}),
+        cuts=() if quantized else cuts_before(network, {place for item in refused for place in item.places}),
         open_inputs=tuple(t.name for t in inputs if None in t.shape[1:]),
-        quantized=_is_quantized(network),
+        quantized=quantized,
         notes=tuple(_notes(inputs, counts, file)),
         names=tuple(layer_names(network.nodes).values()),
     )
@@ -98,13 +101,15 @@ def cut_remedy(path: Path, cuts: Sequence[str]) -> str:
 def _refused(network: Network, dequantize: bool) -> tuple[Refused, ...]:
     by_operator: dict[tuple[str, str], list[str]] = {}
     for node in network.nodes:
-        reason = _reason(node, network)
+        reason = _reason(node, network, dequantize)
         if reason:
             by_operator.setdefault((node.operator, reason), []).append(node.name)
     return tuple(Refused(op, tuple(places), reason) for (op, reason), places in by_operator.items())
 
 
-def _reason(node: Node, network: Network) -> str:
+def _reason(node: Node, network: Network, dequantize: bool) -> str:
+    if node.operator in QUANTIZED and not dequantize:
+        return "the file is quantized already; give the float file that it was made of, or pass --dequantize"
     rule = RULES.get(node.operator)
     if rule is None:
         domain = node.operator.rpartition(".")[0]
@@ -118,16 +123,16 @@ def cuts_before(network: Network, places: Collection[str]) -> tuple[str, ...]:
     tainted: set[str] = set()
     cuts: dict[str, None] = {}
     for node in network.nodes:
-        if node.name in places or tainted.intersection(node.inputs):
+        if node.name in places or tainted.intersection((*node.inputs, *node.captured)):
             tainted.update(node.outputs)
-            for name in node.inputs:
+            for name in (*node.inputs, *node.captured):
                 if name and name not in tainted and name not in network.constants and name not in network.inputs:
                     cuts[name] = None
     return tuple(cuts)
 
 
 def _is_quantized(network: Network) -> bool:
-    return any(node.operator in {"QuantizeLinear", "DequantizeLinear"} for node in network.nodes)
+    return any(node.operator in QUANTIZED for node in network.nodes)
 
 
 def _notes(inputs: Sequence[Tensor], counts: Mapping[str, int], file: OnnxFile) -> list[str]:

@@ -35,8 +35,7 @@ def main() -> None:
 
 
 def _traced(job: dict[str, Any]) -> dict[str, Any]:
-    failures = onnx_failures()
-    refusals: tuple[type[Exception], ...] = (*failures, ValueError, RuntimeError)
+    refusals: tuple[type[Exception], ...] = (*onnx_failures(), RuntimeError, TypeError, ValueError)
     try:
         session, names = _exposed(job["path"], set(job["tensors"]), job["batch_axes"])
     except refusals as exc:
@@ -47,7 +46,7 @@ def _traced(job: dict[str, Any]) -> dict[str, Any]:
     for number, feeds in enumerate(job["feeds"]):
         try:
             values = dict(zip(names, session.run(names, _arrays(feeds)), strict=True))
-        except failures as exc:
+        except refusals as exc:
             runs.append({"reason": str(exc)})
             continue
         arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}

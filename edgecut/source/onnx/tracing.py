@@ -61,11 +61,18 @@ def graph_inputs(file: OnnxFile) -> tuple[Tensor, ...]:
     graph = file.model.graph
     constants = {tensor.name for tensor in graph.initializer}
     tensors = [_tensor(value) for value in graph.input if value.name not in constants]
-    batch = next((t.dimensions[0] for t in tensors if t.shape and t.shape[0] is None), None)
-    return tuple(
-        replace(t, batch_axis=t.dimensions.index(batch)) if batch in t.dimensions and t.shape[0] is not None else t
-        for t in tensors
-    )
+    named = next((t.dimensions[0] for t in tensors if t.shape and t.shape[0] is None), None)
+    return tuple(replace(tensor, batch_axis=_batch_axis(tensor, named)) for tensor in tensors)
+
+
+def _batch_axis(tensor: Tensor, named: str | None) -> int:
+    """Where the batch is. named: what the open first axis of an input is called."""
+    if not tensor.shape or tensor.shape[0] in {None, 1}:
+        return 0
+    if named in tensor.dimensions:
+        return tensor.dimensions.index(named)
+    # (steps, batch, features) of a file that leaves the batch alone open.
+    return tensor.shape.index(None) if tensor.shape.count(None) == 1 else 0
 
 
 def graph_outputs(file: OnnxFile) -> tuple[Tensor, ...]:
@@ -81,7 +88,7 @@ def fixed_shapes(file: OnnxFile, shape: Sequence[int] | Mapping[str, Sequence[in
     """
     inputs = graph_inputs(file)
     asked = _by_name(file, inputs, shape)
-    faults: list[str] = []
+    faults = [f"takes {t.name!r} as one number, where numbers with a batch are expected" for t in inputs if not t.shape]
     fixed: dict[str, Shape] = {}
     for tensor in inputs:
         own = tensor.inner_shape
