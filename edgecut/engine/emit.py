@@ -137,6 +137,7 @@ def _source_words(
 ) -> dict[str, str]:
     tables = _Tables()
     calls = [node.call for node in network.nodes]
+    weighted = [call for call in calls if "small" in call.fields]
     kinds = {call.kernel: call for call in calls}
     layers = [f"static const {c.kernel}_t layer_{k} = {{{_fields(c, tables)}}};\n" for k, c in enumerate(calls)]
     operations, place = [], 0
@@ -154,6 +155,8 @@ def _source_words(
         "TABLES": "\n".join(tables.texts),
         "LAYERS": "".join(layers),
         "OPERATIONS": "".join(operations),
+        "ALL_SMALL": str(int(all(call.fields["small"] for call in weighted))),
+        "ALL_FULL": str(int(all((call.fields["low"], call.fields["high"]) == (-128, 127) for call in weighted))),
         "COUNT": str(max(len(calls), 1)),
         "SCHEDULES": schedules,
         "STEP_TYPE": "uint8_t" if len(calls) < 255 else "uint16_t",

@@ -32,6 +32,10 @@ class Multiplier:
         return rounding_shift((wide * self.multiplier + (1 << 30)) >> 31, right)
 
 
+# A factor too small for 32 bits; the kernels have it with a shift of 0, which gives the same zeros.
+_NOTHING = Multiplier(0, -1)
+
+
 def rounding_shift(values: np.ndarray, exponent: int) -> np.ndarray:
     """Values divided by 2^exponent, halves away from zero (gemmlowp::RoundingDivideByPOT)."""
     mask = (1 << exponent) - 1
@@ -46,7 +50,7 @@ def rounded(value: float) -> int:
 def quantize_multiplier(real: float) -> Multiplier:
     """The fixed-point form of a real factor (QuantizeMultiplier). Raises Refused for one that no kernel can hold."""
     if real == 0.0:
-        return Multiplier(0, 0)
+        return _NOTHING
     if not math.isfinite(real):
         raise Refused(f"has a scale that makes the factor {real!r}")
     fraction, shift = math.frexp(real)
@@ -54,7 +58,7 @@ def quantize_multiplier(real: float) -> Multiplier:
     if fixed == 1 << 31:
         fixed, shift = fixed // 2, shift + 1
     if shift < -31:
-        return Multiplier(0, 0)
+        return _NOTHING
     if shift > 31:
         raise Refused(f"has scales that make the factor {real:.3g}, which 32 bits don't hold")
     return Multiplier(fixed, shift)
@@ -92,6 +96,16 @@ def activation_range(activation: int, scale: float, zero_point: int, dtype: str)
 def on_grid(real: float, scale: float, zero_point: int) -> int:
     """The integer of a real value, divided in float as the kernels do."""
     return zero_point + rounded(float(np.float32(real) / np.float32(scale)))
+
+
+def sums_are_small(bias: np.ndarray, weights: np.ndarray, factors: Sequence[Multiplier]) -> bool:
+    """Whether no sum of int8 values by these filters reaches 2^30, and each factor is below a half.
+
+    bias: with the input's zero point taken in. weights: (filters, taps), int8. The bound is that of all inputs at the
+    end of their range, which a padding's zero points lie inside.
+    """
+    most = np.abs(bias.astype(np.int64)) + 128 * np.abs(weights.astype(np.int64)).sum(1)
+    return bool(most.max(initial=0) < 1 << 30) and all(factor.shift < 0 for factor in factors)
 
 
 def folded_bias(bias: np.ndarray, weight_sums: np.ndarray, input_zero_point: int) -> np.ndarray:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from edgecut.engine.lowered import Call, Lowered, Model, Value, Window, option, row_view, window, window_rows
-from edgecut.engine.quantization import activation_range, channel_multipliers, folded_bias
+from edgecut.engine.quantization import (
+    Multiplier,
+    activation_range,
+    channel_multipliers,
+    folded_bias,
+    sums_are_small,
+)
 from edgecut.engine.refusal import Refused
 from edgecut.tflite.flatbuffer import Operator, Tensor
 
@@ -22,7 +30,7 @@ def conv_2d(model: Model, op: Operator) -> Lowered:
     if not groups or count % groups or output.shape[3] != count or data.shape[0] != output.shape[0]:
         raise Refused(f"has filters of shape {list(filters.shape)} for an input of shape {list(data.shape)}")
     common = geometry(y, x) | {"depth": depth, "filters": count}
-    tables = requantized(model, op, data, output, filters.reshape(count, -1).sum(1, np.int64))
+    tables = requantizing(model, op, data, output, filters.reshape(count, -1))
     if groups == 1 and x.dilation == 1 and y.size <= MOST_TAPS:
         call = Call("conv_row", common | tables | {"weights": filters})
     else:
@@ -40,10 +48,11 @@ def depthwise_conv_2d(model: Model, op: Operator) -> Lowered:
     if filters.shape[0] != 1 or made % depth or output.shape[3] != made or data.shape[0] != output.shape[0]:
         raise Refused(f"has filters of shape {list(filters.shape)} for an input of shape {list(data.shape)}")
     fields = geometry(y, x) | {"dilation_x": x.dilation, "depth": depth}
-    tables = requantized(model, op, data, output, filters.reshape(-1, made).sum(0, np.int64))
+    tables = requantizing(model, op, data, output, filters.reshape(-1, made).T)
     reads = (window_rows(op.inputs[0], row_view(data), y, data.shape[0]),)
     if made == depth and y.size <= MOST_TAPS:
-        call = Call("depthwise_row", fields | tables | {"weights": filters})
+        edge = {"edge_bias": bias_of(model, op, made)}
+        call = Call("depthwise_row", fields | edge | tables | {"weights": filters})
     else:
         call = Call("depthwise_taps_row", fields | {"times": made // depth} | tables | {"weights": filters})
     return Lowered(call, reads, op.outputs[0], row_view(output))
@@ -73,16 +82,21 @@ def geometry(y: Window, x: Window) -> dict[str, Value]:
     }  # fmt: skip
 
 
-def requantized(model: Model, op: Operator, data: Tensor, output: Tensor, weight_sums: np.ndarray) -> dict[str, Value]:
+def requantizing(model: Model, op: Operator, data: Tensor, output: Tensor, filters: np.ndarray) -> dict[str, Value]:
     """The fields that take sums to the output's grid, with one multiplier for each filter.
 
-    weight_sums: (filters,), int64.
+    filters: (filters, taps), int8.
     """
-    scales = filter_scales(model, op, len(weight_sums))
-    factors = channel_multipliers(data.scales[0], scales, output.scales[0])
-    bias = bias_of(model, op, len(weight_sums))
-    return grid_fields(op, data, output) | {
-        "bias": folded_bias(bias, weight_sums, data.zero_points[0]),
+    count = len(filters)
+    factors = channel_multipliers(data.scales[0], filter_scales(model, op, count), output.scales[0])
+    bias = folded_bias(bias_of(model, op, count), filters.sum(1, dtype=np.int64), data.zero_points[0])
+    small = int(sums_are_small(bias, filters, factors))
+    return grid_fields(op, data, output) | factor_fields(factors) | {"bias": bias, "small": small}
+
+
+def factor_fields(factors: Sequence[Multiplier]) -> dict[str, Value]:
+    """The fields of factors in fixed point."""
+    return {
         "multipliers": np.array([factor.multiplier for factor in factors], np.int32),
         "shifts": np.array([factor.shift for factor in factors], np.int8),
     }

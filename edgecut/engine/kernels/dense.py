@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from edgecut.engine.kernels.convolution import bias_of, filter_scales, grid_fields
+from edgecut.engine.kernels.convolution import bias_of, factor_fields, filter_scales, grid_fields
 from edgecut.engine.lowered import Call, Lowered, Model, Read, Value, View, row_view, same_rows
-from edgecut.engine.quantization import channel_multipliers, folded_bias, tensor_multiplier
+from edgecut.engine.quantization import channel_multipliers, folded_bias, sums_are_small, tensor_multiplier
 from edgecut.engine.refusal import Refused
 from edgecut.tflite.flatbuffer import Operator, Tensor
 
@@ -41,9 +41,6 @@ def _factors(model: Model, op: Operator, data: Tensor, output: Tensor, weights: 
         factors = channel_multipliers(data.scales[0], scales, output.scales[0])
     else:
         factors = (tensor_multiplier(data.scales[0], scales[0], output.scales[0]),)
-    return {
-        "bias": folded_bias(bias_of(model, op, units), weights.sum(1, np.int64), data.zero_points[0]),
-        "multipliers": np.array([factor.multiplier for factor in factors], np.int32),
-        "shifts": np.array([factor.shift for factor in factors], np.int8),
-        "per_unit": int(len(factors) > 1),
-    }
+    bias = folded_bias(bias_of(model, op, units), weights.sum(1, np.int64), data.zero_points[0])
+    small = int(sums_are_small(bias, weights, factors))
+    return factor_fields(factors) | {"bias": bias, "per_unit": int(len(factors) > 1), "small": small}

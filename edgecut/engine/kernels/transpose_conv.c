@@ -1,7 +1,8 @@
-/*@ transpose_conv_row: row_at scaled limited dot total */
+/*@ transpose_conv_row: row_at requantized dot total */
 /* The taps of each output pixel that fall on a pixel of the input. */
 static void transpose_conv_row(const void *layer, int8_t *work, const place_t *place, int32_t row) {
     const transpose_conv_row_t *k = (const transpose_conv_row_t *)layer;
+    const grid_t grid = {k->small, 2 * k->out_zero + 1, k->low, k->high};
     const int32_t base = row / k->out_height * k->in_height, y = row % k->out_height + k->pad_y;
     int8_t *out = row_at(work, &place[1], row, k->out_width * k->filters);
     int32_t x, f, i, j;
@@ -20,7 +21,7 @@ static void transpose_conv_row(const void *layer, int8_t *work, const place_t *p
                     if (k->in_zero != 0) sum -= total(taps, k->depth) * (uint32_t)k->in_zero;
                 }
             }
-            *out++ = limited(scaled(sum, k->multipliers[f], k->shifts[f]) + k->out_zero, k->low, k->high);
+            *out++ = requantized(sum, k->multipliers[f], k->shifts[f], grid);
         }
     }
 }

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgecut.engine.kernels.convolution import bias_of, filter_scales, grid_fields
+from edgecut.engine.kernels.convolution import bias_of, factor_fields, filter_scales, grid_fields
 from edgecut.engine.lowered import SAME, Call, Lowered, Model, Read, Value, option, row_view
-from edgecut.engine.quantization import channel_multipliers
+from edgecut.engine.quantization import channel_multipliers, sums_are_small
 from edgecut.engine.refusal import Refused
 from edgecut.tflite.flatbuffer import Operator
 
@@ -31,12 +31,14 @@ def transpose_conv(model: Model, op: Operator) -> Lowered:
         "out_width": output.shape[2], "depth": depth, "filters": filters, "taps_y": taps_y, "taps_x": taps_x,
         "stride_y": stride_y, "stride_x": stride_x, "pad_y": pads[0], "pad_x": pads[1],
     }  # fmt: skip
+    bias = bias_of(model, op, filters, place=3)
     fields |= grid_fields(op, data, output) | {
-        "bias": bias_of(model, op, filters, place=3),
-        "multipliers": np.array([factor.multiplier for factor in factors], np.int32),
-        "shifts": np.array([factor.shift for factor in factors], np.int8),
+        "bias": bias,
         "weights": weights,
     }
+    fields |= factor_fields(factors)
+    # A value less the zero point has up to twice the range that the bound is for.
+    fields["small"] = int(sums_are_small(bias, np.repeat(weights.reshape(filters, -1), 2, 1), factors))
     y = np.arange(output.shape[1]) + pads[0]
     first = np.clip(-((taps_y - 1 - y) // stride_y), 0, data.shape[1])
     stop = np.maximum(np.clip(y // stride_y + 1, 0, data.shape[1]), first)
