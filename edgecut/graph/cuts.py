@@ -187,9 +187,13 @@ def macs_of(call: Call) -> int | None:
     return None if call.type in {"Einsum", "Dot", "Tensordot", "Conv", "DepthwiseConv"} else 0
 
 
+_ELEMENTWISE = frozenset({"AddWeight", "MultiplyWeight", "Weight"})
+"""Layers of an imported .onnx file with a weight of any shape."""
+
+
 def _has_kernels(layer: keras.Layer) -> bool:
     # Vectors (BatchNormalization, biases, scalings) are element-wise and count as 0, as in the field's usual counts.
-    if isinstance(layer, keras.layers.LayerNormalization):
+    if isinstance(layer, keras.layers.LayerNormalization) or type(layer).__name__ in _ELEMENTWISE:
         return False  # over several axes its weights are no vectors
     return any(len(weight.shape) > 1 for weight in layer.weights) or type(layer).__name__ in {
         "Attention",

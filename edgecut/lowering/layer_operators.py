@@ -11,6 +11,7 @@ REPEATED = ("RESHAPE", "RESIZE_NEAREST_NEIGHBOR", "RESHAPE")
 PLAIN: Mapping[str, tuple[str, ...]] = {
     "Absolute": ("ABS",),
     "Add": ("ADD",),
+    "AddWeight": ("ADD",),
     "Average": ("ADD", "MUL"),
     "AveragePooling2D": ("AVERAGE_POOL_2D",),
     "Clip": ("MINIMUM", "MAXIMUM"),
@@ -37,6 +38,7 @@ PLAIN: Mapping[str, tuple[str, ...]] = {
     "Mean": ("MEAN",),
     "Minimum": ("MINIMUM",),
     "Multiply": ("MUL",),
+    "MultiplyWeight": ("MUL",),
     "Negative": ("NEG",),
     "Normalization": ("SUB", "MUL"),
     "OneHot": ("ONE_HOT",),

@@ -190,6 +190,7 @@ def _of_another_rank(work: GraphBuilder, call: LayerCall, taken: Sequence[int]) 
 RULES: Mapping[str, Callable[[GraphBuilder, LayerCall, Sequence[int]], int]] = {
     "Activation": _activation,
     "Add": _with_constant,
+    "AddWeight": _with_constant,
     "BatchNormalization": _batch_normalization,
     "Conv1D": _of_another_rank,
     "Conv1DTranspose": _of_another_rank,
@@ -210,6 +211,7 @@ RULES: Mapping[str, Callable[[GraphBuilder, LayerCall, Sequence[int]], int]] = {
     "MultiHeadAttention": attention,
     "Permute": transpose,
     "Multiply": _with_constant,
+    "MultiplyWeight": _with_constant,
     "ReLU": _relu,
     "Relu": _relu,
     "Relu6": _relu,

@@ -189,12 +189,14 @@ _RULES: Mapping[str, Callable[[LayerCall], Shape]] = {
     **dict.fromkeys(
         (
             "Activation",
+            "AddWeight",
             "BatchNormalization",
             "ELU",
             "LayerNormalization",
             "LayerScale",
             "LeakyReLU",
             "MultiHeadAttention",
+            "MultiplyWeight",
             "Normalization",
             "PReLU",
             "ReLU",
