@@ -68,7 +68,7 @@ def inspect_model(
     if picture is not None:
         _draw(picture, source.model, graph, points, costs)
         output.note(f"wrote {picture}")
-    rows = [_row(point, costs if cuts else {}) for point in shown]
+    rows = [_row(point, costs if cuts else {}) | _nodes(point, loaded.nodes) for point in shown]
     output.document({"schema": "edgecut.inspect/1", "model": source.model, **totals, "cut_points": rows})
     return 0
 
@@ -111,6 +111,11 @@ def _headline(source: str, totals: Mapping[str, int | None]) -> str:
 def _row(point: CutPoint, costs: Costs) -> dict[str, Any]:
     estimates = [m.to_dict() for of in costs.values() for m in (of[point.name].latency, of[point.name].arena)]
     return {**asdict(point), **({"measurements": estimates} if costs else {})}
+
+
+def _nodes(point: CutPoint, nodes: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
+    """What the layer is in the .onnx file that it was imported from."""
+    return {"nodes": list(nodes[point.name])} if point.name in nodes else {}
 
 
 def _draw(path: Path, source: str, graph: Calls, points: Sequence[CutPoint], costs: Costs) -> None:

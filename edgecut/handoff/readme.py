@@ -69,9 +69,10 @@ def import_words(report: Report) -> str:
     if not report.source.nodes or proof is None or proof.relative_error is None:
         return ""
     images = f" and {proof.images} of the images" if proof.images else ""
+    sqnr = "" if proof.sqnr is None else f", an SQNR of {proof.sqnr:.1f} dB, since {proof.reason}"
     return (
         f"imported: its largest difference from {proof.where} on {proof.inputs} seeded inputs{images} is "
-        f"{proof.relative_error:.2g} of the largest value"
+        f"{proof.relative_error:.2g} of the largest value{sqnr}"
     )
 
 

@@ -21,7 +21,7 @@ from edgecut.records.proof import Proof
 from edgecut.records.recipe import Recipe
 from edgecut.records.recipe import Source as SourceRequest
 from edgecut.records.report import SourceFacts
-from edgecut.source.load import Loaded, import_proof, read_source
+from edgecut.source.load import Loaded, read_source
 from edgecut.source.onnx import prove
 from edgecut.source.onnx.conversion import Imported
 
@@ -81,7 +81,7 @@ def _image_proof(read: Loaded, recipe: Recipe, progress: Progress) -> dict[str, 
         where="data.train",
         progress=progress,
     )
-    return import_proof(prove(read.imported, recipe.source.model, [normalize(pixels, recipe.source.preprocess)]))
+    return prove(read.imported, recipe.source.model, [normalize(pixels, recipe.source.preprocess)]).record
 
 
 def reloaded(source: SourceRequest, facts: SourceFacts) -> Source:

@@ -41,11 +41,10 @@ def proof_sentence(proof: Proof) -> str:
     runs = f"{proof.inputs} seeded inputs" + (f" and {proof.images} of yours" if proof.images else "")
     if proof.exact:
         return f"proof: bit-equal to the source on {runs}"
-    by = (
-        f"{proof.max_abs_error:.3g}"
-        if proof.max_abs_error is not None
-        else f"{proof.relative_error:.2g} of its largest value"
-    )
+    largest = f"{proof.relative_error or 0:.2g} of its largest value"
+    if proof.sqnr is not None:
+        return f"proof: {proof.sqnr:.1f} dB SQNR against the source on {runs}, at most {largest} off ({proof.reason})"
+    by = largest if proof.max_abs_error is None else f"{proof.max_abs_error:.3g}"
     return f"proof: differs from the source by at most {by} on {runs}, {proof.tolerance:.3g} let pass ({proof.reason})"
 
 

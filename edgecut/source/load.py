@@ -21,7 +21,6 @@ from edgecut.records.document import closest
 from edgecut.records.recipe import InputShape, Source
 from edgecut.source.onnx.conversion import Imported
 from edgecut.source.onnx.layers import REGISTERED
-from edgecut.source.onnx.proof import TOLERANCE, ImportProof
 from edgecut.source.policies import in_float32, keras_2_in_float32
 from edgecut.streams import caught_output
 
@@ -102,21 +101,7 @@ def _import(source: Source) -> Loaded:
     from edgecut.source.onnx import convert, prove
 
     imported = convert(source.model, dequantize=source.dequantize, shape=source.shape)
-    proof = import_proof(prove(imported, source.model))
-    return Loaded(imported.model, proof, imported.notes, imported)
-
-
-def import_proof(found: ImportProof) -> dict[str, Any]:
-    """What was compared of an imported model, as Loaded and a step's record have it."""
-    return {
-        "inputs": found.inputs - found.own,
-        "relative_error": found.relative_error,
-        "exact": found.relative_error == 0,
-        "tolerance": TOLERANCE,
-        "reason": "ONNX Runtime rounds in another order",
-        "where": "ONNX Runtime",
-        **({"images": found.own} if found.own else {}),
-    }
+    return Loaded(imported.model, prove(imported, source.model).record, imported.notes, imported)
 
 
 def _read_file(source: str, kind: Kind, config: dict[str, Any], *, unsafe: bool) -> Loaded:

@@ -106,6 +106,7 @@ def test_a_file_is_cut_at_tensors_into_onnx_and_at_layers_into_keras(
 def test_commands_take_the_file_as_its_model(cnn: str, capsys: pytest.CaptureFixture[str]) -> None:
     points = json.loads(answered(capsys, "inspect", cnn, "--cuts", "--json").out)["cut_points"]
     assert [point["name"] for point in points if point["legal_start"]][-3:] == ["down.2", "pool", "fc"]
+    assert points[-1]["nodes"] == ["/fc/Gemm"]
     gray = ("--gray", "--preprocess", "torch", "--pixels", "raw", "-o", "gray.keras", "--json")
     assert json.loads(answered(capsys, "stem", cnn, *gray).out)["after"]["inputs"] == [[None, 32, 32, 1]]
     x = np.random.default_rng(0).normal(size=(4, 32, 32, 3)).astype(np.float32)
@@ -147,3 +148,20 @@ def test_what_can_be_known_before_is_told_before(
     answer = run(capsys, "import", *words)
     assert (answer.code, answer.err) == (2, f"edgecut: error: {sentence}\n")
     assert not Path("cnn.keras").exists()
+
+
+def test_a_quantized_file_is_refused_and_taken_in_floats_with_its_sqnr(
+    cnn: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3)).astype(np.uint8)
+    np.savez("pictures.npz", x_train=pixels, y_train=np.arange(20) % 2)
+    taken = ("--data", "pictures.npz", "--preprocess", "tf")
+    answered(capsys, "export", cnn, "--quantizer", "ort", *taken, "-o", "int8.onnx")
+    answer = run(capsys, "import", "int8.onnx", "-o", "int8.keras")
+    reason = "the file is quantized already; give the float file that it was made of, or pass --dequantize"
+    assert (answer.code, reason in answer.err, Path("int8.keras").exists()) == (2, True, False)
+    words = ("--dequantize", *taken, "-o", "int8.keras", "--json")
+    proof = json.loads(answered(capsys, "import", "int8.onnx", *words).out)["proof"]
+    assert (proof["reason"], proof["images"]) == ("the file rounds to integers", 8)
+    assert proof["sqnr"] > 20
+    assert "tolerance" not in proof
