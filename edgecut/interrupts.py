@@ -14,9 +14,8 @@ TYPE_CHECKING = False  # typing takes as long to import as all of this
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
-    from typing import Any
 
-    Handler = Callable[[int, FrameType | None], Any] | int | None
+    Handler = Callable[[int, FrameType | None], object] | int | None
 
 SENTENCES = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 """What a command says that one of them ends. Its exit code is a shell's: 128 and the signal's number."""

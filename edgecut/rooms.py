@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
-from typing import Any
 
 HOMES = {
     "stem": "edgecut.stem.edit",
@@ -21,16 +21,17 @@ class CallableRoom(ModuleType):
     """A package that can be called as the public function of its name, which is loaded on the first call."""
 
     @property
-    def function(self) -> Any:
+    def function(self) -> Callable[..., object]:
         """The public function."""
         name = self.__name__.rpartition(".")[2]
-        return getattr(import_module(HOMES[name]), name)
+        function: Callable[..., object] = getattr(import_module(HOMES[name]), name)
+        return function
 
     @property
     def __signature__(self) -> inspect.Signature:
         return inspect.signature(self.function)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> object:
         """Call the function."""
         return self.function(*args, **kwargs)
 

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from edgecut.bench.runners.local import Local
 from edgecut.bench.runners.protocol import TIMEOUT_S, Machine
 
+if TYPE_CHECKING:
+    from edgecut.bench.worker import Job
+
 ROUNDS, RUNS, WARMUP = 9, 20, 5
+
+
+class Turns(NamedTuple):
+    """How often: rounds of both files, each of so many runs behind so many that aren't counted."""
+
+    rounds: int = ROUNDS
+    runs: int = RUNS
+    warmup: int = WARMUP
+    threads: int = 1
+
+
+ONCE = Turns()
 
 
 @dataclass(frozen=True)
@@ -43,17 +58,14 @@ class Interleaved:
     wall: Ratio
     cpu: Ratio
     where: str
-    conditions: dict[str, Any] = field(default_factory=dict)
+    conditions: Mapping[str, object] = field(default_factory=dict)
 
 
 def interleave(
     first: Path,
     second: Path,
+    turns: Turns = ONCE,
     *,
-    rounds: int = ROUNDS,
-    runs: int = RUNS,
-    warmup: int = WARMUP,
-    threads: int = 1,
     timeout_s: float = TIMEOUT_S,
     machine: Machine | None = None,
 ) -> Interleaved:
@@ -63,10 +75,15 @@ def interleave(
     Raises RunError if one of them doesn't run.
     """
     runner = machine or Local()
-    job = {"job": "interleaved", "rounds": rounds, "runs": runs, "warmup": warmup, "threads": threads}
+    settings: Job = {
+        "rounds": turns.rounds,
+        "runs": turns.runs,
+        "warmup": turns.warmup,
+        "threads": turns.threads,
+    }
+    job: Job = {**settings, "job": "interleaved"}
     result = runner.run(job, [first, second], timeout_s=timeout_s)
     a, b = result["rows"]
-    settings = {"rounds": rounds, "runs": runs, "warmup": warmup, "threads": threads}
     return Interleaved(
         wall=_ratio(a["wall_s"], b["wall_s"]),
         cpu=_ratio(a["cpu_s"], b["cpu_s"]),

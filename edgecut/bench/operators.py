@@ -5,9 +5,8 @@ from __future__ import annotations
 import statistics
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from edgecut.bench.devices import Device
 from edgecut.bench.runners.local import Local
@@ -15,30 +14,18 @@ from edgecut.bench.runners.protocol import TIMEOUT_S, Machine
 from edgecut.bench.runners.table import machine_of
 from edgecut.bench.runners.vela import Vela, simulate
 from edgecut.errors import GraphError, RunError
+from edgecut.records.usage import OperatorTime, OperatorTimes
 from edgecut.runtime.specs import file_format
 from edgecut.tflite.cut import cut_tensors
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph, parse, read_content
 from edgecut.tflite.layers import layer_in, layer_of
 
+if TYPE_CHECKING:
+    from edgecut.bench.worker import Job, Row
+
 LITERT_METHOD = "each operator as a file of its own, median processor time, the cost of an invoke included"
 VELA_METHOD = "Vela's cycles / the clock: simulated; what runs on the processor has no time"
 ONNX_METHOD = "ONNX Runtime's own profile, median of the kernel's wall time; fused operators are shown as it runs them"
-
-
-@dataclass(frozen=True)
-class OperatorTime:
-    """One operator's median time. seconds: None where it couldn't be timed, and `reason` says why.
-
-    share, cumulative: fractions of the sum of all times, in execution order; None without a time.
-    """
-
-    index: int
-    operator: str
-    layer: str
-    seconds: float | None
-    share: float | None = None
-    cumulative: float | None = None
-    reason: str = ""
 
 
 def operator_times(
@@ -49,8 +36,8 @@ def operator_times(
     threads: int = 1,
     timeout_s: float = TIMEOUT_S,
     device: Device | None = None,
-) -> tuple[tuple[OperatorTime, ...], str]:
-    """(one row for each operator, how they were timed), on a device, by default in a child process on this machine.
+) -> OperatorTimes:
+    """One row for each operator, on a device, by default in a child process on this machine.
 
     A .tflite file's operators are timed one by one, since LiteRT tells no times from Python; their sum is more than
     the file's latency by an invoke for each. An .onnx file's come from the runtime's profile, an Ethos-U's from Vela.
@@ -60,18 +47,18 @@ def operator_times(
     if isinstance(runner, Vela):
         simulated = simulate(file, None if device is None else device.profile, timeout_s).rows
         rows = [OperatorTime(k, r.operator, r.layer, r.seconds, reason=r.reason) for k, r in enumerate(simulated)]
-        return with_shares(rows), VELA_METHOD
+        return OperatorTimes(with_shares(rows), VELA_METHOD)
     machine = machine_of(runner)
-    settings = {"runs": runs, "warmup": warmup, "threads": threads}
+    settings: Job = {"runs": runs, "warmup": warmup, "threads": threads}
     if file_format(file) == "onnx":
-        result = machine.run({"job": "onnx_operators", **settings}, [file], timeout_s=timeout_s)
+        result = machine.run({**settings, "job": "onnx_operators"}, [file], timeout_s=timeout_s)
         rows = [
             # tf2onnx names a node after the tensor of the .tflite file that it was made from.
             OperatorTime(k, row["operator"], layer_in(row["name"]) or row["name"], row["seconds"])
             for k, row in enumerate(result["rows"])
         ]
-        return with_shares(rows), ONNX_METHOD
-    return with_shares(_one_by_one(file, machine, settings, timeout_s)), LITERT_METHOD
+        return OperatorTimes(with_shares(rows), ONNX_METHOD)
+    return OperatorTimes(with_shares(_one_by_one(file, machine, settings, timeout_s)), LITERT_METHOD)
 
 
 def with_shares(rows: Iterable[OperatorTime]) -> tuple[OperatorTime, ...]:
@@ -88,18 +75,18 @@ def with_shares(rows: Iterable[OperatorTime]) -> tuple[OperatorTime, ...]:
     return tuple(result)
 
 
-def _one_by_one(file: Path, machine: Machine, settings: dict[str, Any], timeout_s: float) -> list[OperatorTime]:
+def _one_by_one(file: Path, machine: Machine, settings: Job, timeout_s: float) -> list[OperatorTime]:
     """The operators of a .tflite file, each timed as a file of its own."""
     content = read_content(file)
     graph = parse(content, str(file))
     with tempfile.TemporaryDirectory() as folder:
         found = [_part(content, graph, operator, Path(folder)) for operator in graph.operators]
         parts = [part for part in found if isinstance(part, Path)]
-        result = machine.run({"job": "times", **settings}, parts, timeout_s=timeout_s) if parts else {"rows": []}
+        result = machine.run({**settings, "job": "times"}, parts, timeout_s=timeout_s) if parts else {"rows": []}
     times = iter(result["rows"])
     rows = []
     for operator, part in zip(graph.operators, found, strict=True):
-        told: dict[str, Any] = next(times) if isinstance(part, Path) else {"error": part}
+        told: Row = next(times) if isinstance(part, Path) else {"error": part}
         seconds = statistics.median(told["cpu_s"]) if "cpu_s" in told else None
         layer = layer_of(graph, operator)
         rows.append(OperatorTime(operator.index, operator.name, layer, seconds, reason=told.get("error", "")))

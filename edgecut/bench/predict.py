@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 from edgecut.bench.terms import ALIKE, Tiles, group_of, terms
 from edgecut.export.readback import tflite_precision
@@ -57,7 +57,7 @@ def predict_latency(graph: TfliteGraph, profile: Profile, artifact: str) -> Meas
     if seconds is None:
         return _missing(profile, artifact, method)
     unknown = not_modelled(graph)
-    conditions: dict[str, Any] = {"precision": precision, "error_p50": facts.error_p50}
+    conditions: dict[str, object] = {"precision": precision, "error_p50": facts.error_p50}
     if unknown:
         conditions |= {"at_least": True, "not_modelled": list(unknown)}
     return Measurement(
@@ -120,7 +120,7 @@ def _esp_nn(profile: Profile) -> Callable[[TfliteGraph, Operator], tuple[int, ..
 
 def arena_estimate(value: int, profile: Profile, artifact: str, method: str, error: float | None = None) -> Measurement:
     """An arena of `value` bytes on the profile's device, estimated."""
-    conditions = {"kernels": profile.runtime.kernels, "pointers": "32 bits"}
+    conditions: dict[str, object] = {"kernels": profile.runtime.kernels, "pointers": "32 bits"}
     return Measurement(
         metric="arena",
         artifact=artifact,
@@ -145,7 +145,7 @@ def _by_prices(graph: TfliteGraph, facts: LatencyFacts, profile: Profile, precis
         )
     known = {ALIKE.get(name, name) for name in table.operators}
     unknown = sorted({op.name for op in graph.operators if op.custom or group_of(op) not in known})
-    conditions: dict[str, Any] = {"precision": precision, "error_p50": table.error_p50}
+    conditions: dict[str, object] = {"precision": precision, "error_p50": table.error_p50}
     if unknown:
         conditions |= {"at_least": True, "not_modelled": unknown}
     return Measurement(

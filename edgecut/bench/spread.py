@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, cast
 
 from edgecut.bench.interleaved import Ratio
-from edgecut.records.measurement import Measurement
+from edgecut.records.measurement import Measurement, number_in
 from edgecut.records.units import format_seconds
+
+if TYPE_CHECKING:
+    from edgecut.bench.worker import TimedState
 
 # 50 runs of an idle core stay within a few percent; beyond a quarter a median says little about the next run.
 WIDE = 0.25
@@ -42,8 +45,8 @@ def warnings(measurements: Sequence[Measurement]) -> Iterator[str]:
 def machine_states(measurements: Sequence[Measurement]) -> Iterator[str]:
     """A sentence for each machine that measured: what it is, how it was, and what is in each time beside the run."""
     for latency in (m for m in measurements if m.metric == "latency" and "timer_s" in m.conditions):
-        facts = latency.conditions
-        pinned, load = facts.get("pinned_to"), facts.get("load")
+        facts = cast("TimedState", latency.conditions)
+        pinned, load, timer = facts["pinned_to"], facts["load"], facts["timer_s"]
         words = [
             f"{facts['cpu']}, {facts['cores']} cores",
             f"pinned to core {', '.join(map(str, pinned))}" if pinned else "not pinned",
@@ -51,14 +54,13 @@ def machine_states(measurements: Sequence[Measurement]) -> Iterator[str]:
             f"frequency governor {facts['governor'] or 'unknown'}",
             f"first run {format_seconds(facts['first_s'])}",
         ]
-        timer = facts["timer_s"]
         yield (
             f"{latency.where}: {', '.join(words)}; the clock's own {format_seconds(timer['wall'])} (latency) and "
             f"{format_seconds(timer['cpu'])} (cpu_time) are in each run"
         )
 
 
-def wide_interval(ratio: Ratio, conditions: dict[str, Any]) -> str | None:
+def wide_interval(ratio: Ratio, conditions: Mapping[str, object]) -> str | None:
     """A sentence where the interval of a ratio is too wide to tell a change of a tenth; None where it is narrow."""
     if ratio.high / ratio.low <= 1.1:
         return None
@@ -68,8 +70,8 @@ def wide_interval(ratio: Ratio, conditions: dict[str, Any]) -> str | None:
     )
 
 
-def _cause(conditions: dict[str, Any]) -> str:
-    load, cores, governor = (conditions.get(key) for key in ("load", "cores", "governor"))
+def _cause(conditions: Mapping[str, object]) -> str:
+    load, cores, governor = number_in(conditions, "load"), number_in(conditions, "cores"), conditions.get("governor")
     if load is not None and cores and load / cores > BUSY:
         return f"the machine had other work (load {load:.1f} on {cores} cores)"
     if governor not in {None, "performance"}:

@@ -14,18 +14,22 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgecut.bench.worker import Job, random_input, serve
+from edgecut.bench.worker import Job, Result, Row, random_input, serve
+
+if TYPE_CHECKING:
+    from ai_edge_litert.schema_py_generated import SubGraph
+    from tflite_micro.python.tflite_micro.runtime import Interpreter
 
 # The interpreter crashes instead of failing with 200 bytes or less.
 SMALLEST_ARENA, LARGEST_ARENA, ARENA_STEP = 256, 2**30, 16
 AMPLE_ARENA = 2**26
 
 
-def tflm_arena(job: Job) -> dict[str, Any]:
+def tflm_arena(job: Job) -> Result:
     """The smallest arena, a multiple of 16 bytes, with which TFLM constructs and invokes a file.
 
     Job: paths (one), first_bytes (an arena to start from). Each trial is a fork, since failed constructors leak and
@@ -52,14 +56,14 @@ def tflm_arena(job: Job) -> dict[str, Any]:
     return {"smallest_bytes": high, "head_bytes": recorded["head"], "tail_bytes": recorded["tail"]}
 
 
-def tflm_heads(job: Job) -> dict[str, Any]:
+def tflm_heads(job: Job) -> Result:
     """What the interpreter makes of each of several files, with an arena that is large enough for any.
 
     Job: paths. Result: rows, one for each path: head_bytes, or error in the interpreter's words.
     """
     _load_before_forks()
 
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for path in job["paths"]:
         content = Path(path).read_bytes()
         message = _trial(content, AMPLE_ARENA)
@@ -67,7 +71,7 @@ def tflm_heads(job: Job) -> dict[str, Any]:
     return {"rows": rows}
 
 
-def tflm_run(job: Job) -> dict[str, Any]:
+def tflm_run(job: Job) -> Result:
     """The outputs of a file under TFLM with a given arena.
 
     Job: paths (one), arena_bytes, inputs (raw bytes in base64, one per image, in the file's dtype). Result: outputs
@@ -91,19 +95,19 @@ def tflm_run(job: Job) -> dict[str, Any]:
     return {"outputs": outputs, "shape": list(result.shape), "dtype": result.dtype.name}
 
 
-def tflm_outputs(job: Job) -> dict[str, Any]:
+def tflm_outputs(job: Job) -> Result:
     """All outputs of each of several files on its own inputs, with an arena that is large enough for any.
 
-    Job: paths; inputs, for each path a list of raw bytes in base64, all input tensors one behind the other. Result:
+    Job: paths; inputs_of, for each path a list of raw bytes in base64, all input tensors one behind the other. Result:
     rows, one for each path: outputs (alike), or error in the interpreter's words.
     """
     _load_before_forks()
 
-    rows = zip(job["paths"], job["inputs"], strict=True)
+    rows = zip(job["paths"], job["inputs_of"], strict=True)
     return {"rows": [_outputs_in_fork(Path(path).read_bytes(), inputs) for path, inputs in rows]}
 
 
-JOBS: dict[str, Callable[[Job], dict[str, Any]]] = {
+JOBS: dict[str, Callable[[Job], Result]] = {
     "tflm_arena": tflm_arena,
     "tflm_heads": tflm_heads,
     "tflm_outputs": tflm_outputs,
@@ -111,7 +115,7 @@ JOBS: dict[str, Callable[[Job], dict[str, Any]]] = {
 }
 
 
-def _interpreter(content: bytes, arena_bytes: int) -> Any:
+def _interpreter(content: bytes, arena_bytes: int) -> Interpreter:
     from tflite_micro.python.tflite_micro import runtime
 
     return runtime.Interpreter.from_bytes(content, arena_size=arena_bytes)
@@ -152,7 +156,7 @@ def _run_once(content: bytes, arena_bytes: int) -> int:
     return 0
 
 
-def _outputs_in_fork(content: bytes, inputs: Sequence[str]) -> dict[str, Any]:
+def _outputs_in_fork(content: bytes, inputs: Sequence[str]) -> Row:
     with tempfile.TemporaryFile() as file, _caught_stderr() as read_noise:
         pid = os.fork()
         if pid == 0:
@@ -172,7 +176,7 @@ def _outputs_in_fork(content: bytes, inputs: Sequence[str]) -> dict[str, Any]:
         return {"outputs": json.loads(file.read())}
 
 
-def _fed(interpreter: Any, content: bytes, values: bytes) -> bytes:
+def _fed(interpreter: Interpreter, content: bytes, values: bytes) -> bytes:
     """The bytes of all outputs for the bytes of all inputs."""
     start = 0
     for place in range(_inputs(content)):
@@ -189,7 +193,7 @@ def _inputs(content: bytes) -> int:
     return int(_graph(content).InputsLength())
 
 
-def _graph(content: bytes) -> Any:
+def _graph(content: bytes) -> SubGraph:
     from ai_edge_litert import schema_py_generated as schema
 
     return schema.Model.GetRootAs(content, 0).Subgraphs(0)

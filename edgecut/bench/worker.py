@@ -21,21 +21,113 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
-Job = Mapping[str, Any]
-Invoke = Callable[[], Any]
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+Invoke = Callable[[], object]
+
+
+class Job(TypedDict, total=False):
+    """What is to be done; which keys a job has is said at its function. inputs: in base64."""
+
+    job: str
+    paths: list[str]
+    rounds: int
+    runs: int
+    warmup: int
+    threads: int
+    seconds: float
+    address_bytes: int
+    first_bytes: int
+    arena_bytes: int
+    inputs: list[str]
+    inputs_of: list[list[str]]
+
+
+class Row(TypedDict, total=False):
+    """What a result says of one file, or of one operator."""
+
+    wall_s: list[float]
+    cpu_s: list[float]
+    first_s: float
+    error: str
+    operator: str
+    name: str
+    seconds: float
+    head_bytes: int
+    outputs: list[str]
+
+
+class Result(TypedDict, total=False):
+    """What came of a job; which keys there are is said at its function."""
+
+    rows: list[Row]
+    wall_s: list[float]
+    cpu_s: list[float]
+    first_s: float
+    load_s: float
+    memory_bytes: int | None
+    runtime: str
+    version: str
+    conditions: State
+    error: str
+    of: int
+    missing: str | None
+    smallest_bytes: int
+    head_bytes: int
+    tail_bytes: int
+    outputs: list[str]
+    shape: list[int]
+    dtype: str
+
+
+class Clocks(TypedDict):
+    """Seconds of wall and of processor time."""
+
+    wall: float
+    cpu: float
+
+
+class State(TypedDict):
+    """The machine as it is when files are timed: see `machine_state`."""
+
+    machine: str
+    cpu: str
+    cores: int | None
+    python: str
+    load: float | None
+    governor: str | None
+    pinned_to: list[int] | None
+    timer_s: Clocks
+
+
+class TimedState(State):
+    """The same with the first run's seconds, which a latency's conditions have."""
+
+    first_s: float
+
+
+class Timed(TypedDict):
+    """Seconds of each run, and of the first one."""
+
+    wall_s: list[float]
+    cpu_s: list[float]
+    first_s: float
+
 
 MIN_RUNS = 5  # of a file whose time is up
 ROUNDS_LEAST = 4
 LITERT_PACKAGES = (("ai_edge_litert.interpreter", "ai-edge-litert"), ("tflite_runtime.interpreter", "tflite-runtime"))
 
 
-def serve(jobs: Mapping[str, Callable[[Job], dict[str, Any]]]) -> None:
+def serve(jobs: Mapping[str, Callable[[Job], Result]]) -> None:
     """Do the job on stdin. What native code prints on stdout goes to stderr: stdout is one document."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # as in edgecut/__init__.py, which other machines lack
     result_stream = os.dup(1)
@@ -47,6 +139,7 @@ def serve(jobs: Mapping[str, Callable[[Job], dict[str, Any]]]) -> None:
         most = resource.getrlimit(resource.RLIMIT_AS)[1]
         least = job["address_bytes"] if most < 0 else min(job["address_bytes"], most)
         resource.setrlimit(resource.RLIMIT_AS, (least, most))
+    result: Result
     try:
         result = jobs[job["job"]](job)
     except ModuleNotFoundError as exc:
@@ -59,7 +152,7 @@ def serve(jobs: Mapping[str, Callable[[Job], dict[str, Any]]]) -> None:
         json.dump(result, stream)
 
 
-def latency(job: Job) -> dict[str, Any]:
+def latency(job: Job) -> Result:
     """Times of single runs of one file on random input of its own shape and dtype.
 
     Job: paths (one), runs, warmup, threads. Result: wall_s, cpu_s (lists, one per run), first_s (the first run: of
@@ -77,7 +170,9 @@ def latency(job: Job) -> dict[str, Any]:
     times = _timed(invoke, job)
     peak = _memory_bytes("VmHWM")
     return {
-        **times,
+        "wall_s": times["wall_s"],
+        "cpu_s": times["cpu_s"],
+        "first_s": times["first_s"],
         "load_s": load_s,
         "memory_bytes": None if memory is None or peak is None else max(0, peak - memory),
         "runtime": runtime,
@@ -86,34 +181,35 @@ def latency(job: Job) -> dict[str, Any]:
     }
 
 
-def times(job: Job) -> dict[str, Any]:
+def times(job: Job) -> Result:
     """Times of single runs of each of several files, one after another in this process.
 
     Job: paths, runs, warmup, threads; seconds (optional: a file's runs end after so long, MIN_RUNS at the least).
     Result: rows, one for each path: wall_s, cpu_s, first_s; or error, why it doesn't run. runtime, version, conditions.
     """
     conditions = machine_state(job["threads"])
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     runtime = ""
     gc.disable()
     for path in job["paths"]:
         try:
             prepare, runtime = _load(path, job["threads"])
-            rows.append(_timed(prepare(), job))
+            row = _timed(prepare(), job)
+            rows.append({"wall_s": row["wall_s"], "cpu_s": row["cpu_s"], "first_s": row["first_s"]})
         except (RuntimeError, ValueError) as exc:
             rows.append({"error": str(exc).partition("\n")[0].rstrip(".")})
     return {"rows": rows, "runtime": runtime, "version": _version(runtime), "conditions": conditions}
 
 
-def interleaved(job: Job) -> dict[str, Any]:
+def interleaved(job: Job) -> Result:
     """Rounds of several files in turn, each turn a fresh process, in reverse order every other round.
 
     Job: paths, rounds, runs, warmup, threads. Result: rows, one for each path: wall_s and cpu_s, the medians of its
     rounds; runtime, version, conditions.
     """
     conditions = machine_state(job["threads"])
-    rows: list[dict[str, Any]] = [{"wall_s": [], "cpu_s": []} for _ in job["paths"]]
-    result: dict[str, Any] = {}
+    rows: list[Row] = [{"wall_s": [], "cpu_s": []} for _ in job["paths"]]
+    result: Result = {}
     for turn in range(job["rounds"]):
         order = range(len(rows)) if turn % 2 == 0 else reversed(range(len(rows)))
         for k in order:
@@ -122,20 +218,20 @@ def interleaved(job: Job) -> dict[str, Any]:
                 return {"error": result["error"], "of": k}
             if "missing" in result:
                 return result
-            for key, values in rows[k].items():
-                values.append(statistics.median(result[key]))
+            rows[k]["wall_s"].append(statistics.median(result["wall_s"]))
+            rows[k]["cpu_s"].append(statistics.median(result["cpu_s"]))
     return {"rows": rows, "runtime": result["runtime"], "version": result["version"], "conditions": conditions}
 
 
-def rounds(job: Job) -> dict[str, Any]:
+def rounds(job: Job) -> Result:
     """The least time of a few runs of each of several files, again and again: all are loaded, and take turns.
 
     Job: paths, rounds, threads, seconds (no round begins after so long, but for the first ROUNDS_LEAST).
     Result: rows, one for each path: wall_s, cpu_s, one value for each round; or error. runtime, version, conditions.
     """
     conditions = machine_state(job["threads"])
-    rows: list[dict[str, Any]] = []
-    ready: list[tuple[Invoke, dict[str, Any]]] = []
+    rows: list[Row] = []
+    ready: list[tuple[Invoke, Row]] = []
     runtime = ""
     gc.disable()
     for path in job["paths"]:
@@ -146,7 +242,7 @@ def rounds(job: Job) -> dict[str, Any]:
         except (RuntimeError, ValueError) as exc:
             rows[-1] = {"error": str(exc).partition("\n")[0].rstrip(".")}
     begin = time.perf_counter()
-    few = {"runs": 12, "warmup": 1, "threads": job["threads"], "seconds": 0.002}
+    few: Job = {"runs": 12, "warmup": 1, "threads": job["threads"], "seconds": 0.002}
     for turn in range(job["rounds"]):
         if turn >= ROUNDS_LEAST and time.perf_counter() - begin > job["seconds"]:
             break
@@ -157,7 +253,7 @@ def rounds(job: Job) -> dict[str, Any]:
     return {"rows": rows, "runtime": runtime, "version": _version(runtime), "conditions": conditions}
 
 
-def onnx_operators(job: Job) -> dict[str, Any]:
+def onnx_operators(job: Job) -> Result:
     """The median kernel time of each node that ONNX Runtime runs, in the order of their first run.
 
     Job: paths (one), runs, warmup, threads. Result: rows of operator, name and seconds; conditions.
@@ -180,7 +276,7 @@ def onnx_operators(job: Job) -> dict[str, Any]:
         if event.get("cat") == "Node" and name.endswith("_kernel_time"):
             key = (event["args"]["op_name"], name.replace("_kernel_time", ""))
             found.setdefault(key, []).append(event["dur"] / 1e6)
-    rows = [
+    rows: list[Row] = [
         {"operator": operator, "name": name, "seconds": statistics.median(seconds[job["warmup"] :])}
         for (operator, name), seconds in found.items()
     ]
@@ -190,7 +286,7 @@ def onnx_operators(job: Job) -> dict[str, Any]:
 JOBS = {job.__name__: job for job in (latency, times, interleaved, rounds, onnx_operators)}
 
 
-def machine_state(threads: int) -> dict[str, Any]:
+def machine_state(threads: int) -> State:
     """What the times depend on, as it is now; it also pins this process to as many cores as it has threads.
 
     machine, cpu, cores, python; load (the mean number of running processes over the last minute), governor (of the
@@ -213,7 +309,7 @@ def machine_state(threads: int) -> dict[str, Any]:
     }
 
 
-def random_input(shape: Any, dtype: np.dtype) -> np.ndarray:
+def random_input(shape: Sequence[int] | np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Integers over the dtype's whole range (8 and 16 bits), else floats in -1..1; seeded."""
     generator = np.random.default_rng(0)
     if dtype.kind == "f":
@@ -225,7 +321,7 @@ def random_input(shape: Any, dtype: np.dtype) -> np.ndarray:
     return generator.integers(0, 2, shape).astype(dtype)
 
 
-def _timed(invoke: Invoke, job: Job) -> dict[str, Any]:
+def _timed(invoke: Invoke, job: Job) -> Timed:
     """wall_s and cpu_s of each run, first_s of the first one."""
     # The time of this thread alone holds under load; with several threads only the process's time sees them all.
     cpu_clock = time.thread_time_ns if job["threads"] == 1 else time.process_time_ns
@@ -250,7 +346,7 @@ def _timed(invoke: Invoke, job: Job) -> dict[str, Any]:
     return {"wall_s": wall_s, "cpu_s": cpu_s, "first_s": wall_s[0] if first_s is None else first_s}
 
 
-def _in_child(job: Job) -> dict[str, Any]:
+def _in_child(job: Job) -> Result:
     """The result of a job in a process of its own."""
     # -P: a file named numpy.py beside this one must not be imported.
     safe = ["-P"] if sys.version_info >= (3, 11) else []
@@ -263,7 +359,7 @@ def _in_child(job: Job) -> dict[str, Any]:
         return {
             "error": f"the process that ran it ended with {child.returncode}: {said[-1] if said else 'nothing said'}"
         }
-    result: dict[str, Any] = json.loads(child.stdout)
+    result: Result = json.loads(child.stdout)
     return result
 
 
@@ -284,7 +380,7 @@ def _load(path: str, threads: int) -> tuple[Callable[[], Invoke], str]:
     return prepare, package
 
 
-def _litert() -> tuple[Any, str]:
+def _litert() -> tuple[ModuleType, str]:
     """LiteRT's Python module and package; small boards may have its forerunner."""
     for name, package in LITERT_PACKAGES:
         try:
@@ -315,7 +411,7 @@ def _onnxruntime(path: str, threads: int) -> tuple[Callable[[], Invoke], str]:
     return prepare, "onnxruntime"
 
 
-def _onnx_feeds(session: Any) -> dict[str, np.ndarray]:
+def _onnx_feeds(session: InferenceSession) -> dict[str, np.ndarray]:
     feeds = {}
     for node in session.get_inputs():
         name = node.type.replace("tensor(", "").replace(")", "")
@@ -329,7 +425,7 @@ def _pin(threads: int) -> list[int] | None:
     if not hasattr(os, "sched_setaffinity"):
         return None
     allowed = sorted(os.sched_getaffinity(0))
-    khz = {c: int(_text(f"/sys/devices/system/cpu/cpu{c}/cpufreq/cpuinfo_max_freq", "0") or 0) for c in allowed}
+    khz = {c: int(_text(f"/sys/devices/system/cpu/cpu{c}/cpufreq/cpuinfo_max_freq") or 0) for c in allowed}
     before = _busy_ticks()
     time.sleep(0.05)
     busy = {core: ticks - before.get(core, 0) for core, ticks in _busy_ticks().items()}
@@ -344,7 +440,7 @@ def _pin(threads: int) -> list[int] | None:
 def _busy_ticks() -> dict[int, int]:
     """The clock ticks that each core has worked (proc(5): user, nice, system, then idle and iowait)."""
     ticks = {}
-    for line in _text("/proc/stat", "").splitlines():
+    for line in (_text("/proc/stat") or "").splitlines():
         name, _, rest = line.partition(" ")
         if name.startswith("cpu") and name[3:].isdigit():
             ticks[int(name[3:])] = sum(int(word) for word in rest.split()[:3])
@@ -352,23 +448,23 @@ def _busy_ticks() -> dict[int, int]:
 
 
 def _cpu_name() -> str:
-    lines = [line.partition(":") for line in _text("/proc/cpuinfo", "").splitlines()]
+    lines = [line.partition(":") for line in (_text("/proc/cpuinfo") or "").splitlines()]
     names = {key.strip(): value.strip() for key, _, value in lines}
     return names.get("model name") or names.get("Model") or platform.processor() or platform.machine()
 
 
 def _memory_bytes(field: str) -> int | None:
     """A field of this process's memory status. getrusage won't do: its peak is inherited from the parent."""
-    lines = _text("/proc/self/status", "").splitlines()
+    lines = (_text("/proc/self/status") or "").splitlines()
     line = next((line for line in lines if line.startswith(field + ":")), None)
     return int(line.split()[1]) * 1024 if line else None
 
 
-def _text(path: str, otherwise: Any = None) -> Any:
+def _text(path: str) -> str | None:
     try:
         return Path(path).read_text(errors="replace").strip()
     except OSError:
-        return otherwise
+        return None
 
 
 if __name__ == "__main__":

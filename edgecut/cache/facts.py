@@ -8,7 +8,6 @@ import importlib.metadata
 import os
 import platform
 from pathlib import Path
-from typing import Any
 
 PACKAGES = (
     "tensorflow",
@@ -43,7 +42,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def machine() -> dict[str, Any]:
+def machine() -> dict[str, object]:
     """The processor and system, whose instructions decide the last bits and the times."""
     switches = {name: os.environ[name] for name in _SWITCHES if name in os.environ}
     return {"platform": platform.platform(), "cpu": _processor(), "cores": os.cpu_count(), "switches": switches}

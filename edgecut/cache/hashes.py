@@ -7,7 +7,6 @@ import hashlib
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 from edgecut.cache.store import Store
 from edgecut.records.artifact import file_states, sha256_of
@@ -24,14 +23,14 @@ def remembered_hash(path: Path, store: Store) -> str:
     """
     now = time.time_ns()
     state, newest_ns = _state(path)
-    facts: dict[str, Any] = {"path": str(path.absolute()), "state": state}
-    found = store.get("hash", **facts)
+    facts: dict[str, object] = {"path": str(path.absolute()), "state": state}
+    found = store.get("hash", None, **facts)
     if found is not None:
         return str(found["sha256"])
     digest = sha256_of(path)
     if newest_ns < now - _RACY_NS and _state(path)[0] == state:
         with contextlib.suppress(OSError):
-            store.put("hash", {"sha256": digest}, **facts)
+            store.put("hash", {"sha256": digest}, None, **facts)
     return digest
 
 

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from edgecut.records.artifact import file_states, sha256_of
 from edgecut.whole import write_whole
@@ -28,13 +28,23 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})  # of the build's own folder,
 _LEFT_S = 3600.0  # after which what no entry holds was left by a build that ended early
 
 
+class Entry(TypedDict):
+    """What an entry's file holds. files: {name: SHA-256}."""
+
+    title: str
+    document: object
+    files: dict[str, str]
+
+
 class Store:
     """A folder of entries, each named by the hash of its facts; the files of entries lie beside, by their own hash.
 
     An entry appears whole or not at all, and one that was damaged counts as none.
     """
 
-    def __init__(self, folder: Path, facts: Mapping[str, Any], title: str = "", limit_bytes: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, facts: Mapping[str, object], title: str = "", limit_bytes: int | None = None
+    ) -> None:
         """facts: what all entries depend on: code, versions, machine. title: what a listing calls the entries.
 
         limit_bytes: of all stores in the folder; beyond it, what wasn't used for longest goes. None: no limit.
@@ -44,7 +54,7 @@ class Store:
         self._facts = dict(facts)
         self._title = title
 
-    def get(self, kind: str, into: Path | None = None, **facts: Any) -> dict[str, Any] | None:
+    def get(self, kind: str, into: Path | None = None, **facts: object) -> dict[str, object] | None:
         """The document that was kept for these facts; None if there is none, or it or a file of it is damaged.
 
         into: the folder that gets the entry's files under the names that they were kept by.
@@ -62,14 +72,14 @@ class Store:
         return document if isinstance(document, dict) else None
 
     def put(
-        self, kind: str, document: Mapping[str, Any], files: Mapping[str, Path] | None = None, **facts: Any
+        self, kind: str, document: Mapping[str, object], files: Mapping[str, Path] | None = None, **facts: object
     ) -> None:
         """Keep a document and files, by name. It is there whole or not at all, whenever the process ends.
 
         Raises OSError where the folder can't be written.
         """
         digests = {name: self._kept(path) for name, path in (files or {}).items()}
-        entry = {"title": self._title, "document": document, "files": digests}
+        entry: Entry = {"title": self._title, "document": document, "files": digests}
         # Not sorted: texts of a bundle list operators in the order in which a file was read.
         text = json.dumps({"sha256": _digest(entry), "entry": entry})
         write_whole(self._path(kind, facts), text.encode())
@@ -99,16 +109,16 @@ class Store:
     def _blob(self, digest: str) -> Path:
         return self.folder / BLOBS / digest
 
-    def _path(self, kind: str, facts: Mapping[str, Any]) -> Path:
+    def _path(self, kind: str, facts: Mapping[str, object]) -> Path:
         text = json.dumps({"kind": kind, "common": self._facts, "facts": facts}, sort_keys=True, default=str)
         return self.folder / f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
 
 
-def read_entry(path: Path) -> dict[str, Any] | None:
-    """{"title", "document", "files": {name: SHA-256}} of an entry's file; None if it is absent or damaged."""
+def read_entry(path: Path) -> Entry | None:
+    """What an entry's file holds; None if it is absent or damaged."""
     try:
         outer = json.loads(path.read_bytes())
-        entry = outer["entry"]
+        entry: Entry = outer["entry"]
         sound = outer["sha256"] == _digest(entry)
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
@@ -188,7 +198,7 @@ def _is_file_of(blob: Path, size_bytes: int, digest: str) -> bool:
         return False
 
 
-def _digest(entry: Mapping[str, Any]) -> str:
+def _digest(entry: object) -> str:
     return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
 
 

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from edgecut.records.document import parse
 from edgecut.records.profile import Calibrated, Profile
 from edgecut.tflite.flatbuffer import TfliteGraph
 from edgecut.tflite.flatbuffer import parse as parse_tflite
+
+if TYPE_CHECKING:
+    from edgecut.bench.worker import Job, Result, State
 
 ROUNDS, SECONDS = 8, 70.0
 # A board of 1 GB holds a batch twice, as files and as its kernels pack them.
@@ -38,7 +41,7 @@ class Times:
     failed: dict[str, str]
     runtime: str
     version: str
-    conditions: dict[str, Any]
+    conditions: State
 
 
 @dataclass(frozen=True)
@@ -94,15 +97,15 @@ def timed(machine: Machine, files: Sequence[Specimen], tell: Tell = lambda done,
     batches = list(_batches(files))
     seconds: dict[str, tuple[float, ...]] = {}
     failed: dict[str, str] = {}
-    told: dict[str, Any] = {}
-    conditions: dict[str, Any] = {}
+    told: Result = {}
+    conditions: State | None = None
     for number, batch in enumerate(batches):
         tell(number + 1, len(batches))
         with tempfile.TemporaryDirectory() as folder:
             paths = [Path(folder) / f"{file.name}.tflite" for file in batch]
             for path, file in zip(paths, batch, strict=True):
                 path.write_bytes(file.content)
-            job = {"job": "rounds", "rounds": ROUNDS, "threads": 1, "seconds": SECONDS / len(batches)}
+            job: Job = {"job": "rounds", "rounds": ROUNDS, "threads": 1, "seconds": SECONDS / len(batches)}
             told = machine.run(job, paths, timeout_s=BATCH_TIMEOUT_S)
         # Later batches would find this calibration in the load.
         conditions = conditions or told["conditions"]
@@ -111,7 +114,7 @@ def timed(machine: Machine, files: Sequence[Specimen], tell: Tell = lambda done,
                 failed[file.name] = row["error"]
             else:
                 seconds[file.name] = tuple(row["cpu_s"])
-    return Times(seconds, failed, told["runtime"], told["version"], conditions)
+    return Times(seconds, failed, told["runtime"], told["version"], conditions or told["conditions"])
 
 
 def noise(seconds: dict[str, tuple[float, ...]]) -> float:
@@ -124,7 +127,7 @@ def noise(seconds: dict[str, tuple[float, ...]]) -> float:
     return statistics.median(differences) if differences else 0.0
 
 
-def _busy(conditions: dict[str, Any]) -> str:
+def _busy(conditions: State) -> str:
     load, cores = conditions.get("load"), conditions.get("cores")
     return f"load {load:.1f} on {cores} cores" if load is not None and cores and load > cores else ""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -250,7 +249,12 @@ def quantized_again(sheet: Sheet, x: int) -> int:
 
 
 def _call(
-    sheet: Sheet, name: str, inputs: Sequence[int], output: int, options: Mapping[str, Any], version: int | None = None
+    sheet: Sheet,
+    name: str,
+    inputs: Sequence[int],
+    output: int,
+    options: Mapping[str, object],
+    version: int | None = None,
 ) -> None:
     if version is None:
         version = INT8_VERSIONS.get(name, 1) if sheet.dtype == "int8" else 1

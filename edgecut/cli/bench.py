@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import click
 
 from edgecut.cli.files import check_target
-from edgecut.cli.flags import recipe_flags, several_profiles
+from edgecut.cli.flags import Overrides, grouped, recipe_flags, several_profiles
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
 from edgecut.errors import EdgecutError, RequestError, RunnersError
@@ -18,7 +18,23 @@ from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
 from edgecut.records.profile_files import find_profile, shadow_notes
 from edgecut.records.recipe import Bench
+from edgecut.records.usage import NO_TIMES, OperatorTimes
 from edgecut.whole import write_whole
+
+
+class Versus(NamedTuple):
+    """--vs and --rounds: another file, timed in turn with the first."""
+
+    other: Path | None
+    rounds: int | None
+
+
+class Extras(NamedTuple):
+    """What is wanted beside the measurements. html: the page to write, None for none."""
+
+    operators: bool
+    html: Path | None
+    force: bool
 
 
 @click.command(
@@ -44,17 +60,15 @@ from edgecut.whole import write_whole
 @click.option("--force", is_flag=True, help="Replace the file of --html.")
 @recipe_flags("--runs", "--warmup", "--threads", "--runner", "--timeout")
 @with_output
+@grouped(versus=Versus, extras=Extras)
 def command(
     output: Output,
     *,
     file: Path,
     profile_names: tuple[str, ...],
-    operators: bool,
-    other: Path | None,
-    rounds: int | None,
-    html: Path | None,
-    force: bool,
-    overrides: dict[str, Any],
+    versus: Versus,
+    extras: Extras,
+    overrides: Overrides,
 ) -> int:
     """Measure a .tflite or .onnx file on this machine or by runners, and say what it takes on devices.
 
@@ -79,18 +93,16 @@ def command(
     for sentence in shadow_notes(profiles):
         output.note(sentence)
     settings = read_source(str(file), overrides).bench
-    if other is not None:
-        return _compare(output, (file, other), settings, overrides, rounds)
-    if html is not None:
-        check_target(html, force=force)
-    if rounds is not None:
+    if versus.other is not None:
+        return _compare(output, (file, versus.other), settings, overrides, versus.rounds)
+    if extras.html is not None:
+        check_target(extras.html, force=extras.force)
+    if versus.rounds is not None:
         raise RequestError("--rounds: is for --vs FILE; without it, --runs says how often the file is run")
-    return _measure(output, file, profiles, settings, operators=operators, html=html)
+    return _measure(output, file, profiles, settings, extras)
 
 
-def _measure(
-    output: Output, file: Path, profiles: list[Profile], settings: Bench, *, operators: bool, html: Path | None
-) -> int:
+def _measure(output: Output, file: Path, profiles: list[Profile], settings: Bench, extras: Extras) -> int:
     from edgecut.bench.measure import bench_for
     from edgecut.bench.spread import machine_states, warnings
     from edgecut.render.tables import measurement_table
@@ -99,7 +111,7 @@ def _measure(
     with output.progress().task(f"measuring for {place}"):
         found = bench_for(file, profiles, settings)
     output.table(measurement_table(found.measurements, verbose=output.verbose))
-    document: dict[str, Any] = {
+    document: dict[str, object] = {
         "measurements": [measurement.to_dict() for measurement in found.measurements],
         "failures": [str(failure) for failure in found.failures],
     }
@@ -107,35 +119,36 @@ def _measure(
         output.table(*machine_states(found.measurements))
     for sentence in warnings(found.measurements):
         output.note(sentence)
-    if operators and not found.failures:
-        document |= _operators(output, file, profiles, settings)
-    if html is not None:
-        write_whole(html, _page(file, profiles, found.measurements, document).encode())
+    times = NO_TIMES
+    if extras.operators and not found.failures:
+        times = _operators(output, file, profiles, settings)
+        document |= {"operators": [asdict(row) for row in times.rows], "operators_method": times.method}
+    if extras.html is not None:
+        write_whole(extras.html, _page(file, profiles, found.measurements, times).encode())
     output.document(document)
     if found.failures:
         raise _one_of(found.failures)
     return 0
 
 
-def _page(file: Path, profiles: list[Profile], measurements: Sequence[Measurement], document: Mapping[str, Any]) -> str:
+def _page(file: Path, profiles: list[Profile], measurements: Sequence[Measurement], times: OperatorTimes) -> str:
     from edgecut.bench.usage import file_use
     from edgecut.render.bench_page import render_bench
     from edgecut.tflite.flatbuffer import read
 
     use = file_use(read(file), file.name, profiles) if file.suffix == ".tflite" else None
-    times, method = document.get("operators", ()), str(document.get("operators_method", ""))
-    return render_bench(file.name, measurements, use, times, method)
+    return render_bench(file.name, measurements, use, times)
 
 
-def _operators(output: Output, file: Path, profiles: list[Profile], settings: Bench) -> dict[str, Any]:
-    """Prints the time of each operator; {"operators": rows, "operators_method": how they were timed}."""
+def _operators(output: Output, file: Path, profiles: list[Profile], settings: Bench) -> OperatorTimes:
+    """The time of each operator, which is printed as well."""
     from edgecut.bench.devices import devices
     from edgecut.bench.operators import operator_times
     from edgecut.render.graphs import time_table
 
     chosen = devices(settings.runners or ("local",), profiles)
     with output.progress().task("timing operators"):
-        rows, method = operator_times(
+        times = operator_times(
             file,
             runs=settings.runs,
             warmup=settings.warmup,
@@ -143,14 +156,14 @@ def _operators(output: Output, file: Path, profiles: list[Profile], settings: Be
             device=chosen[0],
             timeout_s=settings.timeout_s,
         )
-    output.table("", f"operators by {chosen[0].runner.name}", time_table(rows), method)
-    return {"operators": [asdict(row) for row in rows], "operators_method": method}
+    output.table("", f"operators by {chosen[0].runner.name}", time_table(times.rows), times.method)
+    return times
 
 
 def _compare(
-    output: Output, files: tuple[Path, Path], settings: Bench, overrides: dict[str, Any], rounds: int | None
+    output: Output, files: tuple[Path, Path], settings: Bench, overrides: Overrides, rounds: int | None
 ) -> int:
-    from edgecut.bench.interleaved import ROUNDS, RUNS, WARMUP, interleave
+    from edgecut.bench.interleaved import ROUNDS, RUNS, WARMUP, Turns, interleave
     from edgecut.bench.runners.table import machine_of
     from edgecut.bench.spread import wide_interval
     from edgecut.render.comparison import ratio_table
@@ -162,15 +175,13 @@ def _compare(
     for path in files:
         read_graph(path)
     with output.progress().task(f"{files[0].name} and {files[1].name} in turn"):
-        found = interleave(
-            *files,
+        turns = Turns(
             rounds=rounds or ROUNDS,
+            runs=settings.runs if "bench.runs" in overrides else RUNS,
+            warmup=settings.warmup if "bench.warmup" in overrides else WARMUP,
             threads=settings.threads,
-            machine=machine,
-            timeout_s=settings.timeout_s,
-            runs=overrides.get("bench.runs", RUNS),
-            warmup=overrides.get("bench.warmup", WARMUP),
         )
+        found = interleave(*files, turns, machine=machine, timeout_s=settings.timeout_s)
     ratios = {"latency": found.wall, "cpu_time": found.cpu}
     output.table(*ratio_table(ratios, str(files[0]), str(files[1]), found.where))
     sentence = wide_interval(found.wall, found.conditions)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from edgecut.cli.completion import files
-from edgecut.cli.flags import Parsed, recipe_flags, several_profiles
-from edgecut.cli.matrix import axes_of, parse_axis, run_matrix
+from edgecut.cli.flags import Parsed, grouped, recipe_flags, several_profiles
+from edgecut.cli.matrix import RowFlags, parse_axis, run_matrix
 from edgecut.cli.output import Output, with_output
-from edgecut.cli.request import read_request
+from edgecut.cli.request import BuildFlags, Request
 from edgecut.errors import RequestError
-from edgecut.records.comparison import Comparison
+from edgecut.records.comparison import Comparison, comparison_code
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Recipe
 
@@ -26,6 +26,22 @@ class Gate(NamedTuple):
 
     baseline: Path
     limits: tuple[Limit, ...]
+
+
+class GateFlags(NamedTuple):
+    """--baseline and --fail-on, not read yet."""
+
+    baseline: Path | None
+    limits: str
+
+
+class Planned(NamedTuple):
+    """A request that was read. recipe_file, root: where the recipe is, and what its file names start from."""
+
+    recipe: Recipe
+    profiles: tuple[Profile, ...]
+    recipe_file: Path | None = None
+    root: Path | None = None
 
 
 @click.command(
@@ -58,85 +74,48 @@ class Gate(NamedTuple):
 @click.option("--dask", metavar="ADDRESS", help="Build rows on a Dask scheduler's workers (extra dask).")
 @recipe_flags()
 @with_output
-def command(
-    output: Output,
-    *,
-    source: str,
-    profile_names: tuple[str, ...],
-    out: Path,
-    force: bool,
-    strict: bool,
-    no_cache: bool,
-    locked: bool,
-    root: Path | None,
-    baseline: Path | None,
-    limits: str,
-    axes: tuple[tuple[str, tuple[str, ...]], ...],
-    workers: int,
-    dask: str | None,
-    overrides: dict[str, Any],
-) -> int:
+@grouped(request=Request, how=BuildFlags, gate=GateFlags, rows=RowFlags)
+def command(output: Output, *, request: Request, out: Path, how: BuildFlags, gate: GateFlags, rows: RowFlags) -> int:
     """Cut, fit, quantize, export, check and measure a model; write the bundle to OUT.
 
     SOURCE is a recipe (recipe.toml) or a model (.keras, .h5, keras:NAME) with flags. A flag is put over what
     the recipe says. Exit code 1: a limit of the recipe, of a profile or of --fail-on is missed. With --matrix every
     combination is a row with a bundle of its own; a row that fails loses no other, and the exit code is then 3.
     """
-    if axes:
-        if baseline is not None or limits or locked:
+    if rows.axes:
+        if gate.baseline is not None or gate.limits or how.locked:
             raise RequestError(
                 "--matrix: has rows to compare among themselves; leave --baseline, --fail-on, --locked out"
             )
-        flags = [*(["--no-cache"] if no_cache else []), *(["--root", str(root)] if root else [])]
-        return run_matrix(
-            output, source, axes_of(axes), out, profile_names=profile_names, overrides=overrides, flags=flags,
-            root=root, force=force, strict=strict, dask=dask, count=workers,
-        )  # fmt: skip
-    if workers or dask:
+        return run_matrix(output, request, rows, out, how)
+    if rows.workers or rows.dask:
         raise RequestError("--workers, --dask: are for the rows of --matrix; `edgecut search` has them too")
-    gate = _gate(baseline, limits)
-    recipe, profiles = read_request(source, overrides, profile_names, root)
-    file = Path(source) if source.endswith(".toml") else None
-    return run_build(
-        output, recipe, profiles, out, force=force, strict=strict, cache=not no_cache, locked=locked, recipe_file=file,
-        root=root, gate=gate,
-    )  # fmt: skip
+    compared = _gate(gate.baseline, gate.limits)
+    planned = Planned(*request.read(), request.recipe_file, request.root)
+    return run_build(output, planned, out, how, gate=compared)
 
 
-def run_build(
-    output: Output,
-    recipe: Recipe,
-    profiles: tuple[Profile, ...],
-    out: Path,
-    *,
-    force: bool,
-    strict: bool,
-    cache: bool = True,
-    locked: bool = False,
-    recipe_file: Path | None = None,
-    root: Path | None = None,
-    gate: Gate | None = None,
-) -> int:
+def run_build(output: Output, planned: Planned, out: Path, how: BuildFlags, *, gate: Gate | None = None) -> int:
     """Plans and runs a recipe, shows the report, and returns the exit code."""
     from edgecut.pipeline.plan import plan as make_plan
     from edgecut.pipeline.run import exit_code, run
     from edgecut.render.tables import report_tables
 
-    plan = make_plan(recipe, profiles, out, force, recipe_file, root)
+    recipe = planned.recipe
+    plan = make_plan(recipe, planned.profiles, out, how.force, planned.recipe_file, planned.root)
     for sentence in plan.notes:
         output.note(sentence)
-    report = run(plan, out, force=force, cache=cache, locked=locked, progress=output.progress())
+    report = run(plan, out, force=how.force, cache=not how.no_cache, locked=how.locked, progress=output.progress())
     output.table(*report_tables(report, verbose=output.verbose, quiet=output.quiet))
     kept = all(step.cached for step in report.steps)
     output.table("", f"wrote {out}{'; nothing has changed, so no step was run (--no-cache runs them)' if kept else ''}")
-    code = exit_code(report, strict)
+    code = exit_code(report, how.strict)
     if gate is None:
         output.document(report.to_dict())
         return code
     comparison = _compared(output, gate, out, recipe)
     output.document({**report.to_dict(), "comparison": comparison.to_dict()})
-    states = {verdict.state for verdict in comparison.verdicts}
-    return 1 if "misses" in states or (strict and "unknown" in states) else code
+    return comparison_code(comparison, strict=how.strict) or code
 
 
 def _gate(baseline: Path | None, limits: str) -> Gate | None:

@@ -3,16 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import click
 
 from edgecut.cli.completion import files
 from edgecut.cli.files import check_target
-from edgecut.cli.flags import recipe_flags
+from edgecut.cli.flags import Overrides, grouped, recipe_flags
 from edgecut.cli.output import Output, with_output
+from edgecut.records.comparison import Comparison, comparison_code
 from edgecut.records.recipe import make_recipe
 from edgecut.whole import write_whole
+
+
+class Images(NamedTuple):
+    """The labelled images, and what the flags say of them."""
+
+    data: str | None
+    overrides: Overrides
+
+
+class Gate(NamedTuple):
+    """--fail-on and --strict."""
+
+    limits: str
+    strict: bool
+
+
+class Pages(NamedTuple):
+    """The files to write, None for one that isn't."""
+
+    junit: Path | None
+    markdown: Path | None
+    html: Path | None
+    force: bool
 
 
 @click.command(
@@ -39,20 +63,8 @@ from edgecut.whole import write_whole
 @click.option("--force", is_flag=True, help="Replace the files of --junit, --markdown and --html.")
 @recipe_flags("--preprocess", "--labels")
 @with_output
-def command(
-    output: Output,
-    *,
-    a: Path,
-    b: Path,
-    data: str | None,
-    limits: str,
-    strict: bool,
-    junit: Path | None,
-    markdown: Path | None,
-    html: Path | None,
-    force: bool,
-    overrides: dict[str, Any],
-) -> int:
+@grouped(images=Images, gate=Gate, pages=Pages)
+def command(output: Output, *, a: Path, b: Path, images: Images, gate: Gate, pages: Pages) -> int:
     """Compare two bundles, or two .tflite or .onnx files: A is what was released, B what is to be.
 
     Size, arena, outputs, accuracy (McNemar's paired test), latency (measured in turn, with a 95 % interval),
@@ -60,32 +72,34 @@ def command(
     """
     from edgecut.handoff.compare import compare
     from edgecut.handoff.limits import parse_limits
-    from edgecut.render.comparison import comparison_markdown, comparison_tables
-    from edgecut.render.junit import comparison_junit
+    from edgecut.render.comparison import comparison_tables
 
-    wanted = parse_limits(limits)
-    for path in (junit, markdown, html):
+    limits = parse_limits(gate.limits)
+    for path in pages[:3]:
         if path is not None:
-            check_target(path, force=force)
+            check_target(path, force=pages.force)
     # --preprocess and --labels are keys of a recipe, and are checked as there.
-    recipe = make_recipe({}, {"source.model": "", "data.train": data, **overrides}, where="command line")
-    found = compare(
+    settings = {"source.model": "", "data.train": images.data, **images.overrides}
+    recipe = make_recipe({}, settings, where="command line")
+    comparison = compare(
         a,
         b,
-        data=recipe.data if data is not None else None,
-        limits=wanted,
+        data=recipe.data if images.data is not None else None,
+        limits=limits,
         preprocess=recipe.source.preprocess,
         progress=output.progress(),
     )
-    if junit is not None:
-        write_whole(junit, comparison_junit(found).encode())
-    if markdown is not None:
-        write_whole(markdown, comparison_markdown(found).encode())
-    if html is not None:
-        from edgecut.render.bench_page import render_comparison
+    _write(comparison, pages)
+    output.table(*comparison_tables(comparison, quiet=output.quiet))
+    output.document(comparison.to_dict())
+    return comparison_code(comparison, strict=gate.strict)
 
-        write_whole(html, render_comparison(found).encode())
-    output.table(*comparison_tables(found, quiet=output.quiet))
-    output.document(found.to_dict())
-    states = {verdict.state for verdict in found.verdicts}
-    return 1 if "misses" in states or (strict and "unknown" in states) else 0
+
+def _write(comparison: Comparison, pages: Pages) -> None:
+    from edgecut.render.bench_page import render_comparison
+    from edgecut.render.comparison import comparison_markdown
+    from edgecut.render.junit import comparison_junit
+
+    for path, text in zip(pages, (comparison_junit, comparison_markdown, render_comparison), strict=False):
+        if isinstance(path, Path):
+            write_whole(path, text(comparison).encode())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal, get_args, get_origin
+from typing import Literal, get_args, get_origin
 
 import click
 from click.shell_completion import CompletionItem
@@ -44,7 +44,7 @@ def _words(key: str) -> Iterator[str]:
     """The words that the type of a recipe key allows, none for a key with other values."""
     from edgecut.records.recipe import Recipe
 
-    kind: Any = Recipe
+    kind: object = Recipe
     for part in key.split("."):
         # A table that may be left out is `Table | None`.
         table = next(part for part in (kind, *get_args(kind)) if hasattr(part, "model_fields"))
@@ -52,7 +52,7 @@ def _words(key: str) -> Iterator[str]:
     yield from _literals(kind)
 
 
-def _literals(kind: Any) -> Iterator[str]:
+def _literals(kind: object) -> Iterator[str]:
     if get_origin(kind) is Literal:
         yield from (word for word in get_args(kind) if isinstance(word, str))
     else:

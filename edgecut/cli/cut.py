@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from edgecut.cli.completion import files
 from edgecut.cli.files import check_target, export_hint
-from edgecut.cli.flags import Parsed, recipe_flags
+from edgecut.cli.flags import Overrides, Parsed, grouped, recipe_flags
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
 from edgecut.cli.sources import load_model
@@ -80,15 +80,8 @@ def _assignment(text: str) -> tuple[str, str]:
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The file to write.")
 @click.option("--force", is_flag=True, help="Replace an existing OUT.")
 @with_output
-def command(
-    output: Output,
-    *,
-    model: str,
-    out: Path,
-    force: bool,
-    overrides: dict[str, Any],
-    **edits: Any,
-) -> int:
+@grouped(edits=Edits)
+def command(output: Output, *, model: str, out: Path, force: bool, edits: Edits, overrides: Overrides) -> int:
     """Write a part of a model, or a model with layers dropped, replaced or inserted, and prove it.
 
     MODEL is a Keras model, or a .tflite or .onnx file, which is cut by --to and --from alone, at tensors. Into a
@@ -100,8 +93,7 @@ def command(
     check_target(out, force=force)
     kind = kind_of(model)
     is_file = kind in FILES and not (kind == "onnx" and out.suffix == ".keras")
-    asked = Edits(**edits)
-    step = _cut_file(output, recipe, asked, out) if is_file else _cut_model(output, recipe, asked, out)
+    step = _cut_file(output, recipe, edits, out) if is_file else _cut_model(output, recipe, edits, out)
     _show(output, step, out)
     output.note(f"next: edgecut bench {quote(str(out))}" if is_file else export_hint(out, recipe))
     return 0

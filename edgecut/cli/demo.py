@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from edgecut.cli.build import run_build
+from edgecut.cli.build import Planned, run_build
 from edgecut.cli.output import Output, with_output
+from edgecut.cli.request import BuildFlags
 from edgecut.records.profile_files import find_profile
 from edgecut.records.recipe import read_recipe
 
@@ -32,5 +33,5 @@ def command(output: Output, *, out: Path, force: bool) -> int:
     A small CNN that knows CIFAR-10 in colour becomes a classifier of gray clothes (Fashion-MNIST) for a
     microcontroller: cut, gray stem, new head, float32 and int8, checked, measured and bundled.
     """
-    recipe = read_recipe(RECIPE)
-    return run_build(output, recipe, tuple(find_profile(name) for name in PROFILES), out, force=force, strict=False)
+    planned = Planned(read_recipe(RECIPE), tuple(find_profile(name) for name in PROFILES))
+    return run_build(output, planned, out, BuildFlags(force=force))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from edgecut.cli.files import check_svg
 from edgecut.errors import RequestError
@@ -41,7 +40,7 @@ def device_parts(graph: TfliteGraph, profiles: Sequence[Profile]) -> Iterator[st
         yield from (f"{profile.id}: {v.state}: {v.sentence()}" for v in found if v.state != "supported")
 
 
-def device_document(graph: TfliteGraph, profiles: Sequence[Profile]) -> dict[str, Any]:
+def device_document(graph: TfliteGraph, profiles: Sequence[Profile]) -> dict[str, object]:
     """{"memory": the peak or None, "verdicts": {profile: one for each operator}} for --json."""
     moment = peak(graph)
     return {

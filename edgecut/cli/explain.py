@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import click
 
 from edgecut.cli.completion import files
 from edgecut.cli.files import check_target
-from edgecut.cli.flags import recipe_flags
+from edgecut.cli.flags import Overrides, grouped, recipe_flags
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
 from edgecut.errors import DataError, RequestError
@@ -18,6 +18,13 @@ from edgecut.records.recipe import Recipe
 from edgecut.whole import write_whole
 
 PLOTS = (".svg", ".png")
+
+
+class Picture(NamedTuple):
+    """The plot to draw, None for none."""
+
+    plot: Path | None
+    force: bool
 
 
 @click.command(
@@ -35,16 +42,8 @@ PLOTS = (".svg", ".png")
 @click.option("--force", is_flag=True, help="Replace an existing plot.")
 @recipe_flags("--data", "--preprocess", "--pixels", "--seed", "--unsafe", "--shape", "--dequantize")
 @with_output
-def command(
-    output: Output,
-    *,
-    artifact: Path,
-    source: str,
-    images: int,
-    plot: Path | None,
-    force: bool,
-    overrides: dict[str, Any],
-) -> int:
+@grouped(picture=Picture)
+def command(output: Output, *, artifact: Path, source: str, images: int, picture: Picture, overrides: Overrides) -> int:
     """Say which layers lose most by quantization, in the source model's names, and why.
 
     The source model and the file run on the same images; each of the file's tensors is compared with the layer that
@@ -53,8 +52,8 @@ def command(
     from edgecut.render.explained import explanation_tables
     from edgecut.render.explained_plot import draw
 
-    recipe = read_source(source, overrides)
-    _check(recipe, artifact, plot, force)
+    recipe, plot = read_source(source, overrides), picture.plot
+    _check(recipe, artifact, plot, picture.force)
     found = _explain(output, recipe, artifact, images)
     if plot is not None:
         write_whole(plot, draw(found, plot.suffix.lower()))
@@ -96,12 +95,9 @@ def _explain(output: Output, recipe: Recipe, artifact: Path, count: int) -> Expl
         from edgecut.source.load import read_source as read_model
 
         loaded = read_model(recipe.source)
-    height, width, channels = picture_shape(read(artifact), str(artifact))
     pixels = read_calibration(
         recipe.data.train or "",
-        height=height,
-        width=width,
-        channels=channels,
+        picture_shape(read(artifact), str(artifact)),
         count=count,
         seed=recipe.data.seed,
         where="--data",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import click
 
 from edgecut.cli.completion import files
 from edgecut.cli.files import check_target
-from edgecut.cli.flags import recipe_flags
+from edgecut.cli.flags import Overrides, grouped, recipe_flags
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
 from edgecut.cli.sources import load_model
@@ -27,6 +27,15 @@ if TYPE_CHECKING:
 
 # Rounding alone was at most 1e-5 of the largest output in the real models.
 FUSION_TOLERANCE = 1e-3
+
+
+class Target(NamedTuple):
+    """The file to write. format_: None for what `out` ends in."""
+
+    format_: Exported | None
+    precision: Precision
+    out: Path
+    force: bool
 
 
 @click.command(
@@ -46,16 +55,8 @@ FUSION_TOLERANCE = 1e-3
     "--preprocess", "--order", "--data", "--calibration", "--seed", "--quantizer", "--unsafe", "--shape", "--dequantize"
 )
 @with_output
-def command(
-    output: Output,
-    *,
-    model: str,
-    format_: Exported | None,
-    precision: Precision,
-    out: Path,
-    force: bool,
-    overrides: dict[str, Any],
-) -> int:
+@grouped(target=Target)
+def command(output: Output, *, model: str, target: Target, overrides: Overrides) -> int:
     """Write a model as it is to one .tflite or .onnx file, and show what the file holds.
 
     MODEL is a Keras model, a SavedModel folder of any origin, or an .onnx file, which is imported first. With
@@ -70,18 +71,19 @@ def command(
     from edgecut.render.graphs import artifact_parts
 
     recipe = read_source(model, overrides)
-    if format_ == "c":
-        artifact, notes = _export_c(output, recipe, precision, out, force)
+    out = target.out
+    if target.format_ == "c":
+        artifact, notes = _export_c(output, recipe, target.precision, out, target.force)
         output.table(*artifact_parts(artifact))
         output.remarks(*notes)
         output.document({"artifacts": [artifact.to_dict()], "notes": notes})
         return 0
-    target = format_ or _format_of(out)
-    as_it_is = _check(recipe, target, precision, out, force)
+    form = target.format_ or _format_of(out)
+    as_it_is = _check(recipe, form, target.precision, out, target.force)
     if as_it_is:
         artifact, notes = _quantize_onnx(output, recipe, out)
     else:
-        artifact, notes = _export(output, recipe, target, precision, out)
+        artifact, notes = _export(output, recipe, form, target.precision, out)
     notes += _fusion_notes(out)
     output.table(*artifact_parts(artifact))
     output.remarks(*notes)
@@ -242,9 +244,7 @@ def _calibration(output: Output, recipe: Recipe, shape: tuple[int, int, int]) ->
         )
     pixels = read_calibration(
         recipe.data.train or "",
-        height=height,
-        width=width,
-        channels=1 if order == "gray" else 3,
+        (height, width, 1 if order == "gray" else 3),
         count=recipe.data.calibration,
         seed=recipe.data.seed,
         where="--data",

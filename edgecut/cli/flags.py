@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import re
 import tomllib
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import click
 
 from edgecut.cli.completion import profiles, values_of
 
-Parse = Callable[[str], Any]
+Parse: TypeAlias = Callable[[str], object]
+Overrides: TypeAlias = Mapping[str, object]  # {"table.key": value}, as TOML would have the value
+R = TypeVar("R")
 
 
 class Flag(NamedTuple):
@@ -28,7 +31,7 @@ class Flag(NamedTuple):
     metavar: str
     help: str
     several: bool = False
-    value: Any = True
+    value: object = True
 
 
 def _integer(text: str) -> int:
@@ -46,9 +49,9 @@ def _units(text: str) -> list[int]:
     return [_integer(word) for word in _words(text)]
 
 
-def _layers(text: str) -> Any:
+def _layers(text: str) -> str | int | list[str | int]:
     """One layer or a list: names, or whole numbers for positions."""
-    refs = [int(word) if re.fullmatch(r"[+-]?\d+", word) else word for word in _words(text)]
+    refs: list[str | int] = [int(word) if re.fullmatch(r"[+-]?\d+", word) else word for word in _words(text)]
     if not refs:
         raise ValueError("no layer is named; give a name, a position, or several with commas")
     return refs[0] if len(refs) == 1 else refs
@@ -61,7 +64,7 @@ def _size(text: str) -> list[int]:
     return [int(match[1]), int(match[2] or match[1])]
 
 
-def _shape(text: str) -> Any:
+def _shape(text: str) -> list[int] | dict[str, list[int]]:
     """Sizes joined by x, or NAME=sizes for several inputs, with commas."""
     parts = [part.rpartition("=") for part in _words(text)]
     sizes = [re.fullmatch(r"\d+(?:[xX×]\d+)*", part[2].strip()) for part in parts]
@@ -72,18 +75,18 @@ def _shape(text: str) -> Any:
     return dict(zip((part[0].strip() for part in parts), shapes, strict=True)) if named else shapes[0]
 
 
-def _limit(text: str) -> Any:
+def _limit(text: str) -> int | list[int]:
     counts = [_integer(word) for word in _words(text)]
     if len(counts) not in {1, 2}:
         raise ValueError(f"{text!r} is no limit; N or N_TRAIN,N_VAL is expected, such as 2000,1000")
     return counts[0] if len(counts) == 1 else counts
 
 
-def _preprocess(text: str) -> Any:
+def _preprocess(text: str) -> object:
     return toml_value(text) if text.lstrip().startswith("{") else text
 
 
-def toml_value(text: str) -> Any:
+def toml_value(text: str) -> object:
     """The value that a TOML text says; text that isn't TOML is taken as it stands: words need no quotes.
 
     Raises ValueError for a list, table or quoted text that isn't closed or has a fault inside.
@@ -94,7 +97,8 @@ def toml_value(text: str) -> Any:
         if text.lstrip()[:1] in {"[", "{", '"', "'"}:
             raise ValueError(f"{text!r} is no TOML value: {exc}") from exc
         return text
-    return tables["value"] if list(tables) == ["value"] else text
+    value: object = tables["value"]
+    return value if list(tables) == ["value"] else text
 
 
 FLAGS: tuple[Flag, ...] = (
@@ -187,7 +191,7 @@ class Parsed(click.ParamType):
         self.parse = parse
         self.name = name
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> object:
         """The parsed value; a usage error where the text isn't what is expected."""
         try:
             return self.parse(value) if isinstance(value, str) else value
@@ -195,21 +199,20 @@ class Parsed(click.ParamType):
             self.fail(str(exc), param, ctx)
 
 
-def recipe_flags(*only: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def recipe_flags(*only: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Adds flags of FLAGS to a command, which gets them as the argument `overrides`, {"table.key": value}.
 
     only: the flags to add, such as "--preprocess" or "--set"; all of them and --set if none is named.
     """
     chosen = {name: flag for name, flag in _NAMES.items() if not only or flag.flags[0] in only}
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(function: Callable[..., R]) -> Callable[..., R]:
         @functools.wraps(function)
-        def run(*arguments: Any, **options: Any) -> Any:
-            given = {name: options.pop(name) for name in chosen}
-            overrides = overrides_of(given) | dict(options.pop("set_", ()))
-            return function(*arguments, overrides=overrides, **options)
+        def run(*arguments: object, set_: Sequence[tuple[str, object]] = (), **options: object) -> R:
+            values = {name: options.pop(name) for name in chosen}
+            return function(*arguments, overrides=overrides_of(values) | dict(set_), **options)
 
-        wrapped: Callable[..., Any] = run if only and "--set" not in only else _SET(run)
+        wrapped: Callable[..., R] = run if only and "--set" not in only else _SET(run)
         for name, flag in reversed(chosen.items()):
             wrapped = _option(name, flag)(wrapped)
         return wrapped
@@ -217,19 +220,45 @@ def recipe_flags(*only: str) -> Callable[[Callable[..., Any]], Callable[..., Any
     return decorate
 
 
-def overrides_of(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The recipe keys that the flags set. Raises click.UsageError where two flags set one key differently."""
-    found: dict[str, Any] = {}
+def grouped(**records: Callable[..., object]) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Gives a command the options that a record is made of as one argument: name=Record.
+
+    It stands right above the command, below with_output and recipe_flags.
+    """
+
+    def decorate(function: Callable[..., R]) -> Callable[..., R]:
+        @functools.wraps(function)
+        def run(*arguments: object, **options: object) -> R:
+            groups = {}
+            for name, record in records.items():
+                fields = inspect.signature(record).parameters
+                groups[name] = record(**{field: options.pop(field) for field in fields if field in options})
+            return function(*arguments, **groups, **options)
+
+        return run
+
+    return decorate
+
+
+def overrides_of(values: Mapping[str, object]) -> dict[str, object]:
+    """The recipe keys that the flags set. Raises click.UsageError where two flags set one key differently.
+
+    values: of each flag, by the name of its argument; None, False or () for one that isn't there.
+    """
+    overrides: dict[str, object] = {}
     by: dict[str, str] = {}
-    for name, value in given.items():
+    for name, value in values.items():
         flag = _NAMES[name]
         if value is None or value == () or value is False:
             continue
-        value = [v for part in value for v in part] if flag.several else flag.value if flag.parse is None else value
-        if found.setdefault(flag.key, value) != value:
+        if flag.several and isinstance(value, tuple):
+            value = [word for part in value for word in part]
+        elif flag.parse is None:
+            value = flag.value
+        if overrides.setdefault(flag.key, value) != value:
             raise click.UsageError(f"{by[flag.key]} and {flag.flags[0]} say different things; give one")
         by.setdefault(flag.key, flag.flags[0])
-    return found
+    return overrides
 
 
 def flag_of(key: str) -> str:
@@ -237,7 +266,7 @@ def flag_of(key: str) -> str:
     return next((flag.flags[0] for flag in FLAGS if flag.key == key), "--set")
 
 
-def several_profiles(function: Callable[..., Any]) -> Callable[..., Any]:
+def several_profiles(function: Callable[..., R]) -> Callable[..., R]:
     """Adds --profile, which may be repeated and may have commas, as the argument `profile_names`."""
     return click.option(
         "--profile",
@@ -250,7 +279,7 @@ def several_profiles(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
-def _option(name: str, flag: Flag) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _option(name: str, flag: Flag) -> Callable[[Callable[..., R]], Callable[..., R]]:
     if flag.parse is None:
         return click.option(*flag.flags, name, is_flag=True, help=flag.help)
     return click.option(
@@ -264,7 +293,7 @@ def _option(name: str, flag: Flag) -> Callable[[Callable[..., Any]], Callable[..
     )
 
 
-def _assignment(text: str) -> tuple[str, Any]:
+def _assignment(text: str) -> tuple[str, object]:
     key, equals, value = text.partition("=")
     key = key.strip()
     if not equals or not re.fullmatch(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*", key):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
 from edgecut.cli.completion import files
 from edgecut.cli.files import check_target, export_hint
-from edgecut.cli.flags import recipe_flags
+from edgecut.cli.flags import Overrides, recipe_flags
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
 from edgecut.errors import RequestError
@@ -53,7 +52,7 @@ from edgecut.score.metrics import MetricName, metric_of
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The .keras file to write.")
 @click.option("--force", is_flag=True, help="Replace an existing OUT.")
 @with_output
-def command(output: Output, *, model: str, out: Path, force: bool, overrides: dict[str, Any]) -> int:
+def command(output: Output, *, model: str, out: Path, force: bool, overrides: Overrides) -> int:
     """Put a new head behind a layer, train it, and write the Keras model.
 
     ridge, the default, fits it in closed form, and the others start from there: fit trains it on cached features,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from edgecut.cli.completion import files
 from edgecut.cli.files import check_target, export_hint
-from edgecut.cli.flags import recipe_flags
+from edgecut.cli.flags import Overrides, recipe_flags
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
 from edgecut.errors import DataError, RequestError
@@ -31,7 +30,7 @@ from edgecut.records.report import Step
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The .keras file to write.")
 @click.option("--force", is_flag=True, help="Replace an existing OUT.")
 @with_output
-def command(output: Output, *, model: str, out: Path, force: bool, overrides: dict[str, Any]) -> int:
+def command(output: Output, *, model: str, out: Path, force: bool, overrides: Overrides) -> int:
     """Write the Keras model that an .onnx file is, channels last, with layers that can be cut and trained.
 
     It is proven against ONNX Runtime on the file: on seeded inputs, and on your images with --data and --preprocess.

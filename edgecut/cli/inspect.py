@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from edgecut.cli.completion import files
-from edgecut.cli.flags import recipe_flags, several_profiles
+from edgecut.cli.flags import Overrides, grouped, recipe_flags, several_profiles
 from edgecut.cli.output import Output, with_output
-from edgecut.cli.request import read_source
+from edgecut.cli.request import View, read_source
 from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
 from edgecut.records.profile_files import find_profile, shadow_notes
+
+if TYPE_CHECKING:
+    from edgecut.render.graphs import OperatorRow
+    from edgecut.runtime.onnx_graph import OnnxGraph
+    from edgecut.tflite.flatbuffer import TfliteGraph
 
 
 @click.command(
@@ -41,16 +46,9 @@ from edgecut.records.profile_files import find_profile, shadow_notes
 @click.option("--import", "importing", is_flag=True, help="What an import of an .onnx file would and wouldn't take.")
 @recipe_flags("--unsafe", "--shape", "--dequantize")
 @with_output
+@grouped(view=View)
 def command(
-    output: Output,
-    *,
-    model: str,
-    cuts: bool,
-    legal: bool,
-    profile_names: tuple[str, ...],
-    picture: Path | None,
-    importing: bool,
-    overrides: dict[str, Any],
+    output: Output, *, model: str, profile_names: tuple[str, ...], view: View, importing: bool, overrides: Overrides
 ) -> int:
     """List a Keras model's calls with shapes and costs, or the operators of a .tflite or .onnx file.
 
@@ -68,13 +66,12 @@ def command(
         from edgecut.cli.inspect_import import inspect_import
 
         return inspect_import(output, read_source(model, overrides).source)
-    as_model = suffix == ".onnx" and (cuts or legal or picture is not None)
+    as_model = suffix == ".onnx" and (view.cuts or view.legal or view.picture is not None)
     if suffix in {".tflite", ".onnx"} and not as_model:
-        return _inspect_file(output, Path(model), profiles, picture)
+        return _inspect_file(output, Path(model), profiles, view.picture)
     from edgecut.cli.inspect_model import inspect_model
 
-    source = read_source(model, overrides).source
-    return inspect_model(output, source, profiles, cuts=cuts, legal=legal, picture=picture)
+    return inspect_model(output, read_source(model, overrides).source, profiles, view)
 
 
 def _inspect_file(output: Output, path: Path, profiles: Sequence[Profile], picture: Path | None) -> int:
@@ -92,7 +89,7 @@ def _inspect_file(output: Output, path: Path, profiles: Sequence[Profile], pictu
     output.table(*artifact_parts(artifact), operator_table(rows))
     if estimates:
         output.table(measurement_table(estimates, verbose=output.verbose))
-    facts: dict[str, Any] = {}
+    facts: dict[str, object] = {}
     if isinstance(graph, TfliteGraph):
         output.table(*device_parts(graph, profiles))
         facts = device_document(graph, profiles)
@@ -110,7 +107,7 @@ def _inspect_file(output: Output, path: Path, profiles: Sequence[Profile], pictu
     return 0
 
 
-def _operator_rows(graph: Any) -> list[Any]:
+def _operator_rows(graph: TfliteGraph | OnnxGraph) -> list[OperatorRow]:
     from edgecut.render.graphs import OperatorRow
     from edgecut.runtime.onnx_graph import OnnxGraph
     from edgecut.tflite.ops import operator_macs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgecut.cli.output import Output
 from edgecut.errors import RequestError
@@ -61,7 +61,7 @@ def _headline(found: Survey) -> str:
     return f"{found.path}: {found.exporter or 'no exporter named'}, opset {found.opset}, {nodes} nodes; {state}"
 
 
-def _document(found: Survey) -> dict[str, Any]:
+def _document(found: Survey) -> dict[str, object]:
     return {
         "schema": "edgecut.import/1",
         "model": str(found.path),

@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgecut.bench.fits import arena_limit
 from edgecut.cli.files import check_svg
 from edgecut.cli.output import Output
+from edgecut.cli.request import View
 from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Source
@@ -32,17 +33,15 @@ def inspect_model(
     output: Output,
     source: Source,
     profiles: Sequence[Profile],
-    *,
-    cuts: bool,
-    legal: bool,
-    picture: Path | None,
+    view: View,
 ) -> int:
-    """Show a model's calls. cuts: what bypasses each, and each profile's estimates. legal: only where it can start."""
+    """Show a model's calls."""
     from edgecut.graph.quiet import import_keras_quietly
     from edgecut.graph.saved import kind_of
     from edgecut.render.graphs import cost_table, point_table
 
     kind_of(source.model)
+    cuts, legal, picture = view
     if picture is not None:
         check_svg(picture)
     with output.progress().task("loading the model"):
@@ -108,7 +107,7 @@ def _headline(source: str, totals: Mapping[str, int | None]) -> str:
     )
 
 
-def _row(point: CutPoint, costs: Costs) -> dict[str, Any]:
+def _row(point: CutPoint, costs: Costs) -> dict[str, object]:
     estimates = [m.to_dict() for of in costs.values() for m in (of[point.name].latency, of[point.name].arena)]
     return {**asdict(point), **({"measurements": estimates} if costs else {})}
 

@@ -5,18 +5,26 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import click
 
-from edgecut.cli.flags import FLAGS
+from edgecut.cli.flags import FLAGS, Overrides
 from edgecut.cli.output import Output
-from edgecut.cli.request import read_request
+from edgecut.cli.request import BuildFlags, Request
 from edgecut.errors import DocumentError, RequestError
 from edgecut.records.nearest import closest
 from edgecut.records.toml_text import toml_value
 
 PROFILE = "profile"
+
+
+class RowFlags(NamedTuple):
+    """--matrix, and what builds the rows. axes: as they stand, one a --matrix."""
+
+    axes: tuple[tuple[str, tuple[str, ...]], ...]
+    workers: int
+    dask: str | None
 
 
 def parse_axis(text: str) -> tuple[str, tuple[str, ...]]:
@@ -36,42 +44,28 @@ def parse_axis(text: str) -> tuple[str, tuple[str, ...]]:
     return keys.get(name, name), found
 
 
-def run_matrix(
-    output: Output,
-    source: str,
-    axes: Mapping[str, Sequence[str]],
-    out: Path,
-    *,
-    profile_names: Sequence[str],
-    overrides: Mapping[str, Any],
-    flags: Sequence[str],
-    root: Path | None,
-    force: bool,
-    strict: bool,
-    dask: str | None,
-    count: int,
-) -> int:
+def run_matrix(output: Output, request: Request, rows: RowFlags, out: Path, how: BuildFlags) -> int:
     """Builds every row into a folder of `out`, shows a table, and returns the exit code.
 
-    flags: of each row's build beside its recipe keys. Raises DocumentError if no row can be started.
+    Raises DocumentError if no row can be started.
     """
-    from edgecut.pipeline.matrix import RowTask, build_rows, row_name, rows_of
+    from edgecut.pipeline.matrix import Rows, RowTask, build_rows, row_name, rows_of
     from edgecut.pipeline.plan import plan, read_paths
+    from edgecut.pipeline.workers import Spread
     from edgecut.records.matrix import matrix_code
     from edgecut.render.matrix import matrix_table
 
-    recipe_file = Path(source) if source.endswith(".toml") else None
+    axes = axes_of(rows.axes)
+    flags = [*(["--no-cache"] if how.no_cache else []), *(["--root", str(request.root)] if request.root else [])]
     tasks: list[RowTask] = []
-    faults, keep, name = [], [Path(source)], ""
+    faults, keep, name = [], [Path(request.source)], ""
     for settings in rows_of(axes):
         words: list[str] = []
         try:
-            words = row_words(source, settings, profile_names, overrides)
-            asked = {**overrides, **dict(_settings(settings))}
-            profiles = [settings[PROFILE]] if PROFILE in settings else profile_names
-            recipe, devices = read_request(source, asked, profiles, root)
+            words = row_words(request.source, settings, request.profile_names, request.overrides)
+            recipe, devices = _of_row(request, settings).read()
             name, fault = recipe.name, ""
-            keep += read_paths(recipe, recipe_file)
+            keep += read_paths(recipe, request.recipe_file)
             plan(recipe, devices)
         except RequestError as exc:
             fault = "; ".join(getattr(exc, "faults", (str(exc),)))
@@ -81,12 +75,19 @@ def run_matrix(
     if len(faults) == len(tasks):
         raise DocumentError(faults)
     kept = [path for path in keep if path.exists()]
+    spread = Spread(rows.dask, rows.workers)
     matrix = build_rows(
-        name, axes, tasks, out, force=force, keep=kept, dask=dask, count=count, progress=output.progress()
+        Rows(name, axes, tasks), out, force=how.force, keep=kept, spread=spread, progress=output.progress()
     )
     output.document(matrix.to_dict())
     output.table(matrix_table(matrix), "", f"wrote {out}")
-    return matrix_code(matrix, strict)
+    return matrix_code(matrix, how.strict)
+
+
+def _of_row(request: Request, settings: Mapping[str, str]) -> Request:
+    """The request of one row."""
+    names = (settings[PROFILE],) if PROFILE in settings else request.profile_names
+    return request._replace(profile_names=names, overrides={**request.overrides, **dict(_settings(settings))})
 
 
 def _free(wanted: str, taken: Sequence[str]) -> str:
@@ -98,7 +99,7 @@ def _free(wanted: str, taken: Sequence[str]) -> str:
 
 
 def row_words(
-    source: str, settings: Mapping[str, str], profile_names: Sequence[str], overrides: Mapping[str, Any]
+    source: str, settings: Mapping[str, str], profile_names: Sequence[str], overrides: Overrides
 ) -> list[str]:
     """The command line of a row, from `build` on."""
     row = dict(_settings(settings))
@@ -110,7 +111,7 @@ def row_words(
     return words
 
 
-def _settings(settings: Mapping[str, str]) -> list[tuple[str, Any]]:
+def _settings(settings: Mapping[str, str]) -> list[tuple[str, object]]:
     """(recipe key, value) of each axis but the profiles, as the flag of that key reads it. Raises RequestError."""
     found = []
     for key, text in settings.items():
@@ -123,11 +124,12 @@ def _settings(settings: Mapping[str, str]) -> list[tuple[str, Any]]:
     return found
 
 
-def _plain(text: str) -> Any:
+def _plain(text: str) -> object:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        value: object = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+    return value
 
 
 def _values(text: str) -> tuple[str, ...]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 from pydantic_core import PydanticUndefined
 
 from edgecut.cli.completion import files, profiles
 from edgecut.cli.files import check_target
-from edgecut.cli.flags import FLAGS, recipe_flags
+from edgecut.cli.flags import FLAGS, Overrides, recipe_flags
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
 from edgecut.records.document import Record
@@ -24,7 +23,7 @@ from edgecut.records.toml_text import toml_value
 from edgecut.whole import write_whole
 
 # What stands behind a commented key that has no default.
-EXAMPLES: dict[str, Any] = {
+EXAMPLES: dict[str, object] = {
     "source.shape": [3, 224, 224],
     "cut.to": "layer_name",
     "cut.from": "layer_name",
@@ -109,7 +108,7 @@ COMMENTS: dict[str, str] = {
 @recipe_flags()
 @with_output
 def command(
-    output: Output, *, model: str, profile_name: str | None, out: Path, force: bool, overrides: dict[str, Any]
+    output: Output, *, model: str, profile_name: str | None, out: Path, force: bool, overrides: Overrides
 ) -> int:
     """Write a recipe with every key: those that are set, and the others as comments with their defaults.
 
@@ -133,7 +132,7 @@ def command(
     return 0
 
 
-def recipe_text(settings: Mapping[str, Any], profile: Profile | None = None) -> str:
+def recipe_text(settings: Overrides, profile: Profile | None = None) -> str:
     """A recipe's TOML text with every key of the record, set or as a comment.
 
     settings: {"table.key": value}, the keys that are set.
@@ -154,7 +153,7 @@ def recipe_text(settings: Mapping[str, Any], profile: Profile | None = None) -> 
     return "\n".join(lines) + "\n"
 
 
-def _key_lines(record: type[Record], prefix: str, settings: Mapping[str, Any], names: list[str]) -> Iterator[str]:
+def _key_lines(record: type[Record], prefix: str, settings: Overrides, names: list[str]) -> Iterator[str]:
     for name in names:
         field = record.model_fields[name]
         key = f"{prefix}{field.alias or name}"
@@ -172,13 +171,13 @@ def _flag_help(key: str) -> str:
     return next(flag.help for flag in FLAGS if flag.key == key)
 
 
-def _profile_keys(profile: Profile | None, preprocess: Preprocess) -> dict[str, Any]:
+def _profile_keys(profile: Profile | None, preprocess: Preprocess) -> dict[str, object]:
     """What a device says about a recipe: its image, its files, its limits."""
     from edgecut.pipeline.sensor import sensor_keys
 
     if profile is None:
         return {}
-    keys: dict[str, Any] = {
+    keys: dict[str, object] = {
         "export.formats": list(profile.runtime.formats[:1]),
         "export.precisions": [p for p in profile.runtime.precisions if p in {"float32", "int8"}]
         or list(profile.runtime.precisions),
@@ -187,7 +186,7 @@ def _profile_keys(profile: Profile | None, preprocess: Preprocess) -> dict[str, 
     return keys | sensor_keys(profile, preprocess) | {f"budget.{key}": value for key, value in budget.items()}
 
 
-def _relative(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def _relative(settings: Overrides, folder: Path) -> dict[str, object]:
     """The settings with file names relative to the folder that the recipe is written to."""
     found = dict(settings)
     for key in ("source.model", "data.train", "data.val", "data.labels"):

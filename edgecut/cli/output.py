@@ -11,7 +11,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -48,7 +48,7 @@ class Output:
         if not self.quiet:
             self.table(*parts)
 
-    def document(self, data: Mapping[str, Any]) -> None:
+    def document(self, data: Mapping[str, object]) -> None:
         """Prints one JSON document on stdout with --json; nothing otherwise."""
         if self.as_json:
             _write(lambda: click.echo(json_text(data)))
@@ -71,7 +71,7 @@ class Output:
         return RichProgress()
 
 
-def json_text(data: Mapping[str, Any]) -> str:
+def json_text(data: Mapping[str, object]) -> str:
     """The document as indented JSON. JSON has no infinity and no NaN: they are null."""
     return json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False)
 
@@ -83,7 +83,7 @@ def with_output(function: Callable[..., int | None]) -> Callable[..., int | None
     @click.option("-q", "--quiet", is_flag=True, help="No progress, hints or notes.")
     @click.option("-v", "--verbose", is_flag=True, help="Say more about each step.")
     @functools.wraps(function)
-    def run(*, as_json: bool, quiet: bool, verbose: bool, **options: Any) -> int | None:
+    def run(*, as_json: bool, quiet: bool, verbose: bool, **options: object) -> int | None:
         output = Output(as_json=as_json, quiet=quiet, verbose=verbose)
         with _old_words_told(output):
             return function(output, **options)
@@ -135,7 +135,7 @@ def _write(action: Callable[[], None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _finite(data: Any) -> Any:
+def _finite(data: object) -> object:
     if isinstance(data, Mapping):
         return {key: _finite(value) for key, value in data.items()}
     if isinstance(data, list | tuple):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from edgecut.cli.completion import files
-from edgecut.cli.flags import recipe_flags, several_profiles
+from edgecut.cli.flags import grouped, recipe_flags, several_profiles
 from edgecut.cli.output import Output, with_output
-from edgecut.cli.request import read_request
+from edgecut.cli.request import Request
 
 
 @click.command(
@@ -26,16 +25,8 @@ from edgecut.cli.request import read_request
 @click.option("--root", type=click.Path(path_type=Path), help="What a recipe's file names start from: its own folder.")
 @recipe_flags()
 @with_output
-def command(
-    output: Output,
-    *,
-    source: str,
-    profile_names: tuple[str, ...],
-    out: Path | None,
-    force: bool,
-    root: Path | None,
-    overrides: dict[str, Any],
-) -> int:
+@grouped(request=Request)
+def command(output: Output, *, request: Request, out: Path | None, force: bool) -> int:
     """Show the steps that `edgecut build` would run, or every fault of the request. Takes no time.
 
     SOURCE is a recipe (recipe.toml) or a model with flags. Exit code 2: the request has faults.
@@ -44,9 +35,8 @@ def command(
     from edgecut.render.grid import notes
     from edgecut.render.tables import plan_table
 
-    recipe, profiles = read_request(source, overrides, profile_names, root)
-    recipe_file = Path(source) if source.endswith(".toml") else None
-    plan = make_plan(recipe, profiles, out, force, recipe_file, root)
+    recipe, profiles = request.read()
+    plan = make_plan(recipe, profiles, out, force, request.recipe_file, request.root)
     output.table(plan_table(plan.steps))
     output.remarks(*notes(plan.notes), *notes(plan.unchecked, "not checked"))
     output.document(

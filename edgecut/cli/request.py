@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-from edgecut.cli.flags import flag_of
+from edgecut.cli.flags import Overrides, flag_of
 from edgecut.errors import DocumentError, RequestError
 from edgecut.records.profile import Profile
 from edgecut.records.profile_files import find_profile
@@ -15,8 +15,43 @@ from edgecut.records.recipe import LONGEST_NAME, Recipe, is_reserved, make_recip
 FLAGS_PLACE = "command line"
 
 
+class Request(NamedTuple):
+    """What a command was asked to make, before it is read."""
+
+    source: str
+    profile_names: tuple[str, ...]
+    overrides: Overrides
+    root: Path | None = None
+
+    @property
+    def recipe_file(self) -> Path | None:
+        """The recipe; None for a model with flags."""
+        return Path(self.source) if self.source.endswith(".toml") else None
+
+    def read(self) -> tuple[Recipe, tuple[Profile, ...]]:
+        """The recipe and the profiles; raises as read_request does."""
+        return read_request(self.source, self.overrides, self.profile_names, self.root)
+
+
+class BuildFlags(NamedTuple):
+    """How a bundle is built. strict: exit code 1 also for a limit that can't be judged."""
+
+    force: bool = False
+    strict: bool = False
+    no_cache: bool = False
+    locked: bool = False
+
+
+class View(NamedTuple):
+    """What is shown of a model. cuts: what bypasses each tensor, and each profile's estimates. legal: only starts."""
+
+    cuts: bool
+    legal: bool
+    picture: Path | None
+
+
 def read_request(
-    source: str, overrides: Mapping[str, Any], profile_names: Sequence[str], root: Path | None = None
+    source: str, overrides: Overrides, profile_names: Sequence[str], root: Path | None = None
 ) -> tuple[Recipe, tuple[Profile, ...]]:
     """The recipe that a source and flags say, and the profiles of these names.
 
@@ -40,7 +75,7 @@ def read_request(
     return recipe, tuple(profiles)
 
 
-def read_source(source: str, overrides: Mapping[str, Any], root: Path | None = None) -> Recipe:
+def read_source(source: str, overrides: Overrides, root: Path | None = None) -> Recipe:
     """The recipe in a TOML file with overrides, or the one that a model and overrides make.
 
     Raises RequestError or DocumentError; a fault of a value that a flag gave begins with the flag.
@@ -66,7 +101,7 @@ def _name_of(model: str) -> str:
     return name[:LONGEST_NAME]
 
 
-def _by_flag(fault: str, where: str, overrides: Mapping[str, Any]) -> str:
+def _by_flag(fault: str, where: str, overrides: Overrides) -> str:
     """The fault with the flag in front if a flag gave the value."""
     rest = fault.removeprefix(f"{where}: ")
     for key in overrides:

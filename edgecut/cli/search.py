@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from edgecut.cli.completion import files
-from edgecut.cli.flags import Parsed, recipe_flags, several_profiles, toml_value
+from edgecut.cli.flags import Parsed, grouped, recipe_flags, several_profiles, toml_value
 from edgecut.cli.output import Output, with_output
-from edgecut.cli.request import read_request
+from edgecut.cli.request import Request
 from edgecut.records.front import Front
 from edgecut.records.precision import PRECISIONS
 from edgecut.records.profile_files import find_profile, shadow_notes
 from edgecut.records.units import parse_seconds
 
 if TYPE_CHECKING:
-    from edgecut.search.request import Request
+    from edgecut.records.recipe import Precision
+    from edgecut.score.metrics import MetricName
+    from edgecut.search import request as searched
 
 _MINUTES = {"min": 60.0, "m": 60.0, "h": 3600.0}
+
+
+class Space(NamedTuple):
+    """What is looked through, and how long. None: what the source and the devices say."""
+
+    sizes: tuple[tuple[int, int], ...] | None
+    channels: tuple[int, ...] | None
+    precisions: tuple[Precision, ...] | None
+    metric: str | None
+    top: int
+    time_limit: float | None
+
+
+class Crew(NamedTuple):
+    """Who computes: so many processes, or a Dask scheduler's workers."""
+
+    workers: int
+    dask: str | None
 
 
 def _sizes(text: str) -> tuple[tuple[int, int], ...]:
@@ -55,7 +74,7 @@ def _time(text: str) -> float:
     return parse_seconds(text)
 
 
-def _limit(text: str) -> tuple[str, Any]:
+def _limit(text: str) -> tuple[str, object]:
     key, equals, value = text.partition("=")
     if not equals or not value.strip():
         raise ValueError(f"{text!r} is no limit; NAME=VALUE is expected, such as latency_s='50 ms'")
@@ -113,23 +132,18 @@ def _words(text: str) -> list[str]:
     "--set",
 )
 @with_output
+@grouped(request=Request, space=Space, crew=Crew)
 def command(
-    output: Output,
-    *,
-    source: str,
-    profile_names: tuple[str, ...],
-    out: Path,
-    overrides: dict[str, Any],
-    limits: tuple[tuple[str, Any], ...],
-    **options: Any,
+    output: Output, *, request: Request, out: Path, limits: tuple[tuple[str, object], ...], space: Space, crew: Crew
 ) -> int:
     """Choose the cut, the size, the channels and the precision that fit a device.
 
     Looks at every cut in one pass, builds and measures the best, and keeps all of it in OUT: the same command goes on
     where it was stopped. Ctrl-C shows what has been found. Exit code 1: nothing that was built fits a device.
     """
-    request = _request(source, {**overrides, **dict(limits)}, profile_names, out, options)
-    for sentence in shadow_notes(request.profiles):
+    request = request._replace(overrides={**request.overrides, **dict(limits)})
+    search = _request(request, out, space, crew)
+    for sentence in shadow_notes(search.profiles):
         output.note(sentence)
     from edgecut.graph.quiet import import_keras_quietly
 
@@ -139,7 +153,7 @@ def command(
     from edgecut.search.run import SearchInterrupted, run
 
     try:
-        front = run(request, progress)
+        front = run(search, progress)
     except SearchInterrupted as exc:
         _show(output, exc.front, out)
         raise
@@ -147,33 +161,32 @@ def command(
     return _exit_code(front)
 
 
-def _request(
-    source: str, overrides: Mapping[str, Any], profile_names: tuple[str, ...], out: Path, options: Mapping[str, Any]
-) -> Request:
-    recipe, profiles = read_request(source, overrides, profile_names)
+def _request(request: Request, out: Path, space: Space, crew: Crew) -> searched.Request:
+    recipe, profiles = request.read()
     from edgecut.images.targets import target_of
-    from edgecut.search.request import Request, check, default_precisions
+    from edgecut.search.request import METRIC_FLAGS, check, default_precisions
+    from edgecut.search.request import Request as Search
 
-    metric: Any = {"mse": "r2"}.get(options["metric"], options["metric"])
-    if recipe.data.train is not None and "data.target" not in overrides and recipe.data.target == "classes":
+    metric: MetricName | None = next((name for name, flag in METRIC_FLAGS.items() if flag == space.metric), None)
+    if recipe.data.train is not None and "data.target" not in request.overrides and recipe.data.target == "classes":
         recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"target": target_of(recipe.data)})})
 
     devices = profiles or (find_profile("host"),)
-    request = Request(
+    search = Search(
         recipe,
         devices,
-        sizes=options["sizes"] or (),
-        channels=options["channels"] or (),
-        precisions=options["precisions"] or default_precisions(devices),
+        sizes=space.sizes or (),
+        channels=space.channels or (),
+        precisions=space.precisions or default_precisions(devices),
         out=out,
-        top=options["top"],
-        time_limit_s=options["time_limit"],
+        top=space.top,
+        time_limit_s=space.time_limit,
         metric=metric,
-        dask=options["dask"],
-        workers=options["workers"],
+        dask=crew.dask,
+        workers=crew.workers,
     )
-    check(request)
-    return request
+    check(search)
+    return search
 
 
 def _show(output: Output, front: Front, out: Path) -> None:

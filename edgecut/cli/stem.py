@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import click
 
 from edgecut.cli.completion import files
 from edgecut.cli.files import check_target, export_hint
-from edgecut.cli.flags import recipe_flags
+from edgecut.cli.flags import Overrides, recipe_flags
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
 from edgecut.cli.sources import load_model
@@ -57,7 +56,7 @@ from edgecut.records.report import Step
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The .keras file to write.")
 @click.option("--force", is_flag=True, help="Replace an existing OUT.")
 @with_output
-def command(output: Output, *, model: str, out: Path, force: bool, overrides: dict[str, Any]) -> int:
+def command(output: Output, *, model: str, out: Path, force: bool, overrides: Overrides) -> int:
     """Write a Keras model that takes what a device feeds: gray, another order, another size, raw bytes.
 
     The result is proven against the model itself on the equivalent input, and the written file is read back.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,30 +30,43 @@ _C_TYPES = {
 }
 
 
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """What a camera's bytes become in a model's input.
+
+    byte_table: (channels, 256) in the input's dtype: what each camera byte becomes; (1, 256) if the channels are alike;
+    None leaves the table out. order: what the image's channels are, a recipe's stem.order. bgr: whether the input takes
+    the channels of an R, G, B image in the order B, G, R.
+    """
+
+    byte_table: np.ndarray | None = None
+    order: str | None = None
+    bgr: bool = False
+
+
+NO_CAMERA = Camera()
+
+
 def c_files(
     content: bytes,
     name: str,
     artifact: Artifact,
     arena_bytes: int | None,
     labels: Sequence[str],
-    byte_table: np.ndarray | None = None,
-    order: str | None = None,
-    bgr: bool = False,
+    camera: Camera = NO_CAMERA,
 ) -> dict[str, str]:
     """{file name: text} of NAME_model.h, NAME_model.c and NAME_io.h.
 
     content: the model file that `artifact` describes. arena_bytes: the tensor arena to reserve, None if unknown.
     labels: left out if no output has as many values, so that nobody reads past their end by an output's position.
-    byte_table: (channels, 256) in the input's dtype: what each camera byte becomes; (1, 256) if the channels are alike;
-    None leaves the table out. order: what the image's channels are, a recipe's stem.order. bgr: whether the input takes
-    the channels of an R, G, B image in the order B, G, R.
+    camera: what the input is made of.
     """
     symbol = c_symbol(name)
     labels = labels if artifact.labelled(labels) else ()
     return {
         f"{name}_model.h": _model_header(symbol, name, artifact),
-        f"{name}_model.c": _model_source(content, symbol, name, labels, byte_table),
-        f"{name}_io.h": _io_header(symbol, name, artifact, arena_bytes, labels, byte_table, order, bgr),
+        f"{name}_model.c": _model_source(content, symbol, name, labels, camera.byte_table),
+        f"{name}_io.h": _io_header(name, artifact, arena_bytes, labels, camera),
     }
 
 
@@ -114,23 +128,15 @@ const char {symbol}_model_sha256[65] = "{digest}";
 """
 
 
-def _io_header(
-    symbol: str,
-    name: str,
-    artifact: Artifact,
-    arena_bytes: int | None,
-    labels: Sequence[str],
-    byte_table: np.ndarray | None,
-    order: str | None,
-    bgr: bool,
-) -> str:
+def _io_header(name: str, artifact: Artifact, arena_bytes: int | None, labels: Sequence[str], camera: Camera) -> str:
+    symbol, byte_table = c_symbol(name), camera.byte_table
     prefix = symbol.upper()
     parts: list[str] = []
     for side, specs in (("INPUT", artifact.inputs), ("OUTPUT", artifact.outputs)):
         for index, spec in enumerate(specs):
             parts.append(_tensor_macros(f"{prefix}_{side}" + (f"_{index}" if index else ""), spec, side))
     if artifact.inputs[0].expects is not None and len(artifact.inputs[0].shape) == 4:
-        parts.append(_byte_order(prefix, artifact.inputs[0].shape[3], order, bgr))
+        parts.append(_byte_order(prefix, artifact.inputs[0].shape[3], camera.order, camera.bgr))
     if byte_table is not None:
         c_type = _C_TYPES[byte_table.dtype.name]
         parts.append(

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from edgecut.export.c_ops import operators_of, ops_header
-from edgecut.export.c_source import c_files
+from edgecut.export.c_source import Camera, c_files
 from edgecut.export.c_test import VectorFiles, c_test_files
 from edgecut.handoff.model_card import model_card
 from edgecut.handoff.plain_c import plain_c
-from edgecut.handoff.readme import readme
+from edgecut.handoff.readme import Beside, readme
 from edgecut.handoff.recipe_text import portable, recipe_toml
 from edgecut.handoff.reproducible import lasting
 from edgecut.handoff.sbom import sbom
-from edgecut.handoff.seal import finish, json_text
+from edgecut.handoff.seal import Release, finish, json_text
 from edgecut.handoff.vectors import (
     GoldenFiles,
     Vectors,
@@ -31,12 +31,22 @@ from edgecut.images.device import model_input
 from edgecut.images.preprocess import affine
 from edgecut.records.artifact import Artifact
 from edgecut.records.measurement import Measurement
-from edgecut.records.profile import Profile
 from edgecut.records.recipe import Recipe
 from edgecut.records.report import Report
 from edgecut.runtime.files import quantize
 
 _SMALLEST_FIRST = ("int8", "int16x8", "dynamic", "float16", "float32")
+
+
+@dataclass(frozen=True)
+class Locked:
+    """The text of recipe.lock.toml, "" for none, and {recipe key: SHA-256} of what was read."""
+
+    text: str = ""
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+
+UNLOCKED = Locked()
 
 
 def device_artifact(artifacts: Sequence[Artifact]) -> Artifact | None:
@@ -47,29 +57,23 @@ def device_artifact(artifacts: Sequence[Artifact]) -> Artifact | None:
 
 def write_bundle(
     folder: Path,
+    release: Release,
     *,
-    report: Report,
-    recipe: Recipe,
-    profiles: Sequence[Profile],
     vectors: Vectors | None,
     labels: Sequence[str],
-    page_html: str,
-    recipe_folder: Path | None = None,
-    inputs: Mapping[str, str] | None = None,
-    lock: str = "",
+    lock: Locked = UNLOCKED,
     notes: Sequence[str] | None = None,
 ) -> None:
-    """Complete a bundle in `folder`, where the model files of report.artifacts are already.
+    """Complete a bundle in `folder`, where the model files of the report's artifacts are already.
 
     vectors: of one artifact, None without. labels: class names in the outputs' order, left out if they are as many as
-    no output has values. recipe_folder: where the recipe was read from; default: the current folder, since a request by
-    flags has no file. inputs: {recipe key: SHA-256}.
-    lock: the text of recipe.lock.toml. notes: those of the report's that tell of no measured time; default: all. The
-    same arguments give the same bytes, and but for report.json and report.html so do other measured times.
+    no output has values. notes: those of the report's that tell of no measured time; default: all. The same arguments
+    give the same bytes, and but for report.json and report.html so do other measured times.
     """
+    report, recipe = release.report, release.recipe
     labels = labels if any(artifact.labelled(labels) for artifact in report.artifacts) else ()
     told = lasting(report, notes)
-    whole = portable(recipe, recipe_folder or Path.cwd())
+    whole = portable(recipe, release.recipe_folder or Path.cwd())
     artifact = _of_vectors(folder, report, vectors) or device_artifact(report.artifacts)
     arena_bytes = arena_of(report, artifact) if artifact is not None else None
     sheet: VectorSheet | None = None
@@ -84,17 +88,17 @@ def write_bundle(
         made, _ = plain_c((folder / artifact.path).read_bytes(), report, whole, artifact)
     texts = {
         "recipe.toml": recipe_toml(whole),
-        "README.md": readme(told, whole, artifact, arena_bytes, vectors, labels, has_lock=bool(lock), made=made),
+        "README.md": readme(told, whole, artifact, arena_bytes, vectors, labels, beside=Beside(bool(lock.text), made)),
         "MODEL_CARD.md": model_card(told, whole, labels),
-        "sbom.cdx.json": json_text(sbom(told, recipe, inputs)),
+        "sbom.cdx.json": json_text(sbom(told, recipe, lock.inputs)),
     }
-    if lock:
-        texts["recipe.lock.toml"] = lock
+    if lock.text:
+        texts["recipe.lock.toml"] = lock.text
     if labels:
         texts["labels.txt"] = "".join(f"{label}\n" for label in labels)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
-    finish(folder, report=report, page_html=page_html, recipe=whole, profiles=profiles, recipe_folder=recipe_folder)
+    finish(folder, replace(release, recipe=whole))
 
 
 def arena_of(report: Report, artifact: Artifact) -> int | None:
@@ -136,9 +140,8 @@ def c_texts(
     sheet: of the vectors that are in `folder` already, None without vectors.
     """
     name, content, table = recipe.name, (folder / artifact.path).read_bytes(), byte_table(recipe, artifact)
-    bgr = _takes_bgr(recipe, artifact)
-    arena_bytes, order = arena_of(report, artifact), recipe.stem.order
-    texts = c_files(content, name, artifact, arena_bytes, labels, table, order=order, bgr=bgr)
+    camera = Camera(table, recipe.stem.order, _takes_bgr(recipe, artifact))
+    texts = c_files(content, name, artifact, arena_of(report, artifact), labels, camera)
     texts[f"{name}_ops.h"] = ops_header(name, operators_of(content))
     made, _ = plain_c(content, report, recipe, artifact)
     texts |= {} if made is None else made.files

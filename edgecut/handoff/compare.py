@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecut.bench.interleaved import interleave
+from edgecut.bench.interleaved import ROUNDS, Turns, interleave
 from edgecut.bench.runners import tflm
 from edgecut.errors import EdgecutError, RunError
 from edgecut.handoff.builds import Side, fault_notes, label, pair_label, paired, read_side
@@ -24,7 +24,6 @@ from edgecut.score.answers import Answer, answer_for, one_judged
 from edgecut.score.distance import max_abs_error
 from edgecut.score.intervals import mcnemar
 
-ROUNDS, RUNS, WARMUP = 9, 20, 5  # of the latency
 _BINS = 16
 _CHANGED: dict[Metric, ComparedMetric] = {
     "top1_agreement": "top1_changes",
@@ -151,7 +150,7 @@ def _arena(side: Side, artifact: Artifact) -> tuple[float | None, str]:
 def _latency(name: str, files: Sequence[Path]) -> Change:
     """The change of the median time by rounds of A and B in turn, each a fresh child process."""
     try:
-        wall = interleave(files[0], files[1], rounds=ROUNDS, runs=RUNS, warmup=WARMUP).wall
+        wall = interleave(files[0], files[1], Turns(rounds=ROUNDS)).wall
     except RunError as exc:
         return Change(metric="latency", file=name, a=None, b=None, unit="s", reason=str(exc))
     a, b = (float(np.median(column)) for column in (wall.first, wall.second))

@@ -6,13 +6,12 @@ import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from edgecut.handoff.builds import Side, label, label_names, pair_label, paired
 from edgecut.records.artifact import Artifact
-from edgecut.records.comparison import Difference
+from edgecut.records.comparison import Difference, Subject
 from edgecut.records.recipe import Recipe
 from edgecut.records.report import Report
 from edgecut.tflite.flatbuffer import Tensor, parse
@@ -50,7 +49,7 @@ def differences(a: Side, b: Side) -> tuple[Difference, ...]:
     return tuple(found or others)
 
 
-def _different(what: Any, a: Mapping[str, str], b: Mapping[str, str]) -> Iterator[Difference]:
+def _different(what: Subject, a: Mapping[str, str], b: Mapping[str, str]) -> Iterator[Difference]:
     for name in dict.fromkeys((*a, *b)):
         if a.get(name) != b.get(name):
             yield Difference(what=what, name=name, a=a.get(name), b=b.get(name))
@@ -59,10 +58,10 @@ def _different(what: Any, a: Mapping[str, str], b: Mapping[str, str]) -> Iterato
 def _settings(recipe: Recipe) -> dict[str, str]:
     """{dotted key: value}; of files only the name, since the same request may lie in another folder."""
     flat = dict(_flat("", recipe.to_dict()))
-    return {key: json.dumps(Path(value).name if key in _PATHS and value else value) for key, value in flat.items()}
+    return {key: json.dumps(Path(str(value)).name if key in _PATHS and value else value) for key, value in flat.items()}
 
 
-def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
+def _flat(prefix: str, value: object) -> Iterator[tuple[str, object]]:
     if isinstance(value, dict):
         for key, part in value.items():
             yield from _flat(f"{prefix}.{key}" if prefix else key, part)

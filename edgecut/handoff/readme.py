@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from edgecut.engine import Generated
 from edgecut.engine.c_text import c_symbol
@@ -21,6 +22,17 @@ from edgecut.render.templating import markdown
 _LABELS_SHOWN = 40
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What else is in the bundle: recipe.lock.toml, and the model as plain C."""
+
+    has_lock: bool = False
+    made: Generated | None = None
+
+
+NOTHING_BESIDE = Beside()
+
+
 def readme(
     report: Report,
     recipe: Recipe,
@@ -29,12 +41,11 @@ def readme(
     vectors: Vectors | None,
     labels: Sequence[str],
     *,
-    has_lock: bool = False,
-    made: Generated | None = None,
+    beside: Beside = NOTHING_BESIDE,
 ) -> str:
     """Markdown: what to flash, what it needs, how a camera byte becomes the input, how to check the port.
 
-    artifact: the one for the device. arena_bytes: the tensor arena to reserve, None if unknown. made: its plain C.
+    artifact: the one for the device. arena_bytes: the tensor arena to reserve, None if unknown.
     """
     return markdown(
         "readme",
@@ -46,10 +57,10 @@ def readme(
         status=report.status,
         has_c=any(each.format == "tflite" for each in report.artifacts),
         has_labels=bool(labels),
-        has_lock=has_lock,
+        has_lock=beside.has_lock,
         vectors=None if vectors is None else _vectors(vectors),
         artifact=artifact,
-        plain=None if made is None else _plain(made),
+        plain=None if beside.made is None else _plain(beside.made),
         **({} if artifact is None else _device(report, recipe, artifact, arena_bytes, labels)),
         checks=list(_checks(report)),
         figures=[

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from edgecut.records.document import Record
 from edgecut.records.recipe import Recipe
 from edgecut.records.toml_text import toml_text
 
@@ -36,12 +36,12 @@ def renamed(recipe: Recipe, rename: Callable[[str], str]) -> Recipe:
     def name_of(name: str | None) -> str | None:
         return name if not name or name.startswith("keras:") else rename(name)
 
-    tables: dict[str, Any] = recipe.to_dict()
+    rows = tuple(row.model_copy(update={"with_": name_of(row.with_)}) for row in recipe.cut.replace)
+    tables: dict[str, Record] = {"cut": recipe.cut.model_copy(update={"replace": rows})}
     for table, key in _PATHS:
-        tables[table][key] = name_of(tables[table][key])
-    for row in tables["cut"]["replace"]:
-        row["with"] = name_of(row["with"])
-    return Recipe.model_validate(tables)
+        record: Record = tables.get(table) or getattr(recipe, table)
+        tables[table] = record.model_copy(update={key: name_of(getattr(record, key))})
+    return recipe.model_copy(update=tables)
 
 
 def _from(base: Path, name: str) -> str:

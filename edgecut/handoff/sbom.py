@@ -9,7 +9,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from edgecut.handoff.model_card import accuracy_interval
 from edgecut.records.artifact import Artifact, sha256_of
@@ -17,7 +16,7 @@ from edgecut.records.recipe import Recipe
 from edgecut.records.report import Report
 
 
-def sbom(report: Report, recipe: Recipe, hashes_of: Mapping[str, str] | None = None) -> dict[str, Any]:
+def sbom(report: Report, recipe: Recipe, hashes_of: Mapping[str, str] | None = None) -> dict[str, object]:
     """The document: the model and its files, source model and data with their hashes, tools with their versions.
 
     hashes_of: {recipe key: SHA-256} of what the build read, by default read now.
@@ -50,16 +49,16 @@ def sbom(report: Report, recipe: Recipe, hashes_of: Mapping[str, str] | None = N
     }
 
 
-def _file(report: Report, artifact: Artifact) -> dict[str, Any]:
+def _file(report: Report, artifact: Artifact) -> dict[str, object]:
     metrics = []
     for row in report.measurements:
         if row.artifact == artifact.name and row.metric == "accuracy" and row.value is not None:
-            metric: dict[str, Any] = {"type": "accuracy", "value": f"{row.value:.6g}"}
+            metric: dict[str, object] = {"type": "accuracy", "value": f"{row.value:.6g}"}
             ends = accuracy_interval(row)
             if ends is not None:
                 metric["confidenceInterval"] = {"lowerBound": f"{ends[0]:.6g}", "upperBound": f"{ends[1]:.6g}"}
             metrics.append(metric)
-    card: dict[str, Any] = {
+    card: dict[str, object] = {
         "modelParameters": {
             "inputs": [{"format": _format(spec.dtype, spec.shape)} for spec in artifact.inputs],
             "outputs": [{"format": _format(spec.dtype, spec.shape)} for spec in artifact.outputs],
@@ -76,8 +75,12 @@ def _file(report: Report, artifact: Artifact) -> dict[str, Any]:
     }
 
 
-def _inputs(report: Report, recipe: Recipe, hashes_of: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    source: dict[str, Any] = {"type": "machine-learning-model", "bom-ref": "source", "name": _name(report.source.path)}
+def _inputs(report: Report, recipe: Recipe, hashes_of: Mapping[str, str]) -> Iterator[dict[str, object]]:
+    source: dict[str, object] = {
+        "type": "machine-learning-model",
+        "bom-ref": "source",
+        "name": _name(report.source.path),
+    }
     source |= _licensed(recipe.source.licence)
     if report.source.sha256:
         source["hashes"] = [_sha256(report.source.sha256)]
@@ -98,7 +101,7 @@ def _inputs(report: Report, recipe: Recipe, hashes_of: Mapping[str, str]) -> Ite
             }
 
 
-def _licensed(licence: str) -> dict[str, Any]:
+def _licensed(licence: str) -> dict[str, object]:
     return {"licenses": [{"license": {"name": licence}}]} if licence else {}
 
 

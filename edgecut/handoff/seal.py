@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -72,27 +73,29 @@ class Manifest(Record):
     plain_c: PlainC | None = None
 
 
-def finish(
-    folder: Path,
-    *,
-    report: Report,
-    page_html: str,
-    recipe: Recipe,
-    profiles: Sequence[Profile],
-    recipe_folder: Path | None,
-    out: Path | None = None,
-) -> None:
-    """Write the files that tell of this very run, report.json and report.html, and seal the folder.
+@dataclass(frozen=True)
+class Release:
+    """What a bundle tells of.
 
-    recipe_folder: whose git state the manifest holds; default: the current folder, since a request by flags has no
-    file. out: where the folder will be, which doesn't count as a change in git.
+    page_html: the report as a page. recipe_folder: where the recipe was read from, whose git state the manifest holds;
+    None: the current folder, since a request by flags has no file.
     """
-    (folder / "report.json").write_text(json_text(report.to_dict()), encoding="utf-8")
-    (folder / "report.html").write_text(page_html, encoding="utf-8")
-    base = recipe_folder or Path.cwd()
+
+    report: Report
+    recipe: Recipe
+    profiles: Sequence[Profile]
+    page_html: str
+    recipe_folder: Path | None = None
+
+
+def finish(folder: Path, release: Release) -> None:
+    """Write the files that tell of this very run, report.json and report.html, and seal the folder."""
+    (folder / "report.json").write_text(json_text(release.report.to_dict()), encoding="utf-8")
+    (folder / "report.html").write_text(release.page_html, encoding="utf-8")
+    base = release.recipe_folder or Path.cwd()
     beside = folder.parent if folder.name == IN_PLACE else folder.with_name(folder.name.removesuffix(".partial"))
-    ignored = [folder, out or beside, *base.glob("*.lock.toml")]
-    seal(folder, report, recipe, profiles, git_state(base, ignored))
+    ignored = [folder, beside, *base.glob("*.lock.toml")]  # no change in git
+    seal(folder, release.report, release.recipe, release.profiles, git_state(base, ignored))
 
 
 def seal(

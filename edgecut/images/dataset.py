@@ -150,23 +150,22 @@ def check_classes(dataset: Dataset, classes: int) -> Dataset:
 
 def read_calibration(
     path: str | Path,
+    shape: tuple[int, int, int],
     *,
-    height: int,
-    width: int,
-    channels: int,
     count: int | None = None,
     seed: int = 0,
     where: str = "data",
     progress: Progress = SILENT,
 ) -> np.ndarray:
-    """Images to calibrate on, in the device's format: (n, height, width, channels), uint8.
+    """Images to calibrate on, in the device's format: (n, *shape), uint8.
 
-    path: class folders, a folder of images without labels, or an .npz (x_train, or its only array of
-    pictures). count: how many to choose at random, evenly over the classes where there are any; None: all.
-    where: what the path was given as, for the error messages. Raises DataError.
+    path: class folders, a folder of images without labels, or an .npz (x_train, or its only array of pictures).
+    shape: (height, width, channels). count: how many to choose at random, evenly over the classes where there are any;
+    None: all. where: what the path was given as, for the error messages. Raises DataError.
     """
     source = open_any(str(path), where)
     chosen = sampled(source.labels, len(source), count if count is not None else len(source), seed)
+    height, width, channels = shape
     return source.read(chosen, height=height, width=width, channels=channels, progress=progress)
 
 

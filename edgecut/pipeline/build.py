@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgecut.graph.naming import counted_anew
 from edgecut.images.dataset import Dataset
-from edgecut.pipeline.bench import bench_files, host_of
+from edgecut.pipeline.bench import bench_files
 from edgecut.pipeline.cached import Cache, cached
 from edgecut.pipeline.check import check_files, stimuli_of
 from edgecut.pipeline.codecs import BodyCodec, CheckedCodec, MeasurementsCodec
@@ -100,13 +100,5 @@ def _made(body: Body, plan: Plan, folder: Path, progress: Progress) -> Done[Chec
         return done
     benched = bench_files(files, recipe.bench, plan.profiles, progress)
     measured = value.with_measurements(benched.value)
-    compared = compare_uncompressed(
-        fitted,
-        images.value,
-        files,
-        measured.measurements,
-        recipe=recipe,
-        host=host_of(plan.profiles),
-        progress=progress,
-    )
+    compared = compare_uncompressed(fitted, images.value, files, measured.measurements, plan=plan, progress=progress)
     return gathered(measured.with_measurements(compared.value), done, benched, compared)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecut.handoff.bundle import device_artifact, write_bundle
-from edgecut.handoff.seal import VARIES, finish
+from edgecut.handoff.bundle import Locked, device_artifact, write_bundle
+from edgecut.handoff.seal import VARIES, Release, finish
 from edgecut.handoff.vectors import Vectors, golden_vectors
 from edgecut.images.feed import Feed
 from edgecut.pipeline.cached import Cache, from_cache, named
@@ -24,15 +24,10 @@ def complete(cache: Cache, report: Report, feed: Feed, done: Done[Checked], *, k
     plan = cache.plan
     write_bundle(
         cache.folder,
-        report=report,
-        recipe=plan.recipe,
-        profiles=plan.profiles,
+        Release(report, plan.recipe, plan.profiles, render_page(report), plan.base),
         vectors=_vectors(report, feed, done.value.stimuli, cache.folder),
         labels=done.value.labels,
-        page_html=render_page(report),
-        recipe_folder=plan.base,
-        inputs=cache.inputs,
-        lock=lock_text(lock_of(cache.inputs, named(plan), plan.profiles)),
+        lock=Locked(lock_text(lock_of(cache.inputs, named(plan), plan.profiles)), cache.inputs),
         notes=plan.notes,
     )
     if keep and done.repeatable:
@@ -47,14 +42,8 @@ def restored(cache: Cache) -> Report | None:
         return None
     report = Report.model_validate(entry["report"])
     report = report.model_copy(update={"steps": tuple(from_cache(step) for step in report.steps)})
-    finish(
-        cache.folder,
-        report=report,
-        page_html=render_page(report),
-        recipe=named(cache.plan),
-        profiles=cache.plan.profiles,
-        recipe_folder=cache.plan.base,
-    )
+    plan = cache.plan
+    finish(cache.folder, Release(report, named(plan), plan.profiles, render_page(report), plan.base))
     return report
 
 

@@ -7,7 +7,7 @@ import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypedDict, TypeVar, cast
 
 import edgecut
 from edgecut.cache.facts import code_hash, machine, versions
@@ -23,7 +23,7 @@ from edgecut.records.recipe import Recipe
 from edgecut.records.report import Step
 
 T = TypeVar("T")
-Document = dict[str, Any]
+Document = dict[str, object]
 Stage = Literal["edited", "made", "benched", "bundle"]
 
 WORK = ".work"
@@ -36,6 +36,14 @@ _UNREAD: dict[Stage, frozenset[str]] = {
     "benched": frozenset({"budget"}),
     "bundle": frozenset(),
 }
+
+
+class Entry(TypedDict):
+    """A stage's result: its value as a codec wrote it, and Steps."""
+
+    value: Document
+    steps: list[dict[str, object]]
+    notes: list[str]
 
 
 class Codec(Protocol[T]):
@@ -67,7 +75,7 @@ class Cache:
         """What was kept for these facts, its files put into the folder; None if nothing was."""
         return None if self.store is None else self.store.get(stage, self.folder, **self._facts(stage))
 
-    def put(self, stage: Stage, document: Document, files: Mapping[str, Path]) -> str:
+    def put(self, stage: Stage, document: Mapping[str, object], files: Mapping[str, Path]) -> str:
         """Keep a result. Why it couldn't be, which costs later builds time alone; "" if it was."""
         if self.store is None:
             return ""
@@ -89,7 +97,7 @@ def cached(cache: Cache, stage: Stage, codec: Codec[T], make: Callable[[], Done[
     Steps that come from the cache say so, and took no time. What isn't repeatable, and what can't be kept, is made anew
     the next time.
     """
-    entry = cache.get(stage)
+    entry = cast("Entry | None", cache.get(stage))
     if entry is not None:
         steps = tuple(from_cache(Step.model_validate(row)) for row in entry["steps"])
         return Done(codec.decode(entry["value"], cache.folder), steps, tuple(entry["notes"]))
@@ -100,7 +108,7 @@ def cached(cache: Cache, stage: Stage, codec: Codec[T], make: Callable[[], Done[
         value, files = codec.encode(done.value, cache.folder)
     except StepError:
         return replace(done, repeatable=False)
-    document = {"value": value, "steps": [step.to_dict() for step in done.steps], "notes": list(done.notes)}
+    document: Entry = {"value": value, "steps": [step.to_dict() for step in done.steps], "notes": list(done.notes)}
     why_not = cache.put(stage, document, files)
     return replace(done, notes=(*done.notes, why_not), repeatable=False) if why_not else done
 
@@ -145,10 +153,11 @@ def facts_of(plan: Plan, inputs: Mapping[str, str], stage: Stage) -> Document:
     recipe, request = plan.recipe, named(plan)
     # Only a bundle tells how the files are called, and their licences; other stages read what is in them, which the
     # hashes say.
-    whole = (request if stage == "bundle" else renamed(request, lambda name: "")).to_dict()
+    told = request if stage == "bundle" else renamed(request, lambda name: "")
+    whole = told.to_dict()
     if stage != "bundle":
-        for table in ("source", "data"):
-            del whole[table]["licence"]
+        for table, record in (("source", told.source), ("data", told.data)):
+            whole[table] = {key: value for key, value in record.to_dict().items() if key != "licence"}
     unread = _unread(stage, recipe)
     facts: Document = {"recipe": {key: value for key, value in whole.items() if key not in unread}}
     facts["inputs"] = {key: value for key, value in inputs.items() if key.partition(".")[0] not in unread}

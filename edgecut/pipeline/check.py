@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import keras
 import numpy as np
@@ -21,7 +21,7 @@ from edgecut.pipeline.losses import is_loss, sentence
 from edgecut.pipeline.run_file import predict_file_outputs
 from edgecut.pipeline.values import Done, Fitted, WrittenFile, timed
 from edgecut.records.facts import StepFacts
-from edgecut.records.measurement import Measurement, Metric, measured, missing
+from edgecut.records.measurement import Measurement, Metric, measured, missing, number_in
 from edgecut.records.progress import Progress
 from edgecut.records.proof import Proof
 from edgecut.records.recipe import Recipe
@@ -33,6 +33,15 @@ from edgecut.score.metrics import MetricName, metric_of
 
 VECTORS = 4  # golden vectors in a bundle
 _SEEDED = 8  # inputs that a file is checked on without images
+
+
+class Conditions(TypedDict):
+    """What a file was run on. output: which one is measured, of several. fed: a form that isn't the model's."""
+
+    images: int
+    inputs: str
+    output: NotRequired[str]
+    fed: NotRequired[str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,11 +61,11 @@ class _Reference:
     labels: np.ndarray | None
     baseline: float | None
     before: Sequence[np.ndarray]
-    conditions: dict[str, Any]
+    conditions: Conditions
 
-    def of_output(self, place: int) -> dict[str, Any]:
+    def of_output(self, place: int) -> Conditions:
         """The conditions of what is measured of one of the outputs; of a single one nothing is added."""
-        return {**self.conditions, **({"output": self.names[place]} if len(self.outputs) > 1 else {})}
+        return self.conditions if len(self.outputs) == 1 else {**self.conditions, "output": self.names[place]}
 
 
 def check_files(
@@ -131,7 +140,7 @@ def _reference(
     baseline = None
     if place is not None and labels is not None:
         baseline = next(iter(answers[place].scores(before[place], labels).values()))
-    conditions = {"images": len(pixels), "inputs": "held-out images" if images else "seeded random"}
+    conditions: Conditions = {"images": len(pixels), "inputs": "held-out images" if images else "seeded random"}
     reference = _Reference(
         pixels,
         None if images is None else feed,
@@ -166,10 +175,12 @@ def _check(file: WrittenFile, reference: _Reference, progress: Progress) -> Iter
         # A file that its own runtime refuses is worth reporting, not worth losing the others for.
         yield missing("accuracy", name, str(exc), where="host", method=method)
         return
-    fed = {"fed": "the camera's bytes xor 0x80"} if feed and file.artifact.inputs[0].takes_bytes else {}
+    takes_bytes = feed is not None and file.artifact.inputs[0].takes_bytes
     for place, (answer, floats, ours) in enumerate(zip(reference.answers, reference.outputs, outputs, strict=True)):
         values: dict[Metric, float] = {**distances(floats, ours)}
-        conditions = {**reference.of_output(place), **fed}
+        conditions = reference.of_output(place)
+        if takes_bytes:
+            conditions = {**conditions, "fed": "the camera's bytes xor 0x80"}
         agreement = answer.agreement(floats, ours)
         if agreement is not None and answer.agreement_metric is not None:
             values[answer.agreement_metric] = agreement
@@ -182,7 +193,7 @@ def _check(file: WrittenFile, reference: _Reference, progress: Progress) -> Iter
             yield measured(metric, name, [value], where="host", method=method, conditions=conditions)
 
 
-def _drop(name: str, method: str, value: float, drop: Drop, conditions: dict[str, Any]) -> Measurement:
+def _drop(name: str, method: str, value: float, drop: Drop, conditions: Conditions) -> Measurement:
     """What a file lost, with its standard error, and whether that is more than chance."""
     more = {"standard_error": drop.error, "beyond_chance": is_loss(drop, conditions["images"])}
     return measured("accuracy_drop", name, [value], where="host", method=method, conditions={**conditions, **more})
@@ -193,9 +204,9 @@ def _losses(files: Sequence[WrittenFile], found: Sequence[Measurement], metric: 
     for m in (m for m in found if m.value is not None and m.conditions.get("beyond_chance")):
         file = next(file.artifact for file in files if file.artifact.name == m.artifact)
         score = next(x.value for x in found if x.artifact == m.artifact and x.metric == metric and x.value is not None)
-        drop = Drop(m.value or 0.0, float(m.conditions["standard_error"]))
+        drop = Drop(m.value or 0.0, number_in(m.conditions, "standard_error") or 0.0)
         words = f"{file.format} {file.precision}, against the float model"
-        yield sentence(words, metric, (score + drop.value, score), drop, int(m.conditions["images"]))
+        yield sentence(words, metric, (score + drop.value, score), drop, int(number_in(m.conditions, "images") or 0))
 
 
 def _unjudged(reference: _Reference) -> str:

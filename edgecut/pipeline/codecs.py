@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +42,8 @@ class BodyCodec:
         source = reloaded(self.recipe.source, SourceFacts.model_validate(document["source"]))
         model = Lazy(lambda: load(folder / _EDITED, unsafe=self.recipe.source.unsafe))
         shape = document["shape"]
-        return Body(source, model, feed_of(self.recipe, None if shape is None else (shape[0], shape[1], shape[2])))
+        picture = (shape[0], shape[1], shape[2]) if isinstance(shape, list | tuple) else None
+        return Body(source, model, feed_of(self.recipe, picture))
 
 
 class CheckedCodec:
@@ -68,12 +69,12 @@ class CheckedCodec:
         """What an earlier build checked."""
         stimuli = folder / _STIMULI
         return Checked(
-            artifacts=tuple(Artifact.model_validate(row) for row in document["artifacts"]),
-            measurements=tuple(Measurement.model_validate(row) for row in document["measurements"]),
-            trials=tuple(Trial.model_validate(row) for row in document["trials"]),
-            explanations=tuple(Explanation.model_validate(row) for row in document["explanations"]),
+            artifacts=tuple(Artifact.model_validate(row) for row in rows_in(document, "artifacts")),
+            measurements=tuple(Measurement.model_validate(row) for row in rows_in(document, "measurements")),
+            trials=tuple(Trial.model_validate(row) for row in rows_in(document, "trials")),
+            explanations=tuple(Explanation.model_validate(row) for row in rows_in(document, "explanations")),
             stimuli=np.load(stimuli, allow_pickle=False) if stimuli.is_file() else None,
-            labels=tuple(document["labels"]),
+            labels=tuple(str(label) for label in rows_in(document, "labels")),
         )
 
 
@@ -86,4 +87,12 @@ class MeasurementsCodec:
 
     def decode(self, document: Document, folder: Path) -> tuple[Measurement, ...]:
         """The rows of an earlier build."""
-        return tuple(Measurement.model_validate(row) for row in document["measurements"])
+        return tuple(Measurement.model_validate(row) for row in rows_in(document, "measurements"))
+
+
+def rows_in(document: Document, key: str) -> Sequence[object]:
+    """The list at a key. Raises KeyError or TypeError for a document that no codec wrote."""
+    rows = document[key]
+    if not isinstance(rows, Sequence):
+        raise TypeError(f"{key}: a list is expected, found {rows!r}")
+    return rows

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import keras
 
@@ -80,13 +79,13 @@ def with_features(
 
 def source_images(recipe: Recipe, source: keras.Model, size: tuple[int, int], progress: Progress = SILENT) -> Dataset:
     """The recipe's images at the source's own size and channels; where its size is open, at `size`."""
-    shape: tuple[Any, ...] = tuple(source.inputs[0].shape) if len(source.inputs) == 1 else ()
+    shape: tuple[int | None, ...] = tuple(source.inputs[0].shape) if len(source.inputs) == 1 else ()
     if len(shape) != 4 or shape[3] not in {1, 3}:
         raise DataError(
             f"data: a source that takes gray or colour images can be asked about them, and this takes {shape}"
         )
-    height, width = (size[k] if shape[k + 1] is None else shape[k + 1] for k in (0, 1))
-    return read_data(recipe.data, height=height, width=width, channels=shape[3], progress=progress)
+    height, width = (shape[k + 1] or size[k] for k in (0, 1))
+    return read_data(recipe.data, height=height, width=width, channels=shape[3] or 0, progress=progress)
 
 
 def class_names(recipe: Recipe, images: Dataset | None) -> tuple[str, ...]:

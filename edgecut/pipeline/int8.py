@@ -48,8 +48,7 @@ def auto_file(
     """
     if images is None:
         raise RequestError("export.precisions: auto needs images to calibrate on; set data.train (--data)")
-    limit = recipe.budget.accuracy_drop
-    aim = DEFAULT_DROP if limit is None else limit
+    aim = _aim(recipe)
     with timed("quantize", progress) as clock:
         model = int8_model(fitted.model, fitted.feed)
         write_saved_model(model, scratch / "auto")
@@ -59,14 +58,14 @@ def auto_file(
         subject = Subject(pair(int8_file, float_file), calibration, progress)
         outcome = until(subject, _judge(fitted, images, recipe, float_file, progress), aim, progress=progress)
         if not outcome.met and not outcome.unjudged and recipe.compress.qat and not _is_aware(fitted):
-            outcome = _trained_last(fitted, images, recipe, outcome, aim, scratch=scratch, progress=progress)
+            outcome = _trained_last(fitted, images, recipe, outcome, scratch=scratch, progress=progress)
         check_against_model(outcome.content, model, "int8", [calibration])
         chosen = next(trial for trial in outcome.trials if trial.chosen)
         step = clock.step(
             before=StepFacts(size_bytes=len(int8_file)),
             after=StepFacts(size_bytes=len(outcome.content), cures=chosen.cures),
             proof=_proof(chosen),
-            notes=tuple(_notes(outcome, limit)),
+            notes=tuple(_notes(outcome, recipe)),
         )
     return Done(outcome, (step,))
 
@@ -107,7 +106,6 @@ def _trained_last(
     images: Dataset,
     recipe: Recipe,
     outcome: Outcome,
-    limit: float,
     *,
     scratch: Path,
     progress: Progress,
@@ -118,7 +116,7 @@ def _trained_last(
     that it wasn't trained on. The float model's head may have been fitted on those, too, so that the drop is rather
     over- than underrated.
     """
-    began = time.perf_counter()
+    began, limit = time.perf_counter(), _aim(recipe)
     pixels, labels = images.train.pixels, training_labels(images)
     training, judging = split(labels, JUDGING, recipe.data.seed, "compress.qat")
     settings = recipe.compress.model_dump(include={"epochs", "batch", "learning_rate", "patience", "skip"})
@@ -164,8 +162,13 @@ def _proof(chosen: Trial) -> Proof:
     )
 
 
-def _notes(outcome: Outcome, limit: float | None) -> list[str]:
-    shown = DEFAULT_DROP if limit is None else limit
+def _aim(recipe: Recipe) -> float:
+    limit = recipe.budget.accuracy_drop
+    return DEFAULT_DROP if limit is None else limit
+
+
+def _notes(outcome: Outcome, recipe: Recipe) -> list[str]:
+    limit, shown = recipe.budget.accuracy_drop, _aim(recipe)
     if outcome.met:
         words = f"the drop is within {shown:g}, two standard errors included, on training images held out in turn"
     elif outcome.unjudged:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import keras
 
@@ -66,22 +65,22 @@ def _file_facts(imported: Imported | None) -> StepFacts:
     return StepFacts(inputs=inputs, outputs=outputs, operators=len(imported.file.model.graph.node))
 
 
-def _image_proof(read: Loaded, recipe: Recipe, progress: Progress) -> dict[str, Any]:
-    """The proof of an imported model on the recipe's images, too; {} where there are none, or it takes no picture."""
+def _image_proof(read: Loaded, recipe: Recipe, progress: Progress) -> Proof:
+    """The proof of an imported model on the recipe's images, too; empty without any, or where it takes none."""
     shape = tuple(read.model.inputs[0].shape) if len(read.model.inputs) == 1 else ()
     if read.imported is None or recipe.data.train is None or len(shape) != 4 or shape[3] not in {1, 3}:
-        return {}
+        return Proof()
     pixels = read_calibration(
         recipe.data.train,
-        height=shape[1],
-        width=shape[2],
-        channels=shape[3],
+        (shape[1], shape[2], shape[3]),
         count=PROOF_IMAGES,
         seed=recipe.data.seed,
         where="data.train",
         progress=progress,
     )
-    return prove(read.imported, recipe.source.model, [normalize(pixels, recipe.source.preprocess)]).record
+    return Proof.model_validate(
+        prove(read.imported, recipe.source.model, [normalize(pixels, recipe.source.preprocess)]).record
+    )
 
 
 def reloaded(source: SourceRequest, facts: SourceFacts) -> Source:

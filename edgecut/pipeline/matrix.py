@@ -17,7 +17,7 @@ from pathlib import Path
 import edgecut
 from edgecut.bench.runners.remote import end_with_parent
 from edgecut.handoff.output import output_folder
-from edgecut.pipeline.workers import workers
+from edgecut.pipeline.workers import HERE, Spread, workers
 from edgecut.records.matrix import Matrix, MatrixFile, MatrixRow
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.report import Report
@@ -51,39 +51,49 @@ def row_name(settings: Mapping[str, str]) -> str:
     return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "_", value).strip("_") or "_" for value in settings.values())
 
 
+@dataclass(frozen=True)
+class Rows:
+    """A matrix to build. tasks: their folders are relative to the matrix's."""
+
+    name: str
+    axes: Mapping[str, Sequence[str]]
+    tasks: Sequence[RowTask]
+
+
 def build_rows(
-    name: str,
-    axes: Mapping[str, Sequence[str]],
-    tasks: Sequence[RowTask],
+    rows: Rows,
     out: Path,
     *,
     force: bool = False,
     keep: Sequence[Path] = (),
-    dask: str | None = None,
-    count: int = 0,
+    spread: Spread = HERE,
     progress: Progress = SILENT,
 ) -> Matrix:
     """All rows built into folders of `out`, which also gets matrix.json, matrix.html and matrix.md.
 
-    tasks: their folders are relative to `out`. keep: what `out` must not replace. dask, count: the address of a
-    scheduler, or a number of processes, that build rows at the same time; their times then disturb each other.
+    keep: what `out` must not replace. spread: rows that are built at the same time disturb each other's times.
     """
     from edgecut.render.matrix import matrix_markdown, render_matrix
 
+    tasks = rows.tasks
     done: dict[str, MatrixRow] = {task.name: _failed(task, task.fault, 2) for task in tasks if task.fault}
     with output_folder(out, force, keep=keep) as folder:
         placed = [
             replace(task, folder=folder.absolute() / task.folder, base=Path.cwd()) for task in tasks if not task.fault
         ]
-        with progress.task("rows", len(placed)) as advance, workers(address=dask, count=count) as crew:
+        with progress.task("rows", len(placed)) as advance, workers(spread) as crew:
             for task, row in crew.each(build_row, placed, lambda task, exc: _failed(task, str(exc), exc.exit_code)):
                 done[task.name] = row
                 if row.bundle is None:  # a build that was killed couldn't clean up
                     for remains in (task.folder, task.folder.with_name(f"{task.folder.name}.partial")):
                         shutil.rmtree(remains, ignore_errors=True)
                 advance(1)
-        rows = tuple(done[task.name] for task in tasks)
-        matrix = Matrix(edgecut=edgecut.__version__, name=name, axes={k: tuple(v) for k, v in axes.items()}, rows=rows)
+        matrix = Matrix(
+            edgecut=edgecut.__version__,
+            name=rows.name,
+            axes={key: tuple(values) for key, values in rows.axes.items()},
+            rows=tuple(done[task.name] for task in tasks),
+        )
         text = json.dumps(matrix.to_dict(), indent=2, ensure_ascii=False) + "\n"
         (folder / "matrix.json").write_text(text, encoding="utf-8")
         (folder / "matrix.html").write_text(render_matrix(matrix), encoding="utf-8")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from edgecut.errors import SourceError
 from edgecut.graph.saved import config_of
 from edgecut.images.device import CHANNELS, DEFAULT_ORDER
 from edgecut.lowering.saved_shapes import input_shapes, output_shapes
+from edgecut.records.json_value import JsonObject
 from edgecut.records.recipe import LayerRef, Recipe, Stem
 
 Shape = Sequence[int | None]
 
 
-def planned_part(recipe: Recipe) -> tuple[Mapping[str, Any], tuple[str, ...]] | None:
+def planned_part(recipe: Recipe) -> tuple[JsonObject, tuple[str, ...]] | None:
     """(the saved model's configuration, the layers that the build ends at); None where only the edited model tells."""
     cut = recipe.cut
     refs: tuple[LayerRef, ...] = cut.to if isinstance(cut.to, tuple) else () if cut.to is None else (cut.to,)

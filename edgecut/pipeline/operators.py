@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgecut.errors import ExportError, RequestError
 from edgecut.lowering.expected_operators import expected_operators
 from edgecut.pipeline.model_faults import planned_part
+from edgecut.records.json_value import JsonObject
 from edgecut.records.precision import PRECISIONS, taken_by
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Format, Precision, Recipe
@@ -88,9 +89,9 @@ def _sentences(
                     break
 
 
-def _config(model: keras.Model) -> Mapping[str, Any]:
+def _config(model: keras.Model) -> JsonObject:
     try:
-        config: Mapping[str, Any] = json.loads(model.to_json())
+        config: JsonObject = json.loads(model.to_json())
     except (TypeError, ValueError, NotImplementedError):
         return {}  # A model that can't be described is judged by its file.
     return config

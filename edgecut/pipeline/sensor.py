@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from edgecut.errors import SourceError
 from edgecut.graph.saved import config_of
@@ -22,7 +21,7 @@ _SAME_RANGE = 0.01
 _BYTES = (0.0, 255.0)
 
 
-def sensor_keys(profile: Profile, preprocess: Preprocess) -> dict[str, Any]:
+def sensor_keys(profile: Profile, preprocess: Preprocess) -> dict[str, object]:
     """The recipe keys of [stem] and [export] under which a build makes the files that the profile's sensor feeds.
 
     preprocess: what the source was trained on. {} for a profile without a sensor.
@@ -30,7 +29,7 @@ def sensor_keys(profile: Profile, preprocess: Preprocess) -> dict[str, Any]:
     sensor = profile.sensor
     if sensor is None:
         return {}
-    keys: dict[str, Any] = {"stem.size": [sensor.height, sensor.width], "stem.channels": sensor.channels}
+    keys: dict[str, object] = {"stem.size": [sensor.height, sensor.width], "stem.channels": sensor.channels}
     pixels = _pixels_for(sensor, preprocess)
     if sensor.order is not None:
         keys["stem.order"] = sensor.order

@@ -99,9 +99,7 @@ def _pictures(recipe: Recipe, model: keras.Model, progress: Progress) -> np.ndar
         return None
     return read_calibration(
         recipe.data.train,
-        height=shape[1],
-        width=shape[2],
-        channels=shape[3],
+        (shape[1], shape[2], shape[3]),
         count=recipe.data.calibration if is_fit else LOOKED_AT,
         seed=recipe.data.seed,
         where="data.train",

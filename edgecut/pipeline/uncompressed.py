@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecut.bench.interleaved import RUNS, WARMUP, Ratio, interleave
+from edgecut.bench.interleaved import RUNS, WARMUP, Ratio, Turns, interleave
 from edgecut.bench.measure import size
 from edgecut.bench.runners.local import Local
 from edgecut.errors import RunError
@@ -17,8 +17,10 @@ from edgecut.export.artifacts import write_file
 from edgecut.images.dataset import Dataset
 from edgecut.images.feed import Feed
 from edgecut.pipeline.answers import answers_of, judged_output
+from edgecut.pipeline.bench import host_of
 from edgecut.pipeline.figures import comparison, figures_of, gzip_bytes
 from edgecut.pipeline.losses import lost
+from edgecut.pipeline.plan import Plan
 from edgecut.pipeline.run_file import predict_file_outputs
 from edgecut.pipeline.values import Done, Fitted, WrittenFile, timed
 from edgecut.pipeline.write import content_of
@@ -39,8 +41,7 @@ def compare_uncompressed(
     files: Sequence[WrittenFile],
     measurements: Sequence[Measurement],
     *,
-    recipe: Recipe,
-    host: Profile | None,
+    plan: Plan,
     progress: Progress,
 ) -> Done[tuple[Measurement, ...]]:
     """What each TFLite file would be without [compress]: size, gzip, accuracy, latency; and the bundle's gzip sizes.
@@ -50,6 +51,7 @@ def compare_uncompressed(
     """
     if fitted.before is None:
         return Done(())
+    recipe, host = plan.recipe, host_of(plan.profiles)
     rows: list[Measurement] = []
     notes: list[str] = []
     losses: list[str] = []
@@ -131,14 +133,8 @@ def _lost(before: np.ndarray, after: WrittenFile, exam: _Exam, progress: Progres
 def _ratio(before: Path, after: Path, settings: Bench) -> Ratio | None:
     """The times of the compressed file over those of the other, which two separate measurements wouldn't tell."""
     try:
-        return interleave(
-            before,
-            after,
-            rounds=ROUNDS,
-            runs=min(settings.runs, RUNS),
-            warmup=min(settings.warmup, WARMUP),
-            threads=settings.threads,
-        ).wall
+        turns = Turns(ROUNDS, min(settings.runs, RUNS), min(settings.warmup, WARMUP), settings.threads)
+        return interleave(before, after, turns).wall
     except RunError:
         return None
 

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -21,6 +22,17 @@ GivenUp = Callable[[Task, RunError], Answer]
 
 # How long a scheduler may take to answer, in seconds.
 _CONNECT_S = 10.0
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Where tasks are done: by a Dask scheduler's workers, by so many processes, or else by this process."""
+
+    address: str | None = None
+    count: int = 0
+
+
+HERE = Spread()
 
 
 class Workers(Protocol):
@@ -99,11 +111,12 @@ class Dask:
 
 
 @contextmanager
-def workers(*, address: str | None = None, count: int = 0) -> Iterator[Workers]:
-    """This process, the workers of the scheduler at `address`, or a cluster of `count` processes on this machine.
+def workers(spread: Spread) -> Iterator[Workers]:
+    """Whoever does tasks; a cluster of `count` processes on this machine lives as long as the context.
 
     Raises MissingRuntimeError without Dask, RequestError where no scheduler answers or none of its workers is there.
     """
+    address, count = spread.address, spread.count
     if address is None and not count:
         yield Here()
         return

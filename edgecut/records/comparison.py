@@ -52,13 +52,16 @@ class OutputChange(Record):
     histogram: dict[str, int] = Field(default_factory=dict)
 
 
+Subject = Literal["file", "operator", "tensor", "recipe", "input", "label", "profile", "toolchain"]
+
+
 class Difference(Record):
     """A setting, input, device, version, label, operator count or tensor that isn't the same.
 
     a, b: None: absent on that side. Of a tensor, the first values that differ; of an input, its hash.
     """
 
-    what: Literal["file", "operator", "tensor", "recipe", "input", "label", "profile", "toolchain"]
+    what: Subject
     name: str
     a: str | None
     b: str | None
@@ -85,3 +88,9 @@ class Comparison(Record):
     differences: tuple[Difference, ...]
     verdicts: tuple[Verdict, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+def comparison_code(comparison: Comparison, *, strict: bool) -> int:
+    """1 if a limit is missed (or, if `strict`, can't be judged), else 0."""
+    states = {verdict.state for verdict in comparison.verdicts}
+    return 1 if "misses" in states or (strict and "unknown" in states) else 0

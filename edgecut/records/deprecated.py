@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
 
 from edgecut.errors import DocumentError
 
@@ -28,22 +27,24 @@ def old_word(old: str, new: str, *, stacklevel: int = 3) -> None:
     )
 
 
-def in_new_words(tables: Mapping[str, Any], where: str) -> dict[str, Any]:
+def in_new_words(tables: Mapping[str, object], where: str) -> dict[str, object]:
     """The tables of a recipe with what stands under a key of OLD_KEYS under the new one, each told with a warning.
 
     Raises DocumentError where the old key and the new one are both there.
     """
-    renewed = {name: dict(table) if isinstance(table, Mapping) else table for name, table in tables.items()}
+    renewed: dict[str, object] = dict(tables)
     for old, new in OLD_KEYS.items():
         (place, key), (new_place, new_key) = old.split("."), new.split(".")
-        table, new_table = renewed.get(place), renewed.get(new_place, {})
-        if not isinstance(table, dict) or not isinstance(new_table, dict) or key not in table:
+        table = renewed.get(place)
+        if not isinstance(table, Mapping) or key not in table:
+            continue
+        rest = {name: value for name, value in table.items() if name != key}
+        without = {**renewed, place: rest} if rest else {name: x for name, x in renewed.items() if name != place}
+        new_table = without.get(new_place, {})
+        if not isinstance(new_table, Mapping):
             continue
         if new_key in new_table:
             raise DocumentError([f"{where}: {old}: is the old word for {new}, which is there too; leave it out"])
-        renewed[new_place] = {**new_table, new_key: table[key]}
         old_word(f"{where}: {old}", new)
-        del renewed[place][key]
-        if not renewed[place]:
-            del renewed[place]
-    return renewed
+        renewed = {**without, new_place: {**new_table, new_key: table[key]}}
+    return {name: dict(table) if isinstance(table, Mapping) else table for name, table in renewed.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -16,7 +16,7 @@ from edgecut.records.nearest import closest
 from edgecut.records.units import parse_bytes, parse_seconds
 
 
-def _no_switch(value: Any) -> Any:
+def _no_switch(value: object) -> object:
     # To Python true is 1, and pydantic's Literal compares with ==, strict or not.
     if isinstance(value, bool):
         raise ValueError(f"expected one of 1, 3, 4, found {value!r}")
@@ -44,7 +44,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """The record as JSON-ready data, keys as in the documents."""
         return self.model_dump(mode="json", by_alias=True)
 
@@ -54,7 +54,7 @@ R = TypeVar("R", bound=Record)
 _MOST_BYTES = 4 * 2**20
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, object]:
     """The tables of a TOML file. Raises RequestError if it is missing or is no TOML."""
     try:
         with open(path, "rb") as file:
@@ -80,7 +80,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise RequestError(f"{path}: is no valid TOML: {str(exc).partition(';')[0]}") from exc
 
 
-def parse(record: type[R], data: Mapping[str, Any], where: str) -> R:
+def parse(record: type[R], data: Mapping[str, object], where: str) -> R:
     """The record that `data` describes.
 
     where: the document's name, put in front of each fault.

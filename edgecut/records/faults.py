@@ -5,14 +5,14 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from edgecut.records.nearest import closest
 
-_WORDS: dict[Any, str] = {
+_WORDS: dict[object, str] = {
     str: "text",
     int: "a whole number",
     float: "a number",
@@ -28,7 +28,7 @@ _LIMITS = {
 }
 
 
-def describe_faults(record: type[BaseModel], error: ValidationError, data: Mapping[str, Any]) -> list[str]:
+def describe_faults(record: type[BaseModel], error: ValidationError, data: Mapping[str, object]) -> list[str]:
     """One sentence for each fault, "dotted.path: what is wrong", in the order in which pydantic found them.
 
     data: the document as it was read; what is found is quoted from it. Where a value could have been one of
@@ -50,7 +50,7 @@ def keys_of(record: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in record.model_fields.items()]
 
 
-def record_in(annotation: Any) -> type[BaseModel] | None:
+def record_in(annotation: object) -> type[BaseModel] | None:
     """The record that an annotation allows, also as one of several types; None if it allows none."""
     for member in _members(_bare(annotation)):
         if isinstance(member, type) and issubclass(member, BaseModel):
@@ -58,7 +58,7 @@ def record_in(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
-def tuples(annotation: Any, value: object) -> Any:
+def tuples(annotation: object, value: object) -> object:
     """The value with lists as tuples where the annotation has tuples, which is what strict records take."""
     annotation = _bare(annotation)
     if isinstance(value, Mapping):
@@ -78,14 +78,14 @@ def tuples(annotation: Any, value: object) -> Any:
 
 
 def _place(
-    record: type[BaseModel], loc: Sequence[int | str], data: Mapping[str, Any]
-) -> tuple[tuple[int | str, ...], Any, bool] | None:
+    record: type[BaseModel], loc: Sequence[int | str], data: Mapping[str, object]
+) -> tuple[tuple[int | str, ...], object, bool] | None:
     """The path that a fault is about, the annotation there, and whether the value's type is the fault.
 
     None for a fault that only says that a table isn't one of the other things that might stand in its place.
     """
     path: list[int | str] = []
-    annotation: Any = record
+    annotation: object = record
     for part in loc:
         annotation = _bare(annotation)
         members = _members(annotation)
@@ -107,10 +107,10 @@ def _place(
 def _sentence(
     record: type[BaseModel],
     path: tuple[int | str, ...],
-    annotation: Any,
+    annotation: object,
     by_type: bool,
     detail: ErrorDetails,
-    data: Mapping[str, Any],
+    data: Mapping[str, object],
 ) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
     found = _value_at(data, path)
@@ -135,7 +135,7 @@ def _sentence(
     return f"expected {_expected(annotation)}, found {_shown(found)}{offer}"
 
 
-def _expected(annotation: Any) -> str:
+def _expected(annotation: object) -> str:
     """What may stand at a place, in words."""
     words: list[str] = []
     for member in _members(_bare(annotation)):
@@ -146,7 +146,7 @@ def _expected(annotation: Any) -> str:
     return " or ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
 
 
-def _one_expected(annotation: Any) -> str:
+def _one_expected(annotation: object) -> str:
     annotation = _bare(annotation)
     if get_origin(annotation) is Literal:
         choices = [repr(c) for c in get_args(annotation)]
@@ -167,7 +167,7 @@ def _shown(value: object, width: int = 60) -> str:
     return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
-def _value_at(data: object, path: Iterable[int | str]) -> Any:
+def _value_at(data: object, path: Iterable[int | str]) -> object:
     """What the document has at a path; None where it has nothing."""
     for part in path:
         if isinstance(data, Mapping):
@@ -180,27 +180,27 @@ def _value_at(data: object, path: Iterable[int | str]) -> Any:
 
 
 def _keys_beside(record: type[BaseModel], path: Sequence[int | str]) -> list[str]:
-    annotation: Any = record
+    annotation: object = record
     for part in path[:-1]:
         annotation = _bare(_member_at(record_in(annotation) or annotation, part))
     beside = record_in(annotation)
     return keys_of(beside) if beside else []
 
 
-def _member_at(annotation: Any, part: int | str) -> Any:
+def _member_at(annotation: object, part: int | str) -> object:
     """The annotation one step further down: a record's field, or a list's element."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return _fields(annotation).get(str(part), Any)
+        return _fields(annotation).get(str(part), object)
     if get_origin(annotation) is tuple:
         return get_args(annotation)[0]
-    return Any
+    return object
 
 
-def _fields(record: type[BaseModel]) -> dict[str, Any]:
+def _fields(record: type[BaseModel]) -> dict[str, object]:
     return {field.alias or name: field.annotation for name, field in record.model_fields.items()}
 
 
-def _bare(annotation: Any) -> Any:
+def _bare(annotation: object) -> object:
     """The annotation without Annotated, and without a None that only says that the key may be left out."""
     while get_origin(annotation) is typing.Annotated:
         annotation = get_args(annotation)[0]
@@ -210,5 +210,5 @@ def _bare(annotation: Any) -> Any:
     return annotation
 
 
-def _members(annotation: Any) -> tuple[Any, ...]:
+def _members(annotation: object) -> tuple[object, ...]:
     return get_args(annotation) if get_origin(annotation) in {Union, types.UnionType} else (annotation,)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal, NotRequired, TypedDict, Unpack
 
 from pydantic import Field
 
@@ -87,7 +87,7 @@ class Measurement(Record):
     method: str
     error: float | None = None
     reason: str = ""
-    conditions: dict[str, Any] = Field(default_factory=dict)
+    conditions: dict[str, object] = Field(default_factory=dict)
 
     @property
     def of_c(self) -> bool:
@@ -102,58 +102,53 @@ class Measurement(Record):
         return ordered[min(len(ordered) - 1, int(fraction * len(ordered)))]
 
 
-def measured(
-    metric: Metric,
-    artifact: str,
-    values: Sequence[float],
-    *,
-    where: str,
-    method: str,
-    profile: str | None = None,
-    kind: Kind = "measured",
-    conditions: dict[str, Any] | None = None,
-) -> Measurement:
+class Place(TypedDict):
+    """Where a number is from, and of whose device it is."""
+
+    where: str
+    profile: NotRequired[str | None]
+    kind: NotRequired[Kind]
+
+
+class Origin(Place):
+    """How a number came about. kind: measured where nothing else is said."""
+
+    method: str
+    conditions: NotRequired[Mapping[str, object]]
+
+
+def measured(metric: Metric, artifact: str, values: Sequence[float], **origin: Unpack[Origin]) -> Measurement:
     """A measurement whose value is the median of `values`."""
-    return Measurement(
-        metric=metric,
-        artifact=artifact,
-        profile=profile,
-        unit=UNITS[metric],
-        value=statistics.median(values),
-        values=tuple(values) if len(values) > 1 else (),
-        kind=kind,
-        where=where,
-        method=method,
-        conditions=conditions or {},
-    )
+    row = _row(metric, artifact, origin)
+    raw = tuple(values) if len(values) > 1 else ()
+    return row.model_copy(update={"value": statistics.median(values), "values": raw})
 
 
-def missing(
-    metric: Metric,
-    artifact: str,
-    reason: str,
-    *,
-    where: str,
-    method: str,
-    profile: str | None = None,
-    kind: Kind = "measured",
-    conditions: dict[str, Any] | None = None,
-) -> Measurement:
+def missing(metric: Metric, artifact: str, reason: str, **origin: Unpack[Origin]) -> Measurement:
     """A measurement that could not be had, and why."""
+    return _row(metric, artifact, origin).model_copy(update={"reason": reason})
+
+
+def _row(metric: Metric, artifact: str, origin: Origin) -> Measurement:
     return Measurement(
         metric=metric,
         artifact=artifact,
-        profile=profile,
+        profile=origin.get("profile"),
         unit=UNITS[metric],
         value=None,
-        kind=kind,
-        where=where,
-        method=method,
-        reason=reason,
-        conditions=conditions or {},
+        kind=origin.get("kind", "measured"),
+        where=origin["where"],
+        method=origin["method"],
+        conditions=dict(origin.get("conditions", {})),
     )
 
 
-def refused_by(error: Exception) -> dict[str, Any]:
+def number_in(conditions: Mapping[str, object], key: str) -> float | None:
+    """The number that a measurement's conditions have at a key; None where they have none."""
+    value = conditions.get(key)
+    return value if isinstance(value, int | float) else None
+
+
+def refused_by(error: Exception) -> dict[str, bool]:
     """The conditions of a measurement that an error kept from being had: {"refused": True} where a runtime refused."""
     return {"refused": True} if isinstance(error, RefusedError) else {}

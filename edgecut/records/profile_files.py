@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from edgecut.errors import DocumentError, RequestError
 from edgecut.records.document import closest, parse, read_toml
@@ -139,7 +138,7 @@ def read_profile(path: Path) -> Profile:
     return profile
 
 
-def _tables(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+def _tables(path: Path, seen: tuple[Path, ...]) -> dict[str, object]:
     """The tables of a file, those of the profile that it extends beneath them."""
     tables = read_toml(path)
     base = tables.get("extends", "")
@@ -150,17 +149,22 @@ def _tables(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
             f"{path}: extends: comes back to itself by way of {base!r}; a profile without it ends the row"
         )
     below = _tables_of_base(_base_path(path, base), (*seen, path.resolve()))
-    own = [row for row in tables.get("sources", ()) if isinstance(row, dict)]
+    own = _sources(tables)
     replaced = {row.get("field") for row in own} | {*_fields(tables)}
-    kept = [row for row in below.get("sources", ()) if isinstance(row, dict) and row.get("field") not in replaced]
+    kept = [row for row in _sources(below) if row.get("field") not in replaced]
     return {**_laid_over(below, tables), "sources": [*kept, *own]}
 
 
-def _tables_of_base(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+def _tables_of_base(path: Path, seen: tuple[Path, ...]) -> dict[str, object]:
     base = _without_c(path)
     if base is None:
         return _tables(path, seen)
     return as_c(parse(Profile, _tables(base, seen), str(base))).to_dict()
+
+
+def _sources(tables: Mapping[str, object]) -> list[dict[str, object]]:
+    rows = tables.get("sources")
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list | tuple) else []
 
 
 def _base_path(path: Path, base: str) -> Path:
@@ -180,7 +184,7 @@ def _base_path(path: Path, base: str) -> Path:
     return known[base]
 
 
-def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def _laid_over(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, object]:
     result = dict(below)
     for key, value in above.items():
         under = result.get(key)
@@ -188,7 +192,7 @@ def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, 
     return result
 
 
-def _fields(tables: Mapping[str, Any], before: str = "") -> Iterable[str]:
+def _fields(tables: Mapping[str, object], before: str = "") -> Iterable[str]:
     """The dotted path of every value in the tables."""
     for key, value in tables.items():
         if isinstance(value, dict):

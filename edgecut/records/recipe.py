@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -334,7 +334,7 @@ class Recipe(Record):
         return self
 
 
-def read_recipe(path: Path, overrides: Mapping[str, Any] | None = None, root: Path | None = None) -> Recipe:
+def read_recipe(path: Path, overrides: Mapping[str, object] | None = None, root: Path | None = None) -> Recipe:
     """The recipe in a TOML file, file names in it made relative to its folder, or to `root`.
 
     overrides: {"table.key": value}, put over the file's own values.
@@ -349,7 +349,7 @@ def read_recipe(path: Path, overrides: Mapping[str, Any] | None = None, root: Pa
     return make_recipe(tables, overrides or {}, where=str(path))
 
 
-def make_recipe(tables: Mapping[str, Any], overrides: Mapping[str, Any], *, where: str) -> Recipe:
+def make_recipe(tables: Mapping[str, object], overrides: Mapping[str, object], *, where: str) -> Recipe:
     """The recipe that nested tables and {"table.key": value} overrides say together.
 
     Raises DocumentError with every fault, each beginning with `where`.
@@ -357,7 +357,7 @@ def make_recipe(tables: Mapping[str, Any], overrides: Mapping[str, Any], *, wher
     merged = in_new_words(tables, where)
     for dotted, value in overrides.items():
         *parents, key = dotted.split(".")
-        current: dict[str, Any] = merged
+        current: dict[str, object] = merged
         for parent in parents:
             child = current.setdefault(parent, {})
             if not isinstance(child, dict):

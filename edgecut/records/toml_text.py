@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeGuard
 
 from edgecut.records.harmless import OBEYED
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def toml_text(tables: Mapping[str, Any]) -> str:
+def toml_text(tables: Mapping[str, object]) -> str:
     """The TOML text of nested tables; reads back as the same data, less None values, which TOML hasn't."""
     return "\n".join(_lines(tables, ())).strip() + "\n"
 
 
-def toml_value(value: Any) -> str:
+def toml_value(value: object) -> str:
     """One value on one line; a table is written inline."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -32,10 +32,12 @@ def toml_value(value: Any) -> str:
     if isinstance(value, Mapping):
         parts = (f"{_key(key)} = {toml_value(v)}" for key, v in value.items() if v is not None)
         return f"{{{', '.join(parts)}}}"
-    return f"[{', '.join(toml_value(v) for v in value)}]"
+    if isinstance(value, Sequence):
+        return f"[{', '.join(toml_value(v) for v in value)}]"
+    raise TypeError(f"TOML has no {type(value).__name__}: {value!r}")
 
 
-def _lines(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
+def _lines(table: Mapping[str, object], path: tuple[str, ...]) -> Iterator[str]:
     plain = {k: v for k, v in table.items() if not isinstance(v, Mapping) and not _is_table_list(v)}
     for key, value in plain.items():
         if value is not None:
@@ -51,7 +53,7 @@ def _lines(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
                 yield from _lines(row, (*path, key))
 
 
-def _is_table_list(value: object) -> bool:
+def _is_table_list(value: object) -> TypeGuard[Sequence[Mapping[str, object]]]:
     return isinstance(value, list | tuple) and bool(value) and all(isinstance(v, Mapping) for v in value)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import NamedTuple
+
 from pydantic import Field
 
 from edgecut.records.document import Record
@@ -42,3 +45,29 @@ class FileUse(Record):
     planned_bytes: int
     tensors: tuple[TensorLife, ...]
     operators: tuple[OperatorCost, ...]
+
+
+@dataclass(frozen=True)
+class OperatorTime:
+    """One operator's median time. seconds: None where it couldn't be timed, and `reason` says why.
+
+    share, cumulative: fractions of the sum of all times, in execution order; None without a time.
+    """
+
+    index: int
+    operator: str
+    layer: str
+    seconds: float | None
+    share: float | None = None
+    cumulative: float | None = None
+    reason: str = ""
+
+
+class OperatorTimes(NamedTuple):
+    """The times of a file's operators, and how they were taken."""
+
+    rows: tuple[OperatorTime, ...]
+    method: str
+
+
+NO_TIMES = OperatorTimes((), "")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
 from edgecut.records.comparison import Change, Comparison, OutputChange
 from edgecut.records.measurement import Measurement
 from edgecut.records.units import format_seconds
-from edgecut.records.usage import FileUse
+from edgecut.records.usage import NO_TIMES, FileUse, OperatorTimes
 from edgecut.render.comparison import change_rows, headline
 from edgecut.render.page import measurements_html
 from edgecut.render.page_parts import (
@@ -30,17 +29,16 @@ def render_bench(
     file: str,
     measurements: Sequence[Measurement],
     use: FileUse | None = None,
-    times: Sequence[Mapping[str, Any]] = (),
-    method: str = "",
+    times: OperatorTimes = NO_TIMES,
 ) -> str:
     """The page of a measured file.
 
-    times: of its operators, by `method`, as bench --json lists them. use: None for a file that isn't .tflite.
+    use: None for a file that isn't .tflite.
     """
     uses = () if use is None else (use,)
     sections = (
         ("Measurements", measurements_html(measurements, {})),
-        ("Time by operator, measured", _times(times, method)),
+        ("Time by operator, measured", _times(times)),
         ("Memory over the run", memory_html(uses, {})),
         ("Cost by operator", operators_html(uses, {})),
     )
@@ -67,16 +65,16 @@ def render_comparison(found: Comparison) -> str:
     )
 
 
-def _times(times: Sequence[Mapping[str, Any]], method: str) -> Markup:
-    if not times:
+def _times(times: OperatorTimes) -> Markup:
+    if not times.rows:
         return Markup()
     columns = (Column("operator"), Column("layer"), Column("time", True), Column("share", True), Column(""))
     rows = []
-    for row in times:
-        share = row["share"] or 0.0
-        time = NOTHING if row["seconds"] is None else format_seconds(row["seconds"])
-        rows.append((row["operator"], row["layer"] or NOTHING, time, f"{100 * share:.1f} %", part("bar", share)))
-    return folded(f"{len(times)} operators: {method}", table(columns, rows), is_open=True)
+    for row in times.rows:
+        share = row.share or 0.0
+        time = NOTHING if row.seconds is None else format_seconds(row.seconds)
+        rows.append((row.operator, row.layer or NOTHING, time, f"{100 * share:.1f} %", part("bar", share)))
+    return folded(f"{len(times.rows)} operators: {times.method}", table(columns, rows), is_open=True)
 
 
 def _verdicts(found: Comparison) -> Markup:

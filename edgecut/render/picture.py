@@ -70,7 +70,8 @@ def graph_picture(title: str, headings: Sequence[str], rows: Sequence[Row], edge
         *(_step(a, spine) for a, b in sorted({(a, b) for a, b in edges if b == a + 1})),
     ]
     for place, (row, texts) in enumerate(zip(rows, cells, strict=True)):
-        parts += _row(row, texts, headings, columns, place, spine, width)
+        y = _y(place)
+        parts += _row(row, _line(texts, headings, columns, y + 4, "cell"), y, spine, width)
     parts += [_divider(place, spine, width) for place in _block_starts([row.cells[0] for row in rows])]
     return "\n".join([*parts, "</svg>"]) + "\n"
 
@@ -117,16 +118,14 @@ def _line(texts: Sequence[str], headings: Sequence[str], columns: Sequence[int],
     return parts
 
 
-def _row(
-    row: Row, texts: Sequence[str], headings: Sequence[str], columns: Sequence[int], place: int, spine: int, width: int
-) -> list[str]:
-    y = _y(place)
+def _row(row: Row, cells: Sequence[str], y: int, spine: int, width: int) -> list[str]:
+    """A row at the height y. cells: the lines of its cells."""
     style = "row legal" if row.legal else "row"
     return [
         f'<g class="{style}"><title>{xml_text(row.tooltip)}</title>',
         f'<rect class="band" x="{spine + 10}" y="{y - 10}" width="{width - spine - 18}" height="{ROW}"/>',
         f'<circle class="dot" cx="{spine}" cy="{y}" r="4"/>',
-        *_line(texts, headings, columns, y + 4, "cell"),
+        *cells,
         "</g>",
     ]
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +13,8 @@ from edgecut.pipeline.build import edit, write
 from edgecut.pipeline.explain import explain_files
 from edgecut.pipeline.plan import plan
 from edgecut.pipeline.run_file import predict_file
+from edgecut.records.document import Record
+from edgecut.records.explanation import Explanation
 from edgecut.records.front import Basis, DeviceCost, FrontPoint, LatencyBasis
 from edgecut.records.measurement import Measurement, Metric
 from edgecut.records.measurement import measured as measured_value
@@ -30,12 +30,11 @@ from edgecut.tflite.flatbuffer import read
 from edgecut.tflite.ops import macs
 
 
-@dataclass(frozen=True)
-class Made:
+class Made(Record):
     """A choice's file, and how well it does: on the images that choose, and on the others, which judge.
 
     error: the standard error of chosen_by. drop: what the judging score lost against the float model's. explanation:
-    of a quantized file, as its record says it.
+    of a quantized file.
     """
 
     file: str
@@ -46,11 +45,7 @@ class Made:
     accuracy: float
     drop: float
     judging: int
-    explanation: dict[str, Any] | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """The record as JSON-ready data."""
-        return asdict(self)
+    explanation: Explanation | None = None
 
 
 def name_of(choice: Choice) -> str:
@@ -95,7 +90,7 @@ def make(bench: Workbench, choice: Choice) -> tuple[Made, bytes]:
         accuracy=accuracy,
         drop=round(score(floats[judging], labels[judging]) - accuracy, 9),
         judging=len(judging),
-        explanation=explanations[0].to_dict() if explanations else None,
+        explanation=explanations[0] if explanations else None,
     )
     return made, content
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import edgecut
 from edgecut.bench.usage import file_use
 from edgecut.handoff.recipe_text import recipe_toml, resolved
+from edgecut.records.environment import Environment
 from edgecut.records.explanation import Explanation
 from edgecut.records.front import CutScore, Front, FrontPoint, Recommendation
 from edgecut.records.measurement import Measurement
@@ -30,19 +31,22 @@ class Built:
     explanation: Explanation | None = None
 
 
+@dataclass(frozen=True)
+class Findings:
+    """What is known of cuts, choices and what was built, by name. images: how many of each part. outputs: of a head."""
+
+    cuts: Sequence[CutScore]
+    candidates: Sequence[FrontPoint]
+    built: Mapping[str, Built]
+    images: Mapping[str, int]
+    outputs: int
+
+
 def front_of(
-    request: Request,
-    facts: Mapping[str, Any],
-    cuts: Sequence[CutScore],
-    candidates: Sequence[FrontPoint],
-    built: Mapping[str, Built],
-    images: Mapping[str, int],
-    outputs: int,
-    *,
-    notes: Sequence[str],
-    finished: bool,
+    request: Request, findings: Findings, *, environment: Environment, notes: Sequence[str], finished: bool
 ) -> Front:
     """The front of the built choices and of the candidates, with a recommended one for each device."""
+    built, images, candidates = findings.built, findings.images, findings.candidates
     all_built = [built[name] for name in sorted(built)]
     done = [made.point for made in all_built]
     chosen = [len(part) for part in halves(images.get("held_out", 0), request.recipe.data.seed)]
@@ -50,7 +54,7 @@ def front_of(
     for profile in request.profiles:
         found = choosing.recommend(done, candidates, profile.id, chosen[0])
         if found is not None:
-            text = recipe_toml(resolved(recipe_to_build(request, found[1], outputs)))
+            text = recipe_toml(resolved(recipe_to_build(request, found[1], findings.outputs)))
             where = {"recipe": f"recipes/{profile.id}.toml", "recipe_text": text}
             recommendations.append(found[1].model_copy(update=where))
             marks.setdefault(named(found[0]), []).append(found[1])
@@ -65,12 +69,12 @@ def front_of(
         finished=finished,
         images={**images, "choosing": chosen[0], "judging": chosen[1]},
         front=tuple(points),
-        cuts=tuple(cuts),
+        cuts=tuple(findings.cuts),
         recommendations=tuple(recommendations),
         measurements=tuple(row for made in all_built for row in made.measurements),
         explanations=tuple(made.explanation for made in marked if made.explanation is not None),
         uses=tuple(use for made in marked if (use := _use(request, made.point)) is not None),
-        environment=facts["environment"],
+        environment=environment,
         notes=tuple(notes),
     )
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict
 
 from edgecut.errors import DocumentError
 from edgecut.images.dataset import undecodable
@@ -15,7 +15,7 @@ from edgecut.images.faults import data_faults
 from edgecut.pipeline.plan import compress_faults, stem_faults
 from edgecut.records.precision import planned_files
 from edgecut.records.profile import Profile
-from edgecut.records.recipe import Cut, Head, Precision, Recipe, Target
+from edgecut.records.recipe import Budget, Cut, Head, Precision, Preprocess, Recipe, Target
 from edgecut.score.metrics import MetricName, metric_of
 
 Size = tuple[int, int]
@@ -28,7 +28,7 @@ _METRICS: dict[Target, tuple[MetricName, ...]] = {
     "tags": ("map",),
     "features": ("r2",),
 }
-_METRIC_FLAGS: dict[MetricName, str] = {"accuracy": "accuracy", "auc": "auc", "map": "map", "r2": "mse"}
+METRIC_FLAGS: dict[MetricName, str] = {"accuracy": "accuracy", "auc": "auc", "map": "map", "r2": "mse"}
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,29 @@ class Request:
         return self.metric or metric_of(self.recipe.data.target)
 
 
+class SearchOptions(TypedDict, total=False):
+    """The keywords of edgecut.search, as in Request.
+
+    out: by default "search". sizes, channels: by default the source's own. precisions: by default what the devices run
+    of int8 and float32. limit: of the images. budget: limits beside the profiles' own. target: what the images' labels
+    are, by default what they look like; metric: by default what answers for that.
+    """
+
+    out: str | Path
+    sizes: Sequence[Size]
+    channels: Sequence[int]
+    precisions: Sequence[Precision]
+    preprocess: Preprocess
+    limit: int | tuple[int, int] | None
+    budget: Budget | None
+    target: Target | None
+    metric: MetricName | None
+    top: int
+    time_limit_s: float | None
+    dask: str | None
+    workers: int
+
+
 def check(request: Request) -> None:
     """Nothing for a request that can be started. Raises DocumentError with every fault of it."""
     faults = list(_faults(request))
@@ -83,9 +106,9 @@ def _faults(request: Request) -> Iterator[str]:
         faults = data_faults(recipe.data, recipe.head.classes if recipe.head else None)
         yield from faults or undecodable(recipe.data)
     if request.metric is not None and request.metric not in _METRICS[recipe.data.target]:
-        ranked = " or ".join(_METRIC_FLAGS[name] for name in _METRICS[recipe.data.target])
+        ranked = " or ".join(METRIC_FLAGS[name] for name in _METRICS[recipe.data.target])
         yield (
-            f"--metric: {_METRIC_FLAGS[request.metric]} doesn't answer for images with {recipe.data.target} "
+            f"--metric: {METRIC_FLAGS[request.metric]} doesn't answer for images with {recipe.data.target} "
             f"(data.target); {ranked} does"
         )
     if recipe.cut != Cut():

@@ -8,43 +8,51 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypedDict, TypeVar, Unpack, cast
 
 import keras
 
 from edgecut.cache.store import Store
 from edgecut.errors import StemError
 from edgecut.images.targets import target_of
-from edgecut.pipeline.workers import Here, Workers, workers
+from edgecut.pipeline.run import environment
+from edgecut.pipeline.workers import Here, Spread, Workers, workers
 from edgecut.records.artifact import sha256_of
-from edgecut.records.explanation import Explanation
 from edgecut.records.front import CutScore, Front, FrontPoint
+from edgecut.records.keywords import check_keywords
 from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
 from edgecut.records.profile_files import find_profile, shadow_notes
 from edgecut.records.progress import SILENT, Progress
-from edgecut.records.recipe import Budget, Data, Precision, Preprocess, Recipe, Source, Target
-from edgecut.score.metrics import MetricName
+from edgecut.records.recipe import Budget, Data, Recipe, Source
 from edgecut.search import choosing
 from edgecut.search.building import Made, name_of, priced
-from edgecut.search.fronts import Built, choice_of, front_of, inputs, named
+from edgecut.search.fronts import Built, Findings, choice_of, front_of, inputs, named
 from edgecut.search.inputs import Workbench, own_size
 from edgecut.search.request import (
     DEFAULT_TOP,
     Choice,
     Request,
-    Size,
+    SearchOptions,
     check,
     default_precisions,
     own_channels,
     words,
 )
-from edgecut.search.tasks import Look, choice, facts_of, look, sent, work
+from edgecut.search.tasks import Look, Priced, Swept, choice, facts_of, look, sent, work
 from edgecut.whole import write_whole
 
-Task = TypeVar("Task")
+Task = TypeVar("Task", Look, Choice)
+Answer = TypeVar("Answer")
 
 _ROUNDS = 3  # how often further choices are built for a device that none built so far fits
+
+
+class Measured(TypedDict):
+    """A built choice, as the store keeps it: a FrontPoint, and Measurements."""
+
+    point: dict[str, object]
+    measurements: list[dict[str, object]]
 
 
 class SearchInterrupted(KeyboardInterrupt):
@@ -61,58 +69,45 @@ def search(
     data: str | Path,
     profiles: Sequence[Profile | str] = ("host",),
     *,
-    out: str | Path = "search",
-    sizes: Sequence[Size] = (),
-    channels: Sequence[int] = (),
-    precisions: Sequence[Precision] = (),
-    preprocess: Preprocess = "none",
-    limit: int | tuple[int, int] | None = None,
-    budget: Budget | None = None,
-    target: Target | None = None,
-    metric: MetricName | None = None,
-    top: int = DEFAULT_TOP,
-    time_limit_s: float | None = None,
-    dask: str | None = None,
-    workers: int = 0,
     progress: Progress = SILENT,
+    **options: Unpack[SearchOptions],
 ) -> Front:
     """The choices of cut, size, channels and precision that no other beats, and one for each device.
 
     model: a source as build takes it, or a model, which is then saved to OUT. data: labelled images, class folders or
-    an .npz. sizes, channels: default the source's own. precisions: default what the devices run of int8 and float32.
-    budget: limits beside the profiles' own. target: what the images' labels are, by default what they look like;
-    metric: by default what answers for that. The rest is as in Request. A second search into the same OUT goes on
-    where the first one was. Raises RequestError before anything is started, SearchInterrupted on Ctrl-C.
+    an .npz. options: the keywords of SearchOptions. A second search into the same OUT goes on where the first one was.
+    Raises RequestError before anything is started, SearchInterrupted on Ctrl-C.
 
     >>> front = edgecut.search("bell.keras", "doors.npz", ["nucleo-l4r5zi"]).front
     >>> [(point.cut, point.precision, point.recommended_for) for point in front]
     [('conv', 'int8', ('nucleo-l4r5zi',))]
     """
-    folder = Path(out)
+    check_keywords("search", options, SearchOptions)
+    folder = Path(options.get("out", "search"))
     if isinstance(model, keras.Model):
         folder.mkdir(parents=True, exist_ok=True)
         source = folder / "source.keras"
         model.save(source)
         model = source
     recipe = Recipe(
-        source=Source(model=str(model), preprocess=preprocess),
-        data=Data(train=str(data), limit=limit),
-        budget=budget or Budget(),
+        source=Source(model=str(model), preprocess=options.get("preprocess", "none")),
+        data=Data(train=str(data), limit=options.get("limit")),
+        budget=options.get("budget") or Budget(),
     )
-    found = recipe.data.model_copy(update={"target": target or target_of(recipe.data)})
+    images = recipe.data.model_copy(update={"target": options.get("target") or target_of(recipe.data)})
     devices = tuple(p if isinstance(p, Profile) else find_profile(p) for p in profiles)
     request = Request(
-        recipe.model_copy(update={"data": found}),
+        recipe.model_copy(update={"data": images}),
         devices,
-        tuple(sizes),
-        tuple(channels),
-        tuple(precisions) or default_precisions(devices),
-        folder,
-        top,
-        time_limit_s,
-        metric,
-        dask,
-        workers,
+        sizes=tuple(options.get("sizes", ())),
+        channels=tuple(options.get("channels", ())),
+        precisions=tuple(options.get("precisions", ())) or default_precisions(devices),
+        out=folder,
+        top=options.get("top", DEFAULT_TOP),
+        time_limit_s=options.get("time_limit_s"),
+        metric=options.get("metric"),
+        dask=options.get("dask"),
+        workers=options.get("workers", 0),
     )
     return run(request, progress)
 
@@ -145,7 +140,7 @@ class _Search:
     def front_of_all(self) -> Front:
         """Everything looked at, the front written after each evaluation."""
         try:
-            with workers(address=self.request.dask, count=self.request.workers) as hands:
+            with workers(Spread(self.request.dask, self.request.workers)) as hands:
                 self._look(hands)
                 for turn in range(_ROUNDS):
                     self._build(hands, self._choices(turn))
@@ -153,14 +148,16 @@ class _Search:
         except KeyboardInterrupt as exc:
             raise SearchInterrupted(self._write(finished=False)) from exc
 
-    def _each(self, hands: Workers, function: Any, tasks: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+    def _each(
+        self, hands: Workers, function: Callable[[Workbench, Task], Answer], tasks: Iterable[Task]
+    ) -> Iterator[tuple[Task, Answer]]:
         """The tasks with their answers, as they are done: here, or each sent with all that it needs."""
         if isinstance(hands, Here):
             yield from hands.each(functools.partial(function, self.bench), tasks)
         else:
             messages = (sent(self.request, self.facts, task) for task in tasks)
             for message, answer in hands.each(work, messages):
-                yield message.task, answer
+                yield cast("Task", message.task), cast("Answer", answer)
 
     def _in_time(self, tasks: Iterable[Task], name: Callable[[Task], str]) -> Iterator[Task]:
         """The tasks that may begin; those after the time limit are noted."""
@@ -186,9 +183,8 @@ class _Search:
                 if found.left_out:
                     self.left_out.append(found.left_out)
                 else:
-                    where = {"size": task.size, "channels": task.channels}
-                    self.store.put("sweep", found.swept, **where)
-                    self.store.put("costs", found.priced, **self._priced_by(task))
+                    self.store.put("sweep", found.swept, size=task.size, channels=task.channels)
+                    self.store.put("costs", found.priced, None, **self._priced_by(task))
                     self._take(replace(task, swept=None), found.swept, found.priced)
                     self._tell(words(task.size, task.channels), self.looked[replace(task, swept=None)])
                 advance(1)
@@ -201,18 +197,19 @@ class _Search:
         self.candidates.sort(key=lambda p: order[Look(p.size, p.channels)])
         self.looked = {task: self.looked[task] for task in tasks if task in self.looked}
 
-    def _kept(self, task: Look) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    def _kept(self, task: Look) -> tuple[Swept | None, Priced | None]:
         swept = self.store.get("sweep", size=task.size, channels=task.channels)
-        return swept, None if swept is None else self.store.get("costs", **self._priced_by(task))
+        priced = None if swept is None else self.store.get("costs", None, **self._priced_by(task))
+        return cast("Swept | None", swept), cast("Priced | None", priced)
 
-    def _priced_by(self, task: Look) -> dict[str, Any]:
+    def _priced_by(self, task: Look) -> dict[str, object]:
         asked = _asked(self.request, self.request.profiles, self.request.precisions)
         return {"size": task.size, "channels": task.channels, **asked}
 
-    def _take(self, task: Look, swept: dict[str, Any], priced: dict[str, Any]) -> None:
+    def _take(self, task: Look, swept: Swept, priced: Priced) -> None:
         self.images, self.outputs = swept["images"], swept["outputs"]
-        self.looked[task] = tuple(_read(CutScore, row) for row in swept["cuts"])
-        self.candidates += [_read(FrontPoint, row) for row in priced["points"]]
+        self.looked[task] = tuple(CutScore.model_validate(row) for row in swept["cuts"])
+        self.candidates += [FrontPoint.model_validate(row) for row in priced["points"]]
 
     def _choices(self, turn: int) -> list[Choice]:
         """The choices to build, the best of each device first; in later turns for devices that none so far fits."""
@@ -251,7 +248,7 @@ class _Search:
                 self._measure(task)
                 advance(1)
             for task, built in self._each(hands, choice, self._in_time(todo, name_of)):
-                if built.left_out:
+                if built.made is None:
                     self.left_out.append(built.left_out)
                     advance(1)
                     continue
@@ -273,8 +270,9 @@ class _Search:
         if found is None:
             return None
         sha256 = found.pop("sha256")
-        path = self.request.out / "models" / found["file"]
-        return Made(**found) if path.is_file() and sha256_of(path) == sha256 else None
+        made = Made.model_validate(found)
+        path = self.request.out / "models" / made.file
+        return made if path.is_file() and sha256_of(path) == sha256 else None
 
     def _measure(self, task: Choice) -> None:
         name = name_of(task)
@@ -283,15 +281,14 @@ class _Search:
             return
         profiles = [p for p in self.request.profiles if task.precision in p.runtime.precisions]
         facts = {**asdict(task), "made": made.to_dict(), **_asked(self.request, profiles, (task.precision,))}
-        found = self.store.get("built", **facts)
-        if found is None:
+        document = cast("Measured | None", self.store.get("built", None, **facts))
+        if document is None:
             path = self.request.out / "models" / made.file
-            point, rows = priced(self.request, made, path, task)
-            found = {"point": point.to_dict(), "measurements": [row.to_dict() for row in rows]}
-            self.store.put("built", found, **facts)
-        rows = [_read(Measurement, row) for row in found["measurements"]]
-        explained = None if made.explanation is None else _read(Explanation, made.explanation)
-        self.built[name] = Built(_read(FrontPoint, found["point"]), tuple(rows), explained)
+            point, measurements = priced(self.request, made, path, task)
+            document = {"point": point.to_dict(), "measurements": [row.to_dict() for row in measurements]}
+            self.store.put("built", document, None, **facts)
+        rows = tuple(Measurement.model_validate(row) for row in document["measurements"])
+        self.built[name] = Built(FrontPoint.model_validate(document["point"]), rows, made.explanation)
         best = max((made.point for made in self.built.values()), key=lambda p: p.accuracy)
         with self.progress.task(f"{len(self.built)} built, best so far {best.accuracy:.3f}: {named(best)}"):
             self._write(finished=False)
@@ -309,12 +306,8 @@ class _Search:
         cuts = [score for scores in self.looked.values() for score in scores]
         front = front_of(
             self.request,
-            self.facts,
-            cuts,
-            self.candidates,
-            self.built,
-            self.images,
-            self.outputs,
+            Findings(cuts, self.candidates, self.built, self.images, self.outputs),
+            environment=environment(),
             notes=(*shadow_notes(self.request.profiles), *self.left_out, *self.late),
             finished=finished,
         )
@@ -342,12 +335,7 @@ def _with_inputs(request: Request, bench: Workbench) -> Request:
     return replace(request, sizes=sizes, channels=channels)
 
 
-def _read(record: Any, row: Any) -> Any:
-    """The record in a document that this version wrote."""
-    return record.model_validate(row)
-
-
-def _asked(request: Request, profiles: Sequence[Profile], precisions: Sequence[str]) -> dict[str, Any]:
+def _asked(request: Request, profiles: Sequence[Profile], precisions: Sequence[str]) -> dict[str, object]:
     return {
         "profiles": [profile.to_dict() for profile in profiles],
         "precisions": list(precisions),

@@ -15,6 +15,7 @@ from edgecut.graph.callgraph import Calls, Tensor
 from edgecut.graph.cuts import CutPoint, cut_points
 from edgecut.graph.features import final_feature, gradient_x_activation, poolable, pooled_model, predict_each
 from edgecut.head.probe import PENALTIES, fit_ridge, fit_values
+from edgecut.quantize.interior import Pictures
 from edgecut.records.front import CutScore
 from edgecut.score.metrics import SCORES, Score
 from edgecut.search.inputs import Workbench, outputs_of
@@ -54,16 +55,17 @@ def sweep(bench: Workbench, size: Size, channels: int) -> tuple[CutScore, ...]:
     graph, dataset = bench.graph(size, channels), bench.images(size, channels)
     tensors = poolable(graph)
     targets = _targets(np.asarray(dataset.train.labels))
-    to_input, cuttable, title = bench.body(size, channels).feed.values, bench.source_names(), words(size, channels)
+    pictures = Pictures(dataset.train.pixels, bench.body(size, channels).feed.values)
+    cuttable, title = bench.source_names(), words(size, channels)
 
     def probe(features: np.ndarray) -> float:
         return probed(features, targets, outputs_of(dataset), SCORES[bench.request.scored_by])
 
     few = dataset.train.pixels[np.linspace(0, len(targets) - 1, min(_GRADIENT_IMAGES, len(targets))).astype(int)]
-    gradients = gradient_x_activation(graph, tensors, to_input(few))
+    gradients = gradient_x_activation(graph, tensors, pictures.to_input(few))
     # One thread for BLAS, as in head/probe.py, for the projections and the CKA between the probes.
     with tempfile.TemporaryDirectory(prefix="edgecut-search-") as scratch, threadpool_limits(1, user_api="blas"):
-        features = _features(bench, graph, tensors, dataset.train.pixels, to_input, Path(scratch), title)
+        features = _features(bench, graph, tensors, pictures, Path(scratch), title)
         final = project(features.of(tensors.index(final_feature(graph))))[:_CKA_IMAGES]
         same, widths = equivalents(graph, tensors), [int(tensor.shape[-1] or 0) for tensor in tensors]
         probes, alike = list[float](), list[float]()
@@ -179,24 +181,18 @@ def equivalents(graph: Calls, tensors: Sequence[Tensor]) -> list[int]:
 
 
 def _features(
-    bench: Workbench,
-    graph: Calls,
-    tensors: Sequence[Tensor],
-    pixels: np.ndarray,
-    to_input: ToInput,
-    scratch: Path,
-    title: str,
+    bench: Workbench, graph: Calls, tensors: Sequence[Tensor], pictures: Pictures, scratch: Path, title: str
 ) -> _Features:
     offsets = [0]
     for tensor in tensors:
         offsets.append(offsets[-1] + int(tensor.shape[-1] or 0))
     # On disk: 10,000 images through a model of 150 layers have 2 GB of features.
-    path, shape = scratch / "features", (len(pixels), offsets[-1])
+    path, shape = scratch / "features", (len(pictures), offsets[-1])
     _reserve(path, 4 * shape[0] * shape[1])
     rows = np.memmap(path, np.float32, "r+", shape=shape)
     pooled = pooled_model(graph, tensors)
     for first, outputs in predict_each(
-        pooled, pixels, to_input, title=f"forward pass {title}", progress=bench.progress
+        pooled, pictures.pixels, pictures.to_input, title=f"forward pass {title}", progress=bench.progress
     ):
         rows[first : first + len(outputs[0])] = np.concatenate(outputs, axis=1)
     return _Features(rows, tuple(offsets))

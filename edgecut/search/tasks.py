@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import edgecut
 from edgecut.cache.facts import code_hash
@@ -27,21 +27,38 @@ from edgecut.search.request import Choice, Request, Size, words
 from edgecut.search.sweep import sweep
 
 
+class Swept(TypedDict):
+    """What is kept of an input: CutScores of its cuts, how many images each part had, and a head's outputs."""
+
+    cuts: list[dict[str, object]]
+    images: dict[str, int]
+    outputs: int
+
+
+class Priced(TypedDict):
+    """FrontPoints of all cuts of an input, not built."""
+
+    points: list[dict[str, object]]
+
+
+NOTHING_SWEPT: Swept = {"cuts": [], "images": {}, "outputs": 0}
+
+
 @dataclass(frozen=True)
 class Look:
     """All cuts of one input. swept: what is known of them already; then they are only priced."""
 
     size: Size
     channels: int
-    swept: dict[str, Any] | None = None
+    swept: Swept | None = None
 
 
 @dataclass(frozen=True)
 class Looked:
-    """swept: {"cuts", "images", "outputs"}, priced: the points of all cuts; or why the input was left out."""
+    """What is known of all cuts of an input; or why the input was left out."""
 
-    swept: dict[str, Any]
-    priced: dict[str, Any]
+    swept: Swept
+    priced: Priced
     left_out: str = ""
 
 
@@ -61,7 +78,7 @@ def look(bench: Workbench, task: Look) -> Looked:
         try:
             scores = sweep(bench, task.size, task.channels)
         except StemError as exc:
-            return Looked({}, {}, f"{words(task.size, task.channels)}: left out: {exc}")
+            return Looked(NOTHING_SWEPT, {"points": []}, f"{words(task.size, task.channels)}: left out: {exc}")
         dataset = bench.images(task.size, task.channels)
         images = {"train": len(dataset.train.pixels), "held_out": len(dataset.val.pixels)}
         swept = {"cuts": [s.to_dict() for s in scores], "images": images, "outputs": outputs_of(dataset)}
@@ -87,10 +104,10 @@ class Sent:
 
     task: Look | Choice
     request: bytes
-    facts: dict[str, Any]
+    facts: Mapping[str, object]
 
 
-def sent(request: Request, facts: dict[str, Any], task: Look | Choice) -> Sent:
+def sent(request: Request, facts: Mapping[str, object], task: Look | Choice) -> Sent:
     """The task with all that a worker needs to know, its files by their full names."""
     recipe = request.recipe
     source = recipe.source
@@ -104,7 +121,7 @@ def sent(request: Request, facts: dict[str, Any], task: Look | Choice) -> Sent:
     return Sent(task, pickle.dumps(plain), facts)
 
 
-def work(sent: Sent) -> Any:
+def work(sent: Sent) -> Looked | Built:
     """What a worker does. Raises RunError where its code, packages or files aren't the sender's."""
     from edgecut.graph.quiet import import_keras_quietly
 
@@ -119,21 +136,21 @@ def work(sent: Sent) -> Any:
     return look(bench, sent.task) if isinstance(sent.task, Look) else choice(bench, sent.task)
 
 
-def facts_of(request: Request) -> dict[str, Any]:
+def facts_of(request: Request) -> dict[str, object]:
     """What every evaluation depends on: by content, not by name."""
     recipe = request.recipe
     files = {key: sha256_of(Path(path)) for key in ("train", "val", "labels") if (path := getattr(recipe.data, key))}
-    whole = recipe.to_dict()
+    whole, data, source = recipe.to_dict(), recipe.data.to_dict(), recipe.source.to_dict()
     return {
         "model": source_hash(recipe.source.model) or recipe.source.model,
         "weights": {name: sha256_of(path) for name, path in weight_files(recipe.source).items()},
-        **{key: whole["source"][key] for key in ("preprocess", "shape", "dequantize")},
+        **{key: source[key] for key in ("preprocess", "shape", "dequantize")},
         "images": files,
-        "data": {k: v for k, v in whole["data"].items() if k not in files},
+        "data": {k: v for k, v in data.items() if k not in files},
         **{table: whole[table] for table in ("stem", "head", "compress", "export")},
         "accuracy_drop": recipe.budget.accuracy_drop if "auto" in recipe.export.precisions else None,
         "metric": request.scored_by,
-        "environment": environment(),
+        "environment": environment().to_dict(),
         "code": code_hash(Path(edgecut.__file__).parent),
     }
 
@@ -144,14 +161,16 @@ def source_hash(source: str) -> str:
 
 
 @functools.lru_cache(maxsize=1)
-def _bench(pickled: bytes, progress: Progress = SILENT) -> tuple[Workbench, dict[str, Any]]:
+def _bench(pickled: bytes, progress: Progress = SILENT) -> tuple[Workbench, dict[str, object]]:
     request: Request = pickle.loads(pickled)
     return Workbench(request, progress), facts_of(request)
 
 
-def _plain(key: str, value: Any) -> Any:
+def _plain(key: str, value: object) -> object:
     """Machines may differ, packages may not."""
-    return {k: v for k, v in value.items() if k != "platform"} if key == "environment" and value else value
+    if key == "environment" and isinstance(value, Mapping):
+        return {k: v for k, v in value.items() if k != "platform"}
+    return value
 
 
 def _priced(bench: Workbench, task: Look, scores: Sequence[CutScore], outputs: int) -> Iterator[FrontPoint]:

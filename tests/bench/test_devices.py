@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from edgecut.bench import interleaved, spread
 from edgecut.bench.devices import Device, devices, measure_on
-from edgecut.bench.interleaved import Ratio, interleave, ratio_interval
+from edgecut.bench.interleaved import Ratio, Turns, interleave, ratio_interval
 from edgecut.bench.runners.remote import HERE
 from edgecut.bench.runners.ssh import Ssh, ssh_of
 from edgecut.errors import RequestError, RunError
@@ -220,7 +220,7 @@ def test_a_machine_that_slows_down_doesn_t_change_a_ratio(a: list[float], drift:
 
 
 def test_files_are_timed_in_turn_each_in_a_process_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
-    found = interleave(INT8, FIXTURES / "tiny.float32.onnx", rounds=3, runs=3, warmup=1)
+    found = interleave(INT8, FIXTURES / "tiny.float32.onnx", Turns(rounds=3, runs=3, warmup=1))
     assert len(found.wall.first) == len(found.cpu.second) == 3
     assert (found.where, found.conditions["rounds"]) == ("host", 3)
 
@@ -229,7 +229,7 @@ def test_a_file_of_the_two_that_doesn_t_run_is_named(tmp_path: Path) -> None:
     path = tmp_path / "cut.tflite"
     path.write_bytes(INT8.read_bytes()[:4000])
     with pytest.raises(RunError) as caught:
-        interleave(INT8, path, rounds=3, runs=1, warmup=0)
+        interleave(INT8, path, Turns(rounds=3, runs=1, warmup=0))
     assert str(caught.value) == f"{path}: The model is not a valid Flatbuffer buffer"
 
 

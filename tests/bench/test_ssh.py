@@ -15,7 +15,7 @@ import pytest
 
 from edgecut.bench import worker
 from edgecut.bench.devices import devices
-from edgecut.bench.interleaved import interleave
+from edgecut.bench.interleaved import Turns, interleave
 from edgecut.bench.operators import operator_times
 from edgecut.bench.runners import remote
 from edgecut.bench.runners.ssh import OPTIONS
@@ -76,7 +76,7 @@ def test_operators_are_timed_there(ssh: Server) -> None:
 
 
 def test_two_files_are_timed_in_turn_there(ssh: Server) -> None:
-    found = interleave(INT8, FIXTURES / "tiny.float32.onnx", rounds=3, runs=3, machine=machine_of(ssh.runner))
+    found = interleave(INT8, FIXTURES / "tiny.float32.onnx", Turns(rounds=3, runs=3), machine=machine_of(ssh.runner))
     assert (found.where, len(found.wall.first), len(found.wall.second)) == (name_of(ssh), 3, 3)
 
 

@@ -29,7 +29,7 @@ def model() -> keras.Model:
 
 @pytest.fixture(scope="module")
 def pixels() -> np.ndarray:
-    return read_calibration(DATA, height=32, width=32, channels=3, count=60)
+    return read_calibration(DATA, (32, 32, 3), count=60)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecut.engine.c_text import c_comment, c_symbol
-from edgecut.export.c_source import c_files, input_rule
+from edgecut.export.c_source import Camera, c_files, input_rule
 from edgecut.records.artifact import Artifact, TensorSpec
 
 CC = shutil.which("cc")
@@ -105,7 +105,7 @@ int main(void) {
 }
 """
     described = artifact(b"abc", dtype=dtype, scale=None, zero_point=None)
-    files = c_files(b"abc", "bell", described, None, [], table)
+    files = c_files(b"abc", "bell", described, None, [], Camera(table))
     printed = np.array(compiled(tmp_path, files, main).split(), float)
     assert (printed.astype(dtype) == table.ravel()).all()
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from edgecut.export.c_ops import METHODS, operators_of, ops_header
-from edgecut.export.c_source import c_files
+from edgecut.export.c_source import Camera, c_files
 from edgecut.handoff.bundle import write_bundle
+from edgecut.handoff.seal import Release
 from tests.export.test_c_source import artifact, compiled
 from tests.handoff.test_bundle import FIXTURES, artifacts_in, bundle, recipe_of, report_of
 
@@ -138,8 +139,7 @@ def test_a_float_bundle_and_one_without_vectors_pass(tmp_path: Path) -> None:
     assert "3 golden vectors are whole" in output
     bare = tmp_path / "bare"
     artifacts = artifacts_in(bare)
-    write_bundle(bare, report=report_of(artifacts), recipe=recipe_of(), profiles=[], vectors=None, labels=[],
-                 page_html="", recipe_folder=tmp_path)  # fmt: skip
+    write_bundle(bare, Release(report_of(artifacts), recipe_of(), [], "", tmp_path), vectors=None, labels=[])
     code, output = make(bare)
     assert code == 0
     assert "0 golden vectors are whole" in output
@@ -225,7 +225,7 @@ def test_the_channels_of_an_input_are_those_that_the_image_is_said_to_have(
 int main(void) { printf("%s %d%d%d", BELL_INPUT_ORDER, BELL_CAMERA_CHANNEL(0), BELL_CAMERA_CHANNEL(1),
                         BELL_CAMERA_CHANNEL(2)); return 0; }
 """
-    files = c_files(b"abc", "bell", colour, None, [], order=order, bgr=bgr)
+    files = c_files(b"abc", "bell", colour, None, [], Camera(order=order, bgr=bgr))
     assert compiled(tmp_path, files, main) == printed
     assert f"A pixel is:\n   {pixel}\n" in files["bell_io.h"]
 

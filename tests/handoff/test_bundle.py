@@ -14,7 +14,7 @@ import pytest
 
 from edgecut.export.readback import read_artifact
 from edgecut.handoff.bundle import arena_of, byte_table, device_artifact, write_bundle
-from edgecut.handoff.seal import VARIES, seal
+from edgecut.handoff.seal import VARIES, Release, seal
 from edgecut.handoff.vectors import Vectors, VectorSheet, golden_vectors, tried_in_tflm
 from edgecut.images.device import model_input
 from edgecut.records.artifact import Artifact
@@ -69,8 +69,9 @@ def bundle(
     chosen = device_artifact(artifacts)
     assert chosen is not None
     write_bundle(
-        folder, report=report_of(artifacts, *measurements), recipe=recipe_of(), profiles=[find_profile("host")],
-        vectors=vectors_of(folder / chosen.path), labels=labels, page_html="<p>page</p>", recipe_folder=folder.parent,
+        folder,
+        Release(report_of(artifacts, *measurements), recipe_of(), [find_profile("host")], "<p>page</p>", folder.parent),
+        vectors=vectors_of(folder / chosen.path), labels=labels,
     )  # fmt: skip
     return folder
 
@@ -157,8 +158,7 @@ def test_a_bundle_of_onnx_alone_has_vectors_and_no_c_source(tmp_path: Path) -> N
 def test_a_bundle_without_images_has_no_vectors_and_no_labels(tmp_path: Path) -> None:
     folder = tmp_path / "dist"
     artifacts = artifacts_in(folder)
-    write_bundle(folder, report=report_of(artifacts), recipe=recipe_of(), profiles=[], vectors=None, labels=[],
-                 page_html="", recipe_folder=tmp_path)  # fmt: skip
+    write_bundle(folder, Release(report_of(artifacts), recipe_of(), [], "", tmp_path), vectors=None, labels=[])
     assert not (folder / "vectors").exists()
     assert not (folder / "labels.txt").exists()
     assert "`vectors/" not in (folder / "README.md").read_text()

@@ -138,7 +138,7 @@ def test_pictures_of_every_mode_become_bytes(tmp_path: Path) -> None:
     gray.point(lambda v: 255 * (v > 100)).convert("1").save(root / "3.png")
     colour.convert("RGBA").save(root / "4.png")
     colour.quantize(256).save(root / "5.png")
-    pixels = read_calibration(root, height=8, width=8, channels=3)
+    pixels = read_calibration(root, (8, 8, 3))
     for index in (0, 1, 2):
         np.testing.assert_array_equal(pixels[index, ..., 0], np.asarray(gray))
     np.testing.assert_array_equal(pixels[3, ..., 0], (np.asarray(gray) > 100) * 255)
@@ -151,7 +151,7 @@ def test_a_photo_is_turned_as_its_orientation_says(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 3  # turned by 180 degrees
     Image.fromarray(picture).save(tmp_path / "x.png", exif=exif)
-    pixels = read_calibration(tmp_path, height=8, width=8, channels=3)
+    pixels = read_calibration(tmp_path, (8, 8, 3))
     np.testing.assert_array_equal(pixels[0], picture[::-1, ::-1])
 
 
@@ -234,14 +234,14 @@ def test_calibration_images_need_no_labels(tmp_path: Path) -> None:
     x = _pixels(5)
     for index, picture in enumerate(x):
         Image.fromarray(picture).save(tmp_path / f"{index}.png")
-    np.testing.assert_array_equal(read_calibration(tmp_path, height=8, width=8, channels=3), x)
+    np.testing.assert_array_equal(read_calibration(tmp_path, (8, 8, 3)), x)
     path = _npz(tmp_path, photos=x, notes=np.arange(3))
-    np.testing.assert_array_equal(read_calibration(path, height=8, width=8, channels=3), x)
+    np.testing.assert_array_equal(read_calibration(path, (8, 8, 3)), x)
 
 
 def test_calibration_images_are_even_over_class_folders(tmp_path: Path) -> None:
     root = _folders(tmp_path / "train", {"a": 8, "b": 2})
-    pixels = read_calibration(root, height=8, width=8, channels=3, count=4)
+    pixels = read_calibration(root, (8, 8, 3), count=4)
     assert np.bincount(pixels[:, 0, 0, 0]).tolist() == [2, 2]
 
 
@@ -254,7 +254,7 @@ def test_one_function_brings_files_and_arrays_to_the_device(tmp_path: Path) -> N
     picture = _pixels(1)[0]
     Image.fromarray(picture).save(tmp_path / "x.png")
     np.testing.assert_array_equal(
-        read_calibration(tmp_path, height=5, width=4, channels=1)[0], to_device(picture, 5, 4, 1)
+        read_calibration(tmp_path, (5, 4, 1))[0], to_device(picture, 5, 4, 1)
     )
 
 

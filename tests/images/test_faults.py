@@ -321,16 +321,16 @@ def test_classes_of_one_image_each_cannot_be_split(tmp_path: Path) -> None:
 def test_calibration_needs_to_know_which_array(tmp_path: Path, arrays: dict[str, np.ndarray], fault: str) -> None:
     path = _npz(tmp_path, **arrays)
     with pytest.raises(DataError) as caught:
-        read_calibration(path, height=8, width=8, channels=3, where="--data")
+        read_calibration(path, (8, 8, 3), where="--data")
     assert str(caught.value) == f"--data: {path} holds {fault}; call the one to use x_train"
 
 
 def test_calibration_images_that_are_absent_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
-        read_calibration(tmp_path / "none", height=8, width=8, channels=3)
+        read_calibration(tmp_path / "none", (8, 8, 3))
     assert str(caught.value) == f"data: no such file or folder '{tmp_path}/none'"
     with pytest.raises(DataError) as caught:
-        read_calibration(tmp_path, height=8, width=8, channels=3)
+        read_calibration(tmp_path, (8, 8, 3))
     assert str(caught.value) == f"data: {tmp_path} holds no image"
 
 

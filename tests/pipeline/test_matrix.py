@@ -152,7 +152,7 @@ def test_all_faults_of_a_row_are_told_and_its_names_start_from_the_callers_folde
 
 def test_of_a_row_that_was_killed_nothing_stays_but_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(tmp_path, monkeypatch, 'for w; do [ "$p" = -o ] && mkdir "$w" "$w.partial"; p=$w; done; kill -9 $$')
-    found = rows.build_rows("bell", {"cut.to": ("a",)}, [task(Path("a"), "build")], tmp_path / "out")
+    found = rows.build_rows(rows.Rows("bell", {"cut.to": ("a",)}, [task(Path("a"), "build")]), tmp_path / "out")
     assert found.rows[0].error == (
         "the build was killed (signal 9), as a system does that has no memory left; build fewer rows at a time"
     )

@@ -13,11 +13,11 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from edgecut.bench import worker
 from edgecut.bench.runners.local import checked
@@ -29,6 +29,9 @@ from edgecut.records.profile import Profile
 from edgecut.records.recipe import Bench
 from edgecut.runtime.child import last_line
 from edgecut.runtime.specs import file_format
+
+if TYPE_CHECKING:
+    from edgecut.bench.worker import Job, Result
 
 BINARY = "EDGECUT_BENCHMARK_MODEL"
 """Environment variable: a benchmark_model on this machine, built for the device."""
@@ -81,7 +84,7 @@ class Adb:
             said = self._shell(command, settings.timeout_s, str(path))
         return _measurements(said, settings, path, self.name, artifact, profile)
 
-    def run(self, job: Mapping[str, Any], files: Sequence[Path], *, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
+    def run(self, job: Job, files: Sequence[Path], *, timeout_s: float = TIMEOUT_S) -> Result:
         """The result of a job of worker.py, done by the device's Python. Raises MissingRuntimeError without one."""
         self._connected()
         if "python3" not in self._ask("command -v python3"):
@@ -191,7 +194,7 @@ def _measurements(
     figures = {key: float(value) for key, value in _FIGURE.findall(lines[-1])}
     kind = next(key for key in ("median", "avg", "curr") if key in figures)
     first, memory = _FIRST.search(said), _MEMORY.search(said)
-    conditions: dict[str, Any] = {
+    conditions: dict[str, object] = {
         "runtime": "benchmark_model",
         "threads": settings.threads,
         "runs": int(figures["count"]),

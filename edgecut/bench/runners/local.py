@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from edgecut.bench.runners.protocol import TIMEOUT_S
 from edgecut.bench.runners.results import as_measurements, latency_job
@@ -15,6 +15,9 @@ from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Bench
 from edgecut.runtime import child
+
+if TYPE_CHECKING:
+    from edgecut.bench.worker import Job, Result
 
 WORKER = "edgecut.bench.worker"
 
@@ -33,14 +36,12 @@ class Local:
         result = self.run(latency_job(settings), [path], timeout_s=settings.timeout_s)
         return as_measurements(result, settings, where="host", artifact=artifact, profile=profile)
 
-    def run(self, job: Mapping[str, Any], files: Sequence[Path], *, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
+    def run(self, job: Job, files: Sequence[Path], *, timeout_s: float = TIMEOUT_S) -> Result:
         """The result of a job of worker.py, done in a child process."""
         return run_job(job, files, timeout_s=timeout_s)
 
 
-def run_job(
-    job: Mapping[str, Any], files: Sequence[Path], *, module: str = WORKER, timeout_s: float = TIMEOUT_S
-) -> dict[str, Any]:
+def run_job(job: Job, files: Sequence[Path], *, module: str = WORKER, timeout_s: float = TIMEOUT_S) -> Result:
     """The result of a job that a child process did on files; worker.py and tflm_worker.py say what jobs there are.
 
     Raises RunError, beginning with the first file, if the child fails or takes longer than timeout_s; RefusedError if
@@ -48,13 +49,13 @@ def run_job(
     MissingRuntimeError if a package that it needs isn't installed.
     """
     try:
-        result = child.run_job(module, {**job, "paths": [str(file) for file in files]}, timeout_s)
+        answer = child.run_job(module, {**job, "paths": [str(file) for file in files]}, timeout_s)
     except child.ChildDied as exc:
         raise (RefusedError if exc.crashed else RunError)(f"{files[0]}: {exc}") from exc
-    return checked(result, files, "this machine", sys.executable)
+    return checked(cast("Result", answer), files, "this machine", sys.executable)
 
 
-def checked(result: dict[str, Any], files: Sequence[Path], where: str, python: str) -> dict[str, Any]:
+def checked(result: Result, files: Sequence[Path], where: str, python: str) -> Result:
     """The result of a job, if it isn't a failure that the worker could name: then it is raised."""
     if "missing" in result:
         raise MissingRuntimeError(

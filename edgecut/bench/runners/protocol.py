@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Bench
+
+if TYPE_CHECKING:
+    from edgecut.bench.worker import Job, Result
 
 TIMEOUT_S = Bench().timeout_s
 
@@ -39,7 +42,7 @@ class Runner(Protocol):
 class Machine(Runner, Protocol):
     """A runner that does the jobs of bench/worker.py on a machine."""
 
-    def run(self, job: Mapping[str, Any], files: Sequence[Path], *, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
+    def run(self, job: Job, files: Sequence[Path], *, timeout_s: float = TIMEOUT_S) -> Result:
         """The result of a job on files, which are sent to the machine first; "paths" is added to the job.
 
         job: as the functions of worker.py's table JOBS say it, with its name under "job". One call is one child process

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -112,10 +112,10 @@ def noise(graph: TfliteGraph, count: int) -> list[bytes]:
 
 def _conditions(
     path: Path, board: Board, result: Emulated, count: int, golden: bool, expected: Sequence[bytes] | str | None
-) -> dict[str, Any]:
+) -> dict[str, object]:
     if result.changed_bytes:
         raise RunError(f"{path}: the C writes {result.changed_bytes} bytes beside its rooms on {board.core}")
-    compared: dict[str, Any] = {"equal_to": "nothing: the TFLM interpreter isn't here"}
+    compared: dict[str, object] = {"equal_to": "nothing: the TFLM interpreter isn't here"}
     if isinstance(expected, str):
         compared = {"equal_to": f"nothing: TFLM can't run the file: {expected}"}
     elif expected is not None:
@@ -136,11 +136,23 @@ def _conditions(
     }
 
 
+class Named(TypedDict):
+    """What the measurements of one run share."""
+
+    profile: str | None
+    conditions: dict[str, object]
+
+
 def _rows(
-    result: Emulated, arena_bytes: int, board: Board, artifact: str, profile: Profile | None, conditions: dict[str, Any]
+    result: Emulated,
+    arena_bytes: int,
+    board: Board,
+    artifact: str,
+    profile: Profile | None,
+    conditions: dict[str, object],
 ) -> list[Measurement]:
     where = f"{LINKED}, {board.core}"
-    named: dict[str, Any] = {"profile": None if profile is None else profile.id, "conditions": conditions}
+    named: Named = {"profile": None if profile is None else profile.id, "conditions": conditions}
     return [
         measured("flash", artifact, [result.flash_bytes], where=where, method="text, rodata, data of the C", **named),
         measured("arena", artifact, [arena_bytes], where=where, method="the work buffer of the C, exact", **named),

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from typing import IO, Any, BinaryIO
+from typing import IO, BinaryIO
 
 HERE, RESULT = "edgecut-here", "edgecut-result "
 LOCK = "lock"
@@ -92,7 +92,7 @@ def received(stream: BinaryIO, path: str, size: int) -> str:
     return path
 
 
-def done(worker: str, job: dict[str, Any], timeout_s: float, folder: str) -> dict[str, Any]:
+def done(worker: str, job: dict[str, object], timeout_s: float, folder: str) -> dict[str, object]:
     """What the worker made of the job, in a child process that ends with this one, with the connection, or in time."""
     safe = ["-P"] if sys.version_info >= (3, 11) else []
     with open(os.path.join(folder, "noise"), "w+b") as noise, open(os.path.join(folder, "result"), "w+b") as result:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
-from edgecut.records.measurement import Measurement, measured, missing
+from edgecut.records.measurement import Measurement, Place, measured, missing
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Bench
 
+if TYPE_CHECKING:
+    from edgecut.bench.worker import Job, Result
 
-def latency_job(settings: Bench) -> dict[str, Any]:
+
+def latency_job(settings: Bench) -> Job:
     """The worker's job of timing one file."""
     return {"job": "latency", "runs": settings.runs, "warmup": settings.warmup, "threads": settings.threads}
 
 
 def as_measurements(
-    result: Mapping[str, Any], settings: Bench, *, where: str, artifact: str, profile: Profile | None
+    result: Result, settings: Bench, *, where: str, artifact: str, profile: Profile | None
 ) -> tuple[Measurement, ...]:
     """Wall latency, processor time and memory growth out of a result of worker.py's `latency`."""
     conditions = {
@@ -27,7 +29,7 @@ def as_measurements(
         "warmup": settings.warmup,
         **result["conditions"],
     }
-    place: dict[str, Any] = {"where": where, "profile": None if profile is None else profile.id}
+    place: Place = {"where": where, "profile": None if profile is None else profile.id}
     owner = "calling thread" if settings.threads == 1 else "child process"
     clock = f"median processor time of the {owner} in single runs"
     growth = "growth of a child process's peak resident memory over loading and running"

@@ -12,11 +12,11 @@ import re
 import shlex
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from edgecut.bench import worker
 from edgecut.bench.runners import remote
@@ -28,6 +28,12 @@ from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Bench
 from edgecut.runtime.child import last_line
+
+if TYPE_CHECKING:
+    from io import FileIO
+    from types import ModuleType
+
+    from edgecut.bench.worker import Job, Result
 
 OPTIONS = "EDGECUT_SSH_OPTIONS"
 """Environment variable: more options for ssh, such as "-i key -o UserKnownHostsFile=hosts"."""
@@ -87,7 +93,7 @@ class Ssh:
         result = self.run(latency_job(settings), [path], timeout_s=settings.timeout_s)
         return as_measurements(result, settings, where=self.name, artifact=artifact, profile=profile)
 
-    def run(self, job: Mapping[str, Any], files: Sequence[Path], *, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
+    def run(self, job: Job, files: Sequence[Path], *, timeout_s: float = TIMEOUT_S) -> Result:
         """The result of a job of worker.py, done there in a child process."""
         child, stdout, stderr = _talk(self._command(), _request(job, files, timeout_s), timeout_s + GRACE_S, self.name)
         answers = [line for line in stdout.splitlines() if line.startswith(remote.RESULT)]
@@ -153,7 +159,7 @@ def ssh_of(text: str) -> Ssh:
     )
 
 
-def _request(job: Mapping[str, Any], files: Sequence[Path], timeout_s: float) -> list[bytes]:
+def _request(job: Job, files: Sequence[Path], timeout_s: float) -> list[bytes]:
     """What is written into the connection, in parts."""
     contents = [_source(worker), *(file.read_bytes() for file in files)]
     names = ["worker.py", *(f"{number}{file.suffix.lower()}" for number, file in enumerate(files))]
@@ -191,7 +197,7 @@ def _talk(command: Sequence[str], parts: Sequence[bytes], timeout_s: float, name
     return child.returncode, stdout, stderr
 
 
-def _feed(stdin: Any, parts: Sequence[bytes]) -> None:
+def _feed(stdin: FileIO, parts: Sequence[bytes]) -> None:
     # Who closed the pipe says why on stderr.
     with suppress(OSError, ValueError):
         for part in parts:
@@ -200,8 +206,8 @@ def _feed(stdin: Any, parts: Sequence[bytes]) -> None:
                 view = view[stdin.write(view) :]
 
 
-def _source(module: Any) -> bytes:
-    return Path(module.__file__).read_bytes()
+def _source(module: ModuleType) -> bytes:
+    return Path(str(module.__file__)).read_bytes()
 
 
 def _pip(files: Sequence[Path]) -> str:

@@ -8,7 +8,7 @@ import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from edgecut.records.profile import Profile
 from edgecut.records.recipe import Bench
 from edgecut.tflite.arena import planned_bytes
 from edgecut.tflite.flatbuffer import read
+
+if TYPE_CHECKING:
+    from edgecut.bench.worker import Job, Result
 
 PACKAGE = "tflite-micro"
 WHERE = "TFLM interpreter on host"
@@ -91,7 +94,7 @@ def smallest_arena_bytes(path: Path, timeout_s: float = TIMEOUT_S) -> TflmArena:
     """
     graph = read(path)
     _must_be_here()
-    job = {"job": "tflm_arena", "first_bytes": 2 * planned_bytes(graph) + 2**20}
+    job: Job = {"job": "tflm_arena", "first_bytes": 2 * planned_bytes(graph) + 2**20}
     result = _run(job, [path], timeout_s)
     return TflmArena(
         smallest_bytes=result["smallest_bytes"],
@@ -120,7 +123,7 @@ def interpreter_outputs(
     """
     _must_be_here()
     encoded = [[base64.b64encode(values).decode() for values in rows] for rows in inputs]
-    rows = _run({"job": "tflm_outputs", "inputs": encoded}, paths, timeout_s)["rows"]
+    rows = _run({"job": "tflm_outputs", "inputs_of": encoded}, paths, timeout_s)["rows"]
     return [row["error"] if "error" in row else [base64.b64decode(y) for y in row["outputs"]] for row in rows]
 
 
@@ -145,7 +148,7 @@ def run_tflm(path: Path, inputs: np.ndarray, arena_bytes: int) -> np.ndarray:
     return np.stack(rows).reshape(len(rows), *result["shape"][1:])
 
 
-def _run(job: dict[str, Any], paths: Sequence[Path], timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
+def _run(job: Job, paths: Sequence[Path], timeout_s: float = TIMEOUT_S) -> Result:
     try:
         return run_job(job, paths, module="edgecut.bench.tflm_worker", timeout_s=timeout_s)
     except RunError as exc:

@@ -13,11 +13,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from edgecut.bench.runners.protocol import TIMEOUT_S
 from edgecut.errors import MissingRuntimeError, RequestError, RunError
-from edgecut.records.measurement import Measurement, measured
+from edgecut.records.measurement import Measurement, Place, measured
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Bench
 from edgecut.runtime.child import last_line
@@ -74,7 +73,7 @@ class Vela:
         """
         found = simulate(path, profile, settings.timeout_s)
         summary = found.summary
-        conditions: dict[str, Any] = {
+        conditions: dict[str, object] = {
             "vela": found.version,
             "accelerator": summary["accelerator_configuration"],
             "system": summary["system_config"],
@@ -84,7 +83,7 @@ class Vela:
             "cycles": float(summary["cycles_total"]),
         }
         left = {"at_least": True, "not_modelled": list(found.on_cpu)} if found.on_cpu else {}
-        place: dict[str, Any] = {
+        place: Place = {
             "where": place_of(profile),
             "kind": "simulated",
             "profile": None if profile is None else profile.id,
