@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from edgecut.cli.completion import files
-from edgecut.cli.files import check_target, export_hint
+from edgecut.cli.files import check_keras_name, check_target, export_hint, show_step
 from edgecut.cli.flags import Overrides, Parsed, grouped, recipe_flags
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
@@ -94,7 +94,7 @@ def command(output: Output, *, model: str, out: Path, force: bool, edits: Edits,
     kind = kind_of(model)
     is_file = kind in FILES and not (kind == "onnx" and out.suffix == ".keras")
     step = _cut_file(output, recipe, edits, out) if is_file else _cut_model(output, recipe, edits, out)
-    _show(output, step, out)
+    show_step(output, step, out)
     output.note(f"next: edgecut bench {quote(str(out))}" if is_file else export_hint(out, recipe))
     return 0
 
@@ -126,8 +126,7 @@ def _layered(model: str) -> str:
 def _cut_model(output: Output, recipe: Recipe, edits: Edits, out: Path) -> Step:
     from edgecut.graph.quiet import import_keras_quietly
 
-    if out.suffix != ".keras":
-        raise RequestError(f"{out}: a Keras model is written; name it *.keras (edgecut export makes other files of it)")
+    check_keras_name(out)
     progress, began = output.progress(), time.perf_counter()
     with progress.task("loading the model"):
         import_keras_quietly()
@@ -162,16 +161,6 @@ def _cut_model(output: Output, recipe: Recipe, edits: Edits, out: Path) -> Step:
         notes=notes,
         seconds=time.perf_counter() - began,
     )
-
-
-def _show(output: Output, step: Step, out: Path) -> None:
-    from edgecut.render.steps import step_parts
-
-    output.table(*step_parts(step))
-    for note in step.notes:
-        output.note(note)
-    output.table(f"wrote {out}")
-    output.document(step.to_dict())
 
 
 def _ends(text: str) -> tuple[str | int, str | int]:

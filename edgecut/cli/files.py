@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 from shlex import quote
 
+from edgecut.cli.output import Output
 from edgecut.errors import OutputError, RequestError
 from edgecut.records.recipe import Recipe
+from edgecut.records.report import Step
 
 
 def check_target(path: Path, *, force: bool) -> None:
@@ -23,6 +25,26 @@ def check_target(path: Path, *, force: bool) -> None:
         raise OutputError(f"{path}: there is no folder {str(folder)!r}; make it first")
     if not os.access(folder, os.W_OK):
         raise OutputError(f"{path}: the folder {str(folder)!r} is read-only; choose another")
+
+
+def check_keras_target(path: Path, *, force: bool) -> None:
+    """Raises OutputError as check_target does, or RequestError for a file of another ending than .keras."""
+    check_target(path, force=force)
+    if path.suffix != ".keras":
+        raise RequestError(
+            f"{path}: a Keras model is written; name it *.keras (edgecut export makes other files of it)"
+        )
+
+
+def show_step(output: Output, step: Step, out: Path) -> None:
+    """Print what a step made of a model, and that it wrote `out`."""
+    from edgecut.render.steps import step_parts
+
+    output.table(*step_parts(step))
+    for note in step.notes:
+        output.note(note)
+    output.table(f"wrote {out}")
+    output.document(step.to_dict())
 
 
 def check_svg(path: Path) -> None:

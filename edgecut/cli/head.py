@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from edgecut.cli.completion import files
-from edgecut.cli.files import check_target, export_hint
+from edgecut.cli.files import check_keras_target, export_hint
 from edgecut.cli.flags import Overrides, recipe_flags
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
@@ -60,9 +60,7 @@ def command(output: Output, *, model: str, out: Path, force: bool, overrides: Ov
     after how many epochs to stop, none if none helps; the score is of the validation images.
     """
     recipe = read_source(model, overrides).model_copy(update={"export": Export(precisions=("float32",))})
-    check_target(out, force=force)
-    if out.suffix != ".keras":
-        raise RequestError(f"{out}: a Keras model is written; name it *.keras (edgecut export makes other files of it)")
+    check_keras_target(out, force=force)
     if recipe.head is None:
         raise RequestError("head.classes: is missing; say how many outputs the head has (--classes N)")
     step, scores = _trained(output, recipe, out)

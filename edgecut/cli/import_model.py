@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from edgecut.cli.completion import files
-from edgecut.cli.files import check_target, export_hint
+from edgecut.cli.files import check_keras_target, export_hint, show_step
 from edgecut.cli.flags import Overrides, recipe_flags
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
@@ -39,7 +39,7 @@ def command(output: Output, *, model: str, out: Path, force: bool, overrides: Ov
     recipe = read_source(model, overrides)
     _check(recipe, out, force)
     step = _imported(output, recipe, out)
-    _show(output, step, out)
+    show_step(output, step, out)
     output.note(export_hint(out, recipe))
     return 0
 
@@ -48,9 +48,7 @@ def _check(recipe: Recipe, out: Path, force: bool) -> None:
     """Raises RequestError for what can be known before the file is read."""
     from edgecut.graph.saved import kind_of
 
-    check_target(out, force=force)
-    if out.suffix != ".keras":
-        raise RequestError(f"{out}: a Keras model is written; name it *.keras (edgecut export makes other files of it)")
+    check_keras_target(out, force=force)
     if kind_of(recipe.source.model) != "onnx":
         raise RequestError(f"{recipe.source.model}: is no .onnx file; other models are taken as they are")
     if recipe.data.train is not None and not Path(recipe.data.train).exists():
@@ -80,13 +78,3 @@ def _imported(output: Output, recipe: Recipe, out: Path) -> Step:
     )
     after = step.after.model_copy(update={"size_bytes": out.stat().st_size})
     return step.model_copy(update={"name": "import", "changed": True, "after": after, "notes": notes})
-
-
-def _show(output: Output, step: Step, out: Path) -> None:
-    from edgecut.render.steps import step_parts
-
-    output.table(*step_parts(step))
-    for note in step.notes:
-        output.note(note)
-    output.table(f"wrote {out}")
-    output.document(step.to_dict())

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from edgecut.cli.completion import files
-from edgecut.cli.files import check_target, export_hint
+from edgecut.cli.files import check_keras_target, export_hint
 from edgecut.cli.flags import Overrides, recipe_flags
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
@@ -64,9 +64,7 @@ def command(output: Output, *, model: str, out: Path, force: bool, overrides: Ov
     from edgecut.graph.saved import kind_of
 
     recipe = read_source(model, overrides)
-    check_target(out, force=force)
-    if out.suffix != ".keras":
-        raise RequestError(f"{out}: a Keras model is written; name it *.keras (edgecut export makes other files of it)")
+    check_keras_target(out, force=force)
     kind_of(model)
     _check_gray(recipe)
     if recipe.data.train is not None and not Path(recipe.data.train).exists():
