@@ -30,6 +30,11 @@ def check_target(path: Path, *, force: bool) -> None:
 def check_keras_target(path: Path, *, force: bool) -> None:
     """Raises OutputError as check_target does, or RequestError for a file of another ending than .keras."""
     check_target(path, force=force)
+    check_keras_name(path)
+
+
+def check_keras_name(path: Path) -> None:
+    """Raises RequestError if a Keras model would be written to a file of another ending than .keras."""
     if path.suffix != ".keras":
         raise RequestError(
             f"{path}: a Keras model is written; name it *.keras (edgecut export makes other files of it)"

@@ -81,7 +81,7 @@ def build_rows(
         placed = [
             replace(task, folder=folder.absolute() / task.folder, base=Path.cwd()) for task in tasks if not task.fault
         ]
-        with progress.task("rows", len(placed)) as advance, workers(spread) as crew:
+        with progress.task("rows", len(placed)) as advance, workers(address=spread.address, count=spread.count) as crew:
             for task, row in crew.each(build_row, placed, lambda task, exc: _failed(task, str(exc), exc.exit_code)):
                 done[task.name] = row
                 if row.bundle is None:  # a build that was killed couldn't clean up

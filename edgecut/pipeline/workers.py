@@ -111,12 +111,11 @@ class Dask:
 
 
 @contextmanager
-def workers(spread: Spread) -> Iterator[Workers]:
-    """Whoever does tasks; a cluster of `count` processes on this machine lives as long as the context.
+def workers(*, address: str | None = None, count: int = 0) -> Iterator[Workers]:
+    """This process, the workers of the scheduler at `address`, or a cluster of `count` processes on this machine.
 
     Raises MissingRuntimeError without Dask, RequestError where no scheduler answers or none of its workers is there.
     """
-    address, count = spread.address, spread.count
     if address is None and not count:
         yield Here()
         return

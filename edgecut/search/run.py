@@ -16,7 +16,7 @@ from edgecut.cache.store import Store
 from edgecut.errors import StemError
 from edgecut.images.targets import target_of
 from edgecut.pipeline.run import environment
-from edgecut.pipeline.workers import Here, Spread, Workers, workers
+from edgecut.pipeline.workers import Here, Workers, workers
 from edgecut.records.artifact import sha256_of
 from edgecut.records.front import CutScore, Front, FrontPoint
 from edgecut.records.keywords import check_keywords
@@ -140,7 +140,7 @@ class _Search:
     def front_of_all(self) -> Front:
         """Everything looked at, the front written after each evaluation."""
         try:
-            with workers(Spread(self.request.dask, self.request.workers)) as hands:
+            with workers(address=self.request.dask, count=self.request.workers) as hands:
                 self._look(hands)
                 for turn in range(_ROUNDS):
                     self._build(hands, self._choices(turn))
