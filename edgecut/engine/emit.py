@@ -111,7 +111,8 @@ def _rows(flat: np.ndarray) -> str:
     if flat.dtype == np.int8:
         return _byte_rows(flat)
     # C has no literal of the smallest int32: its digits are a larger type's before the sign is applied.
-    words = ["(-2147483647 - 1)" if v == -(2**31) else str(v) for v in flat.tolist()]
+    smallest = {-(2**31): "(-2147483647 - 1)", -(2**63): "(-9223372036854775807 - 1)"}
+    words = [smallest.get(v, str(v)) for v in flat.tolist()]
     lines = (words[k : k + 10] for k in range(0, len(words), 10))
     return "".join(f"    {', '.join(line)},\n" for line in lines)
 

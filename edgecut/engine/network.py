@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edgecut.engine.lowered import BYTES, Call, Lowered, Model, Read, View, row_view
-from edgecut.engine.operators import OPERATORS, RENAMES
+from edgecut.engine.operators import INT16X8, OPERATORS, RENAMES
 from edgecut.engine.refusal import Refused
 from edgecut.errors import ExportError, SourceError
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, parse
@@ -158,9 +158,11 @@ def _lower(
 
 
 def _bound(model: Model, op: Operator) -> tuple[Lowered, ...]:
-    if op.custom or op.name not in OPERATORS:
-        raise Refused("has no kernel in C")
-    made = OPERATORS[op.name](model, op)
+    wide = any(model.graph.tensors[index].dtype == "int16" for index in op.outputs)
+    kernels = INT16X8 if wide else OPERATORS
+    if op.custom or op.name not in kernels:
+        raise Refused("has no kernel in C for int16 values" if wide and op.name in OPERATORS else "has no kernel in C")
+    made = kernels[op.name](model, op)
     parts = made if isinstance(made, tuple) else (made,)
     for view in (view for part in parts for view in (part.view, *(read.view for read in part.reads))):
         if not 0 < view.rows <= MOST_ROWS or not 0 < view.size_bytes <= MOST_BYTES:

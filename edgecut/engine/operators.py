@@ -9,6 +9,7 @@ from edgecut.engine.kernels import (
     convolution,
     dense,
     elementwise,
+    int16x8,
     movement,
     pooling,
     reduction,
@@ -51,6 +52,15 @@ OPERATORS: dict[str, Callable[[Model, Operator], Lowered | tuple[Lowered, ...]]]
     "TANH": activation.lookup(activation.tanh_table),
     "TRANSPOSE": movement.transpose,
     "TRANSPOSE_CONV": transpose_conv.transpose_conv,
+}
+
+# The same operators on 16-bit values.
+INT16X8: dict[str, Callable[[Model, Operator], Lowered | tuple[Lowered, ...]]] = {
+    "AVERAGE_POOL_2D": int16x8.average_pool_2d,
+    "CONV_2D": int16x8.conv_2d,
+    "DEPTHWISE_CONV_2D": int16x8.depthwise_conv_2d,
+    "FULLY_CONNECTED": int16x8.fully_connected,
+    "MAX_POOL_2D": int16x8.max_pool_2d,
 }
 
 # Operators that give the same bytes another shape: no kernel, no copy.

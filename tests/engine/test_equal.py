@@ -15,6 +15,7 @@ from edgecut.engine import Generated, generate
 from edgecut.engine.operators import OPERATORS, RENAMES
 from edgecut.tflite.flatbuffer import TfliteGraph, parse
 from tests.engine.host import compiled, outputs
+from tests.engine.int16 import int16_net
 from tools.int8_files import SINGLE, random_nets, single_operators
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "tiny.int8.tflite"
@@ -49,6 +50,11 @@ def cases() -> Iterator[Case]:
             size = sum(graph.tensors[index].size_bytes for index in graph.inputs)
             inputs = [rng.integers(-128, 128, size).astype(np.int8).tobytes(), bytes([128]) * size, bytes([127]) * size]
             yield Case(name, content, graph, generate(content, name), inputs)
+    for name, bias in (("wide", np.dtype(np.int64)), ("narrow", np.dtype(np.int32)), ("unbiased", None)):
+        content = int16_net(bias)
+        values = np.random.default_rng(1).integers(-(2**15), 2**15, (3, 9 * 7 * 3)).astype(np.int16)
+        graph, inputs = parse(content, name), [row.tobytes() for row in values]
+        yield Case(name, content, graph, generate(content, name), inputs)
     assert seen >= OPERATORS.keys() - NOT_DRAWN
 
 

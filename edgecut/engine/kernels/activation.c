@@ -38,9 +38,13 @@ static void softmax_row(const void *layer, int8_t *work, const place_t *place, i
         factor = inverse_q31((int32_t)(((uint32_t)sum << over) - 0x80000000u));
         for (c = 0; c < k->depth; c++) {
             const int32_t part = product_q31(factor, k->exps[most - in[c]]), right = 12 - over + 31 - 8;
-            const int32_t mask = (int32_t)((1u << right) - 1u);
-            const int32_t value = (part >> right) + ((part & mask) > (mask >> 1) + (part < 0)) - 128;
-            out[c] = k->exps[most - in[c]] < 0 ? (int8_t)-128 : limited(value, -128, 127);
+            int32_t value = 0;
+            /* Of so many equal values that 32 bits are shifted out, none is worth half a step. */
+            if (k->exps[most - in[c]] >= 0 && right < 32) {
+                const int32_t mask = (int32_t)((1u << right) - 1u);
+                value = (part >> right) + ((part & mask) > (mask >> 1));
+            }
+            out[c] = limited(value - 128, -128, 127);
         }
     }
 }
