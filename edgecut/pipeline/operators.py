@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,22 +25,22 @@ Files = Sequence[tuple[Format, Precision]]
 
 def operator_faults(recipe: Recipe, files: Files, profiles: Sequence[Profile]) -> Iterator[str]:
     """A fault for each layer whose operator a profile's runtime lacks, as far as the saved model tells."""
-    yield from _sentences(_planned(recipe), files, profiles, "unsupported")
+    yield from _sentences(lambda: _planned(recipe), files, profiles, "unsupported")
 
 
 def operator_notes(recipe: Recipe, files: Files, profiles: Sequence[Profile]) -> Iterator[str]:
     """A note for each layer whose operator a profile's runtime runs slowly."""
     pooled = recipe.head is not None and recipe.head.pool == "avg"
-    yield from _sentences(_planned(recipe), files, profiles, "slow")
+    yield from _sentences(lambda: _planned(recipe), files, profiles, "slow")
     if pooled:
         # edgecut's own layer, which nobody can replace: see head/attach.py for why it is a mean.
-        own = _sentences([("head_pool", "MEAN")], files, profiles, "slow")
+        own = _sentences(lambda: [("head_pool", "MEAN")], files, profiles, "slow")
         yield from (sentence.partition(";")[0] for sentence in own)
 
 
 def refuse_model(model: keras.Model, files: Files, profiles: Sequence[Profile]) -> None:
     """Raises RequestError if a layer of the model becomes an operator that a profile's runtime lacks."""
-    faults = list(_sentences(_advised(expected_operators(_config(model))), files, profiles, "unsupported"))
+    faults = list(_sentences(lambda: _advised(expected_operators(_config(model))), files, profiles, "unsupported"))
     if faults:
         raise RequestError("\n".join(faults))
 
@@ -72,12 +72,13 @@ def _advised(operators: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...
 
 
 def _sentences(
-    operators: Sequence[tuple[str, str]], files: Files, profiles: Sequence[Profile], wanted: State
+    foreseen: Callable[[], Sequence[tuple[str, str]]], files: Files, profiles: Sequence[Profile], wanted: State
 ) -> Iterator[str]:
-    for profile in profiles:
+    """foreseen: (layer, operator) each; asked only where the runtime of a device is judged by them."""
+    judged = [p for p in profiles if p.runtime.name in {"tflm", "litert"} and p.class_ != "host"]
+    operators = foreseen() if judged else ()
+    for profile in judged:
         runtime = profile.runtime
-        if runtime.name not in {"tflm", "litert"} or profile.class_ == "host":
-            continue
         written = [precision for form, precision in files if form == "tflite" and taken_by(profile, form, precision)]
         dtypes = dict.fromkeys(PRECISIONS[precision].data for precision in written)
         for layer, operator in operators:

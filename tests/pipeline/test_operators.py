@@ -108,3 +108,13 @@ def test_a_file_that_holds_what_the_graph_did_not_tell_is_refused(
         "export: net.int8.tflite: profile nucleo-l4r5zi: layer 'lambda': GELU (int8) is not registered in TensorFlow "
         "Lite Micro; retrain with relu6 or relu in place of gelu; no rewrite computes the same"
     )
+
+
+def test_nothing_is_foreseen_where_no_device_is_judged_by_it(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(operators, "expected_operators", lambda *arguments: asked.append("all") or ())
+    recipe = make_recipe({"source": {"model": str(net)}, "export": {"precisions": ["float32"]}}, {}, where="test")
+    plan(recipe, [find_profile("host")])
+    assert asked == []
+    planned(net, "pool")
+    assert asked
