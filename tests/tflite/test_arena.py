@@ -26,6 +26,7 @@ from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, parse, read
 from edgecut.tflite.lifetimes import UNUSED, Buffer, lifetimes, moments
 from edgecut.tflite.scratch import cmsis_nn_requests, esp_nn_s3_requests
 from edgecut.tflite.write import Draft
+from tests.tflite.conftest import Heads
 from tools.operator_files import KINDS, operator_file, usual_types
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -172,8 +173,8 @@ def test_constants_need_no_arena_and_a_tensor_that_nobody_reads_is_planned() -> 
     net = Network((8,))
     net.call("FULLY_CONNECTED", (4,), (4, 8))
     net.shapes.append(((1, 999), False))
-    found = [(b.order, b.first, b.last) for b in lifetimes(net.graph())]
-    assert found == [(0, -1, 0), (2, 0, 1), (3, UNUSED, UNUSED)]
+    lives = [(b.order, b.first, b.last) for b in lifetimes(net.graph())]
+    assert lives == [(0, -1, 0), (2, 0, 1), (3, UNUSED, UNUSED)]
     assert planned_bytes(net.graph()) == 1008
 
 
@@ -250,22 +251,18 @@ def test_planner_gives_the_head_of_the_interpreter_on_real_files(real: Path) -> 
 
 
 @pytest.mark.skipif(not tflm.is_here(), reason="the tflite-micro interpreter is for Linux x86-64 only")
-def test_every_operator_s_head_is_the_interpreter_s(tmp_path: Path) -> None:
+def test_every_operator_s_head_is_the_interpreter_s(heads_of: Heads) -> None:
     """Scratch of transposed convolutions, LSTM, SVDF, means, paddings, sums of several, weights of 4 bits."""
     cases = [(name, usual_types(name, dtype)) for name in KINDS for dtype in ("float32", "int8", "int16", "bool")]
     cases += [(name, {**usual_types(name, "int8"), "weights": "int4"}) for name in ("CONV_2D", "FULLY_CONNECTED")]
     cases += [("TRANSPOSE_CONV", {**usual_types("TRANSPOSE_CONV", "int16"), "bias": "int16"})]
-    paths = [tmp_path / f"{k}.tflite" for k in range(len(cases))]
-    for path, (name, types) in zip(paths, cases, strict=True):
-        path.write_bytes(operator_file(name, types))
-    heads = tflm.interpreter_heads(paths)
     ran = {
-        (name, tuple(types.items())): (head, planned_bytes(read(path)))
-        for path, (name, types), head in zip(paths, cases, heads, strict=True)
+        (name, tuple(types.items())): (head, planned_bytes(parse(operator_file(name, types), name)))
+        for (name, types), head in zip(cases, heads_of(cases), strict=True)
         if isinstance(head, int)
     }
     assert len(ran) > 180
-    assert {case: found for case, found in ran.items() if found[0] != found[1]} == {}
+    assert {case: both for case, both in ran.items() if both[0] != both[1]} == {}
     operators = {name for name, _ in ran}
     assert operators >= {"TRANSPOSE_CONV", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM", "MEAN", "MIRROR_PAD", "ADD_N"}
 

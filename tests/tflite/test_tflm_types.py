@@ -11,6 +11,7 @@ import pytest
 from edgecut.bench.runners import tflm
 from edgecut.tflite.flatbuffer import parse
 from edgecut.tflite.support import verdicts
+from tests.tflite.conftest import Heads
 from tools.operator_files import KINDS, operator_file, usual_types
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +49,7 @@ def test_an_embedding_is_judged_by_its_table_not_by_its_indices() -> None:
 
 
 @pytest.mark.skipif(not tflm.is_here(), reason="the tflite-micro interpreter is for Linux x86-64 only")
-def test_verdicts_are_what_the_interpreter_does(tmp_path: Path) -> None:
+def test_verdicts_are_what_the_interpreter_does(heads_of: Heads) -> None:
     dtypes = ("float32", "int8", "int16", "int32", "bool")
     cases = [(name, usual_types(name, dtype)) for name in KINDS for dtype in dtypes]
     weighted = ("BATCH_MATMUL", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
@@ -58,12 +59,9 @@ def test_verdicts_are_what_the_interpreter_does(tmp_path: Path) -> None:
         for dtype in ("float32", "int8", "int16")
         for weights in ("float32", "int4", "int8", "int16")
     ]
-    paths = [tmp_path / f"{k}.tflite" for k in range(len(cases))]
-    for path, (name, types) in zip(paths, cases, strict=True):
-        path.write_bytes(operator_file(name, types))
     wrong = [
         (name, types, head)
-        for (name, types), head in zip(cases, tflm.interpreter_heads(paths), strict=True)
+        for (name, types), head in zip(cases, heads_of(cases), strict=True)
         if isinstance(head, int) != (state(name, types)[0] != "unsupported")
     ]
     assert wrong == []
