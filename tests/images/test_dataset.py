@@ -253,9 +253,7 @@ def test_classes_of_numbers_may_be_fewer_than_the_heads(tmp_path: Path) -> None:
 def test_one_function_brings_files_and_arrays_to_the_device(tmp_path: Path) -> None:
     picture = _pixels(1)[0]
     Image.fromarray(picture).save(tmp_path / "x.png")
-    np.testing.assert_array_equal(
-        read_calibration(tmp_path, (5, 4, 1))[0], to_device(picture, 5, 4, 1)
-    )
+    np.testing.assert_array_equal(read_calibration(tmp_path, (5, 4, 1))[0], to_device(picture, 5, 4, 1))
 
 
 @pytest.mark.real

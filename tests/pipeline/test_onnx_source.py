@@ -12,7 +12,10 @@ import pytest
 from edgecut.pipeline.cached import facts_of
 from edgecut.pipeline.lock import input_hashes
 from edgecut.pipeline.plan import plan
+from edgecut.records.profile_files import find_profile
 from edgecut.records.recipe import Recipe, read_recipe
+from edgecut.search.request import Request
+from edgecut.search.tasks import facts_of as search_facts
 from tests.command_line import run
 from tests.source.onnx.torch_cnn import torch_cnn
 
@@ -73,6 +76,8 @@ def test_another_weight_file_is_another_input_of_every_stage(recipe: Recipe) -> 
     assert {key for key in before if before[key] != after[key]} == {"source.model:weights.bin"}
     planned = plan(recipe)
     assert facts_of(planned, before, "edited")["inputs"] != facts_of(planned, after, "edited")["inputs"]
+    request = Request(recipe, (find_profile("host"),), ((32, 32),), (1,), ("int8",), Path("search"))
+    assert search_facts(request)["weights"] == {"weights.bin": after["source.model:weights.bin"]}
 
 
 def test_the_stage_of_an_imported_model_reads_the_images_of_its_proof(recipe: Recipe) -> None:
