@@ -7,7 +7,7 @@ from typing import Literal
 
 from edgecut.bench.terms import ALIKE, Tiles, group_of, terms
 from edgecut.export.readback import tflite_precision
-from edgecut.records.measurement import UNITS, Measurement, missing
+from edgecut.records.measurement import Measurement, measured, missing
 from edgecut.records.profile import Calibrated, LatencyFacts, Profile
 from edgecut.tflite.arena import CORTEX_M_ERROR, cortex_m_arena_bytes, esp_nn_arena_bytes
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
@@ -60,12 +60,11 @@ def predict_latency(graph: TfliteGraph, profile: Profile, artifact: str) -> Meas
     conditions: dict[str, object] = {"precision": precision, "error_p50": facts.error_p50}
     if unknown:
         conditions |= {"at_least": True, "not_modelled": list(unknown)}
-    return Measurement(
-        metric="latency",
-        artifact=artifact,
+    return measured(
+        "latency",
+        artifact,
+        [seconds],
         profile=profile.id,
-        unit=UNITS["latency"],
-        value=seconds,
         kind=_kind(profile),
         where=profile.id,
         method=method,
@@ -121,12 +120,11 @@ def _esp_nn(profile: Profile) -> Callable[[TfliteGraph, Operator], tuple[int, ..
 def arena_estimate(value: int, profile: Profile, artifact: str, method: str, error: float | None = None) -> Measurement:
     """An arena of `value` bytes on the profile's device, estimated."""
     conditions: dict[str, object] = {"kernels": profile.runtime.kernels, "pointers": "32 bits"}
-    return Measurement(
-        metric="arena",
-        artifact=artifact,
+    return measured(
+        "arena",
+        artifact,
+        [value],
         profile=profile.id,
-        unit=UNITS["arena"],
-        value=value,
         kind="estimated",
         where=profile.id,
         method=method,
@@ -148,12 +146,11 @@ def _by_prices(graph: TfliteGraph, facts: LatencyFacts, profile: Profile, precis
     conditions: dict[str, object] = {"precision": precision, "error_p50": table.error_p50}
     if unknown:
         conditions |= {"at_least": True, "not_modelled": unknown}
-    return Measurement(
-        metric="latency",
-        artifact=artifact,
+    return measured(
+        "latency",
+        artifact,
+        [priced_seconds(graph, table)],
         profile=profile.id,
-        unit=UNITS["latency"],
-        value=priced_seconds(graph, table),
         kind="estimated",
         where=profile.id,
         method=f"prices fitted to {table.files} timed files ({facts.basis})",

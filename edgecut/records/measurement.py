@@ -111,36 +111,48 @@ class Place(TypedDict):
 
 
 class Origin(Place):
-    """How a number came about. kind: measured where nothing else is said."""
+    """How a number came about. kind: measured where nothing else is said; error: the band of an estimate."""
 
     method: str
+    error: NotRequired[float | None]
     conditions: NotRequired[Mapping[str, object]]
 
 
 def measured(metric: Metric, artifact: str, values: Sequence[float], **origin: Unpack[Origin]) -> Measurement:
     """A measurement whose value is the median of `values`."""
-    row = _row(metric, artifact, origin)
     raw = tuple(values) if len(values) > 1 else ()
-    return row.model_copy(update={"value": statistics.median(values), "values": raw})
+    return Measurement(
+        metric=metric, artifact=artifact, value=statistics.median(values), values=raw, **_told(metric, origin)
+    )
 
 
 def missing(metric: Metric, artifact: str, reason: str, **origin: Unpack[Origin]) -> Measurement:
     """A measurement that could not be had, and why."""
-    return _row(metric, artifact, origin).model_copy(update={"reason": reason})
+    return Measurement(metric=metric, artifact=artifact, value=None, reason=reason, **_told(metric, origin))
 
 
-def _row(metric: Metric, artifact: str, origin: Origin) -> Measurement:
-    return Measurement(
-        metric=metric,
-        artifact=artifact,
-        profile=origin.get("profile"),
-        unit=UNITS[metric],
-        value=None,
-        kind=origin.get("kind", "measured"),
-        where=origin["where"],
-        method=origin["method"],
-        conditions=dict(origin.get("conditions", {})),
-    )
+class Told(TypedDict):
+    """What a measurement has of its origin, and its unit."""
+
+    unit: str
+    profile: str | None
+    kind: Kind
+    where: str
+    method: str
+    error: float | None
+    conditions: dict[str, object]
+
+
+def _told(metric: Metric, origin: Origin) -> Told:
+    return {
+        "unit": UNITS[metric],
+        "profile": origin.get("profile"),
+        "kind": origin.get("kind", "measured"),
+        "where": origin["where"],
+        "method": origin["method"],
+        "error": origin.get("error"),
+        "conditions": dict(origin.get("conditions", {})),
+    }
 
 
 def number_in(conditions: Mapping[str, object], key: str) -> float | None:
