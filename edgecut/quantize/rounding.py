@@ -39,7 +39,8 @@ def rounded(weights: np.ndarray, scales: np.ndarray, covariance: np.ndarray) -> 
 def round_operator(
     weighted: Weighted, weights: np.ndarray, scales: np.ndarray, inputs: Sequence[np.ndarray], seed: int = 0
 ) -> np.ndarray | None:
-    """The int8 weights of an operator for the inputs that it gets; None if it has too many inputs per filter.
+    """The int8 weights of an operator for the inputs that it gets; None for a grouped convolution, and for one of too
+    many inputs per filter.
 
     inputs: real values, one array with a batch axis for each image.
     """
