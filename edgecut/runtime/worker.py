@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from edgecut.runtime.onnx_trace import traced
 from edgecut.runtime.wire import Header, receive, send
 
 Key = str | int
@@ -92,6 +93,10 @@ def _answer(
             content = arrays[0].tobytes() if arrays else None
             file = files[header["file"]] = _load(header, content)
         return {"inputs": file.inputs, "outputs": file.outputs}, ()
+    if header["do"] == "trace":
+        limit_address_space(header["address_bytes"])
+        with limited(header["seconds"] * (1 + len(header["inputs"]))):
+            return traced(header, (*onnx_failures(), RuntimeError, TypeError, ValueError))
     file = files[header["file"]]
     if header["do"] == "read":
         return {}, file.read(header["fetch"])

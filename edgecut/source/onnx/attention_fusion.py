@@ -58,7 +58,7 @@ def attention(graph: Graph, softmax: Node) -> bool:
     for place, value in enumerate(weights):
         names.append(f"{softmax.name}.weight{place}" if value is not None else "")
         if value is not None:
-            graph.constants[names[-1]] = value
+            graph.add(names[-1], value)
     gone = [softmax, scores, *scaled, mixed, *moves, *(n for part in (q, k, v) for n in part.nodes)]
     unique = list({node.place: node for node in gone if node.place != last.place}.values())
     graph.replace(last, "MultiHeadAttention", [q.tokens, v.tokens, k.tokens, *names], unique)

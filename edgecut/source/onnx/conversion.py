@@ -223,9 +223,7 @@ def _port(build: Build, name: str, what: str) -> Port:
             view = site.mover.single(view, axis)
     if batch is not None and len(view.axes[batch]) > 1:
         raise SourceError(f"{what} has its batch merged with another axis")
-    by_place = sorted(
-        (axis for axis in range(len(view.axes)) if axis != batch), key=lambda a: view.axes[a] or _behind(view, a)
-    )
+    by_place = sorted((axis for axis in range(len(view.axes)) if axis != batch), key=lambda axis: _place(view, axis))
     x = site.mover.arranged(view, [view.axes[axis] for axis in by_place])
     axes = (*([batch] if batch is not None else []), *by_place)
     dtype = build.trace.dtypes.get(name, "float32")
@@ -236,11 +234,15 @@ def _port(build: Build, name: str, what: str) -> Port:
     return Port(name, dtype, axes, batch, view.shape, x)
 
 
-def _behind(view: View, axis: int) -> tuple[int, ...]:
-    """Where an axis of size 1 goes: before the axes behind it, in a picture before its channels."""
-    last = max((a for a in view.axes if a and a != (BATCH,)), default=(len(view.sizes),))
-    end = last if len(view.axes) > 3 else (len(view.sizes),)
-    return min((a for a in view.axes[axis + 1 :] if a and a != (BATCH,)), default=end)
+def _place(view: View, axis: int) -> tuple[int, int]:
+    """Where an axis lies. One of size 1 goes before those behind it, in a picture before its channels."""
+    places = [group[0] if group and group != (BATCH,) else None for group in view.axes]
+    own = places[axis]
+    if own is not None:
+        return own, 1
+    behind = [place for place in places[axis + 1 :] if place is not None]
+    last = max((p for p in places if p is not None), default=0) if len(view.axes) > 3 else len(view.sizes)
+    return min(behind, default=last), 0
 
 
 def _before_ends(nodes: Sequence[Node], outputs: Sequence[str]) -> Iterator[str]:

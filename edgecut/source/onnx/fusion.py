@@ -10,12 +10,12 @@ import numpy as np
 from edgecut.source.onnx.attention_fusion import attention
 from edgecut.source.onnx.fusion_graph import Graph
 from edgecut.source.onnx.nodes import Network, Node
-from edgecut.source.onnx.tracing import Trace
+from edgecut.source.onnx.tracing import Trace, Weights
 
 
-def fused(network: Network, trace: Trace) -> tuple[tuple[Node, ...], Mapping[str, np.ndarray]]:
+def fused(network: Network, trace: Trace) -> tuple[tuple[Node, ...], Weights]:
     """The nodes with each pattern as one node, and the constants, with those that fusing made."""
-    graph = Graph({n.place: n for n in network.nodes}, dict(trace.constants), trace.shapes, frozenset(network.outputs))
+    graph = Graph({n.place: n for n in network.nodes}, trace.constants, trace.shapes, frozenset(network.outputs))
     graph.index()
     for patterns in (_FIRST, _SECOND, _THIRD):
         for place in sorted(graph.nodes):
@@ -124,7 +124,7 @@ def _layer_norm(graph: Graph, node: Node) -> bool:
     if axes[0] is None or axes[0] != axes[1] or sorted(a % rank for a in axes[0]) != [rank - 1]:
         return False
     parts = [difference, again, sqrt, added, variance, square, mean]
-    graph.constants[f"{node.name}.scale"] = np.ones(graph.shapes[x][-1], np.float32)
+    graph.add(f"{node.name}.scale", np.ones(graph.shapes[x][-1], np.float32))
     last, inputs = node, [x, f"{node.name}.scale"]
     scale = _reader(graph, node.outputs[0], "Mul", graph.shapes[x][-1:])
     if scale is not None:
@@ -142,9 +142,10 @@ def _dense_bias(graph: Graph, node: Node) -> bool:
         source = graph.only(product, "MatMul")
         if source is None or len(source.inputs) != 2 or bias not in graph.constants:
             continue
-        kernel, value = graph.constants.get(source.inputs[1]), graph.constants[bias]
-        if kernel is not None and kernel.ndim == 2 and value.ndim and value.size == value.shape[-1] == kernel.shape[1]:
-            graph.constants[f"{node.name}.bias"] = value.reshape(-1)
+        value = graph.constants[bias]
+        shape = graph.constants.shape(source.inputs[1]) if source.inputs[1] in graph.constants else ()
+        if len(shape) == 2 and value.ndim and value.size == value.shape[-1] == shape[1]:
+            graph.add(f"{node.name}.bias", value.reshape(-1))
             graph.replace(node, "MatMul", [*source.inputs, f"{node.name}.bias"], [source])
             return True
     return False
@@ -159,7 +160,7 @@ def _conv_bias(graph: Graph, node: Node) -> bool:
         shape, value = graph.shapes.get(product, ()), graph.constants[bias]
         padded = (1,) * (len(shape) - value.ndim) + value.shape
         if len(shape) > 2 and len(padded) == len(shape) and padded[1] == shape[1] == value.size:
-            graph.constants[f"{node.name}.bias"] = value.reshape(-1)
+            graph.add(f"{node.name}.bias", value.reshape(-1))
             graph.replace(node, source.operator, [*source.inputs, f"{node.name}.bias"], [source], **source.attributes)
             return True
     return False

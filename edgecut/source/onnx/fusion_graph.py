@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgecut.source.onnx.nodes import Node
+from edgecut.source.onnx.tracing import Weights
 
 
 @dataclass
@@ -16,7 +18,7 @@ class Graph:
     """Nodes that are being fused. constants: with those that fusing makes. keep: tensors that must stay."""
 
     nodes: dict[int, Node]
-    constants: dict[str, np.ndarray]
+    constants: Weights
     shapes: Mapping[str, tuple[int, ...]]
     keep: frozenset[str]
     maker: dict[str, int] = field(default_factory=dict)
@@ -49,10 +51,14 @@ class Graph:
 
     def number(self, name: str) -> float | None:
         """A constant of one element; None for another tensor."""
-        value = self.constants.get(name)
-        return (
-            float(value.reshape(-1)[0]) if value is not None and value.size == 1 and value.dtype.kind in "fiu" else None
-        )
+        if name not in self.constants or math.prod(self.constants.shape(name)) != 1:
+            return None
+        value = self.constants[name]
+        return float(value.reshape(-1)[0]) if value.dtype.kind in "fiu" else None
+
+    def add(self, name: str, value: np.ndarray) -> None:
+        """A constant that fusing makes."""
+        self.constants = self.constants.joined({name: value})
 
     def by_number(self, node: Node) -> tuple[str, float] | None:
         """(the tensor, the constant) of a node of two inputs, of which one is a number."""

@@ -138,13 +138,15 @@ def _seeded(imported: Imported) -> list[np.ndarray]:
 
 
 def _with_outputs(imported: Imported, names: Sequence[str]) -> bytes:
+    """The file with more outputs. They are put in and taken away again, since a copy would take as much memory."""
     import onnx
 
-    model = onnx.ModelProto()
-    model.CopyFrom(imported.file.model)
-    own = {value.name for value in model.graph.output}
+    model = imported.file.model
+    own = [value.name for value in model.graph.output]
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in own)
-    return bytes(model.SerializeToString())
+    content = bytes(model.SerializeToString())
+    del model.graph.output[len(own) :]
+    return content
 
 
 def _in_runtime(

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgecut.errors import RunError, SourceError
-from edgecut.runtime.child import ChildDied, run_job
-from edgecut.runtime.limits import read_limits
+from edgecut.memory import out_of_memory
+from edgecut.runtime.child import ChildDied, death, the_child
 from edgecut.runtime.session import first_line
 from edgecut.source.onnx.nodes import Network
 from edgecut.source.onnx.reading import OnnxFile
@@ -22,6 +20,8 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 BATCHES = (1, 3)
+# Operators whose result doesn't tell by itself where the batch is.
+_FOLLOWS_BATCH = frozenset({"Expand", "Gather", "Reshape", "Squeeze", "Unsqueeze"})
 
 
 @dataclass(frozen=True)
@@ -42,18 +42,44 @@ class Tensor:
         return (*self.shape[: self.batch_axis], *self.shape[self.batch_axis + 1 :])
 
 
+class Weights(Mapping[str, np.ndarray]):
+    """A file's weights as arrays, each made where it is read: two copies of a large net needn't be in memory."""
+
+    def __init__(self, tensors: Mapping[str, onnx.TensorProto], arrays: Mapping[str, np.ndarray] | None = None) -> None:
+        """arrays: constants that are no weights of the file."""
+        self._tensors, self._arrays = tensors, dict(arrays or {})
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        from onnx import numpy_helper
+
+        return self._arrays[name] if name in self._arrays else numpy_helper.to_array(self._tensors[name])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._arrays or name in self._tensors
+
+    def __iter__(self) -> Iterator[str]:
+        yield from {**self._tensors, **self._arrays}
+
+    def __len__(self) -> int:
+        return len({*self._tensors, *self._arrays})
+
+    def joined(self, arrays: Mapping[str, np.ndarray]) -> Weights:
+        """These and other constants."""
+        return Weights(self._tensors, {**self._arrays, **arrays})
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """A constant's shape, without reading it."""
+        return self._arrays[name].shape if name in self._arrays else tuple(self._tensors[name].dims)
+
+
 @dataclass(frozen=True)
 class Trace:
-    """What a run showed. shapes: at batch 1; batched: at batch 3, {} where it can't be run so.
-
-    varying: constants that the batch changes, at batch 3.
-    """
+    """What a run showed. shapes: at batch 1; batched: at batch 3, {} where it can't be run so, or needn't."""
 
     shapes: Mapping[str, Shape]
     batched: Mapping[str, Shape]
     dtypes: Mapping[str, str]
-    constants: Mapping[str, np.ndarray]
-    varying: Mapping[str, np.ndarray]
+    constants: Weights
 
 
 def graph_inputs(file: OnnxFile) -> tuple[Tensor, ...]:
@@ -113,42 +139,39 @@ def trace(file: OnnxFile, network: Network, fixed: Mapping[str, Shape]) -> Trace
     Raises SourceError if ONNX Runtime refuses the file, RunError if it dies of it.
     """
     inputs = graph_inputs(file)
-    feeds = [{t.name: (t.dtype, _fed(t, fixed, size)) for t in inputs} for size in BATCHES]
+    batches = BATCHES if any(node.operator in _FOLLOWS_BATCH for node in network.nodes) else BATCHES[:1]
+    feeds = [{t.name: (t.dtype, _fed(t, fixed, size)) for t in inputs} for size in batches]
     taken = {name for node in network.nodes for name in node.inputs} | set(network.outputs)
     weights = {tensor.name for tensor in file.model.graph.initializer}
     constants = sorted((taken & network.constants) - weights)
     made = {name for node in network.nodes for name in node.outputs if name}
-    limits = read_limits()
-    with tempfile.TemporaryDirectory() as folder:
-        written = str(Path(folder) / "constants.npz")
-        job = {
-            "path": str(file.path.absolute()),
-            "feeds": feeds,
-            "batch_axes": {t.name: t.batch_axis for t in inputs},
-            "constants": constants,
-            "tensors": sorted(made | set(constants)),
-            "written": written,
-            "seconds": limits.seconds * len(feeds),
-        }
-        try:
-            answer = run_job("edgecut.source.onnx.trace_worker", job, limits.seconds * (1 + len(feeds)))
-        except ChildDied as exc:
-            raise RunError(f"{file.path}: {exc}") from exc
-        reason = answer["reason"] or answer["runs"][0].get("reason", "")
-        if reason:
-            own = next((t.shape[0] for t in inputs if t.shape and t.shape[0] not in {None, 1}), None)
-            said = f"takes {own} inputs at once, and can't be run with one; export it with an open batch" if own else ""
-            raise SourceError(f"{file.path}: {said or f'ONNX Runtime can not run it: {first_line(reason)}'}")
-        with np.load(written, allow_pickle=False) as archive:
-            stored = {key: archive[str(place)] for place, key in enumerate(answer["stored"])}
-    return _trace(answer["runs"], stored, feeds, _weights(file, taken & weights))
+    child = the_child()
+    job = {
+        "do": "trace",
+        "path": str(file.path.absolute()),
+        "inputs": feeds,
+        "batch_axes": {t.name: t.batch_axis for t in inputs},
+        "constants": constants,
+        "tensors": sorted(made | set(constants)),
+        "address_bytes": child.limits.address_bytes_for(file.size_bytes),
+    }
+    try:
+        answer, values, noise = child.ask(job)
+    except ChildDied as exc:
+        raise RunError(f"{file.path}: {exc}") from exc
+    reason = answer.get("error") or answer["reason"] or answer["runs"][0].get("reason", "")
+    if reason and out_of_memory(reason):
+        raise RunError(f"{file.path}: {death(None, noise, child.limits)}")
+    if reason:
+        own = next((t.shape[0] for t in inputs if t.shape and t.shape[0] not in {None, 1}), None)
+        said = f"takes {own} inputs at once, and can't be run with one; export it with an open batch" if own else ""
+        raise SourceError(f"{file.path}: {said or f'ONNX Runtime can not run it: {first_line(reason)}'}")
+    known = dict(zip(answer["constants"], values, strict=True))
+    return _trace(answer["runs"], feeds, _weights(file, taken & weights).joined(known))
 
 
 def _trace(
-    runs: Sequence[Mapping[str, Any]],
-    stored: Mapping[str, np.ndarray],
-    feeds: Sequence[Mapping[str, tuple[str, Shape]]],
-    weights: Mapping[str, np.ndarray],
+    runs: Sequence[Mapping[str, Any]], feeds: Sequence[Mapping[str, tuple[str, Shape]]], constants: Weights
 ) -> Trace:
     """The answer of the child as a trace."""
     shapes, dtypes = dict(runs[0]["shapes"]), dict(runs[0]["dtypes"])
@@ -157,16 +180,12 @@ def _trace(
         shapes[name], dtypes[name] = shape, dtype
         if later:
             later[name] = feeds[1][name][1]
-    constants = {**weights, **{key[2:]: value for key, value in stored.items() if key[0] == "0"}}
-    varying = {key[2:]: value for key, value in stored.items() if key[0] == "1"}
     one, three = ({name: tuple(shape) for name, shape in side.items()} for side in (shapes, later))
-    return Trace(one, three, dtypes, constants, varying)
+    return Trace(one, three, dtypes, constants)
 
 
-def _weights(file: OnnxFile, names: set[str]) -> dict[str, np.ndarray]:
-    from onnx import numpy_helper
-
-    return {t.name: numpy_helper.to_array(t) for t in file.model.graph.initializer if t.name in names}
+def _weights(file: OnnxFile, names: set[str]) -> Weights:
+    return Weights({t.name: t for t in file.model.graph.initializer if t.name in names})
 
 
 def _fed(tensor: Tensor, fixed: Mapping[str, Shape], batch: int) -> Shape:
