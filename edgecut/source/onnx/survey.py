@@ -14,6 +14,7 @@ from edgecut.source.onnx.operators import REASONS, RULES
 from edgecut.source.onnx.reading import OnnxFile, read_file
 from edgecut.source.onnx.tracing import Tensor, graph_inputs, graph_outputs
 
+_RGB = 3
 QUANTIZED = frozenset({"QuantizeLinear", "DequantizeLinear"})
 
 
@@ -147,5 +148,10 @@ def _notes(inputs: Sequence[Tensor], counts: Mapping[str, int], file: OnnxFile) 
             "its BatchNormalization is folded into the convolutions, so quantization-aware training has none to "
             "adapt; torch.onnx.export(..., training=TrainingMode.PRESERVE, do_constant_folding=False) of a model in "
             "eval() keeps it"
+        )
+    if "pytorch" in file.producer and any(len(t.shape) == 4 and t.shape[1] == _RGB for t in inputs):
+        notes.append(
+            "takes pictures of three channels, which torchvision and timm normalize with a mean and deviation for "
+            "each (preprocess torch): a gray stem is exact only on raw pixels"
         )
     return notes

@@ -154,6 +154,7 @@ def test_a_file_that_onnx_runtime_can_t_run_is_refused(tmp_path: Path) -> None:
 def test_what_the_exporter_folded_is_said(tmp_path: Path) -> None:
     nodes = [one("Conv", "x", "w")]
     path = save(tmp_path / "m.onnx", nodes, {"x": [1, 3, 8, 8]}, {"w": weight(4, 3, 3, 3)}, producer="pytorch")
-    batch, folded = survey(path).notes
+    batch, folded, channels = survey(path).notes
     assert batch.startswith("takes one input at a time; the model made of it takes any number")
     assert folded.startswith("its BatchNormalization is folded into the convolutions")
+    assert channels.endswith("(preprocess torch): a gray stem is exact only on raw pixels")
