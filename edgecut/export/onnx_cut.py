@@ -8,7 +8,7 @@ from typing import Any
 
 from edgecut.errors import ExportError, GraphError, SourceError
 from edgecut.records.nearest import closest
-from edgecut.runtime.onnx_graph import other_kind, parse_onnx, with_shapes
+from edgecut.runtime.onnx_graph import other_kind, parse_onnx, tensors_read, with_shapes
 from edgecut.tflite.reach import Network, Node, Part, matching, short_names
 
 # Operators that work on images, which ONNX keeps as (batch, channels, height, width), and those that leave axes alone.
@@ -142,7 +142,7 @@ def network(model: Any) -> Network[str]:
     """The nodes of a model's main graph as a Network over tensor names."""
     graph = model.graph
     constants = {tensor.name for tensor in graph.initializer}
-    nodes = (Node(tuple(_taken(node)), tuple(name for name in node.output if name)) for node in graph.node)
+    nodes = (Node(tuple(tensors_read(node)), tuple(name for name in node.output if name)) for node in graph.node)
     inputs = tuple(value.name for value in graph.input if value.name not in constants)
     short = short_names(name for node in graph.node for name in node.output if not _GENERATED.search(name))
     return Network(tuple(nodes), inputs, lambda name: short.get(name, name))
@@ -213,17 +213,6 @@ def _meets_image_operator(name: str, neighbours: Mapping[str, Sequence[Any]]) ->
     return False
 
 
-def _taken(node: Any) -> Iterator[str]:
-    """The tensors that a node takes, those that its bodies (If, Loop, Scan) take from outside included."""
-    yield from (name for name in node.input if name)
-    for attribute in node.attribute:
-        for body in (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs:
-            made = {value.name for value in body.input} | {tensor.name for tensor in body.initializer}
-            made |= {name for inner in body.node for name in inner.output}
-            inside = [name for inner in body.node for name in _taken(inner)] + [value.name for value in body.output]
-            yield from (name for name in inside if name not in made)
-
-
 def _typed(known: Mapping[str, Any], name: str) -> Any:
     value = known.get(name)
     if value is None or not value.type.WhichOneof("value"):
@@ -235,7 +224,7 @@ def _typed(known: Mapping[str, Any], name: str) -> Any:
 
 def _keep_used(source: Any, result: Any, edges: set[str]) -> None:
     """Copy the constants, types and annotations of the tensors that the result's nodes use."""
-    used = {name for node in result.node for name in (*_taken(node), *node.output)}
+    used = {name for node in result.node for name in (*tensors_read(node), *node.output)}
     result.initializer.extend(x for x in source.initializer if x.name in used | edges)
     result.sparse_initializer.extend(x for x in source.sparse_initializer if x.values.name in used)
     result.value_info.extend(x for x in source.value_info if x.name in used - edges)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,19 @@ def parse_onnx(content: bytes, where: str = "model") -> Any:
     if not all(isinstance(text, str) for text in (*names, *(value.name for value in (*graph.input, *graph.output)))):
         raise SourceError(f"{where}: is a damaged .onnx file (a name in it is no text); get it again")
     return model
+
+
+def tensors_read(node: Any) -> Iterator[str]:
+    """The tensors that a node takes, those that its bodies (If, Loop, Scan) take from outside included."""
+    yield from (name for name in node.input if name)
+    for attribute in node.attribute:
+        for body in (attribute.g, *attribute.graphs):
+            made = {value.name for value in body.input} | {tensor.name for tensor in body.initializer}
+            made |= {name for inner in body.node for name in inner.output}
+            inside = [name for inner in body.node for name in tensors_read(inner)] + [
+                value.name for value in body.output
+            ]
+            yield from (name for name in inside if name not in made)
 
 
 def _graph(model: Any) -> OnnxGraph:

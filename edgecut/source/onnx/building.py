@@ -138,11 +138,11 @@ class Site:
 
     def layer_name(self, suffix: str = "") -> str:
         """A name that no layer has yet."""
-        wanted = f"{self.name}.{suffix}" if suffix else self.name
-        name, count = wanted, 0
+        base = f"{self.name}.{suffix}" if suffix else self.name
+        name, count = base, 0
         while name.lower() in self._build.used:
             count += 1
-            name = f"{wanted}_{count}"
+            name = f"{base}_{count}"
         self._build.used.add(name.lower())
         self._build.layers[name] = self.node
         return name

@@ -90,15 +90,15 @@ def convert(
     """
     file = read_file(path)
     network = read_network(file, outputs)
-    found = survey_network(file, network, dequantize=dequantize)
-    if found.refused:
-        raise SourceError(f"{path}: {refusal(found)}")
+    surveyed = survey_network(file, network, dequantize=dequantize)
+    if surveyed.refused:
+        raise SourceError(f"{path}: {refusal(surveyed)}")
     traced = trace(file, network, fixed_shapes(file, shape))
     with counted_anew():
-        return _converted(file, network, traced, found)
+        return _converted(file, network, traced, surveyed)
 
 
-def _converted(file: OnnxFile, network: Network, traced: Trace, found: Survey) -> Imported:
+def _converted(file: OnnxFile, network: Network, traced: Trace, surveyed: Survey) -> Imported:
     nodes, constants = fused(network, traced)
     traced = replace(traced, constants=constants)
     build = Build(traced)
@@ -116,7 +116,7 @@ def _converted(file: OnnxFile, network: Network, traced: Trace, found: Survey) -
     used = {operation.name for operation in model.operations}
     floats = next((name for name in ("bfloat16", "float16") if name in traced.dtypes.values()), "float32")
     own = [f"computes in {floats}, and the model made of it in float32"] if floats != "float32" else []
-    said = [*found.notes, *own, *build.notes, *_turned(ends)]
+    said = [*surveyed.notes, *own, *build.notes, *_turned(ends)]
     return Imported(
         model,
         {name: nodes for name, nodes in names.items() if name in used},
@@ -126,7 +126,7 @@ def _converted(file: OnnxFile, network: Network, traced: Trace, found: Survey) -
         tuple(ends),
         tuple(before),
         next((t.shape[t.batch_axis] or 1 for t in graph_inputs(file) if t.shape), 1),
-        found.quantized,
+        surveyed.quantized,
         floats,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -12,6 +13,8 @@ from edgecut.source.onnx.building import Site, Unsupported
 from edgecut.source.onnx.layout import View
 from edgecut.source.onnx.windows import Window, crop, padded, window
 
+Weights = tuple[np.ndarray, np.ndarray | None]
+"""A kernel (filters, channels of a group, ...) and a bias."""
 _CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 _TRANSPOSED = (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose)
 _DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
@@ -26,14 +29,14 @@ def conv(site: Site) -> None:
     sizes = view.sizes[1:-1]
     win = window(site, sizes, kernel.shape[2:], site.shape()[2:])
     groups = int(site.attribute("group", 1))
-    x, padding = padded(site, view.tensor, win)
+    x, win = padded(site, view.tensor, win)
     kernel, win = _plain(kernel, win)
     if groups == view.sizes[-1] and groups > 1 and rank <= len(_DEPTHWISE) and len(set(win.strides)) == 1:
-        y = _depthwise(site, x, kernel, bias, win, padding)
+        y = _depthwise(site, x, (kernel, bias), win)
     elif groups > 1 and rank == len(_CONVOLUTIONS):
-        y = _grouped(site, x, kernel, bias, win, padding, groups)
+        y = _grouped(site, x, (kernel, bias), win, groups)
     else:
-        y = _convolution(site, x, kernel, bias, win, padding, groups)
+        y = _convolution(site, x, (kernel, bias), win, groups)
     site.out(View(y, channels_last_axes(rank)))
 
 
@@ -82,16 +85,8 @@ def channels_last_axes(rank: int) -> tuple[tuple[int, ...], ...]:
     return ((0,), (rank + 1,), *((k + 1,) for k in range(rank)))
 
 
-def _convolution(
-    site: Site,
-    x: Any,
-    kernel: np.ndarray,
-    bias: np.ndarray | None,
-    win: Window,
-    padding: str,
-    groups: int = 1,
-    suffix: str = "",
-) -> Any:
+def _convolution(site: Site, x: Any, weights: Weights, win: Window, groups: int = 1, suffix: str = "") -> Any:
+    kernel, bias = weights
     layer = site.layer(
         _CONVOLUTIONS[len(win.kernel) - 1],
         suffix,
@@ -99,15 +94,16 @@ def _convolution(
         kernel_size=win.kernel,
         strides=win.strides,
         dilation_rate=win.dilations,
-        padding=padding,
+        padding=win.padding,
         groups=groups,
         use_bias=bias is not None,
     )
-    weights = [np.moveaxis(kernel, (0, 1), (-1, -2))]
-    return site.call(layer, x, weights if bias is None else [*weights, bias])
+    values = [np.moveaxis(kernel, (0, 1), (-1, -2))]
+    return site.call(layer, x, values if bias is None else [*values, bias])
 
 
-def _depthwise(site: Site, x: Any, kernel: np.ndarray, bias: np.ndarray | None, win: Window, padding: str) -> Any:
+def _depthwise(site: Site, x: Any, weights: Weights, win: Window) -> Any:
+    kernel, bias = weights
     channels = int(x.shape[-1])
     multiplier = kernel.shape[0] // channels
     layer = site.layer(
@@ -115,24 +111,23 @@ def _depthwise(site: Site, x: Any, kernel: np.ndarray, bias: np.ndarray | None, 
         kernel_size=win.kernel,
         strides=win.strides[0] if len(win.strides) == 1 else win.strides,
         dilation_rate=win.dilations[0] if len(win.dilations) == 1 else win.dilations,
-        padding=padding,
+        padding=win.padding,
         depth_multiplier=multiplier,
         use_bias=bias is not None,
     )
     spatial = kernel.reshape(channels, multiplier, *win.kernel)
-    weights = [np.moveaxis(spatial, (0, 1), (-2, -1))]
-    return site.call(layer, x, weights if bias is None else [*weights, bias])
+    values = [np.moveaxis(spatial, (0, 1), (-2, -1))]
+    return site.call(layer, x, values if bias is None else [*values, bias])
 
 
-def _grouped(
-    site: Site, x: Any, kernel: np.ndarray, bias: np.ndarray | None, win: Window, padding: str, groups: int
-) -> Any:
+def _grouped(site: Site, x: Any, weights: Weights, win: Window, groups: int) -> Any:
     """TensorFlow's three-dimensional convolution has no groups: one for each, side by side."""
+    kernel, bias = weights
     xs = site.op(keras.ops.split, x, groups, axis=-1, suffix="split")
     kernels = np.split(kernel, groups)
     biases = [None] * groups if bias is None else np.split(bias, groups)
     parts = zip(xs, kernels, biases, strict=True)
-    ys = [_convolution(site, x, k, b, win, padding, suffix=f"group{n}") for n, (x, k, b) in enumerate(parts)]
+    ys = [_convolution(site, x, (k, b), win, suffix=f"group{n}") for n, (x, k, b) in enumerate(parts)]
     return site.call(site.layer(keras.layers.Concatenate, "concat"), ys)
 
 
@@ -141,7 +136,7 @@ def _plain(kernel: np.ndarray, win: Window) -> tuple[np.ndarray, Window]:
     if set(win.dilations) == {1} or (set(win.strides) == {1} and len(set(win.dilations)) == 1):
         return kernel, win
     wide = _inflated(kernel, win.dilations)
-    return wide, Window(win.sizes, win.out, wide.shape[2:], win.strides, (1,) * len(win.kernel), win.pads)
+    return wide, replace(win, kernel=wide.shape[2:], dilations=(1,) * len(win.kernel))
 
 
 def _inflated(kernel: np.ndarray, dilations: Sequence[int]) -> np.ndarray:

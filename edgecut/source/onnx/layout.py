@@ -210,15 +210,15 @@ class Mover:
                 if rest == 1:
                     break
                 if rest % wide == 0:
-                    taken, rest = wide, rest // wide
+                    part, rest = wide, rest // wide
                     pending.pop(0)
                 elif wide % rest == 0:
-                    taken = rest
+                    part = rest
                     pending[0] = (d, wide // rest)
                     rest = 1
                 else:
                     raise _Crossing
-                parts.setdefault(d, []).append(taken)
+                parts.setdefault(d, []).append(part)
                 group.append((d, len(parts[d]) - 1))
             if rest != 1:
                 raise _Crossing

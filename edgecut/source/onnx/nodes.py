@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgecut.errors import SourceError
+from edgecut.runtime.onnx_graph import tensors_read
 from edgecut.source.onnx.reading import OWN_DOMAINS, OnnxFile
 
 if TYPE_CHECKING:
@@ -74,34 +75,23 @@ def read_network(file: OnnxFile, outputs: Sequence[str] | None = None) -> Networ
     return Network(tuple(data), tuple(inputs), ends, frozenset((weights | made) - changing))
 
 
-def taken(node: onnx.NodeProto) -> Iterator[str]:
-    """The tensors that a node takes, those that its bodies take from outside included."""
-    yield from (name for name in node.input if name)
-    for attribute in node.attribute:
-        for body in (attribute.g, *attribute.graphs):
-            made = {value.name for value in body.input} | {tensor.name for tensor in body.initializer}
-            made |= {name for inner in body.node for name in inner.output}
-            inside = [name for inner in body.node for name in taken(inner)] + [value.name for value in body.output]
-            yield from (name for name in inside if name not in made)
-
-
 def _changing(graph: onnx.GraphProto, nodes: Sequence[Node], inputs: Sequence[str]) -> set[str]:
     """The tensors that depend on the values of the inputs, or on chance."""
     changing = set(inputs)
     for node, proto in zip(nodes, graph.node, strict=True):
-        depends = node.operator in RANDOM_OPERATORS or not changing.isdisjoint(taken(proto))
+        depends = node.operator in RANDOM_OPERATORS or not changing.isdisjoint(tensors_read(proto))
         if depends and node.operator not in SHAPE_OPERATORS:
             changing.update(filter(None, node.outputs))
     return changing
 
 
 def _needed(nodes: Sequence[Node], protos: Sequence[onnx.NodeProto], ends: Sequence[str]) -> list[Node]:
-    wanted, kept = set(ends), []
+    names, needed = set(ends), []
     for node, proto in zip(reversed(nodes), reversed(list(protos)), strict=True):
-        if wanted.intersection(node.outputs):
-            wanted.update(taken(proto))
-            kept.append(node)
-    return kept[::-1]
+        if names.intersection(node.outputs):
+            names.update(tensors_read(proto))
+            needed.append(node)
+    return needed[::-1]
 
 
 def _tensors_of(ref: str, nodes: Sequence[Node], inputs: Sequence[str], file: OnnxFile) -> tuple[str, ...]:
@@ -123,7 +113,7 @@ def _node(place: int, node: onnx.NodeProto, opset: int) -> Node:
     attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     texts = {k: v.decode(errors="replace") if isinstance(v, bytes) else v for k, v in attributes.items()}
     name = node.name or f"{node.op_type}_{place}"
-    captured = tuple(dict.fromkeys(taken(node)))[len({*filter(None, node.input)}) :]
+    captured = tuple(dict.fromkeys(tensors_read(node)))[len({*filter(None, node.input)}) :]
     return Node(operator, name, tuple(node.input), tuple(node.output), texts, opset, place, _module(node), captured)
 
 

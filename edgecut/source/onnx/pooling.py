@@ -51,8 +51,8 @@ def average_pool(site: Site) -> None:
         raise Unsupported("averages with dilation, which no Keras layer does")
     counted = bool(site.attribute("count_include_pad", 0))
     if not win.is_padded or (win.is_same and not counted):
-        x, padding = padded(site, view.tensor, win)
-        site.out(View(_pool(site, _AVERAGE, x, win, padding), channels_last_axes(rank), view.positive))
+        x, win = padded(site, view.tensor, win)
+        site.out(View(_pool(site, _AVERAGE, x, win, win.padding), channels_last_axes(rank), view.positive))
         return
     y = _pool(site, _AVERAGE, pad(site, view.tensor, win.pads), win, "valid")
     factors = _corrections(site, win, counted)

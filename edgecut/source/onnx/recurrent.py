@@ -162,13 +162,13 @@ def _activations(site: Site, functions: int, directions: int) -> list[tuple[str,
 def _initial(site: Site, direction: int, rows: bool) -> list[Any]:
     """The initial states of a direction, none where they are zeros."""
     places = [5, 6] if site.node.operator == "LSTM" else [5]
-    given = [k for k in places if site.has(k) and not (site.is_constant(k) and not np.any(site.constant(k)))]
-    if not given:
+    fed = [k for k in places if site.has(k) and not (site.is_constant(k) and not np.any(site.constant(k)))]
+    if not fed:
         return []
     states: list[Any] = []
     units = int(site.weight(2).shape[2])
     for k in places:
-        if k in given:
+        if k in fed:
             states.append(_state(site, k, direction, rows))
         else:
             states.append(site.as_tensor(np.zeros((1, units), np.float32)))

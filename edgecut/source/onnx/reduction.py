@@ -33,8 +33,8 @@ def reduce(site: Site) -> None:
     y, lost = _reduced(site, view, dims)
     new = {d: d - sum(x < d for x in lost) for d in range(len(view.sizes))}
     result = [() if k in places else tuple(new[d] for d in axis) for k, axis in enumerate(view.axes)]
-    kept = [axis for k, axis in enumerate(result) if keep or k not in places]
-    site.out(View(y, tuple(kept), positive))
+    left = [axis for k, axis in enumerate(result) if keep or k not in places]
+    site.out(View(y, tuple(left), positive))
 
 
 def arg_extreme(site: Site) -> None:
@@ -51,8 +51,8 @@ def arg_extreme(site: Site) -> None:
     y = site.op(function, flat.tensor, axis=dim)
     axes = [tuple(d - (d > dim) for d in group) for group in flat.axes]
     axes[axis] = ()
-    kept = [group for k, group in enumerate(axes) if k != axis or site.attribute("keepdims", 1)]
-    site.out(View(y, tuple(kept), True))
+    left = [group for k, group in enumerate(axes) if k != axis or site.attribute("keepdims", 1)]
+    site.out(View(y, tuple(left), True))
 
 
 def top_k(site: Site) -> None:

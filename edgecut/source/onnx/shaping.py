@@ -74,10 +74,10 @@ def unsqueeze(site: Site) -> None:
     axes = site.integers(1, "axes") or []
     rank = len(view.axes) + len(axes)
     new = sorted(axis % rank for axis in axes)
-    kept = iter(view.axes)
+    own = iter(view.axes)
     flags = site.with_batch(site.node.outputs[0])
     hidden = view.batch_axis is None and not isinstance(view.tensor, np.ndarray)
-    result = [() if k in new else next(kept) for k in range(rank)]
+    result = [() if k in new else next(own) for k in range(rank)]
     if hidden and new and (flags is None or flags[new[0]]):
         result[new[0]] = (BATCH,)
     site.out(replace(view, axes=tuple(result)))

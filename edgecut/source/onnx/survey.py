@@ -79,15 +79,15 @@ def survey_network(file: OnnxFile, network: Network, *, dequantize: bool = False
     )
 
 
-def refusal(found: Survey) -> str:
+def refusal(surveyed: Survey) -> str:
     """What stands in the way, with all places, and where a cut avoids it."""
     said = []
-    for item in found.refused:
+    for item in surveyed.refused:
         shown = ", ".join(map(repr, item.places[:4])) + (
             f" and {len(item.places) - 4} more" if len(item.places) > 4 else ""
         )
         said.append(f"{item.operator} ({item.reason}) at {shown}")
-    return f"can't be imported: {'; '.join(said)}{cut_remedy(found.path, found.cuts)}"
+    return f"can't be imported: {'; '.join(said)}{cut_remedy(surveyed.path, surveyed.cuts)}"
 
 
 def cut_remedy(path: Path, cuts: Sequence[str]) -> str:

@@ -113,12 +113,12 @@ def fixed_shapes(file: OnnxFile, shape: Sequence[int] | Mapping[str, Sequence[in
     leaves a size open and `shape` doesn't fix it, or where the two don't fit.
     """
     inputs = graph_inputs(file)
-    asked = _by_name(file, inputs, shape)
+    fixing = _by_name(file, inputs, shape)
     faults = [f"takes {t.name!r} as one number, where numbers with a batch are expected" for t in inputs if not t.shape]
     fixed: dict[str, Shape] = {}
     for tensor in inputs:
         own = tensor.inner_shape
-        sizes = asked.get(tensor.name, own)
+        sizes = fixing.get(tensor.name, own)
         if len(sizes) != len(own) or any(a is not None and a != b for a, b in zip(own, sizes, strict=True)):
             faults.append(f"takes {tensor.name!r} as {_text(own)} behind the batch, and shape= says {_text(sizes)}")
         elif any(size is None for size in sizes):
@@ -141,9 +141,9 @@ def trace(file: OnnxFile, network: Network, fixed: Mapping[str, Shape]) -> Trace
     inputs = graph_inputs(file)
     batches = BATCHES if any(node.operator in _FOLLOWS_BATCH for node in network.nodes) else BATCHES[:1]
     feeds = [{t.name: (t.dtype, _fed(t, fixed, size)) for t in inputs} for size in batches]
-    taken = {name for node in network.nodes for name in node.inputs} | set(network.outputs)
+    read = {name for node in network.nodes for name in node.inputs} | set(network.outputs)
     weights = {tensor.name for tensor in file.model.graph.initializer}
-    constants = sorted((taken & network.constants) - weights)
+    constants = sorted((read & network.constants) - weights)
     made = {name for node in network.nodes for name in node.outputs if name}
     child = the_child()
     job = {
@@ -167,7 +167,7 @@ def trace(file: OnnxFile, network: Network, fixed: Mapping[str, Shape]) -> Trace
         said = f"takes {own} inputs at once, and can't be run with one; export it with an open batch" if own else ""
         raise SourceError(f"{file.path}: {said or f'ONNX Runtime can not run it: {first_line(reason)}'}")
     known = dict(zip(answer["constants"], values, strict=True))
-    return _trace(answer["runs"], feeds, _weights(file, taken & weights).joined(known))
+    return _trace(answer["runs"], feeds, _weights(file, read & weights).joined(known))
 
 
 def _trace(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -16,7 +16,9 @@ CROPPINGS = (keras.layers.Cropping1D, keras.layers.Cropping2D, keras.layers.Crop
 
 @dataclass(frozen=True)
 class Window:
-    """sizes, out: spatial, of input and output. pads: (before, after) by axis, what ceil_mode reads beyond included."""
+    """sizes, out: spatial, of input and output. pads: (before, after) by axis, what ceil_mode reads beyond included.
+    padding: what is left to the layer, "same" or "valid".
+    """
 
     sizes: tuple[int, ...]
     out: tuple[int, ...]
@@ -24,6 +26,7 @@ class Window:
     strides: tuple[int, ...]
     dilations: tuple[int, ...]
     pads: tuple[tuple[int, int], ...]
+    padding: str = "valid"
 
     @property
     def reach(self) -> tuple[int, ...]:
@@ -72,11 +75,11 @@ def window(site: Site, sizes: Sequence[int], kernel: Sequence[int], out: Sequenc
     return Window(tuple(sizes), tuple(out), tuple(kernel), strides, dilations, tuple(pads))
 
 
-def padded(site: Site, x: Any, win: Window) -> tuple[Any, str]:
-    """The input of a window with zeros around it, and the padding that is left to the layer: "same" or "valid"."""
+def padded(site: Site, x: Any, win: Window) -> tuple[Any, Window]:
+    """The input of a window with zeros around it, and the window with the padding that is left to the layer."""
     if win.is_same:
-        return x, "same"
-    return pad(site, x, win.pads), "valid"
+        return x, replace(win, padding="same")
+    return pad(site, x, win.pads), win
 
 
 def pad(site: Site, x: Any, pads: Sequence[tuple[int, int]]) -> Any:
