@@ -77,6 +77,35 @@ def _hard_sigmoid(graph: Graph, node: Node) -> bool:
     return True
 
 
+def _mish(graph: Graph, node: Node) -> bool:
+    """x * Tanh(Softplus(x))."""
+    for x, gate in (node.inputs, node.inputs[::-1]):
+        tanh = graph.only(gate, "Tanh")
+        softplus = graph.only(tanh.inputs[0], "Softplus") if tanh is not None else None
+        if tanh is not None and softplus is not None and softplus.inputs[0] == x:
+            graph.replace(node, "Mish", [x], [tanh, softplus])
+            return True
+    return False
+
+
+def _clipped(graph: Graph, node: Node) -> bool:
+    """Min(Max(x, 0), 6), Max(Min(x, 6), 0) and with a Relu, as tf2onnx writes a ReLU6."""
+    outer = _limit(graph, node)
+    inner = graph.only(outer[0], "Max", "Min", "Relu") if outer is not None else None
+    limit = _limit(graph, inner) if inner is not None else None
+    if outer is None or inner is None or limit is None or (node.operator == "Min") == (inner.operator == "Min"):
+        return False
+    low, high = (limit[1], outer[1]) if node.operator == "Min" else (outer[1], limit[1])
+    if low >= high:
+        return False
+    graph.replace(node, "Clip", [limit[0]], [inner], min=low, max=high)
+    return True
+
+
+def _limit(graph: Graph, node: Node) -> tuple[str, float] | None:
+    return (node.inputs[0], 0.0) if node.operator == "Relu" else graph.by_number(node)
+
+
 def _gelu(graph: Graph, node: Node) -> bool:
     """x * (Erf(x / sqrt 2) + 1) * 0.5, in the orders that exporters write it."""
     factors = _product(graph, node)
@@ -226,7 +255,10 @@ def _reader(graph: Graph, name: str, operator: str, shape: tuple[int, ...]) -> t
 
 Pattern = Callable[[Graph, Node], bool]
 _FIRST: Mapping[str, Sequence[Pattern]] = {
-    "Mul": (_gelu, _silu, _hard_swish),
+    "Mul": (_gelu, _silu, _hard_swish, _mish),
+    "Max": (_clipped,),
+    "Min": (_clipped,),
+    "Relu": (_clipped,),
     "Div": (_layer_norm, _hard_swish),
 }
 _SECOND: Mapping[str, Sequence[Pattern]] = {

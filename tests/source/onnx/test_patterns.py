@@ -44,6 +44,13 @@ def test_activations_and_normalizations_in_parts_are_one_layer_each(tmp_path: Pa
     (added,) = c.node("g", "Add", erf, number(1))
     (product,) = c.node("g", "Mul", "x", added)
     c.case("gelu", "Mul", product, number(0.5))
+    (soft,) = c.node("m", "Softplus", "x")
+    (gate,) = c.node("m", "Tanh", soft)
+    c.case("mish", "Mul", "x", gate)
+    (low,) = c.node("c", "Max", "x", number(0))
+    c.case("relu6", "Min", low, number(6))
+    (high,) = c.node("c", "Min", "x", number(6))
+    c.case("relu6_too", "Relu", high)
     (mean,) = c.node("n", "ReduceMean", "x", axes=[-1])
     (centred,) = c.node("n", "Sub", "x", mean)
     (square,) = c.node("n", "Pow", centred, number(2))
@@ -57,8 +64,8 @@ def test_activations_and_normalizations_in_parts_are_one_layer_each(tmp_path: Pa
     imported = convert(path)
     assert prove(imported, path).relative_error < 1e-5
     activations = [op.activation.__name__ for op in imported.model.operations if hasattr(op, "activation")]
-    assert sorted(activations) == ["gelu", "hard_silu", "hard_silu", "hard_silu", "silu"]
-    assert sorted(kinds_of(imported.model)) == ["Activation"] * 5 + ["InputLayer", "LayerNormalization"]
+    assert sorted(activations) == ["gelu", "hard_silu", "hard_silu", "hard_silu", "mish", "silu"]
+    assert sorted(kinds_of(imported.model)) == ["Activation"] * 6 + ["InputLayer", "LayerNormalization", "ReLU", "ReLU"]
 
 
 def attention(c: Cases, x: str, sequence_first: bool) -> str:
