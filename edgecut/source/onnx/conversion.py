@@ -223,6 +223,9 @@ def _port(build: Build, name: str, what: str) -> Port:
             view = site.mover.single(view, axis)
     if batch is not None and len(view.axes[batch]) > 1:
         raise SourceError(f"{what} has its batch merged with another axis")
+    later = build.trace.batched.get(name)
+    if batch is not None and later and later[batch] == view.shape[batch] and not build.trace.single:
+        raise SourceError(f"{what} is computed from a part of the batch")
     by_place = sorted((axis for axis in range(len(view.axes)) if axis != batch), key=lambda axis: _place(view, axis))
     x = site.mover.arranged(view, [view.axes[axis] for axis in by_place])
     axes = (*([batch] if batch is not None else []), *by_place)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import functools
 from typing import Any
 
 import keras
@@ -21,6 +21,7 @@ _GLOBAL_AVERAGE = (
     keras.layers.GlobalAveragePooling3D,
 )
 _GLOBAL_MAX = (keras.layers.GlobalMaxPooling1D, keras.layers.GlobalMaxPooling2D, keras.layers.GlobalMaxPooling3D)
+MOST_SLICES = 64  # of a pool with dilation, which Keras has no layer for
 LOWEST = float(np.finfo(np.float32).min)
 
 
@@ -133,11 +134,15 @@ def _lowest_around(site: Site, x: Any, win: Window) -> Any:
 
 
 def _dilated_max(site: Site, x: Any, win: Window) -> Any:
-    """The maximum of shifted slices, one for each element of the kernel."""
-    result = None
-    for offsets in itertools.product(*(range(0, k * d, d) for k, d in zip(win.kernel, win.dilations, strict=True))):
-        spans = zip(offsets, win.out, win.strides, strict=True)
-        index = (slice(None), *(slice(o, o + (n - 1) * s + 1, s) for o, n, s in spans), slice(None))
-        part = x[index]
-        result = part if result is None else keras.ops.maximum(result, part)
-    return result
+    """Axis by axis the maximum of shifted slices, one for each element of the kernel."""
+    if sum(win.kernel) > MOST_SLICES:
+        raise Unsupported(f"pools over {win.kernel} with dilation, which is {sum(win.kernel)} slices in Keras")
+    for axis, (kernel, step) in enumerate(zip(win.kernel, win.dilations, strict=True), start=1):
+        count, stride = win.out[axis - 1], win.strides[axis - 1]
+        parts = []
+        for offset in range(0, kernel * step, step):
+            index = [slice(None)] * len(x.shape)
+            index[axis] = slice(offset, offset + (count - 1) * stride + 1, stride)
+            parts.append(x[tuple(index)])
+        x = functools.reduce(keras.ops.maximum, parts)
+    return x

@@ -150,9 +150,10 @@ def gather(site: Site) -> None:
         site.out(site.mover.regrouped(view, shape, site.with_batch(site.node.outputs[0])))
         return
     if view.axes[axis] == (BATCH,):
-        if size == 1 and not places.any() and not places.ndim:
-            raise Unsupported("takes one element of the batch")
-        raise Unsupported("takes elements of the batch")
+        if places.ndim or not site.trace.single:
+            raise Unsupported("takes elements of the batch")
+        site.out(replace(view, axes=(*view.axes[:axis], *view.axes[axis + 1 :])))
+        return
     view = site.mover.single(site.tensor_view(), axis)
     dim = view.axes[axis][0]
     steps = np.diff(places.reshape(-1))

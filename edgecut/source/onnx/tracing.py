@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 BATCHES = (1, 3)
 # Operators whose result doesn't tell by itself where the batch is.
-_FOLLOWS_BATCH = frozenset({"Expand", "Gather", "Reshape", "Squeeze", "Unsqueeze"})
+_FOLLOWS_BATCH = frozenset({"Expand", "Gather", "Reshape", "Slice", "Squeeze", "Unsqueeze"})
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,16 @@ class Weights(Mapping[str, np.ndarray]):
 
 @dataclass(frozen=True)
 class Trace:
-    """What a run showed. shapes: at batch 1; batched: at batch 3, {} where it can't be run so, or needn't."""
+    """What a run showed. shapes: at batch 1; batched: at batch 3, {} where it can't be run so, or needn't.
+
+    single: whether the file takes one input at a time, so that its first is the only one.
+    """
 
     shapes: Mapping[str, Shape]
     batched: Mapping[str, Shape]
     dtypes: Mapping[str, str]
     constants: Weights
+    single: bool = False
 
 
 def graph_inputs(file: OnnxFile) -> tuple[Tensor, ...]:
@@ -164,10 +168,12 @@ def trace(file: OnnxFile, network: Network, fixed: Mapping[str, Shape]) -> Trace
         raise RunError(f"{file.path}: {death(None, noise, child.limits)}")
     if reason:
         own = next((t.shape[0] for t in inputs if t.shape and t.shape[0] not in {None, 1}), None)
-        said = f"takes {own} inputs at once, and can't be run with one; export it with an open batch" if own else ""
-        raise SourceError(f"{file.path}: {said or f'ONNX Runtime can not run it: {first_line(reason)}'}")
+        alone = f"takes {own} inputs at once, and with one " if own else ""
+        remedy = "; export it with an open batch" if own else ""
+        raise SourceError(f"{file.path}: {alone}ONNX Runtime can not run it: {first_line(reason)}{remedy}")
     known = dict(zip(answer["constants"], values, strict=True))
-    return _trace(answer["runs"], feeds, _weights(file, read & weights).joined(known))
+    traced = _trace(answer["runs"], feeds, _weights(file, read & weights).joined(known))
+    return replace(traced, single=all(t.shape[t.batch_axis] == 1 for t in inputs if t.shape))
 
 
 def _trace(

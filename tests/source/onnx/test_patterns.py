@@ -128,6 +128,18 @@ def test_a_class_token_and_states_of_a_fixed_batch_are_weights(tmp_path: Path) -
     assert kinds_of(imported.model).count("Weight") == 2
 
 
+def test_the_first_of_a_batch_is_the_input_itself_where_there_is_one_alone(tmp_path: Path) -> None:
+    nodes = [one("Softplus", "x", outputs=["a"]), one("Gather", "a", "zero", axis=0)]
+    constants = {"zero": np.asarray(0, np.int64)}
+    path = save(tmp_path / "one.onnx", nodes, {"x": [1, 5]}, constants)
+    imported = convert(path)
+    assert prove(imported, path).relative_error < 1e-5
+    assert imported.model.output_shape == (None, 5)
+    path = save(tmp_path / "any.onnx", nodes, {"x": ["N", 5]}, constants)
+    with pytest.raises(SourceError, match="Gather 'Gather_1' takes elements of the batch"):
+        convert(path)
+
+
 def test_a_batch_that_is_merged_with_places_is_followed(tmp_path: Path) -> None:
     """MobileViT: the places of patches go into the batch, and come back."""
     c = Cases()
