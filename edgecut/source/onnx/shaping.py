@@ -144,15 +144,15 @@ def gather(site: Site) -> None:
     assert places is not None
     size = view.shape[axis]
     places = np.where(places < 0, places + size, places)
+    if view.axes[axis] == (BATCH,):
+        if not site.trace.single or places.ndim > 1:
+            raise Unsupported("takes elements of the batch")
+        site.out(view if places.ndim else replace(view, axes=(*view.axes[:axis], *view.axes[axis + 1 :])))
+        return
     if np.array_equal(places.reshape(-1), np.arange(size)):
         # What the dynamo exporter makes of as_strided: every element, under another shape.
         shape = (*view.shape[:axis], *places.shape, *view.shape[axis + 1 :])
         site.out(site.mover.regrouped(view, shape, site.with_batch(site.node.outputs[0])))
-        return
-    if view.axes[axis] == (BATCH,):
-        if places.ndim or not site.trace.single:
-            raise Unsupported("takes elements of the batch")
-        site.out(replace(view, axes=(*view.axes[:axis], *view.axes[axis + 1 :])))
         return
     view = site.mover.single(site.tensor_view(), axis)
     dim = view.axes[axis][0]
