@@ -77,7 +77,7 @@ def test_an_output_that_the_c_gives_otherwise_is_named(whole: Path) -> None:
     texts["bell_run.c"] = texts["bell_run.c"].replace(
         "    memcpy(out + 0,", "    memset(out, 99, 4);\n    if (0) memcpy(out,"
     )
-    (fault,) = native._compiled("cc", whole, "bell", texts, run_c=True)
+    fault, *_ = native._compiled("cc", whole, "bell", texts, run_c=True)
     assert fault.startswith("c/bell_test.c: vector 0: output 0, value 0: off by ")
 
 
