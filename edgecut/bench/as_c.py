@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecut.engine import plan
+from edgecut.engine import arena_bytes, plan
 from edgecut.errors import ExportError
 from edgecut.records.measurement import AS_C, Measurement, measured, missing
 from edgecut.records.profile import Profile
+from edgecut.tflite.flatbuffer import TfliteGraph
 
 WHERE = "the C's plan"
+FORESEEN = "work buffer of the generated C, planned to the byte from shapes"
 METHOD = "work buffer of the generated C, exact; equal to TFLM's reference kernels"
+
+
+def foreseen_c_arena(graph: TfliteGraph, device: Profile, artifact: str) -> Measurement:
+    """The work buffer of the C of a graph that isn't written yet: of the plan that its shapes give; or missing."""
+    place: dict[str, str] = {"where": device.id, "method": FORESEEN, "profile": device.id}
+    try:
+        value = arena_bytes(graph)
+    except ExportError as exc:
+        reason = str(exc).removeprefix("model: ").partition("\n")[0]
+        return missing("arena", artifact, reason, kind="estimated", conditions={"runtime": AS_C}, **place)
+    found = measured("arena", artifact, [value], kind="estimated", conditions={"runtime": AS_C}, **place)
+    return found.model_copy(update={"error": 0.0})
 
 
 def c_arena(path: Path, device: Profile, artifact: str) -> Measurement:

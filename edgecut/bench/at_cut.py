@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgecut.bench.as_c import foreseen_c_arena
 from edgecut.bench.predict import PLANNER, arena_estimate, predict_arena, predict_latency, unknown_scratch
 from edgecut.records.measurement import Measurement, Metric, missing
 from edgecut.records.profile import Profile
@@ -74,6 +75,8 @@ def _arena(graph: TfliteGraph, profile: Profile, name: str) -> Measurement:
     if profile.class_ == "npu":
         return _missing("arena", name, profile, "the NPU's compiler plans the memory itself")
     found = predict_arena(graph, profile, name)
+    if profile.runtime.name == "c":
+        found = foreseen_c_arena(graph, profile, name)
     if found is not None:
         error = None if found.error is None else (1 + found.error) * (1 + FORESEEN_ERROR) - 1
         return found.model_copy(update={"method": f"{found.method}; {METHOD}", "error": error})

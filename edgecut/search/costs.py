@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from edgecut.bench.as_c import foreseen_c_arena
 from edgecut.bench.devices import Device, measure_on
 from edgecut.bench.measure import on_device, size
 from edgecut.bench.predict import predict_arena, predict_latency
@@ -72,7 +73,7 @@ def arena_bytes(graph: TfliteGraph, profiles: Sequence[Profile]) -> float:
     Without one: the activations alone, which every runtime needs, and TFLM's own tables.
     """
     for profile in profiles:
-        arena = predict_arena(graph, profile, "")
+        arena = _arena(graph, profile)
         if arena is not None and arena.value is not None:
             return arena.value
     return planned_bytes(graph) + tail_bytes(graph)
@@ -104,10 +105,14 @@ def _best(rows: Sequence[Measurement], metric: str, profile: Profile) -> Measure
     return min(own, key=lambda m: (bool(m.conditions.get("at_least")), _KINDS.index(m.kind)), default=None)
 
 
+def _arena(graph: TfliteGraph, profile: Profile) -> Measurement | None:
+    return foreseen_c_arena(graph, profile, "") if profile.runtime.name == "c" else predict_arena(graph, profile, "")
+
+
 def _estimates(graph: TfliteGraph, profile: Profile) -> Iterator[Measurement]:
     if profile.class_ != "host":
         yield predict_latency(graph, profile, "")
-    arena = predict_arena(graph, profile, "")
+    arena = _arena(graph, profile)
     if arena is not None:
         yield arena
 
