@@ -133,8 +133,8 @@ NETS: dict[str, Callable[[], keras.Model]] = {
     "mobilenetv3small_96": lambda: keras.applications.MobileNetV3Small(
         (96, 96, 3), weights=None, minimalistic=True, include_preprocessing=False
     ),
-    "mobilenetv3_se_block_3": lambda: _part(
-        keras.applications.MobileNetV3Small, 96, "expanded_conv_3_add", include_preprocessing=False
+    "mobilenetv3_se_block_2": lambda: _part(
+        keras.applications.MobileNetV3Small, 96, "expanded_conv_2_add", include_preprocessing=False
     ),
     "efficientnetb0_block3": lambda: _part(keras.applications.EfficientNetB0, 96, "block3b_add"),
 }

@@ -17,13 +17,31 @@ METHOD = "work buffer of the generated C, exact; equal to TFLM's reference kerne
 
 def foreseen_c_arena(graph: TfliteGraph, device: Profile, artifact: str) -> Measurement:
     """The work buffer of the C of a graph that isn't written yet: of the plan that its shapes give; or missing."""
-    place: dict[str, str] = {"where": device.id, "method": FORESEEN, "profile": device.id}
+    said = {"runtime": AS_C}
     try:
         value = arena_bytes(graph)
     except ExportError as exc:
         reason = str(exc).removeprefix("model: ").partition("\n")[0]
-        return missing("arena", artifact, reason, kind="estimated", conditions={"runtime": AS_C}, **place)
-    found = measured("arena", artifact, [value], kind="estimated", conditions={"runtime": AS_C}, **place)
+        return missing(
+            "arena",
+            artifact,
+            reason,
+            where=device.id,
+            method=FORESEEN,
+            profile=device.id,
+            kind="estimated",
+            conditions=said,
+        )
+    found = measured(
+        "arena",
+        artifact,
+        [value],
+        where=device.id,
+        method=FORESEEN,
+        profile=device.id,
+        kind="estimated",
+        conditions=said,
+    )
     return found.model_copy(update={"error": 0.0})
 
 

@@ -7,9 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from edgecut.cli.files import check_svg
-from edgecut.errors import RequestError
+from edgecut.engine import plan
+from edgecut.errors import ExportError, RequestError
 from edgecut.records.profile import Profile
 from edgecut.records.units import format_bytes
+from edgecut.render.words import NOTHING
 from edgecut.tflite.flatbuffer import TfliteGraph
 from edgecut.tflite.peak import LiveTensor, live_tensors, peak
 from edgecut.tflite.support import verdicts
@@ -32,12 +34,25 @@ def device_parts(graph: TfliteGraph, profiles: Sequence[Profile]) -> Iterator[st
         )
     for profile in profiles:
         runtime = profile.runtime
+        if runtime.name == "c":
+            continue  # its work buffer is a measurement, or missing with the reason
         found = verdicts(graph, runtime.name, runtime.kernels, runtime.version)
         if not found:
             yield f"{profile.id}: the operators of {runtime.name} are not known here"
         elif all(verdict.state == "supported" for verdict in found):
             yield f"{profile.id}: every operator is supported by {runtime.name}"
         yield from (f"{profile.id}: {v.state}: {v.sentence()}" for v in found if v.state != "supported")
+
+
+def c_facts(path: Path) -> tuple[str, dict[str, object]]:
+    """(a sentence, the same for --json) on the plain C of a file: the work buffer that it needs, or why it can't be."""
+    try:
+        made = plan(path)
+    except ExportError as exc:
+        reason = str(exc).removeprefix(f"{path}: ").partition("\n")[0]
+        return f"arena, C: {NOTHING}: {reason}", {"arena_bytes": None, "reason": reason}
+    words = f"arena, C: {format_bytes(made.arena_bytes)}, exact, in {len(made.segments)} stretches"
+    return words, {"arena_bytes": made.arena_bytes, "reason": ""}
 
 
 def device_document(graph: TfliteGraph, profiles: Sequence[Profile]) -> dict[str, object]:

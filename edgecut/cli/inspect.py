@@ -75,7 +75,7 @@ def command(
 
 
 def _inspect_file(output: Output, path: Path, profiles: Sequence[Profile], picture: Path | None) -> int:
-    from edgecut.cli.device_facts import device_document, device_parts, write_picture
+    from edgecut.cli.device_facts import c_facts, device_document, device_parts, write_picture
     from edgecut.export.readback import guess_precision, read_artifact
     from edgecut.render.graphs import artifact_parts, operator_table
     from edgecut.render.tables import measurement_table
@@ -91,8 +91,9 @@ def _inspect_file(output: Output, path: Path, profiles: Sequence[Profile], pictu
         output.table(measurement_table(estimates, verbose=output.verbose))
     facts: dict[str, object] = {}
     if isinstance(graph, TfliteGraph):
-        output.table(*device_parts(graph, profiles))
-        facts = device_document(graph, profiles)
+        words, plain_c = c_facts(path)
+        output.table(*device_parts(graph, profiles), words)
+        facts = {**device_document(graph, profiles), "plain_c": plain_c}
         if picture is not None:
             write_picture(graph, path.name, picture)
     output.document(
@@ -131,9 +132,11 @@ def _operator_rows(graph: TfliteGraph | OnnxGraph) -> list[OperatorRow]:
 
 
 def _estimates(path: Path, profiles: Sequence[Profile]) -> list[Measurement]:
+    from edgecut.bench.as_c import c_arena
     from edgecut.bench.predict import predict_latency
     from edgecut.tflite.flatbuffer import read
 
     if path.suffix.lower() != ".tflite":
         return []
-    return [predict_latency(read(path), profile, path.stem) for profile in profiles]
+    found = [predict_latency(read(path), profile, path.stem) for profile in profiles]
+    return [*(c_arena(path, profile, path.stem) for profile in profiles if profile.runtime.name == "c"), *found]

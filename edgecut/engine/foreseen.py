@@ -8,14 +8,16 @@ from itertools import combinations, permutations
 
 import numpy as np
 
-from edgecut.engine.lowered import Model
+from edgecut.engine.lowered import SAME, VALID, Model, option
 from edgecut.engine.refusal import Refused
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
 from edgecut.tflite.kinds import BINARY
 
-_SCALE = 1 / 256
-# Grids that a kernel demands of what it puts out; all others are on that of SOFTMAX and LOGISTIC.
-_GRIDS = {"TANH": ((1 / 128,), (0,))}
+# Wide enough for what SOFTMAX takes.
+_SCALE = 1 / 16
+# Grids that a kernel demands of what it puts out.
+_GRIDS = {"TANH": ((1 / 128,), (0,)), "SOFTMAX": ((1 / 256,), (-128,)), "LOGISTIC": ((1 / 256,), (-128,))}
+_WINDOWED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "MAX_POOL_2D"})
 
 Shape = tuple[int, ...]
 
@@ -39,7 +41,7 @@ def foreseen_model(graph: TfliteGraph) -> Model:
             tensors.append(_on_grid(Tensor(index, "", values.shape, values.dtype.name, is_constant=True)))
             constants[index] = values
             inputs[place] = index
-        operators.append(replace(op, inputs=tuple(inputs)))
+        operators.append(replace(op, inputs=tuple(inputs), options={**op.options, **_options(graph, op)}))
     return Model(replace(graph, tensors=tuple(tensors), operators=tuple(operators)), constants)
 
 
@@ -50,6 +52,20 @@ def _on_grid(tensor: Tensor) -> Tensor:
     return replace(tensor, scales=(_SCALE,), zero_points=(zero_point,), axis=None)
 
 
+def _options(graph: TfliteGraph, op: Operator) -> dict[str, float]:
+    """The options that shapes decide, where the graph doesn't say them."""
+    if op.name == "SOFTMAX":
+        return {"beta": op.options.get("beta") or 1.0}
+    data, made = graph.tensors[op.inputs[0]].shape, graph.tensors[op.outputs[0]].shape
+    if op.name == "CONCATENATION" and "axis" not in op.options:
+        return {"axis": next((k for k, (n, m) in enumerate(zip(data, made, strict=True)) if n != m), len(made) - 1)}
+    if op.name in _WINDOWED and "padding" not in op.options:
+        strides = option(op, "strideH", 1), option(op, "strideW", 1)
+        same = all(-(-n // stride) == m for n, m, stride in zip(data[1:3], made[1:3], strides, strict=True))
+        return {"padding": SAME if same else VALID}
+    return {}
+
+
 def _values(graph: TfliteGraph, op: Operator) -> Mapping[int, np.ndarray]:
     """The constants of an operator that decide which rows it reads, by their place among its inputs."""
     if op.name in BINARY:
@@ -58,6 +74,9 @@ def _values(graph: TfliteGraph, op: Operator) -> Mapping[int, np.ndarray]:
     if op.name not in _FORESEEN:
         return {}
     data = graph.tensors[op.inputs[1 if op.name == "SPLIT" else 0]].shape
+    said = op.options.get("padding")
+    if op.name == "PAD" and isinstance(said, tuple | list):
+        return {1: np.array([(0, 0), *said, (0, 0)], np.int32)}
     return _FORESEEN[op.name](data, graph.tensors[op.outputs[0]].shape)
 
 

@@ -171,6 +171,13 @@ def _relu_name(call: LayerCall) -> str | None:
     return "RELU" if most is None else "RELU6" if most == 6 else None
 
 
+def _pool(work: GraphBuilder, call: LayerCall, taken: Sequence[int]) -> int:
+    size = call.pair("pool_size", 2)
+    strides = size if call.config.get("strides") is None else call.pair("strides", 1)
+    window = {"strideH": strides[0], "strideW": strides[1], "filterHeight": size[0], "filterWidth": size[1]}
+    return work.operator(PLAIN[call.type][0], taken[:1], call.outputs[0].shape, window)
+
+
 def _strides(call: LayerCall) -> dict[str, int]:
     strides, dilation = call.pair("strides", 1), call.pair("dilation_rate", 1)
     return {
@@ -191,6 +198,7 @@ RULES: Mapping[str, Callable[[GraphBuilder, LayerCall, Sequence[int]], int]] = {
     "Activation": _activation,
     "Add": _with_constant,
     "AddWeight": _with_constant,
+    "AveragePooling2D": _pool,
     "BatchNormalization": _batch_normalization,
     "Conv1D": _of_another_rank,
     "Conv1DTranspose": _of_another_rank,
@@ -210,6 +218,7 @@ RULES: Mapping[str, Callable[[GraphBuilder, LayerCall, Sequence[int]], int]] = {
     "Matmul": matrix_product,
     "MultiHeadAttention": attention,
     "Permute": transpose,
+    "MaxPooling2D": _pool,
     "Multiply": _with_constant,
     "MultiplyWeight": _with_constant,
     "ReLU": _relu,

@@ -37,7 +37,7 @@ def build_files(cache: Cache, progress: Progress) -> tuple[Body, Done[Checked]]:
     checked = cached(cache, "made", CheckedCodec(), lambda: _made(body.value, plan, folder, progress))
     files = tuple(WrittenFile(folder / artifact.path, artifact) for artifact in checked.value.artifacts)
     for file in files:  # they may come from a build for other profiles
-        refuse_file(file.path, file.artifact.precision, plan.profiles)
+        refuse_file(file.path, file.artifact.precision, plan.profiles, plan.recipe.export.formats)
     if plan.recipe.compress.is_asked:  # their times stand beside the uncompressed files', and were measured with these
         return body.value, gathered(checked.value, body, checked)
     rows = cached(
@@ -67,7 +67,7 @@ def write(
         keras_file(fitted.model, plan.recipe.name, folder)
         written = write_files(fitted, images, plan.recipe, plan.files, folder, progress)
     for file in written.value.files:
-        refuse_file(file.path, file.artifact.precision, plan.profiles)
+        refuse_file(file.path, file.artifact.precision, plan.profiles, plan.recipe.export.formats)
     return fitted, gathered(written.value, head, compressed, written)
 
 

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgecut.engine import plan
 from edgecut.errors import ExportError, RequestError
 from edgecut.lowering.expected_operators import expected_operators
 from edgecut.pipeline.model_faults import planned_part
 from edgecut.records.json_value import JsonObject
 from edgecut.records.precision import PRECISIONS, taken_by
 from edgecut.records.profile import Profile
-from edgecut.records.recipe import Format, Precision, Recipe
+from edgecut.records.recipe import Exported, Format, Precision, Recipe
 from edgecut.tflite.flatbuffer import read
 from edgecut.tflite.support import ADVISED, State, judge_operator, unsupported, verdicts
 
@@ -45,14 +46,24 @@ def refuse_model(model: keras.Model, files: Files, profiles: Sequence[Profile]) 
         raise RequestError("\n".join(faults))
 
 
-def refuse_file(path: Path, precision: Precision, profiles: Sequence[Profile]) -> None:
-    """Raises ExportError if a written .tflite file has an operator that the runtime of a profile lacks."""
+def refuse_file(
+    path: Path, precision: Precision, profiles: Sequence[Profile], formats: Sequence[Exported] = ()
+) -> None:
+    """Raises ExportError if a written .tflite file has an operator that the runtime of a profile lacks.
+
+    formats: that were asked for; an int8 file has to be C where c is among them.
+    """
     if path.suffix.lower() != ".tflite":
         return
+    if precision == "int8" and "c" in formats:
+        plan(path)
     graph = read(path)
     for profile in profiles:
         if taken_by(profile, "tflite", precision):
             runtime = profile.runtime
+            if runtime.name == "c":
+                plan(path)
+                continue
             missing = unsupported(verdicts(graph, runtime.name, runtime.kernels, runtime.version))
             if missing:
                 said = "; ".join(dict.fromkeys(verdict.sentence() for verdict in missing))

@@ -211,7 +211,7 @@ def test_verify_names_each_difference(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = types.SimpleNamespace(files=9, vectors=2, faults=("a.bin: differs", "b.bin: is missing"), notes=())
-    monkeypatch.setattr("edgecut.handoff.verify.verify", lambda folder, progress: result)
+    monkeypatch.setattr("edgecut.handoff.verify.verify", lambda folder, progress, run_c: result)
     answer = run(capsys, "verify", "dist", "--json")
     assert (answer.code, answer.err) == (1, "edgecut: error: a.bin: differs\nedgecut: error: b.bin: is missing\n")
     assert json.loads(answer.out)["faults"] == ["a.bin: differs", "b.bin: is missing"]
@@ -219,7 +219,7 @@ def test_verify_names_each_difference(
 
 def test_verify_counts_what_it_checked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     result = types.SimpleNamespace(files=9, vectors=2, faults=(), notes=("onnx was not re-run",))
-    monkeypatch.setattr("edgecut.handoff.verify.verify", lambda folder, progress: result)
+    monkeypatch.setattr("edgecut.handoff.verify.verify", lambda folder, progress, run_c: result)
     answer = run(capsys, "verify", "dist")
     lines = [line.rstrip() for line in answer.out.splitlines()]
     assert (answer.code, lines) == (
