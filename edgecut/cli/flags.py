@@ -12,6 +12,8 @@ from typing import NamedTuple, TypeAlias, TypeVar
 import click
 
 from edgecut.cli.completion import profiles, values_of
+from edgecut.cli.output import OLD_WORDS
+from edgecut.records.deprecated import old_sentence
 
 Parse: TypeAlias = Callable[[str], object]
 Overrides: TypeAlias = Mapping[str, object]  # {"table.key": value}, as TOML would have the value
@@ -22,7 +24,8 @@ class Flag(NamedTuple):
     """A flag and the recipe key that it sets.
 
     parse: its text -> the key's value, raising ValueError with what is expected; None for a switch that sets
-    `value`. several: the flag may be repeated, each time adding to a list.
+    `value`. several: the flag may be repeated, each time adding to a list. instead: of a flag that got another name,
+    the one to write; the old one works, the help leaves it out, and the command says so.
     """
 
     flags: tuple[str, ...]
@@ -32,6 +35,7 @@ class Flag(NamedTuple):
     help: str
     several: bool = False
     value: object = True
+    instead: str = ""
 
 
 def _integer(text: str) -> int:
@@ -258,6 +262,8 @@ def overrides_of(values: Mapping[str, object]) -> dict[str, object]:
         if overrides.setdefault(flag.key, value) != value:
             raise click.UsageError(f"{by[flag.key]} and {flag.flags[0]} say different things; give one")
         by.setdefault(flag.key, flag.flags[0])
+        if flag.instead:
+            click.get_current_context().meta.setdefault(OLD_WORDS, []).append(old_sentence(flag.flags[0], flag.instead))
     return overrides
 
 
@@ -281,7 +287,7 @@ def several_profiles(function: Callable[..., R]) -> Callable[..., R]:
 
 def _option(name: str, flag: Flag) -> Callable[[Callable[..., R]], Callable[..., R]]:
     if flag.parse is None:
-        return click.option(*flag.flags, name, is_flag=True, help=flag.help)
+        return click.option(*flag.flags, name, is_flag=True, help=flag.help, hidden=bool(flag.instead))
     return click.option(
         *flag.flags,
         name,
@@ -290,6 +296,7 @@ def _option(name: str, flag: Flag) -> Callable[[Callable[..., R]], Callable[...,
         multiple=flag.several,
         shell_complete=values_of(flag.key),
         help=flag.help,
+        hidden=bool(flag.instead),
     )
 
 

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 
+OLD_WORDS = "edgecut.old_words"
+"""Where click's context holds what is to be said of old options that were given."""
+
+
 class Output:
     """The channels of one command."""
 
@@ -85,6 +89,8 @@ def with_output(function: Callable[..., int | None]) -> Callable[..., int | None
     @functools.wraps(function)
     def run(*, as_json: bool, quiet: bool, verbose: bool, **options: object) -> int | None:
         output = Output(as_json=as_json, quiet=quiet, verbose=verbose)
+        for sentence in click.get_current_context().meta.get(OLD_WORDS, ()):
+            output.note(sentence)
         with _old_words_told(output):
             return function(output, **options)
 

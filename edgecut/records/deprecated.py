@@ -22,9 +22,12 @@ def old_word(old: str, new: str, *, stacklevel: int = 3) -> None:
 
     stacklevel: as warnings.warn counts it; 3 is the caller of the function that calls this one.
     """
-    warnings.warn(
-        f"{old} is deprecated and goes with edgecut {GONE_WITH}; write {new}", OldWordWarning, stacklevel=stacklevel
-    )
+    warnings.warn(old_sentence(old, new), OldWordWarning, stacklevel=stacklevel)
+
+
+def old_sentence(old: str, new: str) -> str:
+    """What is said of an old word."""
+    return f"{old} is deprecated and goes with edgecut {GONE_WITH}; write {new}"
 
 
 def in_new_words(tables: Mapping[str, object], where: str) -> dict[str, object]:

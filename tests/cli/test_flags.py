@@ -8,7 +8,9 @@ from typing import Any
 import click
 import pytest
 
-from edgecut.cli.flags import FLAGS, flag_of, recipe_flags, toml_value
+from edgecut.cli import flags
+from edgecut.cli.flags import FLAGS, Flag, flag_of, recipe_flags, toml_value
+from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_request, read_source
 from edgecut.errors import DocumentError
 from edgecut.records.recipe import Recipe
@@ -154,3 +156,27 @@ def test_each_key_has_its_flag() -> None:
 def test_help_shows_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
     text = run(capsys, "build", "--help").out
     assert [flag.flags[0] for flag in FLAGS if flag.flags[0] not in text] == []
+
+
+def test_a_flag_that_got_another_name_works_and_is_told_and_hidden(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = Flag(("--outputs",), "head.classes", int, "N", "How many.", instead="--classes")
+    monkeypatch.setitem(flags._NAMES, "flag_outputs", old)
+    found: list[object] = []
+
+    @click.command()
+    @recipe_flags()
+    @with_output
+    def command(output: Output, *, overrides: dict[str, Any]) -> None:
+        found.append(overrides)
+
+    command.main(args=["--outputs", "7"], standalone_mode=False)
+    sentence = "edgecut: --outputs is deprecated and goes with edgecut 1.0; write --classes\n"
+    assert (found, capsys.readouterr().err) == ([{"head.classes": 7}], sentence)
+    command.main(args=["--outputs", "7", "--quiet"], standalone_mode=False)
+    assert (found[1], capsys.readouterr().err) == ({"head.classes": 7}, "")
+    with pytest.raises(click.UsageError, match=r"^--classes and --outputs say different things; give one$"):
+        command.main(args=["--outputs", "7", "--classes", "8"], standalone_mode=False)
+    command.main(args=["--help"], standalone_mode=False)
+    assert "--outputs" not in capsys.readouterr().out
