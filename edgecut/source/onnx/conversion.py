@@ -45,7 +45,9 @@ class Port:
 
     def to_keras(self, array: np.ndarray) -> np.ndarray:
         """The file's array as the model has it."""
-        return array.transpose(self.axes).reshape(-1, *self.tensor.shape[1:])
+        # Where the file has no batch, the first axis is of the runs.
+        order = self.axes if self.batch_axis is not None else (0, *(axis + 1 for axis in self.axes))
+        return array.transpose(order).reshape(-1, *self.tensor.shape[1:])
 
     def to_onnx(self, array: np.ndarray) -> np.ndarray:
         """The model's array as the file has it."""
