@@ -86,7 +86,7 @@ def quantized(both: Packages, model: Any, left_out: support.Reasons, ends: tuple
     try:
         aware = annotated(both, model, left_out)
         set_ranges(both, aware, model, [pixels], pixels)
-        return f"{check_parity(model, aware, pixels)['sqnr']:.1f} dB"
+        return f"{check_parity(model, aware, pixels).sqnr:.1f} dB"
     except EdgecutError as exc:
         record.refuse(str(exc), [layer.name for layer in model.layers])
         return "refused"

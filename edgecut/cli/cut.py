@@ -16,8 +16,6 @@ from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
 from edgecut.cli.sources import load_model
 from edgecut.errors import RequestError
-from edgecut.records.facts import StepFacts
-from edgecut.records.proof import Proof
 from edgecut.records.recipe import Recipe
 from edgecut.records.report import Step
 
@@ -148,16 +146,16 @@ def _cut_model(output: Output, recipe: Recipe, edits: Edits, out: Path) -> Step:
         )
     with progress.task(f"writing {out}"):
         save(result.model, out)
-    after = StepFacts.model_validate(result.after).model_copy(
+    after = result.after.model_copy(
         update={"weights_dropped": result.weights_dropped, "size_bytes": out.stat().st_size}
     )
     notes = (*result.notes, "the written file was loaded again and is bit-equal to the cut model")
     return Step(
         name="cut",
         changed=True,
-        before=StepFacts.model_validate(result.before),
+        before=result.before,
         after=after,
-        proof=Proof.model_validate(result.proof),
+        proof=result.proof,
         notes=notes,
         seconds=time.perf_counter() - began,
     )

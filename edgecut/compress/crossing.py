@@ -18,6 +18,7 @@ from edgecut.graph.rebuild import rebuild
 from edgecut.keras2.agreement import TOLERANCE, compare, proof_of, seeded_values
 from edgecut.keras2.bridge import Crossing, cross_to_tf_keras
 from edgecut.keras2.functions import outputs_of, recomputed
+from edgecut.records.proof import OutputProof
 
 # Layers whose activation TFMOT quantizes with them, and the activations that it knows there.
 _WITH_ACTIVATION = frozenset({"Conv2D", "DepthwiseConv2D", "Dense", "SeparableConv2D", "Conv2DTranspose"})
@@ -42,7 +43,7 @@ class Across:
     source: keras.Model
     model: Any
     homes: Mapping[str, tuple[str, ...]]
-    proof: Mapping[str, Any]
+    proof: OutputProof
 
 
 def go_across(packages: Packages, model: keras.Model) -> Across:
@@ -85,9 +86,9 @@ def come_back(across: Across) -> Crossing:
     new = [np.asarray(x) for x in keras.tree.flatten(call_flat(copy, values))]
     proof = proof_of(old, new, len(old))
     limit = TOLERANCE * max(float(np.max(np.abs(x), initial=1e-9)) for x in old)
-    if not proof["max_abs_error"] <= limit:
+    if not proof.max_abs_error <= limit:
         raise StepError(
-            f"compress: the trained weights compute something else in Keras 3, up to {proof['max_abs_error']:.2g} apart"
+            f"compress: the trained weights compute something else in Keras 3, up to {proof.max_abs_error:.2g} apart"
         )
     return Crossing(copy, proof)
 

@@ -20,6 +20,7 @@ from edgecut.compress.train import Lessons, Trained, batches_of, train
 from edgecut.errors import RequestError, StepError
 from edgecut.graph.first_kernels import holds_stem_constants
 from edgecut.graph.traced import traced_for_tflite
+from edgecut.records.facts import TrainingFacts
 from edgecut.streams import caught_output
 
 # Training images from which the ranges start.
@@ -33,7 +34,7 @@ class Aware:
     model: Any
     trained: Trained
     left_out: support.Reasons
-    parity: Mapping[str, Any]
+    parity: TrainingFacts
 
 
 def quantize_aware(

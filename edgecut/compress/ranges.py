@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from edgecut.compress.tfmot import Packages, last_activation, own_name
 from edgecut.errors import StepError
+from edgecut.records.facts import TrainingFacts
 from edgecut.score.answers import answer_of
 from edgecut.score.distance import sqnr
 
@@ -52,8 +53,8 @@ def set_input_range(aware: Any, pixels: np.ndarray) -> None:
                 weight.assign(min(float(pixels.min()), 0.0) if name.endswith("_min") else float(pixels.max()))
 
 
-def check_parity(model: Any, aware: Any, pixels: np.ndarray) -> dict[str, Any]:
-    """How near the quantization-aware model is to the float one before training: {"inputs", "sqnr", "top1_agreement"}.
+def check_parity(model: Any, aware: Any, pixels: np.ndarray) -> TrainingFacts:
+    """How near the quantization-aware model is to the float one before training.
 
     sqnr: of the outputs, dB; the agreement is called by the answer's kind. Raises StepError if it computes something
     else.
@@ -68,7 +69,7 @@ def check_parity(model: Any, aware: Any, pixels: np.ndarray) -> dict[str, Any]:
             f"({ratio:.1f} dB); set compress.qat = false: an int8 file is then quantized after training"
         )
     agreed = {} if agreement is None else {str(answer.agreement_metric): agreement}
-    return {"inputs": len(pixels), "sqnr": round(ratio, 1), **agreed}
+    return TrainingFacts.model_validate({"inputs": len(pixels), "sqnr": round(ratio, 1), **agreed})
 
 
 def _ranged(layer: Any) -> str | None:

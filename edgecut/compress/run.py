@@ -20,7 +20,9 @@ from edgecut.errors import DataError, RequestError
 from edgecut.graph.calls import calls
 from edgecut.graph.first_kernels import first_units, folded, unfolded
 from edgecut.records.document import parse
+from edgecut.records.facts import TrainingFacts
 from edgecut.records.progress import SILENT, Progress
+from edgecut.records.proof import OutputProof
 from edgecut.records.recipe import Compress
 
 # Images whose extremes are the input's range where no calibration images are given.
@@ -33,7 +35,7 @@ class Stage:
 
     name: str
     trained: Trained
-    facts: Mapping[str, Any]
+    facts: TrainingFacts
     left_out: tuple[str, ...]
 
 
@@ -43,12 +45,12 @@ class Compressed:
 
     model: the source's layers with trained float weights; it shares nothing with the source. aware: the
     quantization-aware tf_keras model, whose int8 file has the trained ranges; None without qat. proof: of the way over
-    to Keras 2, before training: {"inputs", "max_abs_error", ...}; "back" is the error on the way back.
+    to Keras 2, before training; back is the error on the way back.
     """
 
     model: keras.Model
     stages: tuple[Stage, ...]
-    proof: Mapping[str, Any]
+    proof: OutputProof
     aware: Any = None
 
 
@@ -92,7 +94,7 @@ def compress(
     lessons = Lessons(images, np.asarray(labels, "int64"), to_input, asked, seed, progress)
     stages, aware = _trained(both, across, lessons, pictures)
     back = come_back(across)
-    proof = {**across.proof, "back": back.proof["max_abs_error"]}
+    proof = across.proof.model_copy(update={"back": back.proof.max_abs_error})
     if not units:
         return Compressed(back.model, tuple(stages), proof, aware.model if aware else None)
     result = folded(back.model, units, model)
@@ -118,12 +120,12 @@ def _trained(
     stages: list[Stage] = []
     if wanted.prune is not None:
         trained, reasons = prune(both, model, lessons, wanted.prune)
-        facts: dict[str, Any] = {"zeros": round(zeros(model, support.taken(model, reasons)), 4)}
+        facts = TrainingFacts(zeros=round(zeros(model, support.taken(model, reasons)), 4))
         stages.append(Stage("prune", trained, facts, support.sentences(model, reasons)))
     if wanted.cluster is not None:
         pruned = wanted.prune is not None
         trained, reasons = cluster(both, model, lessons, wanted.cluster, keep_zeros=pruned)
-        facts = {"values": most_values(model, support.taken(model, reasons))}
+        facts = TrainingFacts(values=most_values(model, support.taken(model, reasons)))
         stages.append(Stage("cluster", trained, facts, support.sentences(model, reasons)))
     if not wanted.qat:
         return stages, None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import keras
@@ -19,6 +19,8 @@ from edgecut.graph.proof import prove_edit
 from edgecut.graph.ranges import Bodies, LayerRef, bridge, check_single, lost_masks, range_of, rebuild_model, spliced
 from edgecut.graph.rebuild import Built, Splice, build, fresh_input
 from edgecut.graph.trace import all_operations, unmarked
+from edgecut.records.facts import ModelFacts, Shape
+from edgecut.records.proof import Proof
 
 Body: TypeAlias = "keras.Model | keras.Layer | Callable[..., Any] | str"
 Replacement: TypeAlias = tuple[LayerRef, LayerRef, Body]
@@ -60,17 +62,16 @@ def cut(
 class EditResult:
     """A model made of another's calls, and the proof that it computes what they do.
 
-    proof: {"inputs", "max_abs_error", "exact"}, exact meaning bit-equal to the source's own layers, with the edit's
-    bodies in their places, on seeded inputs; where not exact, "tolerance" and "reason", too. Empty if none was asked
-    for. before, after: {"inputs": {name: shape}, "outputs": {name: shape}, "params": weights} of source and result.
+    proof: exact means bit-equal to the source's own layers, with the edit's bodies in their places, on seeded inputs;
+    where not exact, it has a tolerance and a reason. Empty if none was asked for. before, after: source and result.
     weights_dropped: how many weights of the source the result doesn't hold.
     """
 
     model: keras.Model
-    proof: dict[str, Any]
+    proof: Proof
+    before: ModelFacts
+    after: ModelFacts
     notes: tuple[str, ...] = ()
-    before: dict[str, Any] = field(default_factory=dict)
-    after: dict[str, Any] = field(default_factory=dict)
     weights_dropped: int = 0
 
 
@@ -103,12 +104,12 @@ def edit(
         else:
             built = build(graph, entries=_entries(graph, starts), outputs=outputs, splices=splices)
         result = _freed(built.model, model)
-        proof = {}
+        proof = Proof()
         if prove:
             made = {tensor: Splice(splices[tensor].sources, f) for tensor, f in built.functions.items()}
             proof = prove_edit(graph, result, flat(outputs), starts, {**splices, **made})
     return EditResult(
-        result, proof, _notes(graph, starts, splices), _facts(graph), _model_facts(result), _dropped(graph, built)
+        result, proof, _facts(graph), _model_facts(result), _notes(graph, starts, splices), _dropped(graph, built)
     )
 
 
@@ -303,33 +304,33 @@ def _notes(graph: Calls, starts: Sequence[Tensor], edits: Mapping[Tensor, Splice
     return tuple(found)
 
 
-def _facts(graph: Calls) -> dict[str, Any]:
+def _facts(graph: Calls) -> ModelFacts:
     operations = {id(call.operation): call.operation for call in graph}
-    return {
-        "inputs": {graph.tensor_name[tensor]: list(tensor.shape) for tensor in flat(graph.inputs)},
-        "outputs": {graph.tensor_name[tensor]: list(tensor.shape) for tensor in flat(graph.outputs)},
-        "params": sum(params_of(operation) for operation in operations.values()),
-    }
+    return ModelFacts(
+        inputs={graph.tensor_name[tensor]: tensor.shape for tensor in flat(graph.inputs)},
+        outputs={graph.tensor_name[tensor]: tensor.shape for tensor in flat(graph.outputs)},
+        params=sum(params_of(operation) for operation in operations.values()),
+    )
 
 
-def _model_facts(model: keras.Model) -> dict[str, Any]:
-    return {
-        "inputs": {x._keras_history.operation.name: list(x.shape) for x in model.inputs},
-        "outputs": _output_shapes(model),
-        "params": model.count_params(),
-    }
+def _model_facts(model: keras.Model) -> ModelFacts:
+    return ModelFacts(
+        inputs={x._keras_history.operation.name: tuple(x.shape) for x in model.inputs},
+        outputs=_output_shapes(model),
+        params=model.count_params(),
+    )
 
 
-def _output_shapes(model: keras.Model) -> dict[str, Any]:
+def _output_shapes(model: keras.Model) -> dict[str, Shape]:
     """{name: shape}, "name:j" for the j-th output of a layer that puts several out."""
-    named: dict[str, Any] = {}
+    named: dict[str, Shape] = {}
     for x in model.outputs:
         history = x._keras_history
         several = len(history.operation._inbound_nodes[history.node_index].outputs) > 1
         name = f"{history.operation.name}:{history.tensor_index}" if several else history.operation.name
-        named[unique_name(name, set(named))] = list(x.shape)
+        named[unique_name(name, set(named))] = tuple(x.shape)
     return named
 
 
 def _dropped(graph: Calls, built: Built) -> int:
-    return int(_facts(graph)["params"]) - sum(params_of(operation) for operation in built.kept)
+    return _facts(graph).params - sum(params_of(operation) for operation in built.kept)

@@ -15,6 +15,7 @@ from edgecut.errors import GraphError, StepError
 from edgecut.graph.callgraph import Calls, Tensor, flat
 from edgecut.graph.clones import states_of
 from edgecut.graph.rebuild import Splice, run
+from edgecut.records.proof import OutputProof
 
 INPUTS = 8
 OPEN_SIZE = 96  # what an open height or width is tried at
@@ -49,8 +50,8 @@ def prove_edit(
     *,
     count: int = INPUTS,
     seed: int = 0,
-) -> dict[str, Any]:
-    """{"inputs", "max_abs_error", "exact"}: `result` against the source's own layers on seeded inputs.
+) -> OutputProof:
+    """How near `result` is to the source's own layers on seeded inputs.
 
     ends: the source's tensors that the result puts out. starts: those that feed it (default: the source's inputs),
     whose values the source computes from its own. splices: edits that are applied to the source's run, too. exact means
@@ -84,19 +85,19 @@ def call_flat(model: keras.Model, inputs: Sequence[Any]) -> Any:
     return model(given, training=False)
 
 
-def difference(got: Sequence[Any], expected: Sequence[Any], *, inputs: int) -> dict[str, Any]:
-    """{"inputs", "max_abs_error", "exact"} of arrays that should be bit-equal."""
+def difference(got: Sequence[Any], expected: Sequence[Any], *, inputs: int) -> OutputProof:
+    """The proof of arrays that should be bit-equal."""
     error, exact = 0.0, True
     for a, b in zip(map(to_array, got), map(to_array, expected), strict=True):
         if a.shape != b.shape:
-            return {"inputs": inputs, "max_abs_error": float("inf"), "exact": False}
+            return OutputProof(inputs=inputs, max_abs_error=float("inf"), exact=False)
         numeric = a.dtype.kind in "fiub"
         same = (a == b) | (a != a) & (b != b) if a.dtype.kind == "f" else a == b
         exact = exact and bool(np.all(same))
         if not np.all(same):
             off = np.abs(a.astype("float64") - b.astype("float64"))[~same] if numeric else np.asarray([np.inf])
             error = max(error, float(np.max(np.nan_to_num(off, nan=np.inf))))
-    return {"inputs": inputs, "max_abs_error": error, "exact": exact}
+    return OutputProof(inputs=inputs, max_abs_error=error, exact=exact)
 
 
 def to_array(value: Any) -> np.ndarray:
@@ -136,17 +137,17 @@ def _check_declared(graph: Calls, starts: Sequence[Tensor], fed: Sequence[Any]) 
             )
 
 
-def _judged(proof: dict[str, Any], expected: Sequence[Any]) -> dict[str, Any]:
-    if proof["exact"]:
+def _judged(proof: OutputProof, expected: Sequence[Any]) -> OutputProof:
+    if proof.exact:
         return proof
     arrays = [np.abs(x) for x in map(to_array, expected) if x.dtype.kind == "f" and x.size]
     tolerance = TOLERANCE * max([1.0, *(float(np.max(x[np.isfinite(x)], initial=0.0)) for x in arrays)])
-    if not proof["max_abs_error"] <= tolerance:
+    if not proof.max_abs_error <= tolerance:
         raise StepError(
-            f"the result differs from its source by {proof['max_abs_error']:.3g} on {proof['inputs']} seeded inputs, "
+            f"the result differs from its source by {proof.max_abs_error:.3g} on {proof.inputs} seeded inputs, "
             f"and {tolerance:.3g} is let pass for rounding; a layer that is random at inference can't be proven"
         )
-    return {**proof, "tolerance": tolerance, "reason": "float sums in another order"}
+    return proof.model_copy(update={"tolerance": tolerance, "reason": "float sums in another order"})
 
 
 def to_tensor(array: np.ndarray, tensor: Tensor) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import keras
 from keras import tree
@@ -16,18 +15,19 @@ from edgecut.graph.clones import classes_of, functions_of, states_of
 from edgecut.graph.proof import INPUTS, call_flat, difference, seeded_inputs, to_tensor, undisturbed
 from edgecut.graph.sentences import telling_line
 from edgecut.graph.trace import all_operations
+from edgecut.records.proof import OutputProof
 from edgecut.streams import caught_output
 from edgecut.whole import naming
 
 _FAULTS = (TypeError, ValueError, NotImplementedError, KeyError, AttributeError, OSError)
 
 
-def save(model: keras.Model, path: str | Path) -> dict[str, Any]:
+def save(model: keras.Model, path: str | Path) -> OutputProof:
     """Write a model to a .keras file, whole or not at all, and prove that the file holds it.
 
-    The result is the proof: {"inputs", "max_abs_error", "exact"} of the file's model, loaded again, against this one
-    on seeded inputs. Raises StepError if Keras can't save or load it, or if the loaded one isn't bit-equal; OSError,
-    which names `path`, if the system refuses to write it.
+    The result is the proof: the file's model, loaded again, against this one on seeded inputs.
+    Raises StepError if Keras can't save or load it, or if the loaded one isn't bit-equal; OSError, which names `path`,
+    if the system refuses to write it.
     """
     path = Path(path)
     partial = path.with_name(f"{path.stem}.partial.keras")
@@ -40,9 +40,9 @@ def save(model: keras.Model, path: str | Path) -> dict[str, Any]:
                 # What is loaded was in memory a moment ago, so its code may run.
                 loaded = keras.models.load_model(partial, compile=False, safe_mode=False)
         proof = _compared(model, loaded)
-        if not proof["exact"]:
+        if not proof.exact:
             raise StepError(
-                f"{path}: the file, loaded again, differs by {proof['max_abs_error']:.3g} on {INPUTS} seeded inputs; "
+                f"{path}: the file, loaded again, differs by {proof.max_abs_error:.3g} on {INPUTS} seeded inputs; "
                 "a layer of it doesn't save all its state"
             )
         partial.replace(path)
@@ -55,7 +55,7 @@ def save(model: keras.Model, path: str | Path) -> dict[str, Any]:
     return proof
 
 
-def _compared(model: keras.Model, loaded: keras.Model) -> dict[str, Any]:
+def _compared(model: keras.Model, loaded: keras.Model) -> OutputProof:
     tensors = flat(calls(model).inputs)
     fed = [to_tensor(array, tensor) for array, tensor in zip(seeded_inputs(tensors), tensors, strict=True)]
     with undisturbed(model, loaded):

@@ -11,6 +11,7 @@ import tensorflow as tf
 from edgecut.errors import GraphError
 from edgecut.graph.proof import OPEN_SIZE
 from edgecut.keras2.rules import policy_name
+from edgecut.records.proof import OutputProof
 
 INPUTS = 2  # every tensor of the model is kept for each
 
@@ -33,16 +34,16 @@ def compare(names: Sequence[str], old: Sequence[np.ndarray], new: Sequence[np.nd
             )
 
 
-def proof_of(old: Sequence[np.ndarray], new: Sequence[np.ndarray], tensors: int) -> dict[str, Any]:
-    """{"inputs", "max_abs_error", "exact", "tensors", "tolerance", "tolerance_reason"} of the outputs of two models."""
-    return {
-        "inputs": INPUTS,
-        "max_abs_error": max(map(_difference, old, new)),
-        "exact": all(np.array_equal(a, b, equal_nan=True) for a, b in zip(old, new, strict=True)),
-        "tensors": tensors,
-        "tolerance": TOLERANCE,
-        "tolerance_reason": TOLERANCE_REASON,
-    }
+def proof_of(old: Sequence[np.ndarray], new: Sequence[np.ndarray], tensors: int) -> OutputProof:
+    """How near the outputs of two models are. tensors: how many of their tensors were compared."""
+    return OutputProof(
+        inputs=INPUTS,
+        max_abs_error=max(map(_difference, old, new)),
+        exact=all(np.array_equal(a, b, equal_nan=True) for a, b in zip(old, new, strict=True)),
+        tensors=tensors,
+        tolerance=TOLERANCE,
+        tolerance_reason=TOLERANCE_REASON,
+    )
 
 
 def seeded_values(inputs: Sequence[Any]) -> list[Any]:

@@ -32,6 +32,7 @@ from edgecut.keras2.rules import (
     translated,
 )
 from edgecut.keras2.trust import Known, carried_fault
+from edgecut.records.proof import OutputProof
 from edgecut.streams import caught_output
 
 # Functions beside activations and the like that look others up by what a file says.
@@ -42,12 +43,12 @@ _LOOK_UPS = frozenset({"deserialize", "get", "serialize"})
 class Crossing:
     """A model on the other side, and the proof that it computes what its source does.
 
-    proof: {"inputs", "max_abs_error", "exact", "tensors", "tolerance", "tolerance_reason"}: the error is that of the
+    proof: the error is that of the
     outputs; `tensors` counts what was compared inside as well. Weights are bit-equal.
     """
 
     model: Any
-    proof: dict[str, Any]
+    proof: OutputProof
 
 
 def read_keras_2(path: str, *, unsafe: bool = False) -> Any:

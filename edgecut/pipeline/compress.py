@@ -18,7 +18,6 @@ from edgecut.pipeline.losses import lost
 from edgecut.pipeline.values import Done, Fitted, timed, training_labels
 from edgecut.records.facts import StepFacts, TrainingFacts
 from edgecut.records.progress import Progress
-from edgecut.records.proof import Proof
 from edgecut.records.recipe import Compress, Recipe
 
 
@@ -39,7 +38,7 @@ def compress_model(fitted: Fitted, images: Dataset | None, recipe: Recipe, progr
         step = clock.step(
             before=StepFacts(params=fitted.model.count_params()),
             after=StepFacts.model_validate({stage.name: stage_facts(stage) for stage in result.stages}),
-            proof=Proof.model_validate(result.proof),
+            proof=result.proof,
             notes=tuple(_left_out(result)),
             losses=losses,
         )
@@ -95,7 +94,7 @@ def stage_facts(stage: Stage) -> TrainingFacts:
         "held_out_accuracy": round(trained.accuracy, 4),
         "left_out": len(stage.left_out),
     }
-    return TrainingFacts.model_validate(stage.facts).model_copy(update=more)
+    return stage.facts.model_copy(update=more)
 
 
 def _lost(

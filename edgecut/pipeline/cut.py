@@ -8,7 +8,6 @@ from edgecut.graph.edits import edit
 from edgecut.pipeline.load import shapes
 from edgecut.pipeline.values import Done, timed
 from edgecut.records.progress import Progress
-from edgecut.records.proof import Proof
 from edgecut.records.recipe import Cut
 from edgecut.source.load import load
 
@@ -30,7 +29,7 @@ def cut_model(model: keras.Model, cut: Cut, *, unsafe: bool, progress: Progress)
         step = clock.step(
             before=shapes(model),
             after=shapes(result.model),
-            proof=Proof.model_validate(result.proof),
+            proof=result.proof,
             notes=tuple(result.notes),
         )
     return Done(result.model, (step,))

@@ -49,7 +49,7 @@ def load_source(recipe: Recipe, progress: Progress) -> Done[Source]:
             changed=False,
             before=_file_facts(read.imported),
             after=shapes(model),
-            proof=Proof.model_validate(proof),
+            proof=proof,
             notes=tuple(read.notes),
         )
     return Done(Source(Lazy(lambda: model), facts), (step,))

@@ -11,9 +11,7 @@ from edgecut.images.feed import Feed, feed_of
 from edgecut.pipeline.load import shapes
 from edgecut.pipeline.model_faults import input_faults, is_picture, output_faults
 from edgecut.pipeline.values import Clock, Done, timed
-from edgecut.records.facts import Cost
 from edgecut.records.progress import SILENT, Progress
-from edgecut.records.proof import Proof
 from edgecut.records.recipe import Recipe
 from edgecut.records.report import Step
 from edgecut.stem.edit import stem
@@ -76,12 +74,12 @@ def stem_of(recipe: Recipe, model: keras.Model, progress: Progress = SILENT) -> 
 
 def stem_step(clock: Clock, model: keras.Model, result: StemResult) -> Step:
     """The row of a step that made `result` of a model's stem."""
-    cost = Cost.model_validate(result.cost)
+    cost = result.cost
     return clock.step(
         changed=result.construction != "none",
         before=shapes(model).model_copy(update={"macs": cost.macs.before, "operators": cost.operators.before}),
         after=shapes(result.model).model_copy(update={"macs": cost.macs.after, "operators": cost.operators.after}),
-        proof=Proof.model_validate(result.proof),
+        proof=result.proof,
         notes=(f"construction: {result.construction}", *result.notes),
     )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from edgecut.records.measurement import Metric
+from edgecut.records.proof import Proof
 from edgecut.records.recipe import Recipe, Target
 from edgecut.score.intervals import paired_error, resampled_error
 from edgecut.score.metrics import SCORES, MetricName, auc, mae, metric_of, rmse, tag_accuracy
@@ -173,9 +174,10 @@ def one_judged(answers: Sequence[Answer]) -> tuple[Answer, ...]:
     return tuple(found)
 
 
-def agreement_in(facts: Mapping[str, Any]) -> float | None:
-    """The agreement that figures by metric hold, whichever kind of answer it is of; None without."""
-    return next((facts[metric] for metric in AGREEMENTS if metric in facts), None)
+def agreement_in(proof: Proof) -> float | None:
+    """The agreement that a proof holds, whichever kind of answer it is of; None without."""
+    held = (proof.top1_agreement, proof.tag_agreement, proof.pixel_agreement)
+    return next((agreement for agreement in held if agreement is not None), None)
 
 
 def answer_for(

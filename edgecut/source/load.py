@@ -18,6 +18,7 @@ from edgecut.errors import GraphError, SourceError
 from edgecut.graph.saved import Kind, application_arguments, config_of, keras_version, kind_of, lambda_names, overclaim
 from edgecut.graph.sentences import LOADING_FAULTS, telling_line
 from edgecut.records.document import closest
+from edgecut.records.proof import Proof
 from edgecut.records.recipe import InputShape, Source
 from edgecut.source.onnx.conversion import Imported
 from edgecut.source.onnx.layers import REGISTERED
@@ -30,11 +31,11 @@ class Loaded:
     """A model and how it was read.
 
     proof: of a Keras 2 file that was brought over, what agreement.py says; of one that computes in other floats than
-    float32, what policies.py says; of an .onnx file, what onnx/proof.py says; else {}. imported: of an .onnx file.
+    float32, what policies.py says; of an .onnx file, what onnx/proof.py says; else empty. imported: of an .onnx file.
     """
 
     model: keras.Model
-    proof: dict[str, Any]
+    proof: Proof
     notes: tuple[str, ...] = ()
     imported: Imported | None = None
 
@@ -74,7 +75,7 @@ def _read(asked: Source) -> Loaded:
     source, unsafe = asked.model, asked.unsafe
     kind = kind_of(source)
     if kind == "application":
-        return Loaded(_application(source), {})
+        return Loaded(_application(source), Proof())
     if kind == "onnx":
         return _import(asked)
     if kind == "tflite":
@@ -107,12 +108,12 @@ def _import(source: Source) -> Loaded:
 def _read_file(source: str, kind: Kind, config: dict[str, Any], *, unsafe: bool) -> Loaded:
     _check_ending(source, kind)
     if kind != "saved_model" and not _is_keras_2(source):
-        return Loaded(_load_file(source, kind, unsafe=unsafe), {})
+        return Loaded(_load_file(source, kind, unsafe=unsafe), Proof())
     # Keras 3 reads most .h5 files of Keras 2, and takes its hard_sigmoid for another function of that name.
     if kind != "h5" or "hard_sigmoid" in json.dumps(config):
         return _cross(source, unsafe=unsafe)
     try:
-        return Loaded(_with_bare_input(_load_file(source, kind, unsafe=unsafe)), {})
+        return Loaded(_with_bare_input(_load_file(source, kind, unsafe=unsafe)), Proof())
     except SourceError as exc:
         try:
             return _cross(source, unsafe=unsafe)
@@ -137,13 +138,13 @@ def _cross(source: str, *, unsafe: bool) -> Loaded:
         crossing = cross_to_keras(brought.model)
     except GraphError as exc:
         raise SourceError(f"{source}: is a Keras 2 model that can't be read as Keras 3: {exc}") from exc
-    error = crossing.proof["max_abs_error"]
+    error = crossing.proof.max_abs_error
     return Loaded(
         crossing.model,
         brought.proof or crossing.proof,
         (
-            f"a Keras 2 model, rebuilt in Keras 3 with the same weights; on {crossing.proof['inputs']} inputs its "
-            f"outputs {'are equal' if crossing.proof['exact'] else f'differ by up to {error:.2g}'}",
+            f"a Keras 2 model, rebuilt in Keras 3 with the same weights; on {crossing.proof.inputs} inputs its "
+            f"outputs {'are equal' if crossing.proof.exact else f'differ by up to {error:.2g}'}",
             *brought.notes,
         ),
     )

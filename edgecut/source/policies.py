@@ -21,6 +21,7 @@ from edgecut.graph.trace import all_operations
 from edgecut.keras2.agreement import INPUTS as KERAS_2_INPUTS
 from edgecut.keras2.agreement import seeded_values
 from edgecut.keras2.functions import outputs_of
+from edgecut.records.proof import OutputProof, Proof
 
 # Spacing of the numbers that a policy computes in, where it is coarser than float32's.
 _SPACING = {
@@ -38,12 +39,12 @@ _ROUNDINGS = 64
 class InFloat32:
     """A model in float32. policies: what its source computes in; () where that is float32, and the model the source.
 
-    proof: {"inputs", "max_abs_error", "exact", "tolerance", "reason"} against the source on seeded inputs; else {}.
+    proof: against the source on seeded inputs; else empty.
     """
 
     model: keras.Model
     policies: tuple[str, ...]
-    proof: dict[str, Any]
+    proof: Proof
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -53,7 +54,7 @@ class InFloat32:
         names = ", ".join(self.policies)
         return (
             f"computes in {names}; brought to float32 with the same weights, its outputs differ by up to "
-            f"{self.proof['max_abs_error']:.2g} on {self.proof['inputs']} seeded inputs",
+            f"{self.proof.max_abs_error:.2g} on {self.proof.inputs} seeded inputs",
         )
 
 
@@ -65,7 +66,7 @@ def in_float32(model: keras.Model, where: str = "model") -> InFloat32:
     """
     policies = _policies(model)
     if not policies:
-        return InFloat32(model, (), {})
+        return InFloat32(model, (), Proof())
     operations = all_operations(model)
     policy = keras.config.dtype_policy()
     known = {**classes_of(operations), **functions_of(operations)}
@@ -96,7 +97,7 @@ def keras_2_in_float32(model: Any, where: str = "model") -> InFloat32:
     """
     policies = _policies(model)
     if not policies:
-        return InFloat32(model, (), {})
+        return InFloat32(model, (), Proof())
     try:
         result = type(model).from_config(_float32(model.get_config()))
         result.set_weights(
@@ -147,7 +148,7 @@ def _build(model: keras.Model, result: keras.Model) -> None:
         result.build([tensor.shape for tensor in model.inputs] if len(model.inputs) > 1 else model.inputs[0].shape)
 
 
-def _proof(model: keras.Model, result: keras.Model, policies: tuple[str, ...], where: str) -> dict[str, Any]:
+def _proof(model: keras.Model, result: keras.Model, policies: tuple[str, ...], where: str) -> OutputProof:
     tensors = flat(calls(model).inputs)
     fed = seeded_inputs(tensors)
     with undisturbed(model, result):
@@ -160,7 +161,7 @@ def _proof(model: keras.Model, result: keras.Model, policies: tuple[str, ...], w
 
 def _rounding(
     source: Sequence[np.ndarray], own: Sequence[np.ndarray], policies: tuple[str, ...], inputs: int, where: str
-) -> dict[str, Any]:
+) -> OutputProof:
     """The proof that the outputs of a model and of its form in float32 are a rounding apart. Raises SourceError."""
     errors, scales = [0.0], [0.0]
     for a, b in zip(source, own, strict=True):
@@ -173,10 +174,10 @@ def _rounding(
             f"{where}: computes in {', '.join(policies)}, and in float32 its outputs differ by {max(errors):.3g} on "
             f"{inputs} seeded inputs, where {tolerance:.3g} is let pass for rounding; save it with the policy float32"
         )
-    return {
-        "inputs": inputs,
-        "max_abs_error": max(errors),
-        "exact": max(errors) == 0,
-        "tolerance": tolerance,
-        "reason": f"the source rounds to {', '.join(policies)}",
-    }
+    return OutputProof(
+        inputs=inputs,
+        max_abs_error=max(errors),
+        exact=max(errors) == 0,
+        tolerance=tolerance,
+        reason=f"the source rounds to {', '.join(policies)}",
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import keras
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from edgecut.errors import GraphError, StemError
 from edgecut.graph.calls import Call, Calls, Tensor, ancestors, flat
 from edgecut.graph.rebuild import rebuild
+from edgecut.records.proof import StemProof
 from edgecut.records.recipe import Preprocess
 from edgecut.score.answers import agreement_in
 from edgecut.stem.channels import LinearMap
@@ -45,18 +45,19 @@ def proven(edit: Edit, data: np.ndarray | None, preprocess: Preprocess, order: s
     proof = prove(edit, edited)
     notes = [*exactness_notes(edit, construction, proof, has_images=data is not None)]
     if data is not None:
-        proof |= prove_on_images(edit, edited, data, preprocess, order, raw=raw)
+        seen = prove_on_images(edit, edited, data, preprocess, order, raw=raw)
+        proof = proof.model_copy(update=seen.to_dict())
         notes += lost_notes(edit, proof, order)
         notes += better_ways(edit, edited, edit.device.mode, proof, data, preprocess, order, raw=raw)
         notes += dead_notes(edit, edited, data, preprocess, order, raw=raw)
-    return StemResult(edited, construction, proof, tuple(notes), cost_of(edit.graph, edited))
+    return StemResult(edited, construction, proof, cost_of(edit.graph, edited), tuple(notes))
 
 
 def better_ways(
     edit: Edit,
     edited: keras.Model,
     resolution: str,
-    proof: dict[str, Any],
+    proof: StemProof,
     data: np.ndarray,
     preprocess: Preprocess,
     order: str | None,
@@ -85,7 +86,7 @@ def better_ways(
         found = prove_on_images(way, model, data, preprocess, order, raw=raw)
         agreement = agreement_in(found)
         if agreement is not None:
-            kept[mode] = Kept(agreement, cost_of(edit.graph, model)["macs"]["after"])
+            kept[mode] = Kept(agreement, cost_of(edit.graph, model).macs.after)
     yield from better_notes(resolution, kept)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from edgecut.errors import StemError
 from edgecut.graph.calls import Calls, Tensor, flat
 from edgecut.graph.rebuild import rebuild, run
 from edgecut.images.device import to_device_batch
+from edgecut.records.proof import StemProof
 from edgecut.records.recipe import Preprocess
 from edgecut.stem.apply import BYTE_CENTRE, better_ways, device_input
 from edgecut.stem.channels import LinearMap
@@ -49,7 +50,7 @@ class Trial:
     """A model with a fitted stem, its proof, and its squared error on each held-out picture, (n,)."""
 
     model: keras.Model
-    proof: dict[str, Any]
+    proof: StemProof
     squares: np.ndarray
 
 
@@ -104,7 +105,8 @@ def fit_stem(
         fitted = _fitted(first, wanted, device, pictures, windows, held)
         edited = _applied(edit, fitted, wanted)
         proof, squares = _proof(edit, edited, theirs[-held:], seen[-held:])
-        proof |= {"response_error": fitted.error, "fitted_on": len(seen) - held, "fitted_to": target}
+        fit = {"response_error": fitted.error, "fitted_on": len(seen) - held, "fitted_to": target}
+        proof = proof.model_copy(update=fit)
         trials.append(Trial(edited, proof, squares))
     trials = _ordered(trials)
     edited, proof = trials[0].model, trials[0].proof
@@ -113,7 +115,7 @@ def fit_stem(
         name += ", 1x1 convolution"
     notes = [*_notes(first, wanted, [trial.proof for trial in trials])]
     notes += better_ways(edit, edited, "fit", proof, images[-held:], preprocess, order, raw=raw)
-    return StemResult(edited, name, proof, tuple(notes), cost_of(graph, edited))
+    return StemResult(edited, name, proof, cost_of(graph, edited), tuple(notes))
 
 
 def _targets(
@@ -325,32 +327,32 @@ def _applied(edit: Edit, fitted: Fitted, wanted: Wanted) -> keras.Model:
     return rebuild(edit.graph, entries={fitted.operator.output: value}, inputs=device)
 
 
-def _proof(edit: Edit, edited: keras.Model, theirs: np.ndarray, seen: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
+def _proof(edit: Edit, edited: keras.Model, theirs: np.ndarray, seen: np.ndarray) -> tuple[StemProof, np.ndarray]:
     """The edited model on held-out device pictures against the source on the same at its own size.
 
     With it the sum of the squared differences of the outputs on each picture, (n,).
     """
     outputs, wanted = first_outputs(edit, edited, theirs, seen)
     squares = ((outputs.astype("float64") - wanted) ** 2).reshape(len(seen), -1).sum(axis=1)
-    errors = {"images": len(seen), **image_error(outputs, wanted, edit.graph)}
+    errors = image_error(outputs, wanted, edit.graph).to_dict()
     got = keras.tree.flatten(edited(seen[:_BATCH], training=False))
     values = {edit.source: keras.ops.convert_to_tensor(theirs[:_BATCH])}
     expected = run(edit.graph, values, flat(edit.graph.outputs), resized_maps(edit.graph))
-    return {**compared(got, expected, inputs=len(seen), exact=False), **errors}, squares
+    return compared(got, expected, inputs=len(seen), exact=False).model_copy(update=errors), squares
 
 
-def _notes(first: FirstOp, wanted: Wanted, trials: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _notes(first: FirstOp, wanted: Wanted, trials: Sequence[StemProof]) -> Iterator[str]:
     """trials: the proofs, the chosen one first."""
     chosen = trials[0]
     side = f"{wanted.kernel[0]}x{wanted.kernel[1]}"
     yield (
-        f"fitted: {wanted.filters} filters of {side}, stride {wanted.stride[0]}; off by {chosen['response_error']:.3f} "
-        f"of the variation of {chosen['fitted_to']} on {chosen['inputs']} held-out images"
+        f"fitted: {wanted.filters} filters of {side}, stride {wanted.stride[0]}; off by {chosen.response_error:.3f} "
+        f"of the variation of {chosen.fitted_to} on {chosen.inputs} held-out images"
     )
     for other in trials[1:]:
         yield (
-            f"fitted to {other['fitted_to']} instead, its outputs there are off by {other['image_error']:.3f} of the "
-            f"source's in colour, and as chosen by {chosen['image_error']:.3f}"
+            f"fitted to {other.fitted_to} instead, its outputs there are off by {other.image_error:.3f} of the "
+            f"source's in colour, and as chosen by {chosen.image_error:.3f}"
         )
     if wanted.filters > first.bias.size:
         yield f"{wanted.filters} filters in front of {first.bias.size} responses add nothing until they are trained"

@@ -15,6 +15,8 @@ from edgecut.graph.proof import INPUTS, OPEN_SIZE
 from edgecut.graph.rebuild import run
 from edgecut.images.device import in_order, to_device_batch
 from edgecut.lowering.activation import is_dropped_in_inference, last_activation
+from edgecut.records.facts import Cost, Sides
+from edgecut.records.proof import Proof, StemProof
 from edgecut.records.recipe import Preprocess
 from edgecut.records.units import format_count
 from edgecut.score.answers import OF_SCORES, agreement_in, answer_of
@@ -48,7 +50,7 @@ class Kept:
     macs: int | None
 
 
-def prove(edit: Edit, edited: keras.Model) -> dict[str, Any]:
+def prove(edit: Edit, edited: keras.Model) -> StemProof:
     """The edited model on seeded device pixels against the source's own layers on the equivalent input."""
     height, width, channels = (size or OPEN_SIZE for size in edited.inputs[0].shape[1:])
     random = np.random.default_rng(0)
@@ -70,33 +72,33 @@ def source_outputs(edit: Edit, pixels: np.ndarray) -> list[Any]:
     return run(edit.graph, {edit.source: equivalent}, flat(edit.graph.outputs), resized_maps(edit.graph))
 
 
-def compared(got: list[Any], expected: list[Any], *, inputs: int, exact: bool = True) -> dict[str, Any]:
+def compared(got: list[Any], expected: list[Any], *, inputs: int, exact: bool = True) -> StemProof:
     """The proof of arrays that should be equal. exact: False for what isn't meant to be."""
     pairs = [(_array(a), _array(b)) for a, b in zip(got, expected, strict=True)]
     error = max(float(np.max(np.abs(a - b))) for a, b in pairs)
     largest = max(float(np.max(np.abs(b))) for _, b in pairs)
     relative = error / largest if largest else error
-    return {
-        "inputs": inputs,
-        "max_abs_error": error,
-        "relative_error": relative,
-        "exact": exact and relative <= TOLERANCE,
-        "tolerance": TOLERANCE,
-        "tolerance_reason": TOLERANCE_REASON,
-    }
+    return StemProof(
+        inputs=inputs,
+        max_abs_error=error,
+        relative_error=relative,
+        exact=exact and relative <= TOLERANCE,
+        tolerance=TOLERANCE,
+        tolerance_reason=TOLERANCE_REASON,
+    )
 
 
-def exactness_notes(edit: Edit, construction: str, proof: dict[str, Any], *, has_images: bool) -> Iterator[str]:
+def exactness_notes(edit: Edit, construction: str, proof: StemProof, *, has_images: bool) -> Iterator[str]:
     """A sentence where the proof isn't exact, or doesn't say what becomes of the source's answers."""
-    if not proof["exact"] and "stride" in construction:
+    if not proof.exact and "stride" in construction:
         yield (
-            f"stride isn't exact: on noise it is off by {proof['relative_error']:.2f} of the largest output; give "
+            f"stride isn't exact: on noise it is off by {proof.relative_error:.2f} of the largest output; give "
             "images (data) for the error on those, or use resolution 'nearest' or 'fit'"
         )
-    elif not proof["exact"]:
+    elif not proof.exact:
         yield (
             f"the {construction} is exact in real numbers, and this model amplifies float32 rounding to "
-            f"{proof['relative_error']:.1e} of its largest output"
+            f"{proof.relative_error:.1e} of its largest output"
         )
     if is_reused(edit) and not has_images and None not in edit.source.shape[1:3]:
         size, own = ("x".join(map(str, sides)) for sides in (edit.device.size, edit.source.shape[1:3]))
@@ -113,12 +115,12 @@ def is_reused(edit: Edit) -> bool:
 
 def prove_on_images(
     edit: Edit, edited: keras.Model, images: np.ndarray, preprocess: Preprocess, order: str | None, *, raw: bool
-) -> dict[str, Any]:
+) -> Proof:
     """What real pictures lose: the edited model on the device's, the source on the same in colour at its own size.
 
-    {} where their outputs have other shapes: feature maps at another size. Else {"images", "image_error",
-    "top1_agreement"}: how many were looked at; the root mean square of the difference over that of the source's
-    outputs; and how often the largest output is the same one, where the outputs are scores.
+    Empty where their outputs have other shapes: feature maps at another size. Else images, how many were looked at;
+    image_error, the root mean square of the difference over that of the source's outputs; and top1_agreement, how often
+    the largest output is the same one, where the outputs are scores; of tags tag_agreement.
     """
     images = _spread(images, _COMPARED_ON)
     height, width = (size or OPEN_SIZE for size in edit.source.shape[1:3])
@@ -126,8 +128,8 @@ def prove_on_images(
     seen = device_pictures(edit, images, preprocess, order, raw=raw)
     got, expected = first_outputs(edit, edited, own, seen)
     if got.shape != expected.shape:
-        return {}
-    return {"images": len(own), **image_error(got, expected, edit.graph)}
+        return Proof()
+    return image_error(got, expected, edit.graph)
 
 
 def first_outputs(edit: Edit, edited: keras.Model, own: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -140,15 +142,15 @@ def first_outputs(edit: Edit, edited: keras.Model, own: np.ndarray, seen: np.nda
     return np.concatenate(got), np.concatenate(expected)
 
 
-def image_error(got: np.ndarray, expected: np.ndarray, source: Calls) -> dict[str, float]:
-    """{"image_error", "top1_agreement" or "tag_agreement"} as in prove_on_images, of the source's first output."""
-    found = {"image_error": root_mean_square(expected, got)}
+def image_error(got: np.ndarray, expected: np.ndarray, source: Calls) -> Proof:
+    """The same of two arrays (n, ...), `expected` being the source's first output."""
+    found: dict[str, float] = {"images": len(got), "image_error": root_mean_square(expected, got)}
     activation = last_activation(source)
     answer = answer_of("classes", expected.shape[1:], activation)
     agreement = answer.agreement(expected, got)
     if agreement is not None and expected.ndim == 2 and activation in OF_SCORES:
         found[str(answer.agreement_metric)] = agreement
-    return found
+    return Proof.model_validate(found)
 
 
 def source_pictures(images: np.ndarray, height: int, width: int, channels: int, preprocess: Preprocess) -> np.ndarray:
@@ -181,16 +183,16 @@ def _alike(preprocess: Preprocess) -> tuple[float, float]:
     return float(facts.scale[0]), float(facts.offset[0])
 
 
-def cost_of(graph: Calls, edited: keras.Model) -> dict[str, Any]:
-    """{"macs", "operators"}, each {"before", "after"}, of the source and the edited model."""
+def cost_of(graph: Calls, edited: keras.Model) -> Cost:
+    """The cost of the source and of the edited model."""
     after = calls(edited)
-    return {
-        "macs": {"before": _macs(graph), "after": _macs(after)},
-        "operators": {"before": _operators(graph), "after": _operators(after)},
-    }
+    return Cost(
+        macs=Sides(before=_macs(graph), after=_macs(after)),
+        operators=Sides(before=_operators(graph), after=_operators(after)),
+    )
 
 
-def lost_notes(edit: Edit, proof: dict[str, Any], order: str | None) -> Iterator[str]:
+def lost_notes(edit: Edit, proof: StemProof, order: str | None) -> Iterator[str]:
     """A sentence where what the device feeds leaves the source with other answers. proof: with prove_on_images's."""
     agreement = agreement_in(proof)
     if agreement is None or agreement >= _KEPT:
@@ -199,13 +201,13 @@ def lost_notes(edit: Edit, proof: dict[str, Any], order: str | None) -> Iterator
     size = "" if tuple(edit.device.size) == tuple(edit.source.shape[1:3]) else "at another size"
     lost = " and ".join(filter(None, ["in gray" if is_gray else "", size])) or "as the device feeds them"
     yield (
-        f"{lost} {proof['images']} images keep {agreement:.0%} of the source's answers in colour at its own size; "
+        f"{lost} {proof.images} images keep {agreement:.0%} of the source's answers in colour at its own size; "
         "set stem.resolution = 'fit' (--resolution fit) to fit the stem to its responses there; a head learns from "
         "what the device feeds"
     )
 
 
-def are_compared(edit: Edit, proof: dict[str, Any], images: np.ndarray) -> bool:
+def are_compared(edit: Edit, proof: StemProof, images: np.ndarray) -> bool:
     """Whether so much is lost at another size that the other resolutions are looked at."""
     resized = tuple(edit.device.size) != tuple(edit.source.shape[1:3])
     agreement = agreement_in(proof)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import keras
 
 from edgecut.graph.calls import Calls, Tensor
+from edgecut.records.facts import Cost
+from edgecut.records.proof import StemProof
 from edgecut.stem.channels import LinearMap
 from edgecut.stem.construct import Device
 
@@ -19,20 +20,17 @@ class StemResult:
     construction: how the edit was made: "none", "kernel sum", "kernel fold", "bias fold", "constant padding", "ones
     channel", "1x1 convolution" or "concatenate"; with another size also "reuse", "adjoint", "stride", "nearest fold",
     "average fold", "upsampling", "bilinear upsampling", "average pooling" or "fit".
-    proof: {"inputs", "max_abs_error", "relative_error", "exact", "tolerance", "tolerance_reason"}: the result on
-    device pixels against the source on the equivalent input. What isn't exact by construction ("stride", "fit") has
-    "exact": False, and its error as measured. With images also {"images", "image_error", "top1_agreement"}, of tags
-    "tag_agreement": the result on the device's pictures against the source on the same in colour at its own size, as
-    in proof.prove_on_images.
-    cost: {"macs", "operators"}, each {"before", "after"}: multiply-accumulates of one inference (None where an
-    operator isn't modelled) and calls of layers and operators, those left out that do nothing in inference.
+    proof: the result on device pixels against the source on the equivalent input. What isn't exact by construction
+    ("stride", "fit") has exact False, and its error as measured. With images also images, image_error and
+    top1_agreement, of tags tag_agreement: the result on the device's pictures against the source on the same in colour
+    at its own size, as in proof.prove_on_images.
     """
 
     model: keras.Model
     construction: str
-    proof: dict[str, Any]
+    proof: StemProof
+    cost: Cost
     notes: tuple[str, ...] = ()
-    cost: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
