@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,9 +13,12 @@ from edgecut.compress.train import Lessons, Trained, train
 from edgecut.errors import RequestError, StepError
 from edgecut.records.recipe import Cluster
 
+if TYPE_CHECKING:
+    import tf_keras
+
 
 def cluster(
-    packages: Packages, model: Any, lessons: Lessons, wanted: Cluster, *, keep_zeros: bool
+    packages: Packages, model: tf_keras.Model, lessons: Lessons, wanted: Cluster, *, keep_zeros: bool
 ) -> tuple[Trained, support.Reasons]:
     """Cluster a tf_keras model in place. Result: how the training went, and what TFMOT left out.
 
@@ -32,7 +35,7 @@ def cluster(
             f"compress.cluster: nothing can be clustered: {'; '.join(support.sentences(model, reasons))}"
         )
 
-    def wrapped(layer: Any) -> Any:
+    def wrapped(layer: tf_keras.layers.Layer) -> tf_keras.layers.Layer:
         if layer.name not in names:
             return layer
         return cluster_weights(layer, wanted.clusters, preserve_sparsity=keep_zeros)
@@ -49,6 +52,6 @@ def cluster(
     return trained, reasons
 
 
-def most_values(model: Any, names: tuple[str, ...]) -> int:
+def most_values(model: tf_keras.Model, names: tuple[str, ...]) -> int:
     """The most different values that a kernel of these layers of a tf_keras model has."""
     return max(len(np.unique(np.asarray(k))) for name in names for k in support.kernels(model.get_layer(name)))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -13,12 +14,17 @@ from edgecut.compress.tfmot import Packages
 from edgecut.errors import GraphError, StepError
 from edgecut.graph.calls import calls
 from edgecut.graph.first_kernels import holds_stem_constants
+from edgecut.graph.keras_types import Structure
 from edgecut.graph.proof import call_flat
 from edgecut.graph.rebuild import rebuild
 from edgecut.keras2.agreement import TOLERANCE, compare, proof_of, seeded_values
 from edgecut.keras2.bridge import Crossing, cross_to_tf_keras
 from edgecut.keras2.functions import outputs_of, recomputed
 from edgecut.records.proof import OutputProof
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+    import tf_keras
 
 # Layers whose activation TFMOT quantizes with them, and the activations that it knows there.
 _WITH_ACTIVATION = frozenset({"Conv2D", "DepthwiseConv2D", "Dense", "SeparableConv2D", "Conv2DTranspose"})
@@ -41,7 +47,7 @@ class Across:
     """
 
     source: keras.Model
-    model: Any
+    model: tf_keras.Model
     homes: Mapping[str, tuple[str, ...]]
     proof: OutputProof
 
@@ -93,7 +99,7 @@ def come_back(across: Across) -> Crossing:
     return Crossing(copy, proof)
 
 
-def fresh_copy(packages: Packages, model: Any) -> Any:
+def fresh_copy(packages: Packages, model: tf_keras.Model) -> tf_keras.Model:
     """A tf_keras model with the same layers and weights that shares nothing with it."""
     copy = packages.k2.models.clone_model(model)
     copy.set_weights(model.get_weights())
@@ -103,21 +109,21 @@ def fresh_copy(packages: Packages, model: Any) -> Any:
 class _Splitting:
     """The layers of a tf_keras model made anew, some of them as two."""
 
-    def __init__(self, k2: Any) -> None:
+    def __init__(self, k2: ModuleType) -> None:
         self.k2 = k2
-        self.made: dict[int, tuple[Any, ...]] = {}
+        self.made: dict[int, tuple[tf_keras.layers.Layer, ...]] = {}
         self.homes: dict[str, tuple[str, ...]] = {}
 
-    def model(self, model: Any) -> Any:
+    def model(self, model: tf_keras.Model) -> tf_keras.Model:
         """The model of the new layers."""
         inputs, outputs, _ = recomputed(model, self.entry, self.call)
         return self.k2.Model(inputs, outputs, name=model.name)
 
-    def entry(self, layer: Any) -> Any:
+    def entry(self, layer: tf_keras.layers.Layer) -> tf.Tensor:
         """An input like the layer's."""
         return self.k2.Input(batch_shape=layer.output.shape, dtype=layer.output.dtype, name=layer.name)
 
-    def call(self, layer: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
+    def call(self, layer: tf_keras.layers.Layer, args: Sequence[object], kwargs: Mapping[str, object]) -> Structure:
         """What the new layers put out; on their first call they get the weights."""
         known = id(layer) in self.made
         if not known:
@@ -134,7 +140,7 @@ class _Splitting:
         self.homes[layer.name] = holders
         return value
 
-    def layers(self, layer: Any) -> tuple[Any, ...]:
+    def layers(self, layer: tf_keras.layers.Layer) -> tuple[tf_keras.layers.Layer, ...]:
         """The layers that take a layer's place, in the order of computation."""
         kind, layers = type(layer).__name__, self.k2.layers
         if kind == "Lambda":
@@ -143,7 +149,7 @@ class _Splitting:
         activation = getattr(getattr(layer, "activation", None), "__name__", "linear")
         if kind == "Activation" and activation == "relu6":
             return (layers.ReLU(6.0, name=layer.name),)
-        tail: tuple[Any, ...] = ()
+        tail: tuple[tf_keras.layers.Layer, ...] = ()
         if kind in _WITH_ACTIVATION and activation not in _KEPT_ACTIVATIONS:
             tail = (self.activation(activation, config["activation"], f"{layer.name}_{activation}"),)
             config = {**config, "activation": "linear"}
@@ -159,7 +165,7 @@ class _Splitting:
             *tail,
         )
 
-    def activation(self, kind: str, setting: Any, name: str) -> Any:
+    def activation(self, kind: str, setting: object, name: str) -> tf_keras.layers.Layer:
         """The layer of an activation, the one that TFMOT fuses where there is a choice."""
         layers = self.k2.layers
         if kind == "relu6":

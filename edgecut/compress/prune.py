@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,13 +14,18 @@ from edgecut.compress.train import Lessons, Trained, train
 from edgecut.errors import RequestError, StepError
 from edgecut.records.recipe import Prune
 
+if TYPE_CHECKING:
+    import tf_keras
+
 # How often a rising sparsity is raised.
 _RAISES = 16
 # An update of the masks every so many steps once the sparsity is reached.
 _FREQUENCY = 10
 
 
-def prune(packages: Packages, model: Any, lessons: Lessons, wanted: Prune) -> tuple[Trained, support.Reasons]:
+def prune(
+    packages: Packages, model: tf_keras.Model, lessons: Lessons, wanted: Prune
+) -> tuple[Trained, support.Reasons]:
     """Prune a tf_keras model in place. Result: how the training went, and what TFMOT left out.
 
     Raises RequestError if there is nothing that can be pruned, StepError if the sparsity isn't reached.
@@ -30,13 +36,13 @@ def prune(packages: Packages, model: Any, lessons: Lessons, wanted: Prune) -> tu
         raise RequestError(f"compress.prune: nothing can be pruned: {'; '.join(support.sentences(model, reasons))}")
     sparsity = packages.tfmot.sparsity.keras
     schedule, first = _schedule(sparsity, lessons, wanted)
-    options: dict[str, Any] = {"pruning_schedule": schedule}
+    options: dict[str, object] = {"pruning_schedule": schedule}
     if wanted.pattern == "2:4":
         options["sparsity_m_by_n"] = (2, 4)
     elif wanted.pattern == "block":
         options["block_size"] = wanted.block
 
-    def wrapped(layer: Any) -> Any:
+    def wrapped(layer: tf_keras.layers.Layer) -> tf_keras.layers.Layer:
         return sparsity.prune_low_magnitude(layer, **options) if layer.name in names else layer
 
     wrapper = packages.k2.models.clone_model(fresh_copy(packages, model), clone_function=wrapped)
@@ -56,13 +62,13 @@ def prune(packages: Packages, model: Any, lessons: Lessons, wanted: Prune) -> tu
     return trained, reasons
 
 
-def zeros(model: Any, names: tuple[str, ...]) -> float:
+def zeros(model: tf_keras.Model, names: tuple[str, ...]) -> float:
     """The fraction of zeros in the kernels of some layers of a tf_keras model."""
     kernels = [np.asarray(kernel) for name in names for kernel in support.kernels(model.get_layer(name))]
     return sum(int(np.sum(k == 0)) for k in kernels) / sum(k.size for k in kernels)
 
 
-def _schedule(sparsity: Any, lessons: Lessons, wanted: Prune) -> tuple[Any, int]:
+def _schedule(sparsity: ModuleType, lessons: Lessons, wanted: Prune) -> tuple[object, int]:
     """TFMOT's schedule, and the first epoch after which the whole sparsity is there.
 
     TFMOT reaches the final sparsity only if its end is one of the steps at which it raises it.
@@ -79,13 +85,13 @@ def _schedule(sparsity: Any, lessons: Lessons, wanted: Prune) -> tuple[Any, int]
     return schedule, -(-end // lessons.steps)
 
 
-def _take_over(model: Any, stripped: Any) -> None:
+def _take_over(model: tf_keras.Model, stripped: tf_keras.Model) -> None:
     for layer in model.layers:
         if layer.weights:
             layer.set_weights(stripped.get_layer(layer.name).get_weights())
 
 
-def _check(model: Any, names: tuple[str, ...], wanted: Prune) -> None:
+def _check(model: tf_keras.Model, names: tuple[str, ...], wanted: Prune) -> None:
     found = zeros(model, names)
     # One block, or one weight, of each layer may be kept for the sake of the threshold.
     if found < wanted.sparsity - 0.05:

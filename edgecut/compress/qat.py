@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
@@ -23,6 +23,9 @@ from edgecut.graph.traced import traced_for_tflite
 from edgecut.records.facts import TrainingFacts
 from edgecut.streams import caught_output
 
+if TYPE_CHECKING:
+    import tf_keras
+
 # Training images from which the ranges start.
 RANGE_IMAGES = 256
 
@@ -31,14 +34,20 @@ RANGE_IMAGES = 256
 class Aware:
     """A trained quantization-aware tf_keras model. parity: before training, against the float model."""
 
-    model: Any
+    model: tf_keras.Model
     trained: Trained
     left_out: support.Reasons
     parity: TrainingFacts
 
 
 def quantize_aware(
-    packages: Packages, model: Any, lessons: Lessons, calibration: np.ndarray, *, keep_zeros: bool, keep_values: bool
+    packages: Packages,
+    model: tf_keras.Model,
+    lessons: Lessons,
+    calibration: np.ndarray,
+    *,
+    keep_zeros: bool,
+    keep_values: bool,
 ) -> Aware:
     """Train a tf_keras model quantization-aware; its float weights are the trained ones afterwards.
 
@@ -66,15 +75,20 @@ def quantize_aware(
 
 
 def annotated(
-    packages: Packages, model: Any, left_out: support.Reasons, *, keep_zeros: bool = False, keep_values: bool = False
-) -> Any:
+    packages: Packages,
+    model: tf_keras.Model,
+    left_out: support.Reasons,
+    *,
+    keep_zeros: bool = False,
+    keep_values: bool = False,
+) -> tf_keras.Model:
     """The quantization-aware model of a tf_keras model, with the same weights; layers in `left_out` stay in float.
 
     Raises StepError, with TFMOT's reason, if TFMOT refuses it all the same.
     """
     quantization = packages.tfmot.quantization.keras
 
-    def marked(layer: Any) -> Any:
+    def marked(layer: tf_keras.layers.Layer) -> tf_keras.layers.Layer:
         plain = layer.name in left_out or type(layer).__name__ == "InputLayer"
         return layer if plain else quantization.quantize_annotate_layer(layer)
 
@@ -89,8 +103,13 @@ def annotated(
 
 
 def with_ranges(
-    packages: Packages, model: Any, aware: Aware, scales: Mapping[str, float], skip: Sequence[str], pixels: np.ndarray
-) -> Any:
+    packages: Packages,
+    model: tf_keras.Model,
+    aware: Aware,
+    scales: Mapping[str, float],
+    skip: Sequence[str],
+    pixels: np.ndarray,
+) -> tf_keras.Model:
     """The quantization-aware model of `model`, with the ranges that `aware` learned.
 
     model: a tf_keras model with the trained weights, that computes what aware's does. scales: layer -> what its kernel
@@ -109,7 +128,7 @@ def with_ranges(
     return result
 
 
-def write_saved_model(aware: Any, folder: Path) -> None:
+def write_saved_model(aware: tf_keras.Model, folder: Path) -> None:
     """Write a quantization-aware model as the SavedModel that the TFLite converter takes: batch 1, "input", "output".
 
     Its variables are frozen first: with TFMOT's wrappers in it, saving and converting took 30 times as long (93 s
@@ -124,7 +143,7 @@ def write_saved_model(aware: Any, folder: Path) -> None:
         tf.saved_model.save(module, str(folder), signatures=module.serve.get_concrete_function())
 
 
-def _culprit(packages: Packages, model: Any) -> str:
+def _culprit(packages: Packages, model: tf_keras.Model) -> str:
     """The first layer that can't be made anew from the configuration that TFMOT writes of it; "" if all can."""
     layers = packages.k2.layers
     for layer in model.layers:
@@ -139,7 +158,7 @@ def _culprit(packages: Packages, model: Any) -> str:
     return ""
 
 
-def _scheme(packages: Packages, *, keep_zeros: bool, keep_values: bool) -> Any:
+def _scheme(packages: Packages, *, keep_zeros: bool, keep_values: bool) -> SimpleNamespace:
     """TFMOT's scheme, two faults of it mended.
 
     The schemes that keep zeros or values ask their registry about layers that it can't describe. And a convolution or
@@ -154,7 +173,9 @@ def _scheme(packages: Packages, *, keep_zeros: bool, keep_values: bool) -> Any:
         scheme = default.Default8BitQuantizeScheme()
     registry, known = scheme.get_quantize_registry(), default.Default8BitQuantizeRegistry()
 
-    def apply(model: Any, described: Any) -> Any:
+    def apply(
+        model: tf_keras.Model, described: dict[str, dict[str, object]]
+    ) -> tuple[tf_keras.Model, dict[str, dict[str, object]]]:
         model, described = scheme.get_layout_transformer().apply(model, described)
         for layer in model.layers:
             config = described.get(layer.name, {}).get("quantize_config")
@@ -169,13 +190,13 @@ def _scheme(packages: Packages, *, keep_zeros: bool, keep_values: bool) -> Any:
     return SimpleNamespace(get_layout_transformer=lambda: layout, get_quantize_registry=lambda: careful)
 
 
-def _keeper(packages: Packages, aware: Any) -> Any:
+def _keeper(packages: Packages, aware: tf_keras.Model) -> tf_keras.callbacks.Callback:
     """A callback that brings clustered kernels back to their values before each evaluation.
 
     TFMOT does so when a step begins, and what the optimizer then does to a kernel would stay in the best weights.
     """
 
-    def on_test_begin(self: Any, logs: Any = None) -> None:
+    def on_test_begin(self: tf_keras.callbacks.Callback, logs: object = None) -> None:
         for layer in aware.layers:
             for kernel, _, weights in getattr(layer, "_weight_vars", ()):
                 if "clst_impl" in weights:
@@ -184,7 +205,7 @@ def _keeper(packages: Packages, aware: Any) -> Any:
     return type("KeepValues", (packages.k2.callbacks.Callback,), {"on_test_begin": on_test_begin})()
 
 
-def _snap(kernel: Any, weights: Mapping[str, Any]) -> None:
+def _snap(kernel: tf.Variable, weights: Mapping[str, tf.Variable]) -> None:
     """Set a kernel to its clusters' values; `weights` are those that TFMOT's quantizer keeps for it."""
     rule, original = weights["clst_impl"], weights["ori_weights_vars_tf"]
     if weights.get("sparsity_mask") is not None and weights.get("centroids_mask") is not None:
@@ -193,13 +214,13 @@ def _snap(kernel: Any, weights: Mapping[str, Any]) -> None:
     kernel.assign(rule.get_clustered_weight(rule.get_pulling_indices(original), original))
 
 
-def _zeros(model: Any) -> dict[str, np.ndarray]:
+def _zeros(model: tf_keras.Model) -> dict[str, np.ndarray]:
     """layer -> where its kernel isn't zero."""
     held = {layer.name: support.kernels(layer) for layer in model.layers}
     return {name: np.asarray(kernels[0]) != 0 for name, kernels in held.items() if kernels}
 
 
-def _take_over(model: Any, aware: Any, masks: Mapping[str, np.ndarray]) -> None:
+def _take_over(model: tf_keras.Model, aware: tf_keras.Model, masks: Mapping[str, np.ndarray]) -> None:
     """Give the float model the trained weights; what was pruned is zero again, as in the file."""
     for layer in model.layers:
         if not layer.weights:

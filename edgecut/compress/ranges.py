@@ -7,7 +7,7 @@ end with ranges that have little to do with the model.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
@@ -18,13 +18,18 @@ from edgecut.records.facts import TrainingFacts
 from edgecut.score.answers import answer_of
 from edgecut.score.distance import sqnr
 
+if TYPE_CHECKING:
+    import tf_keras
+
 # Of activations; TFMOT names a range's weights so, and "kernel_min" for the kernel.
 _ACTIVATIONS = ("pre_activation", "post_activation", "output")
 # Below, the errors are larger than the scores themselves.
 WORST_SQNR = 0.0
 
 
-def set_ranges(packages: Packages, aware: Any, model: Any, batches: Iterable[np.ndarray], pixels: np.ndarray) -> None:
+def set_ranges(
+    packages: Packages, aware: tf_keras.Model, model: tf_keras.Model, batches: Iterable[np.ndarray], pixels: np.ndarray
+) -> None:
     """Set all ranges of a quantization-aware model to those of the float model that it was made of.
 
     A range is the mean over the batches of their extremes, which is where TFMOT's moving average would come to. pixels:
@@ -44,7 +49,7 @@ def set_ranges(packages: Packages, aware: Any, model: Any, batches: Iterable[np.
     set_input_range(aware, pixels)
 
 
-def set_input_range(aware: Any, pixels: np.ndarray) -> None:
+def set_input_range(aware: tf_keras.Model, pixels: np.ndarray) -> None:
     """Set the range of what a quantization-aware model takes to the extremes of these images."""
     for layer in (layer for layer in aware.layers if type(layer).__name__ == "QuantizeLayer"):
         for weight in layer.weights:
@@ -53,7 +58,7 @@ def set_input_range(aware: Any, pixels: np.ndarray) -> None:
                 weight.assign(min(float(pixels.min()), 0.0) if name.endswith("_min") else float(pixels.max()))
 
 
-def check_parity(model: Any, aware: Any, pixels: np.ndarray) -> TrainingFacts:
+def check_parity(model: tf_keras.Model, aware: tf_keras.Model, pixels: np.ndarray) -> TrainingFacts:
     """How near the quantization-aware model is to the float one before training.
 
     sqnr: of the outputs, dB; the agreement is called by the answer's kind. Raises StepError if it computes something
@@ -72,7 +77,7 @@ def check_parity(model: Any, aware: Any, pixels: np.ndarray) -> TrainingFacts:
     return TrainingFacts.model_validate({"inputs": len(pixels), "sqnr": round(ratio, 1), **agreed})
 
 
-def _ranged(layer: Any) -> str | None:
+def _ranged(layer: tf_keras.layers.Layer) -> str | None:
     """The name of the layer inside a wrapper that has a range of activations."""
     inner = getattr(layer, "layer", None)
     names = {own_name(weight) for weight in layer.weights}
@@ -80,12 +85,12 @@ def _ranged(layer: Any) -> str | None:
 
 
 def _extremes(
-    packages: Packages, model: Any, names: list[str], batches: Iterable[np.ndarray]
+    packages: Packages, model: tf_keras.Model, names: list[str], batches: Iterable[np.ndarray]
 ) -> Mapping[str, tuple[float, float]]:
     """layer -> (min, max) of what it puts out."""
     probe = packages.k2.Model(model.inputs, [model.get_layer(name).output for name in names])
 
-    def extremes(x: Any) -> Any:
+    def extremes(x: tf.Tensor) -> tf.Tensor:
         outputs = tf.nest.flatten(probe(x, training=False))
         return tf.stack([(tf.reduce_min(y), tf.reduce_max(y)) for y in outputs])
 
@@ -94,7 +99,7 @@ def _extremes(
     return {name: (float(low), float(high)) for name, (low, high) in zip(names, found, strict=True)}
 
 
-def _set_kernel_ranges(layer: Any) -> None:
+def _set_kernel_ranges(layer: tf_keras.layers.Layer) -> None:
     weights = {own_name(weight): weight for weight in layer.weights}
     for name in ("kernel", "depthwise_kernel"):
         low, high = weights.get(f"{name}_min"), weights.get(f"{name}_max")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -24,6 +24,9 @@ from edgecut.records.facts import TrainingFacts
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.proof import OutputProof
 from edgecut.records.recipe import Compress
+
+if TYPE_CHECKING:
+    import tf_keras
 
 # Images whose extremes are the input's range where no calibration images are given.
 _LOOKED_AT = 256
@@ -51,14 +54,14 @@ class Compressed:
     model: keras.Model
     stages: tuple[Stage, ...]
     proof: OutputProof
-    aware: Any = None
+    aware: tf_keras.Model | None = None
 
 
 def compress(
     model: keras.Model,
     images: np.ndarray,
     labels: np.ndarray,
-    wanted: Compress | Mapping[str, Any],
+    wanted: Compress | Mapping[str, object],
     *,
     to_input: ToInput = lambda x: x.astype("float32"),
     calibration: np.ndarray | None = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +13,9 @@ from edgecut.errors import RequestError
 from edgecut.graph.first_kernels import holds_stem_constants
 from edgecut.records.nearest import closest
 from edgecut.records.recipe import Compress, Prune
+
+if TYPE_CHECKING:
+    import tf_keras
 
 Reasons = Mapping[str, str]
 """Layer -> why it is left as it is. Layers that are taken, and those that have nothing to take, aren't in it."""
@@ -24,7 +27,17 @@ _ACTIVATIONS = frozenset({"Activation", "ReLU"})
 _KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel", "embeddings")
 
 
-def quantizable(packages: Packages, model: Any, skip: Sequence[str]) -> Reasons:
+class Registry(Protocol):
+    """What TFMOT knows of layers."""
+
+    def supports(self, layer: tf_keras.layers.Layer) -> bool:
+        """Whether it has a rule for a layer."""
+
+    def make_prunable(self, layer: tf_keras.layers.Layer) -> tf_keras.layers.Layer:
+        """The layer with the weights named that pruning takes."""
+
+
+def quantizable(packages: Packages, model: tf_keras.Model, skip: Sequence[str]) -> Reasons:
     """Why layers can't be trained quantization-aware."""
     registry = packages.tfmot.quantization.keras.default_8bit.Default8BitQuantizeRegistry()
     found: dict[str, str] = {}
@@ -37,7 +50,7 @@ def quantizable(packages: Packages, model: Any, skip: Sequence[str]) -> Reasons:
     return found
 
 
-def _not_quantized(registry: Any, layer: Any, left: Mapping[str, str]) -> str:
+def _not_quantized(registry: Registry, layer: tf_keras.layers.Layer, left: Mapping[str, str]) -> str:
     kind = type(layer).__name__
     if len(layer._inbound_nodes) > 1:
         return "is called more than once, and TFMOT keeps one range for a layer"
@@ -58,7 +71,7 @@ def _not_quantized(registry: Any, layer: Any, left: Mapping[str, str]) -> str:
     return ""
 
 
-def _owner(layer: Any) -> str:
+def _owner(layer: tf_keras.layers.Layer) -> str:
     """The Conv2DTranspose that an activation is of, a BatchNormalization in between or not; "" for another layer."""
     source = tf.nest.flatten(layer._inbound_nodes[0].inbound_layers)[0]
     if type(source).__name__ == "BatchNormalization":
@@ -66,7 +79,7 @@ def _owner(layer: Any) -> str:
     return str(source.name) if type(source).__name__ == "Conv2DTranspose" else ""
 
 
-def _not_folded(layer: Any, left: Mapping[str, str]) -> str:
+def _not_folded(layer: tf_keras.layers.Layer, left: Mapping[str, str]) -> str:
     """TFMOT takes a BatchNormalization only with the convolution before it, into which TFLite folds it."""
     sources = tf.nest.flatten(layer._inbound_nodes[0].inbound_layers)
     source = sources[0]
@@ -77,14 +90,14 @@ def _not_folded(layer: Any, left: Mapping[str, str]) -> str:
     return f"belongs to {source.name!r}, which is left as it is" if source.name in left else ""
 
 
-def prunable(model: Any, wanted: Prune, skip: Sequence[str]) -> Reasons:
+def prunable(model: tf_keras.Model, wanted: Prune, skip: Sequence[str]) -> Reasons:
     """Why layers with kernels can't be pruned."""
     from tensorflow_model_optimization.python.core.sparsity.keras.prune_registry import PruneRegistry
 
     return {layer.name: reason for layer in model.layers if (reason := _not_pruned(PruneRegistry, layer, wanted, skip))}
 
 
-def _not_pruned(registry: Any, layer: Any, wanted: Prune, skip: Sequence[str]) -> str:
+def _not_pruned(registry: Registry, layer: tf_keras.layers.Layer, wanted: Prune, skip: Sequence[str]) -> str:
     held = kernels(layer)
     if not held:
         return ""
@@ -100,7 +113,7 @@ def _not_pruned(registry: Any, layer: Any, wanted: Prune, skip: Sequence[str]) -
     return ""
 
 
-def clusterable(model: Any, clusters: int, skip: Sequence[str]) -> Reasons:
+def clusterable(model: tf_keras.Model, clusters: int, skip: Sequence[str]) -> Reasons:
     """Why layers with kernels can't be clustered."""
     from tensorflow_model_optimization.python.core.clustering.keras.clustering_registry import ClusteringRegistry
 
@@ -122,12 +135,12 @@ def clusterable(model: Any, clusters: int, skip: Sequence[str]) -> Reasons:
     return found
 
 
-def taken(model: Any, reasons: Reasons) -> tuple[str, ...]:
+def taken(model: tf_keras.Model, reasons: Reasons) -> tuple[str, ...]:
     """The layers with kernels that are taken."""
     return tuple(layer.name for layer in model.layers if kernels(layer) and layer.name not in reasons)
 
 
-def sentences(model: Any, reasons: Reasons) -> tuple[str, ...]:
+def sentences(model: tf_keras.Model, reasons: Reasons) -> tuple[str, ...]:
     """ "'pool' (AveragePooling3D): TFMOT has no rule for it", in the order of the model."""
     kinds = {layer.name: type(layer).__name__ for layer in model.layers}
     return tuple(f"{name!r} ({kinds[name]}): {why}" for name, why in reasons.items())
@@ -146,15 +159,15 @@ def skipped(names: Sequence[str], homes: Mapping[str, tuple[str, ...]], wanted: 
     return tuple(dict.fromkeys(found))
 
 
-def kernels(layer: Any) -> list[Any]:
+def kernels(layer: tf_keras.layers.Layer) -> list[tf.Variable]:
     """A layer's kernels: what multiplies its input, with two axes or more."""
     found = (getattr(layer, name, None) for name in _KERNELS)
     return [value for value in found if value is not None and len(value.shape) >= 2]
 
 
-def _skipped(layer: Any, skip: Sequence[str]) -> str:
+def _skipped(layer: tf_keras.layers.Layer, skip: Sequence[str]) -> str:
     return "is in compress.skip" if layer.name in skip else ""
 
 
-def _kept_whole(layer: Any, skip: Sequence[str]) -> str:
+def _kept_whole(layer: tf_keras.layers.Layer, skip: Sequence[str]) -> str:
     return "holds a stem's constants" if holds_stem_constants(layer.name) else _skipped(layer, skip)

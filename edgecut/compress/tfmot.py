@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple
+from types import ModuleType
+from typing import TYPE_CHECKING, NamedTuple
 
 import tensorflow as tf
 
 from edgecut.streams import caught_output
 
+if TYPE_CHECKING:
+    import tf_keras
+
 
 class Packages(NamedTuple):
     """tf_keras (Keras 2) and TFMOT, which takes its models alone."""
 
-    k2: Any
-    tfmot: Any
+    k2: ModuleType
+    tfmot: ModuleType
 
 
 def packages() -> Packages:
@@ -31,12 +35,12 @@ def packages() -> Packages:
     return Packages(tf_keras, tensorflow_model_optimization)
 
 
-def own_name(weight: Any) -> str:
+def own_name(weight: tf.Variable) -> str:
     """A Keras 2 weight's name without its layer's and without the ":0"."""
     return str(weight.name).rpartition("/")[2].partition(":")[0]
 
 
-def last_activation(model: Any) -> str:
+def last_activation(model: tf_keras.Model) -> str:
     """The activation of a tf_keras model's first output in lower case, as lowering/activation.py has it of Keras 3."""
     layer = model.outputs[0].node.layer
     layer = getattr(layer, "layer", layer)  # TFMOT's wrappers

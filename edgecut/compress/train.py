@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +17,9 @@ from edgecut.errors import StepError
 from edgecut.images.sampling import split
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Compress
+
+if TYPE_CHECKING:
+    import tf_keras
 
 # Of each class; they choose the best weights, and never train. The images that judge a build are others.
 HELD_OUT = 0.1
@@ -62,7 +66,7 @@ class Trained:
 class _Best:
     """The weights of the smallest loss so far."""
 
-    model: Any
+    model: tf_keras.Model
     epoch: int = -1
     loss: float = math.inf
     accuracy: float = 0.0
@@ -79,7 +83,13 @@ class _Best:
 
 
 def train(
-    packages: Packages, model: Any, lessons: Lessons, title: str, *, first: int = 0, callbacks: Sequence[Any] = ()
+    packages: Packages,
+    model: tf_keras.Model,
+    lessons: Lessons,
+    title: str,
+    *,
+    first: int = 0,
+    callbacks: Sequence[tf_keras.callbacks.Callback] = (),
 ) -> Trained:
     """Train a tf_keras model in place, and leave it with its best weights.
 
@@ -139,7 +149,9 @@ def batches_of(lessons: Lessons, count: int) -> Iterator[np.ndarray]:
         yield lessons.to_input(lessons.images[chosen[start : start + lessons.wanted.batch]])
 
 
-def _batches(model: Any, lessons: Lessons, indices: np.ndarray, *, shuffled: bool = False) -> Any:
+def _batches(
+    model: tf_keras.Model, lessons: Lessons, indices: np.ndarray, *, shuffled: bool = False
+) -> tf.data.Dataset:
     """A tf.data.Dataset of (inputs, labels): once over the indices, or without end and each time in another order."""
     size, shape = lessons.wanted.batch, model.inputs[0].shape[1:]
 
@@ -157,7 +169,7 @@ def _batches(model: Any, lessons: Lessons, indices: np.ndarray, *, shuffled: boo
     return tf.data.Dataset.from_generator(parts, output_signature=signature)
 
 
-def _loss(k2: Any, model: Any) -> Any:
+def _loss(k2: ModuleType, model: tf_keras.Model) -> tf_keras.losses.Loss:
     """Cross-entropy of the labels, by what the model's last layer puts out: probabilities or scores."""
     activation = last_activation(model)
     if model.outputs[0].shape[-1] == 1:

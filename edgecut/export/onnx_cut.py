@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from edgecut.errors import ExportError, GraphError, SourceError
 from edgecut.records.nearest import closest
 from edgecut.runtime.onnx_graph import other_kind, parse_onnx, tensors_read, with_shapes
 from edgecut.tflite.reach import Network, Node, Part, matching, short_names
+
+if TYPE_CHECKING:
+    import onnx
 
 # Operators that work on images, which ONNX keeps as (batch, channels, height, width), and those that leave axes alone.
 IMAGE_OPERATORS = frozenset(
@@ -114,7 +117,9 @@ def cut_onnx(
     return bytes(result.SerializeToString())
 
 
-def select(model: Any, to: Sequence[str | int], start: Sequence[str | int] = ()) -> tuple[Part[str], tuple[str, ...]]:
+def select(
+    model: onnx.ModelProto, to: Sequence[str | int], start: Sequence[str | int] = ()
+) -> tuple[Part[str], tuple[str, ...]]:
     """The nodes and input tensors of the part that cut_onnx keeps, and its output tensors by name.
 
     model: an onnx.ModelProto. Raises GraphError as cut_onnx does.
@@ -125,7 +130,7 @@ def select(model: Any, to: Sequence[str | int], start: Sequence[str | int] = ())
     return network(model).part(wanted, starts), wanted
 
 
-def whole_model(content: bytes, where: str = "model") -> Any:
+def whole_model(content: bytes, where: str = "model") -> onnx.ModelProto:
     """The onnx.ModelProto in a file's bytes. Raises SourceError if they are foreign, damaged or not the whole model."""
     import onnx
 
@@ -138,7 +143,7 @@ def whole_model(content: bytes, where: str = "model") -> Any:
     return model
 
 
-def network(model: Any) -> Network[str]:
+def network(model: onnx.ModelProto) -> Network[str]:
     """The nodes of a model's main graph as a Network over tensor names."""
     graph = model.graph
     constants = {tensor.name for tensor in graph.initializer}
@@ -148,7 +153,7 @@ def network(model: Any) -> Network[str]:
     return Network(tuple(nodes), inputs, lambda name: short.get(name, name))
 
 
-def find_tensors(model: Any, ref: str | int) -> tuple[str, ...]:
+def find_tensors(model: onnx.ModelProto, ref: str | int) -> tuple[str, ...]:
     """The tensors that a reference means: one for a tensor's name, all outputs for a node's name or position.
 
     Raises GraphError if there is none (closest names offered), several, or only a constant.
@@ -173,30 +178,30 @@ def find_tensors(model: Any, ref: str | int) -> tuple[str, ...]:
     raise GraphError(f"no tensor {ref!r}{closest(ref, map(net.label, net.fed), 5)}")
 
 
-def value_types(model: Any) -> dict[str, Any]:
+def value_types(model: onnx.ModelProto) -> dict[str, onnx.ValueInfoProto]:
     """The type and shape of each tensor as an onnx.ValueInfoProto, as far as the file says or inference can tell."""
     graph = with_shapes(model, "cut", data_prop=True).graph
     return {value.name: value for value in (*graph.value_info, *graph.input, *graph.output)}
 
 
-def image_tensors(model: Any, names: Iterable[str]) -> tuple[str, ...]:
+def image_tensors(model: onnx.ModelProto, names: Iterable[str]) -> tuple[str, ...]:
     """Those of the tensors that are (batch, channels, height, width), told by the image operators around them."""
     fed = set(network(model).fed)
-    neighbours: dict[str, list[Any]] = {}
+    neighbours: dict[str, list[onnx.NodeProto]] = {}
     for node in model.graph.node:
         for name in {*node.input, *node.output} & fed:
             neighbours.setdefault(name, []).append(node)
     return tuple(name for name in names if _meets_image_operator(name, neighbours))
 
 
-def activation_behind(model: Any, name: str) -> str | None:
+def activation_behind(model: onnx.ModelProto, name: str) -> str | None:
     """The output of the activation that alone takes a tensor which is named after fused operators; None without."""
     readers = [node for node in model.graph.node if name in node.input]
     fits = ";" in name and len(readers) == 1 and readers[0].op_type in ACTIVATIONS
     return str(readers[0].output[0]) if fits else None
 
 
-def _meets_image_operator(name: str, neighbours: Mapping[str, Sequence[Any]]) -> bool:
+def _meets_image_operator(name: str, neighbours: Mapping[str, Sequence[onnx.NodeProto]]) -> bool:
     """Whether an image operator is next to a tensor, with nothing but element-wise operators between.
 
     neighbours: the nodes that take or put out a tensor, for those that aren't constant.
@@ -213,7 +218,7 @@ def _meets_image_operator(name: str, neighbours: Mapping[str, Sequence[Any]]) ->
     return False
 
 
-def _typed(known: Mapping[str, Any], name: str) -> Any:
+def _typed(known: Mapping[str, onnx.ValueInfoProto], name: str) -> onnx.ValueInfoProto:
     value = known.get(name)
     if value is None or not value.type.WhichOneof("value"):
         raise ExportError(f"cut: the type of {name!r} can't be told from the file; cut at a tensor next to it")
@@ -222,7 +227,7 @@ def _typed(known: Mapping[str, Any], name: str) -> Any:
     return value
 
 
-def _keep_used(source: Any, result: Any, edges: set[str]) -> None:
+def _keep_used(source: onnx.ModelProto, result: onnx.ModelProto, edges: set[str]) -> None:
     """Copy the constants, types and annotations of the tensors that the result's nodes use."""
     used = {name for node in result.node for name in (*tensors_read(node), *node.output)}
     result.initializer.extend(x for x in source.initializer if x.name in used | edges)
@@ -231,7 +236,7 @@ def _keep_used(source: Any, result: Any, edges: set[str]) -> None:
     result.quantization_annotation.extend(x for x in source.quantization_annotation if x.tensor_name in used)
 
 
-def _constant_inputs(source: Any, result: Any) -> Iterator[Any]:
+def _constant_inputs(source: onnx.GraphProto, result: onnx.GraphProto) -> Iterator[onnx.TensorProto | onnx.NodeProto]:
     """A graph input for each constant of the result, as the source has it or ought to have it."""
     from onnx import helper
 
@@ -242,7 +247,7 @@ def _constant_inputs(source: Any, result: Any) -> Iterator[Any]:
             yield own.get(tensor.name, made)
 
 
-def _keep_used_functions(model: Any) -> None:
+def _keep_used_functions(model: onnx.ModelProto) -> None:
     """Drop the functions that neither the graph nor a kept function calls."""
     functions = {(function.domain, function.name): function for function in model.functions}
     pending = [(node.domain, node.op_type) for node in _all_nodes(model.graph.node)]
@@ -256,7 +261,7 @@ def _keep_used_functions(model: Any) -> None:
     model.functions.extend(function for key, function in functions.items() if key in kept)
 
 
-def _all_nodes(nodes: Iterable[Any]) -> Iterator[Any]:
+def _all_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
     for node in nodes:
         yield node
         for attribute in node.attribute:

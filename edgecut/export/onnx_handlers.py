@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from tf2onnx.graph import Graph, Node
+
+Handler: TypeAlias = "Callable[[Graph, Node], None]"
 
 
 def teach_operators() -> None:
@@ -25,8 +30,8 @@ def teach_operators() -> None:
         )
 
 
-def _fused_activation(original: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
-    def separate(ctx: Any, node: Any) -> None:
+def _fused_activation(original: Handler) -> Handler:
+    def separate(ctx: Graph, node: Node) -> None:
         if node.attr["fused_activation_function"].s != b"RELU_N1_TO_1":
             original(ctx, node)
             return
@@ -39,7 +44,7 @@ def _fused_activation(original: Callable[[Any, Any], None]) -> Callable[[Any, An
     return separate
 
 
-def _fully_connected(original: Any) -> Any:
+def _fully_connected(original: Any) -> type:
     """tf2onnx drops the bias, without a word, if the input has more than 2 axes: it is flattened first, so that the
     library's own handler never takes that path.
     """
@@ -47,7 +52,7 @@ def _fully_connected(original: Any) -> Any:
 
     class FullyConnected(original):
         @classmethod
-        def to_tf(cls, ctx: Any, node: Any, **kwargs: Any) -> None:
+        def to_tf(cls, ctx: Graph, node: Node, **kwargs: object) -> None:
             if node.attr["keep_num_dims"].i == 0 and ctx.get_rank(node.input[0]) != 2:
                 features = ctx.get_shape(node.input[1])[1]
                 shape = ctx.make_const(make_name("flat_shape"), np.array([-1, features], np.int64))
@@ -64,7 +69,7 @@ def _fully_connected(original: Any) -> Any:
     return FullyConnected
 
 
-def _gelu(ctx: Any, node: Any) -> None:
+def _gelu(ctx: Graph, node: Node) -> None:
     """x / 2 (1 + erf(x / sqrt 2)), or with tanh(sqrt(2 / pi) (x + 0.044715 x^3)): onnx.ai/onnx/operators, Gelu."""
     x = node.input[0]
     if node.get_attr_value("approximate"):
@@ -78,23 +83,23 @@ def _gelu(ctx: Any, node: Any) -> None:
     _put_in_place(ctx, node, half)
 
 
-def _clipped(ctx: Any, node: Any) -> None:
+def _clipped(ctx: Graph, node: Node) -> None:
     _put_in_place(ctx, node, _operator(ctx, node, "Clip", node.input[0], _constant(ctx, -1.0), _constant(ctx, 1.0)))
 
 
-def _operator(ctx: Any, like: Any, name: str, *inputs: str) -> str:
+def _operator(ctx: Graph, like: Node, name: str, *inputs: str) -> str:
     """The output of a new node, of the shape and dtype of another one's."""
     output = like.output[0]
     node = ctx.make_node(name, list(inputs), shapes=[ctx.get_shape(output)], dtypes=[ctx.get_dtype(output)])
     return str(node.output[0])
 
 
-def _constant(ctx: Any, value: float) -> str:
+def _constant(ctx: Graph, value: float) -> str:
     from tf2onnx.utils import make_name
 
     return str(ctx.make_const(make_name("const"), np.array(value, np.float32)).output[0])
 
 
-def _put_in_place(ctx: Any, node: Any, result: str) -> None:
+def _put_in_place(ctx: Graph, node: Node, result: str) -> None:
     ctx.replace_all_inputs(node.output[0], result)
     ctx.remove_node(node.name)

@@ -11,13 +11,23 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import onnx
 
 from edgecut.runtime.worker import limit_address_space, onnx_failures
 from edgecut.streams import caught_output
+
+
+class Job(TypedDict):
+    """What main() is told, paths as text. address_bytes: of memory that the process may take."""
+
+    source: str
+    rows: str
+    name: str
+    written: str
+    address_bytes: int
 
 
 def main() -> None:
@@ -31,7 +41,7 @@ def main() -> None:
     answers.close()
 
 
-def _quantized(job: dict[str, Any]) -> str:
+def _quantized(job: Job) -> str:
     """ "" once the file is written, or why it can't be."""
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -60,7 +70,7 @@ def _quantized(job: dict[str, Any]) -> str:
     return ""
 
 
-def _reader(base: Any, name: str, rows: np.ndarray) -> Any:
+def _reader(base: type, name: str, rows: np.ndarray) -> object:
     """A CalibrationDataReader over rows (n, ...); the class is onnxruntime's, which is imported late."""
 
     class Reader(base):

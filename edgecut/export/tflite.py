@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -39,7 +38,7 @@ def write_saved_model(model: keras.Model, folder: Path) -> None:
             raise RequestError(f"export: input {own_name!r} has the open shape {tuple(tensor.shape)}; {remedy}")
         specs.append(tf.TensorSpec((1, *tensor.shape[1:]), tensor.dtype, name=name))
 
-    def serve(*inputs: Any) -> dict[str, Any]:
+    def serve(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         results = call_flat(model, inputs)
         return dict(zip(output_names(model), tree.flatten(results), strict=True))
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import keras
 
 from edgecut.errors import StepError
 from edgecut.graph.sentences import telling_line
+from edgecut.records.json_value import Json
 from edgecut.streams import caught_output
 
 # What a zip archive begins to count at; Keras writes the time of saving.
@@ -49,7 +49,7 @@ def settle(path: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _numbered(config: Any, numbers: dict[int, int]) -> Any:
+def _numbered(config: Json, numbers: dict[int, int]) -> Json:
     """The configuration with objects that are shared numbered as they come, in place of their addresses."""
     if isinstance(config, list):
         return [_numbered(part, numbers) for part in config]

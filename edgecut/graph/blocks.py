@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import cast
 
 import keras
 
@@ -13,7 +13,7 @@ from edgecut.errors import GraphError
 from edgecut.graph.callgraph import Tensor
 from edgecut.records.nearest import closest
 
-Block = Callable[..., Any]
+Block = Callable[..., keras.KerasTensor]
 
 GRAMMAR = (
     "conv:filters,kernel[,stride], separable:filters,kernel[,stride], depthwise:kernel[,stride], dense:units, bn, "
@@ -70,7 +70,7 @@ class _Maker:
         self.seed += 1
         return keras.initializers.GlorotUniform(seed=self.seed - 1)
 
-    def by_rank(self, name: str) -> Any:
+    def by_rank(self, name: str) -> type[keras.Layer]:
         """The 1-D or 2-D class of a layer. Raises GraphError for a tensor of another rank."""
         if self.rank not in {3, 4}:
             raise self._fault(f"{name} needs (batch, steps, channels) or (batch, height, width, channels)")
@@ -138,17 +138,17 @@ def _split(text: str, sign: str) -> list[str]:
     return [part for part in text.split(sign) if part]
 
 
-def _chained(steps: Sequence[Block], x: Any) -> Any:
+def _chained(steps: Sequence[Block], x: keras.KerasTensor) -> keras.KerasTensor:
     for step in steps:
         x = step(x)
     return x
 
 
-def _applied(branch: Block, x: Any) -> Any:
+def _applied(branch: Block, x: keras.KerasTensor) -> keras.KerasTensor:
     return branch(x)
 
 
-def _arguments(text: str) -> dict[str, Any]:
+def _arguments(text: str) -> dict[str, object]:
     """{"rate": 0.2} from "rate=0.2": literals; a bare word is text. Raises SyntaxError where it isn't that."""
     if not text:
         return {}
@@ -158,5 +158,5 @@ def _arguments(text: str) -> dict[str, Any]:
     return {str(key.arg): _literal(key.value) for key in call.keywords}
 
 
-def _literal(node: ast.expr) -> Any:
+def _literal(node: ast.expr) -> object:
     return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import keras
 from keras import tree
 
 from edgecut.errors import GraphError
+from edgecut.graph.keras_types import TensorTree
 from edgecut.graph.tensor import Tensor, needed
 from edgecut.records.nearest import closest
 
@@ -42,8 +42,8 @@ class Call:
     name: str
     layer: str
     operation: keras.Operation
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
+    args: tuple[object, ...]
+    kwargs: dict[str, object]
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
 
@@ -77,8 +77,8 @@ class Calls:
     """
 
     calls: tuple[Call, ...]
-    inputs: Any
-    outputs: Any
+    inputs: TensorTree
+    outputs: TensorTree
     name: str
     masks: Mapping[Tensor, Tensor] = field(default_factory=dict)
     opened: Mapping[str, Opened] = field(default_factory=dict)
@@ -182,7 +182,7 @@ class Calls:
         return f"no layer {ref!r}{closest(ref, [*self.names, *self.opened, *self.aliases], CLOSEST)}"
 
 
-def flat(structure: Any) -> tuple[Tensor, ...]:
+def flat(structure: object) -> tuple[Tensor, ...]:
     """The tensors in a structure of tensors, in order."""
     return tuple(x for x in tree.flatten(structure) if isinstance(x, Tensor))
 

@@ -6,13 +6,13 @@ import inspect
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import keras
 from keras import tree
 
 from edgecut.graph.callgraph import Call, Calls, Opened, Tensor, ancestors, descendants, flat
 from edgecut.graph.keras_private import Cast, Functional, Node
+from edgecut.graph.keras_types import NamedInputs, S, TensorTree
 from edgecut.graph.masks import mask_of, with_masks
 from edgecut.graph.naming import attribute_names, automatic_name, has_automatic_name, unique_name
 from edgecut.graph.trace import Graph, graph_of, own_graph
@@ -20,7 +20,7 @@ from edgecut.graph.trace import Graph, graph_of, own_graph
 __all__ = ["Call", "Calls", "Opened", "Tensor", "ancestors", "calls", "descendants", "flat", "takes_argument"]
 
 
-def calls(model: keras.Model, inputs: Mapping[str, Any] | None = None) -> Calls:
+def calls(model: keras.Model, inputs: NamedInputs | None = None) -> Calls:
     """The flat list of a model's calls, in an order in which they can be run.
 
     Nested Functional and Sequential models are opened as "outer.inner" unless their call is overridden or they are
@@ -80,7 +80,7 @@ class _Rows:
         self.calls.append(Call(operation.name, operation.name, operation, (), {}, (), (tensor,)))
         return tensor
 
-    def open(self, graph: Graph, prefix: str, overrides: Mapping[str, Any]) -> None:
+    def open(self, graph: Graph, prefix: str, overrides: Mapping[str, object]) -> None:
         """Add a graph's calls. overrides: call arguments (training) that an outer call imposes."""
         nodes = [node for depth in sorted(graph._nodes_by_depth, reverse=True) for node in graph._nodes_by_depth[depth]]
         for node in nodes:
@@ -90,7 +90,7 @@ class _Rows:
             if id(mask_of(x)) in self.tensors:
                 self.recorded[self.tensors[id(x)]] = self.tensors[id(mask_of(x))]
 
-    def add(self, node: Node, prefix: str, overrides: Mapping[str, Any]) -> None:
+    def add(self, node: Node, prefix: str, overrides: Mapping[str, object]) -> None:
         operation = node.operation
         args, kwargs = node.arguments.convert(self._of)
         path = prefix + self._name(operation)
@@ -138,7 +138,7 @@ class _Rows:
         given: tuple[Tensor, ...],
         node: Node,
         path: str,
-        overrides: Mapping[str, Any],
+        overrides: Mapping[str, object],
     ) -> None:
         # The same nested model may be opened twice: its tensors mean other values each time.
         kept = dict(self.tensors)
@@ -156,7 +156,7 @@ class _Rows:
         """Renew the shapes from call `first` on, where a nested model of open size is called on a fixed one."""
         renewed: dict[Tensor, Tensor] = {}
 
-        def renew(structure: Any) -> Any:
+        def renew(structure: S) -> S:
             return tree.map_structure(lambda x: renewed.get(x, x) if isinstance(x, Tensor) else x, structure)
 
         for position in range(first, len(self.calls)):
@@ -175,7 +175,7 @@ class _Rows:
         self.recorded = {renewed.get(x, x): renewed.get(mask, mask) for x, mask in self.recorded.items()}
         return [renewed.get(tensor, tensor) for tensor in results]
 
-    def _match_inputs(self, graph: Functional, given: Any, path: str) -> tuple[Tensor, ...] | None:
+    def _match_inputs(self, graph: Functional, given: TensorTree, path: str) -> tuple[Tensor, ...] | None:
         """The outer tensors in the order of a nested model's inputs; None if they don't fit one to one."""
         struct = graph._inputs_struct
         if isinstance(struct, dict) and isinstance(given, dict):
@@ -199,11 +199,11 @@ class _Rows:
         self.calls.append(Call(name, name, Cast(dtype), (tensor,), {}, (tensor,), (converted,)))
         return converted
 
-    def _of(self, value: Any) -> Any:
+    def _of(self, value: object) -> object:
         return self.tensors[id(value)] if isinstance(value, keras.KerasTensor) else value
 
 
-def _used(found: list[Call], outputs: Any) -> list[Call]:
+def _used(found: list[Call], outputs: TensorTree) -> list[Call]:
     """The calls without those that nothing needs; inputs are kept."""
     needed = set(flat(outputs))
     kept = []
@@ -214,7 +214,7 @@ def _used(found: list[Call], outputs: Any) -> list[Call]:
     return kept[::-1]
 
 
-def _symbolic(structure: Any) -> Any:
+def _symbolic(structure: S) -> S:
     return tree.map_structure(lambda x: keras.KerasTensor(x.shape, x.dtype) if isinstance(x, Tensor) else x, structure)
 
 

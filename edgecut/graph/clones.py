@@ -5,9 +5,8 @@ from __future__ import annotations
 import copy
 import inspect
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -16,10 +15,13 @@ from keras import tree
 
 from edgecut.errors import GraphError
 from edgecut.graph.keras_private import Operation, SafeModeScope
+from edgecut.graph.keras_types import S
 from edgecut.graph.sentences import telling_line
 
 
-def clone_operation(operation: keras.Operation, name: str, known: Mapping[str, Any] | None = None) -> keras.Operation:
+def clone_operation(
+    operation: keras.Operation, name: str, known: Mapping[str, object] | None = None
+) -> keras.Operation:
     """A layer or operator of the same configuration, without its weights and without its place in a graph.
 
     known: classes that the configuration may name, by name, besides Keras's own and registered ones.
@@ -85,18 +87,18 @@ def states_of(layer: keras.Layer) -> list[keras.Variable]:
     return [state for state in tree.flatten(states) if isinstance(state, keras.Variable)]
 
 
-def functions_of(layers: Iterable[keras.Operation]) -> dict[str, Any]:
+def functions_of(layers: Iterable[keras.Operation]) -> dict[str, Callable[..., object]]:
     """The named functions that these layers call, by name: of a Lambda, or an activation."""
     values = [value for layer in layers for value in vars(layer).values() if inspect.isfunction(value)]
     return {value.__name__: value for value in values if not value.__module__.startswith("keras.")}
 
 
-def own_constants(structure: Any) -> Any:
+def own_constants(structure: S) -> S:
     """Call arguments with copies of the arrays among them; a variable becomes the constant that it holds."""
     return tree.map_structure(_own_constant, structure)
 
 
-def _own_constant(value: Any) -> Any:
+def _own_constant(value: object) -> object:
     if isinstance(value, np.ndarray):
         return value.copy()
     if isinstance(value, keras.Variable):
@@ -123,7 +125,7 @@ def _clone_lambda(operation: keras.layers.Lambda, name: str) -> keras.layers.Lam
     )
 
 
-def _closure(function: Any) -> Iterator[Any]:
+def _closure(function: Callable[..., object]) -> Iterator[object]:
     for cell in getattr(function, "__closure__", None) or ():
         try:
             value = cell.cell_contents
@@ -132,7 +134,7 @@ def _closure(function: Any) -> Iterator[Any]:
         yield from tree.flatten(value)
 
 
-def _from_config(layer: keras.Layer, name: str, known: Mapping[str, Any]) -> keras.Layer:
+def _from_config(layer: keras.Layer, name: str, known: Mapping[str, object]) -> keras.Layer:
     kind = type(layer)
     config = {**layer.get_config(), "name": name}
     # A function among the settings is passed on as it is: by its name it may not be found again.
@@ -158,7 +160,7 @@ def _copy_assets(source: keras.Layer, clone: keras.Layer) -> None:
             with tempfile.TemporaryDirectory() as folder:
                 old.save_assets(folder)
                 if any(Path(folder).iterdir()):
-                    store: dict[str, Any] = {}
+                    store: dict[str, np.ndarray] = {}
                     old.save_own_variables(store)
                     new.load_own_variables(store)
                     new.load_assets(folder)

@@ -6,7 +6,6 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np
@@ -220,36 +219,38 @@ def _attention_macs(call: Call) -> int | None:
 
 def _product_macs(call: Call) -> int | None:
     """Of two matrices: the elements of the product times the length of the sums."""
-    inner, out = call.args[0].shape[-1], _size(call.outputs[0].shape)
+    left = call.args[0]
+    shape = left.shape if isinstance(left, Tensor) else np.asarray(left).shape
+    inner, out = shape[-1], _size(call.outputs[0].shape)
     return None if inner is None or out is None else out * inner
 
 
-def _kernel_macs(layer: Any, inp: int, out: int) -> int:
+def _kernel_macs(layer: keras.Layer, inp: int, out: int) -> int:
     return out * math.prod(layer.kernel.shape[:-1])
 
 
-def _einsum_macs(layer: Any, inp: int, out: int) -> int:
+def _einsum_macs(layer: keras.Layer, inp: int, out: int) -> int:
     given, weights = layer.equation.partition("->")[0].split(",")
     return inp * math.prod(
         size for letter, size in zip(weights, layer.kernel.shape, strict=True) if letter not in given
     )
 
 
-def _depthwise_macs(layer: Any, inp: int, out: int) -> int:
+def _depthwise_macs(layer: keras.Layer, inp: int, out: int) -> int:
     return out * math.prod(layer.kernel_size)
 
 
-def _separable_macs(layer: Any, inp: int, out: int) -> int:
+def _separable_macs(layer: keras.Layer, inp: int, out: int) -> int:
     pixels = out // layer.filters
     middle = layer.pointwise_kernel.shape[-2]
     return pixels * middle * (math.prod(layer.kernel_size) + layer.filters)
 
 
-def _transposed_macs(layer: Any, inp: int, out: int) -> int:
+def _transposed_macs(layer: keras.Layer, inp: int, out: int) -> int:
     return inp * math.prod(layer.kernel.shape[:-1])
 
 
-_MACS: Mapping[str, Callable[[Any, int, int], int]] = {
+_MACS: Mapping[str, Callable[[keras.Layer, int, int], int]] = {
     "Conv1D": _kernel_macs,
     "Conv2D": _kernel_macs,
     "Conv3D": _kernel_macs,

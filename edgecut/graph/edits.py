@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import keras
 
@@ -13,6 +13,7 @@ from edgecut.graph.blocks import block
 from edgecut.graph.callgraph import Calls, Tensor, ancestors, descendants, flat
 from edgecut.graph.calls import calls
 from edgecut.graph.cuts import frontier, legal_starts, params_of
+from edgecut.graph.keras_types import NamedInputs, Structure, TensorFunction, TensorTree
 from edgecut.graph.masks import no_mask
 from edgecut.graph.naming import unique_name
 from edgecut.graph.proof import prove_edit
@@ -22,7 +23,8 @@ from edgecut.graph.trace import all_operations, unmarked
 from edgecut.records.facts import ModelFacts, Shape
 from edgecut.records.proof import Proof
 
-Body: TypeAlias = "keras.Model | keras.Layer | Callable[..., Any] | str"
+Body: TypeAlias = "keras.Model | keras.Layer | TensorFunction | str"
+Entries: TypeAlias = "Mapping[Tensor, keras.KerasTensor]"
 Replacement: TypeAlias = tuple[LayerRef, LayerRef, Body]
 Insertion: TypeAlias = tuple[LayerRef, Body]
 
@@ -37,7 +39,7 @@ def cut(
     multi: bool = False,
     *,
     project: bool = False,
-    inputs: Mapping[str, Any] | None = None,
+    inputs: NamedInputs | None = None,
 ) -> keras.Model:
     """A fresh model that is the part of `model` asked for; without arguments a deep copy.
 
@@ -86,7 +88,7 @@ def edit(
     *,
     project: bool = False,
     prove: bool = True,
-    inputs: Mapping[str, Any] | None = None,
+    inputs: NamedInputs | None = None,
 ) -> EditResult:
     """The same as `cut`, with the proof of the result.
 
@@ -99,8 +101,9 @@ def edit(
         outputs = _outputs(graph, to, hidden)
         starts = () if start is None else _starts(graph, start, flat(outputs), splices, multi=multi)
         if start is None:
-            feeds = {} if to is None and not splices else _used_inputs(graph, flat(outputs), splices)
-            built = build(graph, outputs=outputs, splices=splices, **feeds)
+            is_whole = to is None and not splices
+            entries, fed = (None, None) if is_whole else _used_inputs(graph, flat(outputs), splices)
+            built = build(graph, entries=entries, inputs=fed, outputs=outputs, splices=splices)
         else:
             built = build(graph, entries=_entries(graph, starts), outputs=outputs, splices=splices)
         result = _freed(built.model, model)
@@ -149,7 +152,7 @@ def _splices(
     return splices, hidden
 
 
-def _outputs(graph: Calls, to: LayerRef | Sequence[LayerRef] | None, hidden: Mapping[Tensor, str]) -> Any:
+def _outputs(graph: Calls, to: LayerRef | Sequence[LayerRef] | None, hidden: Mapping[Tensor, str]) -> TensorTree:
     if to is None:
         return graph.outputs
     refs = (to,) if isinstance(to, str | int) else tuple(to)
@@ -162,28 +165,30 @@ def _outputs(graph: Calls, to: LayerRef | Sequence[LayerRef] | None, hidden: Map
     return tensors[0] if len(tensors) == 1 and isinstance(to, str | int) else tensors
 
 
-def _used_inputs(graph: Calls, outputs: Iterable[Tensor], splices: Mapping[Tensor, Splice]) -> dict[str, Any]:
+def _used_inputs(
+    graph: Calls, outputs: Iterable[Tensor], splices: Mapping[Tensor, Splice]
+) -> tuple[Entries | None, Structure]:
     """The entries and inputs of a model that starts where its source does: only those inputs that are still used."""
     edited, new = spliced(graph, splices)
     needed = {call.outputs for call in ancestors(edited, [new.get(x, x) for x in outputs])}
     whole = flat(graph.inputs)
     used = [tensor for tensor in whole if (tensor,) in needed]
     if len(used) == len(whole) or not used:
-        return {}
+        return None, None
     entries = {tensor: fresh_input(graph, tensor) for tensor in used}
     if isinstance(graph.inputs, dict):
-        return {"entries": entries, "inputs": _used_part(graph.inputs, entries)}
-    return {"entries": entries, "inputs": [entries[tensor] for tensor in used]}
+        return entries, _used_part(graph.inputs, entries)
+    return entries, [entries[tensor] for tensor in used]
 
 
-def _used_part(structure: Any, entries: Mapping[Tensor, Any]) -> Any:
+def _used_part(structure: TensorTree, entries: Entries) -> Structure:
     """The structure of a model's inputs with entries in the tensors' places, without those that have none."""
     if isinstance(structure, Tensor):
         return entries.get(structure)
     if isinstance(structure, Mapping):
         parts = {key: _used_part(part, entries) for key, part in structure.items()}
         return {key: part for key, part in parts.items() if part is not None} or None
-    return [part for part in (_used_part(part, entries) for part in structure) if part is not None] or None
+    return [part for part in (_used_part(part, entries) for part in structure or ()) if part is not None] or None
 
 
 def _starts(

@@ -11,7 +11,6 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np
@@ -121,12 +120,12 @@ def folded(model: keras.Model, units: Sequence[Unit], source: keras.Model) -> ke
     return copy
 
 
-def _unfold(layer: Any, unit: Unit) -> None:
+def _unfold(layer: keras.Layer, unit: Unit) -> None:
     kernel = _kernel(layer)
     _assign(layer, kernel * unit.scale, _shift(layer, kernel, unit))
 
 
-def _kernel(layer: Any) -> np.ndarray:
+def _kernel(layer: keras.Layer) -> np.ndarray:
     return np.asarray(keras.ops.convert_to_numpy(getattr(layer, _KERNELS[type(layer)])), "float64")
 
 
@@ -164,18 +163,18 @@ def _is_centred(call: Call) -> bool:
     return type(layer) in _CENTRED and layer.use_bias and getattr(layer, "padding", "valid") == "valid"
 
 
-def _layers_of(model: keras.Model, units: Sequence[Unit]) -> Iterator[tuple[Any, Unit]]:
+def _layers_of(model: keras.Model, units: Sequence[Unit]) -> Iterator[tuple[keras.Layer, Unit]]:
     layers = {call.layer: call.operation for call in calls(model)}
     return ((layers[name], unit) for unit in units for name in unit.layers)
 
 
-def _shift(layer: Any, kernel: np.ndarray, unit: Unit) -> np.ndarray:
+def _shift(layer: keras.Layer, kernel: np.ndarray, unit: Unit) -> np.ndarray:
     """What the centre adds to each output, (filters,)."""
     taps = kernel.ndim - (2 if type(layer) is L.DepthwiseConv2D else 1)
     return np.asarray(kernel.sum(axis=tuple(range(taps))).reshape(-1) * unit.centre)
 
 
-def _assign(layer: Any, kernel: np.ndarray, shift: np.ndarray) -> None:
+def _assign(layer: keras.Layer, kernel: np.ndarray, shift: np.ndarray) -> None:
     getattr(layer, _KERNELS[type(layer)]).assign(kernel.astype("float32"))
     if shift.any():
         layer.bias.assign((keras.ops.convert_to_numpy(layer.bias) + shift).astype("float32"))

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import keras
 from keras import tree
 
-from edgecut.graph.callgraph import Call, Calls, Tensor
+from edgecut.graph.callgraph import Call, Calls, Tensor, flat
 from edgecut.graph.keras_private import CallSpec, backend, is_default
+from edgecut.graph.keras_types import S, Structure
 
 # These look at the masks that are attached to what they are given, and have no argument for them, or ignore it.
 _READ_ATTACHED = (keras.layers.Multiply, keras.layers.Minimum, keras.layers.Maximum, keras.layers.MultiHeadAttention)
@@ -29,7 +29,7 @@ class Mask(keras.Operation):
         super().__init__()
         self.layer = layer
 
-    def call(self, inputs: Any, previous: Any) -> list[Any]:
+    def call(self, inputs: Structure, previous: Structure) -> list[keras.KerasTensor]:
         """The masks that are not None, of the layer's outputs in order."""
         return _present(self.layer.compute_mask(inputs, previous))
 
@@ -45,7 +45,7 @@ def with_masks(calls: Sequence[Call], recorded: Mapping[Tensor, Tensor]) -> tupl
     return found + [row for call in calls for row in rows.caught_up(call)], rows.of
 
 
-def mask_of(value: Any) -> Any:
+def mask_of(value: object) -> keras.KerasTensor | None:
     """The mask that Keras has attached to a value, None without one."""
     return backend.get_keras_mask(value)
 
@@ -76,7 +76,9 @@ def masks_to_make(calls: Calls, given: Iterable[Tensor], wanted: Iterable[Tensor
     return found
 
 
-def carried_masks(calls: Calls, call: Call, known: Mapping[Tensor, Any]) -> list[Any] | None:
+def carried_masks(
+    calls: Calls, call: Call, known: Mapping[Tensor, keras.KerasTensor]
+) -> list[keras.KerasTensor] | None:
     """What a mask call puts out, read off the values that carry it; None if they aren't there, or for another call."""
     if not isinstance(call.operation, Mask):
         return None
@@ -86,7 +88,7 @@ def carried_masks(calls: Calls, call: Call, known: Mapping[Tensor, Any]) -> list
 
 
 def unattached(
-    calls: Calls, tensor: Tensor, known: Mapping[Tensor, Any], given: Container[Tensor]
+    calls: Calls, tensor: Tensor, known: Mapping[Tensor, keras.KerasTensor], given: Container[Tensor]
 ) -> list[tuple[Tensor, Tensor]]:
     """The (tensor, mask) pairs of which `tensor` is one, whose values are known and not yet attached.
 
@@ -145,19 +147,22 @@ class _Masks:
             taken += [self.now[tensor] for tensor in call.inputs if tensor in self.now]
         yield replace(call, inputs=tuple(dict.fromkeys((*call.inputs, *taken))))
         if is_carrier(layer):
-            self._note(call.outputs[0], call.kwargs["mask"])
+            (mask,) = flat(call.kwargs["mask"])
+            self._note(call.outputs[0], mask)
         elif layer.supports_masking:
             yield from self._made(call, stand_ins, args, {**kwargs, **arguments})
         if isinstance(layer, keras.layers.MultiHeadAttention):
             # Its call takes the masks off its arguments, unless they were converted to another dtype first.
-            for tensor in (*call.args, *call.kwargs.values()):
-                if isinstance(tensor, Tensor) and tensor.dtype == layer.input_dtype:
-                    self.now.pop(tensor, None)
+            for given in (*call.args, *call.kwargs.values()):
+                if isinstance(given, Tensor) and given.dtype == layer.input_dtype:
+                    self.now.pop(given, None)
 
     def _note(self, output: Tensor, mask: Tensor) -> None:
         self.of[output] = self.now[output] = mask
 
-    def _made(self, call: Call, stand_ins: _StandIns, args: Any, kwargs: dict[str, Any]) -> Iterator[Call]:
+    def _made(
+        self, call: Call, stand_ins: _StandIns, args: tuple[object, ...], kwargs: dict[str, object]
+    ) -> Iterator[Call]:
         """Notes the masks of a call's outputs, and yields the calls that make them where they are new."""
         layer = call.operation
         first = args[0] if args else kwargs[next(iter(layer._call_signature.parameters))]
@@ -221,7 +226,7 @@ def _chain(calls: Sequence[Call], recorded: Mapping[Tensor, Tensor], producer: M
     return chain
 
 
-def _filled_in(layer: keras.Layer, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def _filled_in(layer: keras.Layer, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, object]:
     """{argument: mask or structure of masks} that Keras fills in by itself for these Keras tensors."""
     spec = CallSpec(layer._call_signature, layer._call_context_args, args, dict(kwargs))
     given = spec.tensor_arguments_dict
@@ -244,14 +249,14 @@ class _StandIns:
         self.masks = masks
         self.of: dict[Tensor, keras.KerasTensor] = {}
 
-    def make(self, structure: Any) -> Any:
+    def make(self, structure: S) -> S:
         return tree.map_structure(lambda x: self._of(x) if isinstance(x, Tensor) else x, structure)
 
-    def back(self, structure: Any) -> Any:
+    def back(self, structure: S) -> S:
         names = {id(stand_in): tensor for tensor, stand_in in self.of.items()}
         return tree.map_structure(lambda x: names.get(id(x), x), structure)
 
-    def tensors(self, structures: Iterable[Any]) -> list[Tensor]:
+    def tensors(self, structures: Iterable[object]) -> list[Tensor]:
         return [x for x in tree.flatten(self.back(list(structures))) if isinstance(x, Tensor)]
 
     def _of(self, tensor: Tensor) -> keras.KerasTensor:
@@ -263,7 +268,7 @@ class _StandIns:
         return self.of[tensor]
 
 
-def _present(masks: Any) -> list[Any]:
+def _present(masks: Structure) -> list[keras.KerasTensor]:
     """The different masks that are not None."""
     return list({id(mask): mask for mask in tree.flatten(masks) if mask is not None}.values())
 

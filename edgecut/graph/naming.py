@@ -6,7 +6,6 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import keras
 
@@ -56,7 +55,7 @@ def unique_name(wanted: str, taken: set[str]) -> str:
     return name
 
 
-def _layers_in(path: str, value: Any) -> Iterator[tuple[str, keras.Layer]]:
+def _layers_in(path: str, value: object) -> Iterator[tuple[str, keras.Layer]]:
     if isinstance(value, keras.Layer):
         yield path, value
     elif isinstance(value, list | tuple):

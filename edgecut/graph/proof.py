@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import keras
 import numpy as np
@@ -14,6 +13,7 @@ from keras import tree
 from edgecut.errors import GraphError, StepError
 from edgecut.graph.callgraph import Calls, Tensor, flat
 from edgecut.graph.clones import states_of
+from edgecut.graph.keras_types import Structure
 from edgecut.graph.rebuild import Splice, run
 from edgecut.records.proof import OutputProof
 
@@ -47,9 +47,6 @@ def prove_edit(
     ends: Sequence[Tensor],
     starts: Sequence[Tensor] = (),
     splices: Mapping[Tensor, Splice] | None = None,
-    *,
-    count: int = INPUTS,
-    seed: int = 0,
 ) -> OutputProof:
     """How near `result` is to the source's own layers on seeded inputs.
 
@@ -59,7 +56,7 @@ def prove_edit(
     Raises StepError if the difference is larger than that.
     """
     feeds = flat(graph.inputs)
-    values = dict(zip(feeds, map(to_tensor, seeded_inputs(feeds, count=count, seed=seed), feeds), strict=True))
+    values = dict(zip(feeds, map(to_tensor, seeded_inputs(feeds), feeds), strict=True))
     layers = [call.operation for call in graph if isinstance(call.operation, keras.Layer)]
     if starts:
         with undisturbed(*layers, result):
@@ -72,10 +69,10 @@ def prove_edit(
         expected = run(graph, values, ends, splices)
     with undisturbed(result):
         got = tree.flatten(call_flat(result, fed))
-    return _judged(difference(got, expected, inputs=count), expected)
+    return _judged(difference(got, expected, inputs=INPUTS), expected)
 
 
-def call_flat(model: keras.Model, inputs: Sequence[Any]) -> Any:
+def call_flat(model: keras.Model, inputs: Sequence[tf.Tensor]) -> Structure:
     """The outputs of a model in inference, given its inputs as a flat list in its own order.
 
     A Sequential or subclassed model, which declares no structure, takes one.
@@ -85,7 +82,7 @@ def call_flat(model: keras.Model, inputs: Sequence[Any]) -> Any:
     return model(given, training=False)
 
 
-def difference(got: Sequence[Any], expected: Sequence[Any], *, inputs: int) -> OutputProof:
+def difference(got: Sequence[tf.Tensor], expected: Sequence[tf.Tensor], *, inputs: int) -> OutputProof:
     """The proof of arrays that should be bit-equal."""
     error, exact = 0.0, True
     for a, b in zip(map(to_array, got), map(to_array, expected), strict=True):
@@ -100,7 +97,7 @@ def difference(got: Sequence[Any], expected: Sequence[Any], *, inputs: int) -> O
     return OutputProof(inputs=inputs, max_abs_error=error, exact=exact)
 
 
-def to_array(value: Any) -> np.ndarray:
+def to_array(value: tf.Tensor) -> np.ndarray:
     """A tensor's values, of a sparse one all of them; 16-bit floats as float32."""
     if isinstance(value, tf.SparseTensor):
         value = tf.sparse.to_dense(value)
@@ -123,12 +120,12 @@ def undisturbed(*layers: keras.Layer) -> Iterator[None]:
             variable.assign(value)
 
 
-def _bare(value: Any) -> Any:
+def _bare(value: tf.Tensor) -> tf.Tensor:
     """A value as a device would feed it: without the mask that Keras may have attached to it."""
     return tf.identity(value) if isinstance(value, tf.Tensor) else value
 
 
-def _check_declared(graph: Calls, starts: Sequence[Tensor], fed: Sequence[Any]) -> None:
+def _check_declared(graph: Calls, starts: Sequence[Tensor], fed: Sequence[tf.Tensor]) -> None:
     for tensor, value in zip(starts, fed, strict=True):
         if len(value.shape) != len(tensor.shape):
             raise GraphError(
@@ -137,7 +134,7 @@ def _check_declared(graph: Calls, starts: Sequence[Tensor], fed: Sequence[Any]) 
             )
 
 
-def _judged(proof: OutputProof, expected: Sequence[Any]) -> OutputProof:
+def _judged(proof: OutputProof, expected: Sequence[tf.Tensor]) -> OutputProof:
     if proof.exact:
         return proof
     arrays = [np.abs(x) for x in map(to_array, expected) if x.dtype.kind == "f" and x.size]
@@ -150,7 +147,7 @@ def _judged(proof: OutputProof, expected: Sequence[Any]) -> OutputProof:
     return proof.model_copy(update={"tolerance": tolerance, "reason": "float sums in another order"})
 
 
-def to_tensor(array: np.ndarray, tensor: Tensor) -> Any:
+def to_tensor(array: np.ndarray, tensor: Tensor) -> tf.Tensor:
     """An array as the value of a tensor: in its dtype, sparse where it is."""
     if tensor.dtype == "string":
         return tf.constant(array.tolist())

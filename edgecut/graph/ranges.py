@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import keras
 from keras import tree
@@ -13,6 +12,7 @@ from edgecut.errors import GraphError
 from edgecut.graph.callgraph import Call, Calls, Tensor, ancestors, data_inputs, descendants, flat
 from edgecut.graph.calls import calls
 from edgecut.graph.clones import clone_operation, copy_layer_state
+from edgecut.graph.keras_types import S, Structure, TensorFunction
 from edgecut.graph.masks import Mask
 from edgecut.graph.rebuild import Splice, rebuild
 
@@ -71,7 +71,7 @@ def lost_masks(graph: Calls, found: Range) -> list[Tensor]:
     return lost
 
 
-def same(tensor: Any) -> Any:
+def same(tensor: keras.KerasTensor) -> keras.KerasTensor:
     """The tensor itself."""
     return tensor
 
@@ -96,17 +96,15 @@ class Bodies:
 
     def __init__(self) -> None:
         """No copies yet."""
-        self._copies: dict[int, tuple[Any, Callable[..., Any]]] = {}
+        self._copies: dict[int, tuple[keras.Layer, keras.Layer]] = {}
 
-    def function(
-        self, body: keras.Model | keras.Layer | Callable[..., Any], fed: int, where: str
-    ) -> Callable[..., Any]:
+    def function(self, body: keras.Model | keras.Layer | TensorFunction, fed: int, where: str) -> TensorFunction:
         """What `body` computes, on as many tensors as the range takes; nothing of a model or layer is shared.
 
         Raises GraphError if a model has another number of inputs or outputs.
         """
         if isinstance(body, keras.Model):
-            copied = self._copy(body, rebuild_model)
+            copied: keras.Model = self._copy(body, rebuild_model)
             if len(copied.inputs) != fed or len(copied.outputs) != 1:
                 raise GraphError(
                     f"{where}: the range takes {fed} and puts out 1 tensor, and the model {body.name!r} takes "
@@ -118,7 +116,7 @@ class Bodies:
             return layer if fed == 1 else lambda *tensors: layer(list(tensors))
         return body
 
-    def _copy(self, body: Any, make: Callable[[Any], Any]) -> Any:
+    def _copy(self, body: keras.Layer, make: Callable[[keras.Layer], keras.Layer]) -> keras.Layer:
         if id(body) not in self._copies:
             self._copies[id(body)] = (body, make(body))
         return self._copies[id(body)][1]
@@ -135,7 +133,7 @@ def spliced(graph: Calls, splices: Mapping[Tensor, Splice]) -> tuple[Calls, Mapp
     """
     new = {tensor: replace(tensor) for tensor in splices}
 
-    def renewed(structure: Any) -> Any:
+    def renewed(structure: S) -> S:
         return tree.map_structure(lambda x: new.get(x, x) if isinstance(x, Tensor) else x, structure)
 
     rows: list[Call] = []
@@ -193,12 +191,12 @@ def _used_outside(graph: Calls, tensor: Tensor, inside: set[Call]) -> bool:
     return any(call not in inside and not isinstance(call.operation, Mask) for call in graph.consumers[tensor])
 
 
-def _copy_layer(layer: keras.Layer) -> Callable[..., Any]:
+def _copy_layer(layer: keras.Layer) -> TensorFunction:
     clone = clone_operation(layer, layer.name)
     if not layer.built:
         return clone
 
-    def call(*tensors: Any) -> Any:
+    def call(*tensors: keras.KerasTensor) -> keras.KerasTensor:
         result = clone(*tensors)
         copy_layer_state(layer, clone, layer.name)
         return result
@@ -206,7 +204,7 @@ def _copy_layer(layer: keras.Layer) -> Callable[..., Any]:
     return call
 
 
-def _single(outputs: Any) -> Any:
+def _single(outputs: Structure) -> keras.KerasTensor:
     return tree.flatten(outputs)[0]
 
 

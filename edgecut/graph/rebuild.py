@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import tree
 
 from edgecut.errors import GraphError
 from edgecut.graph.callgraph import Call, Calls, Tensor, flat
 from edgecut.graph.clones import classes_of, clone_operation, copy_layer_state, own_constants
 from edgecut.graph.keras_private import backend, operation_fn
+from edgecut.graph.keras_types import S, Structure, TensorFunction, TensorTree
 from edgecut.graph.masks import Mask, carried_masks, carry, masks_to_make, no_mask, unattached
 from edgecut.graph.naming import unique_name
 from edgecut.graph.sentences import LAYER_FAULTS, telling_line
@@ -29,7 +30,7 @@ class Splice:
     """
 
     sources: tuple[Tensor, ...]
-    function: Callable[..., Any]
+    function: TensorFunction
     project: bool = False
 
 
@@ -43,15 +44,15 @@ class Built:
 
     model: keras.Model
     kept: tuple[keras.Operation, ...]
-    functions: Mapping[Tensor, Callable[..., Any]]
+    functions: Mapping[Tensor, TensorFunction]
 
 
 def rebuild(
     calls: Calls,
     *,
     entries: Mapping[Tensor, keras.KerasTensor] | None = None,
-    inputs: Any = None,
-    outputs: Any = None,
+    inputs: Structure = None,
+    outputs: TensorTree = None,
     splices: Mapping[Tensor, Splice] | None = None,
     name: str | None = None,
 ) -> keras.Model:
@@ -70,8 +71,8 @@ def build(
     calls: Calls,
     *,
     entries: Mapping[Tensor, keras.KerasTensor] | None = None,
-    inputs: Any = None,
-    outputs: Any = None,
+    inputs: Structure = None,
+    outputs: TensorTree = None,
     splices: Mapping[Tensor, Splice] | None = None,
     name: str | None = None,
 ) -> Built:
@@ -104,10 +105,10 @@ def fresh_input(calls: Calls, tensor: Tensor, *, name: str | None = None) -> ker
 
 def run(
     calls: Calls,
-    values: Mapping[Tensor, Any],
+    values: Mapping[Tensor, tf.Tensor],
     wanted: Sequence[Tensor],
     splices: Mapping[Tensor, Splice] | None = None,
-) -> list[Any]:
+) -> list[keras.KerasTensor]:
     """The values of the wanted tensors, computed by the source's own layers in inference from given values.
 
     Inference is what predict() does: training=False for every layer, also for one that was called with another value.
@@ -115,9 +116,9 @@ def run(
     Nothing is built: the source isn't changed. Values that no later call needs are let go.
     """
     splices = splices or {}
-    known, spliced = dict(values), dict[Tensor, Any]()
+    known, spliced = dict(values), dict[Tensor, keras.KerasTensor]()
 
-    def resolve(tensor: Tensor) -> Any:
+    def resolve(tensor: Tensor) -> keras.KerasTensor:
         splice = splices.get(tensor)
         if splice is None:
             return known[tensor]
@@ -162,13 +163,15 @@ def run(
 class _Builder:
     """The new model's tensors and the clones of layers, while a graph is called again."""
 
-    def __init__(self, calls: Calls, entries: dict[Tensor, Any], splices: Mapping[Tensor, Splice]) -> None:
+    def __init__(
+        self, calls: Calls, entries: dict[Tensor, keras.KerasTensor], splices: Mapping[Tensor, Splice]
+    ) -> None:
         self.calls = calls
         self.splices = splices
         self.entries = frozenset(entries)
-        self.raw: dict[Tensor, Any] = entries
-        self.resolved: dict[Tensor, Any] = {}
-        self.functions: dict[Tensor, Callable[..., Any]] = {}
+        self.raw: dict[Tensor, keras.KerasTensor] = entries
+        self.resolved: dict[Tensor, keras.KerasTensor] = {}
+        self.functions: dict[Tensor, TensorFunction] = {}
         self.clones: dict[int, tuple[keras.Operation, keras.Operation, str]] = {}
         self.given = [x._keras_history.operation for x in tree.flatten(list(entries.values()))]
         self.names: set[str] = {operation.name for operation in self.given}
@@ -187,7 +190,7 @@ class _Builder:
                 self.raw.setdefault(tensor, result)
                 self._attach(tensor)
 
-    def resolve(self, tensor: Tensor) -> Any:
+    def resolve(self, tensor: Tensor) -> keras.KerasTensor:
         splice = self.splices.get(tensor)
         if splice is None:
             return self.raw[tensor]
@@ -202,7 +205,7 @@ class _Builder:
             self.functions[tensor] = _function(sources, result)
         return self.resolved[tensor]
 
-    def _spliced(self, tensor: Tensor, splice: Splice, sources: list[Any]) -> Any:
+    def _spliced(self, tensor: Tensor, splice: Splice, sources: list[keras.KerasTensor]) -> keras.KerasTensor:
         place = f"what takes the place of {self.calls.tensor_name[tensor]!r}"
         try:
             results = tree.flatten(splice.function(*sources))
@@ -222,7 +225,7 @@ class _Builder:
                 except GraphError as exc:
                     raise GraphError(f"{exc}{self._remedy()}") from exc
 
-    def _results(self, call: Call) -> list[Any]:
+    def _results(self, call: Call) -> list[keras.KerasTensor]:
         args, kwargs = self._resolved((call.args, call.kwargs))
         clone = self._clone(call)
         try:
@@ -230,7 +233,7 @@ class _Builder:
         except LAYER_FAULTS as exc:
             raise GraphError(f"{_refusal(call, (args, kwargs), exc)}{self._remedy()}") from exc
 
-    def _masks(self, call: Call) -> list[Any]:
+    def _masks(self, call: Call) -> list[keras.KerasTensor]:
         """The masks that a layer's results carry: by themselves where it was run, else computed as it does."""
         carried = carried_masks(self.calls, call, self.raw)
         if carried is not None:
@@ -253,7 +256,7 @@ class _Builder:
             name = unique_name(f"{self.calls.tensor_name[data]}_masked".replace(":", "_").replace("@", "_"), self.names)
             self.raw[data] = carry(self.raw[data], self.raw[mask], name)
 
-    def _resolved(self, structure: Any) -> Any:
+    def _resolved(self, structure: S) -> S:
         values = tree.map_structure(lambda x: self.resolve(x) if isinstance(x, Tensor) else x, structure)
         return own_constants(values)
 
@@ -277,7 +280,7 @@ class _Builder:
         return ""
 
 
-def _refusal(call: Call, given: Any, error: Exception) -> str:
+def _refusal(call: Call, given: object, error: Exception) -> str:
     """Why a call can't be made with given arguments."""
     shapes = ", ".join(str(tuple(x.shape)) for x in tree.flatten(given) if hasattr(x, "shape"))
     return f"layer {call.name!r} ({call.type}) can't take {shapes}: {telling_line(error)}"
@@ -293,7 +296,7 @@ def projected(value: keras.KerasTensor, width: int | None, name: str) -> keras.K
     return keras.layers.Dense(width, kernel_initializer=initializer, name=name)(value)
 
 
-def _function(sources: Sequence[Any], result: Any) -> Callable[..., Any]:
+def _function(sources: Sequence[keras.KerasTensor], result: keras.KerasTensor) -> TensorFunction:
     """What was computed from Keras tensors, as a function of values."""
     if any(x is result for x in sources):
         position = next(i for i, x in enumerate(sources) if x is result)
@@ -304,7 +307,7 @@ def _function(sources: Sequence[Any], result: Any) -> Callable[..., Any]:
     )
 
 
-def _rename_twins(outputs: Sequence[Any], builder: _Builder) -> None:
+def _rename_twins(outputs: Sequence[keras.KerasTensor], builder: _Builder) -> None:
     """Give spliced-in layers other names where they collide with the clones', which keep the source's."""
     settled = {id(clone) for _, clone, _ in builder.clones.values()} | {id(x) for x in builder.given}
     for operation in _operations_behind(outputs):
@@ -313,7 +316,7 @@ def _rename_twins(outputs: Sequence[Any], builder: _Builder) -> None:
             builder.names.add(operation.name)
 
 
-def _operations_behind(outputs: Sequence[Any]) -> list[keras.Operation]:
+def _operations_behind(outputs: Sequence[keras.KerasTensor]) -> list[keras.Operation]:
     """The operations that Keras tensors are computed by; Keras's own walk refuses two of one name."""
     found: dict[int, keras.Operation] = {}
     pending, seen = list(outputs), set()
@@ -328,7 +331,10 @@ def _operations_behind(outputs: Sequence[Any]) -> list[keras.Operation]:
 
 
 def _needed(
-    calls: Calls, outputs: Sequence[Tensor], entries: Mapping[Tensor, Any], splices: Mapping[Tensor, Splice]
+    calls: Calls,
+    outputs: Sequence[Tensor],
+    entries: Mapping[Tensor, keras.KerasTensor],
+    splices: Mapping[Tensor, Splice],
 ) -> set[Call]:
     """The calls to run; GraphError if a model input is reached that is no entry."""
     found: set[Call] = set()

@@ -7,10 +7,11 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import parse_qsl
 
 from edgecut.errors import SourceError
+from edgecut.records.json_value import Json, JsonObject, items, table
 from edgecut.records.lfs import POINTER, is_pointer_file
 
 Kind = Literal["keras", "h5", "saved_model", "application", "tflite", "onnx"]
@@ -62,7 +63,7 @@ def kind_of(source: str) -> Kind:
     raise SourceError(f"{source}: is no Keras model (neither a .keras archive nor an HDF5 file)")
 
 
-def config_of(source: str) -> dict[str, Any] | None:
+def config_of(source: str) -> dict[str, Json] | None:
     """The model's configuration as saved in the file; None where the source holds none.
 
     Raises SourceError as kind_of() does, and if the configuration can't be read.
@@ -77,7 +78,7 @@ def config_of(source: str) -> dict[str, Any] | None:
     return None
 
 
-def configs_of(source: str) -> tuple[dict[str, Any], ...]:
+def configs_of(source: str) -> tuple[dict[str, Json], ...]:
     """All configurations that a file holds: the model's, and in a SavedModel of Keras 2 those of its objects, too.
 
     Raises SourceError as config_of() does.
@@ -108,18 +109,18 @@ def keras_version(source: str) -> str | None:
     return None
 
 
-def layer_names(config: dict[str, Any]) -> tuple[str, ...]:
+def layer_names(config: dict[str, Json]) -> tuple[str, ...]:
     """The names that layers of a saved model have, "outer.inner" inside nested models; operators included."""
     return tuple(dict.fromkeys(_names(config, "")))
 
 
-def lambda_names(config: dict[str, Any]) -> tuple[str, ...]:
+def lambda_names(config: dict[str, Json]) -> tuple[str, ...]:
     """The names of the Lambda layers in a saved model's configuration: layers that carry code."""
     found = (layer.get("config") for layer in objects_in(config) if layer["class_name"] == "Lambda")
     return tuple(dict.fromkeys(str(facts.get("name") if isinstance(facts, dict) else None) for facts in found))
 
 
-def overclaim(source: str, config: dict[str, Any]) -> str | None:
+def overclaim(source: str, config: dict[str, Json]) -> str | None:
     """A layer of a .keras or .h5 file that has more units or filters than the file has room for weights, in words.
 
     Keras makes the layers before it looks at the weights. A weight has at least four bits. None if there is no such.
@@ -139,7 +140,7 @@ def overclaim(source: str, config: dict[str, Any]) -> str | None:
     return None
 
 
-def objects_in(value: Any) -> Iterator[dict[str, Any]]:
+def objects_in(value: Json) -> Iterator[dict[str, Json]]:
     """The objects in a saved model's configuration, in whatever they lie: tables with a "class_name"."""
     if isinstance(value, dict):
         if "class_name" in value:
@@ -151,7 +152,7 @@ def objects_in(value: Any) -> Iterator[dict[str, Any]]:
             yield from objects_in(child)
 
 
-def application_arguments(source: str) -> tuple[str, dict[str, Any]]:
+def application_arguments(source: str) -> tuple[str, dict[str, Json]]:
     """("MobileNetV2", {"alpha": 0.35, ...}) from "keras:MobileNetV2?alpha=0.35&input_shape=96,96,3&weights=none".
 
     Raises SourceError if the text isn't of that form.
@@ -159,7 +160,7 @@ def application_arguments(source: str) -> tuple[str, dict[str, Any]]:
     name, _, query = source.removeprefix(PREFIX).partition("?")
     if not name.isidentifier():
         raise SourceError(f"{source}: a model's name is expected after {PREFIX!r}, such as keras:MobileNetV2")
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, Json] = {}
     try:
         for key, value in parse_qsl(query, strict_parsing=True, keep_blank_values=True) if query else ():
             arguments[key] = _value(value)
@@ -168,7 +169,7 @@ def application_arguments(source: str) -> tuple[str, dict[str, Any]]:
     return name, arguments
 
 
-def _value(text: str) -> Any:
+def _value(text: str) -> Json:
     if "," in text:
         return tuple(_value(part) for part in text.split(",") if part)
     constants = {"none": None, "true": True, "false": False}
@@ -182,7 +183,7 @@ def _value(text: str) -> Any:
     return text
 
 
-def _archive(path: Path) -> dict[str, Any]:
+def _archive(path: Path) -> dict[str, Json]:
     config = _member(path, "config.json")
     if config is None:
         raise SourceError(f"{path}: is a ZIP archive without config.json, so no .keras model")
@@ -191,7 +192,7 @@ def _archive(path: Path) -> dict[str, Any]:
     return config
 
 
-def _member(path: Path, name: str) -> Any:
+def _member(path: Path, name: str) -> Json:
     """What a JSON file within an archive holds; None if it isn't there. Raises SourceError if it is damaged."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -208,13 +209,13 @@ def _member(path: Path, name: str) -> Any:
         raise SourceError(f"{path}: is truncated or damaged ({exc}); fetch or save it again") from exc
 
 
-def _saved_model_config(folder: Path) -> dict[str, Any] | None:
+def _saved_model_config(folder: Path) -> dict[str, Json] | None:
     """The model's configuration in a SavedModel; None where Keras 2 didn't write it, or it has no layers."""
     config = next((config for path, config in _saved_objects(folder) if path == b"root"), None)
     return config if config is not None and isinstance(config.get("config"), dict) else None
 
 
-def _saved_objects(folder: Path) -> list[tuple[bytes | None, dict[str, Any]]]:
+def _saved_objects(folder: Path) -> list[tuple[bytes | None, dict[str, Json]]]:
     """(path within the model, configuration) of the objects in keras_metadata.pb, which Keras 2 writes.
 
     The file is a SavedMetadata message: field 1 holds its objects, whose field 3 is the path within the model and
@@ -261,7 +262,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
             place += size
 
 
-def _h5_config(path: Path) -> dict[str, Any] | None:
+def _h5_config(path: Path) -> dict[str, Json] | None:
     import h5py
 
     try:
@@ -277,13 +278,13 @@ def _h5_config(path: Path) -> dict[str, Any] | None:
     return config if isinstance(config, dict) else None
 
 
-def _names(config: dict[str, Any], prefix: str) -> Iterator[str]:
-    layers = config.get("config", {}).get("layers") if isinstance(config.get("config"), dict) else None
-    for layer in layers if isinstance(layers, list) else ():
-        name = layer.get("name") or layer.get("config", {}).get("name")
+def _names(config: JsonObject, prefix: str) -> Iterator[str]:
+    for layer in map(table, items(table(config.get("config")).get("layers"))):
+        settings = table(layer.get("config"))
+        name = layer.get("name") or settings.get("name")
         if not name:
             continue
-        if isinstance(layer.get("config"), dict) and isinstance(layer["config"].get("layers"), list):
+        if isinstance(settings.get("layers"), list):
             yield from _names(layer, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}"

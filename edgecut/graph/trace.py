@@ -7,11 +7,11 @@ import linecache
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn, TypeAlias
+from typing import NoReturn, TypeAlias
 
 import keras
 import tensorflow as tf
@@ -19,6 +19,7 @@ from keras import tree
 
 from edgecut.errors import GraphError
 from edgecut.graph.keras_private import Functional
+from edgecut.graph.keras_types import NamedInputs, Structure
 from edgecut.graph.sentences import telling_line
 
 Graph: TypeAlias = "Functional | keras.Function"
@@ -40,7 +41,7 @@ _TAKES_IDS = {"Embedding", "ReversibleEmbedding", "NotEqual"}  # the last comput
 
 
 @contextmanager
-def graph_of(model: keras.Model, inputs: Mapping[str, Any] | None = None) -> Iterator[Graph]:
+def graph_of(model: keras.Model, inputs: NamedInputs | None = None) -> Iterator[Graph]:
     """A model's graph: its own, or what its call does to symbolic inputs.
 
     inputs: keras.Input tensors by argument of the call, alone or in lists and dicts; by default of the shapes that
@@ -110,11 +111,11 @@ def _operations(model: keras.Model) -> list[keras.Operation]:
     return list(model._flatten_layers(include_self=True, recursive=True))
 
 
-def _losses(operation: keras.Operation) -> list[Any]:
+def _losses(operation: keras.Operation) -> list[keras.KerasTensor]:
     return getattr(operation, "_losses", [])
 
 
-def _traced(model: keras.Model, inputs: Mapping[str, Any]) -> keras.Function:
+def _traced(model: keras.Model, inputs: NamedInputs) -> keras.Function:
     with _unbuilt_guarded(model):
         try:
             outputs = model.call(**inputs)
@@ -141,7 +142,7 @@ def _traced(model: keras.Model, inputs: Mapping[str, Any]) -> keras.Function:
         ) from exc
 
 
-def _inputs(model: keras.Model, ids: tuple[int, ...]) -> dict[str, Any]:
+def _inputs(model: keras.Model, ids: tuple[int, ...]) -> dict[str, keras.KerasTensor]:
     """New Inputs by argument of the model's call, of the shapes that it was built on; ids: which take integers."""
     shapes = getattr(model, "_build_shapes_dict", None)
     if not model.built or not shapes:
@@ -149,15 +150,16 @@ def _inputs(model: keras.Model, ids: tuple[int, ...]) -> dict[str, Any]:
     arguments = _arguments(model, len(shapes))
     count = 0
 
-    def declare(shape: Any, name: str) -> Any:
+    def declare(shape: object, name: str) -> Structure:
         nonlocal count
         if isinstance(shape, dict):
             return {key: declare(part, str(key)) for key, part in shape.items()}
-        if not all(size is None or isinstance(size, int) for size in shape):
-            return [declare(part, f"{name}_{k}") for k, part in enumerate(shape)]
+        sizes = tuple(shape) if isinstance(shape, Sequence) else ()
+        if not all(size is None or isinstance(size, int) for size in sizes):
+            return [declare(part, f"{name}_{k}") for k, part in enumerate(sizes)]
         dtype = "int32" if count in ids else model.input_dtype
         count += 1
-        return keras.Input(batch_shape=(None, *shape[1:]), dtype=dtype, name=name)
+        return keras.Input(batch_shape=(None, *sizes[1:]), dtype=dtype, name=name)
 
     if len(shapes) == 1:
         return {arguments[0]: declare(next(iter(shapes.values())), arguments[0])}
@@ -165,7 +167,7 @@ def _inputs(model: keras.Model, ids: tuple[int, ...]) -> dict[str, Any]:
     return {name: declare(named[name], name) for name in arguments if name in named}
 
 
-def _given(model: keras.Model, inputs: Mapping[str, Any]) -> dict[str, Any]:
+def _given(model: keras.Model, inputs: NamedInputs) -> dict[str, keras.KerasTensor]:
     """Inputs like those that a caller names, checked against the arguments of the model's call."""
     where = f"inputs= of model {model.name!r} ({type(model).__name__})"
     found, needed = _parameters(model)
@@ -242,8 +244,8 @@ def _unbuilt_guarded(model: keras.Model) -> Iterator[None]:
     """Keeps tracing from building a layer, which could not be undone."""
     unbuilt = [layer for layer in model._flatten_layers(include_self=False) if not layer.built]
 
-    def guard(layer: keras.Layer) -> Any:
-        def build(*shapes: Any, **named_shapes: Any) -> None:
+    def guard(layer: keras.Layer) -> Callable[..., None]:
+        def build(*shapes: object, **named_shapes: object) -> None:
             raise _Unbuilt(layer)
 
         return build

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.ops import gen_nn_ops
+
+TfFunction = Callable[..., tf.Tensor]
 
 NO_BIAS = np.float32(1e-45)
 """The smallest float32, which vanishes in every sum but one with 0; a bias of zeros the converter leaves out."""
@@ -45,8 +46,8 @@ def _resized(images: tf.Tensor, height_factor: int, width_factor: int) -> tf.Ten
     return tf.raw_ops.ResizeNearestNeighbor(images=images, size=size, half_pixel_centers=True)
 
 
-def _with_bias(original: Callable[..., Any]) -> Callable[..., Any]:
-    def conv2d_backprop_input(*args: Any, **kwargs: Any) -> Any:
+def _with_bias(original: TfFunction) -> TfFunction:
+    def conv2d_backprop_input(*args: tf.Tensor, **kwargs: tf.Tensor) -> tf.Tensor:
         result = original(*args, **kwargs)
         channels = result.shape[-1]
         if kwargs.get("data_format", "NHWC") != "NHWC" or channels is None or result.dtype != tf.float32:
@@ -56,8 +57,8 @@ def _with_bias(original: Callable[..., Any]) -> Callable[..., Any]:
     return conv2d_backprop_input
 
 
-def _tile(original: Callable[..., Any]) -> Callable[..., Any]:
-    def tile(input: Any, multiples: Any, name: str | None = None) -> Any:
+def _tile(original: TfFunction) -> TfFunction:
+    def tile(input: tf.Tensor, multiples: tf.Tensor, name: str | None = None) -> tf.Tensor:
         times, x = tf.get_static_value(tf.convert_to_tensor(multiples)), tf.convert_to_tensor(input)
         if times is None or min(times, default=1) < 1 or not _is_known(x):
             return original(input, multiples, name)
@@ -71,8 +72,8 @@ def _tile(original: Callable[..., Any]) -> Callable[..., Any]:
     return tile
 
 
-def _repeat(original: Callable[..., Any]) -> Callable[..., Any]:
-    def repeat(input: Any, repeats: Any, axis: int | None = None, name: str | None = None) -> Any:
+def _repeat(original: TfFunction) -> TfFunction:
+    def repeat(input: tf.Tensor, repeats: tf.Tensor, axis: int | None = None, name: str | None = None) -> tf.Tensor:
         x = tf.convert_to_tensor(input)
         if axis is None or not isinstance(repeats, int) or repeats < 2 or not _is_known(x):
             return original(input, repeats, axis, name)
@@ -87,10 +88,15 @@ def _is_known(x: tf.Tensor) -> bool:
     return x.dtype == tf.float32 and x.shape.is_fully_defined() and bool(x.shape.num_elements())
 
 
-def _nearest(original: Callable[..., Any]) -> Callable[..., Any]:
+def _nearest(original: TfFunction) -> TfFunction:
     def resize(
-        layer: Any, x: Any, height_factor: int, width_factor: int, data_format: str, interpolation: str = "nearest"
-    ) -> Any:
+        layer: keras.Layer,
+        x: tf.Tensor,
+        height_factor: int,
+        width_factor: int,
+        data_format: str,
+        interpolation: str = "nearest",
+    ) -> tf.Tensor:
         if interpolation != "nearest" or not _is_known(x):
             return original(layer, x, height_factor, width_factor, data_format, interpolation)
         if data_format == "channels_last":
@@ -101,7 +107,7 @@ def _nearest(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 # TensorFlow and Keras call these by their names in these modules.
-_REWRITES: tuple[tuple[Any, str, Callable[[Callable[..., Any]], Callable[..., Any]]], ...] = (
+_REWRITES: tuple[tuple[object, str, Callable[[TfFunction], TfFunction]], ...] = (
     (gen_nn_ops, "conv2d_backprop_input", _with_bias),
     (tf, "repeat", _repeat),
     (tf, "tile", _tile),

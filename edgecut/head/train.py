@@ -42,15 +42,29 @@ class Trained:
     first_loss: float
 
 
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What is learnt, and how. target: what the labels are."""
+
+    target: Target
+    settings: Training
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class HeadShape:
+    """The units of a head's layers: hidden ones, and outputs."""
+
+    outputs: int
+    hidden: Sequence[int] = ()
+
+
 def fit(
     features: np.ndarray,
     targets: np.ndarray,
-    outputs: int,
-    target: Target,
+    shape: HeadShape,
+    plan: TrainingPlan,
     *,
-    hidden: Sequence[int] = (),
-    settings: Training,
-    seed: int = 0,
     soft: np.ndarray | None = None,
     progress: Progress = SILENT,
 ) -> tuple[list[tuple[np.ndarray, np.ndarray]], Trained]:
@@ -61,6 +75,7 @@ def fit(
     classes and values themselves for values and tags. The standardisation of the features is folded into the first
     layer. Raises HeadError for features or targets that can't be trained on.
     """
+    outputs, hidden = shape.outputs, shape.hidden
     _check(features, targets, soft, outputs)
     mean, deviation = features.mean(axis=0), features.std(axis=0)
     alive = deviation > 1e-5 * np.abs(features).max(axis=0)
@@ -81,12 +96,12 @@ def fit(
     )
 
     def started(rows: np.ndarray) -> keras.Model:
-        start = _ridge_layers(standard[rows], targets[rows], outputs, hidden, seed)
+        start = _ridge_layers(standard[rows], targets[rows], outputs, hidden, plan.seed)
         model.set_weights([array for layer in start for array in layer])
         return model
 
-    lessons = _Lessons(standard, wanted, targets if targets.ndim == 1 else None, lambda x: x, settings, seed)
-    trained = _train(started, lessons, loss_of(target), progress, "training the head")
+    lessons = _Lessons(standard, wanted, targets if targets.ndim == 1 else None, lambda x: x, plan.settings, plan.seed)
+    trained = _train(started, lessons, loss_of(plan.target), progress, "training the head")
     layers = [(np.asarray(layer.kernel), np.asarray(layer.bias)) for layer in model.layers]
     first = layers[0][0] * inverse[:, None]
     layers[0] = (first, layers[0][1] - mean.astype(np.float32) @ first)
@@ -122,12 +137,10 @@ def finetune(
     model_of: Callable[[np.ndarray], keras.Model],
     images: np.ndarray,
     targets: np.ndarray,
-    target: Target,
     to_input: ToInput,
+    plan: TrainingPlan,
     *,
     unfreeze: str,
-    settings: Training,
-    seed: int = 0,
     progress: Progress = SILENT,
 ) -> tuple[keras.Model, Trained]:
     """A model with a head, trained from the layer `unfreeze` on, and how that went.
@@ -154,13 +167,13 @@ def finetune(
     outputs = int(result.outputs[0].shape[-1])
     wanted = np.eye(outputs, dtype=np.float32)[targets] if targets.ndim == 1 else targets.astype(np.float32)
     ends_in_softmax = isinstance(result.layers[-1], keras.layers.Softmax)
-    loss = keras.losses.CategoricalCrossentropy() if ends_in_softmax else loss_of(target)
+    loss = keras.losses.CategoricalCrossentropy() if ends_in_softmax else loss_of(plan.target)
 
     def started(rows: np.ndarray) -> keras.Model:
         result.set_weights(unfolded(model_of(rows), units).get_weights())
         return result
 
-    lessons = _Lessons(images, wanted, targets if targets.ndim == 1 else None, to_input, settings, seed)
+    lessons = _Lessons(images, wanted, targets if targets.ndim == 1 else None, to_input, plan.settings, plan.seed)
     trained = _train(started, lessons, loss, progress, f"fine-tuning from {unfreeze}")
     result = folded(result, units, model)  # a copy: a compiled model has its optimizer saved with it
     for layer in result.layers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class Affine:
         return bool(np.all(self.scale == self.scale[0]) and np.all(self.offset == self.offset[0]))
 
 
-def affine(preprocess: Preprocess | Mapping[str, Any]) -> Affine:
+def affine(preprocess: Preprocess | Mapping[str, object]) -> Affine:
     """The map that a recipe's `source.preprocess` means; a mapping has the keys of CustomPreprocess.
 
     Raises DataError for a name that isn't known, DocumentError for a mapping with faults.
@@ -69,7 +69,7 @@ def affine(preprocess: Preprocess | Mapping[str, Any]) -> Affine:
     return _affine(1.0, 0.0, "rgb")
 
 
-def normalize(pixels: np.ndarray, preprocess: Preprocess | Mapping[str, Any]) -> np.ndarray:
+def normalize(pixels: np.ndarray, preprocess: Preprocess | Mapping[str, object]) -> np.ndarray:
     """The pixels as the source model was trained on them, float32.
 
     pixels: (n, height, width, channels) in 0..255, uint8 or float; colour is R, G, B.
@@ -105,7 +105,7 @@ def _affine(scale: object, offset: object, order: Literal["rgb", "bgr"]) -> Affi
     return Affine(three[0], three[1], order)
 
 
-def _spelled(preprocess: Preprocess | Mapping[str, Any]) -> str:
+def _spelled(preprocess: Preprocess | Mapping[str, object]) -> str:
     if not isinstance(preprocess, CustomPreprocess):
         return repr(preprocess)
     return f"{{scale = {_toml(preprocess.scale)}, offset = {_toml(preprocess.offset)}}}"

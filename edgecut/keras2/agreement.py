@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -46,7 +45,7 @@ def proof_of(old: Sequence[np.ndarray], new: Sequence[np.ndarray], tensors: int)
     )
 
 
-def seeded_values(inputs: Sequence[Any]) -> list[Any]:
+def seeded_values(inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """Seeded values for each input: floats in -1..1, others 0 or 1."""
     random, values = np.random.default_rng(0), []
     for tensor in inputs:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from inspect import isfunction
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, TypeAlias
 
 import keras
 import numpy as np
@@ -16,11 +17,12 @@ import tensorflow as tf
 from edgecut.errors import GraphError, SourceError
 from edgecut.graph.callgraph import data_calls
 from edgecut.graph.calls import Call, Calls, Tensor, calls, flat
+from edgecut.graph.keras_types import Structure, TensorFunction
 from edgecut.graph.proof import call_flat
 from edgecut.graph.rebuild import run
 from edgecut.graph.sentences import LOADING_FAULTS
 from edgecut.keras2.agreement import compare, proof_of, seeded_values
-from edgecut.keras2.functions import outputs_of, recomputed
+from edgecut.keras2.functions import Pairs, outputs_of, recomputed
 from edgecut.keras2.rules import (
     ENDS_IN_ACTIVATION,
     SAME_ACTIVATIONS,
@@ -32,11 +34,18 @@ from edgecut.keras2.rules import (
     translated,
 )
 from edgecut.keras2.trust import Known, carried_fault
+from edgecut.records.json_value import JsonObject
 from edgecut.records.proof import OutputProof
 from edgecut.streams import caught_output
 
+if TYPE_CHECKING:
+    import tf_keras
+
 # Functions beside activations and the like that look others up by what a file says.
 _LOOK_UPS = frozenset({"deserialize", "get", "serialize"})
+
+
+LayerOfEither: TypeAlias = "keras.Layer | tf_keras.layers.Layer"
 
 
 @dataclass(frozen=True)
@@ -47,11 +56,11 @@ class Crossing:
     outputs; `tensors` counts what was compared inside as well. Weights are bit-equal.
     """
 
-    model: Any
+    model: keras.Model | tf_keras.Model
     proof: OutputProof
 
 
-def read_keras_2(path: str, *, unsafe: bool = False) -> Any:
+def read_keras_2(path: str, *, unsafe: bool = False) -> tf_keras.Model:
     """The tf_keras model in a Keras 2 file: .keras, .h5 or a SavedModel with its layers.
 
     unsafe: allow what runs or reads something of the file's choice. Raises GraphError where the file has such, or a
@@ -69,18 +78,18 @@ def read_keras_2(path: str, *, unsafe: bool = False) -> Any:
         raise SourceError(f"{path}: can't be loaded by tf_keras: {_first_line(exc)}") from exc
 
 
-def from_tf_keras(model: Any) -> keras.Model:
+def from_tf_keras(model: tf_keras.Model) -> keras.Model:
     """The Keras 3 model of a tf_keras model, nested models kept; see cross_to_keras."""
     result: keras.Model = cross_to_keras(model).model
     return result
 
 
-def to_tf_keras(model: keras.Model) -> Any:
+def to_tf_keras(model: keras.Model) -> tf_keras.Model:
     """The tf_keras model of a Keras 3 model, nested models opened ("outer.inner"); see cross_to_tf_keras."""
     return cross_to_tf_keras(model).model
 
 
-def cross_to_keras(model: Any) -> Crossing:
+def cross_to_keras(model: tf_keras.Model) -> Crossing:
     """A tf_keras model, layer by layer, as a Keras 3 model with bit-equal weights that shares nothing with it.
 
     Raises GraphError with the layer's name if a layer has no counterpart or doesn't compute the same.
@@ -110,7 +119,7 @@ def cross_to_tf_keras(model: keras.Model) -> Crossing:
     return Crossing(result, proof_of(_predict_3(model, values), outputs_of(result, values), len(names)))
 
 
-def _tf_keras() -> Any:
+def _tf_keras() -> ModuleType:
     """The tf_keras package. Importing TFMOT can set TF_USE_LEGACY_KERAS; tf.keras stays Keras 3 all the same."""
     before = os.environ.get("TF_USE_LEGACY_KERAS")
     with caught_output():
@@ -120,7 +129,7 @@ def _tf_keras() -> Any:
     return tf_keras
 
 
-def _known(k2: Any) -> Known:
+def _known(k2: ModuleType) -> Known:
     """What a file of Keras 2 may name without being trusted."""
     homes = (k2.layers, k2.models, k2.mixed_precision, k2.src.engine.functional, k2.src.applications.convnext)
     makers = (k2.activations, k2.constraints, k2.initializers, k2.losses, k2.metrics, k2.optimizers, k2.regularizers)
@@ -136,13 +145,13 @@ def _known(k2: Any) -> Known:
 class _ToKeras:
     """The Keras 3 counterparts of tf_keras layers, each made once."""
 
-    def __init__(self, k2: Any) -> None:
+    def __init__(self, k2: ModuleType) -> None:
         self.k2 = k2
-        self.layers: dict[int, Callable[..., Any]] = {}
-        self.pairs: list[tuple[str, Any, Any]] = []
+        self.layers: dict[int, TensorFunction] = {}
+        self.pairs: Pairs = []
         self.operators = to_keras_operators()
 
-    def model(self, model: Any, *, nested: bool = False) -> keras.Model:
+    def model(self, model: tf_keras.Model, *, nested: bool = False) -> keras.Model:
         """The counterpart of a Functional or built Sequential model."""
         if not getattr(model, "_is_graph_network", False):
             raise GraphError(f"model {model.name!r} ({type(model).__name__}) has no graph of layers, only functions")
@@ -151,7 +160,7 @@ class _ToKeras:
             self.pairs = pairs
         return keras.Model(inputs, outputs, name=model.name)
 
-    def call(self, layer: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
+    def call(self, layer: tf_keras.layers.Layer, args: Sequence[object], kwargs: Mapping[str, object]) -> Structure:
         """What the counterpart of a layer puts out."""
         known = self.layers.get(id(layer))
         if known is None:
@@ -161,7 +170,7 @@ class _ToKeras:
         except (ValueError, TypeError, AttributeError, NotImplementedError) as exc:
             raise GraphError(f"layer {layer.name!r} ({type(layer).__name__}): {_first_line(exc)}") from exc
 
-    def counterpart(self, layer: Any, args: Any) -> Callable[..., Any]:
+    def counterpart(self, layer: tf_keras.layers.Layer, args: Sequence[object]) -> TensorFunction:
         """A Keras 3 layer with the same weights, or a function of Keras 3 tensors."""
         kind = type(layer).__name__
         if hasattr(layer, "_is_graph_network"):
@@ -184,17 +193,17 @@ class _ToKeras:
 class _ToTfKeras:
     """The tf_keras counterparts of Keras 3 layers, each made once."""
 
-    def __init__(self, k2: Any) -> None:
+    def __init__(self, k2: ModuleType) -> None:
         self.k2 = k2
-        self.layers: dict[int, Callable[..., Any]] = {}
-        self.pairs: list[tuple[str, Any, Any]] = []
+        self.layers: dict[int, TensorFunction] = {}
+        self.pairs: Pairs = []
         self.operators = to_tf_operators()
 
-    def model(self, graph: Calls) -> Any:
+    def model(self, graph: Calls) -> tf_keras.Model:
         """The counterpart of a model, flat."""
-        tensors: dict[Tensor, Any] = {}
+        tensors: dict[Tensor, tf.Tensor] = {}
 
-        def of(value: Any) -> Any:
+        def of(value: object) -> object:
             # Keras 2 fills a layer's masks in by itself, as Keras 3 did.
             if isinstance(value, Tensor):
                 return None if value in graph.mask_tensors else tensors[value]
@@ -215,7 +224,7 @@ class _ToTfKeras:
         self.pairs = [(graph.tensor_name[tensor], tensor, value) for tensor, value in tensors.items()]
         return self.k2.Model(inputs, outputs, name=graph.name)
 
-    def call(self, call: Call, args: Any, kwargs: Mapping[str, Any]) -> Any:
+    def call(self, call: Call, args: Sequence[object], kwargs: Mapping[str, object]) -> Structure:
         """What the counterpart of a call's layer or operator puts out."""
         operation = call.operation
         known = self.layers.get(id(operation))
@@ -227,7 +236,7 @@ class _ToTfKeras:
         except (ValueError, TypeError, AttributeError, NotImplementedError) as exc:
             raise GraphError(f"layer {call.name!r} ({call.type}): {_first_line(exc)}") from exc
 
-    def counterpart(self, call: Call) -> Callable[..., Any]:
+    def counterpart(self, call: Call) -> TensorFunction:
         """A tf_keras layer with the same weights, or a function of tf_keras tensors."""
         operation = call.operation
         if not isinstance(operation, keras.Layer):
@@ -247,8 +256,8 @@ class _ToTfKeras:
 
 
 def _made(
-    layer: Any, config: Mapping[str, Any], class_: type, layers: tuple[Any, Any], *, keras_2: bool
-) -> Callable[..., Any]:
+    layer: LayerOfEither, config: JsonObject, class_: type, layers: tuple[ModuleType, ModuleType], *, keras_2: bool
+) -> TensorFunction:
     """The counterpart of a layer in the other generation, weights included; its activation split off where it differs.
 
     layers: the `layers` modules of both sides. keras_2: whether `layer` is Keras 2's.
@@ -269,7 +278,9 @@ def _made(
     return _with_weights(layer, class_, settings, where)
 
 
-def _with_weights(layer: Any, class_: Any, settings: Mapping[str, Any], where: str) -> Callable[..., Any]:
+def _with_weights(
+    layer: LayerOfEither, class_: type[keras.Layer], settings: Mapping[str, object], where: str
+) -> TensorFunction:
     """A new layer that takes over the weights when it is first called, which builds it."""
     try:
         made = class_.from_config(dict(settings))
@@ -277,7 +288,7 @@ def _with_weights(layer: Any, class_: Any, settings: Mapping[str, Any], where: s
         raise GraphError(f"{where}: {_first_line(exc)}") from exc
     done: list[bool] = []
 
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: object, **kwargs: object) -> Structure:
         result = made(*args, **kwargs)
         if not done:
             done.append(True)
@@ -287,7 +298,7 @@ def _with_weights(layer: Any, class_: Any, settings: Mapping[str, Any], where: s
     return call
 
 
-def _copy_weights(source: Any, target: Any, where: str) -> None:
+def _copy_weights(source: LayerOfEither, target: LayerOfEither, where: str) -> None:
     old, new = source.weights, target.weights
     names = [[_weight_name(w) for w in side] for side in (old, new)]
     unlike = [a != b and not (a + b).count("variable") for a, b in zip(*names, strict=False)]
@@ -303,14 +314,14 @@ def _copy_weights(source: Any, target: Any, where: str) -> None:
         target.finalize_state()
 
 
-def _weight_name(weight: Any) -> str:
+def _weight_name(weight: keras.Variable | tf.Variable) -> str:
     """A weight's own name, which Keras 2 puts behind the layer's; Keras 3 calls one without a name "variable_k"."""
     # Keras 2 alone calls a DepthwiseConv2D's kernel otherwise.
     name = str(weight.name).partition(":")[0].rpartition("/")[2]
     return "kernel" if name == "depthwise_kernel" else name
 
 
-def _class_of(kind: str, config: Mapping[str, Any], name: str) -> type:
+def _class_of(kind: str, config: JsonObject, name: str) -> type:
     """The Keras 3 class of a name: a built-in layer, a registered one, or one of keras.applications."""
     known = {key.rpartition(">")[2]: value for key, value in keras.saving.get_custom_objects().items()}
     class_ = getattr(keras.layers, kind, None) or known.get(kind) or _of_application(keras.src, kind)
@@ -322,25 +333,25 @@ def _class_of(kind: str, config: Mapping[str, Any], name: str) -> type:
     return class_
 
 
-def _of_application(package: Any, kind: str) -> Any:
+def _of_application(package: ModuleType, kind: str) -> type | None:
     """A layer class that keras.applications.convnext keeps to itself."""
     source = package if package is keras.src else package.src
     return getattr(source.applications.convnext, kind, None)
 
 
-def _keras_input(layer: Any) -> Any:
+def _keras_input(layer: tf_keras.layers.Layer) -> keras.KerasTensor:
     config = layer.get_config()
     if config.get("ragged") or config.get("sparse"):
         raise GraphError(f"layer {layer.name!r}: a sparse or ragged input has no counterpart")
     return keras.Input(batch_shape=config["batch_input_shape"], dtype=policy_name(config["dtype"]), name=layer.name)
 
 
-def _sliced(tensor: Any, slice_spec: Any) -> Any:
+def _sliced(tensor: keras.KerasTensor, slice_spec: object) -> keras.KerasTensor:
     parts = slice_spec if isinstance(slice_spec, tuple | list) else (slice_spec,)
     return tensor[tuple(slice(p["start"], p["stop"], p["step"]) if isinstance(p, Mapping) else p for p in parts)]
 
 
-def _predict_3(model: keras.Model, values: Sequence[Any]) -> list[np.ndarray]:
+def _predict_3(model: keras.Model, values: Sequence[tf.Tensor]) -> list[np.ndarray]:
     return [np.asarray(x) for x in keras.tree.flatten(call_flat(model, values))]
 
 

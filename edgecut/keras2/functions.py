@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-Entry = Callable[[Any], Any]
-LayerCall = Callable[[Any, Any, Mapping[str, Any]], Any]
+from edgecut.graph.keras_types import Structure
+
+if TYPE_CHECKING:
+    import tf_keras
+
+Entry: TypeAlias = "Callable[[tf_keras.layers.Layer], keras.KerasTensor]"
+LayerCall: TypeAlias = "Callable[[tf_keras.layers.Layer, Sequence[object], Mapping[str, object]], Structure]"
+Pairs: TypeAlias = "list[tuple[str, tf.Tensor, keras.KerasTensor]]"
 
 
-def recomputed(model: Any, entry: Entry, call: LayerCall) -> tuple[Any, Any, list[tuple[str, Any, Any]]]:
+def recomputed(model: tf_keras.Model, entry: Entry, call: LayerCall) -> tuple[Structure, Structure, Pairs]:
     """The inputs and outputs of a Functional or built Sequential model computed anew, in the structures of its own.
 
     entry: what stands for an input layer. call: what stands for a layer's outputs, given the layer and its arguments
     without those that are None. The third: (layer, its own tensor, the new one) of every tensor.
     """
-    tensors: dict[int, Any] = {}
-    pairs: list[tuple[str, Any, Any]] = []
+    tensors: dict[int, keras.KerasTensor] = {}
+    pairs: Pairs = []
 
-    def of(value: Any) -> Any:
+    def of(value: object) -> object:
         return tensors.get(id(value), value)
 
     for depth in sorted(model._nodes_by_depth, reverse=True):
@@ -39,7 +46,7 @@ def recomputed(model: Any, entry: Entry, call: LayerCall) -> tuple[Any, Any, lis
     return inputs, outputs, pairs
 
 
-def outputs_of(model: Any, values: Sequence[Any]) -> list[np.ndarray]:
+def outputs_of(model: tf_keras.Model, values: Sequence[tf.Tensor]) -> list[np.ndarray]:
     """What a model puts out in inference for one value for each of its inputs, flat."""
     given = tf.nest.pack_sequence_as(model._nested_inputs, list(values))
     return [np.asarray(x) for x in tf.nest.flatten(model(given, training=False))]

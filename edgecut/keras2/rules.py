@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
+from typing import TypeAlias
+
+import keras
+import tensorflow as tf
 
 from edgecut.errors import GraphError
+from edgecut.graph.keras_types import TensorFunction
+from edgecut.records.json_value import JsonObject
 
 # Activations that both generations call the same and compute the same.
 SAME_ACTIVATIONS = frozenset(
@@ -68,12 +74,12 @@ _HARMLESS = frozenset(
 # What a key of a configuration says that no argument of the class has, where it says nothing special.
 _NEUTRAL = {"rms_scaling": False}
 
-Body = Callable[[Any], Any]
+Body: TypeAlias = "Callable[[keras.KerasTensor], keras.KerasTensor]"
 
 
 def translated(
-    config: Mapping[str, Any], source: type, target: type, layers: tuple[Any, Any], where: str
-) -> dict[str, Any]:
+    config: JsonObject, source: type, target: type, layers: tuple[ModuleType, ModuleType], where: str
+) -> dict[str, object]:
     """A layer's configuration in the words of the other generation's class of the same name.
 
     layers: the `layers` modules of the source and of the target, for layers that are wrapped in this one.
@@ -82,7 +88,7 @@ def translated(
     where it says what its own generation does anyway. Raises GraphError, beginning with `where`, if it says another.
     """
     known, defaults = _parameters(target), {**_NEUTRAL, **_parameters(source)}
-    result: dict[str, Any] = {}
+    result: dict[str, object] = {}
     for old_key, value in config.items():
         key = _renamed(target.__name__, old_key, known)
         if old_key in _HARMLESS or old_key.endswith("_initializer"):
@@ -97,14 +103,14 @@ def translated(
     return result
 
 
-def policy_name(dtype: Any) -> str:
+def policy_name(dtype: object) -> str:
     """ "float32" from what a configuration says of a dtype: a name, or a policy as {"config": {"name": ...}}."""
     if isinstance(dtype, Mapping):
         return str(dtype["config"]["name"])
     return str(getattr(dtype, "name", dtype))
 
 
-def plain(value: Any, *, single: bool = False) -> Any:
+def plain(value: object, *, single: bool = False) -> object:
     """A configuration's value with plain lists for tracked ones; with `single` the only element of a list."""
     if isinstance(value, list | tuple):
         items = [plain(item) for item in value]
@@ -112,7 +118,7 @@ def plain(value: Any, *, single: bool = False) -> Any:
     return {key: plain(item) for key, item in value.items()} if isinstance(value, Mapping) else value
 
 
-def activation_name(activation: Any) -> str:
+def activation_name(activation: object) -> str:
     """The name of an activation in a configuration: text, or an object's class name."""
     if isinstance(activation, Mapping):
         name = activation.get("config") if isinstance(activation.get("config"), str) else activation["class_name"]
@@ -120,7 +126,7 @@ def activation_name(activation: Any) -> str:
     return "linear" if activation is None else str(activation)
 
 
-def activation_body(layers: Any, name: str, keras_2: bool, layer: str) -> Body | None:
+def activation_body(layers: ModuleType, name: str, keras_2: bool, layer: str) -> Body | None:
     """An activation as layers of either generation, for one that only the source has, or that differs; else None.
 
     layers: the target's `layers` module. keras_2: whether `name` is Keras 2's. Keras 2's hard_sigmoid is
@@ -138,7 +144,7 @@ def activation_body(layers: Any, name: str, keras_2: bool, layer: str) -> Body |
     return None
 
 
-def _inner(value: Any, layers: tuple[Any, Any], where: str) -> Any:
+def _inner(value: object, layers: tuple[ModuleType, ModuleType], where: str) -> object:
     """A configuration's value with the layers in it translated, too."""
     if isinstance(value, list):
         return [_inner(item, layers, where) for item in value]
@@ -151,9 +157,9 @@ def _inner(value: Any, layers: tuple[Any, Any], where: str) -> Any:
     return {key: _inner(item, layers, where) for key, item in value.items()}
 
 
-def _parameters(class_: type) -> dict[str, Any]:
+def _parameters(class_: type) -> dict[str, object]:
     """The arguments that a layer class takes, those of its bases included, with their defaults."""
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for base in reversed(class_.__mro__):
         if base is object or "__init__" not in vars(base):
             continue
@@ -162,33 +168,33 @@ def _parameters(class_: type) -> dict[str, Any]:
     return found
 
 
-def _renamed(class_name: str, key: str, known: Mapping[str, Any]) -> str:
+def _renamed(class_name: str, key: str, known: Mapping[str, object]) -> str:
     for name, old, new in _RENAMED:
         if name == class_name and key in {old, new}:
             return old if old in known else new
     return key
 
 
-def to_keras_operators() -> dict[str, Callable[..., Any]]:
+def to_keras_operators() -> dict[str, TensorFunction]:
     """TensorFlow functions by the name under which Keras 2 keeps them, on Keras 3 tensors, with tf's arguments."""
     from keras import ops
 
-    def binary(function: Callable[..., Any]) -> Callable[..., Any]:
+    def binary(function: TensorFunction) -> TensorFunction:
         return lambda x, y, name=None: function(x, y)
 
-    def unary(function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, name: Any = None, **kwargs: Any) -> Any:
+    def unary(function: TensorFunction) -> TensorFunction:
+        def call(*args: object, name: object = None, **kwargs: object) -> keras.KerasTensor:
             (value,) = (*args, *kwargs.values())
             return function(value)
 
         return call
 
-    def reduction(function: Callable[..., Any]) -> Callable[..., Any]:
+    def reduction(function: TensorFunction) -> TensorFunction:
         return lambda input_tensor, axis=None, keepdims=False, name=None: function(
             input_tensor, axis=axis, keepdims=keepdims
         )
 
-    table: dict[str, Callable[..., Any]] = {
+    table: dict[str, TensorFunction] = {
         "reshape": lambda tensor, shape, name=None: ops.reshape(tensor, _tail(shape)),
         "concat": lambda values, axis, name="": ops.concatenate(values, axis=axis),
         "transpose": lambda a, perm=None, conjugate=False, name="": ops.transpose(a, perm),
@@ -222,19 +228,19 @@ def to_keras_operators() -> dict[str, Callable[..., Any]]:
     return table
 
 
-def to_tf_operators() -> dict[str, Callable[..., Any]]:
+def to_tf_operators() -> dict[str, TensorFunction]:
     """Keras 3 operators by class name, as functions of the operator, its arguments and TensorFlow's module."""
 
-    def binary(function: str) -> Callable[..., Any]:
+    def binary(function: str) -> TensorFunction:
         return lambda tf, op, x1, x2: getattr(tf.math, function)(x1, x2)
 
-    def unary(home: str, function: str) -> Callable[..., Any]:
+    def unary(home: str, function: str) -> TensorFunction:
         return lambda tf, op, x: getattr(getattr(tf, home), function)(x)
 
-    def reduction(function: str) -> Callable[..., Any]:
+    def reduction(function: str) -> TensorFunction:
         return lambda tf, op, x: getattr(tf.math, function)(x, axis=op.axis, keepdims=op.keepdims)
 
-    table: dict[str, Callable[..., Any]] = {
+    table: dict[str, TensorFunction] = {
         "Reshape": lambda tf, op, x: tf.reshape(x, [-1 if size is None else size for size in op.newshape]),
         "Concatenate": lambda tf, op, xs: tf.concat(xs, axis=op.axis),
         "Transpose": lambda tf, op, x: tf.transpose(x, op.axes),
@@ -269,6 +275,6 @@ def to_tf_operators() -> dict[str, Callable[..., Any]]:
     return table | {name.title(): reduction(f"reduce_{name}") for name in ("mean", "max", "min", "sum")}
 
 
-def _tail(shape: Any) -> Any:
+def _tail(shape: Sequence[int] | tf.Tensor) -> Sequence[int] | tf.Tensor:
     """A shape with the open batch axis as Keras 3 writes it."""
     return tuple(-1 if size is None else size for size in shape)

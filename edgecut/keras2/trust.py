@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from edgecut.graph.saved import configs_of, objects_in
+from edgecut.records.json_value import JsonObject
+
+if TYPE_CHECKING:
+    import h5py
 
 _TRUST = "pass --unsafe (source.unsafe = true) if you trust it"
 # Values that a configuration holds as objects; tf_keras makes them without a look at any module.
@@ -37,7 +41,7 @@ def carried_fault(source: str, known: Known) -> str | None:
     return next((fault for fault in faults if fault), None) or _link_fault(Path(source))
 
 
-def _fault(entry: Mapping[str, Any], known: Known) -> str | None:
+def _fault(entry: JsonObject, known: Known) -> str | None:
     kind, config = str(entry["class_name"]), entry.get("config")
     settings = config if isinstance(config, dict) else {}
     name = settings.get("name", entry.get("name"))
@@ -64,7 +68,7 @@ def _fault(entry: Mapping[str, Any], known: Known) -> str | None:
     return None
 
 
-def _is_foreign(entry: Mapping[str, Any], known: Known) -> bool:
+def _is_foreign(entry: JsonObject, known: Known) -> bool:
     """Whether tf_keras would look for an object outside of what it offers, or import a module for it.
 
     Without a module it knows its own layers and the registered ones alone.
@@ -103,13 +107,13 @@ def _link_fault(path: Path) -> str | None:
     return None
 
 
-def _links(file: Any) -> Iterator[str]:
+def _links(file: h5py.File) -> Iterator[str]:
     """A sentence for each link of an HDF5 file that leaves it."""
     import h5py
 
     found: list[str] = []
 
-    def visit(name: str, link: Any) -> None:
+    def visit(name: str, link: object) -> None:
         item = file[name] if isinstance(link, h5py.HardLink) else None
         if isinstance(link, h5py.ExternalLink):
             found.append(f"its weights {name!r} are a link to the file {link.filename!r}")

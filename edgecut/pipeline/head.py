@@ -14,7 +14,7 @@ from edgecut.export.tflite import convert, write_saved_model
 from edgecut.graph.predict import predict
 from edgecut.head.attach import attach_head, attach_pool
 from edgecut.head.probe import Probe, fit_ridge, fit_values
-from edgecut.head.train import Trained, finetune, fit
+from edgecut.head.train import HeadShape, Trained, TrainingPlan, finetune, fit
 from edgecut.images.dataset import Dataset
 from edgecut.images.feed import Feed
 from edgecut.pipeline.images import source_images, with_features
@@ -132,11 +132,9 @@ def _finetuned(
         start,
         images.train.pixels,
         labels,
-        recipe.data.target,
         body.feed.values,
+        TrainingPlan(recipe.data.target, head.training, recipe.data.seed),
         unfreeze=head.unfreeze,
-        settings=head.training,
-        seed=recipe.data.seed,
         progress=progress,
     )
     return model, _Lesson(_proof(trained, len(features)), (f"trained from {head.unfreeze} on",))
@@ -156,11 +154,8 @@ def _trained(
     layers, trained = fit(
         features,
         labels,
-        head.classes,
-        recipe.data.target,
-        hidden=head.hidden,
-        settings=head.training,
-        seed=recipe.data.seed,
+        HeadShape(head.classes, head.hidden),
+        TrainingPlan(recipe.data.target, head.training, recipe.data.seed),
         soft=soft,
         progress=progress,
     )

@@ -75,8 +75,7 @@ def correct(subject: Subject, cures: frozenset[Correction]) -> Corrected:
             numbers,
             subject.images[:IMAGES],
             observed,
-            correct_biases="bias correction" in cures,
-            adapt_rounding="adaptive rounding" in cures,
+            steps=cures,
             progress=subject.progress,
         )
     return Corrected(cures, numbers, found)

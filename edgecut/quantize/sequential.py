@@ -6,7 +6,7 @@ empirical form. Adaptive rounding: edgecut/quantize/rounding.py.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -33,15 +33,14 @@ def mended(
     images: np.ndarray,
     observed: Mapping[int, Observed],
     *,
-    correct_biases: bool = True,
-    adapt_rounding: bool = False,
+    steps: Collection[str] = ("bias correction",),
     progress: Progress = SILENT,
 ) -> Numbers:
     """The numbers with weights rounded and biases shifted so that each layer's output is nearest the float model's.
 
     images: (n, ...) as the model takes them. observed: the float model's values on these images, and perhaps more
-    behind them, by int8 tensor, with the channel factors of the numbers. correct_biases: each channel's mean becomes
-    the float model's.
+    behind them, by int8 tensor, with the channel factors of the numbers. steps: "bias correction" makes each
+    channel's mean the float model's.
     """
     graph = file_pair.graph
     values: dict[int, list[np.ndarray]] = {i: list(quantized_rows(images, graph.tensors[i])) for i in graph.inputs}
@@ -49,10 +48,10 @@ def mended(
     with progress.task("layer by layer", len(graph.operators)) as advance:
         for operator in graph.operators:
             if operator.index in file_pair.weighted and operator.inputs[0] in values:
-                if adapt_rounding:
+                if "adaptive rounding" in steps:
                     numbers = _rounded(file_pair, numbers, operator, values[operator.inputs[0]])
                 seen = observed.get(operator.outputs[0])
-                if correct_biases and operator.index in numbers.biases and seen is not None:
+                if "bias correction" in steps and operator.index in numbers.biases and seen is not None:
                     numbers = _corrected(file_pair, numbers, operator, values, seen)
                 content = render(file_pair, numbers)
             values.update(run_operator(content, graph, operator, values))

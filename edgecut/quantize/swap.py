@@ -7,8 +7,6 @@ places average out. On MobileNetV1 cut at conv_pw_3 the scores' SQNR rises from 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
@@ -77,7 +75,7 @@ def head_first(content: bytes) -> bytes:
     return packed(model)
 
 
-def _pointwise() -> Any:
+def _pointwise() -> schema.Conv2DOptionsT:
     options = schema.Conv2DOptionsT()
     options.padding, options.strideW, options.strideH = schema.Padding.VALID, 1, 1
     options.dilationWFactor, options.dilationHFactor = 1, 1
@@ -85,7 +83,7 @@ def _pointwise() -> Any:
     return options
 
 
-def _code(model: Any, builtin: int) -> int:
+def _code(model: schema.ModelT, builtin: int) -> int:
     """The place of an operator code, added if the file hasn't it."""
     for place, code in enumerate(model.operatorCodes):
         if max(code.builtinCode, code.deprecatedBuiltinCode) == builtin:

@@ -67,7 +67,9 @@ class Child:
         self._count += 1
         return self._count
 
-    def ask(self, header: Mapping[str, Any], arrays: Sequence[np.ndarray] = ()) -> tuple[Header, list[np.ndarray], str]:
+    def ask(
+        self, header: Mapping[str, object], arrays: Sequence[np.ndarray] = ()
+    ) -> tuple[Header, list[np.ndarray], str]:
         """(the answer's header, its arrays, what was written to stderr meanwhile).
 
         Raises ChildDied if there is none.
@@ -107,7 +109,7 @@ def the_child() -> Child:
     return child
 
 
-def run_job(module: str, job: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
+def run_job(module: str, job: Mapping[str, object], timeout_s: float) -> dict[str, Any]:
     """The JSON that a module, run once as a child process, answers to a job's JSON.
 
     The job's "address_bytes" is the limit that the child sets itself. Raises ChildDied.

@@ -6,14 +6,17 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from edgecut.errors import SourceError
 from edgecut.records.artifact import TensorSpec
 from edgecut.tflite.flatbuffer import read_content
 
+if TYPE_CHECKING:
+    import onnx
+
 Shape = tuple[int, ...]
-Macs = Callable[[Sequence[Shape], Shape, Mapping[str, Any]], int]
+Macs = Callable[[Sequence[Shape], Shape, Mapping[str, object]], int]
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def read_onnx(path: Path) -> OnnxGraph:
         raise SourceError(f"{path}: is a damaged .onnx file ({exc}); get it again") from exc
 
 
-def with_shapes(model: Any, where: str, *, data_prop: bool = False) -> Any:
+def with_shapes(model: onnx.ModelProto, where: str, *, data_prop: bool = False) -> onnx.ModelProto:
     """The onnx.ModelProto with the types and shapes that inference can tell; foreign operators have none.
 
     data_prop: follow shapes that the graph computes, too. Raises SourceError for what inference takes for damage.
@@ -84,13 +87,13 @@ def with_shapes(model: Any, where: str, *, data_prop: bool = False) -> Any:
         raise SourceError(f"{where}: is a damaged .onnx file ({reason}); get it again") from exc
 
 
-def other_kind(value: Any) -> str:
+def other_kind(value: onnx.ValueInfoProto) -> str:
     """What an onnx.ValueInfoProto is that is no tensor, such as "a sequence"; "" for a tensor or no type."""
     kind = str(value.type.WhichOneof("value") or "tensor_type").removesuffix("_type").replace("_", " ")
     return "" if kind == "tensor" else f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
-def parse_onnx(content: bytes, where: str = "model") -> Any:
+def parse_onnx(content: bytes, where: str = "model") -> onnx.ModelProto:
     """The onnx.ModelProto in a file's bytes. Raises SourceError if they are foreign, damaged or without a graph."""
     import onnx
     from google.protobuf.message import DecodeError
@@ -109,7 +112,7 @@ def parse_onnx(content: bytes, where: str = "model") -> Any:
     return model
 
 
-def tensors_read(node: Any) -> Iterator[str]:
+def tensors_read(node: onnx.NodeProto) -> Iterator[str]:
     """The tensors that a node takes, those that its bodies (If, Loop, Scan) take from outside included."""
     yield from (name for name in node.input if name)
     for attribute in node.attribute:
@@ -122,7 +125,7 @@ def tensors_read(node: Any) -> Iterator[str]:
             yield from (name for name in inside if name not in made)
 
 
-def _graph(model: Any) -> OnnxGraph:
+def _graph(model: onnx.ModelProto) -> OnnxGraph:
     from onnx import TensorProto, helper, numpy_helper
 
     graph = model.graph
@@ -155,11 +158,13 @@ def _graph(model: Any) -> OnnxGraph:
     )
 
 
-def _dims(value: Any, dynamic: int) -> Shape:
+def _dims(value: onnx.ValueInfoProto, dynamic: int) -> Shape:
     return tuple(d.dim_value if d.HasField("dim_value") else dynamic for d in value.type.tensor_type.shape.dim)
 
 
-def _spec(value: Any, node: Any, constant: Callable[[str], float | None]) -> TensorSpec:
+def _spec(
+    value: onnx.ValueInfoProto, node: onnx.NodeProto | None, constant: Callable[[str], float | None]
+) -> TensorSpec:
     from onnx import helper
 
     scale = constant(node.input[1]) if node is not None else None
@@ -173,7 +178,9 @@ def _spec(value: Any, node: Any, constant: Callable[[str], float | None]) -> Ten
     )
 
 
-def _input_spec(value: Any, graph: Any, constant: Callable[[str], float | None]) -> TensorSpec:
+def _input_spec(
+    value: onnx.ValueInfoProto, graph: onnx.GraphProto, constant: Callable[[str], float | None]
+) -> TensorSpec:
     name, node = value.name, None
     for _ in graph.node:
         reader = next((n for n in graph.node if n.input and n.input[0] == name), None)
@@ -186,19 +193,21 @@ def _input_spec(value: Any, graph: Any, constant: Callable[[str], float | None])
     return _spec(value, node, constant)
 
 
-def _output_spec(value: Any, producers: Mapping[str, Any], constant: Callable[[str], float | None]) -> TensorSpec:
+def _output_spec(
+    value: onnx.ValueInfoProto, producers: Mapping[str, onnx.NodeProto], constant: Callable[[str], float | None]
+) -> TensorSpec:
     node = producers.get(value.name)
     while node is not None and node.op_type in _MOVES:
         node = producers.get(node.input[0])
     return _spec(value, node if node is not None and node.op_type == "QuantizeLinear" else None, constant)
 
 
-def _node(index: int, node: Any, shapes: Mapping[str, Shape]) -> OnnxNode:
+def _node(index: int, node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> OnnxNode:
     output = shapes.get(node.output[0]) if node.output else None
     return OnnxNode(index, node.name or f"{node.op_type}_{index}", node.op_type, output, _macs(node, shapes))
 
 
-def _macs(node: Any, shapes: Mapping[str, Shape]) -> int | None:
+def _macs(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> int | None:
     if node.domain not in {"", "ai.onnx"}:
         return None
     if node.op_type not in COUNTED:
@@ -210,21 +219,21 @@ def _macs(node: Any, shapes: Mapping[str, Shape]) -> int | None:
     return count(known[:2], known[2], attributes) if len(known) == 3 else None
 
 
-def _conv(inputs: Sequence[Shape], output: Shape, _: Mapping[str, Any]) -> int:
+def _conv(inputs: Sequence[Shape], output: Shape, _: Mapping[str, object]) -> int:
     # Weights are (filters, channels of one group, kernel...).
     return math.prod(output) * math.prod(inputs[1][1:])
 
 
-def _conv_transpose(inputs: Sequence[Shape], _output: Shape, _: Mapping[str, Any]) -> int:
+def _conv_transpose(inputs: Sequence[Shape], _output: Shape, _: Mapping[str, object]) -> int:
     # Weights are (channels, filters of one group, kernel...).
     return math.prod(inputs[0]) * math.prod(inputs[1][1:])
 
 
-def _matmul(inputs: Sequence[Shape], output: Shape, _: Mapping[str, Any]) -> int:
+def _matmul(inputs: Sequence[Shape], output: Shape, _: Mapping[str, object]) -> int:
     return math.prod(output) * inputs[0][-1]
 
 
-def _gemm(inputs: Sequence[Shape], output: Shape, attributes: Mapping[str, Any]) -> int:
+def _gemm(inputs: Sequence[Shape], output: Shape, attributes: Mapping[str, object]) -> int:
     return math.prod(output) * inputs[0][0 if attributes.get("transA") else -1]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 Header = dict[str, Any]  # JSON, whose keys are said where a message is made
 
 
-def send(stream: IO[bytes], header: Mapping[str, Any], arrays: Sequence[np.ndarray] = ()) -> None:
+def send(stream: IO[bytes], header: Mapping[str, object], arrays: Sequence[np.ndarray] = ()) -> None:
     """Write one message. Raises OSError if nobody reads, ValueError for arrays of objects that are no text."""
     ready = [np.ascontiguousarray(_plain(array)) for array in arrays]
     forms = [

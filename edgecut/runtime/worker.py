@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -123,7 +122,7 @@ def _runs(file: OpenFile, header: Header, arrays: list[np.ndarray]) -> list[np.n
     return results
 
 
-def _stacked_dtype(value: Any) -> np.dtype:
+def _stacked_dtype(value: object) -> np.dtype:
     if not isinstance(value, np.ndarray | np.generic):
         raise TypeError(f"it puts out a {type(value).__name__}, and a tensor is expected")
     return np.dtype(object) if value.dtype.kind in "SU" else value.dtype

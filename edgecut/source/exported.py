@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -16,18 +15,18 @@ from edgecut.streams import caught_output
 class ServingFunction(keras.layers.Layer):
     """A layer that calls a SavedModel's function, whose variables stay its own."""
 
-    def __init__(self, folder: str, signature: str, **options: Any) -> None:
+    def __init__(self, folder: str, signature: str, **options: object) -> None:
         """signature: the name of the function in the SavedModel."""
         super().__init__(trainable=False, **options)
         self._loaded = tf.saved_model.load(folder)
         self._function = self._loaded.signatures[signature]
 
     @property
-    def specs(self) -> dict[str, Any]:
+    def specs(self) -> dict[str, tf.TensorSpec]:
         """The TensorSpec of each argument by its name, in the order of the names."""
         return dict(sorted(self._function.structured_input_signature[1].items()))
 
-    def call(self, *inputs: Any) -> Any:
+    def call(self, *inputs: tf.Tensor) -> tf.Tensor:
         """The function's outputs: one tensor, or a dict of them by name."""
         results = self._function(**dict(zip(self.specs, inputs, strict=True)))
         return next(iter(results.values())) if len(results) == 1 else results

@@ -9,7 +9,6 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -18,6 +17,7 @@ from edgecut.errors import GraphError, SourceError
 from edgecut.graph.saved import Kind, application_arguments, config_of, keras_version, kind_of, lambda_names, overclaim
 from edgecut.graph.sentences import LOADING_FAULTS, telling_line
 from edgecut.records.document import closest
+from edgecut.records.json_value import Json
 from edgecut.records.proof import Proof
 from edgecut.records.recipe import InputShape, Source
 from edgecut.source.onnx.conversion import Imported
@@ -105,7 +105,7 @@ def _import(source: Source) -> Loaded:
     return Loaded(imported.model, prove(imported, source.model).record, imported.notes, imported)
 
 
-def _read_file(source: str, kind: Kind, config: dict[str, Any], *, unsafe: bool) -> Loaded:
+def _read_file(source: str, kind: Kind, config: dict[str, Json], *, unsafe: bool) -> Loaded:
     _check_ending(source, kind)
     if kind != "saved_model" and not _is_keras_2(source):
         return Loaded(_load_file(source, kind, unsafe=unsafe), Proof())
@@ -166,7 +166,7 @@ class _Keras2DepthwiseConv2D(keras.layers.DepthwiseConv2D):
     """Reads a Keras 2 configuration, whose 'groups' key Keras 3 doesn't know, as today's layer."""
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> keras.layers.DepthwiseConv2D:
+    def from_config(cls, config: dict[str, Json]) -> keras.layers.DepthwiseConv2D:
         return keras.layers.DepthwiseConv2D.from_config({k: v for k, v in config.items() if k != "groups"})
 
 

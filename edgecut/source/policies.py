@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -21,7 +21,11 @@ from edgecut.graph.trace import all_operations
 from edgecut.keras2.agreement import INPUTS as KERAS_2_INPUTS
 from edgecut.keras2.agreement import seeded_values
 from edgecut.keras2.functions import outputs_of
+from edgecut.records.json_value import Json
 from edgecut.records.proof import OutputProof, Proof
+
+if TYPE_CHECKING:
+    import tf_keras
 
 # Spacing of the numbers that a policy computes in, where it is coarser than float32's.
 _SPACING = {
@@ -90,7 +94,7 @@ def in_float32(model: keras.Model, where: str = "model") -> InFloat32:
     return InFloat32(result, policies, _proof(model, result, policies, where))
 
 
-def keras_2_in_float32(model: Any, where: str = "model") -> InFloat32:
+def keras_2_in_float32(model: tf_keras.Model, where: str = "model") -> InFloat32:
     """The same as `in_float32` of a tf_keras model, which stays one.
 
     Its policy would otherwise tell layers apart that Keras 3 computes alike. Raises SourceError as in_float32 does.
@@ -130,7 +134,7 @@ def _policies(model: keras.Model) -> tuple[str, ...]:
     return tuple(sorted(names & set(_SPACING)))
 
 
-def _float32(config: Any, key: str = "") -> Any:
+def _float32(config: Json, key: str = "") -> Json:
     """A configuration, or the value of a key of it, with float32 for each dtype and policy of another float."""
     if isinstance(config, Mapping):
         is_policy = set(config) == {"name"}

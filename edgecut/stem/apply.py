@@ -6,13 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import keras
-import numpy as np
 
 from edgecut.errors import GraphError, StemError
 from edgecut.graph.calls import Call, Calls, Tensor, ancestors, flat
 from edgecut.graph.rebuild import rebuild
 from edgecut.records.proof import StemProof
-from edgecut.records.recipe import Preprocess
 from edgecut.score.answers import agreement_in
 from edgecut.stem.channels import LinearMap
 from edgecut.stem.construct import Candidate, Device, cheapest, own_cost, whole_picture
@@ -31,44 +29,36 @@ from edgecut.stem.proof import (
     prove,
     prove_on_images,
 )
-from edgecut.stem.records import Edit, StemResult
+from edgecut.stem.records import Edit, Pictures, StemResult
 from edgecut.stem.resolution import MODES, check_interpolated, factor_of
 
 BYTE_CENTRE = 127.5  # the middle of 0..255, and half its range
 
 
-def proven(edit: Edit, data: np.ndarray | None, preprocess: Preprocess, order: str | None, *, raw: bool) -> StemResult:
+def proven(edit: Edit, pictures: Pictures | None) -> StemResult:
     """The edit made, proven, and looked at on images where there are some."""
     construction, edited = apply(edit)
     if is_reused(edit):
         construction = "reuse" if construction == "none" else f"{construction}, reuse"
     proof = prove(edit, edited)
-    notes = [*exactness_notes(edit, construction, proof, has_images=data is not None)]
-    if data is not None:
-        seen = prove_on_images(edit, edited, data, preprocess, order, raw=raw)
+    notes = [*exactness_notes(edit, construction, proof, has_images=pictures is not None)]
+    if pictures is not None:
+        seen = prove_on_images(edit, edited, pictures)
         proof = proof.model_copy(update=seen.to_dict())
-        notes += lost_notes(edit, proof, order)
-        notes += better_ways(edit, edited, edit.device.mode, proof, data, preprocess, order, raw=raw)
-        notes += dead_notes(edit, edited, data, preprocess, order, raw=raw)
+        notes += lost_notes(edit, proof, pictures.order)
+        notes += better_ways(edit, edited, edit.device.mode, proof, pictures)
+        notes += dead_notes(edit, edited, pictures)
     return StemResult(edited, construction, proof, cost_of(edit.graph, edited), tuple(notes))
 
 
 def better_ways(
-    edit: Edit,
-    edited: keras.Model,
-    resolution: str,
-    proof: StemProof,
-    data: np.ndarray,
-    preprocess: Preprocess,
-    order: str | None,
-    *,
-    raw: bool,
+    edit: Edit, edited: keras.Model, resolution: str, proof: StemProof, pictures: Pictures
 ) -> Iterator[str]:
     """A sentence where another resolution than the edit's keeps clearly more of the source's answers.
 
-    proof: what the edit itself keeps. data, preprocess, order, raw: as in prove_on_images.
+    proof: what the edit itself keeps.
     """
-    if not are_compared(edit, proof, data):
+    if not are_compared(edit, proof, pictures.images):
         return
     ways = {resolution: (edit, edited)}
     height, width = (int(side or 0) for side in edit.device.size)
@@ -76,14 +66,14 @@ def better_ways(
         if mode == resolution:
             continue
         try:
-            other = edit_of(edit.graph, edit.source, edit.linear, (height, width), mode, raw=raw)
+            other = edit_of(edit.graph, edit.source, edit.linear, (height, width), mode, raw=pictures.raw)
             other = replace(other, device=replace(other.device, pads_with_values=edit.device.pads_with_values))
             ways[mode] = (other, apply(other)[1])
         except StemError:
             continue  # sizes without a whole ratio, or too small a picture
     kept = {}
     for mode, (way, model) in ways.items():
-        found = prove_on_images(way, model, data, preprocess, order, raw=raw)
+        found = prove_on_images(way, model, pictures)
         agreement = agreement_in(found)
         if agreement is not None:
             kept[mode] = Kept(agreement, cost_of(edit.graph, model).macs.after)

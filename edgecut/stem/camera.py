@@ -10,8 +10,6 @@ images: normalized .964, raw .961, raw with this .971; MobileNetV1 at 224, 160 p
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import numpy as np
 
@@ -68,7 +66,7 @@ def _sees_pixels(graph: Calls, source: Tensor, call: Call) -> bool:
     return tensor == source
 
 
-def _round(layer: Any, normalization: Any) -> None:
+def _round(layer: keras.Layer, normalization: keras.Layer) -> None:
     """Bring a layer's kernel to the int8 grid; its bias, or the normalization behind it, takes the shift."""
     normalized = type(normalization) is keras.layers.BatchNormalization and _is_linear(layer)
     if not layer.use_bias and not normalized:
@@ -84,5 +82,5 @@ def _round(layer: Any, normalization: Any) -> None:
     taker.assign((keras.ops.convert_to_numpy(taker) + sign * shift).astype("float32"))
 
 
-def _is_linear(layer: Any) -> bool:
+def _is_linear(layer: keras.Layer) -> bool:
     return layer.activation is None or layer.activation is keras.activations.linear

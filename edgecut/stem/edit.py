@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TypeAlias
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from edgecut.errors import StemError
 from edgecut.graph.calls import Calls, Tensor, calls, flat
@@ -15,7 +16,10 @@ from edgecut.records.recipe import Preprocess
 from edgecut.stem.apply import edit_of, proven
 from edgecut.stem.channels import LinearMap
 from edgecut.stem.pixels import device_map
-from edgecut.stem.records import StemResult
+from edgecut.stem.records import FitRequest, Pictures, StemResult
+
+ChannelMap: TypeAlias = "tuple[ArrayLike, ArrayLike]"
+"""(M, t) of M @ pixel + t."""
 
 
 def stem(
@@ -28,7 +32,7 @@ def stem(
     data: np.ndarray | None = None,
     *,
     order: str | None = None,
-    channel_map: tuple[Any, Any] | None = None,
+    channel_map: ChannelMap | None = None,
     kernel: int | tuple[int, int] | None = None,
     stride: int | tuple[int, int] | None = None,
     filters: int | None = None,
@@ -61,28 +65,20 @@ def stem(
     """
     graph = calls(model)
     source = _image_input(graph)
-    if data is not None and channel_map is not None:
-        raise StemError(
-            "stem: a channel_map says what the source sees of the device's channels, not what the device sees of a "
-            "picture, so data can't be used with it; leave data out, or name the order"
-        )
-    if data is not None and not len(data):
-        raise StemError("stem: data holds no image; give some, or leave data out")
+    _refuse_pictures(data, channel_map)
     linear = _map_of(source, channels, order, channel_map, preprocess, raw=_is_raw(pixels))
+    seen = _order(source, channels, order, channel_map)
+    pictures = None if data is None else Pictures(data, preprocess, seen, pixels == "raw")
     if resolution == "fit":
         from edgecut.stem.fit import fit_stem  # the least used way is also the largest
 
-        return fit_stem(
-            graph, source, linear, size=size, preprocess=preprocess, raw=pixels == "raw",
-            order=_order(source, channels, order, channel_map), images=data, kernel=kernel, stride=stride,
-            filters=filters, batch_norm=batch_norm, constant_padding=constant_padding,
-        )  # fmt: skip
+        request = FitRequest(size, kernel, stride, filters, batch_norm, constant_padding)
+        return fit_stem(graph, source, linear, pictures, request)
     _refuse_fit_options(kernel=kernel, stride=stride, filters=filters, batch_norm=batch_norm or None)
     edit = edit_of(graph, source, linear, size, resolution, raw=pixels == "raw")
     if not constant_padding:
         edit = replace(edit, device=replace(edit.device, pads_with_values=False))
-    seen = _order(source, channels, order, channel_map)
-    return proven(edit, data, preprocess, seen, raw=pixels == "raw")
+    return proven(edit, pictures)
 
 
 def _image_input(graph: Calls) -> Tensor:
@@ -97,6 +93,16 @@ def _image_input(graph: Calls) -> Tensor:
     return tensor
 
 
+def _refuse_pictures(data: np.ndarray | None, channel_map: ChannelMap | None) -> None:
+    if data is not None and channel_map is not None:
+        raise StemError(
+            "stem: a channel_map says what the source sees of the device's channels, not what the device sees of a "
+            "picture, so data can't be used with it; leave data out, or name the order"
+        )
+    if data is not None and not len(data):
+        raise StemError("stem: data holds no image; give some, or leave data out")
+
+
 def _is_raw(pixels: str) -> bool:
     if pixels not in {"normalized", "raw"}:
         raise StemError(f"stem: pixels is {pixels!r}; 'normalized' or 'raw' is expected")
@@ -107,7 +113,7 @@ def _map_of(
     source: Tensor,
     channels: int | None,
     order: str | None,
-    custom: tuple[Any, Any] | None,
+    custom: ChannelMap | None,
     preprocess: Preprocess,
     *,
     raw: bool,
@@ -140,7 +146,7 @@ def _order(source: Tensor, channels: int | None, order: str | None, custom: obje
 
 
 def _custom_map(
-    width: int, channels: int | None, order: str | None, custom: tuple[Any, Any], preprocess: Preprocess, *, raw: bool
+    width: int, channels: int | None, order: str | None, custom: ChannelMap, preprocess: Preprocess, *, raw: bool
 ) -> LinearMap:
     if channels is not None or order is not None:
         raise StemError("stem: a channel_map says what the channels are; leave channels and order out")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import keras
 import numpy as np
@@ -140,7 +139,7 @@ def _padding(call: Call) -> tuple[Pads, float] | None:
     widths = np.asarray(call.operation.pad_width)
     value = call.kwargs.get("constant_values", call.args[1] if len(call.args) > 1 else None)
     value = 0.0 if value is None else value
-    if widths.shape != (4, 2) or widths[[0, 3]].any() or isinstance(value, Tensor):
+    if widths.shape != (4, 2) or widths[[0, 3]].any() or not isinstance(value, int | float | np.number | np.ndarray):
         return None
     rows, columns = widths[1], widths[2]
     return ((int(rows[0]), int(rows[1])), (int(columns[0]), int(columns[1]))), float(value)
@@ -183,7 +182,7 @@ def _dense(graph: Calls, way: _Way, flatten: Call) -> FirstOp | None:
     return FirstOp(follower, follower.outputs[0], way.linear, kernel, _bias(layer), rows, columns, is_dense=True)
 
 
-def _with_followers(graph: Calls, first: FirstOp, layer: Any, fold: bool) -> FirstOp:
+def _with_followers(graph: Calls, first: FirstOp, layer: keras.Layer, fold: bool) -> FirstOp:
     """The operator with what follows it composed into it: BatchNormalization (if `fold`), a pointwise convolution."""
     if not _is_linear(layer):
         return first
@@ -240,17 +239,17 @@ def _is_pointwise(call: Call) -> bool:
     )
 
 
-def _is_plain(layer: Any) -> bool:
+def _is_plain(layer: keras.Layer) -> bool:
     channels_last = getattr(layer, "data_format", "channels_last") == "channels_last"
     changed = getattr(layer, "quantization_mode", None) or getattr(layer, "lora_enabled", False)
     return channels_last and not changed and getattr(layer, "padding", "valid") in {"same", "valid"}
 
 
-def _is_linear(layer: Any) -> bool:
+def _is_linear(layer: keras.Layer) -> bool:
     return layer.activation is None or layer.activation is keras.activations.linear
 
 
-def _axis(pads: tuple[int, int], layer: Any, axis: int, size: int | None) -> Axis:
+def _axis(pads: tuple[int, int], layer: keras.Layer, axis: int, size: int | None) -> Axis:
     """The walk over a picture of that size with all its padding; open where "same" pads an open size."""
     before, after = pads
     walk = Axis(size, layer.kernel_size[axis], layer.strides[axis], layer.dilation_rate[axis], before, after)
@@ -262,7 +261,7 @@ def _axis(pads: tuple[int, int], layer: Any, axis: int, size: int | None) -> Axi
     return replace(walk, before=before + start, after=after + end)
 
 
-def _weights(layer: Any) -> tuple[np.ndarray, Pointwise | None]:
+def _weights(layer: keras.Layer) -> tuple[np.ndarray, Pointwise | None]:
     """(dense kernel, what follows), float64."""
     if type(layer) is L.Conv2D:
         kernel = _array(layer.kernel)
@@ -290,12 +289,12 @@ def _ungrouped(kernel: np.ndarray, groups: int) -> np.ndarray:
     return dense
 
 
-def _bias(layer: Any) -> np.ndarray:
+def _bias(layer: keras.Layer) -> np.ndarray:
     if layer.use_bias:
         return _array(layer.bias)
     units = getattr(layer, "filters", None) or getattr(layer, "units", None)
     return np.zeros(units if units is not None else int(np.prod(layer.kernel.shape[2:])))
 
 
-def _array(variable: Any) -> np.ndarray:
+def _array(variable: keras.Variable) -> np.ndarray:
     return np.asarray(keras.ops.convert_to_numpy(variable), "float64")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import keras
 import numpy as np
@@ -14,7 +13,6 @@ from edgecut.graph.calls import Calls, Tensor, flat
 from edgecut.graph.rebuild import rebuild, run
 from edgecut.images.device import to_device_batch
 from edgecut.records.proof import StemProof
-from edgecut.records.recipe import Preprocess
 from edgecut.stem.apply import BYTE_CENTRE, better_ways, device_input
 from edgecut.stem.channels import LinearMap
 from edgecut.stem.construct import Device, at_source_size, folds
@@ -22,7 +20,7 @@ from edgecut.stem.first import FirstOp, Pointwise, first_operators
 from edgecut.stem.flatten import resample, resized_maps
 from edgecut.stem.layers import normalized_behind
 from edgecut.stem.proof import compared, cost_of, device_pictures, first_outputs, image_error, source_pictures
-from edgecut.stem.records import Edit, StemResult
+from edgecut.stem.records import Edit, FitRequest, Pictures, StemResult
 from edgecut.stem.resolution import Axis, check_interpolated
 
 HELD_OUT = 0.2  # of the images
@@ -55,7 +53,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Convolution:
     """What the new convolution is to be. kernel: (height, width); stride: (rows, columns); filters: how many."""
 
     kernel: tuple[int, int]
@@ -65,10 +63,8 @@ class Wanted:
 
 
 def fit_stem(
-    graph: Calls, source: Tensor, linear: LinearMap, *, size: tuple[int, int] | None, preprocess: Preprocess, raw: bool,
-    order: str | None, images: np.ndarray | None, kernel: int | tuple[int, int] | None,
-    stride: int | tuple[int, int] | None, filters: int | None, batch_norm: bool, constant_padding: bool,
-) -> StemResult:  # fmt: skip
+    graph: Calls, source: Tensor, linear: LinearMap, pictures: Pictures | None, request: FitRequest
+) -> StemResult:
     """The result of stem(resolution="fit"); the arguments are as there. linear: what the source takes of the device.
 
     The new convolution's output is to be what the source's first one (with the BatchNormalization behind it) gives at
@@ -76,34 +72,35 @@ def fit_stem(
     else the picture interpolated to the source's size.
     Raises StemError where there is nothing to fit to, or nothing to fit on.
     """
-    if images is None or len(images) < 2:
+    if pictures is None or len(pictures.images) < 2:
         raise StemError("stem: resolution 'fit' needs at least 2 images to fit on; give data (--data)")
+    images = pictures.images
     if not np.ptp(images, axis=(1, 2)).any():
         raise StemError(
             "stem: resolution 'fit': each image is of one colour, which tells nothing of a kernel; give others"
         )
     own = (source.shape[1], source.shape[2])
-    device_size = own if size is None else (int(size[0]), int(size[1]))
+    device_size = own if request.size is None else (int(request.size[0]), int(request.size[1]))
     if None in own or None in device_size:
         raise StemError("stem: resolution 'fit' needs a source of fixed size; use 'reuse' with a size first")
     first = _target(graph, source, own)
     walked = _walked(first, own, device_size)
-    wanted = _wanted(first, own, walked, kernel, stride, filters, batch_norm=batch_norm)
+    new = _convolution(first, own, walked, request)
     mode = "fit" if walked == device_size else "bilinear"
-    centre = BYTE_CENTRE if raw else 0.0
+    centre = BYTE_CENTRE if pictures.raw else 0.0
     device = Device(
-        device_size, mode, source=own, centre=centre, spread=centre or 1.0, pads_with_values=constant_padding
+        device_size, mode, source=own, centre=centre, spread=centre or 1.0, pads_with_values=request.constant_padding
     )
     edit = Edit(graph, source, linear, device, linear.matrix.shape[1], fold=True)
     channels = int(source.shape[3] or 0)
-    theirs = source_pictures(images, int(own[0] or 0), int(own[1] or 0), channels, preprocess)
-    seen = device_pictures(edit, images, preprocess, order, raw=raw)
+    theirs = source_pictures(images, int(own[0] or 0), int(own[1] or 0), channels, pictures.preprocess)
+    seen = device_pictures(edit, pictures)
     windows = resample(seen, mode, (1, 1), own) if device.is_resampled else seen
     held = max(1, round(len(images) * HELD_OUT))
     trials = []
-    for target, pictures in _targets(images, theirs, preprocess, order):
-        fitted = _fitted(first, wanted, device, pictures, windows, held)
-        edited = _applied(edit, fitted, wanted)
+    for target, responses in _targets(pictures, theirs):
+        fitted = _fitted(first, new, device, responses, windows, held)
+        edited = _applied(edit, fitted, new)
         proof, squares = _proof(edit, edited, theirs[-held:], seen[-held:])
         fit = {"response_error": fitted.error, "fitted_on": len(seen) - held, "fitted_to": target}
         proof = proof.model_copy(update=fit)
@@ -111,16 +108,14 @@ def fit_stem(
     trials = _ordered(trials)
     edited, proof = trials[0].model, trials[0].proof
     name = "fit" if mode == "fit" else "bilinear upsampling, fit"
-    if wanted.filters != first.bias.size:
+    if new.filters != first.bias.size:
         name += ", 1x1 convolution"
-    notes = [*_notes(first, wanted, [trial.proof for trial in trials])]
-    notes += better_ways(edit, edited, "fit", proof, images[-held:], preprocess, order, raw=raw)
+    notes = [*_notes(first, new, [trial.proof for trial in trials])]
+    notes += better_ways(edit, edited, "fit", proof, pictures.chosen(images[-held:]))
     return StemResult(edited, name, proof, cost_of(graph, edited), tuple(notes))
 
 
-def _targets(
-    images: np.ndarray, theirs: np.ndarray, preprocess: Preprocess, order: str | None
-) -> Iterator[tuple[str, np.ndarray]]:
+def _targets(pictures: Pictures, theirs: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """(what the pictures are, the pictures as the source takes them) on which its responses can be the target.
 
     A gray device lacks the colour that the source saw. Least squares to its responses on colour pictures allows for
@@ -130,9 +125,9 @@ def _targets(
     """
     yield "the source's responses", theirs
     _, height, width, channels = theirs.shape
-    if order == "gray" and channels > 1:
-        gray = to_device_batch(images, height, width, 1)
-        yield "its responses in gray", source_pictures(gray, height, width, channels, preprocess)
+    if pictures.order == "gray" and channels > 1:
+        gray = to_device_batch(pictures.images, height, width, 1)
+        yield "its responses in gray", source_pictures(gray, height, width, channels, pictures.preprocess)
 
 
 def _ordered(trials: Sequence[Trial]) -> list[Trial]:
@@ -174,25 +169,22 @@ def _whole(stride: int, device: int | None, source: int | None) -> bool:
     return (stride * (device or 0)) % (source or 1) == 0
 
 
-def _wanted(
+def _convolution(
     first: FirstOp,
     runs_at: tuple[int | None, int | None],
     device: tuple[int | None, int | None],
-    kernel: int | tuple[int, int] | None,
-    stride: int | tuple[int, int] | None,
-    filters: int | None,
-    *,
-    batch_norm: bool,
-) -> Wanted:
+    request: FitRequest,
+) -> Convolution:
+    """The new convolution that a request and the sizes give. Raises StemError for one that can't be."""
     axes = (first.rows, first.columns)
     ratio = tuple(max(1, axis.stride * (d or 0) // (o or 1)) for axis, d, o in zip(axes, device, runs_at, strict=True))
     # As much of the picture as the source's window sees, or the pixels that a longer stride passes over go unseen.
     seen = [-(-axis.reach * max(d or 0, o or 0) // (o or 1)) for axis, d, o in zip(axes, device, runs_at, strict=True)]
-    chosen = Wanted(
-        _pair(kernel) or (seen[0], seen[1]),
-        _pair(stride) or (ratio[0], ratio[1]),
-        first.bias.size if filters is None else filters,
-        batch_norm,
+    chosen = Convolution(
+        _pair(request.kernel) or (seen[0], seen[1]),
+        _pair(request.stride) or (ratio[0], ratio[1]),
+        first.bias.size if request.filters is None else request.filters,
+        request.batch_norm,
     )
     if min(*chosen.kernel, *chosen.stride, chosen.filters) < 1:
         raise StemError("stem: kernel, stride and filters are at least 1")
@@ -214,16 +206,18 @@ def _walk(axis: Axis, size: int | None, kernel: int, stride: int) -> Axis:
     return Axis(size, kernel, stride, 1, before, after)
 
 
-def _fitted(first: FirstOp, wanted: Wanted, device: Device, theirs: np.ndarray, seen: np.ndarray, held: int) -> Fitted:
+def _fitted(
+    first: FirstOp, new: Convolution, device: Device, theirs: np.ndarray, seen: np.ndarray, held: int
+) -> Fitted:
     """The new operator, fitted on all but the last `held` pictures and judged on those.
 
     seen: (n, height, width, channels), what the new operator walks over.
     """
-    sides = zip((first.rows, first.columns), seen.shape[1:3], wanted.kernel, wanted.stride, strict=True)
+    sides = zip((first.rows, first.columns), seen.shape[1:3], new.kernel, new.stride, strict=True)
     rows, columns = (_walk(axis, size, kernel, stride) for axis, size, kernel, stride in sides)
     if (rows.outputs, columns.outputs) != (first.rows.outputs, first.columns.outputs):
         raise StemError(
-            f"stem: a kernel of {wanted.kernel} leaves {rows.outputs}x{columns.outputs} responses, and the source has "
+            f"stem: a kernel of {new.kernel} leaves {rows.outputs}x{columns.outputs} responses, and the source has "
             f"{first.rows.outputs}x{first.columns.outputs}; use a larger one"
         )
     pixels = (seen - device.centre) / device.spread
@@ -232,8 +226,8 @@ def _fitted(first: FirstOp, wanted: Wanted, device: Device, theirs: np.ndarray, 
     spread = products[:-1, :-1] / count - np.outer(mean_x, mean_x)
     ridge = _RIDGE * max(float(np.trace(spread)) / len(spread), 1e-12)
     weights = np.linalg.solve(spread + ridge * np.eye(len(spread)), targets[:-1] / count - np.outer(mean_x, mean_y))
-    kernel, behind, bias = _ranked(weights, spread, mean_y - mean_x @ weights, wanted.filters)
-    shape = (*wanted.kernel, seen.shape[3], kernel.shape[1])
+    kernel, behind, bias = _ranked(weights, spread, mean_y - mean_x @ weights, new.filters)
+    shape = (*new.kernel, seen.shape[3], kernel.shape[1])
     channels = seen.shape[3]
     scaled = LinearMap(np.eye(channels) / device.spread, np.full(channels, -device.centre / device.spread))
     whole = weights if behind is None else kernel @ behind
@@ -289,8 +283,7 @@ def _responses(first: FirstOp, theirs: np.ndarray) -> np.ndarray:
 
 def _gram(pairs: Iterator[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(X'X, X'Y, the sums of Y) of windows X with a last column of ones, and responses Y."""
-    products: Any = 0.0
-    targets: Any = 0.0
+    products = targets = np.zeros(())
     for x, y in pairs:
         products, targets = products + x.T @ x, targets + x.T @ y
     return products, targets, targets[-1]
@@ -316,13 +309,13 @@ def _ranked(
     return kernel[:, chosen], behind[chosen] / copies[chosen][:, None], bias
 
 
-def _applied(edit: Edit, fitted: Fitted, wanted: Wanted) -> keras.Model:
+def _applied(edit: Edit, fitted: Fitted, new: Convolution) -> keras.Model:
     device = device_input(edit)
     is_resampled = edit.device.is_resampled
     pixels = edit.device.resampled_pixels() if is_resampled else edit.device.pixels()
     way = min(folds(fitted.operator, pixels, edit.device), key=lambda candidate: candidate.cost)
     value = way.build(at_source_size(device, edit.device) if is_resampled else device)
-    if wanted.batch_norm:
+    if new.batch_norm:
         value = normalized_behind(value, fitted.mean, fitted.deviation)
     return rebuild(edit.graph, entries={fitted.operator.output: value}, inputs=device)
 
@@ -332,21 +325,21 @@ def _proof(edit: Edit, edited: keras.Model, theirs: np.ndarray, seen: np.ndarray
 
     With it the sum of the squared differences of the outputs on each picture, (n,).
     """
-    outputs, wanted = first_outputs(edit, edited, theirs, seen)
-    squares = ((outputs.astype("float64") - wanted) ** 2).reshape(len(seen), -1).sum(axis=1)
-    errors = image_error(outputs, wanted, edit.graph).to_dict()
+    outputs, expected_outputs = first_outputs(edit, edited, theirs, seen)
+    squares = ((outputs.astype("float64") - expected_outputs) ** 2).reshape(len(seen), -1).sum(axis=1)
+    errors = image_error(outputs, expected_outputs, edit.graph).to_dict()
     got = keras.tree.flatten(edited(seen[:_BATCH], training=False))
     values = {edit.source: keras.ops.convert_to_tensor(theirs[:_BATCH])}
     expected = run(edit.graph, values, flat(edit.graph.outputs), resized_maps(edit.graph))
     return compared(got, expected, inputs=len(seen), exact=False).model_copy(update=errors), squares
 
 
-def _notes(first: FirstOp, wanted: Wanted, trials: Sequence[StemProof]) -> Iterator[str]:
+def _notes(first: FirstOp, new: Convolution, trials: Sequence[StemProof]) -> Iterator[str]:
     """trials: the proofs, the chosen one first."""
     chosen = trials[0]
-    side = f"{wanted.kernel[0]}x{wanted.kernel[1]}"
+    side = f"{new.kernel[0]}x{new.kernel[1]}"
     yield (
-        f"fitted: {wanted.filters} filters of {side}, stride {wanted.stride[0]}; off by {chosen.response_error:.3f} "
+        f"fitted: {new.filters} filters of {side}, stride {new.stride[0]}; off by {chosen.response_error:.3f} "
         f"of the variation of {chosen.fitted_to} on {chosen.inputs} held-out images"
     )
     for other in trials[1:]:
@@ -354,8 +347,8 @@ def _notes(first: FirstOp, wanted: Wanted, trials: Sequence[StemProof]) -> Itera
             f"fitted to {other.fitted_to} instead, its outputs there are off by {other.image_error:.3f} of the "
             f"source's in colour, and as chosen by {chosen.image_error:.3f}"
         )
-    if wanted.filters > first.bias.size:
-        yield f"{wanted.filters} filters in front of {first.bias.size} responses add nothing until they are trained"
+    if new.filters > first.bias.size:
+        yield f"{new.filters} filters in front of {first.bias.size} responses add nothing until they are trained"
 
 
 def _pair(value: int | tuple[int, int] | None) -> tuple[int, int] | None:

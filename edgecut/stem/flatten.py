@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np
@@ -54,7 +53,7 @@ def resized_maps(graph: Calls) -> dict[Tensor, Splice]:
     return {found.map: Splice((found.map,), _to_shape(found.map.shape[1:])) for found in flattened_maps(graph)}
 
 
-def _resized(found: Flattened) -> Callable[[Any], Any]:
+def _resized(found: Flattened) -> Callable[[keras.KerasTensor], keras.KerasTensor]:
     height, width, channels = (int(size or 0) for size in found.map.shape[1:])
     layer = found.dense.operation
 
@@ -73,10 +72,10 @@ def _resized(found: Flattened) -> Callable[[Any], Any]:
     return call
 
 
-def _to_shape(shape: tuple[int | None, ...]) -> Callable[[Any], Any]:
+def _to_shape(shape: tuple[int | None, ...]) -> Callable[[keras.KerasTensor], keras.KerasTensor]:
     height, width = (int(size or 0) for size in shape[:2])
 
-    def call(x: Any) -> Any:
+    def call(x: keras.KerasTensor) -> keras.KerasTensor:
         if tuple(x.shape[1:3]) == (height, width):
             return x
         return keras.ops.image.resize(x, (height, width), interpolation="bilinear", antialias=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import keras
 import numpy as np
@@ -25,7 +24,7 @@ def convolution(
 
     def call(x: keras.KerasTensor) -> keras.KerasTensor:
         x, padding = _padded(x, first, pad_value)
-        config: dict[str, Any] = {
+        config: dict[str, object] = {
             "kernel_size": kernel.shape[:2],
             "strides": (first.rows.stride, first.columns.stride),
             "dilation_rate": (first.rows.dilation, first.columns.dilation),
@@ -107,11 +106,11 @@ def _padded(x: keras.KerasTensor, first: FirstOp, value: float) -> tuple[keras.K
 def _walk(
     x: keras.KerasTensor,
     first: FirstOp,
-    config: dict[str, Any],
+    config: dict[str, object],
     kernel: np.ndarray,
     bias: np.ndarray,
     grouped: bool,
-    **ending: Any,
+    **ending: object,
 ) -> keras.KerasTensor:
     channels, filters = kernel.shape[2:]
     if not grouped:
@@ -126,7 +125,7 @@ def _walk(
     return _applied(layer, x, np.concatenate(blocks, axis=3), bias)
 
 
-def _ending(first: FirstOp, bias: np.ndarray) -> dict[str, Any]:
+def _ending(first: FirstOp, bias: np.ndarray) -> dict[str, object]:
     """What the new layer has of the old one: its name, activation, precision and whether it is trained."""
     layer = first.call.operation
     return {
@@ -138,7 +137,7 @@ def _ending(first: FirstOp, bias: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _applied(layer: Any, x: keras.KerasTensor, kernel: np.ndarray, bias: np.ndarray) -> keras.KerasTensor:
+def _applied(layer: keras.Layer, x: keras.KerasTensor, kernel: np.ndarray, bias: np.ndarray) -> keras.KerasTensor:
     result = layer(x)
     layer.kernel.assign(kernel.astype("float32"))
     if layer.use_bias:

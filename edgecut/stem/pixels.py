@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import keras
 import numpy as np
@@ -119,7 +118,7 @@ def _operator_affine(call: Call) -> Affine | None:
     return None if value is None else rule(value, isinstance(first, Tensor))
 
 
-def _constant(value: Any) -> np.ndarray | None:
+def _constant(value: object) -> np.ndarray | None:
     """A number, or one for each channel; None for another array."""
     array = np.asarray(keras.ops.convert_to_numpy(value), "float64")
     return array if array.size == 1 or (array.size == array.shape[-1]) else None
@@ -139,5 +138,5 @@ _OPERATORS: dict[str, Callable[[np.ndarray, bool], Affine | None]] = {
 }
 
 
-def _array(variable: Any) -> np.ndarray:
+def _array(variable: keras.Variable) -> np.ndarray:
     return np.asarray(keras.ops.convert_to_numpy(variable), "float64")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from edgecut.graph.calls import Calls, Tensor, calls, flat
 from edgecut.graph.cuts import macs_of
@@ -25,7 +26,7 @@ from edgecut.stem.flatten import resample, resized_maps
 from edgecut.stem.pixels import device_map
 
 if TYPE_CHECKING:
-    from edgecut.stem.records import Edit
+    from edgecut.stem.records import Edit, Pictures
 
 TOLERANCE = 1e-5
 TOLERANCE_REASON = "folded kernels round once more in float32"
@@ -64,7 +65,7 @@ def prove(edit: Edit, edited: keras.Model) -> StemProof:
     return compared(got, source_outputs(edit, pixels), inputs=batch, exact=not _is_approximate(edit))
 
 
-def source_outputs(edit: Edit, pixels: np.ndarray) -> list[Any]:
+def source_outputs(edit: Edit, pixels: np.ndarray) -> list[ArrayLike]:
     """What the source's own layers give on the equivalent of the device's pixels, (n, height, width, channels)."""
     device = edit.device
     whole = resample(pixels, device.mode, device.factor, device.source) if device.is_resampled else pixels
@@ -72,7 +73,7 @@ def source_outputs(edit: Edit, pixels: np.ndarray) -> list[Any]:
     return run(edit.graph, {edit.source: equivalent}, flat(edit.graph.outputs), resized_maps(edit.graph))
 
 
-def compared(got: list[Any], expected: list[Any], *, inputs: int, exact: bool = True) -> StemProof:
+def compared(got: list[ArrayLike], expected: list[ArrayLike], *, inputs: int, exact: bool = True) -> StemProof:
     """The proof of arrays that should be equal. exact: False for what isn't meant to be."""
     pairs = [(_array(a), _array(b)) for a, b in zip(got, expected, strict=True)]
     error = max(float(np.max(np.abs(a - b))) for a, b in pairs)
@@ -113,19 +114,17 @@ def is_reused(edit: Edit) -> bool:
     return edit.device.mode == "reuse" and tuple(edit.device.size) != tuple(edit.source.shape[1:3])
 
 
-def prove_on_images(
-    edit: Edit, edited: keras.Model, images: np.ndarray, preprocess: Preprocess, order: str | None, *, raw: bool
-) -> Proof:
+def prove_on_images(edit: Edit, edited: keras.Model, pictures: Pictures) -> Proof:
     """What real pictures lose: the edited model on the device's, the source on the same in colour at its own size.
 
     Empty where their outputs have other shapes: feature maps at another size. Else images, how many were looked at;
     image_error, the root mean square of the difference over that of the source's outputs; and top1_agreement, how often
     the largest output is the same one, where the outputs are scores; of tags tag_agreement.
     """
-    images = _spread(images, _COMPARED_ON)
+    images = _spread(pictures.images, _COMPARED_ON)
     height, width = (size or OPEN_SIZE for size in edit.source.shape[1:3])
-    own = source_pictures(images, height, width, int(edit.source.shape[3] or 0), preprocess)
-    seen = device_pictures(edit, images, preprocess, order, raw=raw)
+    own = source_pictures(images, height, width, int(edit.source.shape[3] or 0), pictures.preprocess)
+    seen = device_pictures(edit, pictures.chosen(images))
     got, expected = first_outputs(edit, edited, own, seen)
     if got.shape != expected.shape:
         return Proof()
@@ -159,20 +158,19 @@ def source_pictures(images: np.ndarray, height: int, width: int, channels: int, 
     return device_map(channels, "gray" if channels == 1 else "rgb", preprocess, raw=True)(pixels).astype("float32")
 
 
-def device_pictures(
-    edit: Edit, images: np.ndarray, preprocess: Preprocess, order: str | None, *, raw: bool
-) -> np.ndarray:
+def device_pictures(edit: Edit, pictures: Pictures) -> np.ndarray:
     """Pictures, bytes, as the edited model takes them: (n, height, width, channels), float32."""
+    images, order = pictures.images, pictures.order
     height, width = (size or OPEN_SIZE for size in edit.device.size)
     channels = int(edit.source.shape[3] or 0)
     own = "gray" if channels == 1 else "rgb"
     pixels = in_order(to_device_batch(images, height, width, 1 if (order or own) == "gray" else 3), order or own)
-    if raw:
+    if pictures.raw:
         return pixels.astype("float32")
     if order is None:
-        return device_map(channels, own, preprocess, raw=True)(pixels).astype("float32")
+        return device_map(channels, own, pictures.preprocess, raw=True)(pixels).astype("float32")
     # Each channel as the source's preprocessing would have made it; device_map refused what that has no meaning for.
-    scale, offset = (np.asarray(x) for x in _alike(preprocess))
+    scale, offset = (np.asarray(x) for x in _alike(pictures.preprocess))
     return (pixels * scale + offset).astype("float32")
 
 
@@ -225,23 +223,21 @@ def better_notes(own: str, kept: Mapping[str, Kept]) -> Iterator[str]:
         )
 
 
-def dead_notes(
-    edit: Edit, edited: keras.Model, images: np.ndarray, preprocess: Preprocess, order: str | None, *, raw: bool
-) -> Iterator[str]:
+def dead_notes(edit: Edit, edited: keras.Model, pictures: Pictures) -> Iterator[str]:
     """A sentence for the first small map of which more than half of the channels no longer vary on the pictures.
 
     Compared with the source on the same pictures at its own size; of a map that was dead there nothing is said.
     """
     if tuple(edit.device.size) == tuple(edit.source.shape[1:3]):
         return
-    pictures = _spread(images, _LOOKED_AT)
-    seen = device_pictures(edit, pictures, preprocess, order, raw=raw)
+    images = _spread(pictures.images, _LOOKED_AT)
+    seen = device_pictures(edit, pictures.chosen(images))
     graph = calls(edited)
     maps = {graph.tensor_name[t]: t for t in small_maps(graph)}
     if not maps:
         return
     height, width = (size or OPEN_SIZE for size in edit.source.shape[1:3])
-    own = source_pictures(pictures, height, width, int(edit.source.shape[3] or 0), preprocess)
+    own = source_pictures(images, height, width, int(edit.source.shape[3] or 0), pictures.preprocess)
     file_pair = {edit.graph.tensor_name[call_out]: call_out for call in edit.graph for call_out in call.outputs}
     shared = [name for name in maps if name in file_pair]
     before = varying(edit.graph, edit.source, own, [file_pair[name] for name in shared])
@@ -252,7 +248,7 @@ def dead_notes(
             yield (
                 f"at {edit.device.size[0]}x{edit.device.size[1]} the map of {name!r} "
                 f"({maps[name].shape[1]}x{maps[name].shape[2]}) is dead: {new} of its {channels} channels vary on "
-                f"{len(pictures)} images, {old} at the source's size; cut before it, or feed a larger picture"
+                f"{len(images)} images, {old} at the source's size; cut before it, or feed a larger picture"
             )
             return
 
@@ -300,5 +296,5 @@ def _operators(graph: Calls) -> int:
     return sum(not call.is_input and not is_dropped_in_inference(call) for call in graph)
 
 
-def _array(value: Any) -> np.ndarray:
+def _array(value: ArrayLike) -> np.ndarray:
     return keras.ops.convert_to_numpy(value)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
+import numpy as np
 
 from edgecut.graph.calls import Calls, Tensor
 from edgecut.records.facts import Cost
 from edgecut.records.proof import StemProof
+from edgecut.records.recipe import Preprocess
 from edgecut.stem.channels import LinearMap
 from edgecut.stem.construct import Device
 
@@ -31,6 +33,36 @@ class StemResult:
     proof: StemProof
     cost: Cost
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Pictures, and how a device gives them to a model.
+
+    images: (n, height, width, 3 or 1), bytes. preprocess: what the source was trained on. order: of the device's
+    channels, None for the source's own. raw: whether the device gives 0..255.
+    """
+
+    images: np.ndarray
+    preprocess: Preprocess
+    order: str | None
+    raw: bool
+
+    def chosen(self, images: np.ndarray) -> Pictures:
+        """Other pictures, given in the same way."""
+        return replace(self, images=images)
+
+
+@dataclass(frozen=True)
+class FitRequest:
+    """The first convolution that a fit is to give, as stem() takes it; None: the source's, as far as the sizes let."""
+
+    size: tuple[int, int] | None = None
+    kernel: int | tuple[int, int] | None = None
+    stride: int | tuple[int, int] | None = None
+    filters: int | None = None
+    batch_norm: bool = False
+    constant_padding: bool = True
 
 
 @dataclass(frozen=True, eq=False)

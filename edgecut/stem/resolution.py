@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import ceil
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgecut.errors import StemError
+
+if TYPE_CHECKING:
+    pass
 
 MODES = ("reuse", "stride", "nearest", "bilinear", "average", "fit")
 # Interpolation without a filter reads two pixels along each axis: of a device with more of them some would never count.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
@@ -94,7 +93,7 @@ def _cut(content: bytes, graph: TfliteGraph, part: Part[int], outputs: tuple[int
     return packed(model)
 
 
-def _shrink(model: Any, graph: TfliteGraph, part: Part[int], outputs: Sequence[int]) -> None:
+def _shrink(model: schema.ModelT, graph: TfliteGraph, part: Part[int], outputs: Sequence[int]) -> None:
     """Leave of a ModelT what the part needs, everything renumbered."""
     inputs = part.entries
     names = [_signature_names(model, graph, inputs, "input"), _signature_names(model, graph, outputs, "output")]
@@ -118,7 +117,7 @@ def _shrink(model: Any, graph: TfliteGraph, part: Part[int], outputs: Sequence[i
     _drop_unused_buffers(model)
 
 
-def _signature_names(model: Any, graph: TfliteGraph, indices: Sequence[int], word: str) -> list[str]:
+def _signature_names(model: schema.ModelT, graph: TfliteGraph, indices: Sequence[int], word: str) -> list[str]:
     """What a signature calls the part's inputs or outputs; "output" for one, "output_0" and so on for several."""
     taken: dict[int, str] = {}
     for signature in model.signatureDefs or ():
@@ -136,7 +135,7 @@ def _signature_names(model: Any, graph: TfliteGraph, indices: Sequence[int], wor
     return names
 
 
-def _signature(key: Any, subgraph: Any, names: Sequence[Sequence[str]]) -> Any:
+def _signature(key: bytes, subgraph: schema.SubGraphT, names: Sequence[Sequence[str]]) -> schema.SignatureDefT:
     signature = schema.SignatureDefT()
     signature.signatureKey, signature.subgraphIndex = key, 0
     signature.inputs = [_map(name, i) for name, i in zip(names[0], subgraph.inputs, strict=True)]
@@ -144,18 +143,18 @@ def _signature(key: Any, subgraph: Any, names: Sequence[Sequence[str]]) -> Any:
     return signature
 
 
-def _map(name: str, index: int) -> Any:
+def _map(name: str, index: int) -> schema.TensorMapT:
     entry = schema.TensorMapT()
     entry.name, entry.tensorIndex = name, index
     return entry
 
 
-def _calls_subgraphs(operator: Any) -> bool:
+def _calls_subgraphs(operator: schema.OperatorT) -> bool:
     fields = {**_fields(operator.builtinOptions), **_fields(getattr(operator, "builtinOptions2", None))}
     return any("subgraph" in key.lower() for key in fields)
 
 
-def _drop_unused_codes(model: Any) -> None:
+def _drop_unused_codes(model: schema.ModelT) -> None:
     operators = [operator for subgraph in model.subgraphs for operator in subgraph.operators or ()]
     used = sorted({operator.opcodeIndex for operator in operators})
     place = {old: new for new, old in enumerate(used)}
@@ -164,7 +163,7 @@ def _drop_unused_codes(model: Any) -> None:
     model.operatorCodes = [model.operatorCodes[old] for old in used]
 
 
-def _drop_unused_buffers(model: Any) -> None:
+def _drop_unused_buffers(model: schema.ModelT) -> None:
     """Keep the buffers that hold something and are used; buffer 0 is the empty one, by the schema's convention."""
     model.metadata = [entry for entry in model.metadata or () if entry.name in KEPT_METADATA]
     model.metadataBuffer = None
@@ -177,9 +176,9 @@ def _drop_unused_buffers(model: Any) -> None:
     model.buffers = [empty, *(AlignedBuffer(model.buffers[old].data) for old in kept)]
 
 
-def _fields(options: Any) -> dict[str, Any]:
+def _fields(options: object) -> dict[str, object]:
     return vars(options) if options is not None else {}
 
 
-def _ints(values: Iterable[Any] | None) -> tuple[int, ...]:
+def _ints(values: Iterable[int] | None) -> tuple[int, ...]:
     return () if values is None else tuple(int(i) for i in values)

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -172,7 +172,7 @@ def name_io(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> by
         raise ValueError(f"{len(graph.inputs)} input and {len(graph.outputs)} output names are expected")
     root = schema.Model.GetRootAs(content, 0)
     signatures = [root.SignatureDefs(k) for k in range(root.SignatureDefsLength())]
-    fields: list[tuple[Any, int, str]] = []
+    fields: list[tuple[schema.Tensor | schema.TensorMap, int, str]] = []
     patched = bytearray(content)
     for side, indices, names in (("Inputs", graph.inputs, inputs), ("Outputs", graph.outputs, outputs)):
         maps = [m for s in signatures if s.SubgraphIndex() == 0 for m in _signature_maps(s, side)]
@@ -187,17 +187,17 @@ def name_io(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> by
     return bytes(patched)
 
 
-def _put_in_order(patched: bytearray, subgraph: Any, side: str, indices: Sequence[int]) -> None:
+def _put_in_order(patched: bytearray, subgraph: schema.SubGraph, side: str, indices: Sequence[int]) -> None:
     """Write the tensors of a side in another order; nothing moves."""
     offset = subgraph._tab.Offset(_SUBGRAPH_SIDES[side])
     struct.pack_into(f"<{len(indices)}i", patched, subgraph._tab.Vector(offset), *indices)
 
 
-def _signature_maps(signature: Any, side: str) -> list[Any]:
+def _signature_maps(signature: schema.SignatureDef, side: str) -> list[schema.TensorMap]:
     return [getattr(signature, side)(k) for k in range(getattr(signature, f"{side}Length")())]
 
 
-def _assigned(indices: Sequence[int], names: Sequence[str], maps: Sequence[Any]) -> dict[int, str]:
+def _assigned(indices: Sequence[int], names: Sequence[str], maps: Sequence[schema.TensorMap]) -> dict[int, str]:
     known = {m.TensorIndex(): (m.Name() or b"").decode(errors="replace") for m in maps}
     # The converter orders tensors by the signature's sorted keys ("output_10" before "output_2").
     if set(known) == set(indices) and sorted(known.values()) == sorted(names):
@@ -205,7 +205,9 @@ def _assigned(indices: Sequence[int], names: Sequence[str], maps: Sequence[Any])
     return dict(zip(indices, names, strict=True))
 
 
-def _point_to_new_string(patched: bytearray, table: Any, slot: int, name: str, where: str) -> None:
+def _point_to_new_string(
+    patched: bytearray, table: schema.Tensor | schema.TensorMap, slot: int, name: str, where: str
+) -> None:
     offset = table._tab.Offset(slot)
     if offset == 0:
         raise SourceError(f"{where}: an input or output tensor has no name field, so it can't be named {name!r}")
@@ -216,7 +218,7 @@ def _point_to_new_string(patched: bytearray, table: Any, slot: int, name: str, w
     patched += bytes(-len(patched) % 4)
 
 
-def _model(content: bytes, where: str) -> Any:
+def _model(content: bytes, where: str) -> schema.ModelT:
     if not content:
         raise SourceError(f"{where}: is empty; a .tflite file is expected")
     if content[4:8] != IDENTIFIER:
@@ -237,14 +239,14 @@ def _damaged(where: str, content: bytes) -> str:
     return f"{where}: is a damaged .tflite file ({found}); get it again"
 
 
-def _shape(tensor: Any) -> tuple[int, ...]:
+def _shape(tensor: schema.TensorT) -> tuple[int, ...]:
     shape = tuple(int(extent) for extent in _array(tensor.shape))
     if min(shape, default=0) < 0:
         raise ValueError("a shape has a negative extent, which only its signature may have")
     return shape
 
 
-def _graph(model: Any, size_bytes: int) -> TfliteGraph:
+def _graph(model: schema.ModelT, size_bytes: int) -> TfliteGraph:
     if any(entry.buffer >= len(model.buffers) for entry in model.metadata or ()):
         raise IndexError("metadata names a buffer that isn't there")
     first, *others = (_subgraph(subgraph, model, size_bytes) for subgraph in model.subgraphs)
@@ -258,7 +260,7 @@ def _graph(model: Any, size_bytes: int) -> TfliteGraph:
     )
 
 
-def _subgraph(subgraph: Any, model: Any, size_bytes: int) -> TfliteGraph:
+def _subgraph(subgraph: schema.SubGraphT, model: schema.ModelT, size_bytes: int) -> TfliteGraph:
     tensors = tuple(_tensor(k, t, model.buffers, size_bytes) for k, t in enumerate(subgraph.tensors or ()))
     operators = tuple(_operator(k, op, model.operatorCodes) for k, op in enumerate(subgraph.operators or ()))
     inputs, outputs = _indices(subgraph.inputs), _indices(subgraph.outputs)
@@ -268,7 +270,7 @@ def _subgraph(subgraph: Any, model: Any, size_bytes: int) -> TfliteGraph:
     return TfliteGraph(tensors, operators, inputs, outputs)
 
 
-def _arena_offsets(model: Any) -> tuple[int, ...]:
+def _arena_offsets(model: schema.ModelT) -> tuple[int, ...]:
     """The offsets of an arena that was planned beforehand: a version, a subgraph, a count, then the offsets."""
     for entry in model.metadata or ():
         if entry.name == b"OfflineMemoryAllocation":
@@ -277,7 +279,7 @@ def _arena_offsets(model: Any) -> tuple[int, ...]:
     return ()
 
 
-def _tensor(index: int, tensor: Any, buffers: Sequence[Any], size_bytes: int) -> Tensor:
+def _tensor(index: int, tensor: schema.TensorT, buffers: Sequence[schema.BufferT], size_bytes: int) -> Tensor:
     buffer = buffers[tensor.buffer]
     if buffer.offset and buffer.offset + buffer.size > size_bytes:
         raise IndexError("a buffer lies behind the end of the file")
@@ -302,7 +304,7 @@ def _tensor(index: int, tensor: Any, buffers: Sequence[Any], size_bytes: int) ->
     )
 
 
-def _operator(index: int, operator: Any, codes: Sequence[Any]) -> Operator:
+def _operator(index: int, operator: schema.OperatorT, codes: Sequence[schema.OperatorCodeT]) -> Operator:
     code = codes[operator.opcodeIndex]
     # Files of older converters keep the code in the deprecated 8-bit field alone.
     number = max(code.builtinCode, code.deprecatedBuiltinCode)
@@ -321,15 +323,20 @@ def _operator(index: int, operator: Any, codes: Sequence[Any]) -> Operator:
     )
 
 
-def _array(values: Any) -> Any:
+# A vector of the schema's objects.
+Values: TypeAlias = "np.ndarray | Sequence[int]"
+N = TypeVar("N", int, float)
+
+
+def _array(values: Values | None) -> Values:
     return () if values is None else values
 
 
-def _indices(values: Any) -> tuple[int, ...]:
+def _indices(values: Values | None) -> tuple[int, ...]:
     return tuple(int(i) for i in _array(values))
 
 
-def _numbers(values: Any, kind: type) -> tuple[Any, ...]:
+def _numbers(values: Values | None, kind: type[N]) -> tuple[N, ...]:
     return tuple(kind(v) for v in _array(values))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -14,7 +12,7 @@ from edgecut.tflite.flatbuffer import IDENTIFIER
 ALIGNMENT = 16  # schema.fbs: `data:[ubyte] (force_align: 16)`; kernels rely on it
 
 
-def unpacked(content: bytes) -> Any:
+def unpacked(content: bytes) -> schema.ModelT:
     """The schema's ModelT of a .tflite file, all data inside it.
 
     Raises SourceError if the file keeps weights in other files.
@@ -26,7 +24,7 @@ def unpacked(content: bytes) -> Any:
     return model
 
 
-def packed(model: Any) -> bytes:
+def packed(model: schema.ModelT) -> bytes:
     """The file of a ModelT; its buffers must be AlignedBuffers where kernels read them."""
     builder = flatbuffers.Builder(1 << 20)
     builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
@@ -53,12 +51,12 @@ def unshared(content: bytes) -> bytes:
 class AlignedBuffer(schema.BufferT):
     """A buffer that is packed on a 16-byte boundary; the generated packer would put it on any byte."""
 
-    def __init__(self, data: Any) -> None:
+    def __init__(self, data: np.ndarray) -> None:
         """data: the bytes, as an array of any dtype or a sequence of bytes."""
         super().__init__()
         self.data = np.ascontiguousarray(data, np.uint8)
 
-    def Pack(self, builder: Any) -> int:
+    def Pack(self, builder: flatbuffers.Builder) -> int:
         """Write the buffer; the place of its table."""
         builder.StartVector(1, len(self.data), ALIGNMENT)
         builder.head -= len(self.data)
@@ -69,11 +67,11 @@ class AlignedBuffer(schema.BufferT):
         return int(schema.BufferEnd(builder))
 
 
-def _is_full(buffer: Any) -> bool:
+def _is_full(buffer: schema.BufferT) -> bool:
     return buffer.data is not None and len(buffer.data) > 0
 
 
-def _inline_buffers(model: Any, content: bytes) -> None:
+def _inline_buffers(model: schema.ModelT, content: bytes) -> None:
     """Bring data that lies behind the flatbuffer (files beyond 2 GB, or made with offsets) into the buffers."""
     whole = np.frombuffer(content, np.uint8)
     for buffer in model.buffers:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -78,15 +77,15 @@ def patched(content: bytes, values: Mapping[int, np.ndarray], grids: Mapping[int
     return bytes(result)
 
 
-def _subgraph(content: bytes) -> Any:
+def _subgraph(content: bytes) -> schema.SubGraph:
     return schema.Model.GetRootAs(content, 0).Subgraphs(0)
 
 
-def _dtype(tensor: Any) -> str:
+def _dtype(tensor: schema.Tensor) -> str:
     return _TYPE_NAMES.get(tensor.Type(), "")
 
 
-def _buffer(content: bytes, tensor: Any) -> np.ndarray:
+def _buffer(content: bytes, tensor: schema.Tensor) -> np.ndarray:
     data = schema.Model.GetRootAs(content, 0).Buffers(tensor.Buffer()).DataAsNumpy()
     if not isinstance(data, np.ndarray) or not data.size:
         raise SourceError(f"model: tensor {tensor.Name().decode(errors='replace')!r} holds no constant in the file")
@@ -99,7 +98,9 @@ def _position(content: bytes, view: np.ndarray) -> int:
     return int(view.__array_interface__["data"][0] - whole.__array_interface__["data"][0])
 
 
-def _overwrite(result: bytearray, content: bytes, table: Any, slot: int, old: Any, new: np.ndarray) -> None:
+def _overwrite(
+    result: bytearray, content: bytes, table: schema.Tensor, slot: int, old: np.ndarray, new: np.ndarray
+) -> None:
     count = len(old) if isinstance(old, np.ndarray) else 0
     if count == 0 and slot == _QUANTIZATION_ZERO_POINT and not np.any(new):
         return

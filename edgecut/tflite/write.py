@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -19,9 +18,9 @@ class Draft:
 
     def __init__(self) -> None:
         """An empty graph. Buffer 0 is the empty one that tensors without data name."""
-        self._tensors: list[Any] = []
-        self._buffers: list[Any] = [schema.BufferT()]
-        self._operators: list[Any] = []
+        self._tensors: list[schema.TensorT] = []
+        self._buffers: list[schema.BufferT] = [schema.BufferT()]
+        self._operators: list[schema.OperatorT] = []
         self._codes: dict[tuple[str, int], int] = {}
         self._shared: dict[tuple[str, bytes], int] = {}
 
@@ -53,7 +52,7 @@ class Draft:
         outputs: Sequence[int],
         version: int = 1,
         table: str = "",
-        options: Mapping[str, Any] | None = None,
+        options: Mapping[str, object] | None = None,
     ) -> None:
         """A call of a builtin operator such as "CONV_2D".
 
@@ -81,7 +80,7 @@ class Draft:
         model.operatorCodes = [_code(name, version) for name, version in self._codes]
         return packed(model)
 
-    def _add(self, shape: Sequence[int], dtype: str, buffer: int, grid: Any) -> int:
+    def _add(self, shape: Sequence[int], dtype: str, buffer: int, grid: schema.QuantizationParametersT | None) -> int:
         tensor = schema.TensorT()
         tensor.shape, tensor.type = np.array(shape, np.int32), getattr(schema.TensorType, dtype.upper())
         tensor.buffer, tensor.quantization = buffer, grid
@@ -91,14 +90,14 @@ class Draft:
         return len(self._tensors) - 1
 
 
-def _grid(scales: Sequence[float], zero_points: Sequence[int], axis: int) -> Any:
+def _grid(scales: Sequence[float], zero_points: Sequence[int], axis: int) -> schema.QuantizationParametersT:
     grid = schema.QuantizationParametersT()
     grid.scale, grid.zeroPoint = np.array(scales, np.float32), np.array(zero_points, np.int64)
     grid.quantizedDimension = axis
     return grid
 
 
-def _code(name: str, version: int) -> Any:
+def _code(name: str, version: int) -> schema.OperatorCodeT:
     code = schema.OperatorCodeT()
     code.builtinCode = getattr(schema.BuiltinOperator, name)
     # Readers older than the 32-bit field look here; 127 sends them to it.

@@ -8,7 +8,7 @@ import pytest
 
 from edgecut.compress.run import compress
 from edgecut.graph.first_kernels import Unit, first_units, folded, unfolded
-from edgecut.head.train import finetune
+from edgecut.head.train import TrainingPlan, finetune
 from edgecut.images.device import model_input
 from edgecut.images.preprocess import affine
 from edgecut.records.recipe import CustomPreprocess, Preprocess, Training
@@ -86,8 +86,8 @@ def test_fine_tuning_from_the_first_layer_learns_the_same_from_raw_pixels(source
     losses = []
     for start, pixels in ((source, "normalized"), (stem(source, preprocess="tf", pixels="raw").model, "raw")):
         result, trained = finetune(
-            lambda rows, start=start: start, IMAGES, LABELS, "classes",
-            lambda x, pixels=pixels: model_input(x, "tf", pixels), unfreeze="conv", settings=settings,
+            lambda rows, start=start: start, IMAGES, LABELS, lambda x, pixels=pixels: model_input(x, "tf", pixels),
+            TrainingPlan("classes", settings), unfreeze="conv",
         )  # fmt: skip
         losses.append(trained.loss)
         assert [layer.name for layer in result.layers] == [layer.name for layer in start.layers]

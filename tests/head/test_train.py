@@ -12,7 +12,7 @@ import pytest
 import edgecut
 from edgecut.errors import HeadError
 from edgecut.head.probe import fit_ridge
-from edgecut.head.train import finetune, fit
+from edgecut.head.train import HeadShape, TrainingPlan, finetune, fit
 from edgecut.records.recipe import Cut, Data, Export, Head, Recipe, Source, Stem, Training
 
 pytestmark = pytest.mark.tensorflow
@@ -37,7 +37,7 @@ def answers(features: np.ndarray, layers: list[tuple[np.ndarray, np.ndarray]]) -
 
 def test_a_hidden_layer_learns_what_no_line_tells_apart() -> None:
     features, labels = rings()
-    layers, trained = fit(features, labels, 2, "classes", hidden=(16,), settings=FAST)
+    layers, trained = fit(features, labels, HeadShape(2, (16,)), TrainingPlan("classes", FAST))
     # The features are as they were: their mean of 100 and their scale are in the first layer.
     assert np.mean(answers(features, layers).argmax(axis=1) == labels) > 0.9
     assert trained.loss <= trained.first_loss
@@ -46,14 +46,14 @@ def test_a_hidden_layer_learns_what_no_line_tells_apart() -> None:
 def test_values_are_learnt_as_they_are() -> None:
     features = np.random.default_rng(0).standard_normal((200, 3)).astype("float32")
     targets = features @ np.array([[1.0, 0.0], [0.0, -2.0], [0.5, 0.5]], "float32") + 3
-    layers, _ = fit(features, targets, 2, "values", settings=Training(epochs=60, learning_rate=0.05))
+    layers, _ = fit(features, targets, HeadShape(2), TrainingPlan("values", Training(epochs=60, learning_rate=0.05)))
     assert np.abs(answers(features, layers) - targets).mean() < 0.2
 
 
 def test_a_teacher_that_knows_better_corrects_wrong_labels() -> None:
     features, labels = rings()
     wrong = np.where(np.arange(len(labels)) % 3 == 0, 1 - labels, labels)
-    taught, _ = fit(features, wrong, 2, "classes", hidden=(16,), settings=FAST, soft=np.eye(2)[labels])
+    taught, _ = fit(features, wrong, HeadShape(2, (16,)), TrainingPlan("classes", FAST), soft=np.eye(2)[labels])
     assert np.mean(answers(features, taught).argmax(axis=1) == labels) > 0.9
 
 
@@ -61,7 +61,7 @@ def test_what_no_epoch_makes_better_is_the_ridge_head() -> None:
     features, labels = rings(60)
     # A step this long makes everything worse.
     settings = Training(epochs=6, learning_rate=50.0, patience=3)
-    ((kernel, bias),), trained = fit(features, labels, 2, "classes", settings=settings)
+    ((kernel, bias),), trained = fit(features, labels, HeadShape(2), TrainingPlan("classes", settings))
     assert (trained.best, trained.epochs) == (0, 3)
     assert trained.loss == trained.first_loss
     scores, expected = features @ kernel + bias, fit_ridge(features, labels, 2)
@@ -74,7 +74,7 @@ def test_by_default_a_trained_head_is_no_worse_than_ridge(count: int, hidden: tu
     centres = random.standard_normal((4, 12))
     labels = random.integers(0, 4, count + 4000)
     features = (centres[labels] + 1.2 * random.standard_normal((len(labels), 12))).astype("float32") * 9 + 5
-    layers, _ = fit(features[:count], labels[:count], 4, "classes", hidden=hidden, settings=Training())
+    layers, _ = fit(features[:count], labels[:count], HeadShape(4, hidden), TrainingPlan("classes", Training()))
     ridge = fit_ridge(features[:count], labels[:count], 4).scores(features[count:])
     right, ridges = (np.mean(x.argmax(1) == labels[count:]) for x in (answers(features[count:], layers), ridge))
     assert right >= ridges - 0.02
@@ -82,7 +82,8 @@ def test_by_default_a_trained_head_is_no_worse_than_ridge(count: int, hidden: tu
 
 def test_the_same_seed_trains_the_same_weights() -> None:
     features, labels = rings(60)
-    both = [fit(features, labels, 2, "classes", hidden=(4,), settings=Training(epochs=2), seed=3)[0] for _ in range(2)]
+    plan = TrainingPlan("classes", Training(epochs=2), seed=3)
+    both = [fit(features, labels, HeadShape(2, (4,)), plan)[0] for _ in range(2)]
     for first, second in zip(*both, strict=True):
         np.testing.assert_array_equal(first[0], second[0])
 
@@ -113,7 +114,9 @@ def scaled(pixels: np.ndarray) -> np.ndarray:
 def test_fine_tuning_changes_what_is_behind_the_layer_and_no_batch_normalization(model: keras.Model) -> None:
     pixels, labels = pictures()
     before = {weight.path: np.array(weight) for weight in model.weights}
-    result, trained = finetune(lambda rows: model, pixels, labels, "classes", scaled, unfreeze="conv_1", settings=FAST)
+    result, trained = finetune(
+        lambda rows: model, pixels, labels, scaled, TrainingPlan("classes", FAST), unfreeze="conv_1"
+    )
     assert getattr(result, "optimizer", None) is None  # it would be saved with the model, and lie in the bundle
     changed = {weight.path for weight in result.weights if not np.array_equal(before[weight.path], weight)}
     assert changed == {"conv_1/kernel", "conv_1/bias", "scores/kernel", "scores/bias"}
@@ -125,14 +128,16 @@ def test_fine_tuning_changes_what_is_behind_the_layer_and_no_batch_normalization
 
 def test_fine_tuning_that_makes_nothing_better_ends_where_it_began(model: keras.Model) -> None:
     settings = Training(epochs=5, learning_rate=1e3, patience=2)
-    result, trained = finetune(lambda rows: model, *pictures(), "classes", scaled, unfreeze="conv_1", settings=settings)
+    result, trained = finetune(
+        lambda rows: model, *pictures(), scaled, TrainingPlan("classes", settings), unfreeze="conv_1"
+    )
     assert (trained.best, trained.epochs) == (0, 2)
     assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), result.get_weights(), strict=True))
 
 
 def test_a_layer_that_is_not_there_is_named(model: keras.Model) -> None:
     with pytest.raises(HeadError, match=r"^head\.unfreeze: no layer 'conv_9'; "):
-        finetune(lambda rows: model, *pictures(), "classes", scaled, unfreeze="conv_9", settings=FAST)
+        finetune(lambda rows: model, *pictures(), scaled, TrainingPlan("classes", FAST), unfreeze="conv_9")
 
 
 @pytest.mark.parametrize(

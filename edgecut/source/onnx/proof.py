@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 from keras import tree
 
 from edgecut.errors import StepError
+from edgecut.records.proof import Proof
 from edgecut.runtime.session import Session
 from edgecut.score.distance import sqnr
 from edgecut.source.onnx.conversion import Imported, Port
@@ -43,10 +43,10 @@ class ImportProof:
     sqnr_db: float | None = None
 
     @property
-    def record(self) -> dict[str, Any]:
-        """As a step's record has it (records/proof.py)."""
+    def record(self) -> Proof:
+        """As a step's record has it."""
         quantized = self.sqnr_db is not None
-        return {
+        held: dict[str, object] = {
             "inputs": self.inputs - self.own,
             "relative_error": self.relative_error,
             "exact": self.relative_error == 0,
@@ -55,6 +55,7 @@ class ImportProof:
             "where": "ONNX Runtime",
             **({"images": self.own} if self.own else {}),
         }
+        return Proof.model_validate(held)
 
 
 def prove(
