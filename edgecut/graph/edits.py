@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypedDict, Unpack
 
 import keras
 
@@ -57,7 +57,18 @@ def cut(
     >>> edgecut.cut(model, to="conv").output_shape
     (None, 4, 4, 4)
     """
-    return edit(model, to, start, drop, replace, insert, multi, project=project, prove=False, inputs=inputs).model
+    changes = Changes(drop=drop, replace=replace, insert=insert, multi=multi, project=project)
+    return edit(model, to, start, prove=False, inputs=inputs, **changes).model
+
+
+class Changes(TypedDict, total=False):
+    """What is changed in the part that stays, as cut() takes it."""
+
+    drop: LayerRef | Sequence[LayerRef]
+    replace: Sequence[Replacement]
+    insert: Sequence[Insertion]
+    multi: bool
+    project: bool
 
 
 @dataclass(frozen=True)
@@ -81,14 +92,10 @@ def edit(
     model: keras.Model,
     to: LayerRef | Sequence[LayerRef] | None = None,
     start: LayerRef | Sequence[LayerRef] | None = None,
-    drop: LayerRef | Sequence[LayerRef] = (),
-    replace: Sequence[Replacement] = (),
-    insert: Sequence[Insertion] = (),
-    multi: bool = False,
     *,
-    project: bool = False,
     prove: bool = True,
     inputs: NamedInputs | None = None,
+    **changes: Unpack[Changes],
 ) -> EditResult:
     """The same as `cut`, with the proof of the result.
 
@@ -96,10 +103,11 @@ def edit(
     """
     graph = calls(model, inputs)
     with unmarked(all_operations(model)):
-        drops = (drop,) if isinstance(drop, str | int) else drop
-        splices, hidden = _splices(graph, drops, replace, insert, project=project)
+        splices, hidden = _splices(graph, changes)
         outputs = _outputs(graph, to, hidden)
-        starts = () if start is None else _starts(graph, start, flat(outputs), splices, multi=multi)
+        starts = (
+            () if start is None else _starts(graph, start, flat(outputs), splices, multi=changes.get("multi", False))
+        )
         if start is None:
             is_whole = to is None and not splices
             entries, fed = (None, None) if is_whole else _used_inputs(graph, flat(outputs), splices)
@@ -116,22 +124,19 @@ def edit(
     )
 
 
-def _splices(
-    graph: Calls,
-    drops: Sequence[LayerRef],
-    replacements: Sequence[Replacement],
-    insertions: Sequence[Insertion],
-    *,
-    project: bool,
-) -> tuple[dict[Tensor, Splice], dict[Tensor, str]]:
+def _splices(graph: Calls, changes: Changes) -> tuple[dict[Tensor, Splice], dict[Tensor, str]]:
     """What takes the place of which tensor, and the tensors that an edit takes away, with that edit."""
     splices: dict[Tensor, Splice] = {}
     hidden: dict[Tensor, str] = {}
     bodies = Bodies()
+    drop, project = changes.get("drop", ()), changes.get("project", False)
+    drops = (drop,) if isinstance(drop, str | int) else drop
     ranges: list[tuple[LayerRef, LayerRef, Body | None, str]] = [
         (*_ends(graph, ref), None, f"drop {str(ref)!r}") for ref in drops
     ]
-    ranges += [(first, last, body, _replace_text(graph, first, last)) for first, last, body in replacements]
+    ranges += [
+        (first, last, body, _replace_text(graph, first, last)) for first, last, body in changes.get("replace", ())
+    ]
     for first, last, body, where in ranges:
         found = range_of(graph, first, last, where)
         if body is None or isinstance(body, str):
@@ -144,7 +149,7 @@ def _splices(
         _add(splices, graph, found.end, Splice(splice.sources, splice.function, project))
         splices.update({mask: Splice((), no_mask) for mask in lost_masks(graph, found)})
         hidden.update({x: where for call in found.inside for x in call.outputs if x is not found.end})
-    for after, body in insertions:
+    for after, body in changes.get("insert", ()):
         tensor = _one(graph, after)
         made = block(body, tensor) if isinstance(body, str) else body
         function = bodies.function(made, 1, f"insert after {graph.tensor_name[tensor]!r}")
