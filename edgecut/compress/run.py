@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import keras
 import numpy as np
@@ -21,12 +21,13 @@ from edgecut.graph.calls import calls
 from edgecut.graph.first_kernels import first_units, folded, unfolded
 from edgecut.records.document import parse
 from edgecut.records.facts import TrainingFacts
+from edgecut.records.keywords import check_keywords
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.proof import OutputProof
 from edgecut.records.recipe import Compress
 
 if TYPE_CHECKING:
-    import tf_keras
+    pass
 
 # Images whose extremes are the input's range where no calibration images are given.
 _LOOKED_AT = 256
@@ -54,7 +55,14 @@ class Compressed:
     model: keras.Model
     stages: tuple[Stage, ...]
     proof: OutputProof
-    aware: tf_keras.Model | None = None
+    aware: object = None
+
+
+class CompressOptions(TypedDict, total=False):
+    """The keywords of edgecut.compress beside its arguments. seed: of the order of images, and of what is drawn."""
+
+    seed: int
+    progress: Progress
 
 
 def compress(
@@ -65,8 +73,7 @@ def compress(
     *,
     to_input: ToInput = lambda x: x.astype("float32"),
     calibration: np.ndarray | None = None,
-    seed: int = 0,
-    progress: Progress = SILENT,
+    **options: Unpack[CompressOptions],
 ) -> Compressed:
     """The model pruned, clustered and trained quantization-aware, as `wanted` says; the source stays as it is.
 
@@ -82,6 +89,8 @@ def compress(
     >>> [stage.name for stage in pruned.stages]
     ['prune']
     """
+    check_keywords("compress", options, CompressOptions)
+    seed, progress = options.get("seed", 0), options.get("progress", SILENT)
     asked = wanted if isinstance(wanted, Compress) else parse(Compress, wanted, "compress")
     if not asked.is_asked:
         raise RequestError("compress: nothing is asked for; set prune, cluster or qat")

@@ -21,10 +21,11 @@ from edgecut.graph.ranges import Bodies, LayerRef, bridge, check_single, lost_ma
 from edgecut.graph.rebuild import Built, Splice, build, fresh_input
 from edgecut.graph.trace import all_operations, unmarked
 from edgecut.records.facts import ModelFacts, Shape
+from edgecut.records.keywords import check_keywords
 from edgecut.records.proof import Proof
 
-Body: TypeAlias = "keras.Model | keras.Layer | TensorFunction | str"
-Entries: TypeAlias = "Mapping[Tensor, keras.KerasTensor]"
+Body: TypeAlias = keras.Model | keras.Layer | TensorFunction | str
+Entries: TypeAlias = Mapping[Tensor, keras.KerasTensor]
 Replacement: TypeAlias = tuple[LayerRef, LayerRef, Body]
 Insertion: TypeAlias = tuple[LayerRef, Body]
 
@@ -37,9 +38,7 @@ def cut(
     replace: Sequence[Replacement] = (),
     insert: Sequence[Insertion] = (),
     multi: bool = False,
-    *,
-    project: bool = False,
-    inputs: NamedInputs | None = None,
+    **options: Unpack[CutOptions],
 ) -> keras.Model:
     """A fresh model that is the part of `model` asked for; without arguments a deep copy.
 
@@ -57,8 +56,17 @@ def cut(
     >>> edgecut.cut(model, to="conv").output_shape
     (None, 4, 4, 4)
     """
+    check_keywords("cut", options, CutOptions)
+    project, inputs = options.get("project", False), options.get("inputs")
     changes = Changes(drop=drop, replace=replace, insert=insert, multi=multi, project=project)
     return edit(model, to, start, prove=False, inputs=inputs, **changes).model
+
+
+class CutOptions(TypedDict, total=False):
+    """The keywords of edgecut.cut beside its arguments."""
+
+    project: bool
+    inputs: NamedInputs | None
 
 
 class Changes(TypedDict, total=False):
@@ -101,6 +109,7 @@ def edit(
 
     Raises StepError if the result differs from its source by more than rounding.
     """
+    check_keywords("edit", changes, Changes)
     graph = calls(model, inputs)
     with unmarked(all_operations(model)):
         splices, hidden = _splices(graph, changes)

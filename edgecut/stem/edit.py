@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import TypeAlias, TypedDict, Unpack
 
 import keras
 import numpy as np
-from numpy.typing import ArrayLike
 
 from edgecut.errors import StemError
 from edgecut.graph.calls import Calls, Tensor, calls, flat
 from edgecut.images.device import CHANNELS, DEFAULT_ORDER
+from edgecut.records.keywords import check_keywords
 from edgecut.records.recipe import Preprocess
 from edgecut.stem.apply import edit_of, proven
 from edgecut.stem.channels import LinearMap
 from edgecut.stem.pixels import device_map
 from edgecut.stem.records import FitRequest, Pictures, StemResult
 
-ChannelMap: TypeAlias = "tuple[ArrayLike, ArrayLike]"
+ChannelMap: TypeAlias = tuple[np.ndarray | Sequence[Sequence[float]], np.ndarray | Sequence[float]]
 """(M, t) of M @ pixel + t."""
+
+
+class StemOptions(TypedDict, total=False):
+    """The keywords of edgecut.stem beside its arguments, with the meaning that stem() gives them."""
+
+    order: str | None
+    channel_map: ChannelMap | None
+    kernel: int | tuple[int, int] | None
+    stride: int | tuple[int, int] | None
+    filters: int | None
+    batch_norm: bool
+    constant_padding: bool
 
 
 def stem(
@@ -30,14 +43,7 @@ def stem(
     resolution: str = "reuse",
     pixels: str = "normalized",
     data: np.ndarray | None = None,
-    *,
-    order: str | None = None,
-    channel_map: ChannelMap | None = None,
-    kernel: int | tuple[int, int] | None = None,
-    stride: int | tuple[int, int] | None = None,
-    filters: int | None = None,
-    batch_norm: bool = False,
-    constant_padding: bool = True,
+    **options: Unpack[StemOptions],
 ) -> StemResult:
     """A copy of `model` that takes (batch, height, width, channels) as the device feeds it, float32.
 
@@ -63,6 +69,8 @@ def stem(
     >>> gray.model.input_shape, gray.construction
     ((None, 8, 8, 1), 'kernel sum')
     """
+    check_keywords("stem", options, StemOptions)
+    order, channel_map = options.get("order"), options.get("channel_map")
     graph = calls(model)
     source = _image_input(graph)
     _refuse_pictures(data, channel_map)
@@ -72,11 +80,10 @@ def stem(
     if resolution == "fit":
         from edgecut.stem.fit import fit_stem  # the least used way is also the largest
 
-        request = FitRequest(size, kernel, stride, filters, batch_norm, constant_padding)
-        return fit_stem(graph, source, linear, pictures, request)
-    _refuse_fit_options(kernel=kernel, stride=stride, filters=filters, batch_norm=batch_norm or None)
+        return fit_stem(graph, source, linear, pictures, _fit_request(size, options))
+    _refuse_fit_options(options)
     edit = edit_of(graph, source, linear, size, resolution, raw=pixels == "raw")
-    if not constant_padding:
+    if not options.get("constant_padding", True):
         edit = replace(edit, device=replace(edit.device, pads_with_values=False))
     return proven(edit, pictures)
 
@@ -162,7 +169,20 @@ def _custom_map(
     return device_map(width, None, preprocess, raw=True).after(linear)
 
 
-def _refuse_fit_options(**options: object) -> None:
-    given = [name for name, value in options.items() if value is not None]
+def _fit_request(size: tuple[int, int] | None, options: StemOptions) -> FitRequest:
+    return FitRequest(
+        size,
+        options.get("kernel"),
+        options.get("stride"),
+        options.get("filters"),
+        options.get("batch_norm", False),
+        options.get("constant_padding", True),
+    )
+
+
+def _refuse_fit_options(options: StemOptions) -> None:
+    request = _fit_request(None, options)
+    asked = {"kernel": request.kernel, "stride": request.stride, "filters": request.filters}
+    given = [name for name, value in asked.items() if value is not None] + ["batch_norm"] * request.batch_norm
     if given:
         raise StemError(f"stem: {given[0]} is for a fitted stem; set resolution = 'fit'")
