@@ -163,8 +163,8 @@ def test_what_is_no_image_is_refused():
     )
     first = keras.Input((3, 8, 6), name="image")
     assert refusal(keras.Model(first, L.Permute((2, 3, 1))(first)), channels=1) == (
-        "stem: the model's input is (3, 8, 6), with 6 channels in the last place; 1 or 3 are expected, or a "
-        "channel_map (M, t) that says what they are of the device's"
+        "stem: the model's input is (3, 8, 6), with 6 channels in the last place; 1 or 3 are "
+        "expected; in Python, edgecut.stem takes a channel_map (M, t) that says what they are of the device's"
     )
     assert refusal(models.chain(), channels=2) == "stem: channels is 2; 1 (gray), 3 (colour) or 4 (RGBA) is expected"
 
