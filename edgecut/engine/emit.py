@@ -145,7 +145,7 @@ def _source_words(
     for k, node in enumerate(network.nodes):
         operations.append(f"    {{{node.call.kernel}, &layer_{k}, {place}}}, /* {c_comment(node.label)} */\n")
         place += len(node.operands) + 1
-    schedules = _schedule("whole", whole, len(calls))
+    schedules = _schedule("at_once", whole, len(calls))
     if by_rows is not None:
         schedules += _schedule("by_rows", by_rows, len(calls))
     chosen = pieces(["types", *kinds])
@@ -169,8 +169,9 @@ def _source_words(
 
 def _rows_source(network: Network, by_rows: Program, words: Mapping[str, str]) -> str:
     source = by_rows.places[-1][-1]
-    numbers = {"SOURCE": len(network.nodes), "ROW_AT": source.at, "ROW_ROOM": source.rows}
-    more = {"ROWS_OUT": _copies_out(by_rows)} | {word: str(number) for word, number in numbers.items()}
+    count, index = len(network.nodes), f"at.row[{len(network.nodes)}]"
+    wrapped = f" + {index} % {source.rows}u * {words['PREFIX']}_ROW_BYTES" if source.rows > 1 else ""
+    more = {"ROWS_OUT": _copies_out(by_rows), "SOURCE": str(count), "ROW_AT": f"work + {source.at}{wrapped}"}
     return _template("rows.c.in", {**words, **more})
 
 

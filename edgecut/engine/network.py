@@ -15,8 +15,10 @@ from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, parse
 from edgecut.tflite.layers import called
 from edgecut.tflite.patch import constants
 
-MOST_ROWS = 65_535
-MOST_BYTES = 2**28
+MOST_ROWS = 65_535  # of one tensor: a row's number has 16 bits in the C text
+MOST_STEPS = 400_000  # of one run, each of which makes a row; a picture of 1,024 rows in 200 layers takes half of it
+MOST_BYTES = 2**25  # of one tensor: more than any microcontroller has
+MOST_BYTES_TOGETHER = 2**31 - 1  # of all tensors: a replay gives each byte a number of 32 bits
 CUT = "cut the model before it"
 
 # What inconsistent numbers in a file raise while an operator is bound: shapes, axes and options that don't fit.
@@ -162,12 +164,23 @@ def _bound(model: Model, op: Operator) -> tuple[Lowered, ...]:
     kernels = INT16X8 if wide else OPERATORS
     if op.custom or op.name not in kernels:
         raise Refused("has no kernel in C for int16 values" if wide and op.name in OPERATORS else "has no kernel in C")
-    made = kernels[op.name](model, op)
+    _check_sizes(model, op)
+    # Scales that float doesn't hold become infinite, and a factor that is gets refused.
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        made = kernels[op.name](model, op)
     parts = made if isinstance(made, tuple) else (made,)
     for view in (view for part in parts for view in (part.view, *(read.view for read in part.reads))):
         if not 0 < view.rows <= MOST_ROWS or not 0 < view.size_bytes <= MOST_BYTES:
             raise Refused(f"has a tensor of {view.rows:,} rows and {view.size_bytes:,} bytes")
     return parts
+
+
+def _check_sizes(model: Model, op: Operator) -> None:
+    """Refuse what no buffer holds before tables are made for it."""
+    for index in (*op.inputs, *op.outputs):
+        tensor = model.graph.tensors[index] if index >= 0 else None
+        if tensor is not None and not tensor.is_constant and not 0 < tensor.size_bytes <= MOST_BYTES:
+            raise Refused(f"has a tensor of shape {list(tensor.shape)}, and at most {MOST_BYTES:,} bytes are planned")
 
 
 def _renamed(model: Model, op: Operator) -> int:
@@ -196,6 +209,12 @@ def _linked(
     if absent:
         raise ExportError(
             f"{where}: {graph.tensors[absent[0]].name!r} is read before anything makes it; get the file again"
+        )
+    steps, size = sum(made.view.rows for _, made in lowered), sum(view.size_bytes for view in views.values())
+    if steps > MOST_STEPS or size > MOST_BYTES_TOGETHER:
+        raise ExportError(
+            f"{where}: makes {steps:,} rows in tensors of {size:,} bytes together, and at most {MOST_STEPS:,} and "
+            f"{MOST_BYTES_TOGETHER:,} are planned; export it for a smaller input"
         )
     place = {tensor: k for k, tensor in enumerate(views)}
     storages = [Storage(k, graph.tensors[tensor], view) for k, (tensor, view) in enumerate(views.items())]

@@ -22,7 +22,7 @@ class Replay:
         self.network, self.program = network, program
         sizes = [storage.view.size_bytes for storage in network.storages]
         self.base = np.concatenate([[0], np.cumsum(sizes)])[:-1]
-        self.tags = np.full(program.arena_bytes, -1, np.int64)
+        self.tags = np.full(program.arena_bytes, -1, np.int32)
         self.rows = [0] * len(network.nodes)
         used = {o.storage for node in network.nodes for o in node.operands} | {*network.outputs}
         for storage, (at, count) in zip(network.inputs, program.inputs, strict=True):
@@ -66,7 +66,8 @@ class Replay:
         return spans
 
     def _tags(self, storage: int, start: int, count: int) -> np.ndarray:
-        return np.arange(self.base[storage] + start, self.base[storage] + start + count)
+        first = int(self.base[storage]) + start
+        return np.arange(first, first + count, dtype=np.int32)
 
     def _expect(self, at: int, tags: np.ndarray, where: str) -> None:
         if not np.array_equal(self.tags[self._inside(at, len(tags))], tags):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -58,3 +59,24 @@ def test_a_constant_of_another_size_than_its_shape_is_a_damaged_file() -> None:
     draft.operator("FULLY_CONNECTED", [x, weights, -1], [y], table="FullyConnectedOptions")
     with pytest.raises(SourceError, match="has a constant of another size than its shape says; get the file again"):
         generate(draft.file([x], [y]), "net")
+
+
+def test_an_image_that_no_microcontroller_holds_is_refused() -> None:
+    draft = Draft()
+    x, y = draft.tensor((1, 60_000, 60_000, 1), "int8", 0.1), draft.tensor((1, 60_000, 60_000, 1), "int8", 0.1)
+    draft.operator("RELU", [x], [y])
+    assert refusal(draft.file([x], [y])) == [
+        "model: RELU (operator 0) has a tensor of shape [1, 60000, 60000, 1], and at most 33,554,432 bytes are planned; "
+        "cut the model before it"
+    ]
+
+
+def test_more_rows_than_are_planned_are_refused() -> None:
+    draft = Draft()
+    tensors = [draft.tensor((1, 60_000, 1, 1), "int8", 0.1) for _ in range(8)]
+    for before, behind in pairwise(tensors):
+        draft.operator("RELU", [before], [behind])
+    assert refusal(draft.file(tensors[:1], tensors[-1:])) == [
+        "model: makes 420,000 rows in tensors of 480,000 bytes together, and at most 400,000 and 2,147,483,647 are "
+        "planned; export it for a smaller input"
+    ]

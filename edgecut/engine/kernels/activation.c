@@ -42,7 +42,7 @@ static void softmax_row(const void *layer, int8_t *work, const place_t *place, i
             /* Of so many equal values that 32 bits are shifted out, none is worth half a step. */
             if (k->exps[most - in[c]] >= 0 && right < 32) {
                 const int32_t mask = (int32_t)((1u << right) - 1u);
-                value = (part >> right) + ((part & mask) > (mask >> 1));
+                value = (int32_t)((uint32_t)part >> right) + ((part & mask) > (mask >> 1));
             }
             out[c] = limited(value - 128, -128, 127);
         }

@@ -55,11 +55,11 @@ static inline uint32_t word_at(const int8_t *bytes) {
 /*@ scaled: apart */
 /* x * multiplier * 2^(shift - 31), rounded twice, halves away from zero the second time. */
 static APART int32_t scaled(uint32_t x, int32_t multiplier, int32_t shift) {
-    const int32_t left = shift > 0 ? shift : 0, right = left - shift;
-    int32_t y = (int32_t)(((int64_t)(int32_t)(x << left) * multiplier + ((int64_t)1 << 30)) >> 31);
-    if (right == 0) return y;
-    y += y >> 31;
-    return ((y >> (right - 1)) + 1) >> 1;
+    const int32_t moved = (int32_t)(x << (shift > 0 ? shift : 0));
+    int32_t y = (int32_t)(((int64_t)moved * multiplier + ((int64_t)1 << 30)) >> 31);
+    if (shift >= 0) return y;
+    y -= y < 0;
+    return ((y >> (-shift - 1)) + 1) >> 1;
 }
 
 /*@ limited */
@@ -82,7 +82,7 @@ static inline int8_t requantized(uint32_t sum, int32_t multiplier, int32_t shift
 #else
         y = (int32_t)(((int64_t)(int32_t)sum * multiplier + 1073741824) >> 31);
 #endif
-        y += y >> 31;
+        y -= y < 0;
         y = ((y >> ~shift) + grid.twice) >> 1;
     } else {
         y = scaled(sum, multiplier, shift) + (grid.twice >> 1);

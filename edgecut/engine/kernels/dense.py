@@ -26,7 +26,9 @@ def fully_connected(model: Model, op: Operator) -> Lowered:
     fields: dict[str, Value] = {"groups": groups, "depth": depth, "units": units}
     read = _rows(op.inputs[0], data, made, groups * depth)
     tables = _factors(model, op, data, output, weights)
-    call = Call("dense_row", fields | grid_fields(op, data, output) | tables | {"weights": weights})
+    limits = grid_fields(op, data, output)
+    del limits["in_zero"]
+    call = Call("dense_row", fields | limits | tables | {"weights": weights})
     return Lowered(call, (read,), op.outputs[0], made)
 
 

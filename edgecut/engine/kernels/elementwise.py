@@ -64,7 +64,10 @@ def binary(model: Model, op: Operator, kernel: str, grids: Callable[[Tensor, Ten
     if not reads:
         raise Refused("has constants on both sides")
     fields |= {"b_place": int(not sides[0].is_constant), "out_place": len(reads)}
-    call = Call(kernel, fields | grids(sides[0], sides[1], output) | _limits(op, output))
+    fields |= grids(sides[0], sides[1], output) | _limits(op, output)
+    if kernel == "larger_row":
+        del fields["out_zero"]
+    call = Call(kernel, fields)
     return Lowered(call, tuple(reads), op.outputs[0], row_view(output))
 
 
