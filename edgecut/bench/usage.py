@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgecut.bench.predict import predict_latency
+from edgecut.engine import plan
+from edgecut.errors import ExportError
 from edgecut.records.artifact import Artifact
 from edgecut.records.profile import Profile
-from edgecut.records.usage import FileUse, OperatorCost, TensorLife
+from edgecut.records.usage import FileUse, OperatorCost, PlainCUse, TensorLife
 from edgecut.tflite.flatbuffer import TfliteGraph, read
 from edgecut.tflite.layers import layer_of
 from edgecut.tflite.ops import operator_macs
@@ -57,6 +59,30 @@ def file_use(graph: TfliteGraph, artifact: str, profiles: Sequence[Profile] = ()
 
 
 def file_uses(folder: Path, artifacts: Sequence[Artifact], profiles: Sequence[Profile]) -> tuple[FileUse, ...]:
-    """The same of each .tflite artifact in a folder."""
-    found = [file_use(read(folder / a.path), a.name, profiles) for a in artifacts if a.format == "tflite"]
-    return tuple(use for use in found if use is not None)
+    """The same of each .tflite artifact in a folder, with the work buffer of its plain C."""
+    rows = [(a, file_use(read(folder / a.path), a.name, profiles)) for a in artifacts if a.format == "tflite"]
+    return tuple(
+        use.model_copy(update={"plain_c": plain_c_use(folder / a.path)}) if a.precision == "int8" else use
+        for a, use in rows
+        if use is not None
+    )
+
+
+def plain_c_use(path: Path) -> PlainCUse | None:
+    """The work buffer of a file's plain C, stretch by stretch; None for a file that can't be C."""
+    try:
+        made = plan(path)
+    except ExportError:
+        return None
+    stretches = tuple(", ".join(stretch.operators) for stretch in made.segments)
+    rooms = tuple(
+        TensorLife(
+            name=f"{t.tensor.partition(';')[0]}, {t.rows} rows",
+            first=t.segment,
+            last=t.segment,
+            offset=t.at,
+            size_bytes=t.rows * t.row_bytes,
+        )
+        for t in made.lifetimes
+    )
+    return PlainCUse(arena_bytes=made.arena_bytes, stretches=stretches, rooms=rooms)

@@ -33,8 +33,19 @@ class OperatorCost(Record):
     seconds: dict[str, float] = Field(default_factory=dict)
 
 
+class PlainCUse(Record):
+    """The work buffer of a file's plain C. stretches: the operators of each that run interleaved, row by row.
+
+    rooms: of a tensor in a stretch, which `first` and `last` both number; size_bytes are of the rows there is room for.
+    """
+
+    arena_bytes: int
+    stretches: tuple[str, ...]
+    rooms: tuple[TensorLife, ...]
+
+
 class FileUse(Record):
-    """A .tflite file's memory and time.
+    """A .tflite file's memory and time. plain_c: None where the file can't be C.
 
     peak_operator: the first operator during which the most is alive. planned_bytes: the arena's head, as the greedy
     planner lays the tensors out.
@@ -45,6 +56,7 @@ class FileUse(Record):
     planned_bytes: int
     tensors: tuple[TensorLife, ...]
     operators: tuple[OperatorCost, ...]
+    plain_c: PlainCUse | None = None
 
 
 @dataclass(frozen=True)

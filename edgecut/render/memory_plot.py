@@ -29,11 +29,15 @@ class Bar:
     size_bytes: int
 
 
-def memory_svg(title: str, bars: Sequence[Bar], operators: Sequence[str], peak: int, arena_bytes: int) -> str:
+def memory_svg(
+    title: str, bars: Sequence[Bar], operators: Sequence[str], peak: int, arena_bytes: int, *, stretched: bool = False
+) -> str:
     """The picture: operators from left to right, addresses upwards, what is alive at operator `peak` marked.
 
-    arena_bytes: the height of the scale, the arena's head.
+    arena_bytes: the height of the scale, the arena's head. stretched: whether `operators` are stretches of operators of
+    which each tensor has room for some rows, and the arena is the plain C's work buffer.
     """
+    head, step_name = ("work buffer of the plain C", "stretch") if stretched else ("arena head", "operator")
     count = max(1, len(operators))
     plot = min(max(STEP * count, SMALLEST_WIDTH), LARGEST_WIDTH)
     width, height = LEFT + plot + RIGHT, TOP + HEIGHT + BOTTOM
@@ -42,7 +46,7 @@ def memory_svg(title: str, bars: Sequence[Bar], operators: Sequence[str], peak: 
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
         f'role="img"><title>{xml_text(title)}</title><style>{STYLE}</style>',
         f'<text x="{LEFT}" y="24" font-weight="bold">{xml_text(title)}</text>',
-        f'<text class="soft" x="{LEFT}" y="42">arena head {format_bytes(arena_bytes)}; the most is alive at operator '
+        f'<text class="soft" x="{LEFT}" y="42">{head} {format_bytes(arena_bytes)}; the most is alive at {step_name} '
         f"{peak}, {xml_text(operators[peak] if operators else '')}</text>",
     ]
     for quarter in range(5):
@@ -56,7 +60,7 @@ def memory_svg(title: str, bars: Sequence[Bar], operators: Sequence[str], peak: 
     for k in range(0, count, max(1, count // 12)):
         x = LEFT + (k + 0.5) * step
         parts.append(f'<text class="soft" x="{x:.1f}" y="{TOP + HEIGHT + 18}" text-anchor="middle">{k}</text>')
-    parts.append(f'<text class="soft" x="{LEFT}" y="{height - 8}">operator</text></svg>')
+    parts.append(f'<text class="soft" x="{LEFT}" y="{height - 8}">{step_name}</text></svg>')
     return "\n".join(parts) + "\n"
 
 
