@@ -11,13 +11,12 @@ import numpy as np
 from edgecut.engine.lowered import SAME, VALID, Model, option
 from edgecut.engine.refusal import Refused
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
-from edgecut.tflite.kinds import BINARY
+from edgecut.tflite.kinds import BINARY, WINDOWED
 
 # Wide enough for what SOFTMAX takes.
 _SCALE = 1 / 16
 # Grids that a kernel demands of what it puts out.
 _GRIDS = {"TANH": ((1 / 128,), (0,)), "SOFTMAX": ((1 / 256,), (-128,)), "LOGISTIC": ((1 / 256,), (-128,))}
-_WINDOWED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "MAX_POOL_2D"})
 
 Shape = tuple[int, ...]
 
@@ -59,7 +58,7 @@ def _options(graph: TfliteGraph, op: Operator) -> dict[str, float]:
     data, made = graph.tensors[op.inputs[0]].shape, graph.tensors[op.outputs[0]].shape
     if op.name == "CONCATENATION" and "axis" not in op.options:
         return {"axis": next((k for k, (n, m) in enumerate(zip(data, made, strict=True)) if n != m), len(made) - 1)}
-    if op.name in _WINDOWED and "padding" not in op.options:
+    if op.name in WINDOWED and "padding" not in op.options:
         strides = option(op, "strideH", 1), option(op, "strideW", 1)
         same = all(-(-n // stride) == m for n, m, stride in zip(data[1:3], made[1:3], strides, strict=True))
         return {"padding": SAME if same else VALID}

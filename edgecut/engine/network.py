@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edgecut.engine.lowered import BYTES, Call, Lowered, Model, Read, View, row_view
-from edgecut.engine.operators import INT16X8, OPERATORS, RENAMES
+from edgecut.engine.operators import INT16X8, OPERATORS
 from edgecut.engine.refusal import Refused
 from edgecut.errors import ExportError, SourceError
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, parse
+from edgecut.tflite.kinds import RENAMES
 from edgecut.tflite.layers import called
 from edgecut.tflite.patch import constants
 

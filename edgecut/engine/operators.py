@@ -62,6 +62,3 @@ INT16X8: dict[str, Callable[[Model, Operator], Lowered | tuple[Lowered, ...]]] =
     "FULLY_CONNECTED": int16x8.fully_connected,
     "MAX_POOL_2D": int16x8.max_pool_2d,
 }
-
-# Operators that give the same bytes another shape: no kernel, no copy.
-RENAMES = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS"})

@@ -13,6 +13,8 @@ Trait = Literal[
     "multiplies",  # its multiply-accumulates are counted (ops.py)
     "unmodelled",  # multiplies, and its multiply-accumulates aren't counted, or runs another subgraph
     "convolution",  # CONV_2D or one by channels, whose kernels keep numbers for each filter and melt a padding
+    "windowed",  # reads windows of an image, whose strides and padding its output's size tells
+    "renames",  # the values as they lie, under another shape
     "settable",  # data, int8 weights and an int32 bias are its inputs 0, 1 and 2, whose numbers corrections set
     "same scale",  # its outputs have its inputs' scale and zero point (quantization_spec: "same scale" restriction)
     "own scale",  # takes its operands and puts out its result on grids of their own
@@ -66,7 +68,7 @@ KINDS: dict[str, Kind] = {
     "ARG_MIN": _kind(2, "cheap"),
     "ASSIGN_VARIABLE": _kind(2, "cheap", "stateful", "no outputs"),
     "ATAN2": _kind(0),
-    "AVERAGE_POOL_2D": _kind(1, "same scale", "channelwise", "passes scores", "fuses relu"),
+    "AVERAGE_POOL_2D": _kind(1, "windowed", "same scale", "channelwise", "passes scores", "fuses relu"),
     "BATCH_MATMUL": _kind(2, "multiplies"),
     "BATCH_TO_SPACE_ND": _kind(3, "same scale"),
     "BITCAST": _kind(0),
@@ -78,12 +80,12 @@ KINDS: dict[str, Kind] = {
     "CEIL": _kind(1),
     "COMPLEX_ABS": _kind(0),
     "CONCATENATION": _kind(1, "same scale", "cheap"),
-    "CONV_2D": _kind(2, *_LAYER, "convolution", "settable", "own scale", *_FOLDS, "fuses relu"),
+    "CONV_2D": _kind(2, *_LAYER, "convolution", "windowed", "settable", "own scale", *_FOLDS, "fuses relu"),
     "CONV_3D": _kind(2, *_LAYER),
     "CONV_3D_TRANSPOSE": _kind(0, "weighted", "unmodelled"),
     "COS": _kind(1),
     "CUMSUM": _kind(2),
-    "DEPTHWISE_CONV_2D": _kind(2, *_LAYER, "convolution", "settable", "own scale", *_FOLDS, "fuses relu"),
+    "DEPTHWISE_CONV_2D": _kind(2, *_LAYER, "convolution", "windowed", "settable", "own scale", *_FOLDS, "fuses relu"),
     "DEPTH_TO_SPACE": _kind(1, "same scale"),
     "DEQUANTIZE": _kind(1, "own scale", "boundary", "cheap", "passes scores"),
     "DIV": _kind(2, "fuses relu", "binary"),
@@ -92,7 +94,7 @@ KINDS: dict[str, Kind] = {
     "EMBEDDING_LOOKUP": _kind(2),
     "EQUAL": _kind(2),
     "EXP": _kind(1),
-    "EXPAND_DIMS": _kind(2, "same scale", "cheap", "passes scores"),
+    "EXPAND_DIMS": _kind(2, "renames", "same scale", "cheap", "passes scores"),
     "FAKE_QUANT": _kind(0),
     "FILL": _kind(2, "cheap"),
     "FLOOR": _kind(1),
@@ -125,7 +127,7 @@ KINDS: dict[str, Kind] = {
     "MATRIX_DIAG": _kind(0),
     "MATRIX_SET_DIAG": _kind(0),
     "MAXIMUM": _kind(2, "same scale", "binary"),
-    "MAX_POOL_2D": _kind(1, "same scale", "channelwise", "fuses relu"),
+    "MAX_POOL_2D": _kind(1, "windowed", "same scale", "channelwise", "fuses relu"),
     "MEAN": _kind(2, "own scale", "channelwise", "passes scores", constants=1),
     "MINIMUM": _kind(2, "same scale", "binary"),
     "MIRROR_PAD": _kind(2, "same scale"),
@@ -152,7 +154,7 @@ KINDS: dict[str, Kind] = {
     "RELU6": _kind(1, "fused"),
     "RELU_0_TO_1": _kind(1),
     "RELU_N1_TO_1": _kind(1),
-    "RESHAPE": _kind(1, "same scale", "channelwise", "cheap", "passes scores", constants=1),
+    "RESHAPE": _kind(1, "renames", "same scale", "channelwise", "cheap", "passes scores", constants=1),
     "RESIZE_BILINEAR": _kind(2, "same scale", constants=1),
     "RESIZE_NEAREST_NEIGHBOR": _kind(2, "same scale", constants=1),
     "REVERSE_SEQUENCE": _kind(0),
@@ -176,7 +178,7 @@ KINDS: dict[str, Kind] = {
     "SQRT": _kind(1),
     "SQUARE": _kind(1),
     "SQUARED_DIFFERENCE": _kind(2),
-    "SQUEEZE": _kind(1, "same scale", "cheap", "passes scores"),
+    "SQUEEZE": _kind(1, "renames", "same scale", "cheap", "passes scores"),
     "STRIDED_SLICE": _kind(4, "same scale", "cheap", constants=3),
     "SUB": _kind(2, "own scale", "adds bias", "fuses relu", "binary"),
     "SUM": _kind(2, constants=1),
@@ -202,6 +204,8 @@ WEIGHTED = having("weighted")
 MULTIPLIES = having("multiplies")
 NO_MACS = frozenset(KINDS) - MULTIPLIES - having("unmodelled")
 CONVOLUTIONS = having("convolution")
+WINDOWED = having("windowed")
+RENAMES = having("renames")
 SETTABLE = having("settable")
 SAME_SCALE = having("same scale")
 OWN_SCALE = having("own scale")

@@ -12,8 +12,9 @@ import pytest
 
 from edgecut.bench.runners.tflm import interpreter_outputs, is_here
 from edgecut.engine import Generated, generate
-from edgecut.engine.operators import OPERATORS, RENAMES
+from edgecut.engine.operators import OPERATORS
 from edgecut.tflite.flatbuffer import TfliteGraph, parse
+from edgecut.tflite.kinds import RENAMES
 from tests.engine.host import compiled, outputs
 from tests.engine.int16 import int16_net
 from tools.int8_files import SINGLE, random_nets, single_operators
