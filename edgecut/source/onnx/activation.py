@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from edgecut.source.onnx.building import Site, axis_of
-from edgecut.source.onnx.layout import View
+from edgecut.source.onnx.building import Site, Unsupported, axis_of
+from edgecut.source.onnx.layout import BATCH, View
 
 POSITIVE = frozenset({"relu", "sigmoid", "softplus", "hard_sigmoid", "exponential", "relu6"})
 
@@ -53,7 +53,7 @@ def bounds(site: Site) -> tuple[float, float]:
         sides.append(float(default if value is None else np.reshape(value, -1)[0]))
     # Its default limits are the floats' own.
     low, high = (np.inf * np.sign(x) if abs(x) >= np.finfo(np.float32).max else x for x in sides)
-    return float(low), float(high)
+    return float(min(low, high)), float(high)
 
 
 def leaky_relu(site: Site) -> None:
@@ -164,8 +164,11 @@ def hardmax(site: Site) -> None:
     """Hardmax: 1 at the first maximum of an axis."""
     view = site.mover.single(site.tensor_view(), axis_of(site.view(), int(site.attribute("axis", -1))))
     axis = view.axes[axis_of(view, int(site.attribute("axis", -1)))][0]
+    if axis == BATCH:
+        raise Unsupported("takes the largest of the batch")
     places = keras.ops.argmax(view.tensor, axis=axis)
-    site.out(view.same(site.op(keras.ops.one_hot, places, view.sizes[axis], axis=axis), True))
+    last = axis == len(view.sizes) - 1
+    site.out(view.same(site.op(keras.ops.one_hot, places, view.sizes[axis], axis=-1 if last else axis), True))
 
 
 def _normalized(site: Site, layer: Callable[..., Any] | None) -> None:
@@ -183,6 +186,8 @@ def _normalized(site: Site, layer: Callable[..., Any] | None) -> None:
 def _over(site: Site, view: View, axis: int, layer: Callable[..., Any] | None) -> View:
     flat = site.mover.single(view, axis)
     dim = flat.axes[axis][0]
+    if dim == BATCH:
+        raise Unsupported("normalizes over the batch")
     if layer is None:
         return flat.same(site.op(keras.ops.log_softmax, flat.tensor, axis=dim))
     last = dim == len(flat.sizes) - 1

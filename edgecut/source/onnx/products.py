@@ -77,6 +77,10 @@ def einsum(site: Site) -> None:
     equation = site.attribute("equation", "").replace(" ", "")
     if "." in equation or "->" not in equation:
         raise Unsupported(f"has the equation {equation!r}; letters for each axis and '->' are expected")
+    terms, _, result = equation.partition("->")
+    moved = {term[:1] for k, term in enumerate(terms.split(",")) if not site.is_constant(k)}
+    if moved != {result[:1]}:
+        raise Unsupported(f"has the equation {equation!r}, in which the batch isn't the first letter of all")
     tensors = []
     for k in range(len(site.node.inputs)):
         view = site.view(k)

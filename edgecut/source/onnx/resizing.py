@@ -39,6 +39,8 @@ def _resize(site: Site, scales: np.ndarray | None, *, old: bool = False) -> None
     changed = [k for k, (a, b) in enumerate(zip(view.shape, shape, strict=True)) if a != b]
     if any(BATCH in view.axes[axis] for axis in changed):
         raise Unsupported("resizes the batch")
+    if site.attribute("antialias", 0) and any(shape[axis] < view.shape[axis] for axis in changed):
+        raise Unsupported("resizes with antialiasing, which no Keras layer does as ONNX does")
     if coordinates == "tf_crop_and_resize":
         raise Unsupported("resizes a part of its input (tf_crop_and_resize)")
     matrices = {}
@@ -113,14 +115,13 @@ def _matrix(site: Site, mode: str, places: np.ndarray, n: int, scale: float, eld
     if mode not in {"linear", "cubic", "bilinear"}:
         raise Unsupported(f"has the mode {mode!r}, which ONNX doesn't know")
     cubic = mode == "cubic"
-    stretch = min(scale, 1.0) if site.attribute("antialias", 0) else 1.0
-    reach = (2 if cubic else 1) / stretch
+    reach = 2 if cubic else 1
     matrix = np.zeros((len(places), n))
     a = float(site.attribute("cubic_coeff_a", -0.75))
-    outside = bool(site.attribute("exclude_outside", 0)) or stretch != 1.0
+    outside = bool(site.attribute("exclude_outside", 0))
     for row, place in enumerate(places):
-        taps = np.arange(np.floor(place) - np.ceil(reach) + 1, np.floor(place) + np.ceil(reach) + 1).astype(int)
-        distances = np.abs(taps - place) * stretch
+        taps = np.arange(np.floor(place) - reach + 1, np.floor(place) + reach + 1).astype(int)
+        distances = np.abs(taps - place)
         weights = _cubic(distances, a) if cubic else np.maximum(1 - distances, 0)
         if outside:
             weights = np.where((taps < 0) | (taps >= n), 0, weights)

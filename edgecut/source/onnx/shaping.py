@@ -237,7 +237,8 @@ def space_to_depth(site: Site) -> None:
     view = site.tensor_view()
     n, c, h, w = view.shape
     b = int(site.attribute("blocksize", 1))
-    _through(site, view, (n, c, h // b, b, w // b, b), (0, 3, 5, 1, 2, 4))
+    order = (0, 3, 5, 1, 2, 4) if site.attribute("mode", "DCR") == "DCR" else (0, 1, 3, 5, 2, 4)
+    _through(site, view, (n, c, h // b, b, w // b, b), order)
 
 
 def one_hot(site: Site) -> None:
@@ -258,9 +259,11 @@ def one_hot(site: Site) -> None:
 def trilu(site: Site) -> None:
     """Trilu: one triangle of the last two axes, by a constant of zeros and ones."""
     view = site.tensor_view()
+    if any(BATCH in axis for axis in view.axes[-2:]):
+        raise Unsupported("takes a triangle over the batch")
     k = site.constant(1) if site.has(1) else None
     offset = 0 if k is None else int(k.reshape(-1)[0])
-    ones = np.ones(view.shape[-2:], np.float32)
+    ones = np.ones(view.shape[-2:], str(view.tensor.dtype))
     mask = np.triu(ones, offset) if site.attribute("upper", 1) else np.tril(ones, offset)
     from edgecut.source.onnx.layout import constant_view
 

@@ -209,6 +209,30 @@ def test_every_node_that_can_t_be_built_is_told_at_once(tmp_path: Path) -> None:
     )
 
 
+def test_what_mixes_the_elements_of_a_batch_is_refused(tmp_path: Path) -> None:
+    c = Cases()
+    (flat,) = c.node("flat", "Flatten", "x")
+    c.case("a", "Softmax", flat, axis=0)
+    c.case("b", "Hardmax", flat, axis=0)
+    c.case("c", "Trilu", flat)
+    c.case("d", "ReduceMean", flat, ints(0))
+    c.case("e", "Einsum", flat, equation="ij->ji")
+    c.case("f", "Concat", flat, flat, axis=0)
+    c.case("g", "Resize", "x", "", "", ints(4, 4), axes=[2, 3], antialias=1, mode="linear")
+    path = save(tmp_path / "b.onnx", c.nodes, {"x": ["N", 3, 8, 8]}, c.constants, c.outputs, opset=18)
+    with pytest.raises(SourceError) as caught:
+        convert(path)
+    assert [part.strip() for part in str(caught.value).split(";")][:7] == [
+        f"{path}: can't be imported: Softmax 'Softmax_1' normalizes over the batch",
+        "Hardmax 'Hardmax_2' takes the largest of the batch",
+        "Trilu 'Trilu_3' takes a triangle over the batch",
+        "ReduceMean 'ReduceMean_4' reduces over the batch",
+        "Einsum 'Einsum_5' has the equation 'ij->ji', in which the batch isn't the first letter of all",
+        "Concat 'Concat_6' joins along the batch",
+        "Resize 'Resize_7' resizes with antialiasing, which no Keras layer does as ONNX does",
+    ]
+
+
 def test_sixteen_bit_files_become_float32_within_their_rounding(tmp_path: Path) -> None:
     constants = {"w": weight(4, 3, 3, 3).astype(np.float16), "b": weight(4).astype(np.float16)}
     types = {"x": onnx.TensorProto.FLOAT16}
