@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from edgecut.graph.calls import calls
 from edgecut.graph.cuts import cut_points
 from edgecut.graph.saved import PREFIX
 from edgecut.images.dataset import read_calibration
+from edgecut.images.npz import load_array, read_headers
 from edgecut.images.preprocess import normalize
 from edgecut.pipeline.onnx_source import weight_files
 from edgecut.pipeline.values import Done, Lazy, Source, timed
@@ -66,10 +68,33 @@ def _file_facts(imported: Imported | None) -> StepFacts:
 
 
 def _image_proof(read: Loaded, recipe: Recipe, progress: Progress) -> Proof:
-    """The proof of an imported model on the recipe's images, too; empty without any, or where it takes none."""
-    shape = tuple(read.model.inputs[0].shape) if len(read.model.inputs) == 1 else ()
-    if read.imported is None or recipe.data.train is None or len(shape) != 4 or shape[3] not in {1, 3}:
+    """The proof of an imported model on the recipe's images or arrays, too; empty without any that feed it."""
+    if read.imported is None or recipe.data.train is None:
         return Proof()
+    own = _arrays(read.model, Path(recipe.data.train)) or _pictures(read.model, recipe, progress)
+    return Proof.model_validate(prove(read.imported, recipe.source.model, own).record) if own else Proof()
+
+
+def _arrays(model: keras.Model, path: Path) -> list[np.ndarray]:
+    """The first samples of an .npz of the model's own input shapes, as they are; none where it holds bytes, or others.
+
+    Of several inputs it holds x_train.NAME for each.
+    """
+    if path.is_dir():
+        return []
+    headers, single = read_headers(path, "data.train"), len(model.inputs) == 1
+    named = {"x_train" if single else f"x_train.{tensor.name}": tensor for tensor in model.inputs}
+    found = {name: headers[name] for name in named if name in headers and headers[name].dtype != "|u1"}
+    if any(name not in found or found[name].shape[1:] != tuple(named[name].shape[1:]) for name in named):
+        return []
+    return [load_array(path, name, "data.train")[:PROOF_IMAGES].astype(x.dtype) for name, x in named.items()]
+
+
+def _pictures(model: keras.Model, recipe: Recipe, progress: Progress) -> list[np.ndarray]:
+    """Some of the recipe's pictures as the model takes them; none where it takes no picture."""
+    shape = tuple(model.inputs[0].shape) if len(model.inputs) == 1 else ()
+    if recipe.data.train is None or len(shape) != 4 or shape[3] not in {1, 3}:
+        return []
     pixels = read_calibration(
         recipe.data.train,
         (shape[1], shape[2], shape[3]),
@@ -78,9 +103,7 @@ def _image_proof(read: Loaded, recipe: Recipe, progress: Progress) -> Proof:
         where="data.train",
         progress=progress,
     )
-    return Proof.model_validate(
-        prove(read.imported, recipe.source.model, [normalize(pixels, recipe.source.preprocess)]).record
-    )
+    return [normalize(pixels, recipe.source.preprocess)]
 
 
 def reloaded(source: SourceRequest, facts: SourceFacts) -> Source:

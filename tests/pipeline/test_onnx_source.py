@@ -82,3 +82,15 @@ def test_another_weight_file_is_another_input_of_every_stage(recipe: Recipe) -> 
 
 def test_the_stage_of_an_imported_model_reads_the_images_of_its_proof(recipe: Recipe) -> None:
     assert "data.train" in facts_of(plan(recipe), input_hashes(recipe), "edited")["inputs"]
+
+
+def test_a_model_that_arrays_feed_is_proven_on_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    frames = np.random.default_rng(0).normal(size=(12, 32, 32, 3)).astype(np.float32)
+    np.savez("frames.npz", x_train=frames, y_train=np.arange(12) % 2)
+    torch_cnn(Path("cnn.onnx"))
+    answer = run(capsys, "import", "cnn.onnx", "--data", "frames.npz", "-o", "cnn.keras", "--json")
+    assert answer.code == 0, answer.err
+    assert json.loads(answer.out)["proof"]["images"] == 8
