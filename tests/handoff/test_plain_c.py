@@ -13,6 +13,7 @@ from edgecut.engine import plan
 from edgecut.handoff import native
 from edgecut.handoff.bundle import device_artifact, write_bundle
 from edgecut.handoff.plain_c import EQUAL_TO
+from edgecut.handoff.seal import Release
 from edgecut.handoff.verify import verify
 from edgecut.records.profile_files import find_profile
 from tests.command_line import run
@@ -30,10 +31,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     chosen, profile = device_artifact(artifacts), find_profile(BOARD)
     assert chosen is not None
     report = report_of(artifacts).model_copy(update={"profiles": (profile.to_dict(),)})
-    write_bundle(
-        folder, report=report, recipe=recipe_of(), profiles=[profile], vectors=vectors_of(folder / chosen.path),
-        labels=(), page_html="<p>page</p>", recipe_folder=folder.parent,
-    )  # fmt: skip
+    release = Release(report, recipe_of(), [profile], "<p>page</p>", folder.parent)
+    write_bundle(folder, release, vectors=vectors_of(folder / chosen.path), labels=())
     return folder
 
 
