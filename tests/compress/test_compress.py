@@ -188,16 +188,16 @@ def test_nothing_to_prune_names_every_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("request", "error", "words"),
+    ("tables", "error", "words"),
     [
         ({}, RequestError, "compress: nothing is asked for; set prune, cluster or qat"),
         ({"qat": True, "skip": ["scorse"]}, RequestError, "compress.skip: no layer 'scorse' (closest: 'scores')"),
         ({"prune": {"sparsity": 2.0}}, RequestError, "compress: prune.sparsity: expected a number of less than 1"),
     ],
 )
-def test_a_wrong_request_is_refused(request, error, words) -> None:
+def test_a_wrong_request_is_refused(tables, error, words) -> None:
     with pytest.raises(error) as caught:
-        compress(network(), *pictures(), request)
+        compress(network(), *pictures(), tables)
     assert str(caught.value).startswith(words)
 
 
