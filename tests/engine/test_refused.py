@@ -66,8 +66,8 @@ def test_an_image_that_no_microcontroller_holds_is_refused() -> None:
     x, y = draft.tensor((1, 60_000, 60_000, 1), "int8", 0.1), draft.tensor((1, 60_000, 60_000, 1), "int8", 0.1)
     draft.operator("RELU", [x], [y])
     assert refusal(draft.file([x], [y])) == [
-        "model: RELU (operator 0) has a tensor of shape [1, 60000, 60000, 1], and at most 33,554,432 bytes are planned; "
-        "cut the model before it"
+        "model: RELU (operator 0) has a tensor of shape [1, 60000, 60000, 1], and at most 33,554,432 bytes are "
+        "planned; cut the model before it"
     ]
 
 
