@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -200,17 +200,15 @@ def _linked(
     where: str,
 ) -> Network:
     def root(index: int) -> int:
-        while index in alias:
+        seen = {index}
+        while index in alias and alias[index] not in seen:
             index = alias[index]
+            seen.add(index)
         return index
 
     lowered = list(lowered)
     views = {i: _input_view(graph.tensors[i], where) for i in inputs} | {made.output: made.view for _, made in lowered}
-    absent = [i for i in map(root, (*outputs, *(r.tensor for _, m in lowered for r in m.reads))) if i not in views]
-    if absent:
-        raise ExportError(
-            f"{where}: {graph.tensors[absent[0]].name!r} is read before anything makes it; get the file again"
-        )
+    _check_order(graph, lowered, [root(index) for index in outputs], set(inputs), where, root)
     steps, size = sum(made.view.rows for _, made in lowered), sum(view.size_bytes for view in views.values())
     if steps > MOST_STEPS or size > MOST_BYTES_TOGETHER:
         raise ExportError(
@@ -229,8 +227,31 @@ def _linked(
     return Network(tuple(storages), tuple(nodes), _places(inputs, place, root), _places(outputs, place, root))
 
 
-def _places(tensors: tuple[int, ...], place: Mapping[int, int], root: object) -> tuple[int, ...]:
-    return tuple(place[root(tensor)] for tensor in tensors)  # type: ignore[operator]
+def _check_order(
+    graph: TfliteGraph,
+    lowered: Iterable[tuple[Operator, Lowered]],
+    outputs: Iterable[int],
+    made: set[int],
+    where: str,
+    root: Callable[[int], int],
+) -> None:
+    """Refuse a file that reads a tensor before it is made, or makes one twice. made: the inputs."""
+    for op, part in lowered:
+        for read in part.reads:
+            if root(read.tensor) not in made:
+                name = graph.tensors[read.tensor].name
+                raise SourceError(f"{where}: {called(graph, op)} reads {name!r} before it is made; get the file again")
+        if part.output in made:
+            name = graph.tensors[part.output].name
+            raise SourceError(f"{where}: {called(graph, op)} makes {name!r} a second time; get the file again")
+        made.add(part.output)
+    for index in outputs:
+        if index not in made:
+            raise SourceError(f"{where}: nothing makes the output {graph.tensors[index].name!r}; get the file again")
+
+
+def _places(tensors: tuple[int, ...], place: Mapping[int, int], root: Callable[[int], int]) -> tuple[int, ...]:
+    return tuple(place[root(tensor)] for tensor in tensors)
 
 
 def _input_view(tensor: Tensor, where: str) -> View:

@@ -80,3 +80,32 @@ def test_more_rows_than_are_planned_are_refused() -> None:
         "model: makes 420,000 rows in tensors of 480,000 bytes together, and at most 400,000 and 2,147,483,647 are "
         "planned; export it for a smaller input"
     ]
+
+
+def test_an_operator_that_reads_what_is_made_behind_it_is_a_damaged_file() -> None:
+    draft = Draft()
+    x, y, z = (draft.tensor((1, 4, 4, 2), "int8", 0.1) for _ in range(3))
+    draft.operator("ADD", [x, z], [y], table="AddOptions")
+    draft.operator("RELU", [y], [z])
+    with pytest.raises(
+        SourceError, match=r"model: ADD \(operator 0\) reads 't2' before it is made; get the file again"
+    ):
+        generate(draft.file([x], [z]), "net")
+
+
+def test_a_tensor_that_is_made_twice_is_a_damaged_file() -> None:
+    draft = Draft()
+    x, y = (draft.tensor((1, 4, 4, 2), "int8", 0.1) for _ in range(2))
+    draft.operator("RELU", [x], [y])
+    draft.operator("RELU6", [x], [y])
+    with pytest.raises(SourceError, match=r"model: RELU6 \(operator 1\) makes 't1' a second time; get the file again"):
+        generate(draft.file([x], [y]), "net")
+
+
+def test_shapes_that_rename_each_other_are_a_damaged_file() -> None:
+    draft = Draft()
+    x, y, z = (draft.tensor((1, 4, 4, 2), "int8", 0.1) for _ in range(3))
+    draft.operator("RESHAPE", [z], [y], table="ReshapeOptions")
+    draft.operator("RESHAPE", [y], [z], table="ReshapeOptions")
+    with pytest.raises(SourceError, match="get the file again"):
+        generate(draft.file([x], [z]), "net")
