@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, settings
 from tests.bell import bell
 from tests.demo import demo
 from tests.quick import HEAVY, NAMED, QUICK, needs_tensorflow
+from tests.sensed import sounds
 from tests.ssh_server import server, ssh
 
-__all__ = ["bell", "demo", "server", "ssh"]
+__all__ = ["bell", "demo", "server", "sounds", "ssh"]
 
 # The same cases on every run and on a machine however busy; --hypothesis-profile=default looks for others.
 settings.register_profile(

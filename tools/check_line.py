@@ -91,7 +91,10 @@ def facts_of(path: Path, data: Path, shape: str) -> dict[str, str]:
             row |= {"tflite": f"{tflite:.0f}", "onnx": f"{onnx:.0f}"}
             faults += [f"tflite below {FLOAT_DB:.0f} dB"] if tflite < FLOAT_DB else []
             faults += [f"onnx below {ONNX_DB:.0f} dB"] if onnx < ONNX_DB else []
-            if [len(tensor.shape) for tensor in loaded.model.inputs] == [4] and loaded.model.inputs[0].shape[3] in {1, 3}:
+            if [len(tensor.shape) for tensor in loaded.model.inputs] == [4] and loaded.model.inputs[0].shape[3] in {
+                1,
+                3,
+            }:
                 row |= built(source, loaded.model, data, Path(folder))
     except EdgecutError as exc:
         faults.append(str(exc).splitlines()[0][:300])

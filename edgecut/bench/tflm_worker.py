@@ -74,8 +74,8 @@ def tflm_heads(job: Job) -> Result:
 def tflm_run(job: Job) -> Result:
     """The outputs of a file under TFLM with a given arena.
 
-    Job: paths (one), arena_bytes, inputs (raw bytes in base64, one per image, in the file's dtype). Result: outputs
-    (alike, the first output's), shape, dtype.
+    Job: paths (one), arena_bytes, inputs (raw bytes in base64 for each image, all inputs one behind the other).
+    Result: outputs (one per image, the first output's), shape, dtype.
     """
     content = Path(job["paths"][0]).read_bytes()
     outputs: list[str] = []
@@ -83,10 +83,8 @@ def tflm_run(job: Job) -> Result:
     with _caught_stderr() as read_noise:
         try:
             interpreter = _interpreter(content, job["arena_bytes"])
-            details = interpreter.get_input_details(0)
             for encoded in job["inputs"]:
-                x = np.frombuffer(base64.b64decode(encoded), details["dtype"]).reshape(details["shape"])
-                interpreter.set_input(x, 0)
+                _feed(interpreter, content, base64.b64decode(encoded))
                 interpreter.invoke()
                 result = np.array(interpreter.get_output(0))
                 outputs.append(base64.b64encode(result.tobytes()).decode())
@@ -178,6 +176,13 @@ def _outputs_in_fork(content: bytes, inputs: Sequence[str]) -> Row:
 
 def _fed(interpreter: Interpreter, content: bytes, values: bytes) -> bytes:
     """The bytes of all outputs for the bytes of all inputs."""
+    _feed(interpreter, content, values)
+    interpreter.invoke()
+    return b"".join(np.array(interpreter.get_output(k)).tobytes() for k in range(_graph(content).OutputsLength()))
+
+
+def _feed(interpreter: Interpreter, content: bytes, values: bytes) -> None:
+    """Set all inputs from their bytes, one behind the other."""
     start = 0
     for place in range(_inputs(content)):
         details = interpreter.get_input_details(place)
@@ -185,8 +190,6 @@ def _fed(interpreter: Interpreter, content: bytes, values: bytes) -> bytes:
         count = math.prod(shape)
         interpreter.set_input(np.frombuffer(values, dtype, count, start).reshape(shape), place)
         start += count * dtype.itemsize
-    interpreter.invoke()
-    return b"".join(np.array(interpreter.get_output(k)).tobytes() for k in range(_graph(content).OutputsLength()))
 
 
 def _inputs(content: bytes) -> int:

@@ -40,7 +40,7 @@ class Picture(NamedTuple):
 @click.option("--images", default=32, show_default=True, type=click.IntRange(4, 32), help="How many images to use.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also draw it: FILE.svg or FILE.png.")
 @click.option("--force", is_flag=True, help="Replace an existing plot.")
-@recipe_flags("--data", "--preprocess", "--pixels", "--seed", "--unsafe", "--shape", "--dequantize")
+@recipe_flags("--data", "--kind", "--preprocess", "--pixels", "--seed", "--unsafe", "--shape", "--dequantize")
 @with_output
 @grouped(picture=Picture)
 def command(output: Output, *, artifact: Path, source: str, images: int, picture: Picture, overrides: Overrides) -> int:
@@ -85,16 +85,26 @@ def _check(recipe: Recipe, artifact: Path, plot: Path | None, force: bool) -> No
 
 def _explain(output: Output, recipe: Recipe, artifact: Path, count: int) -> Explanation:
     from edgecut.graph.quiet import import_keras_quietly
-    from edgecut.images.dataset import read_calibration
+    from edgecut.images.dataset import read_calibration, read_calibration_arrays
+    from edgecut.images.feed import ArrayFeed, kind_of
     from edgecut.tflite.flatbuffer import read
 
     progress = output.progress()
     with progress.task("loading the source model"):
         import_keras_quietly()
-        from edgecut.quantize.explain_file import explain_file, picture_shape
+        from edgecut.pipeline.stem import array_inputs
+        from edgecut.quantize.explain_file import explain_arrays, explain_file, picture_shape
         from edgecut.source.load import read_source as read_model
 
         loaded = read_model(recipe.source)
+    taken = [tuple(tensor.shape) for tensor in loaded.model.inputs]
+    if kind_of(recipe.data, taken) == "arrays":
+        inputs = array_inputs(loaded.model)
+        rows = read_calibration_arrays(
+            str(recipe.data.train), inputs, count=count, seed=recipe.data.seed, where="--data", progress=progress
+        )
+        values = ArrayFeed(inputs, recipe.source.preprocess).values(rows)
+        return explain_arrays(artifact, loaded.model, values, progress=progress).with_nodes(loaded.nodes)
     pixels = read_calibration(
         recipe.data.train or "",
         picture_shape(read(artifact), str(artifact)),

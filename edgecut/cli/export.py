@@ -52,7 +52,16 @@ class Target(NamedTuple):
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The file to write; for c a folder.")
 @click.option("--force", is_flag=True, help="Replace what is there.")
 @recipe_flags(
-    "--preprocess", "--order", "--data", "--calibration", "--seed", "--quantizer", "--unsafe", "--shape", "--dequantize"
+    "--preprocess",
+    "--order",
+    "--data",
+    "--kind",
+    "--calibration",
+    "--seed",
+    "--quantizer",
+    "--unsafe",
+    "--shape",
+    "--dequantize",
 )
 @with_output
 @grouped(target=Target)
@@ -66,7 +75,8 @@ def command(output: Output, *, model: str, target: Target, overrides: Overrides)
     to the bit; MODEL may then also be an int8 .tflite file of any origin.
 
     int8 and int16x8 need images (--data) and what the model takes (--preprocess): of one made by "edgecut stem --pixels
-    raw" that is raw, and the camera's bytes then pass into an int8 file unchanged.
+    raw" that is raw, and the camera's bytes then pass into an int8 file unchanged. A model that takes no picture is
+    calibrated on an .npz of arrays: x_train, or x_train.NAME for each of several inputs.
     """
     from edgecut.render.graphs import artifact_parts
 
@@ -132,7 +142,7 @@ def _export(
         # A SavedModel's function is what it computes, whatever wrote it; only cutting it needs its layers.
         is_function = kind_of(source) == "saved_model"
         model = load_exported(source) if is_function else load_model(output, recipe.source)
-    images = _calibration(output, recipe, _picture_shape(model)) if needs_images(precision) else None
+    images = _calibration_of(output, recipe, model) if needs_images(precision) else None
     if precision == "int8" and recipe.source.preprocess == "raw" and not is_function:
         from edgecut.stem.camera import for_bytes
 
@@ -214,15 +224,35 @@ def _fusion_notes(out: Path) -> list[str]:
     ]
 
 
-def _picture_shape(model: keras.Model) -> tuple[int, int, int]:
-    """(height, width, channels) of the one picture that a model takes. Raises DataError for any other input."""
-    shapes = [tuple(tensor.shape) for tensor in model.inputs]
-    if len(shapes) != 1 or len(shapes[0]) != 4 or None in shapes[0][1:]:
-        raise DataError(
-            f"export: the model takes {shapes}, and images calibrate one input of fixed size (batch, height, "
-            "width, channels)"
-        )
-    return shapes[0][1], shapes[0][2], shapes[0][3]
+def _calibration_of(output: Output, recipe: Recipe, model: keras.Model) -> list[np.ndarray]:
+    """What calibrates a model, an array for each input. Raises DataError for what can't feed it."""
+    from edgecut.images.dataset import read_calibration_arrays
+    from edgecut.images.feed import ArrayFeed, kind_of
+    from edgecut.images.rows import columns
+    from edgecut.pipeline.model_faults import scaling_faults
+    from edgecut.pipeline.stem import array_inputs
+
+    shapes, kind = [tuple(tensor.shape) for tensor in model.inputs], recipe.data.kind
+    if kind is None and Path(str(recipe.data.train)).suffix.lower() == ".npz":
+        kind = kind_of(recipe.data, shapes)
+    if len(shapes) == 1 and len(shapes[0]) == 4 and kind != "arrays":
+        if None in shapes[0][1:]:
+            raise DataError(
+                f"export: the model takes {shapes}, and images calibrate one input of fixed size (batch, height, "
+                "width, channels)"
+            )
+        return [_calibration(output, recipe, shapes[0][1:])]
+    faults = list(scaling_faults(recipe, shapes))
+    if kind_of(recipe.data, shapes) == "pictures":
+        faults = [f"data.kind: the model takes {shapes}, and pictures feed one (batch, height, width, channels)"]
+    if faults:
+        raise DataError("\n".join(f"export: {fault}" for fault in faults))
+    inputs, data = array_inputs(model), recipe.data
+    progress = output.progress()
+    rows = read_calibration_arrays(
+        str(data.train), inputs, count=data.calibration, seed=data.seed, where="--data", progress=progress
+    )
+    return list(columns(ArrayFeed(inputs, recipe.source.preprocess).values(rows)))
 
 
 def _calibration(output: Output, recipe: Recipe, shape: tuple[int, int, int]) -> np.ndarray:

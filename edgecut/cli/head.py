@@ -41,6 +41,7 @@ from edgecut.score.metrics import MetricName, metric_of
     "--data",
     "--val",
     "--labels",
+    "--kind",
     "--target",
     "--limit",
     "--seed",

@@ -18,7 +18,7 @@ from edgecut.records.document import Record
 from edgecut.records.faults import record_in
 from edgecut.records.profile import Profile
 from edgecut.records.profile_files import find_profile, shadow_notes
-from edgecut.records.recipe import Preprocess, Recipe, read_recipe
+from edgecut.records.recipe import Recipe, read_recipe
 from edgecut.records.toml_text import toml_value
 from edgecut.whole import write_whole
 
@@ -36,6 +36,7 @@ EXAMPLES: dict[str, object] = {
     "head.classes": 10,
     "head.unfreeze": "layer_name",
     "data.train": "data/train",
+    "data.kind": "arrays",
     "data.val": "data/val",
     "data.labels": "labels.txt",
     "data.limit": [2000, 1000],
@@ -51,7 +52,7 @@ TABLES: dict[str, str] = {
     "cut": "Which layers stay.",
     "stem": "What the device feeds.",
     "head": "The classifier behind the cut. Leave the table out to keep the model's own outputs.",
-    "data": "Labelled images: class folders, or an .npz with x_train, y_train and perhaps x_test, y_test.",
+    "data": "Labelled images or arrays: class folders, or an .npz with x_train, y_train and perhaps x_test, y_test.",
     "compress": "Training that makes the model smaller, or truer in int8. Leave all three out to train nothing.",
     "export": "The files to write: each format in each precision.",
     "bench": "How latency is measured.",
@@ -121,7 +122,7 @@ def command(
     profile = find_profile(profile_name) if profile_name else None
     for sentence in shadow_notes([profile] if profile else []):
         output.note(sentence)
-    given = {**_profile_keys(profile, read_source(model, overrides).source.preprocess), **overrides}
+    given = {**_profile_keys(profile, read_source(model, overrides)), **overrides}
     settings = {"name": read_source(model, given).name, **given, "source.model": model}
     text = recipe_text(_relative(settings, out.parent), profile)
     write_whole(out, text.encode())
@@ -171,8 +172,9 @@ def _flag_help(key: str) -> str:
     return next(flag.help for flag in FLAGS if flag.key == key)
 
 
-def _profile_keys(profile: Profile | None, preprocess: Preprocess) -> dict[str, object]:
-    """What a device says about a recipe: its image, its files, its limits."""
+def _profile_keys(profile: Profile | None, recipe: Recipe) -> dict[str, object]:
+    """What a device says about a recipe: its image, unless arrays feed the model, its files, its limits."""
+    from edgecut.pipeline.model_faults import planned_arrays
     from edgecut.pipeline.sensor import sensor_keys
 
     if profile is None:
@@ -183,7 +185,8 @@ def _profile_keys(profile: Profile | None, preprocess: Preprocess) -> dict[str, 
         or list(profile.runtime.precisions),
     }
     budget = profile.budget.model_dump(exclude_none=True)
-    return keys | sensor_keys(profile, preprocess) | {f"budget.{key}": value for key, value in budget.items()}
+    sensed = sensor_keys(profile, recipe.source.preprocess) if planned_arrays(recipe) is None else {}
+    return keys | sensed | {f"budget.{key}": value for key, value in budget.items()}
 
 
 def _relative(settings: Overrides, folder: Path) -> dict[str, object]:

@@ -123,6 +123,7 @@ def _words(text: str) -> list[str]:
     "--data",
     "--val",
     "--labels",
+    "--kind",
     "--target",
     "--limit",
     "--calibration",

@@ -17,7 +17,7 @@ from edgecut.export.plain_c import c_name, write_c
 from edgecut.export.readback import read_artifact, tflite_precision
 from edgecut.export.tflite import write_saved_model
 from edgecut.records.artifact import Artifact
-from edgecut.records.precision import is_written, precisions_of
+from edgecut.records.precision import is_written, needs_images, precisions_of
 from edgecut.records.recipe import Exported, Format, Precision, Quantizer
 from edgecut.source.policies import in_float32
 from edgecut.tflite.flatbuffer import parse
@@ -55,7 +55,7 @@ def export(
     arrays = [calibration] if isinstance(calibration, np.ndarray) else calibration
     with tempfile.TemporaryDirectory() as folder:
         saved_model = Path(folder) / "saved_model"
-        write_saved_model(model, saved_model)
+        write_saved_model(model, saved_model, loops=not needs_images(precision))
         if quantizer == "ort":
             write_static(converted(saved_model, model, "float32"), arrays, target)
         else:

@@ -57,11 +57,11 @@ def _test(
         _output_check(k, spec, tolerance) for k, (spec, tolerance) in enumerate(zip(outputs, tolerances, strict=False))
     )
     text = resources.files("edgecut.export").joinpath(_TEMPLATE).read_text(encoding="utf-8")
-    sizes = (f"{prefix}_OUTPUT{f'_{k}' if k else ''}_BYTES" for k in range(len(artifact.outputs)))
     for key, value in {
         "@ROWS@": rows,
         "@OUTPUT_CHECKS@": checks,
-        "@OUTPUT_BYTES@": " + ".join(sizes),
+        "@INPUT_BYTES@": _sum_of(prefix, "INPUT", len(artifact.inputs)),
+        "@OUTPUT_BYTES@": _sum_of(prefix, "OUTPUT", len(artifact.outputs)),
         "@TITLE@": c_comment(name),
         "@NAME@": name,
         "@SYMBOL@": symbol,
@@ -72,6 +72,11 @@ def _test(
     }.items():
         text = text.replace(key, value)
     return text
+
+
+def _sum_of(prefix: str, side: str, count: int) -> str:
+    """The bytes of all tensors of a side, as C."""
+    return " + ".join(f"{prefix}_{side}{f'_{k}' if k else ''}_BYTES" for k in range(count))
 
 
 def _row(k: int, vector: VectorFiles) -> str:

@@ -5,7 +5,7 @@
 
    With -D@PREFIX@_RUNTIME it also runs each vector by a function of yours, which calls the board's runtime:
        int @SYMBOL@_run(const void *input, void *output);
-   input: the bytes of the input tensor; output: room for all output tensors, one behind the other.
+   input: the bytes of the input tensors, one behind the other; output: room for all output tensors, one behind the other.
    It returns 0 if it could run. */
 #include <stddef.h>
 #include <stdint.h>
@@ -186,7 +186,7 @@ static int output_is_wrong(unsigned k, const unsigned char *input, const unsigne
 
 static int vector_is_whole(unsigned k, const char *folder) {
     const vector_t *v = &vectors[k];
-    unsigned char *input = read_whole(folder, v->input, @PREFIX@_INPUT_BYTES, v->input_sha256);
+    unsigned char *input = read_whole(folder, v->input, @INPUT_BYTES@, v->input_sha256);
     unsigned char *expected = read_whole(folder, v->expected, @OUTPUT_BYTES@, v->expected_sha256);
     unsigned char *camera = NULL;
     int whole = input != NULL && expected != NULL;

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import keras
@@ -17,7 +18,7 @@ from tensorflow.lite.python.convert_phase import ConverterError
 
 from edgecut.errors import ExportError, RequestError
 from edgecut.graph.proof import call_flat
-from edgecut.graph.traced import NO_BIAS, traced_for_tflite
+from edgecut.graph.traced import NO_BIAS, traced_for_tflite, unrolled
 from edgecut.records.precision import needs_images
 from edgecut.records.recipe import Precision
 from edgecut.streams import caught_output
@@ -25,9 +26,10 @@ from edgecut.tflite.flatbuffer import name_io, parse
 from edgecut.tflite.patch import constant, patched
 
 
-def write_saved_model(model: keras.Model, folder: Path) -> None:
+def write_saved_model(model: keras.Model, folder: Path, *, loops: bool = True) -> None:
     """Write a SavedModel with batch 1, signature inputs named as the model's and outputs "output" or "output_k".
 
+    loops: whether recurrent layers may be loops, through which TensorFlow's calibration crashes.
     Raises RequestError if a height or width is open, ExportError if Keras can't export the model, OSError if the disk
     is full.
     """
@@ -46,9 +48,10 @@ def write_saved_model(model: keras.Model, folder: Path) -> None:
         try:
             archive = keras.export.ExportArchive()
             archive.track(model)
-            with traced_for_tflite():
-                archive.add_endpoint("serve", tf.function(serve, input_signature=specs))
-            archive.write_out(str(folder), verbose=False)
+            with nullcontext() if loops else unrolled(model):  # what is written holds the model's own call, too
+                with traced_for_tflite():
+                    archive.add_endpoint("serve", tf.function(serve, input_signature=specs))
+                archive.write_out(str(folder), verbose=False)
         except (ValueError, TypeError, RuntimeError, NotImplementedError, tf.errors.OpError) as exc:
             _raise_if_full(exc, folder)
             raise ExportError(
@@ -155,7 +158,7 @@ def _refuse_loops(saved_model: Path, precision: Precision) -> None:
     if name is not None:
         raise ExportError(
             f"export: {precision} can't be calibrated through the loop {name!r}, since TensorFlow's calibration "
-            "crashes there; make the recurrent layer with unroll=True, cut before it, or export float32 or dynamic"
+            "crashes there; cut before it, or export float32 or dynamic"
         )
 
 

@@ -11,10 +11,13 @@ import tensorflow as tf
 from edgecut.graph.callgraph import Calls, Tensor, flat
 from edgecut.graph.naming import unique_name
 from edgecut.graph.predict import BATCH
+from edgecut.graph.proof import call_flat
 from edgecut.graph.rebuild import rebuild
+from edgecut.images.rows import columns
 from edgecut.records.progress import SILENT, Progress
 
 _POOLS: dict[int, type[keras.Layer]] = {
+    5: keras.layers.GlobalAveragePooling3D,
     4: keras.layers.GlobalAveragePooling2D,
     3: keras.layers.GlobalAveragePooling1D,
 }
@@ -52,14 +55,14 @@ def predict_each(
 ) -> Iterator[tuple[int, list[np.ndarray]]]:
     """Batch by batch: the position of its first image, and every output of the model, float32 (batch, ...).
 
-    images: (n, ...), kept as they are (bytes); to_input makes a batch of them what the model takes.
+    images: (n, ...), kept as they are (bytes); to_input makes a batch of them what the model takes, in rows
+    (images/rows.py) for each of several inputs.
     """
-    forward = tf.function(lambda x: model(x, training=False), reduce_retracing=True)
+    forward = tf.function(lambda *inputs: keras.tree.flatten(call_flat(model, inputs)), reduce_retracing=True)
     with progress.task(title, len(images)) as advance:
         for first in range(0, len(images), BATCH):
             batch = images[first : first + BATCH]
-            outputs = forward(tf.constant(to_input(batch)))
-            yield first, [x.numpy() for x in (outputs if isinstance(outputs, list | tuple) else [outputs])]
+            yield first, [x.numpy() for x in forward(*map(tf.constant, columns(to_input(batch))))]
             advance(len(batch))
 
 
@@ -87,13 +90,13 @@ def gradient_x_activation(graph: Calls, tensors: Sequence[Tensor], inputs: np.nd
 
     The mean over images and channels of |sum over positions of gradient x activation| (Molchanov et al., Pruning
     Convolutional Neural Networks, 2017, equation 8), 0 where the output doesn't depend on the tensor.
-    inputs: (n, ...) as the model takes them, few: all activations are held at once.
+    inputs: rows (n, ...) as the model takes them, few: all activations are held at once.
     """
     model = rebuild(graph, outputs=[*tensors, flat(graph.outputs)[0]])
     with tf.GradientTape() as tape:
-        x = tf.constant(inputs)
-        tape.watch(x)
-        *values, last = model(x, training=False)
+        fed = [tf.constant(x) for x in columns(inputs)]
+        tape.watch([x for x in fed if x.dtype.is_floating])
+        *values, last = keras.tree.flatten(call_flat(model, fed))
         target = tf.reduce_sum(tf.reduce_max(tf.reshape(last, (len(inputs), -1)), axis=1))
     gradients = tape.gradient(target, values)
     scores = []

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from edgecut.graph.proof import call_flat
+from edgecut.images.rows import columns
 from edgecut.records.progress import SILENT, Progress
 
 BATCH = 32
@@ -22,16 +23,17 @@ def predict_outputs(
     title: str = "forward pass",
     progress: Progress = SILENT,
 ) -> tuple[np.ndarray, ...]:
-    """Every output of a model with one input, each (n, ...), in its own dtype.
+    """Every output of a model, each (n, ...), in its own dtype.
 
-    images: (n, ...), kept as they are (bytes); to_input makes a batch of them what the model takes.
+    images: (n, ...), kept as they are (bytes); to_input makes a batch of them what the model takes, in rows
+    (images/rows.py) for each of several inputs.
     """
-    forward = tf.function(lambda x: keras.tree.flatten(call_flat(model, [x])), reduce_retracing=True)
+    forward = tf.function(lambda *inputs: keras.tree.flatten(call_flat(model, inputs)), reduce_retracing=True)
     outputs: list[list[np.ndarray]] = []
     with progress.task(title, len(images)) as advance:
         for first in range(0, len(images), BATCH):
             batch = images[first : first + BATCH]
-            outputs.append([row.numpy() for row in forward(tf.constant(to_input(batch)))])
+            outputs.append([row.numpy() for row in forward(*map(tf.constant, columns(to_input(batch))))])
             advance(len(batch))
     return tuple(np.concatenate(column) for column in zip(*outputs, strict=True))
 

@@ -163,7 +163,7 @@ def _written_vectors(folder: Path, report: Report, artifact: Artifact, vectors: 
     arena_bytes = max((int(value) for value in measured if value is not None), default=None)
     if arena_bytes is not None:
         vectors = tried_in_tflm(vectors, arena_bytes, artifact.macs or 0)
-    vectors = replace(vectors, input=artifact.inputs[0])
+    vectors = replace(vectors, specs=artifact.inputs)
     found = agreements(folder, report.artifacts, vectors)
     return vectors, write_vectors(vectors, folder / "vectors", artifact.path, found)
 

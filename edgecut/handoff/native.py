@@ -68,7 +68,7 @@ def c_faults(
 def arena_faults(folder: Path, report: Report, sheet: VectorSheet, inputs: np.ndarray) -> tuple[list[str], list[str]]:
     """(faults, notes): whether TFLM runs the vectors in the arena that the report gives as measured.
 
-    inputs: (k, ...) in the file's dtype, as many as 50 million multiply-accumulates allow are run, at least one.
+    inputs: rows (k, ...) in the file's dtypes, as many as 50 million multiply-accumulates allow are run, at least one.
     """
     artifact = next((a for a in report.artifacts if a.path == sheet.artifact), None)
     if artifact is None or sheet.tflm_lsb is None or not len(inputs):

@@ -14,7 +14,7 @@ from edgecut.images.device import COLOURS, DEFAULT_ORDER
 from edgecut.images.preprocess import affine
 from edgecut.records.artifact import Artifact, TensorSpec
 from edgecut.records.measurement import Measurement
-from edgecut.records.recipe import Recipe
+from edgecut.records.recipe import CustomPreprocess, Recipe
 from edgecut.records.report import Report
 from edgecut.records.units import format_bytes, format_seconds
 from edgecut.render.templating import markdown
@@ -103,6 +103,7 @@ def _device(
         "operators": ", ".join(f"{name} x{count}" for name, count in artifact.operators.items()),
         "inputs": [_tensor(spec) | {"rule": input_rule(spec)} for spec in artifact.inputs],
         "camera": _camera(recipe, artifact.inputs[0]),
+        "scaled": _scaling(recipe, artifact.inputs[0]),
         "outputs": [_tensor(spec) | {"real": _real(spec)} for spec in artifact.outputs],
         "classes": _classes(recipe, artifact, labels),
     }
@@ -131,6 +132,12 @@ def _camera(recipe: Recipe, spec: TensorSpec) -> dict[str, object] | None:
     lines = list(_normalization(recipe, channels)) if spec.expects == "normalized" else []
     colour = COLOURS.get(order, f"{channels} channels")
     return {"height": height, "width": width, "colour": colour, "normalization": lines}
+
+
+def _scaling(recipe: Recipe, spec: TensorSpec) -> CustomPreprocess | None:
+    """How arrays become the values of an input that they feed; None where they are these."""
+    preprocess = recipe.source.preprocess
+    return preprocess if spec.expects is None and isinstance(preprocess, CustomPreprocess) else None
 
 
 def _normalization(recipe: Recipe, channels: int) -> Iterator[str]:

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgecut.handoff.builds import Side, label_names
+from edgecut.images.arrays import ArrayInput, ArrayInputs
 from edgecut.images.classes import assumed_order
-from edgecut.images.dataset import Dataset, read_data
+from edgecut.images.dataset import Dataset, read_arrays, read_data
 from edgecut.images.device import DEFAULT_ORDER, in_order, model_input
+from edgecut.images.feed import ArrayFeed
+from edgecut.images.rows import packed
 from edgecut.records.artifact import Artifact
 from edgecut.records.progress import Progress
 from edgecut.records.recipe import Data
@@ -22,7 +25,7 @@ _BATCH = 64
 
 @dataclass(frozen=True, eq=False)
 class Fed:
-    """values: for the side's file, (n, ...): the device's pictures in uint8, or float32 that the file takes as it is.
+    """values: for the side's file, (n, ...): the device's pictures in uint8, or rows that the file takes as they are.
 
     labels: (n,) int64, the places of the classes in the side's own outputs; None where they aren't known, and why.
     assumed: what was assumed about their order.
@@ -40,16 +43,50 @@ def fed(
     """(what each side is fed, what that is), row by row the same; None for files of other shapes without images, or
     that take nothing.
 
-    data: labelled images, of which the validation part counts; a file that no camera feeds gets seeded values all the
-    same. Raises DataError.
+    data: labelled images, or arrays for files that no camera feeds, of which the validation part counts. Raises
+    DataError.
     """
-    if data is None or not all(map(_takes_pictures, pair)):
-        first, second = ([spec.shape for spec in artifact.inputs[:1]] for artifact in pair)
-        if not first or first != second:
+    inputs, others = map(array_inputs, pair)
+    same = inputs == others or (len(inputs) == 1 and [x.shape for x in inputs] == [x.shape for x in others])
+    takes_pictures = [_takes_pictures(artifact) for artifact in pair]
+    if data is None or (not all(takes_pictures) and (any(takes_pictures) or not same)):
+        if not inputs or not same:
             return None
         values = _seeded(pair[0])
         return (Fed(values, None), Fed(values, None)), "seeded noise"
     wanted = Data(train=data) if isinstance(data, str) else data
+    if not any(takes_pictures):
+        return _fed_arrays(sides, pair, wanted, progress)
+    return _fed_pictures(sides, pair, wanted, progress)
+
+
+def array_inputs(artifact: Artifact) -> ArrayInputs:
+    """The inputs of a file as arrays feed them: real values where it quantizes."""
+    return tuple(
+        ArrayInput(
+            spec.name,
+            tuple(None if size < 0 else size for size in spec.shape[1:]),
+            spec.dtype if spec.scale is None else "float32",
+        )
+        for spec in artifact.inputs
+    )
+
+
+def _fed_arrays(
+    sides: tuple[Side, Side], pair: tuple[Artifact, Artifact], wanted: Data, progress: Progress
+) -> tuple[tuple[Fed, ...], str]:
+    inputs = array_inputs(pair[0])
+    dataset = read_arrays(wanted, inputs, partial=True, progress=progress)
+    found = []
+    for side, artifact in zip(sides, pair, strict=True):
+        labels, why = _own_labels(side, artifact, dataset)
+        found.append(Fed(ArrayFeed(inputs, side.preprocess).values(dataset.val.pixels), labels, why))
+    return tuple(found), f"validation arrays of {wanted.val or wanted.train}"
+
+
+def _fed_pictures(
+    sides: tuple[Side, Side], pair: tuple[Artifact, Artifact], wanted: Data, progress: Progress
+) -> tuple[tuple[Fed, ...], str]:
     read: dict[tuple[int, ...], Dataset] = {}
     found = []
     for side, artifact in zip(sides, pair, strict=True):
@@ -89,13 +126,15 @@ def _takes_pictures(artifact: Artifact) -> bool:
 
 def _seeded(artifact: Artifact) -> np.ndarray:
     """Bytes for pictures, else floats in -1..1, or whole numbers 0 and 1, which are in any vocabulary."""
-    random, spec = np.random.default_rng(0), artifact.inputs[0]
-    shape = (SEEDED, *spec.shape[1:])
+    random = np.random.default_rng(0)
     if _takes_pictures(artifact):
-        return random.integers(0, 256, shape, dtype=np.uint8)
-    if spec.scale is None and np.dtype(spec.dtype).kind in "iub":
-        return random.integers(0, 2, shape).astype(np.float32)
-    return random.uniform(-1, 1, shape).astype(np.float32)
+        return random.integers(0, 256, (SEEDED, *artifact.inputs[0].shape[1:]), dtype=np.uint8)
+    arrays = []
+    for spec in artifact.inputs:
+        shape, is_whole = (SEEDED, *spec.shape[1:]), spec.scale is None and np.dtype(spec.dtype).kind in "iub"
+        values = random.integers(0, 2, shape) if is_whole else random.uniform(-1, 1, shape)
+        arrays.append(values.astype(np.float32))
+    return packed(arrays)
 
 
 def _own_labels(side: Side, artifact: Artifact, dataset: Dataset) -> tuple[np.ndarray | None, str]:

@@ -14,9 +14,10 @@ from pydantic import Field
 from edgecut.bench.runners import tflm
 from edgecut.errors import RunError
 from edgecut.handoff.seal import json_text
+from edgecut.images.rows import columns
 from edgecut.records.artifact import Artifact, TensorSpec
 from edgecut.records.document import Record
-from edgecut.runtime.files import FileRunner, dequantize, quantize
+from edgecut.runtime.files import FileRunner, dequantize_rows, quantize_rows
 
 _FLOAT_TOLERANCE = 1e-4
 # TFLM's reference kernels take about 10 ns per multiply-accumulate here, so this is half a second.
@@ -74,33 +75,40 @@ class Agreement(Record):
 class VectorSheet(Record):
     """vectors.json. All files are little-endian, in C order, without a header.
 
-    tflm_lsb: the largest difference under TensorFlow Lite Micro's interpreter, in steps; None if not run.
+    more_inputs: of a file of several, those behind `input`; an input file holds all, one after the other. tflm_lsb: the
+    largest difference under TensorFlow Lite Micro's interpreter, in steps; None if not run.
     """
 
     schema_: Literal["edgecut.vectors/1"] = Field(default="edgecut.vectors/1", alias="schema")
     artifact: str
     camera_shape: tuple[int, ...] | None
     input: TensorSpec
+    more_inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[GoldenOutput, ...]
     vectors: tuple[GoldenFiles, ...]
     agreements: tuple[Agreement, ...] = ()
     tflm_lsb: int | None = None
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """Every input of the file, in its order."""
+        return (self.input, *self.more_inputs)
 
 
 @dataclass(frozen=True, eq=False)
 class Vectors:
     """k golden vectors of the file at `path`.
 
-    camera: (k, height, width, channels) uint8, None where no camera feeds the model. inputs: (k, ...) in the
-    file's input dtype. expected: one array (k, ...) per output, in the file's output dtypes. tflm_lsb: as in
-    VectorSheet.
+    camera: (k, height, width, channels) uint8, None where no camera feeds the model. inputs: rows (k, ...) in the
+    dtypes of the file's inputs, which are specs. expected: one array (k, ...) per output, in the file's output dtypes.
+    tflm_lsb: as in VectorSheet.
     """
 
     path: Path
     camera: np.ndarray | None
     inputs: np.ndarray
     expected: tuple[np.ndarray, ...]
-    input: TensorSpec
+    specs: tuple[TensorSpec, ...]
     outputs: tuple[GoldenOutput, ...]
     tflm_lsb: int | None = None
 
@@ -109,11 +117,11 @@ def golden_vectors(artifact_path: Path, camera_pixels: np.ndarray | None, model_
     """The vectors that a model file gives by its own runtime on this host.
 
     camera_pixels: (k, height, width, channels) uint8, what the device's camera gives, None without a camera.
-    model_inputs: (k, ...) float32, the same as the float model takes it; quantized by the file's own scale.
+    model_inputs: rows (k, ...), the same as the float model takes them; quantized by the file's own scales.
     Raises RunError if the file can't be run.
     """
     runner = FileRunner(artifact_path)
-    inputs = quantize(model_inputs, runner.inputs[0], str(artifact_path))
+    inputs = quantize_rows(model_inputs, runner.inputs, str(artifact_path))
     expected = runner.predict_raw_each(inputs)
     others = FileRunner(artifact_path, kernels="plain").predict_raw_each(inputs)
     kernels = _KERNELS[artifact_path.suffix]
@@ -121,7 +129,7 @@ def golden_vectors(artifact_path: Path, camera_pixels: np.ndarray | None, model_
         GoldenOutput(spec=spec, tolerance=_tolerance(here, there, kernels))
         for spec, here, there in zip(runner.outputs, expected, others, strict=True)
     )
-    return Vectors(artifact_path, camera_pixels, inputs, expected, runner.inputs[0], outputs)
+    return Vectors(artifact_path, camera_pixels, inputs, expected, runner.inputs, outputs)
 
 
 def tried_in_tflm(vectors: Vectors, arena_bytes: int, macs: int) -> Vectors:
@@ -154,13 +162,14 @@ def write_vectors(vectors: Vectors, folder: Path, artifact: str, agreements: Seq
         row = GoldenFiles(camera=camera, input=f"input_{k}.bin", expected=f"expected_{k}.bin")
         if camera is not None and vectors.camera is not None:
             (folder / camera).write_bytes(_bytes(vectors.camera[k]))
-        (folder / row.input).write_bytes(_bytes(vectors.inputs[k]))
+        (folder / row.input).write_bytes(b"".join(_bytes(x[k]) for x in columns(vectors.inputs)))
         (folder / row.expected).write_bytes(b"".join(_bytes(output[k]) for output in vectors.expected))
         rows.append(row)
     sheet = VectorSheet(
         artifact=artifact,
         camera_shape=None if vectors.camera is None else vectors.camera.shape[1:],
-        input=vectors.input,
+        input=vectors.specs[0],
+        more_inputs=vectors.specs[1:],
         outputs=vectors.outputs,
         vectors=tuple(rows),
         agreements=tuple(agreements),
@@ -172,7 +181,7 @@ def write_vectors(vectors: Vectors, folder: Path, artifact: str, agreements: Seq
 
 def agreements(folder: Path, artifacts: Sequence[Artifact], vectors: Vectors) -> tuple[Agreement, ...]:
     """How each ONNX artifact under `folder` agrees with the TFLite one of its precision on equal inputs."""
-    x = dequantize(vectors.inputs, vectors.input)
+    x = dequantize_rows(vectors.inputs, vectors.specs)
     partners = {a.precision: a for a in artifacts if a.format == "tflite"}
     found = []
     for artifact in (a for a in artifacts if a.format == "onnx" and a.precision in partners):

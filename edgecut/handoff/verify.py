@@ -13,11 +13,12 @@ from edgecut.errors import EdgecutError, RequestError
 from edgecut.handoff.checked import check, document
 from edgecut.handoff.seal import MANIFEST, Manifest
 from edgecut.handoff.vectors import Tolerance, VectorSheet, distance
+from edgecut.images.rows import columns, packed
 from edgecut.records.document import parse
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import read_recipe
 from edgecut.records.report import Report
-from edgecut.runtime.files import FileRunner, dequantize
+from edgecut.runtime.files import FileRunner, dequantize_rows
 from edgecut.runtime.limits import read_limits
 
 VECTORS = "vectors/vectors.json"
@@ -105,8 +106,8 @@ def _vector_faults(
 def _rerun(folder: Path, sheet: VectorSheet) -> tuple[list[str], np.ndarray]:
     """(faults, the inputs (k, ...) in the file's dtype)."""
     runner = FileRunner(folder / sheet.artifact)
-    own = runner.inputs[0].model_copy(update={"expects": sheet.input.expects})
-    if sheet.input != own:
+    own = tuple(spec.model_copy(update={"expects": sheet.input.expects}) for spec in runner.inputs)
+    if sheet.inputs != own:
         return [f"{VECTORS}: describes another input than {sheet.artifact} takes"], np.empty(0)
     inputs = _inputs(folder, sheet)
     if not len(inputs):
@@ -126,14 +127,14 @@ def _rerun(folder: Path, sheet: VectorSheet) -> tuple[list[str], np.ndarray]:
 
 
 def _inputs(folder: Path, sheet: VectorSheet) -> np.ndarray:
-    """All inputs (k, ...) in the file's dtype; none of them if the files don't fit the shape."""
-    shape = (len(sheet.vectors), *sheet.input.shape[1:])
+    """All inputs as rows (k, ...) in the file's dtypes; none of them if the files don't fit the shapes."""
+    fields = [
+        (f"input_{k}", np.dtype(spec.dtype).newbyteorder("<"), spec.shape[1:]) for k, spec in enumerate(sheet.inputs)
+    ]
     content = b"".join((folder / "vectors" / row.input).read_bytes() for row in sheet.vectors)
-    size = np.dtype(sheet.input.dtype).itemsize
-    if len(content) != np.prod(shape) * size:
-        return np.empty((0, *shape[1:]), sheet.input.dtype)
-    inputs = np.frombuffer(content, np.dtype(sheet.input.dtype).newbyteorder("<"))
-    return inputs.astype(sheet.input.dtype).reshape(shape)
+    whole = len(content) == len(sheet.vectors) * np.dtype(fields).itemsize
+    inputs = np.frombuffer(content if whole else b"", fields)
+    return packed([x.astype(spec.dtype) for x, spec in zip(columns(inputs), sheet.inputs, strict=True)])
 
 
 def _output_faults(name: str, expected: bytes, outputs: list[np.ndarray], sheet: VectorSheet) -> Iterator[str]:
@@ -156,7 +157,7 @@ def _agreement_faults(
 ) -> tuple[list[str], list[str]]:
     """(faults, notes) of the ONNX files against the TFLite ones on the same inputs."""
     faults, notes = [], []
-    x = dequantize(inputs, sheet.input)
+    x = dequantize_rows(inputs, sheet.inputs)
     for row in sheet.agreements:
         if row.artifact in changed or row.reference in changed:
             notes.append(f"{row.artifact}: not compared with {row.reference}, since one of them was changed")

@@ -22,6 +22,9 @@ _POOLING = {
     (4, "max"): keras.layers.GlobalMaxPooling2D,
     (3, "avg"): keras.layers.GlobalAveragePooling1D,
     (3, "max"): keras.layers.GlobalMaxPooling1D,
+    (5, "avg"): keras.layers.GlobalAveragePooling3D,
+    (5, "max"): keras.layers.GlobalMaxPooling3D,
+    (5, "none"): keras.layers.Flatten,
     (4, "none"): keras.layers.Flatten,
     (3, "none"): keras.layers.Flatten,
 }

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecut.errors import DataError
+from edgecut.images.arrays import has_part
 from edgecut.images.listing import class_count_fault, class_folders, read_class_names
-from edgecut.images.npz import load_array, pair_names, read_headers
+from edgecut.images.npz import load_array, read_headers
+from edgecut.images.parts import pair_names
 from edgecut.records.recipe import Data
 
 Shape = Sequence[int | None]
@@ -46,7 +48,7 @@ def number_faults(path: Path, where: str, names: Sequence[str] | None, classes: 
 
     headers, count = read_headers(path, where), len(names) if names is not None else classes
     pairs = [pair_names(headers, prefer_test=where == "data.val")]
-    if where == "data.train" and "x_test" in headers:
+    if where == "data.train" and has_part(headers, "test"):
         pairs.append(("x_test", "y_test"))
     faults, more = [], "set head.classes = {}" if names is None else "name {} classes in data.labels"
     try:

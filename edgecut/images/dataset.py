@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from edgecut.errors import DataError
+from edgecut.images.arrays import ArrayInputs, has_part
 from edgecut.images.classes import one_class_fault, unnamed_numbers_fault
 from edgecut.images.decode import decode_faults
 from edgecut.images.faults import data_faults
 from edgecut.images.labels import check_labels
 from edgecut.images.listing import class_count_fault, read_class_names
-from edgecut.images.npz import pair_names, read_headers
+from edgecut.images.npz import read_headers
+from edgecut.images.parts import pair_names
+from edgecut.images.rows import quick_value_faults
 from edgecut.images.sampling import evenly, sampled, split
-from edgecut.images.sources import PictureSource, open_any, open_folder, open_npz
+from edgecut.images.sources import PictureSource, open_any, open_folder, open_npz, open_rows
 from edgecut.images.targets import Part, chosen_targets, read_targets
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Data
@@ -26,9 +30,10 @@ _MOST_CLASSES = 1_000_000
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Pictures in the device's format, with their labels if they have any.
+    """Pictures in the device's format, or rows of a model's own inputs, with their labels if they have any.
 
-    pixels: (n, height, width, channels), uint8. labels: (n,), int64, targets (n, outputs), float32, or None.
+    pixels: (n, height, width, channels), uint8, or rows (n, ...) as rows.py has them. labels: (n,), int64, targets
+    (n, outputs), float32, or None.
     """
 
     pixels: np.ndarray
@@ -60,15 +65,32 @@ def read_data(
     partial: whether data.labels may name classes that no image has, as where they are a model's own outputs.
     Raises DataError.
     """
+
+    def read(source: PictureSource, chosen: np.ndarray) -> np.ndarray:
+        return source.read(chosen, height=height, width=width, channels=channels, progress=progress)
+
+    return _read(data, read, None, partial)
+
+
+def read_arrays(data: Data, inputs: ArrayInputs, *, partial: bool = False, progress: Progress = SILENT) -> Dataset:
+    """The recipe's arrays as rows (rows.py), with labels, parts and limits as read_data has them of an .npz.
+
+    Raises DataError.
+    """
+    return _read(data, lambda source, chosen: source.rows(chosen, progress), inputs, partial)
+
+
+def _read(
+    data: Data, read: Callable[[PictureSource, np.ndarray], np.ndarray], inputs: ArrayInputs | None, partial: bool
+) -> Dataset:
     if data.target != "classes":
-        (train_part, val_part), _ = read_targets(data, height=height, width=width, channels=channels, progress=progress)
+        train_part, val_part = read_targets(data, read, inputs)
         return Dataset(Images(*train_part), Images(*val_part), labels=(), named=False)
-    chosen, labels, named = _chosen(data, partial)
+    chosen, labels, named = _chosen(data, partial, inputs)
     parts, faults = [], []
     for source, indices in chosen:
         try:
-            pixels = source.read(indices, height=height, width=width, channels=channels, progress=progress)
-            parts.append(Images(pixels, _labels(source)[indices]))
+            parts.append(Images(read(source, indices), _labels(source)[indices]))
         except DataError as exc:
             faults.append(str(exc))
     if faults:
@@ -76,8 +98,13 @@ def read_data(
     return Dataset(parts[0], parts[1], labels, named)
 
 
-def undecodable(data: Data, *, partial: bool = False) -> list[str]:
-    """The faults of a recipe's folders of images that choosing them and a quick look at each show."""
+def undecodable(data: Data, inputs: ArrayInputs | None = None, *, partial: bool = False) -> list[str]:
+    """The faults of a recipe's folders of images that choosing them and a quick look at each show, or of its arrays.
+
+    inputs: those that arrays feed, None for pictures. Arrays that take long to read are left to the build.
+    """
+    if inputs is not None:
+        return quick_value_faults(data, inputs)
     try:
         files = chosen_files(data, partial=partial)
     except DataError as exc:
@@ -99,19 +126,21 @@ def chosen_files(data: Data, *, partial: bool = False) -> dict[str, list[Path]]:
     return files
 
 
-def _chosen(data: Data, partial: bool) -> tuple[tuple[Part, Part], tuple[str, ...], bool]:
+def _chosen(
+    data: Data, partial: bool, inputs: ArrayInputs | None = None
+) -> tuple[tuple[Part, Part], tuple[str, ...], bool]:
     """The training and the validation part with the indices of their images, the class names, whether they were given.
 
     Raises DataError.
     """
-    faults = data_faults(data, None, partial=partial)
+    faults = data_faults(data, None, inputs, partial=partial)
     if data.train is None:
         faults.insert(0, "data.train: is missing; a folder of class folders or an .npz is expected")
     if data.train is None or faults:
         raise DataError("\n".join(faults))
     names = read_class_names(Path(data.labels), "data.labels") if data.labels is not None else None
-    train = _open(data.train, "data.train", names)
-    val = _open_val(data, data.train, names or train.names)
+    train = _open(data.train, "data.train", names, inputs)
+    val = _open_val(data, data.train, names or train.names, inputs)
     labels, named = _class_names(train, val, names)
     sizes = data.limit if isinstance(data.limit, tuple) else (data.limit, data.limit)
     if val is None:
@@ -169,8 +198,22 @@ def read_calibration(
     return source.read(chosen, height=height, width=width, channels=channels, progress=progress)
 
 
+def read_calibration_arrays(
+    path: str | Path,
+    inputs: ArrayInputs,
+    *,
+    count: int | None = None,
+    seed: int = 0,
+    where: str = "data",
+    progress: Progress = SILENT,
+) -> np.ndarray:
+    """The same of an .npz of arrays: rows of x_train. Raises DataError."""
+    source = open_rows(Path(path), where, inputs)
+    return source.rows(sampled(source.labels, len(source), count or len(source), seed), progress)
+
+
 def calibration_sample(images: Images, count: int, seed: int) -> np.ndarray:
-    """`count` of the images (all, if there are fewer), chosen at random; uint8, in the device's format.
+    """`count` of the images (all, if there are fewer), chosen at random, as `images` has them.
 
     Evenly over the classes where there are labels. The same seed chooses the same images.
     """
@@ -178,21 +221,23 @@ def calibration_sample(images: Images, count: int, seed: int) -> np.ndarray:
     return images.pixels[sampled(classes, len(images.pixels), count, seed)]
 
 
-def _open(path: str, where: str, names: tuple[str, ...] | None) -> PictureSource:
+def _open(path: str, where: str, names: tuple[str, ...] | None, inputs: ArrayInputs | None) -> PictureSource:
     if Path(path).is_dir():
         return open_folder(Path(path), where, names)
     pair = pair_names(read_headers(Path(path), where), prefer_test=where == "data.val")
-    return open_npz(Path(path), where, pair)
+    return open_npz(Path(path), where, pair, inputs)
 
 
-def _open_val(data: Data, train: str, names: tuple[str, ...] | None) -> PictureSource | None:
+def _open_val(
+    data: Data, train: str, names: tuple[str, ...] | None, inputs: ArrayInputs | None
+) -> PictureSource | None:
     """The validation images that have a place of their own; None if they must be split off."""
     if data.val is not None:
         if names is None and Path(data.val).is_dir():
             raise DataError(unnamed_numbers_fault(Path(data.val), Path(train)))
-        return _open(data.val, "data.val", names)
-    if not Path(train).is_dir() and "x_test" in read_headers(Path(train), "data.train"):
-        return open_npz(Path(train), "data.train", ("x_test", "y_test"))
+        return _open(data.val, "data.val", names, inputs)
+    if not Path(train).is_dir() and has_part(read_headers(Path(train), "data.train"), "test"):
+        return open_npz(Path(train), "data.train", ("x_test", "y_test"), inputs)
     return None
 
 

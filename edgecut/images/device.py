@@ -5,6 +5,7 @@ Training, calibration, checks and golden vectors all go through here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -28,6 +29,11 @@ COLOURS = {
 }
 YUV_TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
 _RGB_TO_YUV = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+
+
+def is_picture(inputs: Sequence[Sequence[int | None]]) -> bool:
+    """Whether a model takes one picture, (batch, height, width, channels)."""
+    return len(inputs) == 1 and len(inputs[0]) == 4 and inputs[0][3] in DEFAULT_ORDER
 
 
 def to_device(image: np.ndarray, height: int, width: int, channels: int) -> np.ndarray:

@@ -5,18 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecut.errors import DataError
+from edgecut.images.arrays import ArrayInputs, has_part
 from edgecut.images.classes import folder_class_faults, number_faults
-from edgecut.images.listing import class_count_fault, folder_faults, kind_fault, read_class_names
-from edgecut.images.npz import Header, pair_faults, pair_names, read_headers
+from edgecut.images.listing import array_file_fault, class_count_fault, folder_faults, kind_fault, read_class_names
+from edgecut.images.npz import Header, read_headers
+from edgecut.images.parts import pair_faults, pair_names
 from edgecut.records.recipe import Data
 
 
-def data_faults(data: Data, classes: int | None, *, partial: bool = False) -> list[str]:
+def data_faults(
+    data: Data, classes: int | None, inputs: ArrayInputs | None = None, *, partial: bool = False
+) -> list[str]:
     """Every fault of the recipe's [data] table that can be seen without decoding an image, one sentence each.
 
-    classes: head.classes, None if there is no head. partial: whether data.labels may name classes that data.train has
-    no images of. Each sentence begins with the key, such as "data.train: ". An empty list says that nothing is known
-    to be wrong, also if data.train isn't set.
+    classes: head.classes, None if there is no head. inputs: those that arrays feed, None for pictures. partial: whether
+    data.labels may name classes that data.train has no images of. Each sentence begins with the key, such as
+    "data.train: ". An empty list says that nothing is known to be wrong, also if data.train isn't set.
     """
     faults: list[str] = []
     names: tuple[str, ...] | None = None
@@ -30,11 +34,11 @@ def data_faults(data: Data, classes: int | None, *, partial: bool = False) -> li
     if data.target != "classes":
         from edgecut.images.targets import target_faults
 
-        return [*faults, *target_faults(data)]
+        return [*faults, *target_faults(data, inputs)]
     for where, path in (("data.train", data.train), ("data.val", data.val)):
         if path is None:
             continue
-        own = path_faults(path, where)
+        own = path_faults(path, where, inputs)
         if own:
             faults += own
         elif Path(path).is_dir():
@@ -44,9 +48,9 @@ def data_faults(data: Data, classes: int | None, *, partial: bool = False) -> li
     return faults
 
 
-def path_faults(path: str, where: str) -> list[str]:
+def path_faults(path: str, where: str, inputs: ArrayInputs | None = None) -> list[str]:
     """What is wrong with a folder of class folders or an .npz, as far as names, folders and headers tell."""
-    kind = kind_fault(path, where)
+    kind = kind_fault(path, where) if inputs is None else array_file_fault(path, where)
     if kind is not None:
         return [kind]
     if Path(path).is_dir():
@@ -55,12 +59,14 @@ def path_faults(path: str, where: str) -> list[str]:
         headers = read_headers(Path(path), where)
     except DataError as exc:
         return [str(exc)]
-    return _npz_faults(headers, Path(path), where)
+    if inputs == ():
+        return []  # only the loaded model tells what its inputs are
+    return _npz_faults(headers, Path(path), where, inputs)
 
 
-def _npz_faults(headers: dict[str, Header], path: Path, where: str) -> list[str]:
+def _npz_faults(headers: dict[str, Header], path: Path, where: str, inputs: ArrayInputs | None) -> list[str]:
     chosen = pair_names(headers, prefer_test=where == "data.val")
-    faults = pair_faults(headers, chosen, path, where)
-    if where == "data.train" and "x_test" in headers:
-        faults += pair_faults(headers, ("x_test", "y_test"), path, where)
+    faults = pair_faults(headers, chosen, path, where, inputs)
+    if where == "data.train" and has_part(headers, "test"):
+        faults += pair_faults(headers, ("x_test", "y_test"), path, where, inputs)
     return faults

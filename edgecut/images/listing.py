@@ -102,6 +102,15 @@ def class_count_fault(where: str, names: tuple[str, ...], classes: int) -> str |
     return f"{where}: has {len(names)} {noun} ({shown}), and head.classes is {classes}; make them equal"
 
 
+def array_file_fault(path: str, where: str) -> str | None:
+    """The sentence that says that there is no .npz at `path`; else None."""
+    if not path or not Path(path).exists():
+        return f"{where}: no such file {path!r}; arrays are read from an .npz"
+    if Path(path).is_dir() or Path(path).suffix.lower() != ".npz":
+        return f"{where}: {path} is no .npz; the model takes other than one picture, and arrays are read from an .npz"
+    return None
+
+
 def kind_fault(path: str, where: str) -> str | None:
     """The sentence that says that there is nothing at `path`, or neither a folder nor an .npz; else None."""
     if not path:

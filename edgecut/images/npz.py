@@ -87,64 +87,6 @@ def load_array(path: Path, name: str, where: str) -> np.ndarray:
         raise DataError(f"{where}: {path}: {name} can't be read, the file is damaged ({exc})") from exc
 
 
-def pair_names(headers: dict[str, Header], *, prefer_test: bool) -> tuple[str, str]:
-    """The names of the pictures and of the labels to take.
-
-    x_test and y_test where preferred and there, else x_train and y_train.
-    """
-    return ("x_test", "y_test") if prefer_test and "x_test" in headers else ("x_train", "y_train")
-
-
-def pair_faults(headers: dict[str, Header], names: tuple[str, str], path: Path, where: str) -> list[str]:
-    """What is wrong with a labelled pair of arrays, as far as the headers tell."""
-    missing = [name for name in names if name not in headers]
-    if missing:
-        found = ", ".join(headers) or "nothing"
-        return [f"{where}: {path} holds {found}; {names[0]} and {names[1]} are expected"]
-    pictures, labels = headers[names[0]], headers[names[1]]
-    faults = picture_faults(pictures, names[0], path, where) + _label_faults(labels, names[1], path, where)
-    if not faults and pictures.shape[0] != labels.shape[0]:
-        faults.append(
-            f"{where}: {path}: {names[0]} holds {pictures.shape[0]} pictures and {names[1]} "
-            f"{labels.shape[0]} labels; make them equal"
-        )
-    return faults
-
-
-def picture_faults(header: Header, name: str, path: Path, where: str) -> list[str]:
-    """What is wrong with an array that should hold pictures."""
-    start = f"{where}: {path}: {name}"
-    if header.kind == "O":
-        return [f"{start} holds Python objects, which are never loaded; save it as one array of bytes (uint8)"]
-    if header.kind not in "uif":
-        return [f"{start} is of the type {header.dtype!r}; pictures are bytes (uint8)"]
-    if not header.is_pictures:
-        return [
-            f"{start} has the shape {header.shape}; (n, h, w) or (n, h, w, c) with 1, 3 or 4 channels is "
-            "expected, channels last"
-        ]
-    if 0 in header.shape:
-        return [f"{start} has the shape {header.shape}, which holds no picture"]
-    return []
-
-
-def _label_faults(header: Header, name: str, path: Path, where: str) -> list[str]:
-    start = f"{where}: {path}: {name}"
-    if header.kind == "O":
-        return [f"{start} holds Python objects, which are never loaded; save it as whole numbers"]
-    if len(header.shape) == 2 and header.shape[1] > 1:
-        return [
-            f"{start} has the shape {header.shape}; one whole number for each picture is expected "
-            "(from one-hot rows: argmax(axis=1); rows of tags or values are for data.target, --target)"
-        ]
-    if header.kind not in "ui":
-        remedy = "; for values to predict set data.target = 'values' (--target values)" if header.kind == "f" else ""
-        return [f"{start} is of the type {header.dtype!r}; labels of classes are whole numbers{remedy}"]
-    if len(header.shape) not in (1, 2) or 0 in header.shape:
-        return [f"{start} has the shape {header.shape}; (n,) or (n, 1) is expected"]
-    return []
-
-
 def _read_header(archive: zipfile.ZipFile, name: str) -> Header:
     with archive.open(name) as file:
         start = file.read(8)

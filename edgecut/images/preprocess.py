@@ -99,6 +99,10 @@ def normalize(pixels: np.ndarray, preprocess: Preprocess | Mapping[str, object])
 
 
 def _affine(scale: object, offset: object, order: Literal["rgb", "bgr"]) -> Affine:
+    for key, values in (("scale", scale), ("offset", offset)):
+        count = np.size(np.asarray(values))
+        if count not in {1, 3}:
+            raise DataError(f"preprocess: {key} has {count} values, and pictures have 3 channels; give one or three")
     three = [np.broadcast_to(np.asarray(values, np.float64), (3,)).copy() for values in (scale, offset)]
     for values in three:
         values.setflags(write=False)
@@ -111,5 +115,5 @@ def _spelled(preprocess: Preprocess | Mapping[str, object]) -> str:
     return f"{{scale = {_toml(preprocess.scale)}, offset = {_toml(preprocess.offset)}}}"
 
 
-def _toml(values: float | tuple[float, float, float]) -> str:
+def _toml(values: float | tuple[float, ...]) -> str:
     return f"[{', '.join(str(v) for v in values)}]" if isinstance(values, tuple) else str(values)

@@ -1,4 +1,4 @@
-"""A folder or an .npz as one thing: labels known at once, pictures in the device's format when asked for."""
+"""A folder or an .npz as one thing: labels known at once, pictures in the device's format when they are read."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ from pathlib import Path
 import numpy as np
 
 from edgecut.errors import DataError
+from edgecut.images.arrays import ArrayInputs
 from edgecut.images.classes import class_names_fault
 from edgecut.images.decode import decode_all
 from edgecut.images.device import to_device_batch
-from edgecut.images.listing import class_folders, folder_faults, image_files, kind_fault
-from edgecut.images.npz import Header, load_array, pair_faults, picture_faults, read_headers
+from edgecut.images.listing import array_file_fault, class_folders, folder_faults, image_files, kind_fault
+from edgecut.images.npz import Header, load_array, read_headers
+from edgecut.images.parts import pair_faults, picture_faults, sample_faults
+from edgecut.images.rows import load_rows
 from edgecut.records.progress import Progress
 
 
 @dataclass(frozen=True, eq=False)
 class PictureSource:
-    """Pictures that are not yet in the device's format.
+    """Pictures that are not yet in the device's format, or rows of a model's own inputs (rows.py), which need no other.
 
-    pictures: files, or one array (n, h, w) or (n, h, w, c) of bytes. labels: (n,) int64, targets (n, outputs)
-    float32, or None. names: the class names that the folders give, None for an .npz.
+    pictures: files, one array (n, h, w) or (n, h, w, c) of bytes, or rows (n, ...). labels: (n,) int64, targets
+    (n, outputs) float32, or None. names: the class names that the folders give, None for an .npz.
     """
 
     where: str
@@ -43,6 +46,13 @@ class PictureSource:
             return pixels
         files = [self.pictures[index] for index in chosen]
         return decode_all(files, height=height, width=width, channels=channels, where=self.where, progress=progress)
+
+    def rows(self, chosen: np.ndarray, progress: Progress) -> np.ndarray:
+        """The chosen rows (indices) of an .npz as they are."""
+        with progress.task("reading arrays", len(chosen)) as advance:
+            rows = np.asarray(self.pictures)[chosen]
+            advance(len(chosen))
+        return rows
 
 
 def open_folder(folder: Path, where: str, names: tuple[str, ...] | None) -> PictureSource:
@@ -69,24 +79,40 @@ def open_folder(folder: Path, where: str, names: tuple[str, ...] | None) -> Pict
     return PictureSource(where, files, np.array(labels, np.int64), found)
 
 
-def open_npz(path: Path, where: str, pair: tuple[str, str]) -> PictureSource:
-    """The pictures and labels of an .npz under the names in `pair`. Raises DataError."""
+def open_npz(path: Path, where: str, pair: tuple[str, str], inputs: ArrayInputs | None = None) -> PictureSource:
+    """The pictures, or the rows of `inputs`, and labels of an .npz under the names in `pair`. Raises DataError."""
     headers = read_headers(path, where)
-    faults = pair_faults(headers, pair, path, where)
+    faults = pair_faults(headers, pair, path, where, inputs)
     if faults:
         raise DataError("\n".join(faults))
-    pictures, labels = (load_array(path, name, where) for name in pair)
-    return PictureSource(f"{where}: {path}: {pair[0]}", pictures, labels.reshape(-1).astype(np.int64), None)
+    labels = load_array(path, pair[1], where).reshape(-1).astype(np.int64)
+    return PictureSource(f"{where}: {path}: {pair[0]}", _samples(path, pair[0], where, inputs), labels, None)
 
 
-def open_npz_targets(path: Path, where: str, pair: tuple[str, str | None]) -> PictureSource:
-    """The pictures of an .npz with targets of (n, outputs), float32, as `labels`; without where `pair` names none."""
-    pictures = load_array(path, pair[0], where)
+def open_npz_targets(
+    path: Path, where: str, pair: tuple[str, str | None], inputs: ArrayInputs | None = None
+) -> PictureSource:
+    """The same with targets of (n, outputs), float32, as `labels`; without where `pair` names none."""
+    pictures = _samples(path, pair[0], where, inputs)
     targets = None
     if pair[1] is not None:
         targets = load_array(path, pair[1], where).astype(np.float32)
         targets = targets.reshape(len(targets), -1)
     return PictureSource(f"{where}: {path}: {pair[0]}", pictures, targets, None)
+
+
+def open_rows(path: Path, where: str, inputs: ArrayInputs) -> PictureSource:
+    """The rows of x_train, with classes of y_train where it has them. Raises DataError."""
+    fault = array_file_fault(str(path), where)
+    if fault is not None:
+        raise DataError(fault)
+    headers = read_headers(path, where)
+    if "y_train" in headers and not pair_faults(headers, ("x_train", "y_train"), path, where, inputs):
+        return open_npz(path, where, ("x_train", "y_train"), inputs)
+    faults = sample_faults(headers, "x_train", path, where, inputs)
+    if faults:
+        raise DataError("\n".join(faults))
+    return PictureSource(f"{where}: {path}: x_train", load_rows(path, "train", inputs, where), None, None)
 
 
 def open_any(path: str, where: str) -> PictureSource:
@@ -122,8 +148,15 @@ def as_bytes(pictures: np.ndarray, where: str) -> np.ndarray:
     scaled = is_float and low >= 0 and high <= 1
     remedy = "multiply by 255, round and save as uint8" if scaled else "save the original pixels as uint8"
     raise DataError(
-        f"{where} holds {pictures.dtype} values from {low:g} to {high:g}; bytes 0..255 are expected; {remedy}"
+        f"{where} holds {pictures.dtype} values from {low:g} to {high:g}; bytes 0..255 are expected; {remedy}, or set "
+        "data.kind = 'arrays' (--kind arrays) if they are what the model takes"
     )
+
+
+def _samples(path: Path, name: str, where: str, inputs: ArrayInputs | None) -> np.ndarray:
+    if inputs is None:
+        return load_array(path, name, where)
+    return load_rows(path, name.removeprefix("x_"), inputs, where)
 
 
 def _open_any_npz(path: Path, where: str) -> PictureSource:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from edgecut.errors import DataError
-from edgecut.images.npz import picture_faults, read_headers
+from edgecut.images.arrays import ArrayInputs, has_part
+from edgecut.images.listing import array_file_fault
+from edgecut.images.npz import Header, read_headers
+from edgecut.images.parts import count_faults, sample_faults
 from edgecut.images.sampling import sampled
 from edgecut.images.sources import PictureSource, open_any, open_npz_targets
-from edgecut.records.progress import Progress
 from edgecut.records.recipe import Data, Target
 
 Part = tuple[PictureSource, np.ndarray]
+# Targets that the model gives, or that are what it is fed.
+UNLABELLED: frozenset[Target] = frozenset({"features", "input"})
 
 
 def target_of(data: Data) -> Target:
@@ -37,59 +41,62 @@ def target_of(data: Data) -> Target:
     return "tags" if len(header.shape) == 2 and header.shape[1] > 1 else "classes"
 
 
-def target_faults(data: Data) -> Iterator[str]:
-    """What is wrong with the images and their targets, as far as headers tell; for each target but classes."""
+def target_faults(data: Data, inputs: ArrayInputs | None = None) -> Iterator[str]:
+    """What is wrong with the images, or arrays, and their targets, as far as headers tell; for each target but classes.
+
+    inputs: those that arrays feed, None for pictures.
+    """
     for where, path in (("data.train", data.train), ("data.val", data.val)):
         if path is None:
             continue
-        if not Path(path).exists():
+        if inputs is not None and (fault := array_file_fault(path, where)) is not None:
+            yield fault
+        elif not Path(path).exists():
             yield f"{where}: no such file or folder {path!r}"
-        elif data.target == "features":
+        elif data.target in UNLABELLED and inputs is None:
             continue
         elif Path(path).suffix.lower() != ".npz":
             yield f"{where}: {path} is no .npz; {data.target} are read from one, with x_train and y_train"
         else:
-            yield from _npz_faults(Path(path), where, data.target)
+            yield from _npz_faults(data, Path(path), where, inputs)
 
 
 def read_targets(
-    data: Data, *, height: int, width: int, channels: int, progress: Progress
-) -> tuple[list[tuple[np.ndarray, np.ndarray | None]], int]:
-    """[(pixels, targets) of the training part, of the held-out part], and how many outputs the targets have.
+    data: Data, read: Callable[[PictureSource, np.ndarray], np.ndarray], inputs: ArrayInputs | None = None
+) -> tuple[tuple[np.ndarray, np.ndarray | None], ...]:
+    """(pixels, targets) of the training part and of the held-out part.
 
-    pixels: uint8, in the device's format. targets: (n, outputs), float32; None for data.target "features", which
-    a model gives. data.limit takes the first images of each part. Raises DataError.
+    read: makes the chosen pictures or rows of a source what they are read as. targets: (n, outputs), float32; None
+    where the model gives them (UNLABELLED). data.limit takes the first of each part. Raises DataError.
     """
-    found = []
-    for source, chosen in chosen_targets(data):
-        pixels = source.read(chosen, height=height, width=width, channels=channels, progress=progress)
-        found.append((pixels, None if source.labels is None else source.labels[chosen]))
-    widths = {0 if targets is None else targets.shape[1] for _, targets in found}
+    parts = chosen_targets(data, inputs)
+    targets = [None if source.labels is None else source.labels[chosen] for source, chosen in parts]
+    widths = {0 if rows is None else rows.shape[1] for rows in targets}
     if len(widths) > 1:
         raise DataError(f"data: targets have {sorted(widths)} outputs in the two parts; make them equal")
-    return found, widths.pop()
+    return tuple((read(source, chosen), rows) for (source, chosen), rows in zip(parts, targets, strict=True))
 
 
-def chosen_targets(data: Data) -> tuple[Part, Part]:
+def chosen_targets(data: Data, inputs: ArrayInputs | None = None) -> tuple[Part, Part]:
     """The training images and the held-out ones, with the indices of those to read. Raises DataError."""
-    faults = list(target_faults(data))
+    faults = list(target_faults(data, inputs))
     if data.train is None or faults:
         raise DataError("\n".join(faults or ["data.train: is missing; images are expected"]))
     sizes = data.limit if isinstance(data.limit, tuple) else (data.limit, data.limit)
-    (train, of_train), (val, of_val) = _parts(data)
+    (train, of_train), (val, of_val) = _parts(data, inputs)
     return (train, of_train[: sizes[0]]), (val, of_val[: sizes[1]])
 
 
-def _parts(data: Data) -> tuple[Part, Part]:
+def _parts(data: Data, inputs: ArrayInputs | None) -> tuple[Part, Part]:
     """The training images and the held-out ones: data.val, else x_test, else a part chosen by data.seed."""
-    train = _open(data, str(data.train), "data.train", "train")
+    train = _open(data, str(data.train), "data.train", "train", inputs)
     val = None
     if data.val is not None:
         own = Path(data.val)
-        prefers_test = own.suffix.lower() == ".npz" and "x_test" in read_headers(own, "data.val")
-        val = _open(data, data.val, "data.val", "test" if prefers_test else "train")
-    elif Path(str(data.train)).is_file() and "x_test" in read_headers(Path(str(data.train)), "data.train"):
-        val = _open(data, str(data.train), "data.train", "test")
+        prefers_test = own.suffix.lower() == ".npz" and has_part(read_headers(own, "data.val"), "test")
+        val = _open(data, data.val, "data.val", "test" if prefers_test else "train", inputs)
+    elif Path(str(data.train)).is_file() and has_part(read_headers(Path(str(data.train)), "data.train"), "test"):
+        val = _open(data, str(data.train), "data.train", "test", inputs)
     everything = np.arange(len(train))
     if val is not None:
         return (train, everything), (val, np.arange(len(val)))
@@ -99,12 +106,12 @@ def _parts(data: Data) -> tuple[Part, Part]:
     return (train, np.setdiff1d(everything, held_out)), (train, held_out)
 
 
-def _open(data: Data, path: str, where: str, part: str) -> PictureSource:
-    if data.target == "features":
-        if part == "test":
-            return open_npz_targets(Path(path), where, ("x_test", None))
+def _open(data: Data, path: str, where: str, part: str, inputs: ArrayInputs | None) -> PictureSource:
+    if data.target in UNLABELLED:
+        if part == "test" or inputs is not None:
+            return open_npz_targets(Path(path), where, (f"x_{part}", None), inputs)
         return replace(open_any(path, where), labels=None)
-    source = open_npz_targets(Path(path), where, (f"x_{part}", f"y_{part}"))
+    source = open_npz_targets(Path(path), where, (f"x_{part}", f"y_{part}"), inputs)
     targets = np.asarray(source.labels)
     if not np.all(np.isfinite(targets)):
         raise DataError(f"{where}: {path}: y_{part} holds NaN or infinity; leave those images out")
@@ -115,26 +122,31 @@ def _open(data: Data, path: str, where: str, part: str) -> PictureSource:
     return source
 
 
-def _npz_faults(path: Path, where: str, target: Target) -> Iterator[str]:
+def _npz_faults(data: Data, path: Path, where: str, inputs: ArrayInputs | None) -> Iterator[str]:
     try:
         headers = read_headers(path, where)
     except DataError as exc:
         yield str(exc)
         return
-    part = "test" if where == "data.val" and "x_test" in headers else "train"
-    absent = [name for name in (f"x_{part}", f"y_{part}") if name not in headers]
-    if absent:
-        yield f"{where}: {path} holds {', '.join(headers) or 'nothing'}; x_{part} and y_{part} are expected"
-        return
-    pictures, targets = headers[f"x_{part}"], headers[f"y_{part}"]
-    yield from picture_faults(pictures, f"x_{part}", path, where)
-    if targets.kind not in "uifb" or len(targets.shape) not in (1, 2) or 0 in targets.shape:
-        yield (
-            f"{where}: {path}: y_{part} is {targets.dtype} of shape {targets.shape}; numbers (n,) or (n, outputs) are "
-            f"expected for {target}"
-        )
-    elif targets.shape[0] != pictures.shape[0]:
-        yield (
-            f"{where}: {path}: x_{part} holds {pictures.shape[0]} pictures and y_{part} {targets.shape[0]} targets; "
-            "make them equal"
-        )
+    if inputs == ():
+        return  # only the loaded model tells what its inputs are
+    parts = ["test" if where == "data.val" and has_part(headers, "test") else "train"]
+    if inputs is not None and where == "data.train" and has_part(headers, "test"):
+        parts.append("test")
+    for part in parts:
+        pair = (f"x_{part}", f"y_{part}")
+        if data.target in UNLABELLED:
+            yield from sample_faults(headers, pair[0], path, where, inputs)
+            continue
+        faults = sample_faults(headers, pair[0], path, where, inputs, beside=pair[1])
+        yield from faults
+        if pair[1] in headers and (fault := _target_fault(headers[pair[1]], pair[1], data.target)):
+            yield f"{where}: {path}: {fault}"
+        elif not faults:
+            yield from count_faults(headers, pair, path, where, inputs, noun="targets")
+
+
+def _target_fault(targets: Header, name: str, target: Target) -> str:
+    if targets.kind in "uifb" and len(targets.shape) in (1, 2) and 0 not in targets.shape:
+        return ""
+    return f"{name} is {targets.dtype} of shape {targets.shape}; numbers (n,) or (n, outputs) are expected for {target}"

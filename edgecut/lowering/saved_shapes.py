@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from edgecut.graph.tensor import needed
 from edgecut.lowering.saved_calls import saved_calls
 from edgecut.lowering.shapes import Shape
-from edgecut.records.json_value import JsonObject
+from edgecut.records.json_value import Json, JsonObject, table
+
+
+@dataclass(frozen=True)
+class SavedInput:
+    """An input as the configuration says it. name: its layer's. shape: the batch first. dtype: of floats "float32"."""
+
+    name: str
+    shape: Shape
+    dtype: str
 
 
 def input_shapes(config: JsonObject, to: Sequence[str] = ()) -> tuple[Shape, ...] | None:
@@ -15,11 +25,19 @@ def input_shapes(config: JsonObject, to: Sequence[str] = ()) -> tuple[Shape, ...
 
     to: only of the inputs that these layers need; () is the whole model.
     """
+    inputs = saved_inputs(config, to)
+    return None if inputs is None else tuple(each.shape for each in inputs)
+
+
+def saved_inputs(config: JsonObject, to: Sequence[str] = ()) -> tuple[SavedInput, ...] | None:
+    """Each input in the model's order, as input_shapes has the shapes."""
     saved = saved_calls(config)
     producer = {tensor: call for call in saved.calls for tensor in call.outputs}
     part = needed(producer, [tensor for name in to for tensor in saved.named.get(name, ())])
-    shapes = tuple(x.shape for x in saved.inputs if not to or producer[x] in part)
-    return shapes if shapes and all(shapes) else None
+    inputs = [(producer[x], x.shape) for x in saved.inputs if not to or producer[x] in part]
+    if not inputs or not all(shape for _, shape in inputs):
+        return None
+    return tuple(SavedInput(call.name, shape, _dtype(call.config.get("dtype"))) for call, shape in inputs)
 
 
 def output_shapes(config: JsonObject, to: Sequence[str] = ()) -> tuple[Shape | None, ...]:
@@ -44,3 +62,9 @@ def picture_shape(config: JsonObject) -> tuple[int | None, int | None, int] | No
 def _told(shape: Shape) -> Shape | None:
     """The number of dimensions and the last of them, which a stem of another size leaves as they are."""
     return (*(None,) * (len(shape) - 1), shape[-1]) if shape and shape[-1] is not None else None
+
+
+def _dtype(said: Json) -> str:
+    """The type of an input, which a file says as a word or as a policy."""
+    name = table(table(said).get("config")).get("name") if isinstance(said, Mapping) else said
+    return name if isinstance(name, str) and "float" not in name else "float32"

@@ -48,10 +48,7 @@ def restored(cache: Cache) -> Report | None:
 
 
 def _vectors(report: Report, feed: Feed, stimuli: np.ndarray | None, folder: Path) -> Vectors | None:
-    """Golden vectors of the file that a device runs: held-out pictures, else seeded bytes, or values without a camera.
-
-    None for a model of several inputs.
-    """
+    """Golden vectors of the file that a device runs: held-out pictures, seeded bytes, or values without a camera."""
     artifact = device_artifact(report.artifacts)
     if artifact is None:
         return None

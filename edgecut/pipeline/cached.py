@@ -163,6 +163,7 @@ def facts_of(plan: Plan, inputs: Mapping[str, str], stage: Stage) -> Document:
     facts["inputs"] = {key: value for key, value in inputs.items() if key.partition(".")[0] not in unread}
     if stage == "edited":
         facts["pads_with_values"] = recipe.export.pads_with_values
+        facts["fed"] = recipe.data.kind
     if stage in {"made", "benched"} and "auto" in recipe.export.precisions:  # which files are corrected, and how
         facts["accuracy_drop"] = recipe.budget.accuracy_drop
     if stage != "edited" and recipe.trains:

@@ -15,7 +15,8 @@ from edgecut.graph.calls import calls, flat
 from edgecut.graph.predict import predict_outputs
 from edgecut.graph.proof import seeded_inputs
 from edgecut.images.dataset import Dataset
-from edgecut.images.feed import Feed
+from edgecut.images.feed import ArrayFeed, Feed
+from edgecut.images.rows import packed
 from edgecut.pipeline.answers import answers_of, judged_output, validation_outputs
 from edgecut.pipeline.losses import is_loss, sentence
 from edgecut.pipeline.run_file import predict_file_outputs
@@ -73,12 +74,8 @@ def check_files(
 ) -> Done[tuple[Measurement, ...]]:
     """Each file run on the held-out images against the float model: errors and, with labels, accuracy.
 
-    Without images: on seeded random inputs, and only where the model has a single input.
+    Without images: on seeded random inputs.
     """
-    if len(fitted.model.inputs) != 1:
-        reason = f"the model has {len(fitted.model.inputs)} inputs; files are checked on a single input"
-        names = [file.artifact.name for file in files]
-        return Done(tuple(missing("max_abs_error", n, reason, where="host", method="comparison") for n in names))
     with timed("check", progress) as clock:
         reference, scores = _reference(fitted, images, recipe, progress)
         name = f"{recipe.name}.keras"
@@ -103,24 +100,25 @@ def check_files(
 
 
 def stimuli_of(fitted: Fitted, images: Dataset | None) -> np.ndarray | None:
-    """What golden vectors are made of: held-out pictures, or, where no camera feeds the model, its seeded inputs.
+    """What golden vectors are made of: held-out pictures, or, where no camera feeds the model, its inputs.
 
-    None where there are no images for a camera's model, or several inputs.
+    None where there are no images for a camera's model.
     """
     if images is not None:
         pixels = images.val.pixels
-        return np.asarray(pixels[np.linspace(0, len(pixels) - 1, min(VECTORS, len(pixels))).astype(int)])
-    if fitted.feed.shape is None and len(fitted.model.inputs) == 1:
+        few = np.asarray(pixels[np.linspace(0, len(pixels) - 1, min(VECTORS, len(pixels))).astype(int)])
+        return fitted.feed.values(few) if isinstance(fitted.feed, ArrayFeed) else few
+    if isinstance(fitted.feed, ArrayFeed):
         return seeded(fitted.model, fitted.feed)[:VECTORS]
     return None
 
 
 def seeded(model: keras.Model, feed: Feed) -> np.ndarray:
-    """What a model of one input is checked on without images: (8, ...), as the model takes it."""
+    """What a model is checked on without images: rows (8, ...), as the model takes them."""
     if feed.pixels == "raw":
         shape = (_SEEDED, *model.inputs[0].shape[1:])
         return np.random.default_rng(0).integers(0, 256, shape).astype("float32")
-    return np.asarray(seeded_inputs(flat(calls(model).inputs))[0])
+    return packed([np.asarray(x) for x in seeded_inputs(flat(calls(model).inputs))])
 
 
 def _reference(
@@ -140,7 +138,7 @@ def _reference(
     baseline = None
     if place is not None and labels is not None:
         baseline = next(iter(answers[place].scores(before[place], labels).values()))
-    conditions: Conditions = {"images": len(pixels), "inputs": "held-out images" if images else "seeded random"}
+    conditions: Conditions = {"images": len(pixels), "inputs": _held_out(feed) if images else "seeded random"}
     reference = _Reference(
         pixels,
         None if images is None else feed,
@@ -153,6 +151,10 @@ def _reference(
         conditions,
     )
     return reference, scores
+
+
+def _held_out(feed: Feed) -> str:
+    return "held-out arrays" if isinstance(feed, ArrayFeed) else "held-out images"
 
 
 def _method(file: WrittenFile) -> str:

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from edgecut.graph.archive import write_archive
-from edgecut.images.feed import feed_of
+from edgecut.images.arrays import ArrayInput
+from edgecut.images.feed import ArrayFeed, Feed, PictureFeed
 from edgecut.pipeline.cached import WORK, Document
 from edgecut.pipeline.load import reloaded
 from edgecut.pipeline.values import Body, Checked, Lazy
 from edgecut.records.artifact import Artifact
+from edgecut.records.document import Record
 from edgecut.records.explanation import Explanation
 from edgecut.records.measurement import Measurement
 from edgecut.records.recipe import Recipe
@@ -35,15 +37,32 @@ class BodyCodec:
         path = folder / _EDITED
         path.parent.mkdir(exist_ok=True)
         write_archive(value.model.value, path)
-        return {"source": value.source.facts.to_dict(), "shape": value.feed.shape}, {_EDITED: path}
+        return {"source": value.source.facts.to_dict(), "feed": _fed(value.feed).to_dict()}, {_EDITED: path}
 
     def decode(self, document: Document, folder: Path) -> Body:
         """The body of an earlier build."""
         source = reloaded(self.recipe.source, SourceFacts.model_validate(document["source"]))
         model = Lazy(lambda: load(folder / _EDITED, unsafe=self.recipe.source.unsafe))
-        shape = document["shape"]
-        picture = (shape[0], shape[1], shape[2]) if isinstance(shape, list | tuple) else None
-        return Body(source, model, feed_of(self.recipe, picture))
+        return Body(source, model, _feed(_Fed.model_validate(document["feed"]), self.recipe))
+
+
+class _Fed(Record):
+    """What feeds a body. shape: of pictures, None for arrays; inputs: (name, shape, dtype) of what arrays feed."""
+
+    shape: tuple[int, int, int] | None
+    inputs: tuple[tuple[str, tuple[int | None, ...], str], ...] = ()
+
+
+def _fed(feed: Feed) -> _Fed:
+    if isinstance(feed, PictureFeed):
+        return _Fed(shape=feed.shape)
+    return _Fed(shape=None, inputs=tuple((each.name, each.shape, each.dtype) for each in feed.inputs))
+
+
+def _feed(fed: _Fed, recipe: Recipe) -> Feed:
+    if fed.shape is not None:
+        return PictureFeed(fed.shape, recipe.source.preprocess, recipe.stem.pixels)
+    return ArrayFeed(tuple(ArrayInput(*each) for each in fed.inputs), recipe.source.preprocess)
 
 
 class CheckedCodec:

@@ -8,6 +8,7 @@ import numpy as np
 
 from edgecut.errors import ExportError, RequestError, RunError
 from edgecut.images.dataset import Dataset, calibration_sample
+from edgecut.images.feed import ArrayFeed
 from edgecut.pipeline.values import Done, Fitted, WrittenFile, timed
 from edgecut.quantize.causes import AUTO_REMEDY
 from edgecut.quantize.explain import Reference, explain
@@ -77,10 +78,12 @@ def _auto_helps(recipe: Recipe, file: WrittenFile) -> bool:
 
 
 def _suspicions(fitted: Fitted, images: Dataset, pixels: np.ndarray, data: Data) -> tuple[Suspicion, ...]:
-    """What is wrong with the calibration pictures, or with the recipe's preprocess.
+    """What is wrong with the calibration pictures, or with the recipe's preprocess; nothing is known of arrays.
 
     A stem that was edited has its source's pixels no more, and is not asked for the latter.
     """
+    if isinstance(fitted.feed, ArrayFeed):
+        return ()
     pictures = picture_suspicions(calibration_sample(images.train, data.calibration, data.seed))
     if fitted.feed.pixels == "raw":
         return pictures

@@ -17,6 +17,7 @@ from edgecut.head.probe import Probe, fit_ridge, fit_values
 from edgecut.head.train import HeadShape, Trained, TrainingPlan, finetune, fit
 from edgecut.images.dataset import Dataset
 from edgecut.images.feed import Feed
+from edgecut.images.rows import columns
 from edgecut.pipeline.images import source_images, with_features
 from edgecut.pipeline.losses import lost_by_head
 from edgecut.pipeline.run_file import predict_file
@@ -76,8 +77,9 @@ def refit_on_int8(
     if recipe.head is None or images is None or fitted.body is None:
         return int8_model(fitted.model, fitted.feed)
     body = int8_model(fitted.body, fitted.feed)
-    write_saved_model(body, scratch / "body")
-    content = convert(scratch / "body", body, "int8", [fitted.feed.calibration(images.train, recipe.data)])
+    write_saved_model(body, scratch / "body", loops=False)
+    calibration = columns(fitted.feed.calibration(images.train, recipe.data))
+    content = convert(scratch / "body", body, "int8", calibration)
     with tempfile.NamedTemporaryFile(suffix=".tflite", dir=scratch) as file:
         file.write(content)
         file.flush()
@@ -168,16 +170,13 @@ def _trained(
 
 def _teacher(body: Body, images: Dataset, recipe: Recipe, head: Head, progress: Progress) -> tuple[np.ndarray, str]:
     """What the source says of the training images, (n, outputs), and how it was asked."""
-    if body.feed.shape is None:
-        raise HeadError("head.train: distil needs images that the source can be asked about (--data)")
-    source, size, labels = body.source.model.value, body.feed.shape[:2], training_labels(images)
+    source, labels = body.source.model.value, training_labels(images)
     shape = tuple(source.outputs[0].shape) if len(source.outputs) == 1 else ()
     if recipe.data.target == "classes" and shape[1:] == (head.classes,):
-        pixels = source_images(recipe, source, size, progress).train.pixels
-        feed = replace(body.feed, pixels="normalized")
-        answers = predict(source, pixels, feed.values, title="the source's answers", progress=progress)
+        originals, feed = source_images(recipe, source, body.feed, progress)
+        answers = predict(source, originals.train.pixels, feed.values, title="the source's answers", progress=progress)
         return _probabilities(answers), "the source's outputs"
-    features = with_features(images, recipe, source, size, progress).train.labels
+    features = with_features(images, recipe, source, body.feed, progress).train.labels
     if features is None:
         raise HeadError("head.train: the source has no features to teach with; set train = 'fit'")
     if recipe.data.target == "classes":

@@ -6,16 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from edgecut.errors import DataError
 from edgecut.graph.calls import calls
 from edgecut.graph.features import final_feature, pooled_model
 from edgecut.graph.predict import predict
-from edgecut.images.dataset import Dataset, Images, check_classes, read_data
+from edgecut.images.dataset import Dataset, Images, check_classes, read_arrays, read_data
 from edgecut.images.device import DEFAULT_ORDER, in_order
-from edgecut.images.feed import Feed
+from edgecut.images.feed import ArrayFeed, Feed, PictureFeed
 from edgecut.images.listing import read_class_names
-from edgecut.pipeline.stem import refuse_request
+from edgecut.images.rows import columns
+from edgecut.pipeline.stem import array_inputs, refuse_request
 from edgecut.pipeline.values import Body, Done, Lazy, timed
 from edgecut.records.facts import StepFacts
 from edgecut.records.progress import SILENT, Progress
@@ -23,53 +25,41 @@ from edgecut.records.recipe import Recipe
 
 
 def read_images(body: Body, recipe: Recipe, progress: Progress) -> Done[Dataset | None]:
-    """The recipe's images in the device's format; None without data.train."""
+    """The recipe's images in the device's format, or its arrays; None without data.train."""
     refuse_request(recipe, body.model.value)  # what was edited for another request may come from the cache
-    if recipe.data.train is None or body.feed.shape is None:
+    if recipe.data.train is None:
         return Done(None)
     with timed("data", progress) as clock:
-        dataset = dataset_of(recipe, body.feed.shape, body.source.model, progress)
+        dataset = dataset_of(recipe, body.feed, body.source.model, progress)
         step = clock.step(changed=False, after=StepFacts(train=len(dataset.train.pixels), val=len(dataset.val.pixels)))
     return Done(dataset, (step,))
 
 
-def dataset_of(
-    recipe: Recipe, shape: tuple[int, int, int], source: Lazy[keras.Model], progress: Progress = SILENT
-) -> Dataset:
-    """The recipe's images as a device of this (height, width, channels) gives them.
+def dataset_of(recipe: Recipe, feed: Feed, source: Lazy[keras.Model], progress: Progress = SILENT) -> Dataset:
+    """The recipe's images as a device gives them, or its arrays, for the model that `feed` feeds.
 
     source: who is asked for targets where data.target is "features".
     """
-    height, width, channels = shape
-    order = recipe.stem.order or DEFAULT_ORDER[channels]
-    dataset = read_data(
-        recipe.data,
-        height=height,
-        width=width,
-        channels=1 if order == "gray" else 3,
-        partial=recipe.head is None,
-        progress=progress,
-    )
+    if isinstance(feed, ArrayFeed):
+        dataset = read_arrays(recipe.data, feed.inputs, partial=recipe.head is None, progress=progress)
+    else:
+        dataset = _pictures(recipe, feed, progress)
     if recipe.data.target == "features":
-        dataset = with_features(dataset, recipe, source.value, (height, width), progress)
-    if recipe.head is not None:
-        dataset = check_classes(dataset, recipe.head.classes)
-    return replace(dataset, train=_in_order(dataset.train, order), val=_in_order(dataset.val, order))
+        dataset = with_features(dataset, recipe, source.value, feed, progress)
+    elif recipe.data.target == "input":
+        dataset = replace(dataset, train=_with_itself(dataset.train, feed), val=_with_itself(dataset.val, feed))
+    return dataset if recipe.head is None else check_classes(dataset, recipe.head.classes)
 
 
 def with_features(
-    dataset: Dataset, recipe: Recipe, source: keras.Model, size: tuple[int, int], progress: Progress = SILENT
+    dataset: Dataset, recipe: Recipe, source: keras.Model, feed: Feed, progress: Progress = SILENT
 ) -> Dataset:
-    """The dataset with the source's own final features as targets: (n, features), float32.
-
-    The source sees the same images at its own size and channels; where its size is open, at `size` (height, width).
-    """
-    originals = source_images(recipe, source, size, progress)
+    """The dataset with the source's own final features as targets: (n, features), float32."""
+    originals, own = source_images(recipe, source, feed, progress)
     graph = calls(source)
     model = pooled_model(graph, [final_feature(graph)])
-    feed = Feed(None, recipe.source.preprocess, "normalized")
     parts = [
-        predict(model, part.pixels, feed.values, title="the source's features", progress=progress)
+        predict(model, part.pixels, own.values, title="the source's features", progress=progress)
         for part in (originals.train, originals.val)
     ]
     return replace(
@@ -77,15 +67,22 @@ def with_features(
     )
 
 
-def source_images(recipe: Recipe, source: keras.Model, size: tuple[int, int], progress: Progress = SILENT) -> Dataset:
-    """The recipe's images at the source's own size and channels; where its size is open, at `size`."""
+def source_images(recipe: Recipe, source: keras.Model, feed: Feed, progress: Progress = SILENT) -> tuple[Dataset, Feed]:
+    """The recipe's images at the source's own size and channels, or its arrays, and how they feed the source.
+
+    feed: the edited model's, whose size counts where the source's is open.
+    """
+    if isinstance(feed, ArrayFeed):
+        own = ArrayFeed(array_inputs(source), recipe.source.preprocess)
+        return read_arrays(recipe.data, own.inputs, progress=progress), own
     shape: tuple[int | None, ...] = tuple(source.inputs[0].shape) if len(source.inputs) == 1 else ()
     if len(shape) != 4 or shape[3] not in {1, 3}:
         raise DataError(
             f"data: a source that takes gray or colour images can be asked about them, and this takes {shape}"
         )
-    height, width = (shape[k + 1] or size[k] for k in (0, 1))
-    return read_data(recipe.data, height=height, width=width, channels=shape[3] or 0, progress=progress)
+    height, width = (shape[k + 1] or feed.shape[k] for k in (0, 1))
+    dataset = read_data(recipe.data, height=height, width=width, channels=shape[3] or 0, progress=progress)
+    return dataset, PictureFeed((height, width, shape[3] or 0), recipe.source.preprocess)
 
 
 def class_names(recipe: Recipe, images: Dataset | None) -> tuple[str, ...]:
@@ -95,5 +92,25 @@ def class_names(recipe: Recipe, images: Dataset | None) -> tuple[str, ...]:
     return images.labels if images is not None else ()
 
 
+def _pictures(recipe: Recipe, feed: PictureFeed, progress: Progress) -> Dataset:
+    height, width, channels = feed.shape
+    order = recipe.stem.order or DEFAULT_ORDER[channels]
+    dataset = read_data(
+        recipe.data,
+        height=height,
+        width=width,
+        channels=1 if order == "gray" else 3,
+        partial=recipe.head is None,
+        progress=progress,
+    )
+    return replace(dataset, train=_in_order(dataset.train, order), val=_in_order(dataset.val, order))
+
+
 def _in_order(images: Images, order: str) -> Images:
     return replace(images, pixels=in_order(images.pixels, order))
+
+
+def _with_itself(images: Images, feed: Feed) -> Images:
+    """What the model takes as its own targets: (n, values), float32."""
+    (values,) = columns(feed.values(images.pixels))
+    return replace(images, labels=values.reshape(len(values), -1).astype(np.float32))

@@ -12,6 +12,7 @@ from edgecut.export.agreeing import check_against_model, converted
 from edgecut.export.tflite import convert, write_saved_model
 from edgecut.graph.predict import predict_outputs
 from edgecut.images.dataset import Dataset
+from edgecut.images.rows import columns
 from edgecut.images.sampling import sampled, split
 from edgecut.pipeline.answers import answers_of
 from edgecut.pipeline.compress import aware_file, train
@@ -51,15 +52,15 @@ def auto_file(
     aim = _aim(recipe)
     with timed("quantize", progress) as clock:
         model = int8_model(fitted.model, fitted.feed)
-        write_saved_model(model, scratch / "auto")
+        write_saved_model(model, scratch / "auto", loops=False)
         calibration = fitted.feed.calibration(images.train, recipe.data)
         float_file = converted(scratch / "auto", model, "float32")
-        int8_file = convert(scratch / "auto", model, "int8", [calibration])
+        int8_file = convert(scratch / "auto", model, "int8", columns(calibration))
         subject = Subject(pair(int8_file, float_file), calibration, progress)
         outcome = until(subject, _judge(fitted, images, recipe, float_file, progress), aim, progress=progress)
         if not outcome.met and not outcome.unjudged and recipe.compress.qat and not _is_aware(fitted):
             outcome = _trained_last(fitted, images, recipe, outcome, scratch=scratch, progress=progress)
-        check_against_model(outcome.content, model, "int8", [calibration])
+        check_against_model(outcome.content, model, "int8", columns(calibration))
         chosen = next(trial for trial in outcome.trials if trial.chosen)
         step = clock.step(
             before=StepFacts(size_bytes=len(int8_file)),

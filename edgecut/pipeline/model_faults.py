@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from edgecut.errors import SourceError
 from edgecut.graph.saved import config_of
-from edgecut.images.device import CHANNELS, DEFAULT_ORDER
-from edgecut.lowering.saved_shapes import input_shapes, output_shapes
+from edgecut.images.arrays import ArrayInput, ArrayInputs
+from edgecut.images.device import CHANNELS, is_picture
+from edgecut.images.feed import kind_of
+from edgecut.lowering.saved_shapes import SavedInput, output_shapes, saved_inputs
+from edgecut.pipeline.onnx_source import is_onnx, takes_picture
 from edgecut.records.json_value import JsonObject
-from edgecut.records.recipe import LayerRef, Recipe, Stem
+from edgecut.records.recipe import CustomPreprocess, LayerRef, Recipe, Stem
 
 Shape = Sequence[int | None]
 
@@ -27,43 +31,116 @@ def planned_part(recipe: Recipe) -> tuple[JsonObject, tuple[str, ...]] | None:
     return None if config is None else (config, tuple(str(ref) for ref in refs))
 
 
+def planned_arrays(recipe: Recipe) -> ArrayInputs | None:
+    """The inputs that the recipe's arrays feed, () where only the model tells; None where pictures feed it."""
+    part = planned_part(recipe)
+    inputs = None if part is None else saved_inputs(*part)
+    if inputs is None:
+        is_array = recipe.data.kind == "arrays" or (is_onnx(recipe.source) and not takes_picture(recipe.source))
+        return () if is_array and recipe.data.kind != "pictures" else None
+    if kind_of(recipe.data, [each.shape for each in inputs]) == "pictures":
+        return None
+    return tuple(ArrayInput(each.name, each.shape[1:], each.dtype) for each in inputs)
+
+
 def planned_faults(recipe: Recipe) -> Iterator[str]:
     """The faults of a request, as far as the saved model tells what its build will take and put out."""
     part = planned_part(recipe)
     if part is None:
         return
     config, ends = part
-    inputs = input_shapes(config, ends)
+    inputs, outputs = saved_inputs(config, ends), output_shapes(config, ends)
     if inputs is not None:
         yield from input_faults(recipe, _behind_stem(inputs, recipe.stem))
-    yield from output_faults(recipe, output_shapes(config, ends))
+        yield from target_faults(recipe, [each.shape for each in inputs], outputs)
+    yield from output_faults(recipe, outputs)
 
 
-def _behind_stem(inputs: Sequence[Shape], stem: Stem) -> tuple[Shape, ...]:
-    if not is_picture(inputs):
-        return tuple(inputs)
-    height, width = stem.size or inputs[0][1:3]
-    channels = stem.channels or (CHANNELS[stem.order] if stem.order else inputs[0][3])
-    return ((inputs[0][0], height, width, channels),)
+def planned_input_faults(recipe: Recipe) -> Iterator[str]:
+    """What the saved model can't be fed, whatever it puts out."""
+    part = planned_part(recipe)
+    inputs = None if part is None else saved_inputs(*part)
+    if inputs is not None:
+        yield from input_faults(recipe, _behind_stem(inputs, recipe.stem))
 
 
-def is_picture(inputs: Sequence[Shape]) -> bool:
-    """Whether a model takes one picture, (batch, height, width, channels)."""
-    return len(inputs) == 1 and len(inputs[0]) == 4 and inputs[0][3] in DEFAULT_ORDER
+def _behind_stem(inputs: Sequence[SavedInput], stem: Stem) -> tuple[Shape, ...]:
+    shapes = tuple(each.shape for each in inputs)
+    if not is_picture(shapes):
+        return shapes
+    height, width = stem.size or shapes[0][1:3]
+    channels = stem.channels or (CHANNELS[stem.order] if stem.order else shapes[0][3])
+    return ((shapes[0][0], height, width, channels),)
 
 
 def input_faults(recipe: Recipe, inputs: Sequence[Shape]) -> Iterator[str]:
     """What a model of these inputs can't be fed or written with. inputs: behind the stem, the batch first."""
     shapes = [tuple(shape) for shape in inputs]
-    if is_picture(inputs):
-        if None in shapes[0][1:3]:
+    if kind_of(recipe.data, inputs) == "pictures":
+        if not is_picture(inputs):
+            yield f"data.kind: the model takes {shapes}, and pictures feed one (batch, height, width, 1, 3 or 4)"
+        elif None in shapes[0][1:3]:
             yield (f"stem.size: the model's input is {shapes[0]}, of open size; say what the device feeds (--size HxW)")
         return
-    if recipe.data.train is not None:
-        yield f"data.train: the model takes {shapes}, so images can't feed it"
     for shape in shapes:
         if None in shape[1:]:
             yield f"source.model: an input is {shape}, and a file has inputs of fixed size; save the model with one"
+    if recipe.stem.is_edit and recipe.cut.start is None:
+        yield f"stem: edits an input of pictures, and arrays feed {shapes} as they are; leave [stem] out"
+    if recipe.data.train is not None:
+        yield from scaling_faults(recipe, shapes)
+    if recipe.export.quantizer == "ort":
+        yield (
+            "export.quantizer: ort calibrates on pictures, and arrays feed the model; leave it out, since TFLite's "
+            "converter makes int8 files of both formats"
+        )
+    if recipe.compress.is_asked and len(shapes) > 1:
+        yield f"compress: trains a model of one input, and this takes {shapes}; leave [compress] out"
+
+
+def scaling_faults(recipe: Recipe, shapes: Sequence[tuple[int | None, ...]]) -> Iterator[str]:
+    """Whether source.preprocess can be of arrays of these shapes."""
+    preprocess = recipe.source.preprocess
+    if preprocess == "none":
+        return
+    if not isinstance(preprocess, CustomPreprocess):
+        yield (
+            f"source.preprocess: {preprocess!r} is of pictures; arrays are taken as they are, or by "
+            "{scale = ..., offset = ...}"
+        )
+        return
+    if preprocess.order != "rgb":
+        yield "source.preprocess: order is of pictures; leave it out"
+    if len(shapes) > 1:
+        yield "source.preprocess: is of one input, and the model takes several; scale the arrays before they are saved"
+        return
+    for key, values in (("scale", preprocess.scale), ("offset", preprocess.offset)):
+        last = shapes[0][-1] if len(shapes[0]) > 1 else None
+        if isinstance(values, tuple) and len(values) not in {1, last}:
+            yield (
+                f"source.preprocess: {key} has {len(values)} values, and the input {shapes[0]} has {last} in its last "
+                "axis; give one for each, or one number"
+            )
+
+
+def target_faults(recipe: Recipe, inputs: Sequence[Shape], outputs: Sequence[Shape | None]) -> Iterator[str]:
+    """Whether a model of these inputs and outputs can put out again what it takes, where data.target says so."""
+    if recipe.data.target != "input" or recipe.data.train is None:
+        return
+    remedy = "set data.target to what the labels are (--target)"
+    if len(inputs) != 1:
+        yield f"data.target: 'input' is of a model with one input, and this takes {len(inputs)}; {remedy}"
+        return
+    sizes, taken = [None if shape is None else _values(shape) for shape in outputs], tuple(inputs[0][1:])
+    if sizes and None not in sizes and None not in taken and _values(inputs[0]) not in sizes:
+        shown = ", ".join(str(tuple(shape or ())) for shape in outputs)
+        yield f"data.target: 'input' needs an output of the input's {taken}, and the model puts out {shown}; {remedy}"
+
+
+def _values(shape: Shape) -> int | None:
+    """How many values one sample of a shape has, the batch first; None where a size is open."""
+    sizes = [size for size in shape[1:] if size is not None]
+    return math.prod(sizes) if len(sizes) == len(shape) - 1 else None
 
 
 def output_faults(recipe: Recipe, outputs: Sequence[Shape | None]) -> list[str]:

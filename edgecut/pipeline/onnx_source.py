@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from edgecut.errors import SourceError
+from edgecut.images.device import DEFAULT_ORDER
 from edgecut.images.preprocess import affine
 from edgecut.records.document import closest
 from edgecut.records.recipe import LayerRef, Preprocess, Source
@@ -37,6 +39,15 @@ def weight_files(source: Source) -> dict[str, Path]:
         return {}
     folder = Path(source.model).parent
     return {name: folder / name for name in external_files(source.model) if (folder / name).is_file()}
+
+
+def takes_picture(source: Source) -> bool:
+    """Whether an .onnx source takes one picture, its channels first or last; also where the file can't be read."""
+    try:
+        shapes = [each.shape for each in survey(source.model, dequantize=source.dequantize).inputs]
+    except SourceError:
+        return True
+    return len(shapes) == 1 and len(shapes[0]) == 4 and not {shapes[0][1], shapes[0][3]}.isdisjoint(DEFAULT_ORDER)
 
 
 def import_faults(source: Source, refs: Sequence[tuple[str, LayerRef]]) -> Iterator[str]:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from edgecut.engine import plan
 from edgecut.errors import ExportError, RequestError
-from edgecut.lowering.expected_operators import expected_operators
+from edgecut.lowering.expected_operators import expected_operators, recurrent_loops
 from edgecut.pipeline.model_faults import planned_part
 from edgecut.records.json_value import JsonObject
-from edgecut.records.precision import PRECISIONS, taken_by
+from edgecut.records.precision import PRECISIONS, needs_images, taken_by
 from edgecut.records.profile import Profile
-from edgecut.records.recipe import Exported, Format, Precision, Recipe
+from edgecut.records.recipe import Exported, Format, Precision, Recipe, Wanted
 from edgecut.tflite.flatbuffer import read
 from edgecut.tflite.support import ADVISED, State, judge_operator, unsupported, verdicts
 
@@ -37,6 +37,20 @@ def operator_notes(recipe: Recipe, files: Files, profiles: Sequence[Profile]) ->
         # edgecut's own layer, which nobody can replace: see head/attach.py for why it is a mean.
         own = _sentences(lambda: [("head_pool", "MEAN")], files, profiles, "slow")
         yield from (sentence.partition(";")[0] for sentence in own)
+
+
+def loop_notes(recipe: Recipe, precisions: Sequence[Wanted]) -> Iterator[str]:
+    """A note for each recurrent layer that becomes so many steps, as calibration needs it."""
+    part = planned_part(recipe)
+    calibrated = next((precision for precision in precisions if needs_images(precision)), None)
+    if part is None or calibrated is None:
+        return
+    for name, layer, steps in recurrent_loops(*part):
+        over = "its steps" if steps is None else f"its {steps} steps"
+        yield (
+            f"{calibrated}: layer {name!r} ({layer}) is unrolled over {over}, since TensorFlow can't calibrate a loop; "
+            "file and arena grow with them"
+        )
 
 
 def refuse_model(model: keras.Model, files: Files, profiles: Sequence[Profile]) -> None:

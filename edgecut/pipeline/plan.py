@@ -8,9 +8,9 @@ from pathlib import Path
 
 from edgecut.errors import DocumentError, RequestError, SourceError
 from edgecut.graph.saved import PREFIX, config_of, lambda_names, layer_names
-from edgecut.pipeline.model_faults import planned_faults
+from edgecut.pipeline.model_faults import planned_arrays, planned_faults
 from edgecut.pipeline.onnx_source import import_faults, is_onnx
-from edgecut.pipeline.operators import operator_faults, operator_notes
+from edgecut.pipeline.operators import loop_notes, operator_faults, operator_notes
 from edgecut.pipeline.sensor import sensor_notes, why_only_bytes
 from edgecut.pipeline.unchecked import unchecked
 from edgecut.records.artifact import sha256_of
@@ -73,7 +73,7 @@ def plan(
     faults = [
         *_source_faults(recipe),
         *_image_faults(recipe),
-        *stem_faults(recipe),
+        *(stem_faults(recipe) if planned_arrays(recipe) is None else ()),
         *_export_faults(recipe, files),
         *compress_faults(recipe),
         *_profile_faults(files, chosen),
@@ -160,8 +160,11 @@ def _image_faults(recipe: Recipe) -> Iterator[str]:
         from edgecut.images.dataset import undecodable
         from edgecut.images.faults import data_faults
 
-        faults = data_faults(data, head.classes if head else None, partial=head is None)
-        yield from faults or [*planned_faults(recipe), *undecodable(data, partial=head is None)]
+        arrays = planned_arrays(recipe)
+        faults = data_faults(data, head.classes if head else None, arrays, partial=head is None)
+        yield from faults or undecodable(data, arrays, partial=head is None)
+        if not faults or arrays is not None:
+            yield from planned_faults(recipe)
     else:
         yield from planned_faults(recipe)
     if data.target != "classes" and "auto" in recipe.export.precisions:
@@ -177,8 +180,11 @@ def _image_faults(recipe: Recipe) -> Iterator[str]:
         for precision in recipe.export.precisions:
             if needs_images(precision):
                 yield f"export.precisions: {precision} needs images to calibrate on; set data.train (--data)"
-    elif recipe.cut.start is not None:
-        yield "cut.from: the model then takes no image, so data.train can't feed it; leave one of the two out"
+    elif recipe.cut.start is not None and data.kind != "arrays":
+        yield (
+            "cut.from: the model then takes no image, so data.train can't feed it; leave one of the two out, or set "
+            "data.kind = 'arrays' (--kind arrays) for arrays of that layer's shape"
+        )
 
 
 def stem_faults(recipe: Recipe) -> Iterator[str]:
@@ -276,7 +282,7 @@ def _steps(
     ]
     if edits:
         yield "cut", ", ".join(edits)
-    if cut.start is None:
+    if cut.start is None and planned_arrays(recipe) is None:
         channels = stem.order or {None: "the source's channels", 1: "gray", 3: "colour", 4: "rgba"}[stem.channels]
         size = f"{stem.size[0]}x{stem.size[1]}" if stem.size else "the source's size"
         how = "" if stem.resolution == "reuse" else f", by {stem.resolution}"
@@ -329,6 +335,7 @@ def _untaken_notes(files: Sequence[tuple[Format, Wanted]], profiles: Sequence[Pr
 
 
 def _notes(recipe: Recipe, files: Sequence[tuple[Format, Wanted]]) -> Iterator[str]:
+    yield from loop_notes(recipe, [precision for _, precision in files])
     if "auto" in recipe.export.precisions and (recipe.compress.prune or recipe.compress.cluster):
         yield "auto's cures move weights, so that its file may hold fewer zeros and more values than compress made"
     if "onnx" in recipe.export.formats:
@@ -339,7 +346,7 @@ def _notes(recipe: Recipe, files: Sequence[tuple[Format, Wanted]]) -> Iterator[s
         from edgecut.images.classes import assumed_order
 
         yield from filter(None, [assumed_order(recipe.data)])
-    if recipe.source.preprocess == "none" and recipe.data.train is not None:
+    if recipe.source.preprocess == "none" and recipe.data.train is not None and planned_arrays(recipe) is None:
         yield "source.preprocess is 'none': images are fed as 0..255; say what the model was trained on (--preprocess)"
 
 

@@ -1,4 +1,4 @@
-"""A model file run on the device's pictures."""
+"""A model file run on what the device feeds."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def predict_file(runner: FileRunner, pictures: np.ndarray, feed: Feed, *, title:
 def predict_file_outputs(
     runner: FileRunner, pictures: np.ndarray, feed: Feed, *, title: str, progress: Progress
 ) -> tuple[np.ndarray, ...]:
-    """A file's outputs over pictures (n, height, width, channels), uint8: (n, ...), float32, each.
+    """A file's outputs over pictures (n, height, width, channels), uint8, or rows (n, ...): (n, ...), float32, each.
 
     A file that takes the camera's bytes is fed these.
     """
-    takes_bytes = runner.inputs[0].model_copy(update={"expects": feed.pixels}).takes_bytes
+    takes_bytes = feed.shape is not None and runner.inputs[0].model_copy(update={"expects": feed.pixels}).takes_bytes
     outputs = []
     with progress.task(title, len(pictures)) as advance:
         for first in range(0, len(pictures), BATCH):

@@ -9,6 +9,7 @@ from edgecut.graph.saved import config_of
 from edgecut.images.device import CHANNELS, DEFAULT_ORDER
 from edgecut.images.preprocess import affine
 from edgecut.lowering.saved_shapes import picture_shape
+from edgecut.pipeline.model_faults import planned_arrays
 from edgecut.pipeline.operators import Files
 from edgecut.records.artifact import Artifact, TensorSpec
 from edgecut.records.precision import PRECISIONS
@@ -104,7 +105,7 @@ def sensor_notes(recipe: Recipe, files: Files, profiles: Sequence[Profile]) -> I
 
 def _planned_shape(recipe: Recipe) -> tuple[int, int, int] | None:
     """(height, width, channels) of the picture that a build's files will take; None where only the model tells."""
-    if recipe.cut.start is not None:
+    if recipe.cut.start is not None or planned_arrays(recipe) is not None:
         return None
     try:
         config = config_of(recipe.source.model)

@@ -6,10 +6,12 @@ import keras
 import numpy as np
 
 from edgecut.errors import RequestError
+from edgecut.images.arrays import ArrayInput, ArrayInputs
 from edgecut.images.dataset import read_calibration
-from edgecut.images.feed import Feed, feed_of
+from edgecut.images.device import is_picture
+from edgecut.images.feed import ArrayFeed, Feed, PictureFeed, kind_of
 from edgecut.pipeline.load import shapes
-from edgecut.pipeline.model_faults import input_faults, is_picture, output_faults
+from edgecut.pipeline.model_faults import input_faults, output_faults, target_faults
 from edgecut.pipeline.values import Clock, Done, timed
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Recipe
@@ -23,22 +25,30 @@ LOOKED_AT = 32  # images on which a stem that isn't fitted is looked at
 def edit_stem(model: keras.Model, recipe: Recipe, progress: Progress) -> Done[tuple[keras.Model, Feed]]:
     """The model that takes what the device feeds, and that feed; the model itself where its input stays."""
     if recipe.cut.start is not None:
-        return Done((model, feed_of(recipe, None)))
+        return Done((model, ArrayFeed(array_inputs(model), recipe.source.preprocess)))
     steps: tuple[Step, ...] = ()
     if recipe.stem.is_edit:
         with timed("stem", progress) as clock:
             result = stem_of(recipe, model, progress)
             steps = (stem_step(clock, model, result),)
         model = result.model
-    return Done((model, feed_of(recipe, picture_shape(model))), steps)
+    return Done((model, feed_of(recipe, model)), steps)
 
 
-def picture_shape(model: keras.Model) -> tuple[int, int, int] | None:
-    """(height, width, channels) of the one picture that a model takes; None where it takes no picture."""
-    if not is_picture([tensor.shape for tensor in model.inputs]):
-        return None
-    _, height, width, channels = model.inputs[0].shape
-    return height, width, channels
+def feed_of(recipe: Recipe, model: keras.Model) -> Feed:
+    """What feeds a model that a recipe has made so far: a camera's pictures, or arrays of its inputs' shapes."""
+    taken = [tuple(tensor.shape) for tensor in model.inputs]
+    if is_picture(taken) and kind_of(recipe.data, taken) == "pictures":
+        return PictureFeed(taken[0][1:], recipe.source.preprocess, recipe.stem.pixels)
+    return ArrayFeed(array_inputs(model), recipe.source.preprocess)
+
+
+def array_inputs(model: keras.Model) -> ArrayInputs:
+    """The model's inputs in its own order, for arrays that feed them."""
+    return tuple(
+        ArrayInput(tensor._keras_history.operation.name, tuple(tensor.shape[1:]), tensor.dtype)
+        for tensor in model.inputs
+    )
 
 
 def refuse_request(recipe: Recipe, model: keras.Model) -> None:
@@ -47,7 +57,11 @@ def refuse_request(recipe: Recipe, model: keras.Model) -> None:
     A search doesn't ask it of the whole source, which no choice of it keeps the outputs of.
     """
     inputs, outputs = ([tuple(tensor.shape) for tensor in side] for side in (model.inputs, model.outputs))
-    faults = [*input_faults(recipe, inputs), *output_faults(recipe, outputs)]
+    faults = [
+        *input_faults(recipe, inputs),
+        *target_faults(recipe, inputs, outputs),
+        *output_faults(recipe, outputs),
+    ]
     if faults:
         raise RequestError("\n".join(faults))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from edgecut.errors import DataError
 from edgecut.lowering.saved_calls import unknown_layers
 from edgecut.lowering.saved_shapes import input_shapes, output_shapes
-from edgecut.pipeline.model_faults import planned_part
+from edgecut.pipeline.model_faults import planned_arrays, planned_part
 from edgecut.records.recipe import Recipe
 
 _SHOWN = 3  # layers named
@@ -45,20 +45,25 @@ def _images(recipe: Recipe) -> Iterator[str]:
     from edgecut.images.dataset import chosen_files
     from edgecut.images.decode import decodes_quickly
     from edgecut.images.npz import read_headers
+    from edgecut.images.rows import are_quick
 
-    for where, files in chosen_files(data, partial=recipe.head is None).items():
+    arrays = planned_arrays(recipe)
+    files_of = chosen_files(data, partial=recipe.head is None) if arrays is None else {}
+    for where, files in files_of.items():
         if not decodes_quickly(files):
             yield f"{where}: whether each of {len(files):,} images decodes beyond its first bytes"
     for where, path in (("data.train", data.train), ("data.val", data.val)):
         if path is None or Path(path).is_dir():
             continue
         try:
-            arrays = [
-                name
-                for name, header in read_headers(Path(path), where).items()
-                if name.startswith("x_") and header.dtype != "|u1"
-            ]
+            headers = read_headers(Path(path), where)
         except DataError:
             continue
-        if arrays:
-            yield f"{where}: whether the values of {', '.join(arrays)} are bytes"
+        names = [name for name in headers if name.startswith("x_")]
+        if arrays == ():
+            yield f"{where}: whether {', '.join(names)} have the shapes of the model's inputs"
+        elif arrays is not None and not are_quick(headers, names):
+            yield f"{where}: whether the values of {', '.join(names)} are finite"
+        elif arrays is None and any(headers[name].dtype != "|u1" for name in names):
+            names = [name for name in names if headers[name].dtype != "|u1"]
+            yield f"{where}: whether the values of {', '.join(names)} are bytes"

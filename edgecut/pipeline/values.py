@@ -176,7 +176,7 @@ class Checked:
     """Files that were run against the float model, and what was found out about them.
 
     stimuli: what golden vectors are made of: pictures (n, height, width, channels), uint8, or, for a model that no
-    camera feeds, its inputs; None where there can be none. labels: the names of the classes.
+    camera feeds, rows of its inputs; None where there can be none. labels: the names of the classes.
     """
 
     artifacts: tuple[Artifact, ...]

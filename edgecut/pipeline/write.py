@@ -16,6 +16,7 @@ from edgecut.export.readback import read_artifact
 from edgecut.export.tflite import write_saved_model
 from edgecut.graph.archive import write_archive
 from edgecut.images.dataset import Dataset
+from edgecut.images.rows import columns
 from edgecut.pipeline.compress import aware_file
 from edgecut.pipeline.head import refit_on_int8
 from edgecut.pipeline.int8 import auto_file
@@ -79,18 +80,18 @@ def content_of(
     if precision == "int8" and fitted.compressed is not None and fitted.compressed.aware is not None:
         return Done(Converted(aware_file(fitted.compressed, _calibration(fitted, images, recipe)[0], scratch)))
     model = refit_on_int8(fitted, images, recipe, scratch, progress) if precision == "int8" else fitted.model
-    saved_model = scratch / ("int8" if precision == "int8" else "float")
+    saved_model = scratch / (precision if needs_images(precision) else "float")
     if not saved_model.exists():
-        write_saved_model(model, saved_model)
+        write_saved_model(model, saved_model, loops=not needs_images(precision))
     calibration = _calibration(fitted, images, recipe) if needs_images(precision) else None
     return Done(Converted(converted(saved_model, model, precision, calibration)))
 
 
 def _calibration(fitted: Fitted, images: Dataset | None, recipe: Recipe) -> list[np.ndarray]:
-    """What the ranges are set on, an array for the model's one input. Raises RequestError without images."""
+    """What the ranges are set on, an array for each input. Raises RequestError without images."""
     if images is None:
         raise RequestError("export.precisions: int8 needs images to calibrate on; set data.train (--data)")
-    return [fitted.feed.calibration(images.train, recipe.data)]
+    return list(columns(fitted.feed.calibration(images.train, recipe.data)))
 
 
 def _read_back(path: Path, fitted: Fitted, precision: Wanted, folder: Path) -> Artifact:

@@ -145,8 +145,8 @@ def _run(
     """The real values of some tensors over the images, (n, ...)."""
     interior = Interior(content, graph)
     rows: dict[int, list[np.ndarray]] = {index: [] for index in tensors}
-    for image in quantized_rows(images, graph.tensors[graph.inputs[0]]):
-        interior.run([image])
+    for feeds in quantized_rows(images, graph):
+        interior.run(feeds)
         for index, row in rows.items():
             row.append(interior.real(index))
         advance(1)
@@ -211,7 +211,8 @@ def _added(pair: _Pair, images: np.ndarray, reference: Reference, progress: Prog
     tensors = pair.graph.tensors
     exact = {i: [to_grid(x.reshape(tensors[i].shape), tensors[i]) for x in pair.wanted[i]] for i in pair.wanted}
     if _is_fed_alike(images, reference):
-        exact.update({i: list(quantized_rows(images, tensors[i])) for i in pair.graph.inputs})
+        fed_rows = zip(*quantized_rows(images, pair.graph), strict=True)
+        exact.update({i: list(rows) for i, rows in zip(pair.graph.inputs, fed_rows, strict=True)})
     found: dict[int, float] = {}
     with progress.task("running each layer alone", len(pair.graph.operators)) as advance:
         for operator in pair.graph.operators:

@@ -65,6 +65,25 @@ def explain_file(
     return explain(content, path.name, fed, values, suspicions=suspicions, progress=progress)
 
 
+def explain_arrays(path: Path, source: keras.Model, rows: np.ndarray, *, progress: Progress = SILENT) -> Explanation:
+    """A quantized .tflite file against its model on rows (images/rows.py), as both take them; at most 32 are used.
+
+    Raises as explain_file does.
+    """
+    content = read_content(path)
+    graph = parse(content, str(path))
+    taken = [graph.tensors[index].shape[1:] for index in graph.inputs]
+    own = [tuple(tensor.shape[1:]) for tensor in source.inputs]
+    if taken != own:
+        raise RequestError(
+            f"--source: {source.name!r} takes {own}, and the file {taken}; give the model it was made of"
+        )
+    rows = rows[: images_that_fit(source, IMAGES)]
+    with progress.task("running the source model"):
+        values = reference(source, rows)
+    return explain(content, path.name, rows, values, progress=progress)
+
+
 def _fitted(source: keras.Model, shape: tuple[int, int, int], preprocess: Preprocess) -> keras.Model:
     """The source model for pictures of the file's shape."""
     if len(source.inputs) != 1 or len(source.inputs[0].shape) != 4:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from edgecut.images.rows import columns
 from edgecut.quantize.grids import real_values
 from edgecut.records.progress import Advance
 from edgecut.runtime.session import Session
@@ -74,8 +75,8 @@ def each_output(content: bytes, images: Images) -> Iterator[tuple[np.ndarray, ..
     """The outputs of a file, one image of (n, ...) after the other, with the batch axis."""
     interior = Interior(content, whole=False)
     graph = interior.graph
-    for image in quantized_rows(images, graph.tensors[graph.inputs[0]]):
-        interior.run([image])
+    for feeds in quantized_rows(images, graph):
+        interior.run(feeds)
         yield tuple(interior.real(index) for index in graph.outputs)
 
 
@@ -95,10 +96,15 @@ def run_operator(
     return found
 
 
-def quantized_rows(images: Images, tensor: Tensor) -> Iterator[np.ndarray]:
-    """The images one by one with a batch axis, in a tensor's own dtype and on its grid."""
+def quantized_rows(images: Images, graph: TfliteGraph) -> Iterator[tuple[np.ndarray, ...]]:
+    """The images one by one with a batch axis, for each input of a file in its own dtype and on its grid.
+
+    images: (n, ...), or rows (images/rows.py) for several inputs.
+    """
+    tensors = [graph.tensors[index] for index in graph.inputs]
     for image in images:
-        yield to_grid(image[None], tensor)
+        row = columns(np.asarray(image)[None])
+        yield tuple(to_grid(values, tensor) for values, tensor in zip(row, tensors, strict=True))
 
 
 def to_grid(values: np.ndarray, tensor: Tensor) -> np.ndarray:

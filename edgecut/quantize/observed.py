@@ -36,8 +36,8 @@ def observe(float32: bytes, images: np.ndarray, seed: int = 0) -> dict[int, Obse
     wanted = [i for i in wanted if graph.tensors[i].dtype == "float32"]
     sums: dict[int, list[np.ndarray]] = {i: [] for i in wanted}
     samples: dict[int, list[np.ndarray]] = {i: [] for i in wanted}
-    for image in quantized_rows(images, graph.tensors[graph.inputs[0]]):
-        interior.run([image])
+    for feeds in quantized_rows(images, graph):
+        interior.run(feeds)
         for index in wanted:
             rows = _rows(interior.raw(index))
             sums[index].append(np.stack([rows.min(0), rows.max(0), rows.mean(0, dtype=np.float64)]))

@@ -43,7 +43,8 @@ def mended(
     channel's mean the float model's.
     """
     graph = file_pair.graph
-    values: dict[int, list[np.ndarray]] = {i: list(quantized_rows(images, graph.tensors[i])) for i in graph.inputs}
+    fed = map(list, zip(*quantized_rows(images, graph), strict=True))
+    values: dict[int, list[np.ndarray]] = dict(zip(graph.inputs, fed, strict=True))
     content, last = render(file_pair, numbers), last_uses(graph)
     with progress.task("layer by layer", len(graph.operators)) as advance:
         for operator in graph.operators:

@@ -14,6 +14,7 @@ from edgecut.graph.callgraph import flat
 from edgecut.graph.calls import calls
 from edgecut.graph.proof import to_array, to_tensor, undisturbed
 from edgecut.graph.rebuild import run
+from edgecut.images.rows import columns
 from edgecut.quantize.explain import Reference
 from edgecut.quantize.names import LayerOutput
 
@@ -62,14 +63,15 @@ def reference(model: keras.Model, images: np.ndarray, float32: bytes | None = No
 
 
 def values_of(model: keras.Model, names: Sequence[str], images: np.ndarray) -> dict[str, np.ndarray]:
-    """The outputs of the named calls over images, float32, (n, ...); the model is left as it was."""
+    """The outputs of the named calls over images or rows, float32, (n, ...); the model is left as it was."""
     graph = calls(model)
-    (source,) = flat(graph.inputs)
+    sources = flat(graph.inputs)
     tensors = [graph.find(name).outputs[0] for name in names]
     parts: list[list[np.ndarray]] = [[] for _ in names]
     with undisturbed(*(call.operation for call in graph if isinstance(call.operation, keras.Layer))):
         for first in range(0, len(images), _BATCH):
-            fed = to_tensor(images[first : first + _BATCH], source)
-            for part, result in zip(parts, run(graph, {source: fed}, tensors), strict=True):
+            batch = columns(images[first : first + _BATCH])
+            fed = {source: to_tensor(x, source) for source, x in zip(sources, batch, strict=True)}
+            for part, result in zip(parts, run(graph, fed, tensors), strict=True):
                 part.append(to_array(result))
     return {name: np.concatenate(part) for name, part in zip(names, parts, strict=True)}

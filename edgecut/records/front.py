@@ -16,7 +16,7 @@ from edgecut.records.usage import FileUse
 
 
 class CutScore(Record):
-    """What one tensor says about the images, at one size and number of channels.
+    """What one tensor says about the images, at one size and number of channels, which are None for arrays.
 
     width: features after pooling. probe: leave-one-out score of a linear probe on at most 256 projected features.
     score: the same, on all features where `exact`. cka: how alike the features are to the final ones, 0 to 1.
@@ -25,8 +25,8 @@ class CutScore(Record):
 
     cut: str
     position: int
-    size: tuple[int, int]
-    channels: int
+    size: tuple[int, int] | None
+    channels: int | None
     width: int
     probe: float
     score: float
@@ -70,8 +70,8 @@ class FrontPoint(Record):
     """
 
     cut: str
-    size: tuple[int, int]
-    channels: int
+    size: tuple[int, int] | None
+    channels: int | None
     precision: Precision
     accuracy: float
     chosen_by: float
@@ -107,8 +107,8 @@ class Recommendation(Record):
     profile: str
     state: State
     cut: str
-    size: tuple[int, int]
-    channels: int
+    size: tuple[int, int] | None
+    channels: int | None
     precision: Precision
     accuracy: float
     why: str

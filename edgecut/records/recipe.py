@@ -22,17 +22,23 @@ Quantizer = Literal["tflite", "ort"]
 LayerRef = str | int
 Size = Annotated[int, Field(ge=1)]
 InputShape = tuple[Size, ...] | dict[str, tuple[Size, ...]]
-# What the images' labels are: a class each, values or tags (n, outputs), or none: the source's own features.
-Target = Literal["classes", "values", "tags", "features"]
+# What the images' labels are: a class each, values or tags (n, outputs), or none: the source's own features, or the
+# model's input, which an autoencoder puts out again.
+Target = Literal["classes", "values", "tags", "features", "input"]
+# What feeds the model: pictures that are brought to its size, or arrays of its own input shapes.
+Kind = Literal["pictures", "arrays"]
 
 SCHEMA = "edgecut.recipe/1"
 
 
 class CustomPreprocess(Record):
-    """The source model's preprocessing x -> x * scale + offset, per channel after reordering."""
+    """The source model's preprocessing x -> x * scale + offset, per channel after reordering.
 
-    scale: Finite | tuple[Finite, Finite, Finite] = 1.0
-    offset: Finite | tuple[Finite, Finite, Finite] = 0.0
+    Of arrays: one number, or one for each place of the last axis; of a mean and a deviation 1 / std and -mean / std.
+    """
+
+    scale: Finite | tuple[Finite, ...] = 1.0
+    offset: Finite | tuple[Finite, ...] = 0.0
     order: Literal["rgb", "bgr"] = "rgb"
 
     @field_validator("scale")
@@ -167,9 +173,13 @@ class Head(Record):
 class Data(Record):
     """Labelled images: class folders, or an .npz with x_train, y_train and perhaps x_test, y_test.
 
-    target: what y says: classes; values, (n,) or (n, outputs); tags, (n, outputs) of 0 and 1; features: no y, the
-    head is fitted to what the source model's last layer is told.
+    kind: arrays are an .npz whose x_train, or x_train.NAME for each of several inputs, has the shape of the model's own
+    input; by default pictures where the model takes one picture, else arrays. target: what y says: classes; values,
+    (n,) or (n, outputs); tags, (n, outputs) of 0 and 1; features: no y, the head is fitted to what the source model's
+    last layer is told; input: no y, the model puts out again what it takes.
     """
+
+    kind: Kind | None = None
 
     train: str | None = None
     val: str | None = None
@@ -328,6 +338,8 @@ class Recipe(Record):
     def _head_answers_the_target(self) -> Recipe:
         if self.head is None:
             return self
+        if self.data.target == "input":
+            raise ValueError("data.target: 'input' is what the model itself puts out again; leave [head] out")
         if self.data.target != "classes" and self.head.activation == "softmax":
             target = self.data.target
             raise ValueError(f"head.activation: softmax is for classes; set 'logits' for data.target {target!r}")

@@ -12,7 +12,15 @@ from rich.text import Text
 
 from edgecut.records.front import Front, FrontPoint, LimitCost, Recommendation
 from edgecut.records.units import format_bytes, format_seconds
-from edgecut.render.front_plot import FRONT_SCRIPT, FRONT_STYLE, depth_plot, front_plot, input_colours
+from edgecut.render.front_plot import (
+    FRONT_SCRIPT,
+    FRONT_STYLE,
+    depth_plot,
+    front_plot,
+    input_colours,
+    input_shape,
+    input_words,
+)
 from edgecut.render.grid import grid, notes
 from edgecut.render.page import checks_html, explained_html, measurements_html
 from edgecut.render.page_parts import (
@@ -101,7 +109,7 @@ def _recommended(r: Recommendation, called: str, folder: str) -> Group:
         (r.profile, "bold"),
         ": ",
         (r.state, STYLES[r.state]),
-        f"  {r.cut}, {_input(r.size, r.channels)}, {r.precision}: {called} {fraction_words(r.accuracy)}",
+        f"  {r.cut}, {input_words(r.size, r.channels)}, {r.precision}: {called} {fraction_words(r.accuracy)}",
     )
     return Group(head, *(Text(f"  {line}", "dim") for line in _lines(r, folder)))
 
@@ -137,11 +145,7 @@ def _cost_words(p: FrontPoint) -> tuple[str, str, str, str]:
 
 
 def _short(p: FrontPoint) -> str:
-    return f"{p.size[0]}x{p.size[1]}x{p.channels}"
-
-
-def _input(size: tuple[int, int], channels: int) -> str:
-    return f"{size[0]}x{size[1]} {'gray' if channels == 1 else 'colour'}"
+    return input_shape(p.size, p.channels)
 
 
 def _recommendations_html(front: Front) -> Markup:
@@ -151,7 +155,7 @@ def _recommendations_html(front: Front) -> Markup:
             "recommendation",
             r,
             state_html(r.state),
-            _input(r.size, r.channels),
+            input_words(r.size, r.channels),
             called,
             fraction_words(r.accuracy),
             sentences(_lines(r, "")),
@@ -201,7 +205,7 @@ def _cuts_html(front: Front) -> Markup:
     rows = [
         (
             c.cut,
-            f"{c.size[0]}x{c.size[1]}x{c.channels}",
+            input_shape(c.size, c.channels),
             str(c.width),
             fraction_words(c.probe),
             fraction_words(c.score) if c.exact else NOTHING,

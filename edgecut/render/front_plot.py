@@ -57,7 +57,17 @@ document.querySelectorAll('.mark').forEach(function (mark) {
 """
 
 
-Input = tuple[tuple[int, int], int]
+Input = tuple[tuple[int, int] | None, int | None]
+
+
+def input_shape(size: tuple[int, int] | None, channels: int | None) -> str:
+    """What a choice is fed, as 96x96x3; "arrays" without a size."""
+    return "arrays" if size is None else f"{size[0]}x{size[1]}x{channels}"
+
+
+def input_words(size: tuple[int, int] | None, channels: int | None) -> str:
+    """The same as 96x96 colour."""
+    return "arrays" if size is None else f"{size[0]}x{size[1]} {'gray' if channels == 1 else 'colour'}"
 
 
 def input_colours(inputs: Iterable[Input]) -> dict[Input, int]:
@@ -109,7 +119,7 @@ def depth_plot(cuts: Sequence[CutScore], colours: Mapping[Input, int], called: s
         )
         parts.append(f'<path class="depth c{colour}" style="fill:none" d="{path}"/>')
         for c in row:
-            label = f"{c.cut}, {size[0]}x{size[1]}x{channels}: {c.score:.3f}{'' if c.exact else ' (projected)'}"
+            label = f"{c.cut}, {input_shape(size, channels)}: {c.score:.3f}{'' if c.exact else ' (projected)'}"
             says = xml_text(label)
             parts.append(
                 f'<circle class="mark c{colour}" cx="{_across(c.position / last):.1f}" cy="{_down(c.score / top):.1f}" '
@@ -124,7 +134,7 @@ def _point_words(p: FrontPoint, cost: DeviceCost, called: str) -> str:
     arena = "" if taken is None else f", arena {format_bytes(taken)}"
     chosen = f"; for {', '.join(p.recommended_for)}" if p.recommended_for else ""
     return (
-        f"{p.cut}, {p.size[0]}x{p.size[1]}x{p.channels}, {p.precision}: {called} {p.accuracy:.3f} "
+        f"{p.cut}, {input_shape(p.size, p.channels)}, {p.precision}: {called} {p.accuracy:.3f} "
         f"({p.basis.accuracy}), {latency}{arena}, size {format_bytes(p.size_bytes)}{chosen}"
     )
 
@@ -132,7 +142,7 @@ def _point_words(p: FrontPoint, cost: DeviceCost, called: str) -> str:
 def _figure(content: str, title: str, kinds: Mapping[Input, int]) -> str:
     legend = "".join(
         f'<span><svg viewBox="0 0 10 10" aria-hidden="true"><circle class="c{colour}" cx="5" cy="5" r="4"/></svg> '
-        f"{size[0]}x{size[1]} {'gray' if channels == 1 else 'colour'}</span>"
+        f"{input_words(size, channels)}</span>"
         for (size, channels), colour in kinds.items()
     )
     return (

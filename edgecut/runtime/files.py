@@ -1,24 +1,27 @@
-"""A .tflite or .onnx file of one input run on images, in its runtime's child process."""
+"""A .tflite or .onnx file run on images or rows, in its runtime's child process."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from edgecut.errors import RunError
+from edgecut.images.rows import columns, packed
 from edgecut.records.artifact import TensorSpec
 from edgecut.runtime.session import Kernels, Session
 from edgecut.runtime.specs import file_format, read_graph, tensor_specs
 
 _REQUEST_BYTES = 1 << 20  # of images in one message to the child
+Specs = Sequence[TensorSpec]
 
 
 class FileRunner:
     """A model file loaded in its runtime: LiteRT for .tflite, ONNX Runtime with default options for .onnx.
 
-    inputs, outputs: as read from the file; one input is expected.
+    inputs, outputs: as read from the file. What it is run on are images (n, ...), or for several inputs rows
+    (images/rows.py) in the file's order.
     """
 
     def __init__(self, path: str | Path, threads: int = 1, kernels: Kernels = "default") -> None:
@@ -33,8 +36,8 @@ class FileRunner:
         self.path = Path(path)
         graph = read_graph(self.path)
         self.inputs, self.outputs = tensor_specs(graph)
-        if len(self.inputs) != 1:
-            raise RunError(f"{path}: takes {len(self.inputs)} inputs; a file with one input is expected")
+        if not self.inputs:
+            raise RunError(f"{path}: takes no input; a file with at least one is expected")
         self._session = Session(self.path, file_format(self.path), str(path), kernels=kernels, threads=threads)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
@@ -48,7 +51,7 @@ class FileRunner:
 
     def predict_each(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
         """Every output as `predict` gives the first one."""
-        rows = self._rows(x, lambda row: quantize(row, self.inputs[0], str(self.path)))
+        rows = self._rows(x, lambda rows: columns(quantize_rows(rows, self.inputs, str(self.path))))
         return tuple(dequantize(y, spec) for y, spec in zip(rows, self.outputs, strict=True))
 
     def predict_raw(self, x: np.ndarray) -> np.ndarray:
@@ -57,15 +60,17 @@ class FileRunner:
 
     def predict_raw_each(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
         """Every output as `predict_raw` gives the first one."""
-        if x.dtype.name != self.inputs[0].dtype:
-            raise RunError(f"{self.path}: takes {self.inputs[0].dtype}, found an array of {x.dtype.name}")
-        return self._rows(x, lambda row: row)
+        found, taken = ([each.dtype.name for each in columns(x)], [spec.dtype for spec in self.inputs])
+        if found != taken:
+            raise RunError(f"{self.path}: takes {', '.join(taken)}, found an array of {', '.join(found)}")
+        return self._rows(x, columns)
 
-    def _rows(self, x: np.ndarray, convert: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, ...]:
-        batch, *expected = (1 if size < 0 else size for size in self.inputs[0].shape)
-        fits = x.ndim == len(expected) + 1 and x.shape[1:] == tuple(expected)
-        if not fits or len(x) % batch:
-            raise RunError(f"{self.path}: takes images of shape {(batch, *expected)}, found an array of {x.shape}")
+    def _rows(self, x: np.ndarray, convert: Callable[[np.ndarray], tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
+        shapes = [tuple(1 if size < 0 else size for size in spec.shape) for spec in self.inputs]
+        batch, given = shapes[0][0] if shapes[0] else 1, [each.shape for each in columns(x)]
+        if [shape[1:] for shape in shapes] != [shape[1:] for shape in given] or len(x) % batch:
+            taken, found = (", ".join(map(str, each)) for each in (shapes, given))
+            raise RunError(f"{self.path}: takes images of shape {taken}, found an array of {found}")
         step = batch * max(1, _REQUEST_BYTES // max(1, x[:batch].nbytes))
         parts = [self._outputs(convert(x[k : k + step]), batch) for k in range(0, len(x), step)]
         if not parts:
@@ -75,18 +80,28 @@ class FileRunner:
         except ValueError as exc:
             raise RunError(f"{self.path}: puts out other shapes for other images") from exc
 
-    def _outputs(self, x: np.ndarray, batch: int) -> list[np.ndarray]:
-        """Every output for images (n, ...), n a multiple of the batch."""
-        source = self._session.inputs[0]
-        runs = x.reshape(len(x) // batch, batch, *x.shape[1:])
-        outputs = self._session.run_each({source: runs}, self._session.outputs)
+    def _outputs(self, inputs: Sequence[np.ndarray], batch: int) -> list[np.ndarray]:
+        """Every output for images (n, ...) of each input, n a multiple of the batch."""
+        total, count = len(inputs[0]), len(inputs[0]) // batch
+        runs = [x.reshape(count, batch, *x.shape[1:]) for x in inputs]
+        outputs = self._session.run_each(dict(zip(self._session.inputs, runs, strict=True)), self._session.outputs)
         try:
             rows = [y[:, None] if y.ndim == 1 else y for y in outputs]  # one number for a whole batch
-            spread = [np.broadcast_to(y, (len(runs), batch, *y.shape[2:])) for y in rows]
+            spread = [np.broadcast_to(y, (count, batch, *y.shape[2:])) for y in rows]
         except ValueError as exc:
             shapes = ", ".join(str(y.shape[1:]) for y in outputs)
             raise RunError(f"{self.path}: puts out the shape {shapes} for {batch} images") from exc
-        return [y.reshape(len(x), *y.shape[2:]) for y in spread]
+        return [y.reshape(total, *y.shape[2:]) for y in spread]
+
+
+def quantize_rows(rows: np.ndarray, specs: Specs, where: str = "input") -> np.ndarray:
+    """The same rows with each input in the dtype of its spec, as `quantize` makes it."""
+    return packed([quantize(x, spec, where) for x, spec in zip(columns(rows), specs, strict=True)])
+
+
+def dequantize_rows(rows: np.ndarray, specs: Specs) -> np.ndarray:
+    """The same rows with each input in float32, as `dequantize` makes it."""
+    return packed([dequantize(x, spec) for x, spec in zip(columns(rows), specs, strict=True)])
 
 
 def quantize(x: np.ndarray, spec: TensorSpec, where: str = "input") -> np.ndarray:

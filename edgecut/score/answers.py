@@ -144,7 +144,7 @@ def answer_of(
     if activation == "features":
         return Answer("values", unjudged="the outputs are features of a cut model, and labels aren't of features")
     width, places = (int(shape[-1]) if shape else 1), int(np.prod(shape[:-1], dtype=np.int64)) if shape else 1
-    if target in {"values", "features"}:
+    if target in {"values", "features", "input"}:
         return _judged(Answer("values", metric=metric_of(target)), labels, places * width)
     if target == "tags":
         threshold = 0.5 if is_fitted else _THRESHOLDS.get(activation, 0.5)

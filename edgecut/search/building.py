@@ -51,6 +51,8 @@ class Made(Record):
 def name_of(choice: Choice) -> str:
     """What a choice's files are called."""
     plain = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in choice.cut)
+    if choice.size is None or choice.channels is None:
+        return f"arrays_{plain}_{choice.precision}"
     height, width = choice.size
     return f"{COLOURS[choice.channels]}_{height}x{width}_{plain}_{choice.precision}"
 
@@ -100,7 +102,11 @@ def priced(request: Request, made: Made, path: Path, choice: Choice) -> tuple[Fr
     recipe = recipe_for(request, choice, made.outputs, path.name.partition(".")[0])
     profiles = [p for p in request.profiles if taken_by(p, "tflite", choice.precision)]
     artifact = read_artifact(
-        path, name=path.name, precision=made.precision, expects=recipe.stem.pixels, relative_to=request.out
+        path,
+        name=path.name,
+        precision=made.precision,
+        expects=None if choice.size is None else recipe.stem.pixels,
+        relative_to=request.out,
     )
     rows = costs.measured(path, artifact, recipe, profiles)
     conditions = {"images": made.judging, "inputs": "held-out images that chose nothing"}

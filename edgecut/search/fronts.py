@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -92,7 +93,8 @@ def recipe_to_build(request: Request, found: Recommendation, outputs: int) -> Re
 
 def choice_of(point: FrontPoint | Recommendation) -> Choice:
     """The choice that a point or a recommendation stands for."""
-    channels: Literal[1, 3, 4] = 1 if point.channels == 1 else 3 if point.channels == 3 else 4
+    numbers: tuple[Literal[1, 3, 4], ...] = (1, 3, 4)
+    channels = next((number for number in numbers if number == point.channels), None)
     return Choice(point.cut, point.size, channels, point.precision)
 
 
@@ -101,10 +103,10 @@ def named(point: FrontPoint) -> str:
     return name_of(choice_of(point))
 
 
-def inputs(request: Request) -> list[tuple[Size, int]]:
+def inputs(request: Request) -> list[tuple[Size | None, int | None]]:
     """Each size with each number of channels, the cheapest first, so that an answer is there early."""
     pairs = dict.fromkeys((size, channels) for size in request.sizes for channels in request.channels)
-    return sorted(pairs, key=lambda pair: (pair[0][0] * pair[0][1], pair[1], pair))
+    return sorted(pairs, key=lambda pair: (math.prod(pair[0] or ()), pair[1] or 0, pair))
 
 
 def _points(request: Request, built: Sequence[FrontPoint], candidates: Sequence[FrontPoint]) -> list[FrontPoint]:

@@ -8,12 +8,14 @@ from edgecut.errors import DataError, StemError
 from edgecut.graph.callgraph import Calls
 from edgecut.graph.calls import calls
 from edgecut.images.dataset import Dataset
+from edgecut.images.feed import ArrayFeed, Feed, PictureFeed
 from edgecut.pipeline.build import edit
 from edgecut.pipeline.images import dataset_of
 from edgecut.pipeline.load import load_source
+from edgecut.pipeline.stem import array_inputs
 from edgecut.pipeline.values import Body, Source
 from edgecut.records.progress import SILENT, Progress
-from edgecut.search.request import Request, Size, words
+from edgecut.search.request import Request, Size, stem_for, words
 
 
 class Workbench:
@@ -24,8 +26,8 @@ class Workbench:
         self.request = request
         self.progress = progress
         self._source: Source | None = None
-        self._body: tuple[Size, int, Body] | None = None
-        self._dataset: tuple[Size, int, Dataset] | None = None
+        self._body: tuple[Size | None, int | None, Body] | None = None
+        self._dataset: tuple[Size | None, int | None, Dataset] | None = None
 
     @property
     def source(self) -> Source:
@@ -34,28 +36,32 @@ class Workbench:
             self._source = load_source(self.request.recipe, self.progress).value
         return self._source
 
-    def body(self, size: Size, channels: int) -> Body:
+    def body(self, size: Size | None, channels: int | None) -> Body:
         """The whole source with the stem of a size and channels. Raises StemError where it can't take them."""
         if self._body is None or self._body[:2] != (size, channels):
             self._body = None
             recipe = self.request.recipe
-            stem = recipe.stem.model_copy(update={"channels": channels, "size": size})
+            stem = stem_for(recipe, size, channels)
             with self.progress.task(f"stem {words(size, channels)}"):
                 body = edit(self.source, recipe.model_copy(update={"stem": stem}), self.progress).value
             self._body = (size, channels, body)
         return self._body[2]
 
-    def images(self, size: Size, channels: int) -> Dataset:
-        """The images of that size and channels. Raises DataError for images that can't be used."""
+    def images(self, size: Size | None, channels: int | None) -> Dataset:
+        """The images of that size and channels, or the arrays. Raises DataError for images that can't be used."""
         if self._dataset is None or self._dataset[:2] != (size, channels):
             self._dataset = None
-            dataset = dataset_of(self.request.recipe, (*size, channels), self.source.model, self.progress)
+            recipe = self.request.recipe
+            feed: Feed = ArrayFeed(array_inputs(self.source.model.value), recipe.source.preprocess)
+            if size is not None and channels is not None:
+                feed = PictureFeed((*size, channels), recipe.source.preprocess, recipe.stem.pixels)
+            dataset = dataset_of(recipe, feed, self.source.model, self.progress)
             if dataset.train.labels is None or dataset.val.labels is None:
                 raise DataError("data.train: has no labels to choose by; give class folders or an .npz with y_train")
             self._dataset = (size, channels, dataset)
         return self._dataset[2]
 
-    def graph(self, size: Size, channels: int) -> Calls:
+    def graph(self, size: Size | None, channels: int | None) -> Calls:
         """The calls of the source with that stem."""
         return calls(self.body(size, channels).model.value)
 

@@ -12,10 +12,11 @@ from edgecut.errors import DocumentError
 from edgecut.images.dataset import undecodable
 from edgecut.images.device import CHANNELS
 from edgecut.images.faults import data_faults
+from edgecut.pipeline.model_faults import planned_arrays, planned_input_faults
 from edgecut.pipeline.plan import compress_faults, stem_faults
 from edgecut.records.precision import planned_files
 from edgecut.records.profile import Profile
-from edgecut.records.recipe import Budget, Cut, Head, Precision, Preprocess, Recipe, Target
+from edgecut.records.recipe import Budget, Cut, Head, Precision, Preprocess, Recipe, Stem, Target
 from edgecut.score.metrics import MetricName, metric_of
 
 Size = tuple[int, int]
@@ -27,17 +28,18 @@ _METRICS: dict[Target, tuple[MetricName, ...]] = {
     "values": ("r2",),
     "tags": ("map",),
     "features": ("r2",),
+    "input": ("r2",),
 }
 METRIC_FLAGS: dict[MetricName, str] = {"accuracy": "accuracy", "auc": "auc", "map": "map", "r2": "mse"}
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One choice to make: where to cut, what to feed, in which precision."""
+    """One choice to make: where to cut, what to feed, in which precision. size, channels: None where arrays feed it."""
 
     cut: str
-    size: Size
-    channels: Literal[1, 3, 4]
+    size: Size | None
+    channels: Literal[1, 3, 4] | None
     precision: Precision
 
 
@@ -45,15 +47,15 @@ class Choice:
 class Request:
     """recipe: source, images, pixels, head and budgets; its cut, size, channels and precisions are what is looked for.
 
-    sizes: (height, width). top: how many choices are built and measured for each device. time_limit_s: after it no
-    further evaluation is begun. metric: None: what answers for recipe.data.target. dask, workers: who computes, this
-    process by default.
+    sizes: (height, width), None for arrays. top: how many choices are built and measured for each device. time_limit_s:
+    after it no further evaluation is begun. metric: None: what answers for recipe.data.target. dask, workers: who
+    computes, this process by default.
     """
 
     recipe: Recipe
     profiles: tuple[Profile, ...]
-    sizes: tuple[Size, ...]
-    channels: tuple[int, ...]
+    sizes: tuple[Size | None, ...]
+    channels: tuple[int | None, ...]
     precisions: tuple[Precision, ...]
     out: Path
     top: int = DEFAULT_TOP
@@ -103,8 +105,11 @@ def _faults(request: Request) -> Iterator[str]:
     if recipe.data.train is None:
         yield "data.train: is missing; labelled images choose the cut (--data)"
     else:
-        faults = data_faults(recipe.data, recipe.head.classes if recipe.head else None)
-        yield from faults or undecodable(recipe.data)
+        arrays = planned_arrays(recipe)
+        faults = data_faults(recipe.data, recipe.head.classes if recipe.head else None, arrays)
+        yield from faults or undecodable(recipe.data, arrays)
+    if recipe.data.target == "input":
+        yield "data.target: 'input' is what the model itself puts out again, and a search puts heads on it"
     if request.metric is not None and request.metric not in _METRICS[recipe.data.target]:
         ranked = " or ".join(METRIC_FLAGS[name] for name in _METRICS[recipe.data.target])
         yield (
@@ -149,6 +154,11 @@ def _recipe_faults(request: Request) -> Iterator[str]:
     recipe = request.recipe
     written = recipe.export.model_copy(update={"precisions": request.precisions})
     yield from compress_faults(recipe.model_copy(update={"export": written}))
+    if planned_arrays(recipe) is not None:
+        yield from planned_input_faults(recipe)
+        if request.sizes or request.channels:
+            yield "--sizes, --channels: are of pictures, and arrays feed the model; leave them out"
+        return
     stems = [recipe.stem.model_copy(update={"channels": number}) for number in request.channels] or [recipe.stem]
     faults = [tuple(stem_faults(recipe.model_copy(update={"stem": stem}))) for stem in stems]
     if all(faults):
@@ -173,7 +183,7 @@ def recipe_for(request: Request, choice: Choice, outputs: int, name: str) -> Rec
         update={
             "name": name,
             "cut": Cut(to=choice.cut),
-            "stem": recipe.stem.model_copy(update={"channels": choice.channels, "size": choice.size}),
+            "stem": stem_for(recipe, choice.size, choice.channels),
             "head": recipe.head or Head(classes=outputs, activation=activation),
             "export": recipe.export.model_copy(update={"precisions": ("auto" if corrected else choice.precision,)}),
         }
@@ -185,6 +195,13 @@ def own_channels(recipe: Recipe) -> int | None:
     return recipe.stem.channels if recipe.stem.order is None else CHANNELS[recipe.stem.order]
 
 
-def words(size: Size, channels: int) -> str:
-    """(96, 96), 3 as "96x96 colour"."""
+def stem_for(recipe: Recipe, size: Size | None, channels: int | None) -> Stem:
+    """The stem of a size and channels; the recipe's own where arrays feed the model."""
+    return recipe.stem if size is None else recipe.stem.model_copy(update={"channels": channels, "size": size})
+
+
+def words(size: Size | None, channels: int | None) -> str:
+    """(96, 96), 3 as "96x96 colour"; "arrays" for neither."""
+    if size is None or channels is None:
+        return "arrays"
     return f"{size[0]}x{size[1]} {COLOURS[channels]}"

@@ -14,6 +14,7 @@ import keras
 
 from edgecut.cache.store import Store
 from edgecut.errors import StemError
+from edgecut.images.feed import kind_of
 from edgecut.images.targets import target_of
 from edgecut.pipeline.run import environment
 from edgecut.pipeline.workers import Here, Workers, workers
@@ -324,7 +325,13 @@ def _text(front: Front) -> str:
 
 
 def _with_inputs(request: Request, bench: Workbench) -> Request:
-    """The request with the sizes and channels to look at: those of the flags, else the recipe's, else the source's."""
+    """The request with the sizes and channels to look at: those of the flags, else the recipe's, else the source's.
+
+    None of each where arrays feed the model.
+    """
+    taken = [tuple(tensor.shape) for tensor in bench.source.model.value.inputs]
+    if kind_of(request.recipe.data, taken) == "arrays":
+        return replace(request, sizes=(None,), channels=(None,))
     stem = request.recipe.stem
     sizes = request.sizes or (() if stem.size is None else (stem.size,))
     asked = own_channels(request.recipe)

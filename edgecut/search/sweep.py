@@ -47,7 +47,7 @@ class _Features:
         return np.asarray(self.rows[:, self.offsets[index] : self.offsets[index + 1]])
 
 
-def sweep(bench: Workbench, size: Size, channels: int) -> tuple[CutScore, ...]:
+def sweep(bench: Workbench, size: Size | None, channels: int | None) -> tuple[CutScore, ...]:
     """What each tensor of the source says about the training images at one size and number of channels.
 
     Raises StemError where the model can't take them.

@@ -48,8 +48,8 @@ NOTHING_SWEPT: Swept = {"cuts": [], "images": {}, "outputs": 0}
 class Look:
     """All cuts of one input. swept: what is known of them already; then they are only priced."""
 
-    size: Size
-    channels: int
+    size: Size | None
+    channels: int | None
     swept: Swept | None = None
 
 

@@ -40,7 +40,8 @@ def constant(content: bytes, index: int) -> np.ndarray:
     Raises SourceError if the tensor is no constant, or its data isn't inside the flatbuffer.
     """
     tensor = _subgraph(content).Tensors(index)
-    data, shape = _buffer(content, tensor), tuple(int(d) for d in tensor.ShapeAsNumpy())
+    shape = tuple(tensor.Shape(axis) for axis in range(tensor.ShapeLength()))  # ShapeAsNumpy gives 0 for a scalar
+    data = _buffer(content, tensor)
     return np.frombuffer(data.tobytes(), DTYPES[_dtype(tensor)]).reshape(shape)
 
 

@@ -193,7 +193,8 @@ def test_arrays_of_the_wrong_kind_are_refused(tmp_path: Path, arrays: dict[str, 
 )  # fmt: skip
 def test_values_that_are_no_bytes_are_refused(tmp_path: Path, pictures: np.ndarray, fault: str) -> None:
     path = _npz(tmp_path, x_train=pictures, y_train=Y)
-    assert _refusal(train=path) == f"data.train: {path}: x_train holds {fault}"
+    remedy = "or set data.kind = 'arrays' (--kind arrays) if they are what the model takes"
+    assert _refusal(train=path) == f"data.train: {path}: x_train holds {fault}, {remedy}"
 
 
 def test_a_file_that_is_no_array_inside_an_npz_is_refused(tmp_path: Path) -> None:

@@ -102,3 +102,9 @@ def test_an_unknown_name_is_refused() -> None:
     assert str(caught.value) == (
         "preprocess 'tff' isn't known (closest: 'tf', 'caffe'); give one of ('tf', 'torch', 'caffe', 'raw', 'none')"
     )
+
+
+def test_a_scale_for_another_number_of_channels_is_refused() -> None:
+    with pytest.raises(DataError) as caught:
+        affine({"scale": [1.0, 2.0]})
+    assert str(caught.value) == "preprocess: scale has 2 values, and pictures have 3 channels; give one or three"

@@ -55,14 +55,26 @@ def faults(model: str, **tables: Any) -> tuple[str, ...]:
     [
         ("open.keras", {}, "stem.size: the model's input is (None, None, None, 3), of open size; say what the device "
                            "feeds (--size HxW)"),
-        ("two.keras", {"data": {"train": "photos"}}, "data.train: the model takes [(None, 8, 8, 3), (None, 8, 8, 3)], "
-                                                     "so images can't feed it"),
         ("sequence.keras", {}, "source.model: an input is (None, None, 8), and a file has inputs of fixed size; save "
                                "the model with one"),
     ],
 )  # fmt: skip
 def test_what_the_model_takes(model: str, tables: dict[str, Any], fault: str) -> None:
     assert faults(model, **tables) == (f"model: {fault}",)
+
+
+@pytest.mark.usefixtures("work")
+def test_images_of_a_model_that_arrays_feed_are_refused() -> None:
+    assert faults("two.keras", data={"train": "photos"}) == (
+        "model: data.train: photos is no .npz; the model takes other than one picture, and arrays are read from an "
+        ".npz",
+        "model: source.preprocess: 'tf' is of pictures; arrays are taken as they are, or by "
+        "{scale = ..., offset = ...}",
+    )
+    assert faults("two.keras", data={"kind": "pictures", "train": "photos"}) == (
+        "model: data.kind: the model takes [(None, 8, 8, 3), (None, 8, 8, 3)], and pictures feed one (batch, height, "
+        "width, 1, 3 or 4)",
+    )
 
 
 @pytest.mark.usefixtures("work")

@@ -23,8 +23,8 @@ preprocesses = st.one_of(
     st.fixed_dictionaries(
         {},
         optional={
-            "scale": st.one_of(scales, st.lists(scales, min_size=3, max_size=3)),
-            "offset": st.one_of(numbers, st.lists(numbers, min_size=3, max_size=3)),
+            "scale": st.one_of(scales, st.lists(scales, min_size=1, max_size=12)),
+            "offset": st.one_of(numbers, st.lists(numbers, min_size=1, max_size=12)),
             "order": st.sampled_from(["rgb", "bgr"]),
         },
     ),
@@ -101,7 +101,7 @@ def test_an_unknown_table_is_always_a_fault(document: dict[str, Any], name: str)
         ({"compress": {"learning_rate": float("inf")}}, "compress.learning_rate: expected a finite number, found inf"),
         (
             {"source": {"model": "m.keras", "preprocess": {"offset": float("nan")}}},
-            "source.preprocess.offset: expected a number or a list of 3 numbers, found nan",
+            "source.preprocess.offset: expected a number or a list of numbers, found nan",
         ),
         (
             {"source": {"model": "m.keras", "preprocess": {"scale": [1, 0, 1]}}},
@@ -161,8 +161,8 @@ def test_an_unknown_table_is_always_a_fault(document: dict[str, Any], name: str)
             "source.preprocess.scal: unknown key (closest: 'scale')",
         ),
         (
-            {"source": {"model": "m", "preprocess": {"scale": [1.0, 2.0]}}},
-            "source.preprocess.scale: expected a number or a list of 3 numbers, found [1.0, 2.0]",
+            {"source": {"model": "m", "preprocess": {"scale": ["a"]}}},
+            "source.preprocess.scale: expected a number or a list of numbers, found ['a']",
         ),
         (
             {"source": {"model": "m", "preprocess": {"order": "rbg"}}},

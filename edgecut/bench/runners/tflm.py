@@ -15,6 +15,7 @@ import numpy as np
 from edgecut.bench.runners.local import run_job
 from edgecut.bench.runners.protocol import TIMEOUT_S
 from edgecut.errors import MissingRuntimeError, RunError
+from edgecut.images.rows import columns
 from edgecut.records.measurement import Measurement, measured
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Bench
@@ -129,23 +130,25 @@ def interpreter_outputs(
 
 def run_tflm(path: Path, inputs: np.ndarray, arena_bytes: int) -> np.ndarray:
     """The first output under TFLM for images (n, ...) in the file's own dtype, as an array (n, ...) of its
-    dtype.
+    dtype. Several inputs come as rows (images/rows.py).
 
     Raises RunError if the arena is too small or a kernel fails, MissingRuntimeError if the interpreter is
     absent.
     """
     graph = read(path)
     _must_be_here()
-    source = graph.tensors[graph.inputs[0]]
-    if inputs.dtype.name != source.dtype or inputs.shape[1:] != source.shape[1:]:
-        raise RunError(
-            f"{path}: takes {source.dtype} images of shape {source.shape[1:]}, "
-            f"found {inputs.dtype.name} of shape {inputs.shape[1:]}"
-        )
-    encoded = [base64.b64encode(np.ascontiguousarray(x).tobytes()).decode() for x in inputs]
+    parts = columns(inputs)
+    taken = [(graph.tensors[index].dtype, graph.tensors[index].shape[1:]) for index in graph.inputs]
+    found = [(x.dtype.name, x.shape[1:]) for x in parts]
+    if found != taken:
+        own = " and ".join(f"{dtype} images of shape {shape}" for dtype, shape in taken)
+        other = " and ".join(f"{dtype} of shape {shape}" for dtype, shape in found)
+        raise RunError(f"{path}: takes {own}, found {other}")
+    rows = [b"".join(np.ascontiguousarray(x).tobytes() for x in row) for row in zip(*parts, strict=True)]
+    encoded = [base64.b64encode(row).decode() for row in rows]
     result = _run({"job": "tflm_run", "arena_bytes": arena_bytes, "inputs": encoded}, [path])
-    rows = [np.frombuffer(base64.b64decode(y), result["dtype"]) for y in result["outputs"]]
-    return np.stack(rows).reshape(len(rows), *result["shape"][1:])
+    outputs = [np.frombuffer(base64.b64decode(y), result["dtype"]) for y in result["outputs"]]
+    return np.stack(outputs).reshape(len(outputs), *result["shape"][1:])
 
 
 def _run(job: Job, paths: Sequence[Path], timeout_s: float = TIMEOUT_S) -> Result:
