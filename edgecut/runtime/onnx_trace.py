@@ -8,6 +8,7 @@ constants of the first.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,10 @@ from edgecut.runtime.wire import Header
 def traced(job: Header, refusals: tuple[type[Exception], ...]) -> tuple[Header, list[np.ndarray]]:
     """({"reason", "runs", "constants"}, the constants' values in the order of their names)."""
     try:
-        session, names = _exposed(job["path"], set(job["tensors"]), job["batch_axes"])
+        session = exposed(job["path"], set(job["tensors"]), _plain_options(), job["batch_axes"])
     except refusals as exc:
         return {"reason": str(exc), "runs": [], "constants": []}, []
+    names = [node.name for node in session.get_outputs()]
     runs: list[dict[str, Any]] = []
     constants: dict[str, np.ndarray] = {}
     for feeds in job["inputs"]:
@@ -38,35 +40,46 @@ def traced(job: Header, refusals: tuple[type[Exception], ...]) -> tuple[Header, 
     return {"reason": "", "runs": runs, "constants": list(constants)}, list(constants.values())
 
 
-def _exposed(path: str, tensors: set[str], batch_axes: dict[str, int]) -> tuple[Any, list[str]]:
-    """A session that puts out every one of the tensors, and their names; the batch is open, whatever the file says."""
+def exposed(path: str, tensors: Collection[str], options: Any, batch_axes: Mapping[str, int] | None = None) -> Any:
+    """A session that puts out tensors of a file, too. batch_axes: of each input, whose batch is then open.
+
+    Local functions are inlined, as the importer has them. Weights are in memory once when it returns.
+    """
     import onnx
     import onnxruntime
+    from onnx.inliner import inline_local_functions
 
     model = onnx.load(path)
-    for value in model.graph.input:
+    model = inline_local_functions(model) if model.functions else model
+    for value in model.graph.input if batch_axes else ():
         dims = value.type.tensor_type.shape.dim
-        if value.name in batch_axes and dims:
+        if batch_axes and value.name in batch_axes and dims:
             dims[batch_axes[value.name]].dim_param = "edgecut_batch"
-    for value in model.graph.output:
+    for value in model.graph.output if batch_axes else ():
         if value.type.HasField("tensor_type"):  # one that has no type must not get an empty one
             value.type.tensor_type.ClearField("shape")
     del model.graph.value_info[:]
     outputs = {value.name for value in model.graph.output}
-    made = [name for node in model.graph.node for name in node.output if name in tensors]
-    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in made if name not in outputs)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.enable_cpu_mem_arena = False
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.add_session_config_entry("session.disable_prepacking", "1")  # weights once
+    made = [name for node in model.graph.node for name in node.output if name in tensors and name not in outputs]
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in made)
     with tempfile.TemporaryDirectory() as folder:
         file = f"{folder}/exposed.onnx"
         with open(file, "wb") as stream:
             stream.write(model.SerializeToString())
         del model
-        session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-    return session, [*dict.fromkeys(made)]
+        return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+
+
+def _plain_options() -> Any:
+    """Each node computed by itself, and weights held once."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.enable_cpu_mem_arena = False
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    return options
 
 
 def _arrays(feeds: dict[str, Any]) -> dict[str, np.ndarray]:

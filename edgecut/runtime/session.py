@@ -35,11 +35,13 @@ class Session:
         kernels: Kernels = "default",
         threads: int = 1,
         whole: bool = False,
+        expose: Sequence[str] = (),
     ) -> None:
         """Load a file or its content. where: what an error begins with.
 
         whole: keep every tensor of a .tflite file after a run, not only its outputs (with "plain" kernels: a tensor
-        inside of a delegate isn't there to be read). Raises RunError if the runtime refuses it, or dies of it.
+        inside of a delegate isn't there to be read). expose: tensors of an .onnx file, by path, that it puts out, too.
+        Raises RunError if the runtime refuses it, or dies of it.
         """
         self.where, self._runtime = where, _NAMES[format_]
         self._content = [np.frombuffer(model, np.uint8)] if isinstance(model, bytes) else []
@@ -52,6 +54,7 @@ class Session:
             "kernels": kernels,
             "threads": threads,
             "whole": whole,
+            "expose": list(expose),
         }
         self._child, self._number = self._opened()
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgecut.runtime.onnx_trace import traced
+from edgecut.runtime.onnx_trace import exposed, traced
 from edgecut.runtime.wire import Header, receive, send
 
 Key = str | int
@@ -175,7 +175,10 @@ def _onnxruntime(model: str | bytes, header: Header) -> OpenFile:
     if header["kernels"] == "plain":
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        if header["expose"]:
+            session = exposed(str(model), header["expose"], options)
+        else:
+            session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except failures as exc:
         raise RuntimeError(str(exc)) from exc
     run_options = onnxruntime.RunOptions()

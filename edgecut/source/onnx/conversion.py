@@ -107,7 +107,7 @@ def _converted(file: OnnxFile, network: Network, traced: Trace, surveyed: Survey
     inputs = _inputs(file, build, nodes)
     _walk(file, build, nodes, network)
     ends = [_port(build, name, f"output {name!r}") for name in network.outputs]
-    before = [_port(build, name, name) for name in _before_ends(nodes, network.outputs)]
+    before = [_port(build, name, name) for name in _before_ends(nodes, network)]
     _name_inner(build, [port.tensor for port in (*ends, *before)])
     model = keras.Model(
         [port.tensor for port in inputs] if len(inputs) > 1 else inputs[0].tensor,
@@ -123,7 +123,7 @@ def _converted(file: OnnxFile, network: Network, traced: Trace, surveyed: Survey
         model,
         {name: nodes for name, nodes in names.items() if name in used},
         tuple(said),
-        file,
+        _without_weights(file),
         tuple(inputs),
         tuple(ends),
         tuple(before),
@@ -250,10 +250,23 @@ def _place(view: View, axis: int) -> tuple[int, int]:
     return min(behind, default=last), 0
 
 
-def _before_ends(nodes: Sequence[Node], outputs: Sequence[str]) -> Iterator[str]:
+def _before_ends(nodes: Sequence[Node], network: Network) -> Iterator[str]:
     for node in nodes:
-        if node.operator in SATURATING and set(node.outputs) & set(outputs):
-            yield node.inputs[0]
+        if node.operator in SATURATING and set(node.outputs) & set(network.outputs):
+            yield from {node.inputs[0]}.difference(network.inputs)
+
+
+def _without_weights(file: OnnxFile) -> OnnxFile:
+    """The file's nodes, inputs and outputs: the weights are the model's by now, and needn't be in memory twice."""
+    import onnx
+
+    model, graph = onnx.ModelProto(), file.model.graph
+    model.graph.node.extend(graph.node)
+    model.graph.input.extend(graph.input)
+    model.graph.output.extend(graph.output)
+    model.opset_import.extend(file.model.opset_import)
+    model.producer_name, model.producer_version = file.model.producer_name, file.model.producer_version
+    return replace(file, model=model)
 
 
 def _turned(ends: Sequence[Port]) -> Iterator[str]:

@@ -71,7 +71,7 @@ def prove(
     sets = [_seeded(imported), *([_own(imported, inputs)] if inputs is not None else [])]
     ports = [*imported.outputs, *imported.before]
     probe = keras.Model(imported.model.inputs, [port.tensor for port in ports])
-    session = Session(_with_outputs(imported, [port.name for port in ports]), "onnx", str(path))
+    session = Session(imported.file.path, "onnx", str(path), expose=_exposed(imported, [port.name for port in ports]))
     errors, ratios = {port.name: 0.0 for port in ports}, [np.inf]
     for arrays in sets:
         expected = _in_runtime(session, imported.inputs, arrays, ports, imported.batch)
@@ -138,16 +138,10 @@ def _seeded(imported: Imported) -> list[np.ndarray]:
     return arrays
 
 
-def _with_outputs(imported: Imported, names: Sequence[str]) -> bytes:
-    """The file with more outputs. They are put in and taken away again, since a copy would take as much memory."""
-    import onnx
-
-    model = imported.file.model
-    own = [value.name for value in model.graph.output]
-    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in own)
-    content = bytes(model.SerializeToString())
-    del model.graph.output[len(own) :]
-    return content
+def _exposed(imported: Imported, names: Sequence[str]) -> list[str]:
+    """The tensors that are compared and that the file doesn't put out by itself."""
+    own = {value.name for value in imported.file.model.graph.output}
+    return [name for name in names if name not in own]
 
 
 def _in_runtime(
