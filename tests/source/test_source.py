@@ -9,6 +9,7 @@ import pytest
 from edgecut import load
 from edgecut.errors import SourceError
 from edgecut.graph.saved import application_arguments, config_of, keras_version, layer_names
+from edgecut.records.recipe import Source
 from edgecut.source.exported import load_exported
 from edgecut.source.load import read_source
 from tests.graph import models
@@ -153,7 +154,7 @@ def test_application_arguments_are_typed():
 def test_a_keras_2_archive_loads_with_its_weights_and_its_proof(tmp_path):
     old = test_bridge.functional()
     old.save(tmp_path / "m.keras")
-    loaded = read_source(tmp_path / "m.keras")
+    loaded = read_source(Source(model=str(tmp_path / "m.keras")))
     assert keras_version(str(tmp_path / "m.keras")).startswith("2.")
     assert [w.tobytes() for w in old.get_weights()] == [w.tobytes() for w in loaded.model.get_weights()]
     assert (loaded.proof["inputs"], loaded.proof["exact"]) == (2, loaded.proof["max_abs_error"] == 0)
