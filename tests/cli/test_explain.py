@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import keras
@@ -11,6 +13,7 @@ import pytest
 from PIL import Image
 
 from edgecut import export
+from edgecut.cli.main import main
 from edgecut.images.dataset import read_calibration
 from edgecut.images.preprocess import normalize
 from edgecut.source.load import load
@@ -51,14 +54,21 @@ def explanation(capsys: pytest.CaptureFixture[str], file: Path, *flags: str) -> 
     return json.loads(answer.out)["explanation"]
 
 
-def test_every_residual_sum_and_dense_layer_is_explained_in_the_sources_names(
-    folder: Path, capsys: pytest.CaptureFixture[str], model: keras.Model
-) -> None:
-    found = explanation(capsys, folder / "sound.tflite", "--preprocess", "tf")
-    names = [layer["name"] for layer in found["layers"]]
+@pytest.fixture(scope="module")
+def sound(folder: Path) -> dict:
+    """What is explained of the sound file, with its plot beside it: sound.svg."""
+    words = ("--source", SOURCE, "--data", DATA, "--preprocess", "tf", "--plot", str(folder / "sound.svg"), "--json")
+    with redirect_stdout(io.StringIO()) as stdout, pytest.raises(SystemExit) as end:
+        main(["explain", str(folder / "sound.tflite"), *words])
+    assert end.value.code == 0
+    return json.loads(stdout.getvalue())["explanation"]
+
+
+def test_every_residual_sum_and_dense_layer_is_explained_in_the_sources_names(sound: dict, model: keras.Model) -> None:
+    names = [layer["name"] for layer in sound["layers"]]
     assert {"stem_relu", "block_2_relu", "predictions"} <= set(names)
     assert set(names) <= {layer.name for layer in model.layers}
-    assert (found["collapses_at"], found["in_float"], found["suspicions"]) == (None, [], [])
+    assert (sound["collapses_at"], sound["in_float"], sound["suspicions"]) == (None, [], [])
 
 
 def test_black_calibration_images_are_told_as_uncalibrated(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,16 +83,18 @@ def test_a_wrong_preprocess_is_told_with_the_remedy(folder: Path, capsys: pytest
     assert found["suspicions"][0]["sentence"].endswith("; pass --preprocess tf")
 
 
-@pytest.mark.parametrize("ending", ["svg", "png"])
-def test_the_plot_shows_every_layer(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], ending: str
+def test_the_plot_shows_every_layer(sound: dict, folder: Path) -> None:
+    plot = (folder / "sound.svg").read_text(encoding="utf-8")
+    assert all(f">{layer['name']}</text>" in plot for layer in sound["layers"])
+
+
+def test_the_plot_can_be_a_picture_of_points(
+    sound: dict, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plot = tmp_path / f"error.{ending}"
-    found = explanation(capsys, folder / "sound.tflite", "--preprocess", "tf", "--plot", str(plot))
-    if ending == "svg":
-        assert all(f">{layer['name']}</text>" in plot.read_text() for layer in found["layers"])
-    else:
-        assert Image.open(plot).size == (1000, 64 + 22 * (len(found["layers"]) + 2))
+    plot = tmp_path / "error.png"
+    again = explanation(capsys, folder / "sound.tflite", "--preprocess", "tf", "--plot", str(plot))
+    assert again == sound
+    assert Image.open(plot).size == (1000, 64 + 22 * (len(sound["layers"]) + 2))
 
 
 def test_the_table_fits_80_columns_and_ends_with_the_reasons(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,8 +29,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict:
     folder = tmp_path_factory.mktemp("auto")
     (folder / "r.toml").write_text(
         f'schema = "edgecut.recipe/1"\nname = "clothes"\n[source]\nmodel = "{DEMO}/cifar10_backbone.keras"\n'
-        'preprocess = "tf"\n[cut]\nto = "block_3_relu"\n[head]\nclasses = 10\n'
-        f'[data]\ntrain = "{DEMO}/fashion_mnist.npz"\nlimit = [400, 200]\n'
+        'preprocess = "tf"\n[cut]\nto = "block_2_relu"\n[head]\nclasses = 10\n'
+        f'[data]\ntrain = "{DEMO}/fashion_mnist.npz"\nlimit = [200, 100]\n'
         '[export]\nformats = ["tflite", "onnx"]\nprecisions = ["float32", "auto", "int8"]\nquantizer = "ort"\n'
         "[bench]\nruns = 2\nwarmup = 0\n"
         "[budget]\naccuracy_drop = 0.0\n"
@@ -52,8 +52,8 @@ def test_the_trials_begin_with_the_converters_file_and_one_is_chosen(report: dic
     assert trials[0]["cures"] == []
     assert trials[1]["cures"] == ["head on the quantized body"]
     assert [trial["chosen"] for trial in trials].count(True) == 1
-    # Four folds over the training images: the 200 judging images are not among them.
-    assert {trial["images"] for trial in trials} == {400}
+    # Four folds over the training images: the 100 judging images are not among them.
+    assert {trial["images"] for trial in trials} == {200}
 
 
 def test_the_result_is_nearer_to_the_float_model_than_the_converters(report: dict) -> None:
@@ -65,7 +65,7 @@ def test_the_result_is_nearer_to_the_float_model_than_the_converters(report: dic
 
 def test_the_build_explains_its_int8_file(report: dict) -> None:
     (found,) = [x for x in report["explanations"] if x["artifact"] == "clothes.auto.tflite"]
-    assert "block_3_relu" in {layer["name"] for layer in found["layers"]}
+    assert "block_2_relu" in {layer["name"] for layer in found["layers"]}
     # The head was fitted anew on the int8 body, so that its numbers may not be those of the float model's.
     assert all("head" in label for label in found["unmatched"])
     assert found["collapses_at"] is None
