@@ -288,7 +288,8 @@ def _steps(
         how = "" if stem.resolution == "reuse" else f", by {stem.resolution}"
         yield "stem", f"{channels} at {size}{how}, {stem.pixels} pixels"
     if data.train is not None:
-        yield "data", f"{data.train}, calibration on {data.calibration} images"
+        noun = "images" if planned_arrays(recipe) is None else "samples"
+        yield "data", f"{data.train}, calibration on {data.calibration} {noun}"
     if head is not None:
         ways = {"ridge": "fitted by ridge", "fit": "trained on cached features", "none": "untrained"}
         ways |= {"distil": "taught by the source", "finetune": f"trained with the layers from {head.unfreeze} on"}
