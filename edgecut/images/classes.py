@@ -9,7 +9,7 @@ from edgecut.errors import DataError
 from edgecut.images.arrays import has_part
 from edgecut.images.listing import class_count_fault, class_folders, read_class_names
 from edgecut.images.npz import load_array, read_headers
-from edgecut.images.parts import pair_names
+from edgecut.images.parts import label_faults, pair_names
 from edgecut.records.recipe import Data
 
 Shape = Sequence[int | None]
@@ -91,7 +91,7 @@ def own_output_faults(data: Data, outputs: Sequence[Shape | None]) -> list[str]:
             return []
         return [f"data.train: {path} has {_counted(folders)}, and the model has {_outputs(counts)}; {remedy}"]
     high = max(_highest(data.train, "data.train"), _highest(data.val, "data.val"))
-    if high + 1 in map(_classes_of, counts):
+    if high < 0 or high + 1 in map(_classes_of, counts):
         return []
     return [f"data.train: {path}: labels go up to {high}, and the model has {_outputs(counts)}; {remedy}"]
 
@@ -136,11 +136,19 @@ def absent_class_fault(path: Path, where: str, folders: Sequence[str], names: Se
 
 
 def _highest(path: str | None, where: str) -> int:
-    """The highest number of an .npz, -1 for folders and without a path."""
+    """The highest class of an .npz, -1 without a path, for folders, and where it holds no labels that can be read."""
     if path is None or Path(path).is_dir():
         return -1
-    names = [name for name in ("y_train", "y_test") if name in read_headers(Path(path), where)]
-    return max(int(load_array(Path(path), name, where).max()) for name in names)
+    try:
+        headers = read_headers(Path(path), where)
+        usable = [
+            name
+            for name in ("y_train", "y_test")
+            if name in headers and not label_faults(headers[name], name, Path(path), where)
+        ]
+        return max((int(load_array(Path(path), name, where).max()) for name in usable), default=-1)
+    except DataError:
+        return -1  # data_faults and the reading say why
 
 
 def _classes_of(width: int | None) -> int | None:

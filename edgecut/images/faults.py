@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecut.errors import DataError
-from edgecut.images.arrays import ArrayInputs, has_part
+from edgecut.images.arrays import ArrayInputs
 from edgecut.images.classes import folder_class_faults, number_faults
 from edgecut.images.listing import array_file_fault, class_count_fault, folder_faults, kind_fault, read_class_names
 from edgecut.images.npz import Header, read_headers
-from edgecut.images.parts import pair_faults, pair_names
+from edgecut.images.parts import names_part, pair_faults, pair_names
 from edgecut.records.recipe import Data
 
 
@@ -67,6 +67,6 @@ def path_faults(path: str, where: str, inputs: ArrayInputs | None = None) -> lis
 def _npz_faults(headers: dict[str, Header], path: Path, where: str, inputs: ArrayInputs | None) -> list[str]:
     chosen = pair_names(headers, prefer_test=where == "data.val")
     faults = pair_faults(headers, chosen, path, where, inputs)
-    if where == "data.train" and has_part(headers, "test"):
+    if where == "data.train" and names_part(headers, "test"):
         faults += pair_faults(headers, ("x_test", "y_test"), path, where, inputs)
     return faults

@@ -19,13 +19,18 @@ def pair_names(headers: Headers, *, prefer_test: bool) -> tuple[str, str]:
     return ("x_test", "y_test") if prefer_test and has_part(headers, "test") else ("x_train", "y_train")
 
 
+def names_part(headers: Headers, part: str) -> bool:
+    """Whether there is anything of a part, samples or labels."""
+    return has_part(headers, part) or f"y_{part}" in headers
+
+
 def pair_faults(
     headers: Headers, names: tuple[str, str], path: Path, where: str, inputs: ArrayInputs | None = None
 ) -> list[str]:
     """What is wrong with a labelled pair of arrays, as far as the headers tell. inputs: None for pictures."""
     faults = sample_faults(headers, names[0], path, where, inputs, beside=names[1])
     if names[1] in headers:
-        faults += _label_faults(headers[names[1]], names[1], path, where)
+        faults += label_faults(headers[names[1]], names[1], path, where)
     return faults or count_faults(headers, names, path, where, inputs, noun="labels")
 
 
@@ -75,13 +80,14 @@ def picture_faults(header: Header, name: str, path: Path, where: str) -> list[st
     return []
 
 
-def _label_faults(header: Header, name: str, path: Path, where: str) -> list[str]:
+def label_faults(header: Header, name: str, path: Path, where: str) -> list[str]:
+    """What is wrong with an array that should hold classes."""
     start = f"{where}: {path}: {name}"
     if header.kind == "O":
         return [f"{start} holds Python objects, which are never loaded; save it as whole numbers"]
     if len(header.shape) == 2 and header.shape[1] > 1:
         return [
-            f"{start} has the shape {header.shape}; one whole number for each picture is expected "
+            f"{start} has the shape {header.shape}; one whole number for each sample is expected "
             "(from one-hot rows: argmax(axis=1); rows of tags or values are for data.target, --target)"
         ]
     if header.kind not in "ui":

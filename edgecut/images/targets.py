@@ -12,7 +12,7 @@ from edgecut.errors import DataError
 from edgecut.images.arrays import ArrayInputs, has_part
 from edgecut.images.listing import array_file_fault
 from edgecut.images.npz import Header, read_headers
-from edgecut.images.parts import count_faults, sample_faults
+from edgecut.images.parts import count_faults, names_part, sample_faults
 from edgecut.images.sampling import sampled
 from edgecut.images.sources import PictureSource, open_any, open_npz_targets
 from edgecut.records.recipe import Data, Target
@@ -130,8 +130,9 @@ def _npz_faults(data: Data, path: Path, where: str, inputs: ArrayInputs | None) 
         return
     if inputs == ():
         return  # only the loaded model tells what its inputs are
+    holds = has_part if data.target in UNLABELLED else names_part
     parts = ["test" if where == "data.val" and has_part(headers, "test") else "train"]
-    if inputs is not None and where == "data.train" and has_part(headers, "test"):
+    if inputs is not None and where == "data.train" and holds(headers, "test"):
         parts.append("test")
     for part in parts:
         pair = (f"x_{part}", f"y_{part}")

@@ -9,6 +9,7 @@ import pytest
 
 from edgecut.errors import DataError
 from edgecut.images.arrays import ArrayInput, ArrayInputs
+from edgecut.images.classes import own_output_faults
 from edgecut.images.dataset import check_classes, read_arrays, read_calibration_arrays, undecodable
 from edgecut.images.faults import data_faults
 from edgecut.images.feed import ArrayFeed, kind_of
@@ -80,6 +81,8 @@ def test_labels_are_not_needed_where_arrays_only_calibrate(tmp_path: Path) -> No
           "x_train.frame feeds no input; the model's are 'frames' (closest: 'frames'), each saved as x_train.NAME"]),
         ({"x_train": X, "y_train": Y, "x_test": X[:, :40], "y_test": Y},
          ["x_test has the shape (8, 40, 10), and (n, 49, 10) is expected"]),
+        ({"x_train": X, "y_train": Y, "y_test": Y},
+         ["holds x_train, y_train, y_test; x_test and y_test are expected"]),
         ({"x_train": X, "y_train": np.full(8, 3)},
          ["holds the one class 3; at least two are needed to learn from"]),
     ],
@@ -88,6 +91,34 @@ def test_arrays_that_do_not_fit_the_input_are_refused(
     tmp_path: Path, arrays: dict[str, np.ndarray], faults: list[str]
 ) -> None:
     assert _faults(FRAMES, _npz(tmp_path, **arrays)) == faults
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {},
+        {"y_train": Y[:0]},
+        {"y_train": np.full(8, "a")},
+        {"y_train": np.full(8, np.nan)},
+        {"y_train": np.full(8, None)},
+        {"y_train": np.eye(8)},
+    ],
+    ids=["none", "empty", "words", "nan", "objects", "one-hot"],
+)
+def test_labels_that_are_no_classes_are_counted_against_no_outputs(
+    tmp_path: Path, labels: dict[str, np.ndarray]
+) -> None:
+    """What is wrong with them is said by data_faults, beside every other fault of the file."""
+    path = _npz(tmp_path, x_train=X, **labels)
+    assert own_output_faults(Data(train=path), [(None, 4)]) == []
+    assert len(data_faults(Data(train=path), None, FRAMES)) == 1
+
+
+def test_a_y_test_of_values_needs_its_x_test(tmp_path: Path) -> None:
+    path = _npz(tmp_path, x_train=X, y_train=Y / 2, y_test=Y / 2)
+    assert data_faults(Data(train=path, target="values"), None, FRAMES) == [
+        f"data.train: {path} holds x_train, y_train, y_test; x_test and y_test are expected"
+    ]
 
 
 def test_every_fault_of_several_inputs_is_found_at_once(tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def test_an_npz_with_a_flipped_byte_is_named(tmp_path: Path) -> None:
         ),
         (
             {"x_train": X, "y_train": np.eye(4)},
-            ": y_train has the shape (4, 4); one whole number for each picture is expected "
+            ": y_train has the shape (4, 4); one whole number for each sample is expected "
             "(from one-hot rows: argmax(axis=1); rows of tags or values are for data.target, --target)",
         ),
         ({"x_train": X, "y_train": Y / 2},
