@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from edgecut.errors import SourceError
@@ -69,6 +70,12 @@ def read_network(file: OnnxFile, outputs: Sequence[str] | None = None) -> Networ
     if outputs is not None:
         ends = tuple(dict.fromkeys(name for ref in outputs for name in _tensors_of(ref, nodes, inputs, file)))
     changing = _changing(graph, nodes, inputs)
+    if fixed := [name for name in ends if name not in changing]:
+        names = ", ".join(map(repr, fixed[:3]))
+        others = ",".join(name for name in ends if name in changing)
+        remedy = f"; leave it out: edgecut cut {quote(str(file.path))} --to {quote(others)} -o part.onnx"
+        said = f"puts out {names}, which no value of its inputs changes"
+        raise SourceError(f"{file.path}: {said}{remedy if others else ''}")
     needed = _needed(nodes, graph.node, ends)
     data = [node for node in needed if changing.intersection(node.outputs)]
     made = {name for node in nodes for name in node.outputs}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecut.errors import SourceError
 from edgecut.runtime.onnx_graph import other_kind, parse_onnx
+from edgecut.runtime.session import first_line
 from edgecut.tflite.flatbuffer import read_content
 
 if TYPE_CHECKING:
@@ -54,11 +56,18 @@ def read_file(path: str | Path) -> OnnxFile:
     if external:
         onnx.external_data_helper.load_external_data_for_model(model, str(file.parent.absolute()))
         size_bytes += sum((file.parent / name).stat().st_size for name in external)
-    if model.functions:
-        from onnx.inliner import inline_local_functions
+    return OnnxFile(file, _inlined(model, file) if model.functions else model, size_bytes)
 
-        model = inline_local_functions(model)
-    return OnnxFile(file, model, size_bytes)
+
+def _inlined(model: onnx.ModelProto, file: Path) -> onnx.ModelProto:
+    """The model with its local functions' nodes where they are called."""
+    from onnx.checker import ValidationError
+    from onnx.inliner import inline_local_functions
+
+    try:
+        return inline_local_functions(model)
+    except (ValidationError, RuntimeError) as exc:
+        raise SourceError(f"{file}: its local functions can't be put in place: {first_line(exc)}") from exc
 
 
 def external_files(path: str | Path) -> tuple[str, ...]:
@@ -84,7 +93,7 @@ def _faults(model: onnx.ModelProto, file: Path) -> Iterator[str]:
     if opset > (newest := onnx_opset_version()):
         yield f"is of opset {opset}, and {newest} is the newest that is known; export it with an earlier opset"
     yield from _input_faults(model.graph)
-    yield from _dangling(model.graph)
+    yield from _wiring_faults(model.graph)
     by_sentence: dict[str, list[str]] = {}
     for tensor in _tensors(model):
         for sentence in _tensor_faults(tensor, file):
@@ -114,14 +123,34 @@ def _input_faults(graph: onnx.GraphProto) -> Iterator[str]:
             yield f"takes {value.name!r} of {'texts' if dtype.kind == 'O' else dtype.name}, where numbers are expected"
 
 
-def _dangling(graph: onnx.GraphProto) -> Iterator[str]:
-    """The tensors that a graph takes from nowhere."""
-    made = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
-    made |= {tensor.values.name for tensor in graph.sparse_initializer}
-    made |= {name for node in graph.node for name in node.output}
-    lost = dict.fromkeys(name for node in graph.node for name in node.input if name and name not in made)
-    if lost:
-        yield f"takes {', '.join(map(repr, [*lost][:3]))} from nowhere; it is damaged, get the file again"
+def _wiring_faults(graph: onnx.GraphProto) -> Iterator[str]:
+    """The tensors that a graph takes from nowhere or from what comes later, and those that are made twice."""
+    weights = [t.name for t in graph.initializer] + [t.values.name for t in graph.sparse_initializer]
+    sources = [*weights, *(value.name for value in graph.input if value.name not in weights)]
+    outputs = [name for node in graph.node for name in node.output if name]
+    damaged = "it is damaged, get the file again"
+    made = {*sources, *outputs}
+    ends = [value.name for value in graph.output]
+    if lost := dict.fromkeys(name for name in _read(graph) + ends if name not in made):
+        yield f"takes {_several(lost)} from nowhere; {damaged}"
+    if twice := [name for name, count in Counter([*sources, *outputs]).items() if count > 1]:
+        yield f"makes {_several(twice)} more than once; {damaged}"
+    if early := dict.fromkeys(_read_early(graph, set(sources) | set(lost))):
+        yield f"takes {_several(early)} before it is made (its nodes are out of order, or in a circle); export it again"
+
+
+def _read(graph: onnx.GraphProto) -> list[str]:
+    return [name for node in graph.node for name in node.input if name]
+
+
+def _read_early(graph: onnx.GraphProto, known: set[str]) -> Iterator[str]:
+    for node in graph.node:
+        yield from (name for name in node.input if name and name not in known)
+        known.update(node.output)
+
+
+def _several(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, [*names][:3]))
 
 
 def _tensor_faults(tensor: onnx.TensorProto, file: Path) -> Iterator[str]:
@@ -140,10 +169,12 @@ def _tensor_faults(tensor: onnx.TensorProto, file: Path) -> Iterator[str]:
     location = _location(tensor)
     folder = file.parent.resolve()
     target = Path(os.path.normpath(folder / location))
-    if not location or not target.is_relative_to(folder) or not target.resolve().is_relative_to(folder):
+    # No path holds a NUL, and the operating system's own refusal of one is no OSError.
+    nowhere = not location or "\0" in location
+    if nowhere or not target.is_relative_to(folder) or not target.resolve().is_relative_to(folder):
         remedy = "put that beside the file, and say so in it"
         yield f"keeps {_NAME} in {location!r}, which is outside of its folder; {remedy}"
-    elif not target.is_file():
+    elif not os.path.isfile(target):  # Path.is_file raises on a name that is too long
         yield f"keeps {_NAME} in {location!r}, which isn't there; put it beside the file"
     else:
         yield from _size_fault(tensor, location, target.stat().st_size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import onnx
@@ -123,3 +123,75 @@ def test_an_operator_of_a_foreign_domain_is_refused_with_the_cut_before_it(tmp_p
     found = survey(tmp_path / "m.onnx")
     assert [(item.operator, item.reason) for item in found.refused] == [("com.acme.Magic", "of the domain com.acme")]
     assert found.cuts == ("/stem/stem.1/BatchNormalization_output_0",)
+
+
+def _wired(nodes: Sequence[tuple[str, str, str]], ends: Sequence[str] = ("y",)) -> onnx.ModelProto:
+    """A model of (operator, inputs, output), its inputs set apart by blanks, that takes x and puts out `ends`."""
+    made = [helper.make_node(operator, inputs.split(), [output]) for operator, inputs, output in nodes]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in ("x", *ends)]
+    weight = helper.make_tensor("w", TensorProto.FLOAT, [1, 4], [1.0, 2.0, 3.0, 4.0])
+    graph = helper.make_graph(made, "g", values[:1], values[1:], [weight])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+@pytest.mark.parametrize(
+    ("model", "fault"),
+    [
+        (_wired([("Add", "x y", "y")]), "takes 'y' before it is made (its nodes are out of order, or in a circle)"),
+        (
+            _wired([("Relu", "a", "y"), ("Relu", "x", "a")]),
+            "takes 'a' before it is made (its nodes are out of order, or in a circle)",
+        ),
+        (_wired([("Relu", "x", "y")], ["y", "z"]), "takes 'z' from nowhere"),
+        (_wired([("Relu", "x", "y"), ("Tanh", "x", "y")]), "makes 'y' more than once"),
+        (_wired([("Relu", "x", "w"), ("Add", "x w", "y")]), "makes 'w' more than once"),
+    ],
+)
+def test_wires_that_lead_nowhere_or_back_are_told(tmp_path: Path, model: onnx.ModelProto, fault: str) -> None:
+    (tmp_path / "bad.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(SourceError) as caught:
+        survey(tmp_path / "bad.onnx")
+    remedy = "export it again" if "before" in fault else "it is damaged, get the file again"
+    assert str(caught.value) == f"{tmp_path / 'bad.onnx'}: {fault}; {remedy}"
+
+
+def test_an_output_that_no_input_changes_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "bad.onnx"
+    alone = f"{path}: puts out 'y', which no value of its inputs changes"
+    cut = f"{alone}; leave it out: edgecut cut {path} --to z -o part.onnx"
+    both = _wired([("Relu", "w", "y"), ("Relu", "x", "z")], ["y", "z"])
+    for model, sentence in ((_wired([("Relu", "w", "y")]), alone), (both, cut)):
+        path.write_bytes(model.SerializeToString())
+        with pytest.raises(SourceError) as caught:
+            survey(path)
+        assert str(caught.value) == sentence
+
+
+def test_a_function_that_calls_itself_is_told(tmp_path: Path) -> None:
+    model = _wired([("Relu", "x", "y")])
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("loc", 1)]
+    call = helper.make_node("F", ["a"], ["b"], domain="loc")
+    model.functions.append(helper.make_function("loc", "F", ["a"], ["b"], [call], opsets))
+    model.graph.node[0].op_type, model.graph.node[0].domain = "F", "loc"
+    model.opset_import.append(opsets[1])
+    (tmp_path / "bad.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(SourceError) as caught:
+        read_file(tmp_path / "bad.onnx")
+    assert str(caught.value) == (
+        f"{tmp_path / 'bad.onnx'}: its local functions can't be put in place: Cycle detected in model-local function "
+        "references: loc::F -> loc::F. Model-local functions must not be recursive"
+    )
+
+
+def test_a_name_that_no_file_can_have_is_no_file(external: Path) -> None:
+    held = sum(1 for t in onnx.load(external, load_external_data=False).graph.initializer if t.external_data)
+    named = f"{external}: keeps 'stem.0.weight' and {held - 1} more in"
+    faults = {
+        "a\0b": "which is outside of its folder; put that beside the file, and say so in it",
+        "a" * 300: "which isn't there; put it beside the file",
+    }
+    for location, sentence in faults.items():
+        _elsewhere(external, location)
+        with pytest.raises(SourceError) as caught:
+            read_file(external)
+        assert str(caught.value) == f"{named} {location!r}, {sentence}"
