@@ -20,7 +20,7 @@ def command(output: Output, *, bundle: Path, run_c: bool) -> int:
     With --run-c this edgecut's own text for the bundle's plain C, to which the bundle's must be equal, is compiled in a
     temporary folder and run on the vectors.
 
-    Exit code 1: something differs, each difference is named.
+    Exit code 1: something differs, each difference is named; or --run-c, and the plain C could not be run.
     """
     from edgecut.handoff.verify import verify
     from edgecut.render.grid import notes
@@ -32,12 +32,16 @@ def command(output: Output, *, bundle: Path, run_c: bool) -> int:
             "bundle": str(bundle),
             "files": result.files,
             "vectors": result.vectors,
+            "plain_c": result.plain_c,
             "faults": list(result.faults),
             "notes": list(result.notes),
         }
     )
     if result.faults:
         raise VerifyError(result.faults)
-    output.table(f"{bundle}: {result.files} files and {result.vectors} golden vectors are as the manifest says")
+    if run_c and not result.plain_c:
+        raise VerifyError((f"{bundle}: the golden vectors were not run in plain C", *result.notes))
+    counted = f"{bundle}: {result.files} files and {result.vectors} golden vectors are as the manifest says"
+    output.table(f"{counted}, and the plain C gives what they expect" if result.plain_c else counted)
     output.remarks(*notes(result.notes))
     return 0

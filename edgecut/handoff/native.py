@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,10 +28,18 @@ _LARGEST_MODEL = 4 * 2**20
 _TFLM_MACS = 50_000_000
 
 
+class CheckedC(NamedTuple):
+    """What differs in the folder c, remarks, and whether the golden vectors ran in its plain C."""
+
+    faults: list[str]
+    notes: list[str]
+    ran: bool = False
+
+
 def c_faults(
     folder: Path, report: Report, recipe: Recipe, sheet: VectorSheet | None, *, run_c: bool = False
-) -> tuple[list[str], list[str]]:
-    """(faults, notes) of the folder c, whose files are as the manifest says. run_c: run the vectors in plain C, too.
+) -> CheckedC:
+    """The folder c checked, whose files are as the manifest says. run_c: run the vectors in plain C, too.
 
     What is compiled and run is this edgecut's own text for the bundle, never the bundle's: a bundle from a stranger
     must not bring code. The bundle's files must be equal to it.
@@ -38,15 +47,15 @@ def c_faults(
     artifact = next((a for a in report.artifacts if sheet is not None and a.path == sheet.artifact), None)
     artifact = artifact or device_artifact(report.artifacts)
     if artifact is None or artifact.format != "tflite":
-        return [], []
+        return CheckedC([], [])
     if report.edgecut != edgecut.__version__:
         note = f"c: was written by edgecut {report.edgecut}; its test wasn't run, `make -C c test` runs it"
-        return [], [note]
+        return CheckedC([], [note])
     named = folder / "labels.txt"
     try:
         labels = named.read_bytes().decode().split("\n")[:-1] if named.is_file() else []
     except UnicodeDecodeError:
-        return ["labels.txt: is no UTF-8 text"], []
+        return CheckedC(["labels.txt: is no UTF-8 text"], [])
     texts = c_texts(folder, report, recipe, artifact, labels, sheet)
     faults = [
         f"c/{name}: isn't what edgecut writes for this bundle's model, recipe and vectors"
@@ -54,15 +63,16 @@ def c_faults(
         if not (folder / "c" / name).is_file() or (folder / "c" / name).read_bytes() != text.encode()
     ]
     if faults:
-        return faults, []
+        return CheckedC(faults, [])
     compiler = next((path for name in COMPILERS if (path := shutil.which(name))), None)
     if compiler is None:
-        return [], ["c: the test wasn't compiled, since no C compiler (cc) is here"]
+        return CheckedC([], ["c: the test wasn't compiled, since no C compiler (cc) is here"])
     if artifact.size_bytes > _LARGEST_MODEL:
-        return [], [f"c: the test wasn't compiled, since the model is larger than {_LARGEST_MODEL >> 20} MiB"]
+        return CheckedC([], [f"c: the test wasn't compiled, since the model is larger than {_LARGEST_MODEL >> 20} MiB"])
     runs = f"{recipe.name}_run.c" in texts
     notes = ["c: holds no plain C that could be run"] if run_c and not runs else []
-    return _compiled(compiler, folder, recipe.name, texts, run_c=run_c and runs), notes
+    faults = _compiled(compiler, folder, recipe.name, texts, run_c=run_c and runs)
+    return CheckedC(faults, notes, run_c and runs and sheet is not None)
 
 
 def arena_faults(folder: Path, report: Report, sheet: VectorSheet, inputs: np.ndarray) -> tuple[list[str], list[str]]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,17 +22,24 @@ from edgecut.records.report import Report
 from edgecut.runtime.files import FileRunner, dequantize_rows
 from edgecut.runtime.limits import read_limits
 
+if TYPE_CHECKING:
+    from edgecut.handoff.native import CheckedC
+
 VECTORS = "vectors/vectors.json"
 
 
 @dataclass(frozen=True)
 class VerifyResult:
-    """How many files and vectors were checked, what differs (one sentence each), and remarks."""
+    """How many files and vectors were checked, what differs (one sentence each), and remarks.
+
+    plain_c: whether the vectors ran in the bundle's plain C, too.
+    """
 
     files: int
     vectors: int
     faults: tuple[str, ...]
     notes: tuple[str, ...]
+    plain_c: bool = False
 
 
 def verify(folder: Path, progress: Progress = SILENT, *, run_c: bool = False) -> VerifyResult:
@@ -53,24 +61,24 @@ def verify(folder: Path, progress: Progress = SILENT, *, run_c: bool = False) ->
         return VerifyResult(0, 0, (*faults, f"{MANIFEST}: is damaged, so nothing else could be checked"), ())
     vectors, found, notes = _vector_faults(folder, manifest, changed, progress)
     faults += found
-    if not faults:
-        with progress.task("compiling the C test, trying the arena"):
-            faults, more = _native_faults(folder, run_c)
-        notes += more
-    return VerifyResult(len(manifest.files), vectors, tuple(faults), tuple(notes))
+    if faults:
+        return VerifyResult(len(manifest.files), vectors, tuple(faults), tuple(notes))
+    with progress.task("compiling the C test, trying the arena"):
+        native = _native(folder, run_c)
+    return VerifyResult(len(manifest.files), vectors, tuple(native.faults), (*notes, *native.notes), native.ran)
 
 
-def _native_faults(folder: Path, run_c: bool) -> tuple[list[str], list[str]]:
-    """(faults, notes) of the C source and the arena, in a bundle whose files are sound."""
-    from edgecut.handoff.native import arena_faults, c_faults
+def _native(folder: Path, run_c: bool) -> CheckedC:
+    """The C source and the arena, in a bundle whose files are sound."""
+    from edgecut.handoff.native import CheckedC, arena_faults, c_faults
 
     report = parse(Report, json.loads((folder / "report.json").read_bytes()), "report.json")
     sheet = document(folder, VECTORS, VectorSheet) if (folder / VECTORS).is_file() else None
-    faults, notes = c_faults(folder, report, read_recipe(folder / "recipe.toml"), sheet, run_c=run_c)
-    if sheet is not None:
-        more, said = arena_faults(folder, report, sheet, _inputs(folder, sheet))
-        faults, notes = [*faults, *more], [*notes, *said]
-    return faults, notes
+    checked = c_faults(folder, report, read_recipe(folder / "recipe.toml"), sheet, run_c=run_c)
+    if sheet is None:
+        return checked
+    faults, notes = arena_faults(folder, report, sheet, _inputs(folder, sheet))
+    return CheckedC([*checked.faults, *faults], [*checked.notes, *notes], checked.ran)
 
 
 def _vector_faults(

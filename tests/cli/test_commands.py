@@ -210,7 +210,9 @@ def test_bench_prints_report_measurements(capsys: pytest.CaptureFixture[str]) ->
 def test_verify_names_each_difference(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    result = types.SimpleNamespace(files=9, vectors=2, faults=("a.bin: differs", "b.bin: is missing"), notes=())
+    result = types.SimpleNamespace(
+        files=9, vectors=2, faults=("a.bin: differs", "b.bin: is missing"), notes=(), plain_c=False
+    )
     monkeypatch.setattr("edgecut.handoff.verify.verify", lambda folder, progress, run_c: result)
     answer = run(capsys, "verify", "dist", "--json")
     assert (answer.code, answer.err) == (1, "edgecut: error: a.bin: differs\nedgecut: error: b.bin: is missing\n")
@@ -218,7 +220,7 @@ def test_verify_names_each_difference(
 
 
 def test_verify_counts_what_it_checked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    result = types.SimpleNamespace(files=9, vectors=2, faults=(), notes=("onnx was not re-run",))
+    result = types.SimpleNamespace(files=9, vectors=2, faults=(), notes=("onnx was not re-run",), plain_c=False)
     monkeypatch.setattr("edgecut.handoff.verify.verify", lambda folder, progress, run_c: result)
     answer = run(capsys, "verify", "dist")
     lines = [line.rstrip() for line in answer.out.splitlines()]

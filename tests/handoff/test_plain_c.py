@@ -66,8 +66,11 @@ def test_make_test_runs_the_vectors_in_c(folder: Path) -> None:
 
 @needs_compiler
 def test_verify_runs_the_vectors_in_c_where_it_is_asked(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert verify(whole, run_c=True).faults == ()
-    assert run(capsys, "verify", str(whole), "--run-c").code == 0
+    checked = verify(whole, run_c=True)
+    assert (checked.faults, checked.plain_c) == ((), True)
+    answer = run(capsys, "verify", str(whole), "--run-c")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.rstrip().endswith("are as the manifest says, and the plain C gives what they expect")
 
 
 @needs_compiler
@@ -89,6 +92,13 @@ def test_c_of_another_hand_is_named_and_never_run(folder: Path) -> None:
 
 
 @needs_compiler
-def test_a_bundle_without_it_says_so_where_it_is_to_be_run(tmp_path: Path) -> None:
-    found = verify(bundle(tmp_path / "dist"), run_c=True)
-    assert (found.faults, found.notes) == ((), ("c: holds no plain C that could be run",))
+def test_a_bundle_without_it_fails_where_it_is_to_be_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = bundle(tmp_path / "dist")
+    checked = verify(folder, run_c=True)
+    assert (checked.faults, checked.notes) == ((), ("c: holds no plain C that could be run",))
+    answer = run(capsys, "verify", str(folder), "--run-c")
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err == (
+        f"edgecut: error: {folder}: the golden vectors were not run in plain C\n"
+        "edgecut: error: c: holds no plain C that could be run\n"
+    )
