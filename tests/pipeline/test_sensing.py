@@ -101,8 +101,9 @@ def test_a_sensor_of_floats_is_judged_by_its_range() -> None:
     assert check(profile(dtype="float32"), artifact()).reason.endswith("set export.precisions = ['float32']")
 
 
-def test_a_new_recipe_has_the_stem_that_the_sensor_needs() -> None:
-    keys = {k: v for k, v in profile_keys(profile(channels=3, order="yuv"), "tf").items() if k.startswith("stem.")}
+def test_a_new_recipe_has_the_stem_that_the_sensor_needs(files: dict[str, Any]) -> None:
+    recipe = make_recipe({}, {**files, "source.preprocess": "tf"}, where="r")
+    keys = {k: v for k, v in profile_keys(profile(channels=3, order="yuv"), recipe).items() if k.startswith("stem.")}
     assert keys == {
         "stem.size": [96, 96], "stem.channels": 3, "stem.order": "yuv", "stem.pixels": "raw",
     }  # fmt: skip
@@ -150,10 +151,10 @@ def test_the_lines_of_a_mismatch_mend_it(files: dict[str, Any], preprocess: Any,
 @pytest.mark.parametrize("preprocess", PREPROCESSES, ids=str)
 def test_a_new_recipe_leaves_no_line_to_be_set(files: dict[str, Any], preprocess: Any) -> None:
     own = {**files, "source.preprocess": preprocess}
-    trained_on = make_recipe({}, own, where="r").source.preprocess
+    recipe = make_recipe({}, own, where="r")
     for sensor in SENSORS:
         device = profile(**sensor)
-        checked = _sensed({**own, **profile_keys(device, trained_on)}, device)
+        checked = _sensed({**own, **profile_keys(device, recipe)}, device)
         assert not [note for note in checked if "set " in note], sensor
 
 

@@ -24,6 +24,12 @@ ROOM = Path(edgecut.__file__).parent
 OPERATORS = {name for name in vars(schema.BuiltinOperator) if name.isupper()}
 
 
+def is_of_operators(display: ast.expr) -> bool:
+    """Whether more than one of its texts, and most of them, are operators (Keras has a class LSTM, too)."""
+    texts = {node.value for node in ast.walk(display) if isinstance(node, ast.Constant)}
+    return len(texts & OPERATORS) > max(1, len(texts) // 2)
+
+
 def sets_in(tree: ast.AST) -> Iterator[ast.expr]:
     """Displays that are a set, or that something is looked up in with `in`."""
     for node in ast.walk(tree):
@@ -39,7 +45,7 @@ def test_nothing_else_spells_a_set_of_operators() -> None:
         for path in sorted(ROOM.rglob("*.py"))
         if path.name not in {"kinds.py", "support_tables.py", "support_types.py"}
         for node in sets_in(ast.parse(path.read_text()))
-        if len({x.value for x in ast.walk(node) if isinstance(x, ast.Constant)} & OPERATORS) > 1
+        if is_of_operators(node)
     ]
     assert elsewhere == []
 
