@@ -91,6 +91,9 @@ def spelled(shape: Sequence[int | None]) -> str:
 def _remedy(header: Header, taken: ArrayInput) -> str:
     if taken.shape[-1:] == (1,) and ArrayInput("", taken.shape[:-1]).takes(header.shape):
         return "; add the last axis: x[..., None]"
+    samples, *sizes = header.shape or (0,)
+    if len(sizes) > 1 and taken.takes((samples, *sizes[1:], sizes[0])):
+        return "; the channels are its last axis here: np.moveaxis(x, 1, -1)"
     if taken.takes((1, *header.shape)):
         return "; add the axis of the samples: x[None]"
     return ""

@@ -71,9 +71,10 @@ def picture_faults(header: Header, name: str, path: Path, where: str) -> list[st
     if header.kind not in "uif":
         return [f"{start} is of the type {header.dtype!r}; pictures are bytes (uint8)"]
     if not header.is_pictures:
+        is_first = len(header.shape) == 4 and header.shape[1] in {1, 3, 4}
         return [
             f"{start} has the shape {header.shape}; (n, h, w) or (n, h, w, c) with 1, 3 or 4 channels is "
-            "expected, channels last"
+            f"expected, channels last{': np.moveaxis(x, 1, -1)' if is_first else ''}"
         ]
     if 0 in header.shape:
         return [f"{start} has the shape {header.shape}, which holds no picture"]

@@ -11,7 +11,7 @@ from edgecut.images.arrays import ArrayInput, ArrayInputs
 from edgecut.images.device import CHANNELS, is_picture
 from edgecut.images.feed import kind_of
 from edgecut.lowering.saved_shapes import SavedInput, output_shapes, saved_inputs
-from edgecut.pipeline.onnx_source import is_onnx, takes_picture
+from edgecut.pipeline.onnx_source import imported_inputs, is_onnx
 from edgecut.records.json_value import JsonObject
 from edgecut.records.recipe import CustomPreprocess, LayerRef, Recipe, Stem
 
@@ -31,13 +31,24 @@ def planned_part(recipe: Recipe) -> tuple[JsonObject, tuple[str, ...]] | None:
     return None if config is None else (config, tuple(str(ref) for ref in refs))
 
 
+def planned_inputs(recipe: Recipe) -> tuple[SavedInput, ...] | None:
+    """The inputs of the model that a build feeds, before its stem; None where only the loaded one tells."""
+    part = planned_part(recipe)
+    if part is not None:
+        return saved_inputs(*part)
+    if not is_onnx(recipe.source) or recipe.cut.start is not None:
+        return None
+    inputs = imported_inputs(recipe.source)
+    if inputs is None or (len(inputs) > 1 and recipe.cut.to is not None):  # a part may take fewer
+        return None
+    return tuple(SavedInput(each.name, each.shape, each.dtype) for each in inputs)
+
+
 def planned_arrays(recipe: Recipe) -> ArrayInputs | None:
     """The inputs that the recipe's arrays feed, () where only the model tells; None where pictures feed it."""
-    part = planned_part(recipe)
-    inputs = None if part is None else saved_inputs(*part)
+    inputs = planned_inputs(recipe)
     if inputs is None:
-        is_array = recipe.data.kind == "arrays" or (is_onnx(recipe.source) and not takes_picture(recipe.source))
-        return () if is_array and recipe.data.kind != "pictures" else None
+        return () if recipe.data.kind == "arrays" else None
     if kind_of(recipe.data, [each.shape for each in inputs]) == "pictures":
         return None
     return tuple(ArrayInput(each.name, each.shape[1:], each.dtype) for each in inputs)
@@ -45,22 +56,21 @@ def planned_arrays(recipe: Recipe) -> ArrayInputs | None:
 
 def planned_faults(recipe: Recipe) -> Iterator[str]:
     """The faults of a request, as far as the saved model tells what its build will take and put out."""
+    yield from planned_input_faults(recipe)
     part = planned_part(recipe)
     if part is None:
         return
-    config, ends = part
-    inputs, outputs = saved_inputs(config, ends), output_shapes(config, ends)
+    inputs, outputs = saved_inputs(*part), output_shapes(*part)
     if inputs is not None:
-        yield from input_faults(recipe, _behind_stem(inputs, recipe.stem))
         yield from target_faults(recipe, [each.shape for each in inputs], outputs)
     yield from output_faults(recipe, outputs)
 
 
 def planned_input_faults(recipe: Recipe) -> Iterator[str]:
     """What the saved model can't be fed, whatever it puts out."""
-    part = planned_part(recipe)
-    inputs = None if part is None else saved_inputs(*part)
-    if inputs is not None:
+    inputs = planned_inputs(recipe)
+    # Of an .onnx file whose sizes are open its own fault says how to fix them.
+    if inputs is not None and not (is_onnx(recipe.source) and any(None in each.shape[1:] for each in inputs)):
         yield from input_faults(recipe, _behind_stem(inputs, recipe.stem))
 
 

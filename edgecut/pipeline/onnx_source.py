@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgecut.errors import SourceError
-from edgecut.images.device import DEFAULT_ORDER
+from edgecut.images.arrays import spelled
 from edgecut.images.preprocess import affine
 from edgecut.records.document import closest
 from edgecut.records.recipe import LayerRef, Preprocess, Source
 from edgecut.source.onnx import Survey, survey
+from edgecut.source.onnx.inputs import ModelInput, model_inputs
 from edgecut.source.onnx.reading import external_files
 from edgecut.source.onnx.survey import refusal
 
@@ -41,13 +42,27 @@ def weight_files(source: Source) -> dict[str, Path]:
     return {name: folder / name for name in external_files(source.model) if (folder / name).is_file()}
 
 
-def takes_picture(source: Source) -> bool:
-    """Whether an .onnx source takes one picture, its channels first or last; also where the file can't be read."""
+def imported_inputs(source: Source) -> tuple[ModelInput, ...] | None:
+    """The inputs of the model that an import would make, channels last; None where the file can't be read, or had."""
     try:
-        shapes = [each.shape for each in survey(source.model, dequantize=source.dequantize).inputs]
+        return model_inputs(source.model, source.shape)
     except SourceError:
-        return True
-    return len(shapes) == 1 and len(shapes[0]) == 4 and not {shapes[0][1], shapes[0][3]}.isdisjoint(DEFAULT_ORDER)
+        return None
+
+
+def order_notes(source: Source) -> Iterator[str]:
+    """A note for each input whose arrays have their axes in another order than the file."""
+    for each in imported_inputs(source) or ():
+        if each.is_turned:
+            yield (
+                f"samples for {each.name!r} are {spelled(each.shape[1:])}, channels last as the built files take them; "
+                f"the .onnx file has {_in_file(each)}"
+            )
+
+
+def _in_file(taken: ModelInput) -> str:
+    sizes = ["n" if axis == taken.order[0] else size for axis, size in enumerate(taken.file_shape)]
+    return f"({', '.join('any' if size is None else str(size) for size in sizes)})"
 
 
 def import_faults(source: Source, refs: Sequence[tuple[str, LayerRef]]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from edgecut.errors import DocumentError, RequestError, SourceError
 from edgecut.graph.saved import PREFIX, config_of, lambda_names, layer_names
 from edgecut.pipeline.model_faults import planned_arrays, planned_faults
-from edgecut.pipeline.onnx_source import import_faults, is_onnx
+from edgecut.pipeline.onnx_source import import_faults, is_onnx, order_notes
 from edgecut.pipeline.operators import loop_notes, operator_faults, operator_notes
 from edgecut.pipeline.sensor import sensor_notes, why_only_bytes
 from edgecut.pipeline.unchecked import unchecked
@@ -347,7 +347,10 @@ def _notes(recipe: Recipe, files: Sequence[tuple[Format, Wanted]]) -> Iterator[s
         from edgecut.images.classes import assumed_order
 
         yield from filter(None, [assumed_order(recipe.data)])
-    if recipe.source.preprocess == "none" and recipe.data.train is not None and planned_arrays(recipe) is None:
+    arrays = planned_arrays(recipe)
+    if arrays is not None and is_onnx(recipe.source) and recipe.cut.start is None:
+        yield from order_notes(recipe.source)
+    if recipe.source.preprocess == "none" and recipe.data.train is not None and arrays is None:
         yield "source.preprocess is 'none': images are fed as 0..255; say what the model was trained on (--preprocess)"
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from edgecut.errors import DataError
 from edgecut.lowering.saved_calls import unknown_layers
 from edgecut.lowering.saved_shapes import input_shapes, output_shapes
-from edgecut.pipeline.model_faults import planned_arrays, planned_part
+from edgecut.pipeline.model_faults import planned_arrays, planned_inputs, planned_part
+from edgecut.pipeline.onnx_source import is_onnx
 from edgecut.records.recipe import Recipe
 
 _SHOWN = 3  # layers named
@@ -20,7 +21,8 @@ def unchecked(recipe: Recipe) -> Iterator[str]:
     if part is None:
         edited = cut.start is not None or cut.drop or cut.replace
         why = "the edited model" if edited else f"{recipe.source.model} once it is loaded"
-        yield f"inputs, outputs and operators, which only {why} tells"
+        known = is_onnx(recipe.source) and planned_inputs(recipe) is not None
+        yield f"{'' if known else 'inputs, '}outputs and operators, which only {why} tells"
     else:
         config, ends = part
         if input_shapes(config, ends) is None or None in output_shapes(config, ends):

@@ -64,6 +64,9 @@ def test_labels_are_not_needed_where_arrays_only_calibrate(tmp_path: Path) -> No
     [
         ({"x_train": X[..., 0], "y_train": Y},
          ["x_train has the shape (8, 49), and (n, 49, 10) is expected"]),
+        ({"x_train": np.moveaxis(X, -1, 1), "y_train": Y},
+         ["x_train has the shape (8, 10, 49), and (n, 49, 10) is expected; the channels are its last axis here: "
+          "np.moveaxis(x, 1, -1)"]),
         ({"x_train": X[0], "y_train": Y},
          ["x_train has the shape (49, 10), and (n, 49, 10) is expected; add the axis of the samples: x[None]"]),
         ({"x_train": X, "y_train": Y[:7]},

@@ -153,6 +153,11 @@ def test_an_npz_with_a_flipped_byte_is_named(tmp_path: Path) -> None:
         (
             {"x_train": np.moveaxis(X, 3, 1), "y_train": Y},
             ": x_train has the shape (4, 3, 8, 8); (n, h, w) or (n, h, w, c) with 1, 3 or 4 channels is "
+            "expected, channels last: np.moveaxis(x, 1, -1)",
+        ),
+        (
+            {"x_train": np.zeros((4, 8, 8, 6), np.uint8), "y_train": Y},
+            ": x_train has the shape (4, 8, 8, 6); (n, h, w) or (n, h, w, c) with 1, 3 or 4 channels is "
             "expected, channels last",
         ),
         (

@@ -19,12 +19,15 @@ from edgecut.records.profile_files import find_profile
 from edgecut.records.recipe import Recipe, make_recipe
 from edgecut.records.report import Report
 from tests.sensed import pair_net, recurrent_net, windows_net
+from tests.source.onnx.torch_keywords import torch_keywords
 
 pytestmark = pytest.mark.tensorflow
 
 
-def _recipe(folder: Path, name: str, **keys: object) -> Recipe:
-    tables = {"name": name, "source": {"model": str(folder / f"{name}.keras")}, "bench": {"runs": 3, "warmup": 1}}
+def _recipe(folder: Path, name: str, model: str = "", **keys: object) -> Recipe:
+    """A recipe of a folder's NAME.npz, and of its NAME.keras or another model."""
+    source = {"model": str(folder / (model or f"{name}.keras"))}
+    tables = {"name": name, "source": source, "bench": {"runs": 3, "warmup": 1}}
     return make_recipe(tables, {"data.train": str(folder / f"{name}.npz"), **keys}, where="r.toml")
 
 
@@ -34,6 +37,15 @@ def _value(report: Report, metric: str, artifact: str) -> float:
     ]
     assert found is not None
     return found
+
+
+def _is_proven_on_samples(report: Report, model: str) -> None:
+    """Of an .onnx file: its import is within rounding of ONNX Runtime, on samples of the .npz, too."""
+    proof = report.steps[0].proof
+    if model.endswith(".onnx"):
+        assert proof.images == 8
+        assert proof.relative_error is not None
+        assert proof.relative_error < 1e-5
 
 
 def _is_sound(out: Path) -> None:
@@ -48,10 +60,16 @@ def _is_sound(out: Path) -> None:
         assert json.loads((out / "vectors" / "vectors.json").read_text())["tflm_lsb"] is not None
 
 
-def test_a_keyword_net_becomes_an_int8_bundle_as_right_as_its_float_model(sounds: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", ["keywords.keras", "keywords.onnx"])
+def test_a_keyword_net_becomes_an_int8_bundle_as_right_as_its_float_model(
+    sounds: Path, tmp_path: Path, model: str
+) -> None:
     out = tmp_path / "dist"
+    if model.endswith(".onnx"):
+        torch_keywords(sounds)
     keys = {"data.kind": "arrays", "data.labels": str(sounds / "keywords.txt")}
-    report = edgecut.build(_recipe(sounds, "keywords", **keys), ["nucleo-l4r5zi"], out)
+    report = edgecut.build(_recipe(sounds, "keywords", model, **keys), ["nucleo-l4r5zi"], out)
+    _is_proven_on_samples(report, model)
     assert _value(report, "accuracy", "keywords.keras") > 0.9
     assert abs(_value(report, "accuracy_drop", "keywords.int8.tflite")) <= 0.015
     assert (out / "labels.txt").read_text() == "low\nhigh\nrising\nfalling\n"
@@ -59,9 +77,13 @@ def test_a_keyword_net_becomes_an_int8_bundle_as_right_as_its_float_model(sounds
     assert "where r is the value that the source model takes" in (out / "README.md").read_text()
 
 
-def test_a_dense_autoencoder_is_judged_by_what_it_puts_out_again(sounds: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", ["hum.keras", "hum.onnx"])
+def test_a_dense_autoencoder_is_judged_by_what_it_puts_out_again(sounds: Path, tmp_path: Path, model: str) -> None:
     out = tmp_path / "dist"
-    report = edgecut.build(_recipe(sounds, "hum", **{"data.target": "input"}), ["nucleo-l4r5zi"], out)
+    if model.endswith(".onnx"):
+        edgecut.export(edgecut.load(sounds / "hum.keras"), "onnx", "float32", path=sounds / model)
+    report = edgecut.build(_recipe(sounds, "hum", model, **{"data.target": "input"}), ["nucleo-l4r5zi"], out)
+    _is_proven_on_samples(report, model)
     assert _value(report, "r2", "hum.keras") > 0.6
     assert abs(_value(report, "accuracy_drop", "hum.int8.tflite")) <= 0.015
     assert _value(report, "rmse", "hum.int8.tflite") < 1.1 * _value(report, "rmse", "hum.keras")

@@ -16,11 +16,11 @@ from edgecut.graph.naming import counted_anew
 from edgecut.graph.sentences import telling_line
 from edgecut.source.onnx.building import Build, Site, Unsupported
 from edgecut.source.onnx.fusion import fused
+from edgecut.source.onnx.inputs import axis_orders, model_dtype, used_inputs
 from edgecut.source.onnx.layout import BATCH, LayoutError, View
 from edgecut.source.onnx.names import clean, layer_names
 from edgecut.source.onnx.nodes import Network, Node, read_network
 from edgecut.source.onnx.operators import RULES
-from edgecut.source.onnx.orientation import input_orders
 from edgecut.source.onnx.reading import OnnxFile, read_file
 from edgecut.source.onnx.survey import Survey, cut_remedy, cuts_before, refusal, survey_network
 from edgecut.source.onnx.tracing import Trace, fixed_shapes, graph_inputs, trace
@@ -104,7 +104,7 @@ def _converted(file: OnnxFile, network: Network, traced: Trace, surveyed: Survey
     nodes, constants = fused(network, traced)
     traced = replace(traced, constants=constants)
     build = Build(traced)
-    inputs = _inputs(file, build, nodes)
+    inputs = _inputs(file, build, nodes, axis_orders(file, network))
     _walk(file, build, nodes, network)
     ends = [_port(build, name, f"output {name!r}") for name in network.outputs]
     before = [_port(build, name, name) for name in _before_ends(nodes, network)]
@@ -133,21 +133,15 @@ def _converted(file: OnnxFile, network: Network, traced: Trace, surveyed: Survey
     )
 
 
-def _inputs(file: OnnxFile, build: Build, nodes: Sequence[Node]) -> list[Port]:
-    """A Keras input for each of the file's that is used, its channels last."""
-    used = {name for node in nodes for name in node.inputs}
-    orders = input_orders(nodes, {t.name: (len(t.shape), t.batch_axis) for t in graph_inputs(file)})
+def _inputs(file: OnnxFile, build: Build, nodes: Sequence[Node], orders: Mapping[str, list[int]]) -> list[Port]:
+    """A Keras input for each of the file's that is used, its channels last. orders: of the axes, by the file's name."""
     ports = []
-    for tensor in graph_inputs(file):
-        shape = build.trace.shapes[tensor.name]
-        if tensor.name not in used and len(graph_inputs(file)) > 1:
-            continue
-        order = orders[tensor.name]
+    for tensor in used_inputs(file, {name for node in nodes for name in node.inputs}):
+        shape, order = build.trace.shapes[tensor.name], orders[tensor.name]
         sizes = [shape[axis] for axis in order[1:]]
-        dtype = "float32" if "float" in tensor.dtype else tensor.dtype
         name = clean(tensor.name)
         build.used.add(name.lower())
-        value = keras.Input(sizes, dtype=dtype, name=name)
+        value = keras.Input(sizes, dtype=model_dtype(tensor), name=name)
         axes = tuple((order.index(axis),) for axis in range(len(shape)))
         build.views[tensor.name] = View(value, axes)
         ports.append(Port(tensor.name, tensor.dtype, tuple(order), tensor.batch_axis, shape, value))

@@ -117,7 +117,7 @@ def fixed_shapes(file: OnnxFile, shape: Sequence[int] | Mapping[str, Sequence[in
     leaves a size open and `shape` doesn't fix it, or where the two don't fit.
     """
     inputs = graph_inputs(file)
-    fixing = _by_name(file, inputs, shape)
+    fixing = sizes_by_name(file, shape)
     faults = [f"takes {t.name!r} as one number, where numbers with a batch are expected" for t in inputs if not t.shape]
     fixed: dict[str, Shape] = {}
     for tensor in inputs:
@@ -135,6 +135,23 @@ def fixed_shapes(file: OnnxFile, shape: Sequence[int] | Mapping[str, Sequence[in
     if faults:
         raise SourceError(f"{file.path}: {'; '.join(faults)}")
     return fixed
+
+
+def sizes_by_name(
+    file: OnnxFile, shape: Sequence[int] | Mapping[str, Sequence[int]] | None
+) -> dict[str, tuple[int | None, ...]]:
+    """What `shape` says of each input by its name. Raises SourceError where it names none, or not one of several."""
+    inputs = graph_inputs(file)
+    if shape is None:
+        return {}
+    if isinstance(shape, Mapping):
+        if unknown := sorted(set(shape) - {tensor.name for tensor in inputs}):
+            names = ", ".join(repr(tensor.name) for tensor in inputs)
+            raise SourceError(f"{file.path}: takes no input {unknown[0]!r}; its inputs are {names}")
+        return {name: tuple(sizes) for name, sizes in shape.items()}
+    if len(inputs) != 1:
+        raise SourceError(f"{file.path}: takes {len(inputs)} inputs; give shape= by the input's name")
+    return {inputs[0].name: tuple(shape)}
 
 
 def trace(file: OnnxFile, network: Network, fixed: Mapping[str, Shape]) -> Trace:
@@ -209,21 +226,6 @@ def _tensor(value: onnx.ValueInfoProto) -> Tensor:
     except KeyError:
         dtype = "unknown"
     return Tensor(value.name, sizes, dtype, tuple(str(d.dim_value or d.dim_param or "?") for d in dims))
-
-
-def _by_name(
-    file: OnnxFile, inputs: Sequence[Tensor], shape: Sequence[int] | Mapping[str, Sequence[int]] | None
-) -> dict[str, tuple[int | None, ...]]:
-    if shape is None:
-        return {}
-    if isinstance(shape, Mapping):
-        if unknown := sorted(set(shape) - {tensor.name for tensor in inputs}):
-            names = ", ".join(repr(tensor.name) for tensor in inputs)
-            raise SourceError(f"{file.path}: takes no input {unknown[0]!r}; its inputs are {names}")
-        return {name: tuple(sizes) for name, sizes in shape.items()}
-    if len(inputs) != 1:
-        raise SourceError(f"{file.path}: takes {len(inputs)} inputs; give shape= by the input's name")
-    return {inputs[0].name: tuple(shape)}
 
 
 def _text(sizes: Sequence[int | None]) -> str:
