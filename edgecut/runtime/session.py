@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -102,7 +103,13 @@ class Session:
         return answer, values
 
 
+_LOADING = re.compile(r"Load model from .*? failed: ?")  # ONNX Runtime's
+
+
 def first_line(error: BaseException | str) -> str:
-    """The first line of a runtime's message that says something, without its full stop."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    """The first line of a runtime's message that says something, without its full stop and the name of its file.
+
+    That is of a temporary file, mostly; whoever says the line names the user's.
+    """
+    lines = [line.strip() for line in _LOADING.sub("", str(error)).splitlines() if line.strip()]
     return (lines or [type(error).__name__])[0].rstrip(".")[:300]

@@ -179,6 +179,8 @@ def endless(path: Path) -> Path:
 def test_a_runtime_s_message_becomes_one_line() -> None:
     assert first_line(ValueError("\n  first thing.\nsecond")) == "first thing"
     assert first_line(ValueError()) == "ValueError"
+    loading = "[ONNXRuntimeError] : 1 : FAIL : Load model from /tmp/a b/m.onnx failed:This is an invalid model."
+    assert first_line(loading) == "[ONNXRuntimeError] : 1 : FAIL : This is an invalid model"
 
 
 def test_loading_writes_nothing_to_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
