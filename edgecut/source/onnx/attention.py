@@ -39,16 +39,29 @@ def multi_head(site: Site) -> None:
     for variable, value in zip(layer.weights, values, strict=True):
         variable.assign(value)
     view = site.view(0)
-    places = {d: 1 for axis in view.axes[:-1] for d in axis if d and view.sizes[d] != 1}
-    axes = [tuple(places.get(d, BATCH) for d in axis if d == BATCH or d in places) for axis in view.axes[:-1]]
+    first = min(_token_axes(view), default=None)
+    axes = [
+        tuple(d for d in axis if d == BATCH) + ((1,) if place == first else ())
+        for place, axis in enumerate(view.axes[:-1])
+    ]
     result = View(x, (*axes, (2,)))
     site.out(site.mover.regrouped(result, site.shape(), site.with_batch(site.node.outputs[0])))
 
 
 def _tokens(site: Site, index: int) -> object:
-    """(batch, tokens, features) of a tensor whose last axis is the features."""
+    """(batch, tokens, features) of a tensor whose last axis is the features.
+
+    attention_fusion.py has made sure that all that lies before the features, but the batch, are tokens of one kind.
+    """
     view = site.tensor_view(index)
-    tokens = [d for axis in view.axes[:-1] for d in axis if d and view.sizes[d] != 1]
-    if len(tokens) != 1:
-        raise Unsupported("has its tokens in several axes")
+    places = _token_axes(view)
+    batch = view.batch_axis
+    if batch is not None and min(places, default=batch) < batch < max(places, default=batch):
+        raise Unsupported("has its batch between its tokens' axes")
+    tokens = [d for place in places for d in view.axes[place] if d != BATCH and view.sizes[d] != 1]
     return site.mover.arranged(view, [tokens, view.axes[-1]])
+
+
+def _token_axes(view: View) -> list[int]:
+    """The axes of the file that tokens lie along: several where they are places of a picture."""
+    return [place for place, axis in enumerate(view.axes[:-1]) if any(d != BATCH and view.sizes[d] != 1 for d in axis)]

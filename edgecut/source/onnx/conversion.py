@@ -176,7 +176,9 @@ def _walk(file: OnnxFile, build: Build, nodes: Sequence[Node], network: Network)
             lost.update(node.outputs)
     if faults:
         shown = "; ".join([*faults.values()][:8]) + (f"; and {len(faults) - 8} more" if len(faults) > 8 else "")
-        remedy = cut_remedy(file.path, cuts_before(replace(network, nodes=tuple(nodes)), faults))
+        # Fusing makes constants of its own, which no cut can be at.
+        constants = network.constants | set(build.trace.constants)
+        remedy = cut_remedy(file.path, cuts_before(replace(network, nodes=tuple(nodes), constants=constants), faults))
         raise SourceError(f"{file.path}: can't be imported: {shown}{remedy}")
 
 

@@ -72,14 +72,16 @@ def prove(
     ports = [*imported.outputs, *imported.before]
     probe = keras.Model(imported.model.inputs, [port.tensor for port in ports])
     session = Session(imported.file.path, "onnx", str(path), expose=_exposed(imported, [port.name for port in ports]))
-    errors, ratios = {port.name: 0.0 for port in ports}, [np.inf]
+    errors, ratios, numbers = {port.name: 0.0 for port in ports}, [np.inf], set[str]()
     for arrays in sets:
         expected = _in_runtime(session, imported.inputs, arrays, ports, imported.batch)
         got = tree.flatten(probe([keras.ops.convert_to_tensor(a) for a in arrays], training=False))
         for port, tensor, own in zip(ports, got, expected, strict=True):
             a, b = keras.ops.convert_to_numpy(tensor), port.to_keras(own)
             errors[port.name] = max(errors[port.name], relative_error(a, b))
-            ratios += [sqnr(b, a)] if a.shape == b.shape else [-np.inf]
+            numbers.update({port.name} if np.isfinite(b).any() else ())
+            if imported.dequantized:
+                ratios.append(sqnr(b, a) if a.shape == b.shape else -np.inf)
     proof = ImportProof(
         max(errors.values(), default=0.0),
         errors,
@@ -88,11 +90,17 @@ def prove(
         _ROUNDINGS * _SPACING[imported.floats] if imported.floats in _SPACING else TOLERANCE,
         float(min(ratios)) if imported.dequantized else None,
     )
-    _check(proof, path)
+    _check(proof, path, [port.name for port in imported.outputs if port.name not in numbers])
     return proof
 
 
-def _check(proof: ImportProof, path: str | Path) -> None:
+def _check(proof: ImportProof, path: str | Path, without_numbers: Sequence[str]) -> None:
+    if without_numbers:
+        names = ", ".join(map(repr, without_numbers))
+        raise StepError(
+            f"{path}: ONNX Runtime puts out no finite number as {names} on any of {proof.inputs} inputs, so nothing is "
+            "proven; give inputs that it was made for with --data, or, where its weights are damaged, another file"
+        )
     worst = max(proof.outputs, key=lambda name: np.nan_to_num(proof.outputs[name], nan=np.inf))
     if proof.sqnr_db is not None:
         if not proof.sqnr_db >= LEAST_SQNR_DB:
@@ -119,11 +127,12 @@ def relative_error(got: np.ndarray, expected: np.ndarray) -> float:
     if got.shape != expected.shape:
         return float("inf")
     a, b = got.astype(np.float64), expected.astype(np.float64)
-    same = (a == b) | (np.isnan(a) & np.isnan(b))
-    if same.all():
+    differ = ~((a == b) | (np.isnan(a) & np.isnan(b)))
+    if not differ.any():
         return 0.0
     scale = float(np.abs(b[np.isfinite(b)]).max(initial=0.0))
-    return float(np.nan_to_num(np.abs(a - b)[~same], nan=np.inf).max() / max(scale, 1e-6))
+    with np.errstate(invalid="ignore"):  # an infinite value less another of its sign
+        return float(np.nan_to_num(np.abs(a - b)[differ], nan=np.inf).max() / max(scale, 1e-6))
 
 
 def _seeded(imported: Imported) -> list[np.ndarray]:

@@ -9,8 +9,9 @@ import numpy as np
 import onnx
 import pytest
 
-from edgecut.errors import SourceError
+from edgecut.errors import SourceError, StepError
 from edgecut.source.onnx import convert, prove
+from edgecut.source.onnx.building import Unsupported
 from tests.source.onnx.graphs import one, save, weight
 from tests.source.onnx.test_operators import Cases, ints
 
@@ -109,6 +110,53 @@ def test_attention_in_parts_is_one_layer_without_a_permute(tmp_path: Path, seque
     imported = convert(path)
     assert prove(imported, path).relative_error < 1e-5
     assert kinds_of(imported.model) == ["InputLayer", "MultiHeadAttention", "ReLU"]
+
+
+@pytest.mark.parametrize("shape", [["N", 8, 2, 3], ["N", 2, 3, 8], ["N", 1, 6, 8]])
+def test_attention_over_the_places_of_a_picture_is_one_layer(tmp_path: Path, shape: list[Any]) -> None:
+    """Tokens that a convolution's places become, in one axis of the file or in two."""
+    c = Cases()
+    tokens = "x"
+    if shape[1] == 8:
+        (patches,) = c.node("patch", "Conv", "x", weight(8, 8, 1, 1))
+        (flat,) = c.node("r", "Reshape", patches, ints(0, 8, -1))
+        (tokens,) = c.node("t", "Transpose", flat, perm=[0, 2, 1])
+    (mixed,) = c.node("block", "Add", attention(c, tokens, False), weight(1, 6, 8))
+    c.case("y", "ReduceMean", mixed, axes=[1])
+    path = save(tmp_path / "a.onnx", c.nodes, {"x": shape}, c.constants, c.outputs)
+    imported = convert(path)
+    assert prove(imported, path).relative_error < 1e-5
+    assert "MultiHeadAttention" in kinds_of(imported.model)
+    assert "Permute" not in kinds_of(imported.model)
+
+
+def test_what_a_fused_layer_refuses_is_cut_off_at_the_file_s_own_tensors(tmp_path: Path) -> None:
+    c = Cases()
+    (before,) = c.node("before", "Relu", "x")
+    c.case("y", "Relu", attention(c, before, True))
+    path = save(tmp_path / "a.onnx", c.nodes, {"x": [6, "N", 8]}, c.constants, c.outputs)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edgecut.source.onnx.attention._tokens", _refused)
+        with pytest.raises(SourceError) as caught:
+            convert(path)
+    (tensor,) = (name for node in c.nodes for name in node.output if node.op_type == "Relu" and node.input[0] == "x")
+    assert str(caught.value).endswith(f"import the part: edgecut cut {path} --to {tensor} -o part.onnx")
+
+
+def _refused(*_: object) -> None:
+    raise Unsupported("is refused")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_file_that_puts_out_no_number_proves_nothing(tmp_path: Path, value: float) -> None:
+    nodes = [one("Add", "x", "w")]
+    path = save(tmp_path / "no.onnx", nodes, {"x": ["N", 4]}, {"w": np.full(4, value, np.float32)})
+    with pytest.raises(StepError) as caught:
+        prove(convert(path), path)
+    assert str(caught.value) == (
+        f"{path}: ONNX Runtime puts out no finite number as 'y' on any of 4 inputs, so nothing is proven; give inputs "
+        "that it was made for with --data, or, where its weights are damaged, another file"
+    )
 
 
 def test_a_class_token_and_states_of_a_fixed_batch_are_weights(tmp_path: Path) -> None:
