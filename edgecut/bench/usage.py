@@ -85,4 +85,5 @@ def plain_c_use(path: Path) -> PlainCUse | None:
         )
         for t in made.lifetimes
     )
-    return PlainCUse(arena_bytes=made.arena_bytes, stretches=stretches, rooms=rooms)
+    counts = tuple(len(stretch.operators) for stretch in made.segments)
+    return PlainCUse(arena_bytes=made.arena_bytes, stretches=stretches, operators=counts, rooms=rooms)

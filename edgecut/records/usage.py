@@ -36,11 +36,13 @@ class OperatorCost(Record):
 class PlainCUse(Record):
     """The work buffer of a file's plain C. stretches: the operators of each that run interleaved, row by row.
 
-    rooms: of a tensor in a stretch, which `first` and `last` both number; size_bytes are of the rows there is room for.
+    operators: how many there are in each stretch. rooms: of a tensor in a stretch, which `first` and `last` both
+    number; size_bytes are of the rows there is room for.
     """
 
     arena_bytes: int
     stretches: tuple[str, ...]
+    operators: tuple[int, ...]
     rooms: tuple[TensorLife, ...]
 
 

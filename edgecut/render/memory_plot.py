@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from edgecut.records.units import format_bytes
 from edgecut.render.templating import xml_text
@@ -29,16 +30,34 @@ class Bar:
     size_bytes: int
 
 
-def memory_svg(
-    title: str, bars: Sequence[Bar], operators: Sequence[str], peak: int, arena_bytes: int, *, stretched: bool = False
-) -> str:
+def memory_svg(title: str, bars: Sequence[Bar], operators: Sequence[str], peak: int, arena_bytes: int) -> str:
     """The picture: operators from left to right, addresses upwards, what is alive at operator `peak` marked.
 
-    arena_bytes: the height of the scale, the arena's head. stretched: whether `operators` are stretches of operators of
-    which each tensor has room for some rows, and the arena is the plain C's work buffer.
+    arena_bytes: the height of the scale, the arena's head.
     """
-    head, step_name = ("work buffer of the plain C", "stretch") if stretched else ("arena head", "operator")
-    count = max(1, len(operators))
+    moment = f"the most is alive at operator {peak}, {operators[peak] if operators else ''}"
+    subtitle = f"arena head {format_bytes(arena_bytes)}; {moment}"
+    return _svg(title, subtitle, bars, len(operators), peak, arena_bytes)
+
+
+def work_buffer_svg(
+    title: str, bars: Sequence[Bar], counts: Sequence[int], peak: int, work_bytes: int, arena_bytes: int
+) -> str:
+    """The same of the plain C: stretches of operators from left to right, in which each tensor has room for some rows.
+
+    bars: by stretch. counts: the operators of each stretch. arena_bytes: of the interpreter's head, whose scale it is
+    drawn to, so that both pictures can be compared.
+    """
+    starts = [*accumulate(counts, initial=0)]
+    wide = [replace(bar, first=starts[bar.first], last=starts[bar.last + 1] - 1) for bar in bars]
+    first, last = starts[peak], starts[peak + 1] - 1
+    moment = f"operator {first}" if first == last else f"operators {first} to {last}, row by row"
+    subtitle = f"work buffer {format_bytes(work_bytes)} (arena head {format_bytes(arena_bytes)}); the most in {moment}"
+    return _svg(title, subtitle, wide, starts[-1], starts[peak], max(work_bytes, arena_bytes))
+
+
+def _svg(title: str, subtitle: str, bars: Sequence[Bar], count: int, peak: int, arena_bytes: int) -> str:
+    count = max(1, count)
     plot = min(max(STEP * count, SMALLEST_WIDTH), LARGEST_WIDTH)
     width, height = LEFT + plot + RIGHT, TOP + HEIGHT + BOTTOM
     step, scale = plot / count, HEIGHT / max(1, arena_bytes)
@@ -46,8 +65,7 @@ def memory_svg(
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
         f'role="img"><title>{xml_text(title)}</title><style>{STYLE}</style>',
         f'<text x="{LEFT}" y="24" font-weight="bold">{xml_text(title)}</text>',
-        f'<text class="soft" x="{LEFT}" y="42">{head} {format_bytes(arena_bytes)}; the most is alive at {step_name} '
-        f"{peak}, {xml_text(operators[peak] if operators else '')}</text>",
+        f'<text class="soft" x="{LEFT}" y="42">{xml_text(subtitle)}</text>',
     ]
     for quarter in range(5):
         y = TOP + HEIGHT - HEIGHT * quarter / 4
@@ -60,7 +78,7 @@ def memory_svg(
     for k in range(0, count, max(1, count // 12)):
         x = LEFT + (k + 0.5) * step
         parts.append(f'<text class="soft" x="{x:.1f}" y="{TOP + HEIGHT + 18}" text-anchor="middle">{k}</text>')
-    parts.append(f'<text class="soft" x="{LEFT}" y="{height - 8}">{step_name}</text></svg>')
+    parts.append(f'<text class="soft" x="{LEFT}" y="{height - 8}">operator</text></svg>')
     return "\n".join(parts) + "\n"
 
 

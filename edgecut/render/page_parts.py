@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from edgecut.records.units import format_seconds
 from edgecut.records.usage import FileUse, OperatorCost, PlainCUse
-from edgecut.render.memory_plot import Bar, memory_svg
+from edgecut.render.memory_plot import Bar, memory_svg, work_buffer_svg
 from edgecut.render.templating import part
 from edgecut.render.words import NOTHING, count_words
 
@@ -59,16 +59,16 @@ def memory_html(uses: Iterable[FileUse], titles: dict[str, str]) -> Markup:
         title = titles.get(use.artifact, use.artifact)
         svg = memory_svg(title, bars, names, use.peak_operator, use.planned_bytes)
         parts.append(part("picture", Markup(svg)))
-        if use.plain_c is not None:
-            parts.append(part("picture", Markup(_plain_c_svg(f"{title} as plain C", use.plain_c))))
+        if use.plain_c is not None and use.plain_c.stretches:
+            svg = _work_buffer_svg(f"{title} as plain C", use.plain_c, use.planned_bytes)
+            parts.append(part("picture", Markup(svg)))
     return joined(parts)
 
 
-def _plain_c_svg(title: str, use: PlainCUse) -> str:
+def _work_buffer_svg(title: str, use: PlainCUse, arena_bytes: int) -> str:
     bars = [Bar(room.name, room.first, room.last, room.offset, room.size_bytes) for room in use.rooms]
     ends = [max((b.offset + b.size_bytes for b in bars if b.first == k), default=0) for k in range(len(use.stretches))]
-    peak = ends.index(max(ends)) if ends else 0
-    return memory_svg(title, bars, use.stretches, peak, use.arena_bytes, stretched=True)
+    return work_buffer_svg(title, bars, use.operators, ends.index(max(ends)), use.arena_bytes, arena_bytes)
 
 
 def operators_html(uses: Iterable[FileUse], titles: dict[str, str]) -> Markup:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from edgecut.bench.usage import file_uses, plain_c_use
@@ -17,6 +18,7 @@ def test_every_room_lies_in_the_work_buffer_and_one_ends_at_its_top() -> None:
     use, made = plain_c_use(INT8), plan(INT8)
     assert use is not None
     assert (use.arena_bytes, len(use.stretches)) == (made.arena_bytes, len(made.segments))
+    assert list(use.operators) == [len(stretch.operators) for stretch in made.segments]
     assert {room.first for room in use.rooms} == set(range(len(use.stretches)))
     assert max(room.offset + room.size_bytes for room in use.rooms) == made.arena_bytes
 
@@ -27,4 +29,6 @@ def test_the_plain_c_is_drawn_beside_the_interpreter() -> None:
     assert [use.plain_c is not None for use in uses] == [True, False]
     html = str(memory_html(uses[:1], {}))
     assert html.count("<svg") == 2
-    assert "work buffer of the plain C" in html
+    assert "; the most in operator" in html
+    ticks = re.findall(r'text-anchor="end">([^<]*)<', html)
+    assert ticks[:5] == ticks[5:], "one scale for both"
