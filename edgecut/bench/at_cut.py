@@ -12,6 +12,7 @@ from edgecut.records.measurement import Measurement, Metric, missing
 from edgecut.records.profile import Profile
 from edgecut.tflite.arena import cortex_m_arena_bytes, planned_bytes
 from edgecut.tflite.flatbuffer import TfliteGraph
+from edgecut.tflite.kinds import KINDS
 
 if TYPE_CHECKING:
     from edgecut.graph.callgraph import Calls, Tensor
@@ -74,6 +75,10 @@ def _arena(graph: TfliteGraph, profile: Profile, name: str) -> Measurement:
     """The memory for activations, and the runtime's own where a rule for it is known."""
     if profile.class_ == "npu":
         return _missing("arena", name, profile, "the NPU's compiler plans the memory itself")
+    unforeseen = sorted({operator.name for operator in graph.operators} - KINDS.keys())
+    if unforeseen:
+        reason = f"what a converter makes of {', '.join(unforeseen)} isn't foreseen; the written file tells"
+        return _missing("arena", name, profile, reason)
     found = predict_arena(graph, profile, name)
     if profile.runtime.name == "c":
         found = foreseen_c_arena(graph, profile, name)

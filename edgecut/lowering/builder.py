@@ -40,19 +40,30 @@ class GraphBuilder:
         self.makers: dict[int, Operator] = {}
         self.closed: set[int] = set()  # tensors whose operator has its activation already
         self.biased: set[int] = set()  # by a TRANSPOSE_CONV with a bias or a shift
+        self.rows: dict[int, int] = {}  # by a sequence: the row of a picture that it is reshaped from
         self.operands: dict[tuple[object, ...], int] = {}
 
     def graph(self) -> TfliteGraph:
-        """The finished graph."""
+        """The finished graph, without what nothing reads."""
         ends = tuple(self.place[end] for end in self.ends)
         read, kept = set(ends), list[Operator]()
         for operator in reversed(self.operators):
-            # A padding that every convolution took over is read by none.
+            # A padding that every convolution took over is read by none, as is a RESHAPE between two rows.
             if operator.outputs[0] in read:
                 read.update(operator.inputs)
                 kept.append(operator)
-        operators = (replace(operator, index=k) for k, operator in enumerate(reversed(kept)))
-        return TfliteGraph(tuple(self.tensors), tuple(operators), tuple(self.inputs), ends)
+        used = sorted({*self.inputs, *read, *(output for operator in kept for output in operator.outputs)})
+        new = {place: k for k, place in enumerate(used)}
+
+        def renumbered(places: Sequence[int]) -> tuple[int, ...]:
+            return tuple(new[place] for place in places)
+
+        operators = (
+            replace(op, index=k, inputs=renumbered(op.inputs), outputs=renumbered(op.outputs))
+            for k, op in enumerate(reversed(kept))
+        )
+        tensors = (replace(self.tensors[place], index=k) for place, k in new.items())
+        return TfliteGraph(tuple(tensors), tuple(operators), renumbered(self.inputs), renumbered(ends))
 
     def add_input(self, call: LayerCall) -> None:
         """Add an input of the model."""
@@ -144,8 +155,9 @@ class GraphBuilder:
         return self.makers.get(place)
 
     def _fusable(self, place: int, into: frozenset[str]) -> bool:
-        maker = self.maker(place)
-        if place in self.closed or maker is None:
+        row = self.rows.get(place, place)
+        maker = self.maker(row)
+        if place in self.closed or row in self.closed or maker is None:
             return False
         return maker.name in into or (place in self.biased and into is FUSES_RELU)
 

@@ -27,6 +27,7 @@ PLAIN: Mapping[str, tuple[str, ...]] = {
     "GetItem": ("STRIDED_SLICE",),
     "GlobalAveragePooling1D": ("MEAN",),
     "GlobalAveragePooling2D": ("MEAN",),
+    "GlobalMaxPooling1D": ("REDUCE_MAX",),
     "GlobalMaxPooling2D": ("REDUCE_MAX",),
     "HardSilu": ("HARD_SWISH",),
     "HardSwish": ("HARD_SWISH",),

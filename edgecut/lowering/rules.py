@@ -10,6 +10,7 @@ from edgecut.lowering.blocks import attention, einsum_dense, layer_normalization
 from edgecut.lowering.builder import GraphBuilder
 from edgecut.lowering.layer_call import LayerCall, channels
 from edgecut.lowering.layer_operators import ACTIVATIONS, PLAIN, REPEATED
+from edgecut.lowering.sequences import convolution, depthwise, pooling, separable, zero_padding
 from edgecut.tflite.kinds import FOLDS_NORMALIZATION, FOLDS_SCALE, FUSES_RELU
 
 # What a mean over a map's places becomes, by whether there is more than one place.
@@ -198,16 +199,17 @@ RULES: Mapping[str, Callable[[GraphBuilder, LayerCall, Sequence[int]], int]] = {
     "Activation": _activation,
     "Add": _with_constant,
     "AddWeight": _with_constant,
+    "AveragePooling1D": pooling,
     "AveragePooling2D": _pool,
     "BatchNormalization": _batch_normalization,
-    "Conv1D": _of_another_rank,
+    "Conv1D": convolution,
     "Conv1DTranspose": _of_another_rank,
     "Conv2D": _conv,
     "Conv2DTranspose": _transposed,
     "Conv3D": _of_another_rank,
     "Conv3DTranspose": _of_another_rank,
     "Dense": _dense,
-    "DepthwiseConv1D": _of_another_rank,
+    "DepthwiseConv1D": depthwise,
     "DepthwiseConv2D": _depthwise,
     "Divide": _divide,
     "EinsumDense": einsum_dense,
@@ -218,6 +220,7 @@ RULES: Mapping[str, Callable[[GraphBuilder, LayerCall, Sequence[int]], int]] = {
     "Matmul": matrix_product,
     "MultiHeadAttention": attention,
     "Permute": transpose,
+    "MaxPooling1D": pooling,
     "MaxPooling2D": _pool,
     "Multiply": _with_constant,
     "MultiplyWeight": _with_constant,
@@ -228,7 +231,7 @@ RULES: Mapping[str, Callable[[GraphBuilder, LayerCall, Sequence[int]], int]] = {
     "Repeat": _repeated,
     "RepeatVector": _repeated,
     "Reshape": _reshape,
-    "SeparableConv1D": _of_another_rank,
+    "SeparableConv1D": separable,
     "SeparableConv2D": _separable,
     "Silu": _silu,
     "Subtract": _with_constant,
@@ -239,5 +242,6 @@ RULES: Mapping[str, Callable[[GraphBuilder, LayerCall, Sequence[int]], int]] = {
     "UpSampling1D": _repeated,
     "UpSampling2D": _upsampling,
     "UpSampling3D": _repeated,
+    "ZeroPadding1D": zero_padding,
     "ZeroPadding2D": _pad,
 }

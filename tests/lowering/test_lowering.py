@@ -149,3 +149,40 @@ def test_an_open_size_leaves_both_open() -> None:
     costs = list(cut_costs(calls(model), find_profile("nucleo-l4r5zi")))
     assert {cost.arena.reason for cost in costs} == {"a size of the model is open"}
     assert {cost.latency.value for cost in costs} == {None}
+
+
+def window() -> keras.Model:
+    """Layers along one axis: alone, in a row, with a normalization, padded, by channels, pooled."""
+    samples = keras.Input((32, 4), name="samples")
+    x = L.Conv1D(8, 5, padding="same", use_bias=False, name="conv")(samples)
+    x = L.ReLU(name="relu")(L.BatchNormalization(name="bn")(x))
+    x = L.Conv1D(6, 3, activation="relu", name="second")(L.MaxPooling1D(2, name="max")(x))
+    x = L.Conv1D(6, 3, padding="causal", activation="relu", name="causal")(x)
+    x = L.DepthwiseConv1D(3, padding="same", activation="relu", name="depthwise")(x)
+    x = L.SeparableConv1D(8, 3, activation="relu", name="separable")(L.ZeroPadding1D(1, name="around")(x))
+    x = L.Flatten(name="flat")(L.AveragePooling1D(2, name="average")(x))
+    return settle(keras.Model(samples, L.Dense(3, name="scores")(x), name="window"))
+
+
+@pytest.mark.parametrize("precision", ["int8", "float32"])
+def test_layers_along_one_axis_are_foreseen_as_the_converter_writes_them(precision: str, tmp_path: Path) -> None:
+    model = window()
+    rows = np.random.default_rng(0).uniform(-1, 1, (4, 32, 4)).astype("float32")
+    path = tmp_path / "model.tflite"
+    export(model, "tflite", precision, calibration=rows, path=path)
+    written, graph = read(path), calls(model)
+    foreseen = lowering(layer_calls(graph), precision)(graph.find("scores").outputs[0])
+    assert [operator.name for operator in foreseen.operators] == [operator.name for operator in written.operators]
+    assert macs_by_class(foreseen) == macs_by_class(written)
+    assert planned_bytes(foreseen) == planned_bytes(written)
+    assert cortex_m_arena_bytes(foreseen) == pytest.approx(cortex_m_arena_bytes(written), rel=FORESEEN_ERROR)
+
+
+def test_the_arena_of_a_layer_that_no_rule_foresees_is_unknown() -> None:
+    steps = keras.Input((20, 8), name="steps")
+    model = keras.Model(steps, L.Dense(3, name="scores")(L.GRU(12, name="gru")(steps)))
+    costs = {cost.name: cost for cost in cut_costs(calls(model), find_profile("nucleo-l4r5zi"))}
+    assert costs["steps"].arena.value is not None
+    arena = costs["scores"].arena
+    reason = "what a converter makes of GRU isn't foreseen; the written file tells"
+    assert (arena.value, arena.reason) == (None, reason)
