@@ -21,7 +21,11 @@ class Unsupported(Exception):
 
 @dataclass
 class Build:
-    """The state of an import. views: each tensor that was made. layers: of each layer, the node that it is of."""
+    """The state of an import. views: each tensor that was made. layers: of each layer, the node that it is of.
+
+    origins: of a constant that is a weight under another name, that weight. called: by what makes layers alike, those
+    with weights and what they were called on first. again: the further nodes that a layer is of.
+    """
 
     trace: Trace
     views: dict[str, View] = field(default_factory=dict)
@@ -29,6 +33,14 @@ class Build:
     used: set[str] = field(default_factory=set)
     notes: dict[str, None] = field(default_factory=dict)
     moved: dict[tuple[Any, ...], tuple[Any, Any]] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
+    called: dict[tuple[str, ...], list[tuple[Any, Any]]] = field(default_factory=dict)
+    again: dict[str, list[Node]] = field(default_factory=dict)
+
+    def nodes_of(self, layer: str) -> tuple[str, ...]:
+        """The names of the file's nodes that a layer computes."""
+        nodes = [self.layers[layer], *self.again.get(layer, ())]
+        return tuple(name for node in nodes for name in node.covers or (node.name,))
 
 
 class Site:
@@ -148,13 +160,42 @@ class Site:
         return name
 
     def call(self, layer: Any, x: Any, weights: Sequence[np.ndarray] = (), **options: Any) -> Any:
-        """A layer called, with weights."""
+        """A layer called, with weights; an earlier node's layer where this one is the same of the same weights."""
+        key = self._likeness(layer)
+        if weights and not options:
+            for other, first in self._build.called.get(key, ()):
+                if self._is_same(other, first, x, weights):
+                    del self._build.layers[layer.name]
+                    self._build.used.discard(layer.name.lower())
+                    self._build.again.setdefault(other.name, []).append(self.node)
+                    return other(x)
         result = layer(x, **options)
+        if weights and not options:
+            self._build.called.setdefault(key, []).append((layer, x))
         for variable, value in zip(layer.weights, weights, strict=True) if weights else ():
             if tuple(variable.shape) != value.shape:
                 raise Unsupported(f"its weight has the shape {value.shape}, and {tuple(variable.shape)} is expected")
             variable.assign(value)
         return result
+
+    def _likeness(self, layer: Any) -> tuple[str, ...]:
+        """What layers of the same weights have in common: kind, options, and the weights' names in the file."""
+        constants = [name for name in self.node.inputs if name in self.trace.constants]
+        config = {key: value for key, value in layer.get_config().items() if key != "name"}
+        return (type(layer).__name__, str(config), *(self._build.origins.get(name, name) for name in constants))
+
+    def _is_same(self, other: Any, first: Any, x: Any, weights: Sequence[np.ndarray]) -> bool:
+        """Whether an earlier node's layer can be called on x in place of a new one.
+
+        torch's exporter stores equal vectors of unlike modules once, those of fresh normalizations for one, so that
+        vectors are only shared behind a layer that is.
+        """
+        if self._build.layers[other.name] is self.node or len(first.shape) != len(x.shape):
+            return False
+        if max(value.ndim for value in weights) < 2 and _weighted(first) is not _weighted(x):
+            return False
+        held = [keras.ops.convert_to_numpy(variable) for variable in other.weights]
+        return all(np.array_equal(a, b) for a, b in zip(held, weights, strict=True))
 
     def op(self, function: Callable[..., Any], *args: Any, suffix: str = "", **options: Any) -> Any:
         """What an operation of keras.ops gives, under a name of this node."""
@@ -189,6 +230,15 @@ class Site:
 def replace_tensor(view: View, tensor: Any) -> View:
     """A view's axes over another tensor of its shape."""
     return View(tensor, view.axes, view.positive)
+
+
+def _weighted(x: Any) -> Any:
+    """The operation with weights that a tensor comes from, through operations of one input that have none."""
+    operation, index, _ = x._keras_history
+    inputs = operation._inbound_nodes[index].arguments.keras_tensors
+    if getattr(operation, "weights", ()) or len(inputs) != 1:
+        return operation
+    return _weighted(inputs[0])
 
 
 def axis_of(view: View, axis: int) -> int:

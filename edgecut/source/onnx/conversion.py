@@ -19,7 +19,7 @@ from edgecut.source.onnx.fusion import fused
 from edgecut.source.onnx.inputs import axis_orders, model_dtype, used_inputs
 from edgecut.source.onnx.layout import BATCH, LayoutError, View
 from edgecut.source.onnx.names import clean, layer_names
-from edgecut.source.onnx.nodes import Network, Node, read_network
+from edgecut.source.onnx.nodes import Network, Node, read_network, weight_origins
 from edgecut.source.onnx.operators import RULES
 from edgecut.source.onnx.reading import OnnxFile, read_file
 from edgecut.source.onnx.survey import Survey, cut_remedy, cuts_before, refusal, survey_network
@@ -103,7 +103,7 @@ def convert(
 def _converted(file: OnnxFile, network: Network, traced: Trace, surveyed: Survey) -> Imported:
     nodes, constants = fused(network, traced)
     traced = replace(traced, constants=constants)
-    build = Build(traced)
+    build = Build(traced, origins=weight_origins(file.model.graph))
     inputs = _inputs(file, build, nodes, axis_orders(file, network))
     _walk(file, build, nodes, network)
     ends = [_port(build, name, f"output {name!r}") for name in network.outputs]
@@ -114,7 +114,7 @@ def _converted(file: OnnxFile, network: Network, traced: Trace, surveyed: Survey
         [port.tensor for port in ends] if len(ends) > 1 else ends[0].tensor,
         name=clean(file.path.stem),
     )
-    names = {name: (node.covers or (node.name,)) for name, node in build.layers.items()}
+    names = {name: build.nodes_of(name) for name in build.layers}
     used = {operation.name for operation in model.operations}
     floats = next((name for name in ("bfloat16", "float16") if name in traced.dtypes.values()), "float32")
     own = [f"computes in {floats}, and the model made of it in float32"] if floats != "float32" else []

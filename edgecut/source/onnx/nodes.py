@@ -82,6 +82,17 @@ def read_network(file: OnnxFile, outputs: Sequence[str] | None = None) -> Networ
     return Network(tuple(data), tuple(inputs), ends, frozenset((weights | made) - changing))
 
 
+def weight_origins(graph: onnx.GraphProto) -> dict[str, str]:
+    """For what Identity and Transpose make of a tensor, that tensor and how it lies: equal texts are equal values."""
+    origins: dict[str, str] = {}
+    for node in graph.node:
+        if node.op_type in {"Identity", "Transpose"} and len(node.input) == 1:
+            order = [list(attribute.ints) for attribute in node.attribute if attribute.name == "perm"]
+            turned = f" {order}" if node.op_type == "Transpose" else ""
+            origins[node.output[0]] = f"{origins.get(node.input[0], node.input[0])}{turned}"
+    return origins
+
+
 def _changing(graph: onnx.GraphProto, nodes: Sequence[Node], inputs: Sequence[str]) -> set[str]:
     """The tensors that depend on the values of the inputs, or on chance."""
     changing = set(inputs)
