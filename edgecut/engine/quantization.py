@@ -99,13 +99,33 @@ def on_grid(real: float, scale: float, zero_point: int) -> int:
 
 
 def sums_are_small(bias: np.ndarray, weights: np.ndarray, factors: Sequence[Multiplier]) -> bool:
-    """Whether no sum of int8 values by these filters reaches 2^30, and each factor is below a half.
+    """Whether no sum of int8 values by these filters reaches 2^30, and each factor is below one.
 
     bias: with the input's zero point taken in. weights: (filters, taps), int8. The bound is that of all inputs at the
     end of their range, which a padding's zero points lie inside.
     """
     most = np.abs(bias.astype(np.int64)) + 128 * np.abs(weights.astype(np.int64)).sum(1)
-    return bool(most.max(initial=0) < 1 << 30) and all(factor.shift < 0 for factor in factors)
+    return bool(most.max(initial=0) < 1 << 30) and all(factor.shift <= 0 for factor in factors)
+
+
+def constant_outputs(
+    bias: np.ndarray, weights: np.ndarray, factors: Sequence[Multiplier], zero_point: int, limits: tuple[int, int]
+) -> dict[int, int]:
+    """{filter: its output less the zero point} of filters whose sums may reach 2^30 and that always give one number.
+
+    A channel that never fires has such a scale that its bias fills the 32 bits; no input moves its output. Arguments as
+    of sums_are_small.
+    """
+    reach = 128 * np.abs(weights.astype(np.int64)).sum(1)
+    low, high = bias.astype(np.int64) - reach, bias.astype(np.int64) + reach
+    outputs = dict[int, int]()
+    large = (np.maximum(high, -low) >= 1 << 30) & (high < 1 << 31) & (low >= -(1 << 31))
+    for k in np.flatnonzero(large).tolist():
+        if factors[k].shift <= 0:
+            ends = np.clip(factors[k].apply(np.array([low[k], high[k]])) + zero_point, *limits)
+            if ends[0] == ends[1]:
+                outputs[k] = int(ends[0]) - zero_point
+    return outputs
 
 
 def folded_bias(bias: np.ndarray, weight_sums: np.ndarray, input_zero_point: int) -> np.ndarray:

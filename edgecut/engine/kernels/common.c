@@ -68,8 +68,8 @@ static inline int8_t limited(int32_t x, int32_t low, int32_t high) {
 }
 
 /*@ requantized: dsp scaled limited */
-/* How a layer's sums become its outputs. small: no sum reaches 2^30 and all factors are below a half, so that one
-   rounded product is exact. twice: 2 * the zero point + 1, which rounds the last bit and moves the result at once. */
+/* How a layer's sums become its outputs. small: no sum reaches 2^30 and all factors are below one, so that one rounded
+   product is exact. twice: 2 * the zero point + 1, which rounds the last bit and moves the result at once. */
 typedef struct {
     int32_t small, twice, low, high;
 } grid_t;
@@ -82,12 +82,41 @@ static inline int8_t requantized(uint32_t sum, int32_t multiplier, int32_t shift
 #else
         y = (int32_t)(((int64_t)(int32_t)sum * multiplier + 1073741824) >> 31);
 #endif
-        y -= y < 0;
-        y = ((y >> ~shift) + grid.twice) >> 1;
+        y = 2 * y - (y < 0);
+        y = ((y >> -shift) + grid.twice) >> 1;
     } else {
         y = scaled(sum, multiplier, shift) + (grid.twice >> 1);
     }
     return limited(y, ALL_FULL ? -128 : grid.low, ALL_FULL ? 127 : grid.high);
+}
+
+/*@ requantize4: requantized */
+#ifdef WITH_MVE
+/* Four sums of a layer that is small, not yet limited. */
+static inline int32x4_t requantized_lanes(int32x4_t sums, int32x4_t multipliers, int32x4_t shifts, int32_t zero) {
+    const int32x4_t y = vqrdmulhq_s32(sums, multipliers);
+    /* -1 for a negative number that is to be shifted */
+    const int32x4_t less = vshrq_n_s32(vandq_s32(y, shifts), 31);
+    return vaddq_n_s32(vrshlq_s32(vaddq_s32(y, less), shifts), zero);
+}
+#endif
+
+/* Four sums by four factors. */
+static inline void requantize4(int8_t *out, const uint32_t *sums, const int32_t *multipliers, const int8_t *shifts,
+                               const grid_t grid) {
+#ifdef WITH_MVE
+    if (ALL_SMALL || grid.small) {
+        int32x4_t y = vreinterpretq_s32_u32(vld1q_u32(sums));
+        y = requantized_lanes(y, vld1q_s32(multipliers), vldrbq_s32(shifts), grid.twice >> 1);
+        y = vmaxq_s32(y, vdupq_n_s32(ALL_FULL ? -128 : grid.low));
+        vstrbq_s32(out, vminq_s32(y, vdupq_n_s32(ALL_FULL ? 127 : grid.high)));
+        return;
+    }
+#endif
+    out[0] = requantized(sums[0], multipliers[0], shifts[0], grid);
+    out[1] = requantized(sums[1], multipliers[1], shifts[1], grid);
+    out[2] = requantized(sums[2], multipliers[2], shifts[2], grid);
+    out[3] = requantized(sums[3], multipliers[3], shifts[3], grid);
 }
 
 /*@ taps */

@@ -6,19 +6,29 @@ static uint32_t dot(uint32_t sum, const int8_t *a, const int8_t *b, int32_t coun
 
 /*@ dot4: dsp */
 /* Four filters, `step` apart, on the same values. */
-static void dot4(uint32_t *sums, const int8_t *filters, int32_t step, const int8_t *values, int32_t count) {
+static inline void dot4(uint32_t *sums, const int8_t *filters, int32_t step, const int8_t *values, int32_t count) {
     uint32_t s0 = sums[0], s1 = sums[1], s2 = sums[2], s3 = sums[3];
     const int8_t *w0 = filters, *w1 = w0 + step, *w2 = w1 + step, *w3 = w2 + step;
 #if defined(WITH_MVE)
-    for (; count > 0; count -= 16, values += 16, w0 += 16, w1 += 16, w2 += 16, w3 += 16) {
-        const mve_pred16_t rest = vctp8q((uint32_t)count);
-        const int8x16_t x = vldrbq_z_s8(values, rest);
-        s0 = (uint32_t)vmladavaq_p_s8((int32_t)s0, vldrbq_z_s8(w0, rest), x, rest);
-        s1 = (uint32_t)vmladavaq_p_s8((int32_t)s1, vldrbq_z_s8(w1, rest), x, rest);
-        s2 = (uint32_t)vmladavaq_p_s8((int32_t)s2, vldrbq_z_s8(w2, rest), x, rest);
-        s3 = (uint32_t)vmladavaq_p_s8((int32_t)s3, vldrbq_z_s8(w3, rest), x, rest);
-    }
-#elif defined(WITH_DSP)
+    __asm__ volatile(
+        "wlstp.8 lr, %[count], 2f\n"
+        "1: vldrb.8 q0, [%[x]], #16\n"
+        "vldrb.8 q1, [%[w0]], #16\n"
+        "vldrb.8 q2, [%[w1]], #16\n"
+        "vmladava.s8 %[s0], q0, q1\n"
+        "vldrb.8 q1, [%[w2]], #16\n"
+        "vmladava.s8 %[s1], q0, q2\n"
+        "vldrb.8 q2, [%[w3]], #16\n"
+        "vmladava.s8 %[s2], q0, q1\n"
+        "vmladava.s8 %[s3], q0, q2\n"
+        "letp lr, 1b\n"
+        "2:\n"
+        : [s0] "+Te"(s0), [s1] "+Te"(s1), [s2] "+Te"(s2), [s3] "+Te"(s3), [x] "+r"(values), [w0] "+r"(w0),
+          [w1] "+r"(w1), [w2] "+r"(w2), [w3] "+r"(w3)
+        : [count] "r"(count)
+        : "lr", "q0", "q1", "q2", "memory");
+#else
+#if defined(WITH_DSP)
     for (; count >= 4; count -= 4, values += 4, w0 += 4, w1 += 4, w2 += 4, w3 += 4) {
         const uint32_t x = word_at(values), even = even_bytes(x), odd = odd_bytes(x);
         const uint32_t a = word_at(w0), b = word_at(w1), c = word_at(w2), d = word_at(w3);
@@ -35,25 +45,18 @@ static void dot4(uint32_t *sums, const int8_t *filters, int32_t step, const int8
         s2 += (uint32_t)(x * *w2++);
         s3 += (uint32_t)(x * *w3++);
     }
+#endif
     sums[0] = s0, sums[1] = s1, sums[2] = s2, sums[3] = s3;
 }
 
 /*@ dot22: dsp */
+#ifndef WITH_MVE
 /* Two filters, `step` apart, on the values of two pixels, `next` apart: sums by pixel, then by filter. */
-static void dot22(uint32_t *sums, const int8_t *filters, int32_t step, const int8_t *values, int32_t next, int32_t count) {
+static inline void dot22(uint32_t *sums, const int8_t *filters, int32_t step, const int8_t *values, int32_t next,
+                         int32_t count) {
     uint32_t s0 = sums[0], s1 = sums[1], s2 = sums[2], s3 = sums[3];
     const int8_t *w = filters, *v = w + step, *x = values, *y = x + next;
-#if defined(WITH_MVE)
-    for (; count > 0; count -= 16, w += 16, v += 16, x += 16, y += 16) {
-        const mve_pred16_t rest = vctp8q((uint32_t)count);
-        const int8x16_t a = vldrbq_z_s8(w, rest), b = vldrbq_z_s8(v, rest);
-        const int8x16_t p = vldrbq_z_s8(x, rest), q = vldrbq_z_s8(y, rest);
-        s0 = (uint32_t)vmladavaq_p_s8((int32_t)s0, a, p, rest);
-        s1 = (uint32_t)vmladavaq_p_s8((int32_t)s1, b, p, rest);
-        s2 = (uint32_t)vmladavaq_p_s8((int32_t)s2, a, q, rest);
-        s3 = (uint32_t)vmladavaq_p_s8((int32_t)s3, b, q, rest);
-    }
-#elif defined(WITH_DSP)
+#ifdef WITH_DSP
     for (; count >= 4; count -= 4, w += 4, v += 4, x += 4, y += 4) {
         const uint32_t a = word_at(w), b = word_at(v), p = word_at(x), q = word_at(y);
         const uint32_t a0 = even_bytes(a), a1 = odd_bytes(a), b0 = even_bytes(b), b1 = odd_bytes(b);
@@ -73,6 +76,7 @@ static void dot22(uint32_t *sums, const int8_t *filters, int32_t step, const int
     }
     sums[0] = s0, sums[1] = s1, sums[2] = s2, sums[3] = s3;
 }
+#endif
 
 /*@ total */
 static uint32_t total(const int8_t *a, int32_t count) {
@@ -81,54 +85,50 @@ static uint32_t total(const int8_t *a, int32_t count) {
     return (uint32_t)sum;
 }
 
-/*@ conv_row: row_at requantized taps dot dot4 dot22 total */
-/* The rows of an input under a window, and the part of each line of taps that lies inside the picture. */
+/*@ conv_row: row_at requantize4 taps dot dot4 dot22 */
+/* The rows of an input under a window, and the part of each line of taps that lies inside the picture. What lies outside
+   is read from a line of the input's zero point, or left out where that is 0: first to last are the rows that are read,
+   and pieces part to parts - 1 of a line (left of the picture, inside, right of it). */
 typedef struct {
     const int8_t *rows[16];
-    int32_t top, bottom, left, right, whole;
+    int32_t top, bottom, left, right, first, last, part, parts;
 } under_t;
 
-/* What a filter's taps outside the picture add, which see the input's zero point. */
-static uint32_t conv_outside(const conv_row_t *k, const under_t *u, const int8_t *taps) {
-    const int32_t line = k->taps_x * k->depth;
-    uint32_t outside = 0;
-    int32_t i;
-    for (i = 0; i < k->taps_y; i++, taps += line) {
-        if (i < u->top || i >= u->bottom)
-            outside += total(taps, line);
-        else
-            outside += total(taps, u->left) + total(taps + u->right, line - u->right);
-    }
-    return outside * (uint32_t)k->in_zero;
-}
-
+/* A pixel's filters from f on. */
 static void conv_pixel(const conv_row_t *k, const under_t *u, int32_t at, int32_t f, int8_t *out) {
-    const int32_t line = k->taps_x * k->depth, filter = k->taps_y * line, inside = u->right - u->left;
+    const int32_t line = k->taps_x * k->depth, filter = k->taps_y * line, filters = k->filters;
+    const int32_t edges[4] = {0, u->left, u->right, line};
     const grid_t grid = {k->small, 2 * k->out_zero + 1, k->low, k->high};
-    int32_t i, j, n;
-    for (; f < k->filters; f += n) {
-        const int8_t *taps = k->weights + f * filter;
+    const int32_t first = u->first, last = u->last, top = u->top, bottom = u->bottom, part = u->part, parts = u->parts;
+    const int8_t *taps = k->weights + f * filter, *outside = k->outside, *shifts = k->shifts;
+    const int32_t *bias = k->bias, *multipliers = k->multipliers;
+    int32_t i, p;
+    for (; f + 3 < filters; f += 4, taps += 4 * filter) {
         uint32_t sums[4];
-        n = k->filters - f < 4 ? 1 : 4;
-        for (j = 0; j < n; j++) {
-            sums[j] = (uint32_t)k->bias[f + j];
-            if (!u->whole) sums[j] += conv_outside(k, u, taps + j * filter);
+        memcpy(sums, bias + f, sizeof sums);
+        for (i = first; i < last; i++) {
+            const int8_t *in = i >= top && i < bottom ? u->rows[i] + at : outside;
+            for (p = part; p < parts; p++)
+                dot4(sums, taps + i * line + edges[p], filter, p == 1 ? in + edges[p] : outside, edges[p + 1] - edges[p]);
         }
-        for (i = u->top; i < u->bottom; i++) {
-            const int8_t *in = u->rows[i] + (at + u->left);
-            if (n == 4)
-                dot4(sums, taps + i * line + u->left, filter, in, inside);
-            else
-                sums[0] = dot(sums[0], taps + i * line + u->left, in, inside);
+        requantize4(out + f, sums, multipliers + f, shifts + f, grid);
+    }
+    for (; f < filters; f++, taps += filter) {
+        uint32_t sum = (uint32_t)bias[f];
+        for (i = first; i < last; i++) {
+            const int8_t *in = i >= top && i < bottom ? u->rows[i] + at : outside;
+            for (p = part; p < parts; p++)
+                sum = dot(sum, taps + i * line + edges[p], p == 1 ? in + edges[p] : outside, edges[p + 1] - edges[p]);
         }
-        for (j = 0; j < n; j++) out[f + j] = requantized(sums[j], k->multipliers[f + j], k->shifts[f + j], grid);
+        out[f] = requantized(sum, multipliers[f], shifts[f], grid);
     }
 }
 
-/* Two pixels whose lines of taps are whole, by two filters at a time. */
+#ifndef WITH_MVE
+/* Two pixels whose lines of taps are inside, by two filters at a time. */
 static void conv_pair(const conv_row_t *k, const under_t *u, int32_t at, int8_t *out) {
     const int32_t line = k->taps_x * k->depth, filter = k->taps_y * line, next = k->stride_x * k->depth;
-    const int32_t filters = k->filters, top = u->top, bottom = u->bottom, whole = u->whole;
+    const int32_t filters = k->filters, first = u->first, last = u->last;
     const grid_t grid = {k->small, 2 * k->out_zero + 1, k->low, k->high};
     const int32_t *bias = k->bias, *multipliers = k->multipliers;
     const int8_t *shifts = k->shifts, *taps = k->weights;
@@ -136,15 +136,12 @@ static void conv_pair(const conv_row_t *k, const under_t *u, int32_t at, int8_t 
     int32_t f, i;
     for (f = 0; f + 1 < filters; f += 2, taps += 2 * filter) {
         uint32_t sums[4];
-        sums[0] = (uint32_t)bias[f];
-        sums[1] = (uint32_t)bias[f + 1];
-        if (!whole) {
-            sums[0] += conv_outside(k, u, taps);
-            sums[1] += conv_outside(k, u, taps + filter);
+        sums[2] = sums[0] = (uint32_t)bias[f];
+        sums[3] = sums[1] = (uint32_t)bias[f + 1];
+        for (i = first; i < last; i++) {
+            const int32_t inside = i >= u->top && i < u->bottom;
+            dot22(sums, taps + i * line, filter, inside ? u->rows[i] + at : k->outside, inside ? next : 0, line);
         }
-        sums[2] = sums[0];
-        sums[3] = sums[1];
-        for (i = top; i < bottom; i++) dot22(sums, taps + i * line, filter, u->rows[i] + at, next, line);
         out[f] = requantized(sums[0], multipliers[f], shifts[f], grid);
         behind[f] = requantized(sums[2], multipliers[f], shifts[f], grid);
         out[f + 1] = requantized(sums[1], multipliers[f + 1], shifts[f + 1], grid);
@@ -155,29 +152,36 @@ static void conv_pair(const conv_row_t *k, const under_t *u, int32_t at, int8_t 
         conv_pixel(k, u, at + next, f, behind);
     }
 }
+#endif
 
 /* A row of a convolution: each filter's taps of one kernel row lie together, as the input's values do. */
 static void conv_row(const void *layer, int8_t *work, const place_t *place, int32_t row) {
     const conv_row_t *k = (const conv_row_t *)layer;
     const int32_t y = row % k->out_height * k->stride_y - k->pad_y, base = row / k->out_height * k->in_height;
+    const int32_t depth = k->depth, stride = k->stride_x, line = k->taps_x * depth;
     int8_t *out = row_at(work, &place[1], row, k->out_width * k->filters);
-    int32_t x, i, pixels;
+    int32_t x, i, at = -k->pad_x;
     under_t u;
     u.top = first_tap(y, k->dilation_y);
     u.bottom = stop_tap(y, k->dilation_y, k->in_height, k->taps_y);
     for (i = u.top; i < u.bottom; i++)
-        u.rows[i] = row_at(work, place, base + y + i * k->dilation_y, k->in_width * k->depth);
-    for (x = 0; x < k->out_width; x += pixels, out += pixels * k->filters) {
-        const int32_t at = x * k->stride_x - k->pad_x;
-        u.left = first_tap(at, 1) * k->depth;
-        u.right = stop_tap(at, 1, k->in_width, k->taps_x) * k->depth;
+        u.rows[i] = row_at(work, place, base + y + i * k->dilation_y, k->in_width * depth);
+    u.first = k->outside != NULL ? 0 : u.top;
+    u.last = k->outside != NULL ? k->taps_y : u.bottom;
+    for (x = 0; x < k->out_width; x++, at += stride, out += k->filters) {
+        u.left = first_tap(at, 1) * depth;
+        u.right = stop_tap(at, 1, k->in_width, k->taps_x) * depth;
         if (u.right < u.left) u.right = u.left;
-        u.whole = k->in_zero == 0 || (u.bottom - u.top == k->taps_y && u.right - u.left == k->taps_x * k->depth);
-        pixels = at >= 0 && x + 1 < k->out_width && at + k->stride_x + k->taps_x <= k->in_width ? 2 : 1;
-        if (pixels == 2)
-            conv_pair(k, &u, at * k->depth, out);
-        else
-            conv_pixel(k, &u, at * k->depth, 0, out);
+        u.part = k->outside != NULL && u.left > 0 ? 0 : 1;
+        u.parts = k->outside != NULL && u.right < line ? 3 : 2;
+#ifndef WITH_MVE
+        if (at >= 0 && x + 1 < k->out_width && at + stride + k->taps_x <= k->in_width) {
+            conv_pair(k, &u, at * depth, out);
+            x++, at += stride, out += k->filters;
+            continue;
+        }
+#endif
+        conv_pixel(k, &u, at * depth, 0, out);
     }
 }
 
@@ -211,100 +215,98 @@ static void conv_taps_row(const void *layer, int8_t *work, const place_t *place,
     }
 }
 
-/*@ depthwise_row: row_at requantized taps */
-/* A row of a depthwise convolution with one filter a channel, four channels at a time. */
+/*@ depthwise_row: row_at requantize4 taps */
+/* A row of a depthwise convolution with one filter a channel. edge: not all taps are inside, and those that are see
+   values less the input's zero point; otherwise it is taken into the biases. */
 typedef struct {
     const int8_t *rows[16];
-    int32_t top, bottom, left, right;
+    int32_t top, bottom, left, right, edge;
 } beneath_t;
 
-/* Four channels of one tap. */
-static inline void tap4(uint32_t *s0, uint32_t *s1, uint32_t *s2, uint32_t *s3, const int8_t *tap, const int8_t *in) {
-#ifdef WITH_DSP
-    const uint32_t w = word_at(tap), v = word_at(in);
-    const uint32_t w0 = even_bytes(w), w1 = odd_bytes(w), v0 = even_bytes(v), v1 = odd_bytes(v);
-    *s0 = lower_product(w0, v0, *s0);
-    *s1 = lower_product(w1, v1, *s1);
-    *s2 = upper_product(w0, v0, *s2);
-    *s3 = upper_product(w1, v1, *s3);
-#else
-    *s0 += (uint32_t)(tap[0] * in[0]);
-    *s1 += (uint32_t)(tap[1] * in[1]);
-    *s2 += (uint32_t)(tap[2] * in[2]);
-    *s3 += (uint32_t)(tap[3] * in[3]);
-#endif
+#ifdef WITH_MVE
+/* Eight channels at a time, the even ones apart from the odd ones; gives the number of channels that are done. */
+static int32_t depthwise_by_8(const depthwise_row_t *k, const beneath_t *u, int32_t at, int8_t *out) {
+    const int32_t depth = k->depth, step = k->dilation_x * depth, taps_x = k->taps_x;
+    const int32_t *bias = u->edge ? k->edge_bias : k->bias, *multipliers = k->multipliers;
+    const int16x8_t zero = vdupq_n_s16((int16_t)(u->edge ? k->in_zero : 0));
+    int32_t c = 0, i, j;
+    if (!ALL_SMALL && !k->small) return 0;
+    for (; c + 7 < depth; c += 8) {
+        int32x4x2_t sums = vld2q_s32(bias + c), factors;
+        int32x4_t even = sums.val[0], odd = sums.val[1];
+        int16x8_t y, shifts;
+        for (i = u->top; i < u->bottom; i++) {
+            const int8_t *tap = k->weights + (i * taps_x + u->left) * depth + c;
+            const int8_t *in = u->rows[i] + (at * depth + u->left * step + c);
+            for (j = u->left; j < u->right; j++, tap += depth, in += step) {
+                const int16x8_t w = vldrbq_s16(tap), v = vsubq_s16(vldrbq_s16(in), zero);
+                even = vaddq_s32(even, vmullbq_int_s16(w, v));
+                odd = vaddq_s32(odd, vmulltq_int_s16(w, v));
+            }
+        }
+        factors = vld2q_s32(multipliers + c);
+        shifts = vldrbq_s16(k->shifts + c);
+        even = requantized_lanes(even, factors.val[0], vmovlbq_s16(shifts), k->out_zero);
+        odd = requantized_lanes(odd, factors.val[1], vmovltq_s16(shifts), k->out_zero);
+        y = vqmovntq_s32(vqmovnbq_s32(vdupq_n_s16(0), even), odd);
+        y = vmaxq_s16(y, vdupq_n_s16((int16_t)(ALL_FULL ? -128 : k->low)));
+        vstrbq_s16(out + c, vminq_s16(y, vdupq_n_s16((int16_t)(ALL_FULL ? 127 : k->high))));
+    }
+    return c;
 }
+#endif
 
-/* The same with `zero` taken off the values. */
-static inline void edge4(uint32_t *sums, const int8_t *tap, const int8_t *in, int32_t zero) {
+/* Four channels of one tap. */
+static inline void tap4(uint32_t *sums, const int8_t *tap, const int8_t *in, int32_t edge, int32_t zero) {
 #ifdef WITH_DSP
     const uint32_t w = word_at(tap), v = word_at(in), zeros = (uint32_t)zero << 16 | ((uint32_t)zero & 0xFFFFu);
     const uint32_t w0 = even_bytes(w), w1 = odd_bytes(w);
-    const uint32_t v0 = less_halves(even_bytes(v), zeros), v1 = less_halves(odd_bytes(v), zeros);
+    uint32_t v0 = even_bytes(v), v1 = odd_bytes(v);
+    if (edge) v0 = less_halves(v0, zeros), v1 = less_halves(v1, zeros);
     sums[0] = lower_product(w0, v0, sums[0]);
     sums[1] = lower_product(w1, v1, sums[1]);
     sums[2] = upper_product(w0, v0, sums[2]);
     sums[3] = upper_product(w1, v1, sums[3]);
 #else
-    int32_t i;
-    for (i = 0; i < 4; i++) sums[i] += (uint32_t)(tap[i] * (in[i] - zero));
+    const int32_t less = edge ? zero : 0;
+    sums[0] += (uint32_t)(tap[0] * (in[0] - less));
+    sums[1] += (uint32_t)(tap[1] * (in[1] - less));
+    sums[2] += (uint32_t)(tap[2] * (in[2] - less));
+    sums[3] += (uint32_t)(tap[3] * (in[3] - less));
 #endif
 }
 
-/* A pixel whose taps aren't all inside: those that are see values less the input's zero point. */
-static void depthwise_edge(const depthwise_row_t *k, const beneath_t *u, int32_t at, int8_t *out) {
-    const int32_t depth = k->depth, zero = k->in_zero, step = k->dilation_x * depth;
+/* The channels of a pixel from c on; edge is a constant where this is called. */
+static inline void depthwise_pixel(const depthwise_row_t *k, const beneath_t *u, int32_t at, int32_t c, int32_t edge,
+                                   int8_t *out) {
+    const int32_t depth = k->depth, step = k->dilation_x * depth, taps_x = k->taps_x, zero = k->in_zero;
+    const int32_t top = u->top, bottom = u->bottom, left = u->left, right = u->right;
     const grid_t grid = {k->small, 2 * k->out_zero + 1, k->low, k->high};
-    int32_t c, i, j, n;
-    for (c = 0; c < depth; c += n) {
+    const int32_t *bias = edge ? k->edge_bias : k->bias, *multipliers = k->multipliers;
+    const int8_t *shifts = k->shifts, *weights = k->weights + (top * taps_x + left) * depth;
+    int32_t i, j;
+    for (at = at * depth + left * step; c + 3 < depth; c += 4) {
+        const int8_t *line = weights + c;
         uint32_t sums[4];
-        n = depth - c < 4 ? 1 : 4;
-        for (j = 0; j < n; j++) sums[j] = (uint32_t)k->edge_bias[c + j];
-        for (i = u->top; i < u->bottom; i++) {
-            const int8_t *tap = k->weights + (i * k->taps_x + u->left) * depth + c;
-            const int8_t *in = u->rows[i] + (at * depth + u->left * step + c);
-            for (j = u->left; j < u->right; j++, tap += depth, in += step) {
-                if (n == 4)
-                    edge4(sums, tap, in, zero);
-                else
-                    sums[0] += (uint32_t)(*tap * (*in - zero));
-            }
-        }
-        for (j = 0; j < n; j++) out[c + j] = requantized(sums[j], k->multipliers[c + j], k->shifts[c + j], grid);
-    }
-}
-
-static void depthwise_pixel(const depthwise_row_t *k, const beneath_t *u, int32_t at, int8_t *out) {
-    const int32_t depth = k->depth, step = k->dilation_x * depth, taps_x = k->taps_x, taps_y = k->taps_y;
-    const grid_t grid = {k->small, 2 * k->out_zero + 1, k->low, k->high};
-    const int32_t *bias = k->bias, *multipliers = k->multipliers;
-    const int8_t *shifts = k->shifts, *weights = k->weights;
-    int32_t c, i, j;
-    for (c = 0; c + 3 < depth; c += 4, weights += 4) {
-        const int8_t *tap = weights;
-        uint32_t s0 = (uint32_t)bias[c], s1 = (uint32_t)bias[c + 1], s2 = (uint32_t)bias[c + 2], s3 = (uint32_t)bias[c + 3];
-        for (i = 0; i < taps_y; i++) {
-            const int8_t *in = u->rows[i] + (at * depth + c);
-            if (taps_x == 3) {
-                tap4(&s0, &s1, &s2, &s3, tap, in);
-                tap4(&s0, &s1, &s2, &s3, tap + depth, in + step);
-                tap4(&s0, &s1, &s2, &s3, tap + 2 * depth, in + 2 * step);
-                tap += 3 * depth;
+        memcpy(sums, bias + c, sizeof sums);
+        for (i = top; i < bottom; i++, line += taps_x * depth) {
+            const int8_t *tap = line, *in = u->rows[i] + (at + c);
+            if (!edge && taps_x == 3) {
+                tap4(sums, tap, in, edge, zero);
+                tap4(sums, tap + depth, in + step, edge, zero);
+                tap4(sums, tap + 2 * depth, in + 2 * step, edge, zero);
             } else {
-                for (j = 0; j < taps_x; j++, tap += depth, in += step) tap4(&s0, &s1, &s2, &s3, tap, in);
+                for (j = left; j < right; j++, tap += depth, in += step) tap4(sums, tap, in, edge, zero);
             }
         }
-        out[c] = requantized(s0, multipliers[c], shifts[c], grid);
-        out[c + 1] = requantized(s1, multipliers[c + 1], shifts[c + 1], grid);
-        out[c + 2] = requantized(s2, multipliers[c + 2], shifts[c + 2], grid);
-        out[c + 3] = requantized(s3, multipliers[c + 3], shifts[c + 3], grid);
+        requantize4(out + c, sums, multipliers + c, shifts + c, grid);
     }
-    for (; c < depth; c++, weights++) {
-        const int8_t *tap = weights;
+    for (; c < depth; c++) {
+        const int8_t *line = weights + c;
         uint32_t sum = (uint32_t)bias[c];
-        for (i = 0; i < taps_y; i++) {
-            const int8_t *in = u->rows[i] + (at * depth + c);
-            for (j = 0; j < taps_x; j++, tap += depth, in += step) sum += (uint32_t)(*tap * *in);
+        for (i = top; i < bottom; i++, line += taps_x * depth) {
+            const int8_t *tap = line, *in = u->rows[i] + (at + c);
+            for (j = left; j < right; j++, tap += depth, in += step) sum += (uint32_t)(*tap * (edge ? *in - zero : *in));
         }
         out[c] = requantized(sum, multipliers[c], shifts[c], grid);
     }
@@ -314,7 +316,7 @@ static void depthwise_row(const void *layer, int8_t *work, const place_t *place,
     const depthwise_row_t *k = (const depthwise_row_t *)layer;
     const int32_t y = row % k->out_height * k->stride_y - k->pad_y, base = row / k->out_height * k->in_height;
     int8_t *out = row_at(work, &place[1], row, k->out_width * k->depth);
-    int32_t x, i;
+    int32_t x, i, c = 0;
     beneath_t u;
     u.top = first_tap(y, k->dilation_y);
     u.bottom = stop_tap(y, k->dilation_y, k->in_height, k->taps_y);
@@ -324,10 +326,14 @@ static void depthwise_row(const void *layer, int8_t *work, const place_t *place,
         const int32_t at = x * k->stride_x - k->pad_x;
         u.left = first_tap(at, k->dilation_x);
         u.right = stop_tap(at, k->dilation_x, k->in_width, k->taps_x);
-        if (u.bottom - u.top == k->taps_y && u.right - u.left == k->taps_x)
-            depthwise_pixel(k, &u, at, out);
+        u.edge = u.bottom - u.top != k->taps_y || u.right - u.left != k->taps_x;
+#ifdef WITH_MVE
+        c = depthwise_by_8(k, &u, at, out);
+#endif
+        if (u.edge)
+            depthwise_pixel(k, &u, at, c, 1, out);
         else
-            depthwise_edge(k, &u, at, out);
+            depthwise_pixel(k, &u, at, c, 0, out);
     }
 }
 

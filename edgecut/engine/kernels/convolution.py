@@ -11,12 +11,14 @@ from edgecut.engine.quantization import (
     Multiplier,
     activation_range,
     channel_multipliers,
+    constant_outputs,
     folded_bias,
     sums_are_small,
 )
 from edgecut.engine.refusal import Refused
 from edgecut.tflite.flatbuffer import Operator, Tensor
 
+_HALF = Multiplier(1 << 30, 0)
 # Of one column of a window, whose rows the faster kernels hold at once: under_t and depthwise_row in convolution.c.
 MOST_TAPS = 16
 
@@ -30,12 +32,15 @@ def conv_2d(model: Model, op: Operator) -> Lowered:
     if not groups or count % groups or output.shape[3] != count or data.shape[0] != output.shape[0]:
         raise Refused(f"has filters of shape {list(filters.shape)} for an input of shape {list(data.shape)}")
     common = geometry(y, x) | {"depth": depth, "filters": count}
-    tables = requantizing(model, op, data, output, filters.reshape(count, -1))
+    tables, taps, _ = requantizing(model, op, data, output, filters.reshape(count, -1))
     if groups == 1 and x.dilation == 1 and y.size <= MOST_TAPS:
-        call = Call("conv_row", common | tables | {"weights": filters})
+        zero = data.zero_points[0]
+        del tables["in_zero"]
+        outside = np.full(x.size * depth, zero, np.int8) if zero and (_is_padded(y) or _is_padded(x)) else None
+        call = Call("conv_row", common | tables | {"weights": taps, "outside": outside})
     else:
         fields = {"dilation_x": x.dilation, "in_depth": data.shape[3], "group_filters": count // groups}
-        call = Call("conv_taps_row", common | fields | tables | {"weights": filters})
+        call = Call("conv_taps_row", common | fields | tables | {"weights": taps})
     reads = (window_rows(op.inputs[0], row_view(data), y, data.shape[0]),)
     return Lowered(call, reads, op.outputs[0], row_view(output))
 
@@ -48,14 +53,21 @@ def depthwise_conv_2d(model: Model, op: Operator) -> Lowered:
     if filters.shape[0] != 1 or made % depth or output.shape[3] != made or data.shape[0] != output.shape[0]:
         raise Refused(f"has filters of shape {list(filters.shape)} for an input of shape {list(data.shape)}")
     fields = geometry(y, x) | {"dilation_x": x.dilation, "depth": depth}
-    tables = requantizing(model, op, data, output, filters.reshape(-1, made).T)
+    tables, taps, bias = requantizing(model, op, data, output, filters.reshape(-1, made).T)
+    weights: dict[str, Value] = {"weights": taps.T}
     reads = (window_rows(op.inputs[0], row_view(data), y, data.shape[0]),)
     if made == depth and y.size <= MOST_TAPS:
-        edge = {"edge_bias": bias_of(model, op, made)}
-        call = Call("depthwise_row", fields | edge | tables | {"weights": filters})
+        edge = {"edge_bias": folded_bias(bias, taps.sum(1, dtype=np.int64), -data.zero_points[0])}
+        call = Call("depthwise_row", fields | edge | tables | weights)
     else:
-        call = Call("depthwise_taps_row", fields | {"times": made // depth} | tables | {"weights": filters})
+        call = Call("depthwise_taps_row", fields | {"times": made // depth} | tables | weights)
     return Lowered(call, reads, op.outputs[0], row_view(output))
+
+
+def _is_padded(axis: Window) -> bool:
+    """Whether some tap lies outside the input at some place of the window."""
+    behind = (axis.out_size - 1) * axis.stride - axis.pad + (axis.size - 1) * axis.dilation + 1
+    return axis.pad > 0 or behind > axis.in_size
 
 
 def windows(op: Operator, data: Tensor, output: Tensor, taps: tuple[int, ...]) -> tuple[Window, Window]:
@@ -82,16 +94,26 @@ def geometry(y: Window, x: Window) -> dict[str, Value]:
     }  # fmt: skip
 
 
-def requantizing(model: Model, op: Operator, data: Tensor, output: Tensor, filters: np.ndarray) -> dict[str, Value]:
-    """The fields that take sums to the output's grid, with one multiplier for each filter.
+def requantizing(
+    model: Model, op: Operator, data: Tensor, output: Tensor, filters: np.ndarray
+) -> tuple[dict[str, Value], np.ndarray, np.ndarray]:
+    """The fields that take sums to the output's grid, with one multiplier for each filter, the filters' weights,
+    and the biases with the input's zero point taken in. A filter that always gives one number has zeros as weights.
 
     filters: (filters, taps), int8.
     """
     count = len(filters)
     factors = channel_multipliers(data.scales[0], filter_scales(model, op, count), output.scales[0])
     bias = folded_bias(bias_of(model, op, count), filters.sum(1, dtype=np.int64), data.zero_points[0])
+    grid = grid_fields(op, data, output)
+    limits = activation_limits(op, output)
+    constants = constant_outputs(bias, filters, factors, output.zero_points[0], limits)
+    filters, bias = filters.copy(), bias.copy()
+    for k, value in constants.items():
+        filters[k], bias[k] = 0, 2 * value
+    factors = tuple(_HALF if k in constants else factor for k, factor in enumerate(factors))
     small = int(sums_are_small(bias, filters, factors))
-    return grid_fields(op, data, output) | factor_fields(factors) | {"bias": bias, "small": small}
+    return grid | factor_fields(factors) | {"bias": bias, "small": small}, filters, bias
 
 
 def factor_fields(factors: Sequence[Multiplier]) -> dict[str, Value]:
@@ -104,10 +126,14 @@ def factor_fields(factors: Sequence[Multiplier]) -> dict[str, Value]:
 
 def grid_fields(op: Operator, data: Tensor, output: Tensor) -> dict[str, Value]:
     """The zero points and the limits of a fused activation."""
-    low, high = activation_range(
-        option(op, "fusedActivationFunction", 0), output.scales[0], output.zero_points[0], output.dtype
-    )
+    low, high = activation_limits(op, output)
     return {"in_zero": data.zero_points[0], "out_zero": output.zero_points[0], "low": low, "high": high}
+
+
+def activation_limits(op: Operator, output: Tensor) -> tuple[int, int]:
+    """The smallest and the largest output of an operator with a fused activation."""
+    activation = option(op, "fusedActivationFunction", 0)
+    return activation_range(activation, output.scales[0], output.zero_points[0], output.dtype)
 
 
 def filter_scales(model: Model, op: Operator, count: int) -> tuple[float, ...]:
