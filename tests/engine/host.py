@@ -49,8 +49,10 @@ int main(int count, char **words) {
 _BY_ROWS = """    case {place}: {{
         int k;
         {name}_begin(work);
-        for (k = 0; k < {prefix}_ROWS; k++)
+        for (k = 0; k < {prefix}_ROWS; k++) {{
+            if ({name}_finish(work, out) == 0) return 5;
             if ({name}_push_row(work, in + k * {prefix}_ROW_BYTES)) return 7;
+        }}
         if ({name}_push_row(work, in) == 0) return 6;
         return {name}_finish(work, out);
     }}

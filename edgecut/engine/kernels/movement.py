@@ -163,7 +163,7 @@ def part_of(
 def transpose(model: Model, op: Operator) -> Lowered:
     """The axes in another order; row by row where the rows stay, else from the whole tensor."""
     data, output = model.activation(op.inputs[0]), model.output(op)
-    order = [int(k) + len(data.shape) * (k < 0) for k in model.constant(op.inputs[1], "int32").ravel()]
+    order = [k + len(data.shape) * (k < 0) for k in model.constant(op.inputs[1], "int32").ravel().tolist()]
     if len(data.shape) > 4 or sorted(order) != list(range(len(data.shape))):
         raise Refused(f"has the order {order} of {len(data.shape)} axes")
     if output.shape != tuple(data.shape[k] for k in order):
