@@ -16,3 +16,8 @@ def c_comment(text: str) -> str:
     line = re.sub(r"[\r\n]", " ", text).encode("ascii", "backslashreplace").decode()
     safe = re.sub(r"[\x00-\x1f\x7f]", lambda sign: f"\\x{ord(sign[0]):02x}", line)
     return re.sub(r"\*(?=/)|/(?=\*)|\?(?=\?)", r"\g<0> ", safe)
+
+
+def signed(value: float) -> str:
+    """What is added to a term before it: " + 3", " - 3", or nothing for 0."""
+    return f" {'-' if value < 0 else '+'} {abs(value):.9g}" if value else ""

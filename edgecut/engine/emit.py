@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecut.engine.c_text import c_comment, c_symbol
+from edgecut.engine.c_text import c_comment, c_symbol, signed
 from edgecut.engine.kernels.text import pieces
 from edgecut.engine.lowered import Call, Value
 from edgecut.engine.network import Network
@@ -46,23 +46,23 @@ def _template(name: str, words: Mapping[str, str]) -> str:
 def _header_words(
     network: Network, whole: Program, by_rows: Program | None, words: Mapping[str, str]
 ) -> dict[str, str]:
-    lines, prefix = list[str](), words["PREFIX"]
+    lines, prefix, read = list[str](), words["PREFIX"], _inputs_read(network)
     for side, storages, spans in (
         ("INPUT", network.inputs, whole.inputs),
         ("OUTPUT", network.outputs, whole.outputs),
     ):
         for k, (storage, (at, count)) in enumerate(zip(storages, spans, strict=True)):
-            tensor, one = network.storages[storage].tensor, f"{prefix}_{side}" + (f"_{k}" if k else "")
+            tensor, one = network.storages[storage].tensor, _macro(prefix, side, k)
             shape = " x ".join(map(str, tensor.shape))
             lines.append(
                 f'\n/* {side.capitalize()} "{c_comment(tensor.name)}": {shape}, {tensor.dtype}; '
-                f"real value = {tensor.scales[0]:.9g} * (q - {tensor.zero_points[0]}) */"
+                f"real value = {tensor.scales[0]:.9g} * (q{signed(-tensor.zero_points[0])}) */"
                 if tensor.scales
                 else f'\n/* {side.capitalize()} "{c_comment(tensor.name)}": {shape}, {tensor.dtype} */'
             )
             lines.append(f"#define {one}_BYTES {count}")
             if side == "INPUT":
-                lines.append(f"#define {one}_AT {at}")
+                lines.append(f"#define {one}_AT {at}" if k in read else "/* It isn't read, and has no place. */")
     streamed = ""
     if by_rows is not None:
         row = network.storages[network.inputs[0]].view
@@ -70,7 +70,22 @@ def _header_words(
         state = rows_arena_bytes(network, by_rows) - state_at
         numbers = {"ROWS": row.rows, "ROW_BYTES": row.row_bytes, "ROWS_ARENA": state_at, "STATE": state}
         streamed = _template("rows.h.in", {**words, **{word: str(number) for word, number in numbers.items()}})
-    return {"BY_ROWS": streamed, "TENSORS": "\n".join(lines), "ARENA": str(max(whole.arena_bytes, 1))}
+    return {
+        "BY_ROWS": streamed,
+        "TENSORS": "\n".join(lines),
+        "ARENA": str(max(whole.arena_bytes, 1)),
+        "IN_PLACE": f"{_macro(prefix, 'INPUT', read[0])}_AT",
+    }
+
+
+def _macro(prefix: str, side: str, k: int) -> str:
+    return f"{prefix}_{side}" + (f"_{k}" if k else "")
+
+
+def _inputs_read(network: Network) -> list[int]:
+    """The numbers of the inputs that an operator reads or that are outputs; the others have no place."""
+    used = {operand.storage for node in network.nodes for operand in node.operands} | {*network.outputs}
+    return [k for k, storage in enumerate(network.inputs) if storage in used]
 
 
 def state_offset(by_rows: Program) -> int:
@@ -231,15 +246,13 @@ def _wrapped(words: Sequence[str]) -> str:
 
 
 def _copies_in(network: Network, program: Program) -> str:
-    used = {o.storage for node in network.nodes for o in node.operands} | {*network.outputs}
-    lines: list[str] = []
-    start = 0
-    for storage, (at, count) in zip(network.inputs, program.inputs, strict=True):
-        if storage in used:
-            source = f"in + {start}" if start else "in"
-            lines.append(f"    if (work + {at} != {source}) memmove(work + {at}, {source}, {count});\n")
-        start += count
-    return "".join(lines)
+    """The copies of all inputs to their places, but where the caller has written each to its own."""
+    read = _inputs_read(network)
+    starts = np.cumsum([0, *(count for _, count in program.inputs)]).tolist()
+    moves = [
+        f"        memmove(work + {program.inputs[k][0]}, in + {starts[k]}, {program.inputs[k][1]});\n" for k in read
+    ]
+    return f"    if (in != work + {program.inputs[read[0]][0]}) {{\n{''.join(moves)}    }}\n"
 
 
 def _copies_out(program: Program) -> str:

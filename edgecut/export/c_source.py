@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgecut.engine.c_text import c_comment, c_symbol
+from edgecut.engine.c_text import c_comment, c_symbol, signed
 from edgecut.images.device import COLOURS, DEFAULT_ORDER
 from edgecut.records.artifact import Artifact, TensorSpec
 
@@ -78,7 +78,7 @@ def input_rule(spec: TensorSpec) -> str:
     if (spec.dtype, spec.scale, spec.zero_point, spec.expects) == ("int8", 1.0, -128, "raw"):
         return "q = (int8_t)(camera byte ^ 0x80), which is the byte minus 128"
     low, high = np.iinfo(spec.dtype).min, np.iinfo(spec.dtype).max
-    rounded = f"round(r / {spec.scale:.9g}){_signed(spec.zero_point)}"
+    rounded = f"round(r / {spec.scale:.9g}){signed(spec.zero_point or 0)}"
     return f"q = {rounded}, kept within {low} and {high}, where r is {real}"
 
 
@@ -179,7 +179,7 @@ def _tensor_macros(prefix: str, spec: TensorSpec, side: str) -> str:
     if side == "INPUT":
         lines.append(f"   {c_comment(input_rule(spec))}")
     elif spec.scale is not None:
-        lines.append(f"   real value = {spec.scale:.9g} * (q{_signed(-(spec.zero_point or 0))})")
+        lines.append(f"   real value = {spec.scale:.9g} * (q{signed(-(spec.zero_point or 0))})")
     lines[-1] += " */"
     lines += [f"#define {prefix}_TYPE {_C_TYPES[spec.dtype]}", f"#define {prefix}_RANK {len(spec.shape)}"]
     lines += [f"#define {prefix}_DIM_{axis} {size}" for axis, size in enumerate(spec.shape)]
@@ -225,10 +225,6 @@ def _table_rows(table: np.ndarray) -> str:
         lines = [", ".join(values[i : i + 16]) for i in range(0, 256, 16)]
         rows.append("    {" + ",\n     ".join(lines) + "},\n")
     return "".join(rows)
-
-
-def _signed(value: int | None) -> str:
-    return f" {'-' if value < 0 else '+'} {abs(value)}" if value else ""
 
 
 def _number(value: float) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edgecut.engine import Generated
-from edgecut.engine.c_text import c_symbol
+from edgecut.engine.c_text import c_symbol, signed
 from edgecut.export.c_source import input_rule
 from edgecut.handoff.plain_c import EQUAL_TO
 from edgecut.handoff.vectors import Vectors
@@ -121,7 +121,7 @@ def _tensor(spec: TensorSpec) -> dict[str, object]:
 
 
 def _real(spec: TensorSpec) -> str:
-    return "" if spec.scale is None else f"{spec.scale:.9g} * (q{_signed(-(spec.zero_point or 0))})"
+    return "" if spec.scale is None else f"{spec.scale:.9g} * (q{signed(-(spec.zero_point or 0))})"
 
 
 def _camera(recipe: Recipe, spec: TensorSpec) -> dict[str, object] | None:
@@ -143,16 +143,12 @@ def _scaling(recipe: Recipe, spec: TensorSpec) -> CustomPreprocess | None:
 def _normalization(recipe: Recipe, channels: int) -> Iterator[str]:
     mapping = affine(recipe.source.preprocess)
     if mapping.treats_channels_alike:
-        yield f"r = byte * {mapping.scale[0]:.9g}{_signed(mapping.offset[0])}"
+        yield f"r = byte * {mapping.scale[0]:.9g}{signed(mapping.offset[0])}"
     elif channels == 3:
         for name, scale, offset in zip(mapping.order.upper(), mapping.scale, mapping.offset, strict=True):
-            yield f"{name}: r = byte * {scale:.9g}{_signed(offset)}"
+            yield f"{name}: r = byte * {scale:.9g}{signed(offset)}"
     if mapping.order == "bgr" and channels == 3:
         yield "The model takes the channels in the order B, G, R."
-
-
-def _signed(value: float) -> str:
-    return f" {'-' if value < 0 else '+'} {abs(value):.9g}" if value else ""
 
 
 def _classes(recipe: Recipe, artifact: Artifact, labels: Sequence[str]) -> dict[str, object] | None:

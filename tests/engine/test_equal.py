@@ -18,6 +18,7 @@ from edgecut.tflite.kinds import RENAMES
 from tests.engine.host import compiled, outputs
 from tests.engine.int16 import int16_net
 from tools.int8_files import SINGLE, random_nets, single_operators
+from tools.int8_net import Int8Net
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "tiny.int8.tflite"
 
@@ -38,6 +39,14 @@ class Case(NamedTuple):
     inputs: list[bytes]
 
 
+def several_inputs() -> bytes:
+    """A net whose inputs lie in the work buffer in another order than in the file; the first isn't read."""
+    net = Int8Net(np.random.default_rng(5), tame=True)
+    unread, small, image, wide = (net.image(shape) for shape in ((1, 99), (1, 1, 1, 3), (1, 9, 5, 3), (1, 9, 5, 8)))
+    sums = net.binary("ADD", net.conv(wide, 3), net.binary("MUL", image, small))
+    return net.file([unread, small, image, wide], [sums])
+
+
 def cases() -> Iterator[Case]:
     """One file of each operator that is written as C, a few nets, and the house's fixture."""
     seen: set[str] = set()
@@ -51,6 +60,11 @@ def cases() -> Iterator[Case]:
             size = sum(graph.tensors[index].size_bytes for index in graph.inputs)
             inputs = [rng.integers(-128, 128, size).astype(np.int8).tobytes(), bytes([128]) * size, bytes([127]) * size]
             yield Case(name, content, graph, generate(content, name), inputs)
+    content = several_inputs()
+    graph = parse(content, "several")
+    sizes = sum(graph.tensors[index].size_bytes for index in graph.inputs)
+    drawn = np.random.default_rng(2).integers(-128, 128, (3, sizes)).astype(np.int8)
+    yield Case("several", content, graph, generate(content, "several"), [row.tobytes() for row in drawn])
     for name, bias in (("wide", np.dtype(np.int64)), ("narrow", np.dtype(np.int32)), ("unbiased", None)):
         content = int16_net(bias)
         values = np.random.default_rng(1).integers(-(2**15), 2**15, (3, 9 * 7 * 3)).astype(np.int16)
