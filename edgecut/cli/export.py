@@ -179,7 +179,7 @@ def _export_c(
             _check(recipe, "tflite", precision, written, force)
             _export(output, recipe, "tflite", precision, written)
             content = written.read_bytes()
-    made = write_c(content, name, out)
+    made = write_c(content, name, out, source)
     artifact = read_artifact(out / f"{name}.tflite", name=f"{name}.tflite", precision=precision)
     rows = "" if made.rows_arena_bytes is None else f", {format_bytes(made.rows_arena_bytes)} by rows of a camera"
     return artifact, [

@@ -32,14 +32,14 @@ class Generated:
     input_at: int
 
 
-def generate(source: Path | bytes, name: str) -> Generated:
-    """NAME_run.c and NAME_run.h of an int8 .tflite file.
+def generate(source: Path | bytes, name: str, where: str = "") -> Generated:
+    """NAME_run.c and NAME_run.h of an int8 .tflite file. where: what sentences call the file, by default its path.
 
     Raises SourceError for a file that is none, ExportError with a line for each operator that isn't supported, and
     where the replay of a schedule isn't exact.
     """
-    content, where = _content(source)
-    network = read_network(content, where)
+    content, path = _content(source)
+    network = read_network(content, where or path)
     segments = whole(network)
     main = program(network, segments)
     check(network, main)

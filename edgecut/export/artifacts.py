@@ -73,7 +73,7 @@ def _export_c(
     with tempfile.TemporaryDirectory() as scratch:
         written = Path(scratch) / f"{name}.tflite"
         export(model, "tflite", precision, calibration, written)
-        write_c(written.read_bytes(), name, folder)
+        write_c(written.read_bytes(), name, folder, model.name)
     return read_artifact(folder / f"{name}.tflite", name=f"{name}.tflite", precision=precision)
 
 

@@ -24,12 +24,13 @@ def c_paths(name: str, folder: Path) -> tuple[Path, ...]:
     return tuple(folder / file for file in (f"{name}.tflite", f"{name}_run.c", f"{name}_run.h"))
 
 
-def write_c(content: bytes, name: str, folder: Path) -> Generated:
+def write_c(content: bytes, name: str, folder: Path, where: str) -> Generated:
     """Write NAME.tflite, NAME_run.c and NAME_run.h; nothing is written if the content can't be C.
 
-    Raises ExportError with a line for each operator without a kernel, OutputError if the folder can't be made.
+    where: what sentences call the content. Raises ExportError with a line for each operator without a kernel,
+    OutputError if the folder can't be made.
     """
-    made = generate(content, name)
+    made = generate(content, name, where)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as exc:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edgecut.errors import DocumentError, ExportError
-from edgecut.export.plain_c import c_name, write_c
+from edgecut.errors import DocumentError
+from edgecut.export.plain_c import c_name
 from edgecut.pipeline.plan import plan
 from edgecut.records.precision import planned_files
 from edgecut.records.recipe import Export, Recipe
@@ -50,11 +50,23 @@ def test_other_precisions_are_no_c(tmp_path: Path, capsys: pytest.CaptureFixture
     )
 
 
-def test_nothing_is_written_of_a_file_that_can_t_be_c(tmp_path: Path) -> None:
-    shutil.copy(FIXTURES / "tiny.float32.tflite", tmp_path / "tiny.tflite")
-    with pytest.raises(ExportError):
-        write_c((tmp_path / "tiny.tflite").read_bytes(), "tiny", tmp_path / "c")
+def test_nothing_is_written_of_a_file_that_can_t_be_c(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "float.tflite"
+    shutil.copy(FIXTURES / "tiny.float32.tflite", source)
+    answer = run(capsys, "export", str(source), "--format", "c", "-o", str(tmp_path / "c"))
+    assert (answer.code, answer.err.splitlines()[0]) == (
+        3,
+        f"edgecut: error: {source}: CONV_2D (layer 'stem') has float32 data, and int8 is expected; quantize the whole "
+        "model",
+    )
     assert not (tmp_path / "c").exists()
+
+
+def test_a_file_that_is_none_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "empty.tflite"
+    source.write_bytes(b"")
+    answer = run(capsys, "export", str(source), "--format", "c", "-o", str(tmp_path / "c"))
+    assert (answer.code, answer.err) == (2, f"edgecut: error: {source}: is empty; a .tflite file is expected\n")
 
 
 @pytest.mark.parametrize(
