@@ -28,6 +28,8 @@ from edgecut.source.onnx.tracing import Trace, fixed_shapes, graph_inputs, trace
 # What ends in values between 0 and 1: an error in it hides where they are saturated.
 SATURATING = frozenset({"Sigmoid", "Softmax", "LogSoftmax", "HardSigmoid", "Tanh"})
 
+_CHAIN = 500  # layers in a row that Keras surely makes a model of; it fails at some 950
+
 
 @dataclass(frozen=True)
 class Port:
@@ -109,11 +111,7 @@ def _converted(file: OnnxFile, network: Network, traced: Trace, surveyed: Survey
     ends = [_port(build, name, f"output {name!r}") for name in network.outputs]
     before = [_port(build, name, name) for name in _before_ends(nodes, network)]
     _name_inner(build, [port.tensor for port in (*ends, *before)])
-    model = keras.Model(
-        [port.tensor for port in inputs] if len(inputs) > 1 else inputs[0].tensor,
-        [port.tensor for port in ends] if len(ends) > 1 else ends[0].tensor,
-        name=clean(file.path.stem),
-    )
+    model = _model(file, inputs, ends, nodes)
     names = {name: build.nodes_of(name) for name in build.layers}
     used = {operation.name for operation in model.operations}
     floats = next((name for name in ("bfloat16", "float16") if name in traced.dtypes.values()), "float32")
@@ -131,6 +129,21 @@ def _converted(file: OnnxFile, network: Network, traced: Trace, surveyed: Survey
         surveyed.quantized,
         floats,
     )
+
+
+def _model(file: OnnxFile, inputs: Sequence[Port], ends: Sequence[Port], nodes: Sequence[Node]) -> keras.Model:
+    try:
+        return keras.Model(
+            [port.tensor for port in inputs] if len(inputs) > 1 else inputs[0].tensor,
+            [port.tensor for port in ends] if len(ends) > 1 else ends[0].tensor,
+            name=clean(file.path.stem),
+        )
+    except RecursionError as exc:  # Keras follows a chain of layers by a call in a call.
+        remedy = cut_remedy(file.path, nodes[_CHAIN].outputs[:1])
+        raise SourceError(
+            f"{file.path}: can't be imported: of its {len(nodes)} nodes more follow one another than Keras makes a "
+            f"model of{remedy}"
+        ) from exc
 
 
 def _inputs(file: OnnxFile, build: Build, nodes: Sequence[Node], orders: Mapping[str, list[int]]) -> list[Port]:

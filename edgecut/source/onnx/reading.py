@@ -38,7 +38,7 @@ class OnnxFile:
     @property
     def producer(self) -> str:
         """The exporter as the file names it, such as "pytorch 2.4.0"; "" where it doesn't."""
-        return f"{self.model.producer_name} {self.model.producer_version}".strip()
+        return " ".join(f"{self.model.producer_name} {self.model.producer_version}".split())
 
 
 def read_file(path: str | Path) -> OnnxFile:

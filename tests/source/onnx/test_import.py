@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edgecut.errors import SourceError
 from edgecut.source.onnx import convert, prove
 from tests.source.onnx.graphs import one, save, weight
 
@@ -63,3 +65,16 @@ def test_the_saved_model_reads_back_with_difference_0(tmp_path: Path) -> None:
     again = keras.models.load_model(tmp_path / "cnn.keras")
     x = np.random.default_rng(1).random((3, 16, 16, 3), np.float32)
     assert np.array_equal(imported.model(x).numpy(), again(x).numpy())
+
+
+def test_a_longer_chain_than_keras_follows_is_refused_with_a_cut(tmp_path: Path) -> None:
+    names = ["x", *(f"t{k}" for k in range(1, 1000)), "y"]
+    nodes = [one("Softsign" if k % 2 else "Tanh", a, outputs=[b]) for k, (a, b) in enumerate(pairwise(names))]
+    path = save(tmp_path / "chain.onnx", nodes, {"x": ["N", 2]}, {})
+    with pytest.raises(SourceError) as caught:
+        convert(path)
+    assert str(caught.value) == (
+        f"{path}: can't be imported: of its 1000 nodes more follow one another than Keras makes a model of; cut it "
+        f"off, and import the part: edgecut cut {path} --to t501 -o part.onnx"
+    )
+    assert len(convert(path, outputs=["t501"]).model.layers) == 502
