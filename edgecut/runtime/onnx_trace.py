@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from edgecut.runtime.onnx_branches import inlined
 from edgecut.runtime.wire import Header
 
 
@@ -43,14 +44,12 @@ def traced(job: Header, refusals: tuple[type[Exception], ...]) -> tuple[Header, 
 def exposed(path: str, tensors: Collection[str], options: Any, batch_axes: Mapping[str, int] | None = None) -> Any:
     """A session that puts out tensors of a file, too. batch_axes: of each input, whose batch is then open.
 
-    Local functions are inlined, as the importer has them. Weights are in memory once when it returns.
+    Functions and sure branches are inlined, as the importer has them. Weights are in memory once when it returns.
     """
     import onnx
     import onnxruntime
-    from onnx.inliner import inline_local_functions
 
-    model = onnx.load(path)
-    model = inline_local_functions(model) if model.functions else model
+    model = inlined(onnx.load(path))
     for value in model.graph.input if batch_axes else ():
         dims = value.type.tensor_type.shape.dim
         if batch_axes and value.name in batch_axes and dims:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecut.errors import SourceError
+from edgecut.runtime.onnx_branches import inlined
 from edgecut.runtime.onnx_graph import other_kind, parse_onnx
 from edgecut.runtime.session import first_line
 from edgecut.tflite.flatbuffer import read_content
@@ -56,16 +57,15 @@ def read_file(path: str | Path) -> OnnxFile:
     if external:
         onnx.external_data_helper.load_external_data_for_model(model, str(file.parent.absolute()))
         size_bytes += sum((file.parent / name).stat().st_size for name in external)
-    return OnnxFile(file, _inlined(model, file) if model.functions else model, size_bytes)
+    return OnnxFile(file, _inlined(model, file), size_bytes)
 
 
 def _inlined(model: onnx.ModelProto, file: Path) -> onnx.ModelProto:
-    """The model with its local functions' nodes where they are called."""
+    """The model with its local functions, and the branches that are sure to be taken, in place."""
     from onnx.checker import ValidationError
-    from onnx.inliner import inline_local_functions
 
     try:
-        return inline_local_functions(model)
+        return inlined(model)
     except (ValidationError, RuntimeError) as exc:
         raise SourceError(f"{file}: its local functions can't be put in place: {first_line(exc)}") from exc
 

@@ -60,7 +60,7 @@ def test_a_loop_is_refused_by_name(tmp_path: Path) -> None:
         [one("Add", "outer", "outer", outputs=["z"])], "body", [], [helper.make_tensor_value_info("z", 1, None)]
     )
     nodes = [one("Relu", "x", outputs=["outer"]), one("If", "flag", then_branch=body, else_branch=body)]
-    path = save(tmp_path / "if.onnx", nodes, {"x": ["N", 4]}, {"flag": np.asarray(True)})
+    path = save(tmp_path / "if.onnx", nodes, {"x": ["N", 4], "flag": []}, {}, types={"flag": TensorProto.BOOL})
     assert refusal(survey(path)) == (
         "can't be imported: If (chooses what to compute by the data) at 'If_1'; cut it off, and import the part: "
         f"edgecut cut {path} --to outer -o part.onnx"
