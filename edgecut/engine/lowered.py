@@ -80,12 +80,12 @@ class Model:
 
     def constant(self, index: int, *dtypes: str) -> np.ndarray:
         """The elements of a constant of one of these types."""
-        if index < 0 or index not in self.constants:
+        tensor = self.graph.tensors[index] if index >= 0 else None
+        if tensor is None or not (tensor.is_constant or index in self.constants):
             raise Refused("takes computed values where constants are expected")
-        values = self.constants[index]
-        if values.dtype.name not in dtypes:
-            raise Refused(f"has {values.dtype.name} constants, and {' or '.join(dtypes)} is expected")
-        return values
+        if index not in self.constants or self.constants[index].dtype.name not in dtypes:
+            raise Refused(f"has {tensor.dtype} constants, and {' or '.join(dtypes)} is expected")
+        return self.constants[index]
 
     def output(self, op: Operator, *dtypes: str) -> Tensor:
         """The operator's first output."""

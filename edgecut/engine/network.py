@@ -180,7 +180,11 @@ def _check_sizes(model: Model, op: Operator) -> None:
     """Refuse what no buffer holds before tables are made for it."""
     for index in (*op.inputs, *op.outputs):
         tensor = model.graph.tensors[index] if index >= 0 else None
-        if tensor is not None and not tensor.is_constant and not 0 < tensor.size_bytes <= MOST_BYTES:
+        if tensor is None or tensor.is_constant:
+            continue
+        if tensor.size_bytes <= 0:
+            raise Refused(f"has a tensor of shape {list(tensor.shape)}, which holds nothing")
+        if tensor.size_bytes > MOST_BYTES:
             raise Refused(f"has a tensor of shape {list(tensor.shape)}, and at most {MOST_BYTES:,} bytes are planned")
 
 
@@ -246,8 +250,13 @@ def _check_order(
             raise SourceError(f"{where}: {called(graph, op)} makes {name!r} a second time; get the file again")
         made.add(part.output)
     for index in outputs:
-        if index not in made:
-            raise SourceError(f"{where}: nothing makes the output {graph.tensors[index].name!r}; get the file again")
+        if index in made:
+            continue
+        output = graph.tensors[index]
+        if output.is_constant or index in graph.inputs:
+            what = "a constant" if output.is_constant else f"the {output.dtype} input itself"
+            raise ExportError(f"{where}: the output {output.name!r} is {what}; leave it out of the model's outputs")
+        raise SourceError(f"{where}: nothing makes the output {output.name!r}; get the file again")
 
 
 def _places(tensors: tuple[int, ...], place: Mapping[int, int], root: Callable[[int], int]) -> tuple[int, ...]:

@@ -109,3 +109,56 @@ def test_shapes_that_rename_each_other_are_a_damaged_file() -> None:
     draft.operator("RESHAPE", [y], [z], table="ReshapeOptions")
     with pytest.raises(SourceError, match="get the file again"):
         generate(draft.file([x], [z]), "net")
+
+
+def test_a_tensor_without_elements_is_refused() -> None:
+    draft = Draft()
+    x, y = (draft.tensor((1, 0, 4, 2), "int8", 0.1) for _ in range(2))
+    draft.operator("RELU", [x], [y])
+    assert refusal(draft.file([x], [y])) == [
+        "model: RELU (operator 0) has a tensor of shape [1, 0, 4, 2], which holds nothing; cut the model before it"
+    ]
+
+
+def test_weights_of_four_bits_are_called_so() -> None:
+    draft = Draft()
+    x, y = (draft.tensor((1, 4), "int8", 0.1) for _ in range(2))
+    weights = draft.constant(np.ones((4, 4), np.int8), [0.1])
+    draft._tensors[weights].type = 17  # schema.fbs: TensorType, INT4
+    draft.operator("FULLY_CONNECTED", [x, weights, -1], [y], table="FullyConnectedOptions")
+    assert refusal(draft.file([x], [y])) == [
+        "model: FULLY_CONNECTED (operator 0) has int4 constants, and int8 is expected; cut the model before it"
+    ]
+
+
+def test_an_output_that_no_operator_makes_is_refused_as_what_it_is() -> None:
+    draft = Draft()
+    x, y, z = draft.tensor((1, 4), "float32"), *(draft.tensor((1, 4), "int8", 0.1) for _ in range(2))
+    numbers = draft.constant(np.ones((1, 4), np.int8), [0.1])
+    draft.operator("QUANTIZE", [x], [y])
+    draft.operator("RELU", [y], [z])
+    assert refusal(draft.file([x], [z, numbers])) == [
+        "model: the output 't3' is a constant; leave it out of the model's outputs"
+    ]
+    assert refusal(draft.file([x], [z, x])) == [
+        "model: the output 't0' is the float32 input itself; leave it out of the model's outputs"
+    ]
+
+
+def test_an_order_of_axes_that_none_is_is_refused() -> None:
+    draft = Draft()
+    x, y = (draft.tensor((1, 4, 4, 2), "int8", 0.1) for _ in range(2))
+    draft.operator("TRANSPOSE", [x, draft.constant(np.array([0, 2, 2, -1], np.int32))], [y], table="TransposeOptions")
+    assert refusal(draft.file([x], [y])) == [
+        "model: TRANSPOSE (operator 0) has the order [0, 2, 2, 3] of 4 axes; cut the model before it"
+    ]
+
+
+def test_a_slice_that_loses_an_axis_by_itself_is_refused() -> None:
+    draft = Draft()
+    x, y = draft.tensor((1, 4, 4, 2), "int8", 0.1), draft.tensor((1, 4, 4), "int8", 0.1)
+    begin, size = (draft.constant(np.array(values, np.int32)) for values in ([0, 0, 0, 0], [1, 4, 4, 1]))
+    draft.operator("SLICE", [x, begin, size], [y], table="SliceOptions")
+    assert refusal(draft.file([x], [y])) == [
+        "model: SLICE (operator 0) makes shape [1, 4, 4] of shape [1, 4, 4, 2]; cut the model before it"
+    ]

@@ -132,10 +132,11 @@ def part_of(
 ) -> Lowered:
     """Every so-manieth element from a place on, for each axis; `shrunk` has a bit for each axis that is taken away."""
     rank = len(data.shape)
-    kept = iter(output.shape)
-    shape = tuple(1 if shrunk >> k & 1 else next(kept) for k in range(rank))
-    if rank > 4 or len(begin) != rank or next(kept, None) is not None:
+    axes = [k for k in range(rank) if not shrunk >> k & 1]
+    if rank > 4 or len(begin) != rank or len(axes) != len(output.shape):
         raise Refused(f"makes shape {list(output.shape)} of shape {list(data.shape)}")
+    extents = dict(zip(axes, output.shape, strict=True))
+    shape = tuple(extents.get(k, 1) for k in range(rank))
     for n, start, by, extent in zip(data.shape, begin, steps, shape, strict=True):
         if not (0 <= start < n and 0 <= start + (extent - 1) * by < n and by != 0):
             raise Refused(f"takes {extent} elements from {start} on by {by} of {n}")
