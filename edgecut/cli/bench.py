@@ -86,6 +86,8 @@ def command(
     adb://[SERIAL]  an Android device: EDGECUT_BENCHMARK_MODEL names the
                     benchmark_model to push, or it has a Python
     tflm            the TFLM interpreter's arena
+    qemu[://CORE]   the plain C of an int8 file on emulated Cortex-M cores:
+                    flash, stack and instructions, which are no time
     vela            an Ethos-U, simulated (extra ethos-u)
     PROFILE=RUNNER  what the runner measures is PROFILE's device
     """

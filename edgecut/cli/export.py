@@ -66,7 +66,7 @@ class Target(NamedTuple):
 @with_output
 @grouped(target=Target)
 def command(output: Output, *, model: str, target: Target, overrides: Overrides) -> int:
-    """Write a model as it is to one .tflite or .onnx file, and show what the file holds.
+    """Write a model as it is to one .tflite or .onnx file, or to plain C, and show what the file holds.
 
     MODEL is a Keras model, a SavedModel folder of any origin, or an .onnx file, which is imported first. With
     --quantizer ort a float .onnx file is quantized as it is.

@@ -187,7 +187,7 @@ FLAGS: tuple[Flag, ...] = (
         "bench.runners",
         _words,
         "RUNNER",
-        "Also measure by: ssh://user@host, adb, tflm or vela; PROFILE=RUNNER says whose device it is.",
+        "Also measure by: ssh://user@host, adb, tflm, qemu or vela; PROFILE=RUNNER says whose device it is.",
         several=True,
     ),
     Flag(("--timeout",), "bench.timeout_s", str, "TIME", "How long a runner may take for a file, such as '10 min'."),
