@@ -62,6 +62,11 @@ def cut_costs(calls: Calls, profile: Profile) -> Iterator[CutCost]:
                 yield CutCost(name, *(m.model_copy(update={"artifact": name}) for m in last[1:]))
 
 
+def unforeseen(graph: TfliteGraph) -> tuple[str, ...]:
+    """The layers of a foreseen graph of which no rule tells the operators, sorted, by their classes."""
+    return tuple(sorted({operator.name for operator in graph.operators} - KINDS.keys()))
+
+
 def _open_ends(calls: Calls) -> set[Tensor]:
     """The tensors that are computed from one whose size is open, themselves included."""
     found: set[Tensor] = set()
@@ -75,9 +80,9 @@ def _arena(graph: TfliteGraph, profile: Profile, name: str) -> Measurement:
     """The memory for activations, and the runtime's own where a rule for it is known."""
     if profile.class_ == "npu":
         return _missing("arena", name, profile, "the NPU's compiler plans the memory itself")
-    unforeseen = sorted({operator.name for operator in graph.operators} - KINDS.keys())
-    if unforeseen:
-        reason = f"what a converter makes of {', '.join(unforeseen)} isn't foreseen; the written file tells"
+    unknown_layers = unforeseen(graph)
+    if unknown_layers:
+        reason = f"what a converter makes of {', '.join(unknown_layers)} isn't foreseen; the written file tells"
         return _missing("arena", name, profile, reason)
     found = predict_arena(graph, profile, name)
     if profile.runtime.name == "c":

@@ -120,7 +120,7 @@ def _check(recipe: Recipe, target: Format, precision: Precision, out: Path, forc
     if is_ort and (target, precision) != ("onnx", "int8"):
         raise RequestError(f"--quantizer: ort makes int8 ONNX files, found {target} {precision}")
     if needs_images(precision) and recipe.data.train is None:
-        raise RequestError(f"export: {precision} needs images to calibrate on; pass --data")
+        raise RequestError(f"export: {precision} needs data to calibrate on; pass --data")
     if recipe.data.train is not None and not Path(recipe.data.train).exists():
         raise DataError(f"--data: no such file or folder {recipe.data.train!r}")
     return is_onnx and is_ort

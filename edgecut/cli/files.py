@@ -62,11 +62,19 @@ def check_svg(path: Path) -> None:
 def export_hint(out: Path, recipe: Recipe) -> str:
     """The command that makes a file for a device of a Keras model that was written. recipe: what it was made by.
 
-    int8 of a model that takes pictures; float32 of one that starts inside, which no picture calibrates.
+    int8 of a model that takes pictures or arrays; float32 of one that starts inside, which no picture calibrates.
     """
+    from edgecut.pipeline.model_faults import planned_arrays
+
+    written = f"-o {quote(str(out.with_suffix('.tflite')))}"
+    if recipe.cut.start is None and planned_arrays(recipe) is not None:
+        kind = " --kind arrays" if recipe.data.kind is not None else ""
+        return (
+            f"next: edgecut export {quote(str(out))}{kind} --data {quote(recipe.data.train or 'ARRAYS.npz')} {written}"
+        )
     said = recipe.source.preprocess
     mode = "raw" if recipe.stem.pixels == "raw" else said if isinstance(said, str) and said != "none" else "MODE"
     order = recipe.stem.order or ("rgba" if recipe.stem.channels == 4 else "")
     mixed = f" --order {order}" if order in {"bgr", "yuv", "rgba"} else ""
     how = f"--preprocess {mode}{mixed} --data IMAGES" if recipe.cut.start is None else "--precision float32"
-    return f"next: edgecut export {quote(str(out))} {how} -o {quote(str(out.with_suffix('.tflite')))}"
+    return f"next: edgecut export {quote(str(out))} {how} {written}"

@@ -58,7 +58,7 @@ def command(output: Output, *, model: str, out: Path, force: bool, overrides: Ov
 
     ridge, the default, fits it in closed form, and the others start from there: fit trains it on cached features,
     distil also on what the source says, finetune with the layers from --unfreeze on. Images held out of training say
-    after how many epochs to stop, none if none helps; the score is of the validation images.
+    after how many epochs to stop, none if none helps; the score is of the validation data.
     """
     recipe = read_source(model, overrides).model_copy(update={"export": Export(precisions=("float32",))})
     check_keras_target(out, force=force)
@@ -101,6 +101,6 @@ def _show(output: Output, step: Step, scores: Mapping[MetricName, float | None],
 
     output.table(step_table([step]))
     for metric, value in scores.items():
-        output.table(f"{metric} on the validation images: {'not known' if value is None else f'{value:.4f}'}")
+        output.table(f"{metric} on the validation data: {'not known' if value is None else f'{value:.4f}'}")
     output.table(f"wrote {out}")
     output.document({**step.to_dict(), **{str(metric): value for metric, value in scores.items()}})

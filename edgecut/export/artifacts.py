@@ -96,7 +96,7 @@ def write_static(tflite: bytes, calibration: Sequence[np.ndarray] | None, target
     calibration: one array (n, height, width, channels). Raises RequestError without it, or ExportError.
     """
     if calibration is None or len(calibration) != 1:
-        raise RequestError("export: int8 needs images to calibrate on; set data.train or pass --data")
+        raise RequestError("export: int8 needs data to calibrate on; set data.train or pass --data")
     with tempfile.TemporaryDirectory() as folder:
         source, written = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         write_file(tflite, "onnx", source)

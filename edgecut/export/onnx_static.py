@@ -69,7 +69,7 @@ def quantize_static(source: Path, images: np.ndarray, target: Path) -> None:
     """
     picture = picture_input(source)
     if not len(images):
-        raise RequestError("export: int8 needs images to calibrate on; set data.train or pass --data")
+        raise RequestError("export: int8 needs data to calibrate on; set data.train or pass --data")
     if images.shape[1:] != (picture.height, picture.width, picture.channels):
         shape = (picture.height, picture.width, picture.channels)
         raise RequestError(f"{source}: takes pictures of {shape}, found calibration images of {images.shape[1:]}")

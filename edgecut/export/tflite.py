@@ -107,7 +107,7 @@ def convert(
         converter.target_spec.supported_types = [tf.float16]
     if needs_images(precision):
         if calibration is None or not len(calibration) or not len(calibration[0]):
-            raise RequestError(f"export: {precision} needs images to calibrate on; set data.train or pass --data")
+            raise RequestError(f"export: {precision} needs data to calibrate on; set data.train or pass --data")
         _refuse_loops(saved_model, precision)
         converter.representative_dataset = lambda: _samples(model, calibration)
         integers = tf.int8 if precision == "int8" else tf.int16

@@ -225,7 +225,7 @@ def _accuracy(name: str, answer: Answer, outputs: tuple[np.ndarray, np.ndarray],
     """The change of accuracy of one output with its paired test, or why there is none."""
     first, second = (row.labels for row in given)
     if first is None or second is None:
-        reason = next((row.why for row in given if row.why), "no labelled images; pass --data")
+        reason = next((row.why for row in given if row.why), "no labelled data; pass --data")
         return _missing(name, ("accuracy",), reason)[0]
     if answer.metric is None:
         return _missing(name, ("accuracy",), answer.unjudged)[0]

@@ -83,7 +83,7 @@ def own_output_faults(data: Data, outputs: Sequence[Shape | None]) -> list[str]:
     counts = [shape[-1] for shape in shapes if len(shape) == 2]
     if data.train is None or data.target != "classes" or not counts:
         return []
-    remedy = f"{_GIVE_LABELS}, or set data.target = 'features' if the images only calibrate"
+    remedy = f"{_GIVE_LABELS}, or set data.target = 'features' if they only calibrate"
     path = Path(data.train)
     if path.is_dir():
         folders = [folder.name for folder in class_folders(path, "data.train")]

@@ -48,7 +48,7 @@ def auto_file(
     Its trials are a step of their own.
     """
     if images is None:
-        raise RequestError("export.precisions: auto needs images to calibrate on; set data.train (--data)")
+        raise RequestError("export.precisions: auto needs data to calibrate on; set data.train (--data)")
     aim = _aim(recipe)
     with timed("quantize", progress) as clock:
         model = int8_model(fitted.model, fitted.feed)

@@ -174,12 +174,12 @@ def _image_faults(recipe: Recipe) -> Iterator[str]:
             yield "data.val: has no data.train beside it; set data.train (--data)"
         if head is not None and head.train != "none":
             how = "fitted" if head.train == "ridge" else "trained"
-            yield f"head.train: {head.train} is {how} on images; set data.train (--data), or head.train = 'none'"
+            yield f"head.train: {head.train} is {how} on data; set data.train (--data), or head.train = 'none'"
         if recipe.budget.accuracy_drop is not None:
-            yield "budget.accuracy_drop: is measured on labelled images; set data.train (--data)"
+            yield "budget.accuracy_drop: is measured on labelled data; set data.train (--data)"
         for precision in recipe.export.precisions:
             if needs_images(precision):
-                yield f"export.precisions: {precision} needs images to calibrate on; set data.train (--data)"
+                yield f"export.precisions: {precision} needs data to calibrate on; set data.train (--data)"
     elif recipe.cut.start is not None and data.kind != "arrays":
         yield (
             "cut.from: the model then takes no image, so data.train can't feed it; leave one of the two out, or set "

@@ -90,7 +90,7 @@ def content_of(
 def _calibration(fitted: Fitted, images: Dataset | None, recipe: Recipe) -> list[np.ndarray]:
     """What the ranges are set on, an array for each input. Raises RequestError without images."""
     if images is None:
-        raise RequestError("export.precisions: int8 needs images to calibrate on; set data.train (--data)")
+        raise RequestError("export.precisions: int8 needs data to calibrate on; set data.train (--data)")
     return list(columns(fitted.feed.calibration(images.train, recipe.data)))
 
 

@@ -17,7 +17,7 @@ COLUMNS: dict[Metric, str] = {"accuracy": "accuracy", "map": "mAP", "r2": "R²"}
 """What judges, and the heading of its column."""
 JUDGES = tuple(COLUMNS)
 _ALIKE = {
-    "top1_agreement": "images with its class",
+    "top1_agreement": "samples with its class",
     "tag_agreement": "tags as it has them",
     "pixel_agreement": "places with its class",
 }

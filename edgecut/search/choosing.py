@@ -125,6 +125,8 @@ def _why(chosen: FrontPoint, fitting: Sequence[FrontPoint], best: float, error: 
         limits = "whose limits it likely meets, though not all are settled"
     if chosen.chosen_by == best:
         rank = f"the most accurate of {len(fitting)} built for {profile}"
+        if any(point.accuracy > chosen.accuracy for point in fitting):
+            rank += f" on the images that choose ({best:.3f})"
     else:
         rank = (
             f"the cheapest of {len(fitting)} built for {profile} that is within a standard error ({error:.3f}) of the "

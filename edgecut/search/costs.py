@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgecut.bench.as_c import foreseen_c_arena
+from edgecut.bench.at_cut import unforeseen
 from edgecut.bench.devices import Device, measure_on
 from edgecut.bench.measure import on_device, size
 from edgecut.bench.predict import predict_arena, predict_latency
@@ -112,7 +113,7 @@ def _arena(graph: TfliteGraph, profile: Profile) -> Measurement | None:
 def _estimates(graph: TfliteGraph, profile: Profile) -> Iterator[Measurement]:
     if profile.class_ != "host":
         yield predict_latency(graph, profile, "")
-    arena = _arena(graph, profile)
+    arena = None if unforeseen(graph) else _arena(graph, profile)
     if arena is not None:
         yield arena
 

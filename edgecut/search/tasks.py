@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypedDict
 
 import edgecut
+from edgecut.bench.at_cut import unforeseen
 from edgecut.cache.facts import code_hash
 from edgecut.errors import RequestError, RunError, StemError, StepError
 from edgecut.graph.features import poolable
@@ -192,7 +193,7 @@ def _priced(bench: Workbench, task: Look, scores: Sequence[CutScore], outputs: i
                 accuracy=score.score,
                 chosen_by=score.score,
                 latency=None if device is None else device.latency,
-                arena=costs.arena_bytes(file, profiles),
+                arena=None if unforeseen(file) else costs.arena_bytes(file, profiles),
                 size_bytes=file.size_bytes,
                 macs=None if score.macs is None else score.macs + score.width * outputs,
                 basis=Basis(accuracy="probe", latency=latency_basis(device)),

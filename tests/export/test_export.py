@@ -114,7 +114,7 @@ def test_a_dense_layer_keeps_its_bias_in_onnx_behind_a_flattened_map(tmp_path):
 def test_int8_without_images_is_refused(tmp_path):
     with pytest.raises(RequestError) as caught:
         export(models.chain(), "tflite", "int8", None, tmp_path / "m.tflite")
-    assert str(caught.value) == "export: int8 needs images to calibrate on; set data.train or pass --data"
+    assert str(caught.value) == "export: int8 needs data to calibrate on; set data.train or pass --data"
     assert list(tmp_path.iterdir()) == []
 
 

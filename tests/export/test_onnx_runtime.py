@@ -139,11 +139,11 @@ def test_a_graph_of_another_hand_is_quantized_and_told_beside_its_float_form(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["f.onnx", "-o", "q.onnx"], "export: int8 needs images to calibrate on; pass --data"),
+        (["f.onnx", "-o", "q.onnx"], "export: int8 needs data to calibrate on; pass --data"),
         (["f.onnx", "--quantizer", "ort", "-o", "q.tflite"],
          "--quantizer: ort makes int8 ONNX files, found tflite int8"),
         (["f.onnx", "--quantizer", "ort", "-o", "q.onnx"],
-         "export: int8 needs images to calibrate on; pass --data"),
+         "export: int8 needs data to calibrate on; pass --data"),
         (["{quantized}", "--quantizer", "ort", "--data", "pictures.npz", "-o", "q.onnx"],
          "{quantized}: is quantized already; give the float model that it was made of"),
         (["f.onnx", "--quantizer", "other", "-o", "q.onnx"],

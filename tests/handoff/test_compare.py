@@ -298,7 +298,7 @@ def test_a_limit_on_accuracy_without_images_is_unknown_and_counts_if_strict(caps
     answer = run(capsys, *words)
     assert json.loads(answer.out)["verdicts"] == [
         {"limit": "accuracy<-0.5pp", "file": "tflite float32 / tflite int8", "state": "unknown",
-         "found": "no labelled images; pass --data"}
+         "found": "no labelled data; pass --data"}
     ]  # fmt: skip
     assert (answer.code, run(capsys, *words, "--strict").code) == (0, 1)
 

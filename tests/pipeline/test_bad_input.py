@@ -92,7 +92,7 @@ def test_every_fault_of_a_recipe_at_once(capsys, work):
 def test_an_unknown_layer_and_int8_without_images_at_once(capsys, work):
     assert refused(capsys, work, MODEL, "--to", "block_2_rleu", "--name", "m") == [
         "m: cut.to: no layer 'block_2_rleu' (closest: 'block_2_relu', 'block_2_1_relu', 'block_4_relu')",
-        "m: export.precisions: int8 needs images to calibrate on; set data.train (--data)",
+        "m: export.precisions: int8 needs data to calibrate on; set data.train (--data)",
     ]
 
 

@@ -16,7 +16,7 @@ from edgecut.records.recipe import Data, make_recipe
 from tests.saved_models import classifier, saved
 
 GIVE = "name the outputs in their order, one to a line, in a file (data.labels, --labels)"
-CALIBRATE = ", or set data.target = 'features' if the images only calibrate"
+CALIBRATE = ", or set data.target = 'features' if they only calibrate"
 
 
 @pytest.fixture

@@ -110,6 +110,6 @@ def test_a_head_before_the_pooling_computes_the_same(tmp_path: Path) -> None:
 def test_auto_needs_images(capsys: pytest.CaptureFixture[str]) -> None:
     answer = run(capsys, "plan", f"{DEMO}/cifar10_backbone.keras", "--precision", "auto")
     assert answer == (
-        2, "", "edgecut: error: cifar10_backbone: export.precisions: auto needs images to calibrate on; set data.train "
+        2, "", "edgecut: error: cifar10_backbone: export.precisions: auto needs data to calibrate on; set data.train "
         "(--data)\n",
     )  # fmt: skip

@@ -109,6 +109,16 @@ def test_a_difference_within_the_standard_error_goes_to_the_cheaper() -> None:
     )
 
 
+def test_the_most_accurate_of_the_images_that_choose_may_not_be_that_of_those_that_judge() -> None:
+    chosen = point("chosen", 0.83, 0.01).model_copy(update={"chosen_by": 0.90})
+    points = [chosen, point("other", 0.85, 0.005).model_copy(update={"chosen_by": 0.80})]
+    choice = recommend(points, points, "board", 400)
+    assert choice is not None
+    assert choice[1].why == (
+        "the most accurate of 2 built for board on the images that choose (0.900), which sets no limits"
+    )
+
+
 def test_a_limit_says_what_it_costs_in_accuracy() -> None:
     small = point("small", 0.7, 0.01, checks=(check(0.01, 0.02, "meets"),))
     large = point("large", 0.9, 0.05, checks=(check(0.05, 0.02, "misses"),), state="misses")

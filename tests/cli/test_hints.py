@@ -1,0 +1,40 @@
+"""The command that is printed behind a model that was written."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from edgecut.cli.files import export_hint
+from edgecut.records.recipe import Data, Kind, Recipe, Source
+
+
+def _saved(path: Path, shape: tuple[int, ...]) -> str:
+    """A .keras file's configuration of one input and one Dense, as far as names and shapes are read from it."""
+    layers = [
+        {"class_name": "InputLayer", "config": {"name": "window", "batch_shape": [None, *shape], "dtype": "float32"}},
+        {"class_name": "Dense", "config": {"name": "scores", "units": 3}},
+    ]
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", json.dumps({"class_name": "Sequential", "config": {"layers": layers}}))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "train", "flags"),
+    [
+        ((256, 3), None, "vib.npz", "--data vib.npz"),
+        ((256, 3), None, None, "--data ARRAYS.npz"),
+        ((49, 10, 1), "arrays", "words.npz", "--kind arrays --data words.npz"),
+        ((49, 10, 1), None, "photos", "--preprocess MODE --data IMAGES"),
+    ],
+)
+def test_the_next_export_takes_what_feeds_the_model(
+    tmp_path: Path, shape: tuple[int, ...], kind: Kind | None, train: str | None, flags: str
+) -> None:
+    model = _saved(tmp_path / "m.keras", shape)
+    recipe = Recipe(source=Source(model=model), data=Data(kind=kind, train=train))
+    assert export_hint(Path("out.keras"), recipe) == f"next: edgecut export out.keras {flags} -o out.tflite"
