@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def inspect_import(output: Output, source: Source) -> int:
     """Show each operator with what it becomes, or why it doesn't and where to cut."""
     from edgecut.graph.saved import kind_of
+    from edgecut.pipeline.onnx_source import check_shape
     from edgecut.render.grid import notes
     from edgecut.render.imports import import_table
     from edgecut.source.onnx import survey
@@ -24,6 +25,7 @@ def inspect_import(output: Output, source: Source) -> int:
     if kind_of(source.model) != "onnx":
         raise RequestError(f"--import: {source.model} is no .onnx file; other models are taken as they are")
     found = survey(source.model, dequantize=source.dequantize)
+    check_shape(source)
     becomes = {
         operator: RULES[operator].layer or "nothing of its own" for operator in found.operators if operator in RULES
     }

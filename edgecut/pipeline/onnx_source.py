@@ -12,8 +12,9 @@ from edgecut.records.document import closest
 from edgecut.records.recipe import LayerRef, Preprocess, Source
 from edgecut.source.onnx import Survey, survey
 from edgecut.source.onnx.inputs import ModelInput, model_inputs
-from edgecut.source.onnx.reading import external_files
+from edgecut.source.onnx.reading import external_files, read_file
 from edgecut.source.onnx.survey import refusal
+from edgecut.source.onnx.tracing import fixed_shapes
 
 _SHOWN = 5  # names that are near to one that isn't there
 
@@ -50,6 +51,12 @@ def imported_inputs(source: Source) -> tuple[ModelInput, ...] | None:
         return None
 
 
+def check_shape(source: Source) -> None:
+    """Raises SourceError where source.shape doesn't fit the inputs of an .onnx file, or leaves a size open."""
+    if source.shape is not None:
+        fixed_shapes(read_file(source.model), source.shape)
+
+
 def order_notes(source: Source) -> Iterator[str]:
     """A note for each input whose arrays have their axes in another order than the file."""
     for each in imported_inputs(source) or ():
@@ -78,6 +85,10 @@ def import_faults(source: Source, refs: Sequence[tuple[str, LayerRef]]) -> Itera
         names = ", ".join(map(repr, found.open_inputs))
         said = "say them without the batch (--shape 3x224x224)"
         yield f"source.shape: {source.model} leaves sizes of {names} open; {said}"
+    try:
+        check_shape(source)
+    except SourceError as exc:
+        yield f"source.shape: {exc}"
     for key, ref in refs:
         if isinstance(ref, str) and not _may_be(ref, found):
             yield f"{key}: no layer {ref!r}{closest(ref, found.names, _SHOWN)}"

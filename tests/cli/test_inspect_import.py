@@ -56,6 +56,12 @@ def test_a_file_of_another_kind_is_told_so(capsys: pytest.CaptureFixture[str]) -
     assert (answer.code, answer.err) == (2, f"edgecut: error: {said}\n")
 
 
+def test_a_shape_that_the_file_doesn_t_have_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = run(capsys, "inspect", "cnn.onnx", "--import", "--shape", "3x32x33")
+    said = "cnn.onnx: takes 'input' as (3, 32, 32) behind the batch, and shape= says (3, 32, 33)"
+    assert (answer.code, answer.err) == (2, f"edgecut: error: {said}\n")
+
+
 @pytest.mark.parametrize(
     ("words", "fault"),
     [
@@ -68,6 +74,12 @@ def test_a_file_of_another_kind_is_told_so(capsys: pytest.CaptureFixture[str]) -
         (["open.onnx"],
          "open: source.shape: open.onnx leaves sizes of 'input' open; say them without the batch (--shape 3x224x224)"),
         (["open.onnx", "--shape", "3x32x32"], ""),
+        (["open.onnx", "--shape", "3x32"],
+         "open: source.shape: open.onnx: takes 'input' as (3, ?, ?) behind the batch, and shape= says (3, 32)"),
+        (["cnn.onnx", "--shape", "3x32x33"],
+         "cnn: source.shape: cnn.onnx: takes 'input' as (3, 32, 32) behind the batch, and shape= says (3, 32, 33)"),
+        (["cnn.onnx", "--shape", "nope=3x32x32"],
+         "cnn: source.shape: cnn.onnx: takes no input 'nope'; its inputs are 'input'"),
         (["places.onnx"],
          "places: source.model: places.onnx: can't be imported: NonZero (puts out as many places as the data says) at "
          "'/tail/NonZero'; cut it off, and import the part: edgecut cut places.onnx --to /fc/Gemm_output_0 -o "
