@@ -106,6 +106,9 @@ def _check_graph(graph: TfliteGraph, where: str) -> None:
         faults.append(f"{where}: has no operator between an input and an output")
     if faults:
         raise ExportError("\n".join(faults))
+    made = next((op for op in graph.operators if not set(graph.inputs).isdisjoint(op.outputs)), None)
+    if made is not None:
+        raise SourceError(f"{where}: {called(graph, made)} makes an input of the model; get the file again")
 
 
 def _integer_ends(graph: TfliteGraph) -> tuple[tuple[int, ...], tuple[int, ...]]:

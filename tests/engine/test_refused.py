@@ -162,3 +162,25 @@ def test_a_slice_that_loses_an_axis_by_itself_is_refused() -> None:
     assert refusal(draft.file([x], [y])) == [
         "model: SLICE (operator 0) makes shape [1, 4, 4] of shape [1, 4, 4, 2]; cut the model before it"
     ]
+
+
+def test_an_input_that_an_operator_makes_is_a_damaged_file() -> None:
+    draft = Draft()
+    x, y = (draft.tensor((1, 4, 4, 2), "int8", 0.1) for _ in range(2))
+    draft.operator("RELU", [x], [y])
+    with pytest.raises(
+        SourceError, match=r"model: RELU \(operator 0\) makes an input of the model; get the file again"
+    ):
+        generate(draft.file([y], [y]), "net")
+
+
+def test_parts_of_different_sizes_are_no_split() -> None:
+    draft = Draft()
+    x = draft.tensor((1, 4, 4, 4), "int8", 0.1)
+    parts = [draft.tensor((1, 4, 4, depth), "int8", 0.1) for depth in (1, 3)]
+    axis = draft.constant(np.array(3, np.int32))
+    draft.operator("SPLIT", [axis, x], parts, table="SplitOptions", options={"numSplits": 2})
+    assert refusal(draft.file([x], parts)) == [
+        "model: SPLIT (operator 0) makes shapes [[1, 4, 4, 1], [1, 4, 4, 3]], and equal parts are expected; cut the "
+        "model before it"
+    ]

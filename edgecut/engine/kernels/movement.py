@@ -101,6 +101,9 @@ def split(model: Model, op: Operator) -> tuple[Lowered, ...]:
     """SPLIT: equal parts along an axis, each made by itself."""
     data = model.activation(op.inputs[1])
     axis = int(model.constant(op.inputs[0], "int32").ravel()[0])
+    shapes = [model.activation(index).shape for index in op.outputs]
+    if len(set(shapes)) > 1:
+        raise Refused(f"makes shapes {[list(shape) for shape in shapes]}, and equal parts are expected")
     return _parts(model, op, op.inputs[1], data, axis)
 
 
