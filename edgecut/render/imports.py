@@ -40,4 +40,9 @@ def import_table(operators: Mapping[str, int], becomes: Mapping[str, str], refus
 
 def _refusal(item: Refusal) -> str:
     more = f" and {len(item.places) - _PLACES} more" if len(item.places) > _PLACES else ""
-    return f"refused: {item.reason}; at {', '.join(item.places[:_PLACES])}{more}"
+    return f"refused: {item.reason}; at {', '.join(map(_name, item.places[:_PLACES]))}{more}"
+
+
+def _name(place: str) -> str:
+    """A node's name as it is, or with its line ends and the like spelled out."""
+    return place if place.isprintable() else repr(place)

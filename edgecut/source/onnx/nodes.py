@@ -128,6 +128,7 @@ def _node(place: int, node: onnx.NodeProto, opset: int) -> Node:
     from onnx import helper
 
     operator = node.op_type if node.domain in OWN_DOMAINS else f"{node.domain}.{node.op_type}"
+    operator = " ".join(operator.split())  # as it is told; no operator that is known has blanks
     attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     texts = {k: v.decode(errors="replace") if isinstance(v, bytes) else v for k, v in attributes.items()}
     name = node.name or f"{node.op_type}_{place}"

@@ -67,7 +67,7 @@ def _inlined(model: onnx.ModelProto, file: Path) -> onnx.ModelProto:
     try:
         return inlined(model)
     except (ValidationError, RuntimeError) as exc:
-        raise SourceError(f"{file}: its local functions can't be put in place: {first_line(exc)}") from exc
+        raise SourceError(f"{file}: is a damaged .onnx file ({first_line(exc)}); get it again") from exc
 
 
 def external_files(path: str | Path) -> tuple[str, ...]:

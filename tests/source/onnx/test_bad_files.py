@@ -10,6 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from edgecut.errors import SourceError
+from edgecut.render.imports import import_table
 from edgecut.source.onnx import survey
 from edgecut.source.onnx.reading import external_files, read_file
 from tests.source.onnx.torch_cnn import torch_cnn
@@ -178,8 +179,8 @@ def test_a_function_that_calls_itself_is_told(tmp_path: Path) -> None:
     with pytest.raises(SourceError) as caught:
         read_file(tmp_path / "bad.onnx")
     assert str(caught.value) == (
-        f"{tmp_path / 'bad.onnx'}: its local functions can't be put in place: Cycle detected in model-local function "
-        "references: loc::F -> loc::F. Model-local functions must not be recursive"
+        f"{tmp_path / 'bad.onnx'}: is a damaged .onnx file (Cycle detected in model-local function references: "
+        "loc::F -> loc::F. Model-local functions must not be recursive); get it again"
     )
 
 
@@ -195,3 +196,14 @@ def test_a_name_that_no_file_can_have_is_no_file(external: Path) -> None:
         with pytest.raises(SourceError) as caught:
             read_file(external)
         assert str(caught.value) == f"{named} {location!r}, {sentence}"
+
+
+def test_names_of_several_lines_are_told_in_one(tmp_path: Path) -> None:
+    model = _wired([("Zap\nedgecut: error: none", "x", "y")])
+    model.graph.node[0].name, model.graph.node[0].domain, model.producer_name = "n\nwrote all", "acme", "p\nwrote all"
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    surveyed = survey(tmp_path / "m.onnx")
+    assert surveyed.exporter == "p wrote all"
+    assert surveyed.operators == {"acme.Zap edgecut: error: none": 1}
+    table = import_table(surveyed.operators, {}, surveyed.refused)
+    assert [*table.columns[2].cells] == ["refused: of the domain acme; at 'n\\nwrote all'"]
