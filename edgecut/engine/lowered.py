@@ -97,6 +97,11 @@ def check_grid(tensor: Tensor) -> None:
     low, high = {"int8": (-128, 127), "uint8": (0, 255), "int16": (0, 0)}.get(tensor.dtype, (0, 0))
     if len(tensor.scales) != 1 or not (0.0 < tensor.scales[0] < math.inf):
         raise Refused("has values without one positive scale", "quantize the whole model")
+    if tensor.lacks_zero_points:
+        raise Refused(
+            "has a scale without a zero point, which TensorFlow Lite Micro takes as not quantized",
+            "write the zero points into the file, too",
+        )
     if not low <= tensor.zero_points[0] <= high:
         raise Refused(f"has the zero point {tensor.zero_points[0]}, which {tensor.dtype} values can't have")
 

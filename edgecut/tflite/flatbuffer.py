@@ -55,8 +55,9 @@ class Tensor:
     """One tensor of the graph.
 
     shape: as the file fixes it (a dynamic dimension is 1 there); `dynamic` tells whether one is. scales,
-    zero_points: empty if not quantized, one each per tensor, several per channel along `axis`. size_bytes: of
-    the elements; 0 for a type without a fixed size (string, resource, variant). is_sparse: only what isn't zero is
+    zero_points: empty if not quantized, one each per tensor, several per channel along `axis`. lacks_zero_points: the
+    file has scales alone, and 0 is taken for each. size_bytes: of the elements; 0 for a type without a fixed size
+    (string, resource, variant). is_sparse: only what isn't zero is
     stored. blockwise: quantized in blocks, whose scales are another tensor's values.
     """
 
@@ -72,6 +73,7 @@ class Tensor:
     dynamic: bool = False
     is_sparse: bool = False
     blockwise: bool = False
+    lacks_zero_points: bool = False
 
     @property
     def elements(self) -> int:
@@ -285,7 +287,8 @@ def _tensor(index: int, tensor: schema.TensorT, buffers: Sequence[schema.BufferT
         raise IndexError("a buffer lies behind the end of the file")
     quantization = tensor.quantization
     scales = _numbers(quantization.scale if quantization else None, float)
-    zero_points = _numbers(quantization.zeroPoint if scales else None, int) or (0,) * len(scales)
+    written = _numbers(quantization.zeroPoint if scales else None, int)
+    zero_points = written or (0,) * len(scales)
     if len(zero_points) != len(scales):
         raise ValueError("a tensor has another number of zero points than of scales")
     return Tensor(
@@ -301,6 +304,7 @@ def _tensor(index: int, tensor: schema.TensorT, buffers: Sequence[schema.BufferT
         dynamic=any(d < 0 for d in _array(tensor.shapeSignature)),
         is_sparse=tensor.sparsity is not None,
         blockwise=bool(quantization) and quantization.detailsType == schema.QuantizationDetails.BlockwiseQuantization,
+        lacks_zero_points=bool(scales) and not written,
     )
 
 

@@ -184,3 +184,14 @@ def test_parts_of_different_sizes_are_no_split() -> None:
         "model: SPLIT (operator 0) makes shapes [[1, 4, 4, 1], [1, 4, 4, 3]], and equal parts are expected; cut the "
         "model before it"
     ]
+
+
+def test_a_scale_without_a_zero_point_is_refused_since_tflm_takes_neither() -> None:
+    draft = Draft()
+    x, y = (draft.tensor((1, 4, 4, 2), "int8", 0.1) for _ in range(2))
+    draft._tensors[x].quantization.zeroPoint = None
+    draft.operator("RELU", [x], [y])
+    assert refusal(draft.file([x], [y])) == [
+        "model: RELU (operator 0) has a scale without a zero point, which TensorFlow Lite Micro takes as not "
+        "quantized; write the zero points into the file, too"
+    ]
