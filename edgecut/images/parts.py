@@ -45,7 +45,11 @@ def sample_faults(
     if not set(expected) <= set(headers):
         shown = " and ".join(filter(None, (", ".join(expected[:-1]), expected[-1])))
         verb = "is" if len(expected) == 1 else "are"
-        faults.append(f"{where}: {path} holds {', '.join(headers) or 'nothing'}; {shown} {verb} expected")
+        unlabelled = inputs is not None and part == "train" and set(samples) <= set(headers)
+        remedy = (
+            "; where there are no labels, set data.target to 'features' or 'input' (--target)" if unlabelled else ""
+        )
+        faults.append(f"{where}: {path} holds {', '.join(headers) or 'nothing'}; {shown} {verb} expected{remedy}")
     if inputs is not None:
         return [*faults, *array_faults(headers, part, inputs, path, where)]
     return faults or picture_faults(headers[name], name, path, where)

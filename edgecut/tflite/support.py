@@ -37,8 +37,10 @@ REMEDIES = {
 }
 # Operators that a model's author can do something about, known by the model's layers before a file is written.
 ADVISED = frozenset({*REMEDIES, "MEAN"})
-POOL_AS_AVERAGE = "use AveragePooling2D over the whole image in place of GlobalAveragePooling2D, in int8 coarser"
-POOL_AS_MEAN = "use GlobalAveragePooling2D in place of AveragePooling2D over the whole image: the same numbers"
+POOL_AS_AVERAGE = (
+    "use AveragePooling1D or AveragePooling2D of all places in place of the global pooling, in int8 coarser"
+)
+POOL_AS_MEAN = "use the global pooling in place of AveragePooling1D or AveragePooling2D of all places: the same numbers"
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,9 @@ def test_labels_are_not_needed_where_arrays_only_calibrate(tmp_path: Path) -> No
           "y_train is of the type '<f8'; labels of classes are whole numbers; for values to predict set "
           "data.target = 'values' (--target values)"]),
         ({"y_train": Y}, ["holds y_train; x_train and y_train are expected"]),
+        ({"x_train": X},
+         ["holds x_train; x_train and y_train are expected; where there are no labels, set data.target to 'features' "
+          "or 'input' (--target)"]),
         ({"x_train": X[:0], "y_train": Y[:0]},
          ["x_train has the shape (0, 49, 10), which holds no sample",
           "y_train has the shape (0,); (n,) or (n, 1) is expected"]),

@@ -87,7 +87,7 @@ def test_a_model_that_ends_in_sum_is_refused_for_tflm(net: Path) -> None:
 def test_the_remedied_model_is_planned_with_a_note_on_its_pooling(net: Path) -> None:
     assert planned(net, "pool").notes == (
         "profile own-nucleo-l4r5zi: layer 'pool' becomes MEAN, which has no CMSIS-NN kernel and runs reference code; "
-        "use AveragePooling2D over the whole image in place of GlobalAveragePooling2D, in int8 coarser",
+        "use AveragePooling1D or AveragePooling2D of all places in place of the global pooling, in int8 coarser",
     )
 
 
