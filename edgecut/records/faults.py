@@ -155,11 +155,21 @@ def _one_expected(annotation: object) -> str:
         arguments = [a for a in get_args(annotation) if a is not Ellipsis]
         inner = _expected(arguments[0])
         count = "" if Ellipsis in get_args(annotation) else f"{len(arguments)} "
-        return f"a list of {count}{_PLURALS.get(inner, f'({inner})')}"
+        return f"a list of {count}{_PLURALS.get(inner, f'({inner})')}{_limits(arguments[0])}"
     record = record_in(annotation)
     if record is not None:
         return f"a table with {', '.join(keys_of(record))}"
     return _WORDS.get(annotation, "a table" if get_origin(annotation) is dict else "another value")
+
+
+def _limits(annotation: object) -> str:
+    """What each value of a list keeps to, such as " of at least 1"; "" for what has no limits."""
+    fields = get_args(annotation)[1:] if get_origin(annotation) is typing.Annotated else ()
+    limits = [limit for field in fields for limit in getattr(field, "metadata", ())]
+    said = [
+        f"{words} {getattr(limit, key)}" for limit in limits for words, key in _LIMITS.values() if hasattr(limit, key)
+    ]
+    return f" of {' and '.join(said)}" if said else ""
 
 
 def _shown(value: object, width: int = 60) -> str:

@@ -245,7 +245,7 @@ def test_a_wrong_request_starts_nothing(
 @pytest.mark.parametrize(
     ("changed", "fault"),
     [
-        ({"tiles": [0, 16, 8]}, "tiles: expected a list of 3 whole numbers, found [0, 16, 8]"),
+        ({"tiles": [0, 16, 8]}, "tiles: expected a list of 3 whole numbers of more than 0, found [0, 16, 8]"),
         ({"seconds": {"matrix.macs": -1.0}}, "seconds.matrix.macs: expected another value of at least 0.0, found -1.0"),
         ({"precision": "int9"}, "precision: expected one of"),
     ],

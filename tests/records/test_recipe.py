@@ -137,6 +137,10 @@ def test_an_unknown_table_is_always_a_fault(document: dict[str, Any], name: str)
         ({"stem": {"channels": 2}}, "stem.channels: expected one of 1, 3, 4, found 2"),
         ({"stem": {"size": [96]}}, "stem.size: expected a list of 2 whole numbers, found [96]"),
         ({"stem": {"size": ["a", 3]}}, "stem.size: expected a list of 2 whole numbers, found ['a', 3]"),
+        (
+            {"source": {"model": "m.onnx", "shape": [3, -6]}},
+            "source.shape: expected a list of whole numbers of at least 1 or a table, found [3, -6]",
+        ),
         ({"stem": {"size": [0, 3]}}, "stem.size: height and width are at least 1, found [0, 3]"),
         ({"data": {"limit": 0}}, "data.limit: at least 1 image is needed, found 0"),
         (
