@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -213,7 +213,7 @@ def _linked(
             seen.add(index)
         return index
 
-    lowered = list(lowered)
+    lowered = _of_use(list(lowered), map(root, outputs), root)
     views = {i: _input_view(graph.tensors[i], where) for i in inputs} | {made.output: made.view for _, made in lowered}
     _check_order(graph, lowered, [root(index) for index in outputs], set(inputs), where, root)
     steps, size = sum(made.view.rows for _, made in lowered), sum(view.size_bytes for view in views.values())
@@ -232,6 +232,18 @@ def _linked(
                 storages[operand.storage] = replace(storages[operand.storage], linear=True)
         nodes.append(Node(len(nodes), called(graph, op), made.call, operands, place[made.output], made.view.rows))
     return Network(tuple(storages), tuple(nodes), _places(inputs, place, root), _places(outputs, place, root))
+
+
+def _of_use(
+    lowered: Sequence[tuple[Operator, Lowered]], outputs: Iterable[int], root: Callable[[int], int]
+) -> list[tuple[Operator, Lowered]]:
+    """Without the parts of an operator, such as those of a SPLIT, that nothing reads."""
+    needed, useful = set(outputs), list[tuple[Operator, Lowered]]()
+    for op, part in reversed(lowered):
+        if part.output in needed:
+            useful.append((op, part))
+            needed.update(root(read.tensor) for read in part.reads)
+    return useful[::-1]
 
 
 def _check_order(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgecut.engine import generate, plan
@@ -13,6 +14,7 @@ from edgecut.engine.plan import whole
 from edgecut.engine.program import program
 from edgecut.engine.replay import check
 from edgecut.errors import ExportError
+from tools.int8_net import Int8Net
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "tiny.int8.tflite"
 
@@ -42,3 +44,11 @@ def test_a_line_buffer_of_one_row_too_few_is_found_by_the_replay() -> None:
     shorter = tuple(tuple(replace(place, rows=max(place.rows - 1, 1)) for place in places) for places in made.places)
     with pytest.raises(ExportError, match="the schedule isn't exact at"):
         check(network, replace(made, places=shorter))
+
+
+def test_a_part_of_a_split_that_nothing_reads_is_not_made() -> None:
+    net = Int8Net(np.random.default_rng(1))
+    x = net.image((1, 6, 5, 4))
+    first, _, third, fourth = net.split(x, 3, 4)
+    made = generate(net.file([x], [first, net.binary("ADD", third, fourth)]), "net")
+    assert made.files["net_run.c"].count("/* SPLIT (operator 0) */") == 3
