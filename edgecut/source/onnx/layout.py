@@ -243,7 +243,7 @@ class Mover:
         )
         for axis in range(rank):
             if axis != but:
-                padded = self._refined(padded, axis)
+                padded = self.refined(padded, axis)
         padded[lead] = self._widened(padded, lead)
         top = padded[lead]
         dims = {d: (axis, place) for axis, group in enumerate(top.axes) for place, d in enumerate(group)}
@@ -257,7 +257,7 @@ class Mover:
             axes = tuple((BATCH, *group) if axis == place else group for axis, group in enumerate(axes))
         return tensors, axes
 
-    def _refined(self, views: Sequence[View], axis: int) -> list[View]:
+    def refined(self, views: Sequence[View], axis: int) -> list[View]:
         """The views with the same factors in an axis, where they have more than one element there."""
         wide = [v for v in views if v.shape[axis] != 1]
         cuts = set[int]()

@@ -118,7 +118,7 @@ def _product(site: Site, a: View, b: View) -> View:
 def _batches(site: Site, a: View, b: View) -> tuple[Any, Any, tuple[tuple[int, ...], ...]]:
     """Both as (batch, shared dimensions..., rows, columns), and the axes of their product."""
     for axis in range(len(a.axes) - 2):
-        a, b = site.mover._refined([a, b], axis)
+        a, b = site.mover.refined([a, b], axis)
     shared: list[tuple[list[int], list[int]]] = []
     axes: list[tuple[int, ...]] = []
     for left, right in zip(a.axes[:-2], b.axes[:-2], strict=True):
