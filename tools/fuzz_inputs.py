@@ -448,6 +448,8 @@ def _inspected_and_run(path: Path) -> list[list[str]]:
         ["cut", name, "--to", "0", "-o", str(part)],
         ["cut", name, "--from", "0", "-o", str(part.with_stem("tail"))],
     ]
+    if path.suffix == ".tflite":
+        commands.append(["export", name, "--format", "c", "-o", str(path.with_name("plain_c"))])
     match hashlib.sha256(path.read_bytes()).digest()[0] % 16:
         case 0:
             commands.append(["bench", name, "--runs", "1", "--warmup", "0", "--profile", "esp32s3-esp-tflite-micro"])
