@@ -67,7 +67,21 @@ static inline int8_t limited(int32_t x, int32_t low, int32_t high) {
     return (int8_t)(x < low ? low : x > high ? high : x);
 }
 
-/*@ requantized: dsp scaled limited */
+/*@ fraction: dsp */
+/* 2 * x * multiplier * 2^(shift - 31), rounded as scaled() does but for the last bit, for x below 2^30 and factors below
+   one: with an odd number added and halved, it is. */
+static inline int32_t fraction(uint32_t x, int32_t multiplier, int32_t shift) {
+    int32_t y;
+#ifdef WITH_DSP
+    y = (int32_t)(x << 1);
+    __asm__("smmulr %0, %0, %1" : "+r"(y) : "r"(multiplier));
+#else
+    y = (int32_t)(((int64_t)(int32_t)x * multiplier + 1073741824) >> 31);
+#endif
+    return (2 * y - (y < 0)) >> -shift;
+}
+
+/*@ requantized: fraction scaled limited */
 /* How a layer's sums become its outputs. small: no sum reaches 2^30 and all factors are below one, so that one rounded
    product is exact. twice: 2 * the zero point + 1, which rounds the last bit and moves the result at once. */
 typedef struct {
@@ -76,38 +90,38 @@ typedef struct {
 static inline int8_t requantized(uint32_t sum, int32_t multiplier, int32_t shift, const grid_t grid) {
     int32_t y;
     if (ALL_SMALL || grid.small) {
+        y = fraction(sum, multiplier, shift) + grid.twice;
 #ifdef WITH_DSP
-        y = (int32_t)(sum << 1);
-        __asm__("smmulr %0, %0, %1" : "+r"(y) : "r"(multiplier));
+        __asm__("ssat %0, #8, %0, asr #1" : "+r"(y));
+        if (ALL_FULL) return (int8_t)y;
 #else
-        y = (int32_t)(((int64_t)(int32_t)sum * multiplier + 1073741824) >> 31);
+        y >>= 1;
 #endif
-        y = 2 * y - (y < 0);
-        y = ((y >> -shift) + grid.twice) >> 1;
     } else {
         y = scaled(sum, multiplier, shift) + (grid.twice >> 1);
     }
     return limited(y, ALL_FULL ? -128 : grid.low, ALL_FULL ? 127 : grid.high);
 }
 
-/*@ requantize4: requantized */
+/*@ lanes */
 #ifdef WITH_MVE
-/* Four sums of a layer that is small, not yet limited. */
-static inline int32x4_t requantized_lanes(int32x4_t sums, int32x4_t multipliers, int32x4_t shifts, int32_t zero) {
-    const int32x4_t y = vqrdmulhq_s32(sums, multipliers);
+/* Four numbers below 2^30 by factors below one, as scaled() rounds, and a zero point. */
+static inline int32x4_t scaled_lanes(int32x4_t x, int32x4_t multipliers, int32x4_t shifts, int32_t zero) {
+    const int32x4_t y = vqrdmulhq_s32(x, multipliers);
     /* -1 for a negative number that is to be shifted */
     const int32x4_t less = vshrq_n_s32(vandq_s32(y, shifts), 31);
     return vaddq_n_s32(vrshlq_s32(vaddq_s32(y, less), shifts), zero);
 }
 #endif
 
+/*@ requantize4: requantized lanes */
 /* Four sums by four factors. */
 static inline void requantize4(int8_t *out, const uint32_t *sums, const int32_t *multipliers, const int8_t *shifts,
                                const grid_t grid) {
 #ifdef WITH_MVE
     if (ALL_SMALL || grid.small) {
         int32x4_t y = vreinterpretq_s32_u32(vld1q_u32(sums));
-        y = requantized_lanes(y, vld1q_s32(multipliers), vldrbq_s32(shifts), grid.twice >> 1);
+        y = scaled_lanes(y, vld1q_s32(multipliers), vldrbq_s32(shifts), grid.twice >> 1);
         y = vmaxq_s32(y, vdupq_n_s32(ALL_FULL ? -128 : grid.low));
         vstrbq_s32(out, vminq_s32(y, vdupq_n_s32(ALL_FULL ? 127 : grid.high)));
         return;

@@ -51,6 +51,19 @@ static inline void dot4(uint32_t *sums, const int8_t *filters, int32_t step, con
 
 /*@ dot22: dsp */
 #ifndef WITH_MVE
+#ifdef WITH_DSP
+/* Four values of a filter on those of two pixels, which are given by their even and their odd bytes. In one piece, which
+   one register beside the sums is enough for: the compiler would use more than there are. */
+static inline void four_of_two(uint32_t *sum, uint32_t *next, uint32_t w, uint32_t x0, uint32_t x1, uint32_t y0,
+                               uint32_t y1) {
+    uint32_t half;
+    __asm__("sxtb16 %2, %3\n\tsmlad %0, %2, %4, %0\n\tsmlad %1, %2, %6, %1\n\t"
+            "sxtb16 %2, %3, ror #8\n\tsmlad %0, %2, %5, %0\n\tsmlad %1, %2, %7, %1"
+            : "+&r"(*sum), "+&r"(*next), "=&r"(half)
+            : "r"(w), "r"(x0), "r"(x1), "r"(y0), "r"(y1));
+}
+#endif
+
 /* Two filters, `step` apart, on the values of two pixels, `next` apart: sums by pixel, then by filter. */
 static inline void dot22(uint32_t *sums, const int8_t *filters, int32_t step, const int8_t *values, int32_t next,
                          int32_t count) {
@@ -58,13 +71,10 @@ static inline void dot22(uint32_t *sums, const int8_t *filters, int32_t step, co
     const int8_t *w = filters, *v = w + step, *x = values, *y = x + next;
 #ifdef WITH_DSP
     for (; count >= 4; count -= 4, w += 4, v += 4, x += 4, y += 4) {
-        const uint32_t a = word_at(w), b = word_at(v), p = word_at(x), q = word_at(y);
-        const uint32_t a0 = even_bytes(a), a1 = odd_bytes(a), b0 = even_bytes(b), b1 = odd_bytes(b);
+        const uint32_t p = word_at(x), q = word_at(y);
         const uint32_t p0 = even_bytes(p), p1 = odd_bytes(p), q0 = even_bytes(q), q1 = odd_bytes(q);
-        s0 = two_products(a1, p1, two_products(a0, p0, s0));
-        s1 = two_products(b1, p1, two_products(b0, p0, s1));
-        s2 = two_products(a1, q1, two_products(a0, q0, s2));
-        s3 = two_products(b1, q1, two_products(b0, q0, s3));
+        four_of_two(&s0, &s2, word_at(w), p0, p1, q0, q1);
+        four_of_two(&s1, &s3, word_at(v), p0, p1, q0, q1);
     }
 #endif
     for (; count > 0; count--) {
@@ -88,10 +98,11 @@ static uint32_t total(const int8_t *a, int32_t count) {
 /*@ conv_row: row_at requantize4 taps dot dot4 dot22 */
 /* The rows of an input under a window, and the part of each line of taps that lies inside the picture. What lies outside
    is read from a line of the input's zero point, or left out where that is 0: first to last are the rows that are read,
-   and pieces part to parts - 1 of a line (left of the picture, inside, right of it). */
+   and pieces part to parts - 1 of a line (left of the picture, inside, right of it). moves: which bits of a place in the
+   row count; none where the row is that line. */
 typedef struct {
     const int8_t *rows[16];
-    int32_t top, bottom, left, right, first, last, part, parts;
+    int32_t moves[16], left, right, first, last, part, parts;
 } under_t;
 
 /* A pixel's filters from f on. */
@@ -99,7 +110,7 @@ static void conv_pixel(const conv_row_t *k, const under_t *u, int32_t at, int32_
     const int32_t line = k->taps_x * k->depth, filter = k->taps_y * line, filters = k->filters;
     const int32_t edges[4] = {0, u->left, u->right, line};
     const grid_t grid = {k->small, 2 * k->out_zero + 1, k->low, k->high};
-    const int32_t first = u->first, last = u->last, top = u->top, bottom = u->bottom, part = u->part, parts = u->parts;
+    const int32_t first = u->first, last = u->last, part = u->part, parts = u->parts;
     const int8_t *taps = k->weights + f * filter, *outside = k->outside, *shifts = k->shifts;
     const int32_t *bias = k->bias, *multipliers = k->multipliers;
     int32_t i, p;
@@ -107,7 +118,7 @@ static void conv_pixel(const conv_row_t *k, const under_t *u, int32_t at, int32_
         uint32_t sums[4];
         memcpy(sums, bias + f, sizeof sums);
         for (i = first; i < last; i++) {
-            const int8_t *in = i >= top && i < bottom ? u->rows[i] + at : outside;
+            const int8_t *in = u->rows[i] + (at & u->moves[i]);
             for (p = part; p < parts; p++)
                 dot4(sums, taps + i * line + edges[p], filter, p == 1 ? in + edges[p] : outside, edges[p + 1] - edges[p]);
         }
@@ -116,7 +127,7 @@ static void conv_pixel(const conv_row_t *k, const under_t *u, int32_t at, int32_
     for (; f < filters; f++, taps += filter) {
         uint32_t sum = (uint32_t)bias[f];
         for (i = first; i < last; i++) {
-            const int8_t *in = i >= top && i < bottom ? u->rows[i] + at : outside;
+            const int8_t *in = u->rows[i] + (at & u->moves[i]);
             for (p = part; p < parts; p++)
                 sum = dot(sum, taps + i * line + edges[p], p == 1 ? in + edges[p] : outside, edges[p + 1] - edges[p]);
         }
@@ -124,7 +135,26 @@ static void conv_pixel(const conv_row_t *k, const under_t *u, int32_t at, int32_
     }
 }
 
-#ifndef WITH_MVE
+#ifdef WITH_MVE
+/* A pixel whose lines of taps are inside. */
+static void conv_inside(const conv_row_t *k, const under_t *u, int32_t at, int8_t *out) {
+    const int32_t line = k->taps_x * k->depth, filter = k->taps_y * line, filters = k->filters & ~3;
+    const grid_t grid = {k->small, 2 * k->out_zero + 1, k->low, k->high};
+    const int32_t first = u->first, count = u->last - first;
+    const int8_t *taps = k->weights + first * line, *shifts = k->shifts, *lines[16];
+    const int32_t *bias = k->bias, *multipliers = k->multipliers;
+    int32_t f, i;
+    for (i = 0; i < count; i++) lines[i] = u->rows[first + i] + (at & u->moves[first + i]);
+    for (f = 0; f < filters; f += 4, taps += 4 * filter) {
+        const int8_t *filter_line = taps;
+        uint32_t sums[4];
+        memcpy(sums, bias + f, sizeof sums);
+        for (i = 0; i < count; i++, filter_line += line) dot4(sums, filter_line, filter, lines[i], line);
+        requantize4(out + f, sums, multipliers + f, shifts + f, grid);
+    }
+    if (f < k->filters) conv_pixel(k, u, at, f, out);
+}
+#else
 /* Two pixels whose lines of taps are inside, by two filters at a time. */
 static void conv_pair(const conv_row_t *k, const under_t *u, int32_t at, int8_t *out) {
     const int32_t line = k->taps_x * k->depth, filter = k->taps_y * line, next = k->stride_x * k->depth;
@@ -139,8 +169,8 @@ static void conv_pair(const conv_row_t *k, const under_t *u, int32_t at, int8_t 
         sums[2] = sums[0] = (uint32_t)bias[f];
         sums[3] = sums[1] = (uint32_t)bias[f + 1];
         for (i = first; i < last; i++) {
-            const int32_t inside = i >= u->top && i < u->bottom;
-            dot22(sums, taps + i * line, filter, inside ? u->rows[i] + at : k->outside, inside ? next : 0, line);
+            const int32_t moves = u->moves[i];
+            dot22(sums, taps + i * line, filter, u->rows[i] + (at & moves), next & moves, line);
         }
         out[f] = requantized(sums[0], multipliers[f], shifts[f], grid);
         behind[f] = requantized(sums[2], multipliers[f], shifts[f], grid);
@@ -160,21 +190,27 @@ static void conv_row(const void *layer, int8_t *work, const place_t *place, int3
     const int32_t y = row % k->out_height * k->stride_y - k->pad_y, base = row / k->out_height * k->in_height;
     const int32_t depth = k->depth, stride = k->stride_x, line = k->taps_x * depth;
     int8_t *out = row_at(work, &place[1], row, k->out_width * k->filters);
+    const int32_t top = first_tap(y, k->dilation_y), bottom = stop_tap(y, k->dilation_y, k->in_height, k->taps_y);
     int32_t x, i, at = -k->pad_x;
     under_t u;
-    u.top = first_tap(y, k->dilation_y);
-    u.bottom = stop_tap(y, k->dilation_y, k->in_height, k->taps_y);
-    for (i = u.top; i < u.bottom; i++)
-        u.rows[i] = row_at(work, place, base + y + i * k->dilation_y, k->in_width * depth);
-    u.first = k->outside != NULL ? 0 : u.top;
-    u.last = k->outside != NULL ? k->taps_y : u.bottom;
+    u.first = k->outside != NULL ? 0 : top;
+    u.last = k->outside != NULL ? k->taps_y : bottom;
+    for (i = u.first; i < u.last; i++) {
+        u.moves[i] = -(i >= top && i < bottom);
+        u.rows[i] = u.moves[i] ? row_at(work, place, base + y + i * k->dilation_y, k->in_width * depth) : k->outside;
+    }
     for (x = 0; x < k->out_width; x++, at += stride, out += k->filters) {
         u.left = first_tap(at, 1) * depth;
         u.right = stop_tap(at, 1, k->in_width, k->taps_x) * depth;
         if (u.right < u.left) u.right = u.left;
         u.part = k->outside != NULL && u.left > 0 ? 0 : 1;
         u.parts = k->outside != NULL && u.right < line ? 3 : 2;
-#ifndef WITH_MVE
+#ifdef WITH_MVE
+        if (u.part == 1 && u.parts == 2 && u.right - u.left == line) {
+            conv_inside(k, &u, at * depth, out);
+            continue;
+        }
+#else
         if (at >= 0 && x + 1 < k->out_width && at + stride + k->taps_x <= k->in_width) {
             conv_pair(k, &u, at * depth, out);
             x++, at += stride, out += k->filters;
@@ -246,8 +282,8 @@ static int32_t depthwise_by_8(const depthwise_row_t *k, const beneath_t *u, int3
         }
         factors = vld2q_s32(multipliers + c);
         shifts = vldrbq_s16(k->shifts + c);
-        even = requantized_lanes(even, factors.val[0], vmovlbq_s16(shifts), k->out_zero);
-        odd = requantized_lanes(odd, factors.val[1], vmovltq_s16(shifts), k->out_zero);
+        even = scaled_lanes(even, factors.val[0], vmovlbq_s16(shifts), k->out_zero);
+        odd = scaled_lanes(odd, factors.val[1], vmovltq_s16(shifts), k->out_zero);
         y = vqmovntq_s32(vqmovnbq_s32(vdupq_n_s16(0), even), odd);
         y = vmaxq_s16(y, vdupq_n_s16((int16_t)(ALL_FULL ? -128 : k->low)));
         vstrbq_s16(out + c, vminq_s16(y, vdupq_n_s16((int16_t)(ALL_FULL ? 127 : k->high))));
@@ -259,14 +295,25 @@ static int32_t depthwise_by_8(const depthwise_row_t *k, const beneath_t *u, int3
 /* Four channels of one tap. */
 static inline void tap4(uint32_t *sums, const int8_t *tap, const int8_t *in, int32_t edge, int32_t zero) {
 #ifdef WITH_DSP
-    const uint32_t w = word_at(tap), v = word_at(in), zeros = (uint32_t)zero << 16 | ((uint32_t)zero & 0xFFFFu);
-    const uint32_t w0 = even_bytes(w), w1 = odd_bytes(w);
-    uint32_t v0 = even_bytes(v), v1 = odd_bytes(v);
-    if (edge) v0 = less_halves(v0, zeros), v1 = less_halves(v1, zeros);
-    sums[0] = lower_product(w0, v0, sums[0]);
-    sums[1] = lower_product(w1, v1, sums[1]);
-    sums[2] = upper_product(w0, v0, sums[2]);
-    sums[3] = upper_product(w1, v1, sums[3]);
+    const uint32_t zeros = edge ? (uint32_t)zero << 16 | ((uint32_t)zero & 0xFFFFu) : 0u;
+    const uint32_t w = word_at(tap), v = word_at(in);
+    uint32_t a, b;
+    if (edge) {
+        b = less_halves(even_bytes(v), zeros);
+        a = even_bytes(w);
+        sums[0] = lower_product(a, b, sums[0]);
+        sums[2] = upper_product(a, b, sums[2]);
+        b = less_halves(odd_bytes(v), zeros);
+        a = odd_bytes(w);
+        sums[1] = lower_product(a, b, sums[1]);
+        sums[3] = upper_product(a, b, sums[3]);
+    } else {
+        /* In one piece, which two registers beside the sums are enough for. */
+        __asm__("sxtb16 %4, %6\n\tsxtb16 %5, %7\n\tsmlabb %0, %4, %5, %0\n\tsmlatt %2, %4, %5, %2\n\t"
+                "sxtb16 %4, %6, ror #8\n\tsxtb16 %5, %7, ror #8\n\tsmlabb %1, %4, %5, %1\n\tsmlatt %3, %4, %5, %3"
+                : "+&r"(sums[0]), "+&r"(sums[1]), "+&r"(sums[2]), "+&r"(sums[3]), "=&r"(a), "=&r"(b)
+                : "r"(w), "r"(v));
+    }
 #else
     const int32_t less = edge ? zero : 0;
     sums[0] += (uint32_t)(tap[0] * (in[0] - less));
@@ -316,6 +363,7 @@ static void depthwise_row(const void *layer, int8_t *work, const place_t *place,
     const depthwise_row_t *k = (const depthwise_row_t *)layer;
     const int32_t y = row % k->out_height * k->stride_y - k->pad_y, base = row / k->out_height * k->in_height;
     int8_t *out = row_at(work, &place[1], row, k->out_width * k->depth);
+    const int32_t reach = (k->taps_x - 1) * k->dilation_x;
     int32_t x, i, c = 0;
     beneath_t u;
     u.top = first_tap(y, k->dilation_y);
@@ -324,11 +372,12 @@ static void depthwise_row(const void *layer, int8_t *work, const place_t *place,
         u.rows[i] = row_at(work, place, base + y + i * k->dilation_y, k->in_width * k->depth);
     for (x = 0; x < k->out_width; x++, out += k->depth) {
         const int32_t at = x * k->stride_x - k->pad_x;
-        u.left = first_tap(at, k->dilation_x);
-        u.right = stop_tap(at, k->dilation_x, k->in_width, k->taps_x);
+        u.left = at < 0 ? first_tap(at, k->dilation_x) : 0;
+        u.right = at + reach < k->in_width ? k->taps_x : stop_tap(at, k->dilation_x, k->in_width, k->taps_x);
         u.edge = u.bottom - u.top != k->taps_y || u.right - u.left != k->taps_x;
 #ifdef WITH_MVE
         c = depthwise_by_8(k, &u, at, out);
+        if (c == k->depth) continue;
 #endif
         if (u.edge)
             depthwise_pixel(k, &u, at, c, 1, out);
