@@ -10,6 +10,7 @@ import tf_keras
 
 from edgecut import export
 from edgecut.errors import SourceError
+from edgecut.records.recipe import Source
 from edgecut.runtime.files import FileRunner
 from edgecut.source.load import read_source
 from edgecut.source.policies import in_float32
@@ -72,7 +73,7 @@ def sequences(policy: str) -> keras.Model:
 def test_a_model_of_another_policy_is_read_and_exported_in_float32(policy: str, tmp_path: Path) -> None:
     source = sequences(policy)
     source.save(tmp_path / "m.keras")
-    loaded = read_source(tmp_path / "m.keras")
+    loaded = read_source(Source(model=str(tmp_path / "m.keras")))
     assert {layer.dtype_policy.name for layer in loaded.model._flatten_layers()} == {"float32"}
     assert [layer.name for layer in loaded.model.layers] == [layer.name for layer in source.layers]
     for old, new in zip(source.trainable_variables, loaded.model.trainable_variables, strict=True):
@@ -124,7 +125,7 @@ def test_a_keras_2_model_of_another_policy_is_brought_to_float32(tmp_path: Path,
         tf_keras.mixed_precision.set_global_policy("float32")
     with caught_output():
         source.save(tmp_path / name, **({} if "." in name else {"save_format": "tf"}))
-    loaded = read_source(tmp_path / name)
+    loaded = read_source(Source(model=str(tmp_path / name)))
     assert {layer.dtype_policy.name for layer in loaded.model._flatten_layers()} == {"float32"}
     kernel = np.asarray(source.get_layer("conv").kernel, "float32")
     np.testing.assert_array_equal(kernel, np.asarray(loaded.model.get_layer("conv").kernel))
@@ -136,7 +137,7 @@ def test_an_hdf5_file_of_bfloat16_weights_says_how_to_save_it(tmp_path: Path) ->
     rows = keras.Input((3,))
     keras.Model(rows, L.Dense(2, dtype="bfloat16")(rows)).save(tmp_path / "m.h5")
     with pytest.raises(SourceError) as caught:
-        read_source(tmp_path / "m.h5")
+        read_source(Source(model=str(tmp_path / "m.h5")))
     assert str(caught.value) == (
         f"{tmp_path / 'm.h5'}: can't be loaded: its weights are bfloat16, a type that HDF5 hasn't; save it as .keras, "
         "or with the policy mixed_bfloat16"
