@@ -10,7 +10,7 @@ from edgecut.records.measurement import AS_C, Measurement, measured, missing
 from edgecut.records.profile import Profile
 from edgecut.tflite.flatbuffer import TfliteGraph
 
-WHERE = "the C's plan"
+WHERE = "plan of the C"
 FORESEEN = "work buffer of the generated C, planned to the byte from shapes"
 METHOD = "work buffer of the generated C, exact; equal to TFLM's reference kernels"
 
