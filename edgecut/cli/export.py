@@ -183,8 +183,8 @@ def _export_c(
     artifact = read_artifact(out / f"{name}.tflite", name=f"{name}.tflite", precision=precision)
     rows = "" if made.rows_arena_bytes is None else f", {format_bytes(made.rows_arena_bytes)} by rows of a camera"
     return artifact, [
-        f"wrote {name}_run.c and {name}_run.h: work buffer {format_bytes(made.arena_bytes)}{rows}; equal to TFLM's "
-        "reference kernels to the bit"
+        f"wrote {name}_run.c and {name}_run.h: work buffer {format_bytes(made.arena_bytes)}{rows}; "
+        "computes as TFLM's reference kernels do (not run here: a bundle's golden vectors are)"
     ]
 
 

@@ -85,7 +85,7 @@ def _explained(error: BaseException, arguments: Sequence[str]) -> tuple[tuple[st
     """What to say about an error, and the exit code."""
     match error:
         case EdgecutError():
-            faults = getattr(error, "faults", None) or (str(error),)
+            faults = getattr(error, "faults", None) or str(error).split("\n")
             return tuple(f"error: {fault}" for fault in faults), error.exit_code
         case click.exceptions.Exit():
             return (), error.exit_code

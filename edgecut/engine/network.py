@@ -72,6 +72,9 @@ class Network:
     outputs: tuple[int, ...]
 
 
+_NAMED = 3  # operators of a sentence that has one remedy for all
+
+
 def read_network(content: bytes, where: str) -> Network:
     """The network of a .tflite file's bytes.
 
@@ -148,6 +151,7 @@ def _lower(
     lowered: list[tuple[Operator, Lowered]] = []
     alias: dict[int, int] = {}
     faults: list[str] = []
+    whole: dict[str, list[str]] = {}
     for op in operators:
         try:
             if op.name in RENAMES and not op.custom:
@@ -155,12 +159,22 @@ def _lower(
             else:
                 lowered += [(op, made) for made in _bound(model, op)]
         except Refused as refusal:
-            faults.append(f"{where}: {called(model.graph, op)} {refusal.reason}; {refusal.remedy or CUT}")
+            if refusal.remedy:
+                whole.setdefault(f"{refusal.reason}; {refusal.remedy}", []).append(called(model.graph, op))
+            else:
+                faults.append(f"{where}: {called(model.graph, op)} {refusal.reason}; {CUT}")
         except _MISFIT:
             faults.append(f"{where}: {called(model.graph, op)} has shapes or options that don't fit together; {CUT}")
+    faults += [f"{where}: {_together(names, reason)}" for reason, names in whole.items()]
     if faults:
         raise ExportError("\n".join(faults))
     return lowered, alias
+
+
+def _together(names: list[str], reason: str) -> str:
+    """One sentence of the operators that one remedy is for; of many the first three are named."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more} {reason if len(names) == 1 else reason.replace('has ', 'have ', 1)}"
 
 
 def _bound(model: Model, op: Operator) -> tuple[Lowered, ...]:
