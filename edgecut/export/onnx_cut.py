@@ -9,59 +9,13 @@ from typing import TYPE_CHECKING
 from edgecut.errors import ExportError, GraphError, SourceError
 from edgecut.records.nearest import closest
 from edgecut.runtime.onnx_graph import other_kind, parse_onnx, tensors_read, with_shapes
+from edgecut.runtime.onnx_kinds import CHANNELS_FIRST, SAME_AXES
 from edgecut.tflite.reach import Network, Node, Part, matching, short_names
 
 if TYPE_CHECKING:
     import onnx
 
-# Operators that work on images, which ONNX keeps as (batch, channels, height, width), and those that leave axes alone.
-IMAGE_OPERATORS = frozenset(
-    {
-        "AveragePool",
-        "BatchNormalization",
-        "Conv",
-        "ConvInteger",
-        "ConvTranspose",
-        "DepthToSpace",
-        "GlobalAveragePool",
-        "GlobalMaxPool",
-        "InstanceNormalization",
-        "LRN",
-        "MaxPool",
-        "QLinearConv",
-        "SpaceToDepth",
-    }
-)
 ACTIVATIONS = frozenset({"Clip", "Elu", "HardSwish", "LeakyRelu", "PRelu", "Relu", "Sigmoid", "Softmax", "Tanh"})
-_SAME_AXES = frozenset(
-    {
-        "Add",
-        "Cast",
-        "Clip",
-        "Concat",
-        "DequantizeLinear",
-        "Div",
-        "Elu",
-        "Erf",
-        "Gelu",
-        "HardSigmoid",
-        "HardSwish",
-        "Identity",
-        "LeakyRelu",
-        "Max",
-        "Min",
-        "Mul",
-        "PRelu",
-        "Pad",
-        "QuantizeLinear",
-        "Relu",
-        "Resize",
-        "Sigmoid",
-        "Softplus",
-        "Sub",
-        "Tanh",
-    }
-)
 
 # The IR version from which a constant needn't be an input of the graph, too (onnx/docs/IR.md).
 _CONSTANTS_ALONE = 4
@@ -209,9 +163,9 @@ def _meets_image_operator(name: str, neighbours: Mapping[str, Sequence[onnx.Node
     pending, seen = [name], {name}
     while pending:
         for node in neighbours.get(pending.pop(), ()):
-            if node.op_type in IMAGE_OPERATORS and {*node.input[:1], *node.output} & seen:
+            if node.op_type in CHANNELS_FIRST and {*node.input[:1], *node.output} & seen:
                 return True
-            if node.op_type in _SAME_AXES:
+            if node.op_type in SAME_AXES:
                 more = {x for x in (*node.input, *node.output) if x in neighbours} - seen
                 seen |= more
                 pending.extend(more)

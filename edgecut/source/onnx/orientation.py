@@ -4,56 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from edgecut.runtime.onnx_kinds import CHANNELS_FIRST, SAME_AXES
 from edgecut.source.onnx.nodes import Node
-
-# Operators whose second axis is the channels.
-CHANNELS_FIRST = frozenset(
-    [
-        "AveragePool",
-        "BatchNormalization",
-        "Conv",
-        "ConvTranspose",
-        "DepthToSpace",
-        "GlobalAveragePool",
-        "GlobalMaxPool",
-        "GroupNormalization",
-        "InstanceNormalization",
-        "LRN",
-        "LpPool",
-        "MaxPool",
-        "SpaceToDepth",
-    ]
-)
-_SAME_AXES = frozenset(
-    [
-        "Abs",
-        "Add",
-        "Cast",
-        "Clip",
-        "Concat",
-        "DequantizeLinear",
-        "Div",
-        "Dropout",
-        "HardSigmoid",
-        "HardSwish",
-        "Identity",
-        "LeakyRelu",
-        "Max",
-        "Min",
-        "Mul",
-        "PRelu",
-        "Pad",
-        "QuantizeLinear",
-        "Relu",
-        "Resize",
-        "Sigmoid",
-        "Slice",
-        "Split",
-        "Sub",
-        "Tanh",
-        "Upsample",
-    ]
-)
 
 
 def input_orders(nodes: Sequence[Node], ranks: Mapping[str, tuple[int, int]]) -> dict[str, list[int]]:
@@ -81,7 +33,7 @@ def _order(name: str, rank: int, batch: int, readers: Mapping[str, Sequence[Node
             moved = None
             if node.operator == "Transpose" and len(node.attributes.get("perm", ())) == rank:
                 moved = [axes[axis] for axis in node.attributes["perm"]]
-            elif node.operator in _SAME_AXES:
+            elif node.operator in SAME_AXES:
                 moved = axes
             if moved is not None and not seen.intersection(node.outputs):
                 seen.update(node.outputs)
