@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "head": ("head", "A new head behind a layer, fitted or trained."),
     "search": ("search", "Choose the cut: a front of accuracy, latency, memory and size."),
     "explain": ("explain", "Quantization error by layer, in the source model's names, and why."),
+    "run": ("run", "A file or bundle run on pictures, arrays or a camera's bytes."),
     "bench": ("bench", "Latency, memory and arena of a file, measured or estimated."),
     "compare": ("compare", "Two bundles or files: size, outputs, accuracy, latency, recipe."),
     "verify": ("verify", "A bundle's hashes checked, its golden vectors re-run."),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import functools
+import io
 import json
 import math
 import os
 import shutil
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
@@ -31,15 +33,18 @@ OLD_WORDS = "edgecut.old_words"
 class Output:
     """The channels of one command."""
 
-    def __init__(self, *, as_json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
-        """as_json: one document on stdout and nothing else there. quiet: no progress, hints or notes."""
+    def __init__(
+        self, *, as_json: bool = False, as_csv: bool = False, quiet: bool = False, verbose: bool = False
+    ) -> None:
+        """as_json, as_csv: one document on stdout and nothing else there. quiet: no progress, hints or notes."""
         self.as_json = as_json
+        self.as_csv = as_csv
         self.quiet = quiet
         self.verbose = verbose
 
     def table(self, *parts: RenderableType) -> None:
-        """Prints tables and lines for people on stdout; nothing with --json."""
-        if self.as_json:
+        """Prints tables and lines for people on stdout; nothing with --json or --csv."""
+        if self.as_json or self.as_csv:
             return
         from rich.console import Console
 
@@ -56,6 +61,14 @@ class Output:
         """Prints one JSON document on stdout with --json; nothing otherwise."""
         if self.as_json:
             _write(lambda: click.echo(json_text(data)))
+
+    def rows(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Prints comma-separated values (RFC 4180) on stdout with --csv, a line of names first; nothing otherwise."""
+        if not self.as_csv:
+            return
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([columns, *rows])
+        _write(lambda: click.echo(text.getvalue(), nl=False))
 
     def width(self) -> int:
         """The columns of the terminal, 80 where there is none."""
@@ -78,6 +91,20 @@ class Output:
 def json_text(data: Mapping[str, object]) -> str:
     """The document as indented JSON. JSON has no infinity and no NaN: they are null."""
     return json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def with_csv(function: Callable[..., int | None]) -> Callable[..., int | None]:
+    """Adds --csv to a command whose first argument is an Output, right below with_output."""
+
+    @click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values on stdout.")
+    @functools.wraps(function)
+    def run(output: Output, *, as_csv: bool, **options: object) -> int | None:
+        if as_csv and output.as_json:
+            raise click.UsageError("--csv and --json exclude each other")
+        output.as_csv = as_csv
+        return function(output, **options)
+
+    return run
 
 
 def with_output(function: Callable[..., int | None]) -> Callable[..., int | None]:

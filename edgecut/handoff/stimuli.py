@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgecut.errors import RequestError
 from edgecut.handoff.builds import Side, label_names
 from edgecut.images.arrays import ArrayInput, ArrayInputs
 from edgecut.images.classes import assumed_order
@@ -48,14 +49,14 @@ def fed(
     """
     inputs, others = map(array_inputs, pair)
     same = inputs == others or (len(inputs) == 1 and [x.shape for x in inputs] == [x.shape for x in others])
-    takes_pictures = [_takes_pictures(artifact) for artifact in pair]
-    if data is None or (not all(takes_pictures) and (any(takes_pictures) or not same)):
+    of_pictures = [takes_pictures(artifact) for artifact in pair]
+    if data is None or (not all(of_pictures) and (any(of_pictures) or not same)):
         if not inputs or not same:
             return None
         values = _seeded(pair[0])
         return (Fed(values, None), Fed(values, None)), "seeded noise"
     wanted = Data(train=data) if isinstance(data, str) else data
-    if not any(takes_pictures):
+    if not any(of_pictures):
         return _fed_arrays(sides, pair, wanted, progress)
     return _fed_pictures(sides, pair, wanted, progress)
 
@@ -90,8 +91,9 @@ def _fed_pictures(
     read: dict[tuple[int, ...], Dataset] = {}
     found = []
     for side, artifact in zip(sides, pair, strict=True):
-        height, width, channels = artifact.inputs[0].shape[1:]
-        order = (side.recipe.stem.order if side.recipe is not None else None) or DEFAULT_ORDER[channels]
+        check_range(side, artifact)
+        height, width = artifact.inputs[0].shape[1:3]
+        order = camera_order(side, artifact)
         shape = (height, width, 1 if order == "gray" else 3)
         if shape not in read:
             read[shape] = read_data(
@@ -117,7 +119,31 @@ def _batches(side: Side, artifact: Artifact, values: np.ndarray) -> Iterator[np.
         yield model_input(part, side.preprocess, expects) if part.dtype == np.uint8 else part
 
 
-def _takes_pictures(artifact: Artifact) -> bool:
+def camera_order(side: Side, artifact: Artifact) -> str:
+    """What the channels are of the pictures that a side's file takes."""
+    return (side.recipe.stem.order if side.recipe is not None else None) or DEFAULT_ORDER[artifact.inputs[0].shape[3]]
+
+
+def check_range(side: Side, artifact: Artifact) -> None:
+    """Raises RequestError for a single quantized file whose input can't hold a camera's bytes, which nothing scales."""
+    if side.recipe is not None or side.preprocess not in {"none", "raw"} or not takes_pictures(artifact):
+        return
+    spec = artifact.inputs[0]
+    if spec.scale is None or spec.zero_point is None:
+        return
+    ends = np.iinfo(spec.dtype)
+    low, high = (spec.scale * (end - spec.zero_point) for end in (int(ends.min), int(ends.max)))
+    if high >= 128:
+        return
+    likely = "tf" if low < -0.9 and high < 1.1 else "'{scale = 0.00392157}'" if low > -0.1 and high < 1.1 else "MODE"
+    raise RequestError(
+        f"{side.path}: takes values from {low:.3g} to {high:.3g}, and a picture has bytes 0 to 255; say how they are "
+        f"scaled: --preprocess {likely}"
+    )
+
+
+def takes_pictures(artifact: Artifact) -> bool:
+    """Whether a camera feeds the file: one input of pictures."""
     if len(artifact.inputs) != 1:
         return False
     (spec,) = artifact.inputs
@@ -127,7 +153,7 @@ def _takes_pictures(artifact: Artifact) -> bool:
 def _seeded(artifact: Artifact) -> np.ndarray:
     """Bytes for pictures, else floats in -1..1, or whole numbers 0 and 1, which are in any vocabulary."""
     random = np.random.default_rng(0)
-    if _takes_pictures(artifact):
+    if takes_pictures(artifact):
         return random.integers(0, 256, (SEEDED, *artifact.inputs[0].shape[1:]), dtype=np.uint8)
     arrays = []
     for spec in artifact.inputs:

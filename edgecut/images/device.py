@@ -81,6 +81,21 @@ def in_order(pixels: np.ndarray, order: str) -> np.ndarray:
     return result
 
 
+def shown_pixels(pixels: np.ndarray, order: str) -> np.ndarray:
+    """The bytes of a device as a viewer shows them: (n, height, width, 1) for "gray", else (..., 3) R, G, B, uint8.
+
+    What `in_order` makes, made undone; YUV to the nearest byte. pixels: (n, height, width, CHANNELS[order]), uint8.
+    """
+    if order in {"gray", "rgb"}:
+        return pixels
+    if order == "bgr":
+        return np.ascontiguousarray(pixels[..., ::-1])
+    if order == "rgba":
+        return pixels[..., :3]
+    mixed = (pixels.astype(np.float64) - (0.0, 128.0, 128.0)) @ np.transpose(YUV_TO_RGB)
+    return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+
+
 def model_input(pixels: np.ndarray, preprocess: Preprocess, pixels_mode: Literal["raw", "normalized"]) -> np.ndarray:
     """What the model takes for the device's pixels: (n, height, width, channels), float32.
 

@@ -248,7 +248,9 @@ def test_accuracy_is_tested_in_pairs(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     images, labels = random.integers(0, 256, (60, 12, 12, 1), dtype=np.uint8), np.arange(60) % 4
     np.savez(tmp_path / "d.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
-    row = next(c for c in compare(FLOAT, INT8, data=str(tmp_path / "d.npz")).changes if c.metric == "accuracy")
+    row = next(
+        c for c in compare(FLOAT, INT8, data=str(tmp_path / "d.npz"), preprocess="tf").changes if c.metric == "accuracy"
+    )
     assert row.a is not None
     assert row.b is not None
     assert row.p is not None
@@ -256,7 +258,7 @@ def test_accuracy_is_tested_in_pairs(tmp_path: Path) -> None:
 
 
 def accuracy_of(data: Path, *words: str, capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, Any], list[str]]:
-    answer = run(capsys, "compare", str(FLOAT), str(INT8), "--data", str(data), *words, "--json")
+    answer = run(capsys, "compare", str(FLOAT), str(INT8), "--data", str(data), "--preprocess", "tf", *words, "--json")
     found = json.loads(answer.out)
     return next(row for row in found["changes"] if row["metric"] == "accuracy"), found["notes"]
 
@@ -459,3 +461,15 @@ def test_a_score_is_compared_at_its_threshold_and_not_by_argmax_over_one_column(
     monkeypatch.setattr(comparing, "last_activation", lambda path, output: "sigmoid")
     changes = {c.metric: c for c in compare(FLOAT, INT8).changes}
     assert (changes["accuracy"].a, changes["accuracy"].b, changes["top1_changes"].b) == (1.0, 0.5, 0.5)
+
+
+def test_pictures_for_a_file_that_cant_hold_their_bytes_need_a_scaling(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = run(capsys, "compare", str(FLOAT), str(INT8), "--data", str(class_folders(tmp_path, "a", "b")))
+    assert (answer.code, answer.out, answer.err) == (
+        2,
+        "",
+        f"edgecut: error: {INT8}: takes values from -0.995 to 1, and a picture has bytes 0 to 255; say how they are "
+        "scaled: --preprocess tf\n",
+    )
