@@ -1,6 +1,6 @@
 """`python -m edgecut`, and the program `edgecut`."""
 
-from edgecut.interrupts import Interrupted, leave, leave_on_signals
+from edgecut.interrupts import SENTENCES, Interrupted, end_process, exit_code, leave, leave_on_signals
 
 
 def main() -> None:
@@ -12,6 +12,10 @@ def main() -> None:
         run()
     except Interrupted as exc:  # it came while the command's own answer to signals was taken away
         leave(exc.number, None)
+    except SystemExit as exc:
+        if isinstance(exc.code, int) and exc.code in map(exit_code, SENTENCES):
+            end_process(exc.code)
+        raise
 
 
 # Processes that this one starts import it again.

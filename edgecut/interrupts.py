@@ -14,6 +14,7 @@ TYPE_CHECKING = False  # typing takes as long to import as all of this
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
+    from typing import NoReturn
 
     Handler = Callable[[int, FrameType | None], object] | int | None
 
@@ -106,6 +107,19 @@ def leave(number: int, frame: FrameType | None) -> None:
         os.write(2, f"edgecut: {SENTENCES[signal.Signals(number)]}\n".encode())
     finally:
         _leave_silently(number, frame)
+
+
+def end_process(code: int) -> NoReturn:
+    """End the process behind what was registered for its end.
+
+    Python isn't taken down: native code that a signal has left in the middle of its work dies of that.
+    """
+    try:
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    finally:
+        os._exit(code)
 
 
 def exit_code(number: int) -> int:

@@ -211,6 +211,55 @@ def test_a_signal_while_a_process_ends(number: int, code: int, sentence: str, tm
     assert stopped([sys.executable, "-c", LATE], tmp_path, number) == (code, sentence)
 
 
+TENSORFLOW = """
+import os, signal
+os.kill(os.getpid(), {number})
+open({file!r}, "w").close()
+"""
+STARTS = """
+from edgecut.cli.failures import Failures
+from edgecut.graph.quiet import import_keras_quietly
+
+with Failures([]):
+    import_keras_quietly()
+"""
+
+
+@SIGNALS
+def test_tensorflow_starts_whole_or_not_at_all(number: int, code: int, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "keras.py").write_text("")
+    (tmp_path / "tensorflow.py").write_text(TENSORFLOW.format(number=int(number), file=str(tmp_path / "whole")))
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", STARTS], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr, (tmp_path / "whole").exists()) == (code, sentence, True)
+
+
+ENDS = """
+import atexit, os
+from edgecut import __main__ as program
+from edgecut.cli import main as line
+
+class Native:
+    def __del__(self):
+        os.write(1, b", taken apart")
+
+def leave():
+    raise SystemExit({code})
+
+native = Native()
+atexit.register(os.write, 1, b"cleaned up")
+line.main = leave
+program.main()
+"""
+
+
+@SIGNALS
+def test_what_a_signal_ended_is_not_taken_apart(number: int, code: int, sentence: str) -> None:
+    words = [sys.executable, "-c", ENDS.format(code=code)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (code, "cleaned up")
+
+
 def stopped(words: list[str], folder: Path, number: int) -> tuple[int, str]:
     """(exit code, stderr) of a process that gets a signal when it has written "ready"."""
     with subprocess.Popen(

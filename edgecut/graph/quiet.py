@@ -9,6 +9,7 @@ import sys
 from edgecut.errors import RequestError
 from edgecut.memory import check_room
 from edgecut.streams import caught_output
+from edgecut.whole import uninterrupted
 
 # What TensorFlow's threads take comes with the first model that runs: more than half as much again as the import.
 _SMALL_MODEL = """
@@ -32,7 +33,8 @@ def import_keras_quietly() -> None:
     if "tensorflow" in sys.modules:
         return
     check_room("TensorFlow", _SMALL_MODEL, spare_bytes=_SPARE_BYTES)
-    with caught_output():
+    # Native code that is torn out of its own start dies of SIGSEGV, there or at the process's end.
+    with uninterrupted(), caught_output():
         import keras
         import tensorflow  # noqa: F401  its own import prints, so it happens here
     logging.getLogger("tensorflow").addFilter(_says_something)
