@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import platform
+import re
 import secrets
 import signal
 import sys
 import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -55,8 +58,10 @@ class Failures:
         """arguments: the command line, for the log of a bug."""
         self._arguments = tuple(arguments)
         self._interrupts = Interrupts()
+        self.answered = "--json" not in self._arguments
+        """Whether stdout has its document, or is to have none."""
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Failures:
         """Prepares the streams and takes the signals over."""
         _open_streams()
         for stream in (sys.stdout, sys.stderr):
@@ -64,6 +69,7 @@ class Failures:
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="replace")
         self._interrupts.begin()
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -78,6 +84,8 @@ class Failures:
             sentences, code = _explained(failure, self._arguments)
             for sentence in sentences:
                 _tell(sentence)
+            if sentences and not self.answered:
+                _answer(failure, code, sentences)
         raise SystemExit(code) from None
 
 
@@ -113,6 +121,31 @@ def _explained(error: BaseException, arguments: Sequence[str]) -> tuple[tuple[st
     path = _write_log(error, arguments)
     log = f"the details are in {path}" if path else "no folder for a log could be written"
     return (f"bug: {type(error).__name__}: {_first_line(error)}; {log}",), BUG
+
+
+def _answer(error: BaseException, code: int, sentences: Sequence[str]) -> None:
+    """Prints {"error": ...} where a document was expected on stdout."""
+    said = [harmless(sentence).removeprefix("error: ") for sentence in sentences]
+    document = {"error": {"code": code, "kind": _kind(error), "message": "\n".join(said)}}
+    with suppress(OSError):
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        sys.stdout.flush()
+
+
+def _kind(error: BaseException) -> str:
+    """What went wrong in a word: of an EdgecutError its class without "Error", in snake case."""
+    match error:
+        case EdgecutError():
+            return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__.removesuffix("Error")).lower()
+        case click.ClickException() | click.exceptions.Exit():
+            return "usage"
+        case Interrupted() | KeyboardInterrupt() | click.Abort():
+            return "interrupted"
+        case _ if is_out_of_memory(error):
+            return "memory"
+        case OSError():
+            return "system"
+    return "bug"
 
 
 def _no_memory() -> str:

@@ -77,13 +77,14 @@ def edgecut() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and ends the process with the exit code of interface.md."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    with Failures(words):
+    with Failures(words) as failures:
         _complete()
         hold_threads()
         _check_words(words)
         # click's help pages are at least 50 wide by themselves.
         narrow = min(shutil.get_terminal_size().columns, 50)
-        with edgecut.make_context("edgecut", words, terminal_width=narrow if narrow < 50 else None) as context:
+        width = narrow if narrow < 50 else None
+        with edgecut.make_context("edgecut", words, terminal_width=width, obj=failures) as context:
             code = edgecut.invoke(context)
         with naming("standard output"):
             sys.stdout.flush()

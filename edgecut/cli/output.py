@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from edgecut.cli.failures import Failures
 from edgecut.records.deprecated import OldWordWarning
 from edgecut.records.harmless import harmless
 from edgecut.records.progress import SILENT, Progress
@@ -61,6 +62,10 @@ class Output:
         """Prints one JSON document on stdout with --json; nothing otherwise."""
         if self.as_json:
             _write(lambda: click.echo(json_text(data)))
+            context = click.get_current_context(silent=True)
+            failures = None if context is None else context.find_object(Failures)
+            if failures is not None:
+                failures.answered = True  # what fails now has a document before it
 
     def rows(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Prints comma-separated values (RFC 4180) on stdout with --csv, a line of names first; nothing otherwise."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -291,3 +292,31 @@ def test_what_a_library_makes_of_an_interrupt_is_one(
     with pytest.raises(SystemExit) as end, Failures(["build", "m.keras"]):
         swallowing(number, error)
     assert (end.value.code, capsys.readouterr().err) == (code, message)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (errors.RequestError("a: b"), "request"),
+        (errors.DocumentError(["a: b", "a: c"]), "document"),
+        (errors.MissingRuntimeError("no vela"), "missing_runtime"),
+        (click.UsageError("no such thing"), "usage"),
+        (KeyboardInterrupt(), "interrupted"),
+        (MemoryError(), "memory"),
+        (OSError(errno.ENOSPC, "No space left on device", "out/x"), "system"),
+    ],
+)
+def test_where_a_document_was_expected_a_failure_is_one(
+    error: BaseException, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end, Failures(["build", "m.keras", "--json"]):
+        raise error
+    out, err = capsys.readouterr()
+    said = "\n".join(line.removeprefix("edgecut: ").removeprefix("error: ") for line in err.splitlines())
+    assert json.loads(out) == {"error": {"code": end.value.code, "kind": kind, "message": said}}
+
+
+def test_a_document_that_was_printed_stays_the_only_one(capsys: pytest.CaptureFixture[str]) -> None:
+    file = Path(__file__).parents[1] / "fixtures" / "tiny.int8.tflite"
+    answer = run(capsys, "bench", str(file), "--runs", "1", "--runner", "ssh://nobody@localhost:1", "--json")
+    assert (answer.code, list(json.loads(answer.out))) == (3, ["measurements", "failures"])
