@@ -15,11 +15,14 @@ from pathlib import Path
 import numpy as np
 from profile_bands import band as tiny_band
 from profile_boards import boards, npu_256
+from profile_memory import memory
+from profile_runtimes import measured_boards
 from profile_tiny import TINY_MACS
 from profile_toml import (
     Numbers,
     Texts,
     cell_source,
+    chip_of,
     profile_texts,
     profile_toml,
     read_rows,
@@ -67,6 +70,14 @@ BENCHMARKED = {
     "nucleo-f746zg": F746_HALE, "nucleo-h7a3zi": H7A3_XCUBE, "nucleo-u575zi": U575_XCUBE, "nrf5340dk": NRF5340_CMSIS,
     "ek-ra8d1": RA8D1_TFLM,
 }  # fmt: skip
+CHIPS = {
+    **dict.fromkeys(("nucleo-l4r5zi", "nucleo-l4r5zi-reference", "nucleo-l4r5zi-xcubeai"), "STM32L4R5ZI"),
+    "nucleo-f746zg": "STM32F746ZG",
+    "nucleo-h7a3zi": "STM32H7A3ZI",
+    "nucleo-u575zi": "STM32U575ZI",
+    "nrf5340dk": "nRF5340",
+    "ek-ra8d1": "RA8D1",
+}
 NOT_TFLM = (
     "; measured with microTVM, which calls the same CMSIS-NN kernels: on Cortex-M33 TFLM itself differed "
     "from it by 3 to 21 % in cycles (EK-RA6M4 against nRF5340)"
@@ -95,6 +106,7 @@ def profiles(facts: Path) -> dict[str, str]:
     published = read_rows(facts / "latency_published.csv")
     found = [_host(), *_microcontrollers(devices, tiny), _esp32(devices, published)]
     found += [*_raspberries(devices, published), _ethos(devices), npu_256(devices), *boards(devices, published)]
+    found += measured_boards(devices)
     return {texts["id"]: profile_toml(texts, numbers) for texts, numbers in found}
 
 
@@ -173,7 +185,9 @@ def _microcontrollers(
     for name, title, core, runtime, device, system, clock_mhz, remark in boards:
         texts = profile_texts(name, title, "microcontroller", core, runtime, ["int8"])
         facts = devices.get(device)
-        numbers = _memory(name, facts) if facts is not None else {}
+        texts["chip"] = CHIPS[name]
+        # The rows of two chips are those of boards with memory around them, which these boards haven't.
+        numbers = memory(facts, on_board=False) if facts is not None else {}
         if facts is not None and facts["cores"].startswith("1x"):
             numbers["cpu.cores"] = (1, cell_source(facts, "src_soc_cores"))
         numbers["cpu.clock_hz"] = (clock_mhz * 1_000_000, _clock_source(_label(system), facts))
@@ -212,23 +226,6 @@ def _label(system: tuple[str, str, str]) -> str:
     return f"MLPerf Tiny {system[0]}, {system[1]}, system {system[2]}"
 
 
-def _memory(name: str, facts: Mapping[str, str]) -> Numbers:
-    contiguous = {
-        "nucleo-f746zg": (320 * 1024, "src_ram", "320K contiguous at 0x20000000"),
-        "nucleo-u575zi": (768 * 1024, "src_ram", "768K contiguous"),
-        "esp32-s3": (327_680, "src_flash", "what PlatformIO leaves for heap and data of the 512K"),
-    } | {
-        f"nucleo-l4r5zi{variant}": (640 * 1024, "src_ram", "contiguous 640K via alias")
-        for variant in ("", "-reference", "-xcubeai")
-    }
-    numbers: Numbers = {"memory.ram_bytes": (int(facts["ram_bytes"]), cell_source(facts, "src_ram"))}
-    if name in contiguous:
-        size, column, remark = contiguous[name]
-        numbers["memory.contiguous_bytes"] = (size, f"{cell_source(facts, column)}: {remark}")
-    numbers["memory.flash_bytes"] = (int(facts["flash_bytes"]), cell_source(facts, "src_flash"))
-    return numbers
-
-
 def _esp32(devices: Mapping[str, Mapping[str, str]], published: Sequence[Mapping[str, str]]) -> tuple[Texts, Numbers]:
     facts = devices["esp32s3"]
     rows = {r["model"]: r for r in published if r["device"] == "ESP32-S3 240 MHz"}
@@ -236,8 +233,8 @@ def _esp32(devices: Mapping[str, Mapping[str, str]], published: Sequence[Mapping
     person = "Person detection (VWW)"
     source = rows[person]["source"]
     texts = profile_texts("esp32-s3", facts["title"], "microcontroller", "xtensa-lx7", ("tflm", "", "esp-nn"), ["int8"])
-    texts |= {"latency.kind": "published", "latency.basis": "ESP-NN README, person detection"}
-    numbers = _memory("esp32-s3", facts)
+    texts |= {"latency.kind": "published", "latency.basis": "ESP-NN README, person detection", **chip_of(facts)}
+    numbers = memory(facts)
     numbers["cpu.clock_hz"] = (int(facts["clock_hz"]), cell_source(facts, "src_clock"))
     numbers["cpu.cores"] = (2, cell_source(facts, "src_soc_cores"))
     numbers["latency.int8_macs_per_s"] = (
@@ -268,10 +265,11 @@ def _raspberries(
         texts = profile_texts(
             name, f"{facts['title']}, 64-bit OS", "linux", core, ("litert", "", "xnnpack"), precisions
         )
-        texts |= {"latency.kind": "published", "latency.basis": "XNNPACK README 2022, all 4 cores"}
+        texts |= {"latency.kind": "published", "latency.basis": "XNNPACK README 2022, all 4 cores", **chip_of(facts)}
         numbers: Numbers = {
             "cpu.clock_hz": (int(facts["clock_hz"]), cell_source(facts, "src_clock")),
             "cpu.cores": (4, cell_source(facts, "src_soc_cores")),
+            **memory(facts),
         }
         errors: list[float] = []
         for field, dtype in (("float32", "fp32"), ("int8", "int8 per-channel")):
@@ -303,12 +301,8 @@ def _ethos(devices: Mapping[str, Mapping[str, str]]) -> tuple[Texts, Numbers]:
     title = "Arm Corstone-300, Cortex-M55 + Ethos-U55-128"
     texts = profile_texts("ethos-u55-128", title, "npu", "ethos-u55-128", ("tflm", "", "ethos-u"), ["int8"])
     texts |= {"latency.kind": "simulated", "latency.basis": "Vela 5.2, itself an estimate"}
-    board = facts["src_soc_cores"]
-    numbers: Numbers = {
-        "cpu.clock_hz": (ETHOS_CLOCK_HZ, facts["src_clock"]),
-        "memory.ram_bytes": (int(facts["ram_bytes"]), f"{board}: ITCM 512K, DTCM 512K, SRAM 1M, ISRAM 2M"),
-        "memory.contiguous_bytes": (2 * 1024 * 1024, f"{board}: ISRAM 2M, the largest piece"),
-    }
+    texts |= chip_of(facts)
+    numbers: Numbers = {"cpu.clock_hz": (ETHOS_CLOCK_HZ, facts["src_clock"]), **memory(facts)}
     cycles, macs = ethos_cycles()
     shown = ", ".join(f"{name} {value:.0f}" for name, value in cycles.items())
     for name, value in zip(CLASSES, cycles_per_mac(cycles, macs), strict=True):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from profile_toml import Numbers, Texts, cell_source, profile_texts, three_digits
+from profile_memory import memory
+from profile_toml import Numbers, Texts, cell_source, chip_of, profile_texts, three_digits
 
 Rows = Mapping[str, Mapping[str, str]]
 
@@ -14,29 +15,31 @@ LINUX_BOARDS = (
     ("rpi-zero-2w", "rpi-zero-2w", "cortex-a53"),
     ("raspberry-pi-3b-plus", "rpi-3b-plus", "cortex-a53"),
     ("raspberry-pi-4", "rpi-4b", "cortex-a72"),
+    ("raspberry-pi-5", "rpi-5", "cortex-a76"),
+    ("imx93-evk", "imx93-evk", "cortex-a55"),
     ("jetson-nano", "jetson-nano", "cortex-a57"),
     ("imx8mp-evk", "imx8mp-evk", "cortex-a53"),
 )
 NO_ONNXRUNTIME = ("jetson-nano",)  # its system has glibc 2.27, and the wheel needs 2.28
 WITH_LITERT = ("raspberry-pi-3b-plus", "raspberry-pi-4")  # make_profiles.py writes these with their published rates
 
-# (id in devices.csv, core, kernels, largest piece of RAM or None, whose cycles per MAC).
+# (id in devices.csv, core, kernels, whose cycles per MAC).
 MICROCONTROLLERS = (
-    ("nucleo-h743zi", "cortex-m7", "cmsis-nn", 512 * 1024, ""),
-    ("nano33ble", "cortex-m4", "cmsis-nn", None, "nucleo-l4r5zi"),
-    ("esp32", "xtensa-lx6", "esp-nn", 160 * 1024, ""),
-    ("esp32s3-eye", "xtensa-lx7", "esp-nn", 327_680, ""),
-    ("xiao-esp32s3-sense", "xtensa-lx7", "esp-nn", 327_680, ""),
-    ("esp32c3", "riscv32", "esp-nn", 384 * 1024, ""),
-    ("esp32p4", "riscv32", "esp-nn", 640 * 1024, ""),
-    ("rp2040-pico", "cortex-m0plus", "", 256 * 1024, ""),
-    ("rp2350-pico2", "cortex-m33", "cmsis-nn", 512 * 1024, "nrf5340dk"),
-    ("openmv-h7", "cortex-m7", "cmsis-nn", 512 * 1024, ""),
-    ("openmv-h7-plus", "cortex-m7", "cmsis-nn", 512 * 1024, ""),
-    ("portenta-h7", "cortex-m7", "cmsis-nn", 512 * 1024, ""),
-    ("nicla-vision", "cortex-m7", "cmsis-nn", 512 * 1024, ""),
-    ("max78000", "cortex-m4", "cmsis-nn", None, "nucleo-l4r5zi"),
-    ("coral-dev-board-micro", "cortex-m7", "", 512 * 1024, ""),
+    ("nucleo-h743zi", "cortex-m7", "cmsis-nn", ""),
+    ("nano33ble", "cortex-m4", "cmsis-nn", "nucleo-l4r5zi"),
+    ("esp32", "xtensa-lx6", "esp-nn", ""),
+    ("esp32s3-eye", "xtensa-lx7", "esp-nn", ""),
+    ("xiao-esp32s3-sense", "xtensa-lx7", "esp-nn", ""),
+    ("esp32c3", "riscv32", "esp-nn", ""),
+    ("esp32p4", "riscv32", "esp-nn", ""),
+    ("rp2040-pico", "cortex-m0plus", "", ""),
+    ("rp2350-pico2", "cortex-m33", "cmsis-nn", "nrf5340dk"),
+    ("openmv-h7", "cortex-m7", "cmsis-nn", ""),
+    ("openmv-h7-plus", "cortex-m7", "cmsis-nn", ""),
+    ("portenta-h7", "cortex-m7", "cmsis-nn", ""),
+    ("nicla-vision", "cortex-m7", "cmsis-nn", ""),
+    ("max78000", "cortex-m4", "cmsis-nn", "nucleo-l4r5zi"),
+    ("coral-dev-board-micro", "cortex-m7", "", ""),
 )
 # Boards whose row leaves the pieces of the RAM to another row with the same chip.
 SAME_CHIP = {"esp32s3-eye": "esp32s3", "xiao-esp32s3-sense": "esp32s3", "openmv-h7-plus": "openmv-h7",
@@ -68,12 +71,7 @@ def npu_256(devices: Rows) -> tuple[Texts, Numbers]:
     facts = devices["corstone-300-u55-256"]
     title = "Arm Corstone-300, Cortex-M55 + Ethos-U55-256"
     texts = profile_texts("ethos-u55-256", title, "npu", "ethos-u55-256", ("tflm", "", "ethos-u"), ["int8"])
-    board = facts["src_soc_cores"]
-    return texts, {
-        "cpu.clock_hz": (500_000_000, facts["src_clock"]),
-        "memory.ram_bytes": (int(facts["ram_bytes"]), f"{board}: ITCM 512K, DTCM 512K, SRAM 1M, ISRAM 2M"),
-        "memory.contiguous_bytes": (2 * 1024 * 1024, f"{board}: ISRAM 2M, the largest piece"),
-    }
+    return texts | chip_of(facts), {"cpu.clock_hz": (500_000_000, facts["src_clock"]), **memory(facts)}
 
 
 def _linux_boards(devices: Rows) -> list[tuple[Texts, Numbers]]:
@@ -82,7 +80,7 @@ def _linux_boards(devices: Rows) -> list[tuple[Texts, Numbers]]:
         facts = devices[device]
         title = f"{facts['title']}, 64-bit OS"
         if name not in WITH_LITERT:
-            texts = profile_texts(name, title, "linux", core, ("litert", "", "xnnpack"), LINUX)
+            texts = profile_texts(name, title, "linux", core, ("litert", "", "xnnpack"), LINUX) | chip_of(facts)
             found.append((texts, _linux_numbers(facts)))
         if name in NO_ONNXRUNTIME:
             continue
@@ -90,34 +88,26 @@ def _linux_boards(devices: Rows) -> list[tuple[Texts, Numbers]]:
         texts = profile_texts(
             f"{name}-onnxruntime", f"{title}, ONNX Runtime", "linux", core, runtime, ["float32", "int8"]
         )
-        texts["runtime.formats"] = ["onnx"]
+        texts |= {"runtime.formats": ["onnx"], **chip_of(facts)}
         found.append((texts, _linux_numbers(facts)))
     return found
 
 
 def _linux_numbers(facts: Mapping[str, str]) -> Numbers:
     numbers: Numbers = {"cpu.clock_hz": (int(facts["clock_hz"]), cell_source(facts, "src_clock"))}
-    numbers["cpu.cores"] = (4, cell_source(facts, "src_soc_cores"))
-    if facts["ram_bytes"].isdigit():
-        numbers["memory.ram_bytes"] = (int(facts["ram_bytes"]), cell_source(facts, "src_ram"))
-    return numbers
+    numbers["cpu.cores"] = (int(facts["cores"].partition("x")[0]), cell_source(facts, "src_soc_cores"))
+    return numbers | memory(facts)
 
 
 def _microcontroller(
-    devices: Rows, published: Sequence[Mapping[str, str]], row: tuple[str, str, str, int | None, str]
+    devices: Rows, published: Sequence[Mapping[str, str]], row: tuple[str, str, str, str]
 ) -> tuple[Texts, Numbers]:
-    device, core, kernels, contiguous, lender = row
+    device, core, kernels, lender = row
     facts = devices[device]
     texts = profile_texts(device, facts["title"], "microcontroller", core, ("tflm", "", kernels), ["int8"])
-    numbers: Numbers = {
-        "cpu.clock_hz": (int(facts["clock_hz"]), cell_source(facts, "src_clock")),
-        "memory.ram_bytes": (int(facts["ram_bytes"]), cell_source(facts, "src_ram")),
-    }
-    if contiguous is not None:
-        chip = devices[SAME_CHIP.get(device, device)]
-        numbers["memory.contiguous_bytes"] = (contiguous, f"{cell_source(chip, 'src_ram')}: {chip['ram_breakdown']}")
-    if facts["flash_bytes"].isdigit():
-        numbers["memory.flash_bytes"] = (int(facts["flash_bytes"]), cell_source(facts, "src_flash"))
+    texts |= chip_of(facts)
+    numbers: Numbers = {"cpu.clock_hz": (int(facts["clock_hz"]), cell_source(facts, "src_clock"))}
+    numbers |= memory(facts, devices[SAME_CHIP.get(device, device)])
     if lender:
         _lend(texts, numbers, lender)
     if device in ESPRESSIF:

@@ -31,7 +31,7 @@ def arena_limit(profile: Profile, *others: int | None) -> int | None:
     memory = profile.memory
     free = None
     if profile.class_ == "microcontroller":
-        piece = strictest(memory.contiguous_bytes, memory.ram_bytes)
+        piece = strictest(memory.largest_piece_bytes, memory.ram_bytes)
         free = None if piece is None else max(0, piece - memory.reserved_ram_bytes)
     return strictest(profile.budget.arena_bytes, free, *others)
 

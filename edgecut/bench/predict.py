@@ -12,7 +12,7 @@ from edgecut.records.profile import Calibrated, LatencyFacts, Profile
 from edgecut.tflite.arena import CORTEX_M_ERROR, cortex_m_arena_bytes, esp_nn_arena_bytes
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
 from edgecut.tflite.layers import called
-from edgecut.tflite.ops import macs_by_class, not_modelled
+from edgecut.tflite.ops import macs_by_class, not_modelled, weight_scheme
 from edgecut.tflite.scratch import esp_nn_plain_requests, esp_nn_s3_requests
 
 METHOD = "from the profile's latency facts"
@@ -51,6 +51,13 @@ def predict_latency(graph: TfliteGraph, profile: Profile, artifact: str) -> Meas
     if precision not in profile.runtime.precisions:
         runs = ", ".join(profile.runtime.precisions)
         return _missing(profile, artifact, f"the file computes in {precision}, and profile {profile.id!r} runs {runs}")
+    # A file that isn't written yet tells no scales; what edgecut writes is quantized per channel.
+    scheme = weight_scheme(graph) or "per-channel"
+    if profile.runtime.weights and scheme != profile.runtime.weights:
+        reason = (
+            f"profile {profile.id!r} is of files with weights quantized {profile.runtime.weights}, and this one's are"
+        )
+        return _missing(profile, artifact, f"{reason} {scheme}")
     if facts.calibrated:
         return _by_prices(graph, facts, profile, precision, artifact)
     seconds, method = _seconds(graph, facts, profile, precision)

@@ -46,7 +46,9 @@ def judge(
 
 
 def _size_limit(recipe: Recipe, profile: Profile) -> int | None:
-    return strictest(recipe.budget.size_bytes, profile.budget.size_bytes, profile.memory.flash_bytes)
+    memory = profile.memory
+    flash = memory.external_flash_bytes if memory.flash_bytes is None else memory.flash_bytes
+    return strictest(recipe.budget.size_bytes, profile.budget.size_bytes, flash)
 
 
 def _runs(artifact: Artifact, profile: Profile, measurements: Sequence[Measurement]) -> list[Check]:

@@ -56,6 +56,10 @@ def _memory(profile: Profile) -> Iterator[str]:
     if ram is not None and memory.contiguous_bytes is not None and memory.contiguous_bytes > ram:
         piece = format_bytes(memory.contiguous_bytes)
         yield f"memory.contiguous_bytes: {piece} is more than the {format_bytes(ram)} of memory.ram_bytes"
+    for name, size in memory.banks.items():
+        if ram is not None and size > ram:
+            whole = format_bytes(ram)
+            yield f"memory.banks.{name}: {format_bytes(size)} is more than the {whole} of memory.ram_bytes"
     if ram is not None and memory.reserved_ram_bytes >= ram:
         kept = format_bytes(memory.reserved_ram_bytes)
         yield f"memory.reserved_ram_bytes: {kept} leaves nothing of the {format_bytes(ram)} of memory.ram_bytes"

@@ -22,19 +22,30 @@ class Cpu(Record):
 class Memory(Record):
     """ram_bytes: the chip's total. contiguous_bytes: the largest single piece, which an arena must fit.
 
-    reserved_ram_bytes: what the firmware itself needs.
+    banks: the pieces by name; neighbours may make one contiguous piece. reserved_ram_bytes: what the firmware itself
+    needs. external_ram_bytes, external_flash_bytes: on the board, outside the chip.
     """
 
     ram_bytes: SizeBytes | None = None
     contiguous_bytes: SizeBytes | None = None
     flash_bytes: SizeBytes | None = None
     reserved_ram_bytes: SizeBytes = 0
+    external_ram_bytes: SizeBytes | None = None
+    external_flash_bytes: SizeBytes | None = None
+    banks: dict[str, SizeBytes] = Field(default_factory=dict)
+
+    @property
+    def largest_piece_bytes(self) -> int | None:
+        """What one buffer may have: contiguous_bytes, else the largest bank, else all of the RAM."""
+        pieces = (self.contiguous_bytes, max(self.banks.values(), default=None), self.ram_bytes)
+        return next((size for size in pieces if size is not None), None)
 
 
 class Runtime(Record):
     """What runs the file. It is part of the device: one board ran one benchmark in 601 ms and in 89 ms, by runtime.
 
-    name: "c" is the C that edgecut makes of an int8 .tflite file.
+    name: "c" is the C that edgecut makes of an int8 .tflite file. weights: how a file's weights must be quantized for
+    the latency facts to hold, "" for either way.
     """
 
     name: Literal["tflm", "c", "litert", "onnxruntime", "vendor"]
@@ -42,6 +53,7 @@ class Runtime(Record):
     kernels: str = ""
     formats: tuple[Format, ...] = ("tflite",)
     precisions: tuple[Precision, ...] = ("float32", "int8")
+    weights: Literal["", "per-tensor", "per-channel"] = ""
 
 
 class Sensor(Record):
@@ -127,18 +139,19 @@ class LatencyFacts(Record):
 
 
 class Reference(Record):
-    """Where a field's number is from."""
+    """Where a field's number is from; field may be a table ("memory.banks"), for all numbers below it."""
 
     field: str
     what: str
 
 
 class Profile(Record):
-    """One device with one runtime. extends: the profile that it was a variant of, "" for none."""
+    """One device with one runtime. chip: by which it is found, too. extends: what it was a variant of, "" for none."""
 
     schema_: Literal["edgecut.profile/1"] = Field(default="edgecut.profile/1", alias="schema")
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
     title: str
+    chip: str = ""
     extends: str = ""
     class_: Literal["microcontroller", "linux", "android", "npu", "host"] = Field(alias="class")
     cpu: Cpu = Cpu()
@@ -148,3 +161,10 @@ class Profile(Record):
     budget: ProfileBudget = ProfileBudget()
     latency: LatencyFacts | None = None
     sources: tuple[Reference, ...] = ()
+
+    def source_of(self, field: str) -> str:
+        """Where the number at a dotted path is from: its own source, or that of the nearest table; "" without one."""
+        known = {row.field: row.what for row in self.sources}
+        while field and field not in known:
+            field = field.rpartition(".")[0]
+        return known.get(field, "")

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
-from edgecut.tflite.kinds import NO_MACS
+from edgecut.tflite.kinds import CONVOLUTIONS, NO_MACS
 
 Macs = Callable[[TfliteGraph, Operator], int]
 
@@ -46,6 +46,13 @@ def operator_macs(graph: TfliteGraph, operator: Operator) -> int | None:
 def not_modelled(graph: TfliteGraph) -> tuple[str, ...]:
     """The names of operators whose multiply-accumulates aren't modelled, sorted, each once."""
     return tuple(sorted({op.name for op in graph.operators if operator_macs(graph, op) is None}))
+
+
+def weight_scheme(graph: TfliteGraph) -> str:
+    """How the weights of convolutions are quantized: "per-channel", "per-tensor", or "" where no scale tells."""
+    kernels = [graph.tensors[i] for op in graph.operators if op.name in CONVOLUTIONS for i in op.inputs[1:2]]
+    counts = {len(kernel.scales) for kernel in kernels if kernel.is_constant and kernel.shape and kernel.scales}
+    return "" if not counts else "per-tensor" if counts == {1} else "per-channel"
 
 
 def operator_counts(graph: TfliteGraph) -> dict[str, int]:

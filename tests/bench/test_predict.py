@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -95,6 +96,24 @@ def test_an_operator_that_is_not_modelled_makes_a_lower_bound() -> None:
 def test_what_can_not_be_predicted_says_why(dtype: str, device: Profile, reason: str) -> None:
     estimate = predict_latency(graph(dtype), device, "m")
     assert (estimate.value, estimate.reason, estimate.kind) == (None, reason, "estimated")
+
+
+@pytest.mark.parametrize(
+    ("scales", "taken"), [((0.5,), "per-tensor"), ((0.5,) * 8, "per-channel"), ((), "per-channel")]
+)
+def test_facts_of_one_scheme_say_nothing_of_the_other(scales: tuple[float, ...], taken: str) -> None:
+    """Files that aren't written yet, which have no scales, are taken to be as edgecut writes them."""
+    plain = graph()
+    tensors = tuple(replace(t, scales=scales, is_constant=True) if t.name in {"cw", "dw"} else t for t in plain.tensors)
+    given = replace(plain, tensors=tensors)
+    other = {"per-tensor": "per-channel", "per-channel": "per-tensor"}[taken]
+    runtime = {"name": "vendor", "precisions": ["int8"]}
+    assert predict_latency(given, profile(CYCLES, runtime={**runtime, "weights": taken}), "m").value is not None
+    refused = predict_latency(given, profile(CYCLES, runtime={**runtime, "weights": other}), "m")
+    assert (refused.value, refused.reason) == (
+        None,
+        f"profile 'board' is of files with weights quantized {other}, and this one's are {taken}",
+    )
 
 
 def test_a_file_without_anything_to_count_has_no_estimate_rather_than_zero() -> None:

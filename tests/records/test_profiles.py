@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -20,8 +21,13 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "profiles"
 FACTS = ROOT / "tools" / "facts"
 PROMISED = [
-    "coral-dev-board-micro", "ek-ra8d1", "esp32", "esp32-s3", "esp32c3", "esp32p4", "esp32s3-eye", "ethos-u55-128",
-    "ethos-u55-256", "host", "imx8mp-evk", "imx8mp-evk-onnxruntime", "jetson-nano", "max78000", "nano33ble",
+    "b-u585i-iot02a", "coral-dev-board-micro", "ek-ra8d1", "esp32", "esp32-reference", "esp32-s3", "esp32-s3-reference",
+    "esp32c3", "esp32c3-reference", "esp32p4", "esp32p4-reference", "esp32s3-eye", "ethos-u55-128", "ethos-u55-256",
+    "grove-vision-ai-v2", "host", "imx8mp-evk", "imx8mp-evk-onnxruntime", "imx93-evk", "imx93-evk-ethos-u65",
+    "jetson-nano", "max78000", "nano33ble", "nucleo-h743zi-reference", "nucleo-h743zi-tinyengine",
+    "nucleo-h743zi-xcubeai", "raspberry-pi-5", "stm32f769i-disco", "stm32h747i-disco", "stm32l4r9i-disco",
+    "stm32mp135f-dk", "stm32mp157f-dk2", "stm32mp257f-dk", "stm32mp257f-dk-per-channel", "stm32n6570-dk",
+    "xg24-dk2601b",
     "nicla-vision", "nrf5340dk", "nucleo-f746zg", "nucleo-h743zi", "nucleo-h7a3zi", "nucleo-l4r5zi",
     "nucleo-l4r5zi-reference", "nucleo-l4r5zi-xcubeai", "nucleo-u575zi", "openmv-h7", "openmv-h7-plus",
     "portenta-h7", "raspberry-pi-3b-plus", "raspberry-pi-3b-plus-onnxruntime", "raspberry-pi-4",
@@ -75,15 +81,32 @@ def test_no_shipped_number_is_implausible(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_every_number_has_one_source_row(name: str) -> None:
+def test_every_number_has_a_source_and_every_source_a_number(name: str) -> None:
+    """Its own row, or one for the whole table that it is in."""
     tables = tomllib.loads((FOLDER / f"{name}.toml").read_text())
     rows = [row["field"] for row in tables.pop("sources", [])]
-    assert sorted(rows) == sorted(numbers(tables))
+    profile = read_profile(FOLDER / f"{name}.toml")
+    assert [field for field in numbers(tables) if not profile.source_of(field)] == []
+    assert len(rows) == len(set(rows))
+    assert [row for row in rows if not any(f"{field}.".startswith(f"{row}.") for field in numbers(tables))] == []
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_source_row_says_something(name: str) -> None:
-    assert all(len(source.what) > 20 for source in read_profile(FOLDER / f"{name}.toml").sources)
+    """A source of its own: not one that another line would have to be looked up for."""
+    for source in read_profile(FOLDER / f"{name}.toml").sources:
+        assert len(source.what) > 20
+        assert not re.search(r"\bibid\b|\.\.\.|\bsecondary\b|not found|not confirmed", source.what), source
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_banks_add_up_to_the_ram_and_one_buffer_fits_neighbouring_ones(name: str) -> None:
+    memory = read_profile(FOLDER / f"{name}.toml").memory
+    if not memory.banks or memory.ram_bytes is None:
+        return
+    assert sum(memory.banks.values()) <= memory.ram_bytes
+    assert memory.largest_piece_bytes is not None
+    assert memory.largest_piece_bytes <= memory.ram_bytes
 
 
 def test_generation_gives_the_shipped_bytes(maker: ModuleType) -> None:
