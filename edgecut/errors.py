@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 
 class EdgecutError(Exception):
     """A failure that edgecut can name: where, what was found, what was expected, the remedy."""
 
     exit_code = 3
+    faults: tuple[str, ...] = ()
+    """Of several failures in one, a sentence each; none where the message is one sentence."""
 
 
 class RequestError(EdgecutError):
@@ -92,3 +95,18 @@ class MissingRuntimeError(EdgecutError):
     """An optional runtime is absent; the message names the package or extra that brings it."""
 
     exit_code = 4
+
+
+Failure = TypeVar("Failure", bound=EdgecutError)
+
+
+def several(kind: type[Failure], faults: Sequence[str]) -> Failure:
+    """An error of several faults, one sentence each. A line end in a sentence, as of a file's name, ends none."""
+    error = kind("\n".join(faults))
+    error.faults = tuple(faults)
+    return error
+
+
+def faults_of(error: EdgecutError) -> tuple[str, ...]:
+    """The sentences of an error: its faults, or the message."""
+    return error.faults or (str(error),)

@@ -14,7 +14,7 @@ from edgecut.cli.flags import Overrides, grouped, recipe_flags
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
 from edgecut.cli.sources import load_model
-from edgecut.errors import DataError, OutputError, RequestError
+from edgecut.errors import DataError, OutputError, RequestError, several
 from edgecut.records.precision import needs_images
 from edgecut.records.recipe import Exported, Format, Precision, Recipe
 from edgecut.records.units import format_bytes
@@ -246,7 +246,7 @@ def _calibration_of(output: Output, recipe: Recipe, model: keras.Model) -> list[
     if kind_of(recipe.data, shapes) == "pictures":
         faults = [f"data.kind: the model takes {shapes}, and pictures feed one (batch, height, width, channels)"]
     if faults:
-        raise DataError("\n".join(f"export: {fault}" for fault in faults))
+        raise several(DataError, list(f"export: {fault}" for fault in faults))
     inputs, data = array_inputs(model), recipe.data
     progress = output.progress()
     rows = read_calibration_arrays(

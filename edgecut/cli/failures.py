@@ -20,10 +20,10 @@ from types import TracebackType
 import click
 
 from edgecut import __version__
-from edgecut.errors import EdgecutError, RequestError
+from edgecut.errors import EdgecutError, RequestError, faults_of
 from edgecut.interrupts import SENTENCES, Interrupted, Interrupts, exit_code
 from edgecut.memory import address_limit, is_out_of_memory
-from edgecut.records.harmless import harmless
+from edgecut.records.escapes import json_literals, terminal_line
 from edgecut.records.nearest import closest
 from edgecut.records.units import format_bytes
 from edgecut.whole import uninterrupted, write_whole
@@ -93,8 +93,7 @@ def _explained(error: BaseException, arguments: Sequence[str]) -> tuple[tuple[st
     """What to say about an error, and the exit code."""
     match error:
         case EdgecutError():
-            faults = getattr(error, "faults", None) or str(error).split("\n")
-            return tuple(f"error: {fault}" for fault in faults), error.exit_code
+            return tuple(f"error: {fault}" for fault in faults_of(error)), error.exit_code
         case click.exceptions.Exit():
             return (), error.exit_code
         case click.UsageError() if error.format_message().startswith("Usage:"):
@@ -125,10 +124,10 @@ def _explained(error: BaseException, arguments: Sequence[str]) -> tuple[tuple[st
 
 def _answer(error: BaseException, code: int, sentences: Sequence[str]) -> None:
     """Prints {"error": ...} where a document was expected on stdout."""
-    said = [harmless(sentence).removeprefix("error: ") for sentence in sentences]
+    said = [sentence.removeprefix("error: ") for sentence in sentences]
     document = {"error": {"code": code, "kind": _kind(error), "message": "\n".join(said)}}
     with suppress(OSError):
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        click.echo(json_literals(json.dumps(document, indent=2, ensure_ascii=False)))
         sys.stdout.flush()
 
 
@@ -187,7 +186,7 @@ def _usage_sentence(error: click.ClickException) -> str:
 def _tell(sentence: str) -> None:
     help_page = sentence.startswith("Usage:")
     try:
-        click.echo(sentence if help_page else f"edgecut: {harmless(sentence)}", err=True)
+        click.echo(sentence if help_page else f"edgecut: {terminal_line(sentence)}", err=True)
     except OSError:
         return  # nobody can be told
 

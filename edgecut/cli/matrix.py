@@ -12,7 +12,7 @@ import click
 from edgecut.cli.flags import FLAGS, Overrides
 from edgecut.cli.output import Output
 from edgecut.cli.request import BuildFlags, Request
-from edgecut.errors import DocumentError, RequestError
+from edgecut.errors import DocumentError, RequestError, faults_of
 from edgecut.records.nearest import closest
 from edgecut.records.toml_text import toml_value
 
@@ -68,7 +68,7 @@ def run_matrix(output: Output, request: Request, rows: RowFlags, out: Path, how:
             keep += read_paths(recipe, request.recipe_file)
             plan(recipe, devices)
         except RequestError as exc:
-            fault = "; ".join(getattr(exc, "faults", (str(exc),)))
+            fault = "; ".join(faults_of(exc))
             faults.append(f"{row_name(settings)}: {fault}")
         label = _free(row_name(settings), [task.name for task in tasks])
         tasks.append(RowTask(label, tuple(settings.items()), (*words, *flags), Path(label), fault))

@@ -15,6 +15,7 @@ from edgecut.cli.flags import FLAGS, Overrides, recipe_flags
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
 from edgecut.records.document import Record
+from edgecut.records.escapes import terminal_line
 from edgecut.records.faults import record_in
 from edgecut.records.profile import Profile
 from edgecut.records.profile_files import find_profile, shadow_notes
@@ -140,7 +141,7 @@ def recipe_text(settings: Overrides, profile: Profile | None = None) -> str:
     """
     lines = ["# A recipe for edgecut: what to do to which model. `edgecut plan FILE` checks it."]
     if profile is not None:
-        lines.append(f"# For {profile.id}: {profile.title}.")
+        lines.append(f"# For {profile.id}: {terminal_line(profile.title)}.")
     top = [name for name in Recipe.model_fields if record_in(Recipe.model_fields[name].annotation) is None]
     lines += _key_lines(Recipe, "", settings, top)
     for name, field in Recipe.model_fields.items():

@@ -19,7 +19,7 @@ import click
 
 from edgecut.cli.failures import Failures
 from edgecut.records.deprecated import OldWordWarning
-from edgecut.records.harmless import harmless
+from edgecut.records.escapes import json_literals, terminal_line
 from edgecut.records.progress import SILENT, Progress
 from edgecut.whole import naming
 
@@ -82,7 +82,7 @@ class Output:
     def note(self, sentence: str) -> None:
         """Prints a warning or hint on stderr, unless quiet."""
         if not self.quiet:
-            click.echo(f"edgecut: {harmless(sentence)}", err=True)
+            click.echo(f"edgecut: {terminal_line(sentence)}", err=True)
 
     def progress(self) -> Progress:
         """Bars on stderr; silent if quiet or where stderr is no terminal."""
@@ -95,7 +95,7 @@ class Output:
 
 def json_text(data: Mapping[str, object]) -> str:
     """The document as indented JSON. JSON has no infinity and no NaN: they are null."""
-    return json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False)
+    return json_literals(json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def with_csv(function: Callable[..., int | None]) -> Callable[..., int | None]:

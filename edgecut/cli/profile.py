@@ -10,7 +10,7 @@ from edgecut.cli.completion import profiles
 from edgecut.cli.files import check_target
 from edgecut.cli.groups import Group
 from edgecut.cli.output import Output, with_output
-from edgecut.errors import DocumentError, RequestError
+from edgecut.errors import DocumentError, RequestError, faults_of
 from edgecut.records.plausible import implausible
 from edgecut.records.profile_files import find_profile, known_profiles, read_profile
 from edgecut.whole import write_whole
@@ -68,7 +68,7 @@ def check(output: Output, *, files: tuple[Path, ...]) -> int:
         try:
             faults += (f"{path}: {fault}" for fault in implausible(read_profile(path)))
         except RequestError as exc:
-            faults += getattr(exc, "faults", (str(exc),))
+            faults += faults_of(exc)
     output.document({"files": [str(path) for path in files], "faults": faults})
     if faults:
         raise DocumentError(faults)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgecut.cli.flags import Overrides, flag_of
-from edgecut.errors import DocumentError, RequestError
+from edgecut.errors import DocumentError, RequestError, faults_of
 from edgecut.records.profile import Profile
 from edgecut.records.profile_files import find_profile
 from edgecut.records.recipe import LONGEST_NAME, Recipe, is_reserved, make_recipe, read_recipe
@@ -64,12 +64,12 @@ def read_request(
     try:
         recipe = read_source(source, overrides, root)
     except RequestError as exc:
-        faults += getattr(exc, "faults", (str(exc),))
+        faults += faults_of(exc)
     for name in profile_names:
         try:
             profiles.append(find_profile(name))
         except RequestError as exc:
-            faults += getattr(exc, "faults", (str(exc),))
+            faults += faults_of(exc)
     if recipe is None or faults:
         raise DocumentError(faults)
     return recipe, tuple(profiles)

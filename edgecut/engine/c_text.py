@@ -1,4 +1,4 @@
-"""Names and comments that may stand in C source."""
+"""Names and terms that may stand in C source."""
 
 from __future__ import annotations
 
@@ -9,13 +9,6 @@ def c_symbol(name: str) -> str:
     """The name as the beginning of C identifiers: letters, digits and _, without the reserved beginnings."""
     symbol = re.sub(r"[^A-Za-z0-9_]", "_", name).lstrip("_") or "model"
     return f"m{symbol}" if symbol[0].isdigit() else symbol
-
-
-def c_comment(text: str) -> str:
-    """The text as it can stand inside a C comment or, without quotes in it, a C string: one line of printable ASCII."""
-    line = re.sub(r"[\r\n]", " ", text).encode("ascii", "backslashreplace").decode()
-    safe = re.sub(r"[\x00-\x1f\x7f]", lambda sign: f"\\x{ord(sign[0]):02x}", line)
-    return re.sub(r"\*(?=/)|/(?=\*)|\?(?=\?)", r"\g<0> ", safe)
 
 
 def signed(value: float) -> str:

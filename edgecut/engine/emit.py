@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecut.engine.c_text import c_comment, c_symbol, signed
+from edgecut.engine.c_text import c_symbol, signed
 from edgecut.engine.kernels.text import pieces
 from edgecut.engine.lowered import Call, Value
 from edgecut.engine.network import Network
 from edgecut.engine.program import Program
+from edgecut.records.escapes import c_comment
 
 _HERE = Path(__file__).parent
 _C_TYPES = {"int8": "int8_t", "int16": "int16_t", "int32": "int32_t", "int64": "int64_t", "uint8": "uint8_t"}

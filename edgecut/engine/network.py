@@ -10,7 +10,7 @@ import numpy as np
 from edgecut.engine.lowered import BYTES, Call, Lowered, Model, Read, View, row_view
 from edgecut.engine.operators import INT16X8, OPERATORS
 from edgecut.engine.refusal import Refused
-from edgecut.errors import ExportError, SourceError
+from edgecut.errors import ExportError, SourceError, several
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, parse
 from edgecut.tflite.kinds import RENAMES
 from edgecut.tflite.layers import called
@@ -108,7 +108,7 @@ def _check_graph(graph: TfliteGraph, where: str) -> None:
     if not graph.operators or not graph.inputs or not graph.outputs:
         faults.append(f"{where}: has no operator between an input and an output")
     if faults:
-        raise ExportError("\n".join(faults))
+        raise several(ExportError, faults)
     made = next((op for op in graph.operators if not set(graph.inputs).isdisjoint(op.outputs)), None)
     if made is not None:
         raise SourceError(f"{where}: {called(graph, made)} makes an input of the model; get the file again")
@@ -167,7 +167,7 @@ def _lower(
             faults.append(f"{where}: {called(model.graph, op)} has shapes or options that don't fit together; {CUT}")
     faults += [f"{where}: {_together(names, reason)}" for reason, names in whole.items()]
     if faults:
-        raise ExportError("\n".join(faults))
+        raise several(ExportError, faults)
     return lowered, alias
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from ai_edge_litert import schema_py_generated as schema
 
-from edgecut.engine.c_text import c_comment, c_symbol
+from edgecut.engine.c_text import c_symbol
+from edgecut.records.escapes import c_comment
 
 # Operator -> method of tflite::MicroMutableOpResolver: tensorflow/lite/micro/micro_mutable_op_resolver.h of
 # tflite-micro at 90b983c2b3f1.

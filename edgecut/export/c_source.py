@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgecut.engine.c_text import c_comment, c_symbol, signed
+from edgecut.engine.c_text import c_symbol, signed
 from edgecut.images.device import COLOURS, DEFAULT_ORDER
 from edgecut.records.artifact import Artifact, TensorSpec
+from edgecut.records.escapes import c_comment, c_string
 
 _BYTES_PER_LINE = 12
-_LONGEST_LITERAL = 4095  # what a compiler must take by C99, 5.2.4.1; a strict one refuses more
 _C_TYPES = {
     "int8": "int8_t",
     "uint8": "uint8_t",
@@ -102,7 +102,7 @@ def _model_source(content: bytes, symbol: str, name: str, labels: Sequence[str],
         table = f"\nconst {c_type} {symbol}_from_byte[{len(byte_table)}][256] = {{\n{rows}}};\n"
     names = ""
     if labels:
-        rows = "".join(f"    {_string(label)},\n" for label in labels)
+        rows = "".join(f"    {c_string(label)},\n" for label in labels)
         names = f"\nconst char *const {symbol}_labels[{len(labels)}] = {{\n{rows}}};\n"
     return f"""/* {c_comment(name)}: the model file as an array. Written by edgecut; do not edit.
    SHA-256 {digest} */
@@ -234,13 +234,3 @@ def _number(value: float) -> str:
 def _float(value: float) -> str:
     text = f"{value:.9g}"
     return f"{text if set(text) & set('.e') else text + '.0'}f"
-
-
-def _string(text: str) -> str:
-    content = text.encode()
-    if len(content) > _LONGEST_LITERAL:
-        characters = (f"'\\{byte:03o}'" for byte in (*content, 0))
-        return f"(const char[]){{{', '.join(characters)}}}"
-    # Octal escapes end after three digits, whatever follows; ? is escaped since ??/ is a trigraph.
-    plain = set(range(32, 127)) - set(b'"\\?')
-    return '"' + "".join(chr(b) if b in plain else f"\\{b:03o}" for b in content) + '"'

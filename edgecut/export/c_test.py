@@ -9,8 +9,9 @@ from importlib import resources
 
 import numpy as np
 
-from edgecut.engine.c_text import c_comment, c_symbol
+from edgecut.engine.c_text import c_symbol
 from edgecut.records.artifact import Artifact, TensorSpec
+from edgecut.records.escapes import c_comment
 
 _TEMPLATE = "c_test_template.c"
 _KINDS = {"int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "int32_t", "float32": "float"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgecut.errors import DataError
+from edgecut.errors import DataError, faults_of
 from edgecut.images.arrays import has_part
 from edgecut.images.listing import class_count_fault, class_folders, read_class_names
 from edgecut.images.npz import load_array, read_headers
@@ -59,7 +59,7 @@ def number_faults(path: Path, where: str, names: Sequence[str] | None, classes: 
             own = int(labels.max()) + 1 if count is None else count
             check_labels(labels, own, f"{where}: {path}: {pair[1]}", more)
     except DataError as exc:
-        faults.append(str(exc))
+        faults += faults_of(exc)
     return faults
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecut.errors import DataError
+from edgecut.errors import DataError, faults_of, several
 from edgecut.images.arrays import ArrayInputs, has_part
 from edgecut.images.classes import one_class_fault, unnamed_numbers_fault
 from edgecut.images.decode import decode_faults
@@ -87,14 +87,15 @@ def _read(
         train_part, val_part = read_targets(data, read, inputs)
         return Dataset(Images(*train_part), Images(*val_part), labels=(), named=False)
     chosen, labels, named = _chosen(data, partial, inputs)
-    parts, faults = [], []
+    parts: list[Images] = []
+    faults: list[str] = []
     for source, indices in chosen:
         try:
             parts.append(Images(read(source, indices), _labels(source)[indices]))
         except DataError as exc:
-            faults.append(str(exc))
+            faults += faults_of(exc)
     if faults:
-        raise DataError("\n".join(dict.fromkeys(faults)))
+        raise several(DataError, list(dict.fromkeys(faults)))
     return Dataset(parts[0], parts[1], labels, named)
 
 
@@ -108,7 +109,7 @@ def undecodable(data: Data, inputs: ArrayInputs | None = None, *, partial: bool 
     try:
         files = chosen_files(data, partial=partial)
     except DataError as exc:
-        return str(exc).split("\n")
+        return list(faults_of(exc))
     return [fault for where, paths in files.items() for fault in decode_faults(paths, where)]
 
 
@@ -137,7 +138,7 @@ def _chosen(
     if data.train is None:
         faults.insert(0, "data.train: is missing; a folder of class folders or an .npz is expected")
     if data.train is None or faults:
-        raise DataError("\n".join(faults))
+        raise several(DataError, faults)
     names = read_class_names(Path(data.labels), "data.labels") if data.labels is not None else None
     train = _open(data.train, "data.train", names, inputs)
     val = _open_val(data, data.train, names or train.names, inputs)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
-from edgecut.errors import DataError
+from edgecut.errors import DataError, faults_of, several
 from edgecut.images.device import to_device
 from edgecut.records.lfs import POINTER, is_pointer_file
 from edgecut.records.progress import SILENT, Progress
@@ -106,7 +106,7 @@ def decode_all(
         # What was not begun is dropped, so that Ctrl-C doesn't wait for all the others.
         pool.shutdown(cancel_futures=True)
     if faults:
-        raise DataError("\n".join(shortened(faults, where)))
+        raise several(DataError, shortened(faults, where))
     return result
 
 
@@ -115,13 +115,13 @@ def decode_faults(files: Sequence[Path], where: str) -> list[str]:
 
     Those that don't begin as a picture does are decoded, and where there are few and small ones all.
     """
-    is_quick, faults = decodes_quickly(files), []
+    is_quick, faults = decodes_quickly(files), list[str]()
     for path in files:
         if is_quick or not _begins_as_picture(path):
             try:
                 decode(path, where)
             except DataError as exc:
-                faults.append(str(exc))
+                faults += faults_of(exc)
     return shortened(faults, where)
 
 

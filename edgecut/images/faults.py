@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecut.errors import DataError
+from edgecut.errors import DataError, faults_of
 from edgecut.images.arrays import ArrayInputs
 from edgecut.images.classes import folder_class_faults, number_faults
 from edgecut.images.listing import array_file_fault, class_count_fault, folder_faults, kind_fault, read_class_names
@@ -28,7 +28,7 @@ def data_faults(
         try:
             names = read_class_names(Path(data.labels), "data.labels")
         except DataError as exc:
-            faults.append(str(exc))
+            faults += faults_of(exc)
     fault = None if names is None or classes is None else class_count_fault("data.labels", names, classes)
     faults += [] if fault is None else [fault]
     if data.target != "classes":
@@ -58,7 +58,7 @@ def path_faults(path: str, where: str, inputs: ArrayInputs | None = None) -> lis
     try:
         headers = read_headers(Path(path), where)
     except DataError as exc:
-        return [str(exc)]
+        return list(faults_of(exc))
     if inputs == ():
         return []  # only the loaded model tells what its inputs are
     return _npz_faults(headers, Path(path), where, inputs)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from edgecut.errors import DataError
+from edgecut.errors import DataError, faults_of
 from edgecut.records.lfs import POINTER, is_pointer
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".gif", ".webp", ".tif", ".tiff")
@@ -79,7 +79,7 @@ def folder_faults(folder: Path, where: str) -> list[str]:
     try:
         classes = class_folders(folder, where)
     except DataError as exc:
-        return [str(exc)]
+        return list(faults_of(exc))
     if not classes:
         loose = has_image(folder)
         found = "images" if loose else "neither folders nor images"

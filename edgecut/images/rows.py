@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecut.errors import DataError
+from edgecut.errors import DataError, faults_of, several
 from edgecut.images.arrays import ArrayInput, ArrayInputs, array_names, has_part
 from edgecut.images.npz import Header, load_array, read_headers
 from edgecut.records.recipe import Data
@@ -51,13 +51,13 @@ def load_rows(path: Path, part: str, inputs: ArrayInputs, where: str) -> np.ndar
         else:
             arrays.append(values.astype(each.dtype))
     if faults:
-        raise DataError("\n".join(faults))
+        raise several(DataError, faults)
     return packed(arrays)
 
 
 def quick_value_faults(data: Data, inputs: ArrayInputs) -> list[str]:
     """The faults of a recipe's arrays, whose headers are right, by their values, where looking at all is quick."""
-    faults = []
+    faults: list[str] = []
     for where, path in (("data.train", data.train), ("data.val", data.val)):
         if path is None or not inputs:
             continue
@@ -68,7 +68,7 @@ def quick_value_faults(data: Data, inputs: ArrayInputs) -> list[str]:
                 try:
                     load_rows(Path(path), part, inputs, where)
                 except DataError as exc:
-                    faults += str(exc).split("\n")
+                    faults += faults_of(exc)
     return faults
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecut.errors import DataError
+from edgecut.errors import DataError, several
 from edgecut.images.arrays import ArrayInputs
 from edgecut.images.classes import class_names_fault
 from edgecut.images.decode import decode_all
@@ -63,7 +63,7 @@ def open_folder(folder: Path, where: str, names: tuple[str, ...] | None) -> Pict
     """
     faults = folder_faults(folder, where)
     if faults:
-        raise DataError("\n".join(faults))
+        raise several(DataError, faults)
     folders = class_folders(folder, where)
     found = tuple(path.name for path in folders)
     fault = class_names_fault(folder, where, found, names) if names is not None else None
@@ -84,7 +84,7 @@ def open_npz(path: Path, where: str, pair: tuple[str, str], inputs: ArrayInputs 
     headers = read_headers(path, where)
     faults = pair_faults(headers, pair, path, where, inputs)
     if faults:
-        raise DataError("\n".join(faults))
+        raise several(DataError, faults)
     labels = load_array(path, pair[1], where).reshape(-1).astype(np.int64)
     return PictureSource(f"{where}: {path}: {pair[0]}", _samples(path, pair[0], where, inputs), labels, None)
 
@@ -111,7 +111,7 @@ def open_rows(path: Path, where: str, inputs: ArrayInputs) -> PictureSource:
         return open_npz(path, where, ("x_train", "y_train"), inputs)
     faults = sample_faults(headers, "x_train", path, where, inputs)
     if faults:
-        raise DataError("\n".join(faults))
+        raise several(DataError, faults)
     return PictureSource(f"{where}: {path}: x_train", load_rows(path, "train", inputs, where), None, None)
 
 

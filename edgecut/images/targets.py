@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecut.errors import DataError
+from edgecut.errors import DataError, faults_of, several
 from edgecut.images.arrays import ArrayInputs, has_part
 from edgecut.images.listing import array_file_fault
 from edgecut.images.npz import Header, read_headers
@@ -81,7 +81,7 @@ def chosen_targets(data: Data, inputs: ArrayInputs | None = None) -> tuple[Part,
     """The training images and the held-out ones, with the indices of those to read. Raises DataError."""
     faults = list(target_faults(data, inputs))
     if data.train is None or faults:
-        raise DataError("\n".join(faults or ["data.train: is missing; images are expected"]))
+        raise several(DataError, faults or ["data.train: is missing; images are expected"])
     sizes = data.limit if isinstance(data.limit, tuple) else (data.limit, data.limit)
     (train, of_train), (val, of_val) = _parts(data, inputs)
     return (train, of_train[: sizes[0]]), (val, of_val[: sizes[1]])
@@ -126,7 +126,7 @@ def _npz_faults(data: Data, path: Path, where: str, inputs: ArrayInputs | None) 
     try:
         headers = read_headers(path, where)
     except DataError as exc:
-        yield str(exc)
+        yield from faults_of(exc)
         return
     if inputs == ():
         return  # only the loaded model tells what its inputs are

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecut.engine import plan
-from edgecut.errors import ExportError, RequestError
+from edgecut.errors import ExportError, RequestError, several
 from edgecut.lowering.expected_operators import expected_operators, recurrent_loops
 from edgecut.pipeline.model_faults import planned_part
 from edgecut.records.json_value import JsonObject
@@ -57,7 +57,7 @@ def refuse_model(model: keras.Model, files: Files, profiles: Sequence[Profile]) 
     """Raises RequestError if a layer of the model becomes an operator that a profile's runtime lacks."""
     faults = list(_sentences(lambda: _advised(expected_operators(_config(model))), files, profiles, "unsupported"))
     if faults:
-        raise RequestError("\n".join(faults))
+        raise several(RequestError, faults)
 
 
 def refuse_file(

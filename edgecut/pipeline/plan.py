@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecut.errors import DocumentError, RequestError, SourceError
+from edgecut.errors import DocumentError, RequestError, SourceError, faults_of
 from edgecut.graph.saved import PREFIX, config_of, lambda_names, layer_names
 from edgecut.pipeline.model_faults import planned_arrays, planned_faults
 from edgecut.pipeline.onnx_source import import_faults, is_onnx, order_notes
@@ -266,7 +266,7 @@ def _output_faults(recipe: Recipe, recipe_file: Path | None, out: Path | None, f
     try:
         check_output(out, force=force, keep=read_paths(recipe, recipe_file))
     except RequestError as exc:
-        yield str(exc)
+        yield from faults_of(exc)
 
 
 def _steps(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from edgecut.errors import RequestError
+from edgecut.errors import RequestError, several
 from edgecut.images.arrays import ArrayInput, ArrayInputs
 from edgecut.images.dataset import read_calibration
 from edgecut.images.device import is_picture
@@ -63,7 +63,7 @@ def refuse_request(recipe: Recipe, model: keras.Model) -> None:
         *output_faults(recipe, outputs),
     ]
     if faults:
-        raise RequestError("\n".join(faults))
+        raise several(RequestError, faults)
 
 
 def stem_of(recipe: Recipe, model: keras.Model, progress: Progress = SILENT) -> StemResult:

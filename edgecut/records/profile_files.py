@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from edgecut.errors import DocumentError, RequestError
+from edgecut.errors import DocumentError, RequestError, faults_of
 from edgecut.records.document import closest, parse, read_toml
 from edgecut.records.plausible import implausible
 from edgecut.records.profile import Profile, Runtime
@@ -82,7 +82,7 @@ def known_profiles() -> tuple[tuple[Profile, ...], tuple[str, ...]]:
         try:
             profile = read_profile(path)
         except RequestError as exc:
-            faults.append(str(exc))
+            faults += faults_of(exc)
             continue
         profiles[profile.id] = profile
         if profile.class_ == "microcontroller" and profile.runtime.name != "c":

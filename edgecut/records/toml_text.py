@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeGuard
 
-from edgecut.records.harmless import OBEYED
+from edgecut.records.escapes import OBEYED
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -63,4 +63,9 @@ def _key(key: str) -> str:
 
 def _quoted(text: str) -> str:
     # JSON's escapes are TOML's but for DEL, which TOML wants escaped; with it the other signs that nobody sees.
-    return OBEYED.sub(lambda sign: f"\\u{ord(sign[0]):04x}", json.dumps(text, ensure_ascii=False))
+    return OBEYED.sub(_escape, json.dumps(text, ensure_ascii=False))
+
+
+def _escape(sign: re.Match[str]) -> str:
+    number = ord(sign[0])
+    return f"\\u{number:04x}" if number < 1 << 16 else f"\\U{number:08x}"

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from edgecut.records.explanation import Explanation, LayerError
-from edgecut.render.grid import grid, notes
+from edgecut.render.grid import grid, line, notes
 from edgecut.render.words import NOTHING
 
 LEGEND = (
@@ -44,7 +44,7 @@ def explanation_tables(found: Explanation, *, verbose: bool = False) -> list[Ren
             share_words(layer.added),
             layer.cause or "",
         )
-    parts: list[RenderableType] = [Text(headline(found), "bold"), "", Group(table, Text(LEGEND, "dim"))]
+    parts: list[RenderableType] = [line(headline(found), "bold"), "", Group(table, Text(LEGEND, "dim"))]
     sentences = [*verdicts(found), *(f"{x.name}: {x.reason}" for x in found.layers if x.reason)]
     if verbose and found.unmatched:
         sentences.append(f"equal to no layer of the source, so not compared: {', '.join(found.unmatched)}")

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from edgecut.records.escapes import xml_text
 from edgecut.records.explanation import Explanation, LayerError
 from edgecut.render.explained import FAIR_DB, LOW_DB, headline, share_words, verdicts
-from edgecut.render.templating import xml_text
 
 WIDTH, ROW, TOP = 1000, 22, 64
 NAMES, BARS, ADDED, CAUSES = 250, 260, 620, 760

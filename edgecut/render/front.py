@@ -21,7 +21,7 @@ from edgecut.render.front_plot import (
     input_shape,
     input_words,
 )
-from edgecut.render.grid import grid, notes
+from edgecut.render.grid import grid, line, notes
 from edgecut.render.page import checks_html, explained_html, measurements_html
 from edgecut.render.page_parts import (
     Column,
@@ -50,7 +50,7 @@ def front_tables(front: Front, folder: str, *, quiet: bool = False) -> list[Rend
     state = "" if front.finished else " (stopped before the end)"
     called = metric_words(front.metric)
     heading = "mAP" if front.metric == "map" else called
-    parts: list[RenderableType] = [Text(f"{front.source}: {len(front.cuts)} cuts looked at{state}", "bold")]
+    parts: list[RenderableType] = [line(f"{front.source}: {len(front.cuts)} cuts looked at{state}", "bold")]
     for recommendation in front.recommendations:
         parts += ["", _recommended(recommendation, called, folder)]
     if built:
@@ -106,12 +106,12 @@ def metric_words(metric: str) -> str:
 
 def _recommended(r: Recommendation, called: str, folder: str) -> Group:
     head = Text.assemble(
-        (r.profile, "bold"),
+        line(r.profile, "bold"),
         ": ",
         (r.state, STYLES[r.state]),
-        f"  {r.cut}, {input_words(r.size, r.channels)}, {r.precision}: {called} {fraction_words(r.accuracy)}",
+        line(f"  {r.cut}, {input_words(r.size, r.channels)}, {r.precision}: {called} {fraction_words(r.accuracy)}"),
     )
-    return Group(head, *(Text(f"  {line}", "dim") for line in _lines(r, folder)))
+    return Group(head, *(line(f"  {sentence}", "dim") for sentence in _lines(r, folder)))
 
 
 def _lines(r: Recommendation, folder: str) -> list[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from edgecut.records.escapes import xml_text
 from edgecut.records.front import CutScore, DeviceCost, FrontPoint
 from edgecut.records.units import format_bytes, format_count, format_seconds
-from edgecut.render.templating import xml_text
 
 _WIDTH, _HEIGHT = 760, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 66, 16, 14, 44

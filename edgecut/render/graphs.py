@@ -13,7 +13,7 @@ from rich.text import Text
 from edgecut.records.artifact import Artifact
 from edgecut.records.measurement import Measurement
 from edgecut.records.units import format_bytes
-from edgecut.render.grid import grid
+from edgecut.render.grid import grid, line
 from edgecut.render.words import NOTHING, artifact_words, band_words, count_words, measured_words, shape_words
 
 
@@ -133,7 +133,7 @@ def point_table(points: Iterable[Point], *, bypass: bool = False, wide: bool = F
     table.columns[2].max_width = None if wide else 12
     for p in points:
         needs = f"needs {', '.join(p.bypass)}" if bypass and p.bypass else ""
-        name = Text.assemble(p.name, (f"\n{needs}", "dim")) if needs and not wide else p.name
+        name = Text.assemble(line(p.name), "\n", line(needs, "dim")) if needs and not wide else p.name
         table.add_row(
             str(p.position),
             name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 from edgecut.records.comparison import Comparison
-from edgecut.records.harmless import harmless
+from edgecut.records.escapes import harmless
 
 
 def comparison_junit(comparison: Comparison) -> str:

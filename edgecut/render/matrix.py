@@ -10,7 +10,7 @@ from rich.text import Text
 from edgecut.records.matrix import Matrix, MatrixFile, MatrixRow
 from edgecut.records.report import Check
 from edgecut.records.units import format_bytes, format_seconds
-from edgecut.render.grid import grid
+from edgecut.render.grid import grid, line
 from edgecut.render.page_parts import Column, sentences, state_html, table
 from edgecut.render.tables import STYLES
 from edgecut.render.templating import html, markdown, part
@@ -36,7 +36,7 @@ def matrix_table(matrix: Matrix) -> Group:
     for row in rows:
         cells = [row[k] for k in said]
         found.add_row(*cells[:-1], Text(cells[-1], STYLES.get(cells[-1], "bold red")))
-    return Group(found, *(Text(sentence) for sentence in _remarks(matrix)))
+    return Group(found, *(line(sentence) for sentence in _remarks(matrix)))
 
 
 def matrix_markdown(matrix: Matrix) -> str:

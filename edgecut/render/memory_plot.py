@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
+from edgecut.records.escapes import xml_text
 from edgecut.records.units import format_bytes
-from edgecut.render.templating import xml_text
 
 LEFT, TOP, RIGHT, BOTTOM, HEIGHT, STEP = 90, 56, 24, 44, 420, 14
 SMALLEST_WIDTH, LARGEST_WIDTH = 560, 2400

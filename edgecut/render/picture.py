@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from edgecut.render.templating import xml_text
+from edgecut.records.escapes import xml_text
 
 ROW = 20  # pixels from one row to the next
 LANE = 10  # pixels between two arcs

@@ -18,7 +18,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from edgecut.records.harmless import harmless
+from edgecut.records.escapes import harmless
 from edgecut.records.progress import Advance
 from edgecut.records.units import format_seconds
 

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 
-from edgecut.records.harmless import harmless
+from edgecut.records.escapes import harmless, terminal_line
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A rich table or line whose texts are harmless; colours are those of its styles alone."""
+    """A rich table, or a text as one line, that the terminal shows as it is; colours are those of its styles alone."""
 
     part: RenderableType
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The part's own segments."""
-        part = console.render_str(self.part) if isinstance(self.part, str) else self.part
+        part = console.render_str(terminal_line(self.part)) if isinstance(self.part, str) else self.part
         for text, style, control in console.render(part, options):
             yield Segment(harmless(text), style, control)

@@ -14,7 +14,7 @@ from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
 from edgecut.records.report import Check, Report, Step
 from edgecut.records.units import format_seconds
-from edgecut.render.grid import grid, notes
+from edgecut.render.grid import grid, line, notes
 from edgecut.render.results import COLUMNS, file_labels, has_losses, judged_by, legend, result_rows
 from edgecut.render.words import (
     NOTHING,
@@ -36,7 +36,7 @@ def report_tables(report: Report, *, verbose: bool = False, quiet: bool = False)
 
     name = str(report.recipe.get("name", "model"))
     parts: list[RenderableType] = [
-        Text.assemble((name, "bold"), ": ", (report.status, STYLES[report.status]), _why(report))
+        Text.assemble(line(name, "bold"), ": ", (report.status, STYLES[report.status]), _why(report))
     ]
     if verbose and report.steps:
         parts.append(step_table(report.steps))
@@ -67,7 +67,7 @@ def device_table(measurements: Sequence[Measurement], labels: Mapping[str, str])
     table = grid("~device", "<file", "value", "<kind", "<band")
     reasons: list[tuple[str, str]] = []
     for device, rows in _by_device(measurements):
-        table.add_row(Text(device, "bold"))
+        table.add_row(line(device, "bold"))
         for m in rows:
             kind = m.kind if m.value is not None else ""
             label = labels.get(m.artifact, m.artifact)
@@ -85,7 +85,7 @@ def check_table(checks: Sequence[Check], labels: Mapping[str, str]) -> Group:
     reasons: list[tuple[str, str]] = []
     for device, rows in _by_device(checks):
         if device:
-            table.add_row(Text(device, "bold"))
+            table.add_row(line(device, "bold"))
         for check in rows:
             table.add_row(
                 f"{'  ' if device else ''}{check.metric}",
@@ -150,7 +150,7 @@ def profile_table(profiles: Iterable[Profile], width: int = 80) -> Table:
     for p, row in zip(ordered, facts, strict=True):
         if p.class_ != before:
             table.add_row(Text(p.class_, "bold"))
-        table.add_row("  " + _hyphenated(p.id, room), *row)
+        table.add_row(Text("  " + _hyphenated(p.id, room)), *row)
         before = p.class_
     return table
 
@@ -187,7 +187,7 @@ def _with_reasons(table: Table, reasons: Iterable[tuple[str, str]]) -> Group:
     for what, why in reasons:
         by_reason.setdefault(why, []).append(what)
     sentences = (f"{', '.join(dict.fromkeys(what))}: {why}" for why, what in by_reason.items())
-    return Group(table, *(Text(sentence, "dim") for sentence in sentences))
+    return Group(table, *(line(sentence, "dim") for sentence in sentences))
 
 
 _CLASSES = ("host", "linux", "android", "npu", "microcontroller")

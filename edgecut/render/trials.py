@@ -10,7 +10,7 @@ from rich.text import Text
 from edgecut.records.explanation import Explanation
 from edgecut.records.trial import Trial
 from edgecut.render.explained import headline, verdicts
-from edgecut.render.grid import grid
+from edgecut.render.grid import grid, line
 from edgecut.render.words import NOTHING
 
 LEGEND = (
@@ -26,12 +26,12 @@ def quantization_parts(trials: Sequence[Trial], explanations: Sequence[Explanati
     parts: list[RenderableType] = [trial_table(trials)] if trials else []
     told = [found for found in explanations if found.collapses_at or found.suspicions]
     if told:
-        parts.append(Group(*(line for found in told for line in (Text(headline(found)), *_suspected(found)))))
+        parts.append(Group(*(part for found in told for part in (line(headline(found)), *_suspected(found)))))
     return parts
 
 
 def _suspected(found: Explanation) -> list[Text]:
-    return [Text(f"  {sentence}", "dim") for sentence in verdicts(found)]
+    return [line(f"  {sentence}", "dim") for sentence in verdicts(found)]
 
 
 def trial_table(trials: Sequence[Trial]) -> Group:

@@ -38,8 +38,8 @@ def pipeline(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         asked.update(run=(out, force), cache=cache, locked=locked)
         return report()
 
+    monkeypatch.setattr("edgecut.pipeline.run.run", build)  # first: the module is to be imported with the true plan
     monkeypatch.setattr("edgecut.pipeline.plan.plan", plan)
-    monkeypatch.setattr("edgecut.pipeline.run.run", build)
     monkeypatch.setattr("edgecut.pipeline.run.exit_code", lambda report, strict: 7 if strict else 1)
     return asked
 

@@ -16,6 +16,7 @@ import pytest
 
 from edgecut import errors
 from edgecut.cli.failures import Failures
+from edgecut.errors import DataError, several
 from tests.command_line import run
 from tests.machine import full_disk
 
@@ -216,6 +217,21 @@ def test_a_bug_of_a_user_whom_the_system_does_not_know_has_its_log(
     code, text = ending(ValueError(), capsys)
     log = next(tmp_path.glob("bug-*.log"))
     assert (code, text) == (5, f"edgecut: bug: ValueError: no message; the details are in {log}\n")
+
+
+def test_a_name_with_line_ends_forges_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "m.keras\nedgecut: error: all is well\x1b[2J"
+    assert run(capsys, "inspect", name).err == (
+        r"edgecut: error: m.keras\nedgecut: error: all is well\x1b[2J: no such file; give a .keras, .h5 or .onnx file, "
+        "or keras:NAME such as keras:MobileNetV2\n"
+    )
+    with pytest.raises(SystemExit), Failures([]):
+        raise several(DataError, [f"data.train: {name} is empty", "data.val: is missing"])
+    assert capsys.readouterr().err == (
+        r"edgecut: error: data.train: m.keras\nedgecut: error: all is well\x1b[2J is empty"
+        "\n"
+        "edgecut: error: data.val: is missing\n"
+    )
 
 
 def test_a_name_that_is_not_text_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

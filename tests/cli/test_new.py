@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from edgecut.cli.new import recipe_text
+from edgecut.records.profile_files import find_profile
 from edgecut.records.recipe import Recipe, make_recipe, read_recipe
 from tests.command_line import run
 
@@ -105,3 +106,10 @@ def test_a_table_as_value_survives(tmp_path: Path, capsys: pytest.CaptureFixture
     run(capsys, "new", str(MODEL), "--preprocess", "{scale = 2.0, offset = [1.0, 2.0, 3.0]}", "-o", str(path))
     preprocess: Any = read_recipe(path).source.preprocess
     assert (preprocess.scale, preprocess.offset) == (2.0, (1.0, 2.0, 3.0))
+
+
+def test_a_profiles_title_stays_in_its_comment() -> None:
+    profile = find_profile("host").model_copy(update={"title": "board\n[source]\nunsafe = true\x1b[2J"})
+    text = recipe_text(LEAST, profile)
+    assert text.splitlines()[1] == r"# For host: board\n[source]\nunsafe = true\x1b[2J."
+    assert "unsafe" not in tomllib.loads(text)["source"]

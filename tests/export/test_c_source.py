@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecut.engine.c_text import c_comment, c_symbol
+from edgecut.engine.c_text import c_symbol
 from edgecut.export.c_source import Camera, c_files, input_rule
 from edgecut.records.artifact import Artifact, TensorSpec
+from edgecut.records.escapes import c_comment
 
 CC = shutil.which("cc")
 needs_compiler = pytest.mark.skipif(CC is None, reason="no C compiler (cc) is here")

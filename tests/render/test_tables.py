@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from edgecut.bench.at_cut import CutCost
-from edgecut.cli.output import Output
+from edgecut.cli.output import Output, json_text
 from edgecut.records.document import parse
 from edgecut.records.measurement import Measurement, missing
 from edgecut.records.profile import Profile
@@ -185,15 +186,22 @@ def test_facts_are_words() -> None:
 
 
 def test_a_name_out_of_a_file_does_not_speak_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    """A title, a jump, a cleared screen, hidden text and another direction of writing are shown as signs."""
-    output, table = Output(), grid("name")
-    table.add_row("\x1b]0;title\x07layer\x1b[2J")
-    output.table("\x1b[8mhidden\x1b[0m\x9b2J\u202e", table)
-    output.note("a\x1b[Hb\rc")
+    """A title, a jump, a cleared screen, hidden text, another line and direction of writing are shown as escapes."""
+    output, table = Output(), grid("name", "type")
+    table.add_row("\x1b]0;title\x07layer\x1b[2J\nforged", "Conv2D")
+    output.table("\x1b[8mhidden\x1b[0m\x9b2J\u202e\nforged", table)
+    output.note("a\x1b[Hb\rc\nedgecut: forged")
     out, err = capsys.readouterr()
-    assert out.splitlines()[0] == "\ufffd[8mhidden\ufffd[0m\ufffd2J\ufffd"
-    assert out.splitlines()[-1].strip() == "\ufffd]0;titlelayer\ufffd[2J"
-    assert err == "edgecut: a\ufffd[Hb\ufffdc\n"
+    assert out.splitlines()[0] == r"\x1b[8mhidden\x1b[0m\x9b2J\u202e\nforged"
+    assert out.splitlines()[-1].split() == [r"\x1b]0;title\x07layer\x1b[2J\nforged", "Conv2D"]
+    assert err == "edgecut: a\\x1b[Hb\\rc\\nedgecut: forged\n"
+
+
+def test_json_says_the_same_without_a_sign_that_a_terminal_obeys() -> None:
+    name = "\x7f\x9b2J\u202e\U000e0041é\n"
+    text = json_text({"name": name})
+    assert text == '{\n  "name": "\\u007f\\u009b2J\\u202e\\udb40\\udc41é\\n"\n}'
+    assert json.loads(text) == {"name": name}
 
 
 def test_a_loss_beyond_chance_is_marked_and_no_verdict_hides_it() -> None:

@@ -13,13 +13,13 @@ from markdown_it import MarkdownIt  # rich needs it
 from markupsafe import Markup
 
 from edgecut.records.comparison import Comparison, Difference, Verdict
-from edgecut.records.harmless import harmless
+from edgecut.records.escapes import Markdown, harmless, markdown_cell, markdown_code, markdown_text, xml_text
 from edgecut.records.matrix import Matrix, MatrixRow
 from edgecut.render.comparison import comparison_markdown
 from edgecut.render.junit import comparison_junit
 from edgecut.render.matrix import matrix_markdown
 from edgecut.render.picture import Row, graph_picture
-from edgecut.render.templating import Markdown, markdown_cell, markdown_code, markdown_text, part, xml_text
+from edgecut.render.templating import part
 
 
 @pytest.mark.parametrize(
