@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from edgecut.records.escapes import xml_text
 from edgecut.records.front import CutScore, DeviceCost, FrontPoint
 from edgecut.records.units import format_bytes, format_count, format_seconds
+from edgecut.render.ticks import log_ticks, round_ticks
 
 _WIDTH, _HEIGHT = 760, 360
-_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 16, 14, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 16, 14, 62
 _COLOURS = 6  # classes c0 to c5 of FRONT_STYLE, one for each input
 
 FRONT_STYLE = """
@@ -18,11 +20,13 @@ svg.plot { width: 100%; height: auto; max-width: 60rem; display: block; font: 12
 svg.plot text { fill: var(--soft); } svg.plot line, svg.plot path.axis { stroke: var(--line); }
 svg.plot path.depth { fill: none; stroke-width: 2; }
 .mark { stroke: var(--paper); stroke-width: 1.5; cursor: pointer; } .mark.probe { fill-opacity: .35; }
+svg.plot .name.chosen { fill: var(--ink); font-weight: 600; }
 .mark:focus { outline: none; stroke: var(--ink); stroke-width: 3; } .mark.chosen { stroke: var(--ink); }
 .c0 { fill: #2563eb; stroke: #2563eb; } .c1 { fill: #d97706; stroke: #d97706; } .c2 { fill: #059669; stroke: #059669; }
 .c3 { fill: #c026d3; stroke: #c026d3; } .c4 { fill: #dc2626; stroke: #dc2626; } .c5 { fill: #64748b; stroke: #64748b; }
 @media (max-width: 40rem) {
-  svg.plot { font-size: 24px; } .mark { r: 11px; } .mark.chosen { r: 15px; } path.depth ~ .mark { r: 5px; }
+  svg.plot { font-size: 24px; } svg.plot .name, svg.plot .odd { display: none; }
+  .mark { r: 11px; } .mark.chosen { r: 15px; } path.depth ~ .mark { r: 5px; }
 }
 .copied { position: relative; }
 .copied button { position: absolute; top: .5rem; right: .5rem; font: inherit; font-size: .85em; color: var(--ink);
@@ -83,24 +87,25 @@ def front_plot(points: Sequence[FrontPoint], device: str, colours: Mapping[Input
     if not shown:
         return ""
     shown.sort(key=lambda row: row[2])
-    low, high = math.log10(shown[0][2]), math.log10(shown[-1][2])
-    low, high = (low - 0.5, high + 0.5) if high - low < 1e-9 else (low, high)
-    top = max(p.accuracy for p, _, _ in shown)
-    top = top if top > 0 else 1.0
-    marks = []
+    low, high = shown[0][2], shown[-1][2]
+    low, high = (low / 2, high * 2) if high < 1.3 * low else (low / 1.12, high * 1.12)
+    scale = _scale_of([p.accuracy for p, _, _ in shown])
+    marks, places = [], []
     for p, cost, x in shown:
         label, chosen = _point_words(p, cost, called), device in p.recommended_for
         classes = f"mark c{colours[(p.size, p.channels)]} {p.basis.accuracy}{' chosen' if chosen else ''}"
-        across, down = _across((math.log10(x) - low) / (high - low)), _down(p.accuracy / top)
+        across, down = _across(math.log(x / low) / math.log(high / low)), scale.down(p.accuracy)
+        places.append((across, down, p.cut, chosen))
         marks.append(
             f'<circle class="{classes}" cx="{across:.1f}" cy="{down:.1f}" r="{9 if chosen else 6}" tabindex="0" '
             f'role="img" aria-label="{xml_text(label)}"><title>{xml_text(label)}</title></circle>'
         )
     words = format_seconds if by_latency else format_count
-    ends = words(10**low), words(10**high)
+    ticks = [(math.log(tick / low) / math.log(high / low), words(tick)) for tick in log_ticks(low, high)]
     title = f"latency on {device} (log)" if by_latency else "multiply-accumulates (log)"
     used = {kind: colours[kind] for kind in colours if any((p.size, p.channels) == kind for p, _, _ in shown)}
-    return _figure(_axes(title, ends, top) + "".join(marks), f"{called} against cost on {device}", used)
+    drawn = _axes(title, ticks, scale) + "".join(marks) + _names(places)
+    return _figure(drawn, f"{called} against cost on {device}", used)
 
 
 def depth_plot(cuts: Sequence[CutScore], colours: Mapping[Input, int], called: str) -> str:
@@ -108,13 +113,13 @@ def depth_plot(cuts: Sequence[CutScore], colours: Mapping[Input, int], called: s
     if not cuts:
         return ""
     kinds = {kind: colours[kind] for kind in colours if any((c.size, c.channels) == kind for c in cuts)}
-    last, top = max(c.position for c in cuts) or 1, max(c.score for c in cuts)
-    top = top if top > 0 else 1.0
+    last = max(c.position for c in cuts) or 1
+    scale = _scale_of([c.score for c in cuts])
     parts = []
     for (size, channels), colour in kinds.items():
         row = [c for c in cuts if (c.size, c.channels) == (size, channels)]
         path = " ".join(
-            f"{'M' if k == 0 else 'L'}{_across(c.position / last):.1f} {_down(c.score / top):.1f}"
+            f"{'M' if k == 0 else 'L'}{_across(c.position / last):.1f} {scale.down(c.score):.1f}"
             for k, c in enumerate(row)
         )
         parts.append(f'<path class="depth c{colour}" style="fill:none" d="{path}"/>')
@@ -122,10 +127,12 @@ def depth_plot(cuts: Sequence[CutScore], colours: Mapping[Input, int], called: s
             label = f"{c.cut}, {input_shape(size, channels)}: {c.score:.3f}{'' if c.exact else ' (projected)'}"
             says = xml_text(label)
             parts.append(
-                f'<circle class="mark c{colour}" cx="{_across(c.position / last):.1f}" cy="{_down(c.score / top):.1f}" '
+                f'<circle class="mark c{colour}" cx="{_across(c.position / last):.1f}" cy="{scale.down(c.score):.1f}" '
                 f'r="3.5" tabindex="0" role="img" aria-label="{says}"><title>{says}</title></circle>'
             )
-    return _figure(_axes("depth", ("input", "output"), top) + "".join(parts), f"{called} along depth", kinds)
+    return _figure(
+        _axes("depth", ((0.0, "input"), (1.0, "output")), scale) + "".join(parts), f"{called} along depth", kinds
+    )
 
 
 def _point_words(p: FrontPoint, cost: DeviceCost, called: str) -> str:
@@ -153,23 +160,67 @@ def _figure(content: str, title: str, kinds: Mapping[Input, int]) -> str:
     )
 
 
-def _axes(title: str, ends: tuple[str, str], top: float) -> str:
+@dataclass(frozen=True)
+class _Scale:
+    """Where a score stands, from the first of its ticks to the last."""
+
+    ticks: tuple[float, ...]
+
+    def down(self, score: float) -> float:
+        """A score below the ticks, which R2 can have, stands at the foot."""
+        share = (score - self.ticks[0]) / (self.ticks[-1] - self.ticks[0])
+        return _HEIGHT - _BOTTOM - max(0.0, share) * (_HEIGHT - _TOP - _BOTTOM)
+
+
+def _scale_of(scores: Sequence[float]) -> _Scale:
+    seen = [max(0.0, score) for score in scores]
+    return _Scale(round_ticks(min(seen), max(seen)))
+
+
+def _axes(title: str, across: Sequence[tuple[float, str]], scale: _Scale) -> str:
+    """Lines and numbers. across: (share of the width, what stands there)."""
     parts = []
-    for k in range(5):
-        down = _down(k / 4)
+    digits = 3 if scale.ticks[1] - scale.ticks[0] < 0.0099 else 2
+    for tick in scale.ticks:
+        down = scale.down(tick)
         parts.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{down:.1f}" y2="{down:.1f}"/>')
-        parts.append(f'<text x="{_LEFT - 8}" y="{down + 4:.1f}" text-anchor="end">{top * k / 4:.2f}</text>')
-    bottom = _HEIGHT - _BOTTOM + 20
-    parts.append(f'<text x="{_LEFT}" y="{bottom}">{xml_text(ends[0])}</text>')
-    parts.append(f'<text x="{_WIDTH - _RIGHT}" y="{bottom}" text-anchor="end">{xml_text(ends[1])}</text>')
-    parts.append(f'<text x="{_WIDTH / 2:.0f}" y="{bottom + 16}" text-anchor="middle">{xml_text(title)}</text>')
+        parts.append(f'<text x="{_LEFT - 8}" y="{down + 4:.1f}" text-anchor="end">{tick:.{digits}f}</text>')
+    bottom = _HEIGHT - _BOTTOM
+    for place, (share, words) in enumerate(across):
+        x, anchor = _across(share), "start" if share < 0.04 else "end" if share > 0.96 else "middle"
+        odd = ' class="odd"' if place % 2 else ""
+        parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{bottom}" y2="{bottom + 5}"/>')
+        parts.append(f'<text{odd} x="{x:.1f}" y="{bottom + 22}" text-anchor="{anchor}">{xml_text(words)}</text>')
+    parts.append(f'<text x="{_WIDTH / 2:.0f}" y="{bottom + 50}" text-anchor="middle">{xml_text(title)}</text>')
     return "".join(parts)
+
+
+def _names(places: Sequence[tuple[float, float, str, bool]]) -> str:
+    """The name of each mark that has room for it, the chosen ones first. places: (x, y, name, whether it's chosen)."""
+    boxes = [(x - 9, y - 9, x + 9, y + 9) for x, y, _, _ in places]
+    parts = []
+    for x, y, name, chosen in sorted(places, key=lambda place: not place[3]):
+        width = 6.8 * len(name)
+        around = [(x + 12, y + 4, "start"), (x - 12 - width, y + 4, "end"), (x - width / 2, y - 13, "middle")]
+        around += [(x - width / 2, y + 22, "middle"), (x - 9 - width, y - 11, "end"), (x + 9, y + 20, "start")]
+        around += [(x - 9 - width, y - 30, "end"), (x + 9, y + 38, "start")] * chosen
+        for left, base, anchor in around:
+            box = (left, base - 11, left + width, base + 3)
+            inside = box[0] >= _LEFT and box[2] <= _WIDTH - _RIGHT and box[1] >= 0 and box[3] <= _HEIGHT - _BOTTOM
+            if inside and not any(_overlap(box, other) for other in boxes):
+                at = {"start": left, "end": left + width, "middle": x}[anchor]
+                kind = "name chosen" if chosen else "name"
+                parts.append(
+                    f'<text class="{kind}" x="{at:.1f}" y="{base:.1f}" text-anchor="{anchor}">{xml_text(name)}</text>'
+                )
+                boxes.append(box)
+                break
+    return "".join(parts)
+
+
+def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def _across(share: float) -> float:
     return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
-
-
-def _down(share: float) -> float:
-    """A score worse than 0, which R2 can be, stands at the foot."""
-    return _HEIGHT - _BOTTOM - max(0.0, share) * (_HEIGHT - _TOP - _BOTTOM)

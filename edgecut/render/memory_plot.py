@@ -1,4 +1,4 @@
-"""A file's memory over the run of its operators as an SVG picture, a bar for each tensor."""
+"""A file's memory over the run of its operators as an SVG picture, a block for each tensor."""
 
 from __future__ import annotations
 
@@ -8,14 +8,24 @@ from itertools import accumulate
 
 from edgecut.records.escapes import xml_text
 from edgecut.records.units import format_bytes
+from edgecut.render.ticks import byte_ticks
 
 LEFT, TOP, RIGHT, BOTTOM, HEIGHT, STEP = 90, 56, 24, 44, 420, 14
-SMALLEST_WIDTH, LARGEST_WIDTH = 560, 2400
+SMALLEST_WIDTH, LARGEST_WIDTH = 760, 1140
+LETTER, LINE = 6.6, 14  # pixels of a letter, and of a line of text
+# Of a device's memory that much beyond the file's, the picture would be empty: the limit is words alone.
+FARTHEST_LIMIT = 2.0
+# What is drawn smaller than it is has larger letters, and no names inside of blocks.
 STYLE = """
+svg{max-width:100%;height:auto}
 text{font:12px system-ui,sans-serif;fill:#1c1f23} .soft{fill:#5c6570} .line{stroke:#d9dee4}
 .bar{fill:#8fb4dd;stroke:#fff} .peak{fill:#c4303c;stroke:#fff} .moment{stroke:#c4303c;stroke-dasharray:4 3}
+.name{font-size:11px;fill:#10202f;pointer-events:none} .white{fill:#fff}
+.limit{stroke:#7a5200;stroke-width:2;stroke-dasharray:8 4} .said{fill:#7a5200}
+@media (max-width:40rem){text{font-size:22px} .name,.sub{display:none}}
 @media (prefers-color-scheme:dark){svg{background:#14171a} text{fill:#e6e9ed} .soft{fill:#9aa4b0}
-.line{stroke:#313840} .bar{fill:#3f6ea3;stroke:#14171a} .peak{fill:#ff7480;stroke:#14171a}}
+.line{stroke:#313840} .bar{fill:#3f6ea3;stroke:#14171a} .peak{fill:#ff7480;stroke:#14171a}
+.name{fill:#fff} .white{fill:#14171a} .limit{stroke:#f0c96a} .said{fill:#f0c96a}}
 """
 
 
@@ -30,18 +40,39 @@ class Bar:
     size_bytes: int
 
 
-def memory_svg(title: str, bars: Sequence[Bar], operators: Sequence[str], peak: int, arena_bytes: int) -> str:
+@dataclass(frozen=True)
+class Limit:
+    """What a device has for it. name: of the device."""
+
+    name: str
+    size_bytes: int
+
+
+def memory_svg(
+    title: str,
+    bars: Sequence[Bar],
+    operators: Sequence[str],
+    peak: int,
+    arena_bytes: int,
+    limits: Sequence[Limit] = (),
+) -> str:
     """The picture: operators from left to right, addresses upwards, what is alive at operator `peak` marked.
 
-    arena_bytes: the height of the scale, the arena's head.
+    arena_bytes: the arena's head. limits: lines across.
     """
     moment = f"the most is alive at operator {peak}, {operators[peak] if operators else ''}"
     subtitle = f"arena head {format_bytes(arena_bytes)}; {moment}"
-    return _svg(title, subtitle, bars, len(operators), peak, arena_bytes)
+    return _svg(title, subtitle, bars, len(operators), peak, arena_bytes, limits)
 
 
 def work_buffer_svg(
-    title: str, bars: Sequence[Bar], counts: Sequence[int], peak: int, work_bytes: int, arena_bytes: int
+    title: str,
+    bars: Sequence[Bar],
+    counts: Sequence[int],
+    peak: int,
+    work_bytes: int,
+    arena_bytes: int,
+    limits: Sequence[Limit] = (),
 ) -> str:
     """The same of the plain C: stretches of operators from left to right, in which each tensor has room for some rows.
 
@@ -53,26 +84,38 @@ def work_buffer_svg(
     first, last = starts[peak], starts[peak + 1] - 1
     moment = f"operator {first}" if first == last else f"operators {first} to {last}, row by row"
     subtitle = f"work buffer {format_bytes(work_bytes)} (arena head {format_bytes(arena_bytes)}); the most in {moment}"
-    return _svg(title, subtitle, wide, starts[-1], starts[peak], max(work_bytes, arena_bytes))
+    return _svg(title, subtitle, wide, starts[-1], starts[peak], max(work_bytes, arena_bytes), limits)
 
 
-def _svg(title: str, subtitle: str, bars: Sequence[Bar], count: int, peak: int, arena_bytes: int) -> str:
+def _svg(
+    title: str,
+    subtitle: str,
+    bars: Sequence[Bar],
+    count: int,
+    peak: int,
+    arena_bytes: int,
+    limits: Sequence[Limit],
+) -> str:
     count = max(1, count)
+    near = [limit for limit in limits if limit.size_bytes <= FARTHEST_LIMIT * arena_bytes]
+    far = [limit for limit in limits if limit not in near]
+    subtitle += "".join(f"; {limit.name}: {format_bytes(limit.size_bytes)}" for limit in far)
+    ticks = byte_ticks(max([arena_bytes, *(limit.size_bytes for limit in near)]))
     plot = min(max(STEP * count, SMALLEST_WIDTH), LARGEST_WIDTH)
     width, height = LEFT + plot + RIGHT, TOP + HEIGHT + BOTTOM
-    step, scale = plot / count, HEIGHT / max(1, arena_bytes)
+    step, scale = plot / count, HEIGHT / ticks[-1]
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
         f'role="img"><title>{xml_text(title)}</title><style>{STYLE}</style>',
         f'<text x="{LEFT}" y="24" font-weight="bold">{xml_text(title)}</text>',
-        f'<text class="soft" x="{LEFT}" y="42">{xml_text(subtitle)}</text>',
+        f'<text class="soft sub" x="{LEFT}" y="42">{xml_text(subtitle)}</text>',
     ]
-    for quarter in range(5):
-        y = TOP + HEIGHT - HEIGHT * quarter / 4
-        label = format_bytes(arena_bytes * quarter // 4)
+    for tick in ticks:
+        y = TOP + HEIGHT - tick * scale
         parts.append(f'<line class="line" x1="{LEFT}" x2="{LEFT + plot}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text class="soft" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{label}</text>')
+        parts.append(f'<text class="soft" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{format_bytes(tick)}</text>')
     parts += [_bar(bar, step, scale, peak, count) for bar in bars]
+    parts += [_limit_line(limit, plot, scale) for limit in near]
     middle = LEFT + (peak + 0.5) * step
     parts.append(f'<line class="moment" x1="{middle:.1f}" x2="{middle:.1f}" y1="{TOP}" y2="{TOP + HEIGHT}"/>')
     for k in range(0, count, max(1, count // 12)):
@@ -90,4 +133,24 @@ def _bar(bar: Bar, step: float, scale: float, peak: int, count: int) -> str:
     return (
         f'<rect class="{kind}" x="{LEFT + first * step:.1f}" y="{y:.1f}" width="{(last - first + 1) * step:.1f}" '
         f'height="{max(1.0, bar.size_bytes * scale):.1f}"><title>{says}</title></rect>'
+        + _name(bar.name, LEFT + first * step, y, (last - first + 1) * step, bar.size_bytes * scale, kind)
+    )
+
+
+def _name(name: str, x: float, y: float, width: float, height: float, kind: str) -> str:
+    """The name inside of a block that has room for it, the end of it where that says enough; "" else."""
+    room = int((width - 8) / LETTER)
+    short = name if len(name) <= room else f"…{name[len(name) - room + 1 :]}"
+    if height < LINE or room < 5:
+        return ""
+    white = " white" if kind == "peak" else ""
+    return f'<text class="name{white}" x="{x + 4:.1f}" y="{y + 11:.1f}">{xml_text(short)}</text>'
+
+
+def _limit_line(limit: Limit, plot: float, scale: float) -> str:
+    y = TOP + HEIGHT - limit.size_bytes * scale
+    words = xml_text(f"{limit.name}: {format_bytes(limit.size_bytes)}")
+    return (
+        f'<line class="limit" x1="{LEFT}" x2="{LEFT + plot}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        f'<text class="said" x="{LEFT + plot - 4:.1f}" y="{y - 4:.1f}" text-anchor="end">{words}</text>'
     )

@@ -50,7 +50,7 @@ def render_page(report: Report) -> str:
         ("Checks", checks_html(report.checks, titles)),
         ("Cures tried for int8", _trials(report)),
         ("Quantization error by layer", explained_html(report.explanations)),
-        ("Memory over the run", memory_html(report.uses, titles)),
+        ("Memory over the run", memory_html(report.uses, titles, report.checks)),
         ("Time by operator", operators_html(report.uses, titles)),
         ("Steps", _steps(report.steps)),
         ("Measurements", measurements_html(report.measurements, titles)),

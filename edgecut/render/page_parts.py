@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
+from edgecut.records.report import Check
 from edgecut.records.units import format_seconds
 from edgecut.records.usage import FileUse, OperatorCost, PlainCUse
-from edgecut.render.memory_plot import Bar, memory_svg, work_buffer_svg
+from edgecut.render.memory_plot import Bar, Limit, memory_svg, work_buffer_svg
 from edgecut.render.templating import part
 from edgecut.render.words import NOTHING, count_words
 
@@ -50,25 +51,35 @@ def joined(parts: Iterable[Markup]) -> Markup:
     return Markup("").join(parts)
 
 
-def memory_html(uses: Iterable[FileUse], titles: dict[str, str]) -> Markup:
-    """Each file's memory over the run of its operators. titles: what a file is called."""
-    parts = []
+def memory_html(uses: Iterable[FileUse], titles: dict[str, str], checks: Iterable[Check] = ()) -> Markup:
+    """Each file's memory over the run of its operators. titles: what a file is called. checks: of limits on arenas."""
+    parts, on_arenas = [], [check for check in checks if check.metric == "arena"]
     for use in uses:
+        limits = _arena_limits(check for check in on_arenas if check.artifact in {use.artifact, ""})
         bars = [Bar(t.name, t.first, t.last, t.offset, t.size_bytes) for t in use.tensors]
         names = [operator.operator for operator in use.operators]
         title = titles.get(use.artifact, use.artifact)
-        svg = memory_svg(title, bars, names, use.peak_operator, use.planned_bytes)
+        svg = memory_svg(title, bars, names, use.peak_operator, use.planned_bytes, limits)
         parts.append(part("picture", Markup(svg)))
         if use.plain_c is not None and use.plain_c.stretches:
-            svg = _work_buffer_svg(f"{title} as plain C", use.plain_c, use.planned_bytes)
+            svg = _work_buffer_svg(f"{title} as plain C", use.plain_c, use.planned_bytes, limits)
             parts.append(part("picture", Markup(svg)))
     return joined(parts)
 
 
-def _work_buffer_svg(title: str, use: PlainCUse, arena_bytes: int) -> str:
+def _arena_limits(checks: Iterable[Check]) -> list[Limit]:
+    """Each limit once, by the first device that has it."""
+    sizes: dict[int, str] = {}
+    for check in checks:
+        if isinstance(check.limit, int | float):
+            sizes.setdefault(int(check.limit), check.profile or "limit")
+    return [Limit(name, size) for size, name in sizes.items()]
+
+
+def _work_buffer_svg(title: str, use: PlainCUse, arena_bytes: int, limits: Sequence[Limit]) -> str:
     bars = [Bar(room.name, room.first, room.last, room.offset, room.size_bytes) for room in use.rooms]
     ends = [max((b.offset + b.size_bytes for b in bars if b.first == k), default=0) for k in range(len(use.stretches))]
-    return work_buffer_svg(title, bars, use.operators, ends.index(max(ends)), use.arena_bytes, arena_bytes)
+    return work_buffer_svg(title, bars, use.operators, ends.index(max(ends)), use.arena_bytes, arena_bytes, limits)
 
 
 def operators_html(uses: Iterable[FileUse], titles: dict[str, str]) -> Markup:
