@@ -7,6 +7,9 @@ import click
 from edgecut.cli.examples import folded
 from edgecut.records.nearest import closest
 
+WORDS = "edgecut.words"
+"""Where a command's context keeps its line, without the program."""
+
 
 class Group(click.Group):
     """A group whose commands' examples fit the terminal; an unknown command is answered with the closest name."""

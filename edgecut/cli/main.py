@@ -12,7 +12,7 @@ import click
 
 from edgecut import __version__
 from edgecut.cli.failures import Failures
-from edgecut.cli.groups import Group
+from edgecut.cli.groups import WORDS, Group
 from edgecut.errors import RequestError
 from edgecut.graph.threads import hold_threads
 from edgecut.memory import check_room
@@ -85,6 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         narrow = min(shutil.get_terminal_size().columns, 50)
         width = narrow if narrow < 50 else None
         with edgecut.make_context("edgecut", words, terminal_width=width, obj=failures) as context:
+            context.meta[WORDS] = words
             code = edgecut.invoke(context)
         with naming("standard output"):
             sys.stdout.flush()

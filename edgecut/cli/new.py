@@ -128,7 +128,8 @@ def command(
     text = recipe_text(_relative(settings, out.parent), profile)
     write_whole(out, text.encode())
     recipe = read_recipe(out)
-    ready = f"edgecut build {out}{f' --profile {profile_name}' if profile_name else ''} -o dist"
+    flags = f"{' --unsafe' if recipe.source.unsafe else ''}{f' --profile {profile_name}' if profile_name else ''}"
+    ready = f"edgecut build {out}{flags} -o dist"
     output.table(f"wrote {out}; edit it, then: {ready}")
     output.document({"path": str(out), "recipe": recipe.to_dict()})
     return 0

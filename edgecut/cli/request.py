@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import click
+
 from edgecut.cli.flags import Overrides, flag_of
+from edgecut.cli.groups import WORDS
 from edgecut.errors import DocumentError, RequestError, faults_of
 from edgecut.records.profile import Profile
 from edgecut.records.profile_files import find_profile
-from edgecut.records.recipe import LONGEST_NAME, Recipe, is_reserved, make_recipe, read_recipe
+from edgecut.records.recipe import LONGEST_NAME, Recipe, check_consent, is_reserved, make_recipe, read_recipe
 
 FLAGS_PLACE = "command line"
 
@@ -78,19 +82,30 @@ def read_request(
 def read_source(source: str, overrides: Overrides, root: Path | None = None) -> Recipe:
     """The recipe in a TOML file with overrides, or the one that a model and overrides make.
 
+    A recipe may ask for its model's code to be run, and the command line must agree.
     Raises RequestError or DocumentError; a fault of a value that a flag gave begins with the flag.
     """
     is_file = source.endswith(".toml")
     where = str(Path(source)) if is_file else FLAGS_PLACE
     try:
         if is_file:
-            return read_recipe(Path(source), overrides, root)
+            recipe = read_recipe(Path(source), overrides, root)
+            if not overrides.get("source.unsafe"):
+                check_consent(recipe, where, f"run `{_with_unsafe()}`")
+            return recipe
         named = {"source.model": source, **overrides}
         if "name" not in named and (name := _name_of(source)):
             named["name"] = name
         return make_recipe({}, named, where=where)
     except DocumentError as exc:
         raise DocumentError([_by_flag(fault, where, overrides) for fault in exc.faults]) from exc
+
+
+def _with_unsafe() -> str:
+    """This command's line, with the flag that lets a recipe run code of its model."""
+    context = click.get_current_context(silent=True)
+    words: Sequence[str] = ("build", "...") if context is None else context.meta[WORDS]
+    return shlex.join(["edgecut", *words[:1], "--unsafe", *words[1:]])
 
 
 def _name_of(model: str) -> str:

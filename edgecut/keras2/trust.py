@@ -14,7 +14,7 @@ from edgecut.records.json_value import JsonObject
 if TYPE_CHECKING:
     import h5py
 
-_TRUST = "pass --unsafe (source.unsafe = true) if you trust it"
+_TRUST = "pass --unsafe (unsafe=True) if you trust it"
 # Values that a configuration holds as objects; tf_keras makes them without a look at any module.
 _VALUES = frozenset({"__bytes__", "__ellipsis__", "__numpy__", "__slice__", "__tensor__", "__tuple__", "TensorShape"})
 _SPECS = frozenset({"RaggedTensorSpec", "SparseTensorSpec", "TensorSpec"})

@@ -116,7 +116,7 @@ def _source_faults(recipe: Recipe) -> Iterator[str]:
     if lambdas and not source.unsafe:
         yield (
             f"source.model: has Lambda layers ({', '.join(map(repr, lambdas))}), which run code that comes with the "
-            "file; pass --unsafe (source.unsafe = true) if you trust it"
+            "file; pass --unsafe (unsafe=True) if you trust it"
         )
     names = layer_names(config)
     for key, ref in (*_layer_refs(recipe), *_trained_refs(recipe)):

@@ -25,7 +25,7 @@ from edgecut.records.environment import Environment
 from edgecut.records.profile import Profile
 from edgecut.records.profile_files import find_profile
 from edgecut.records.progress import SILENT, Progress
-from edgecut.records.recipe import Recipe, read_recipe
+from edgecut.records.recipe import Recipe, check_consent, read_recipe
 from edgecut.records.report import Report, Step, overall
 from edgecut.whole import write_whole
 
@@ -38,6 +38,7 @@ def build(
     force: bool = False,
     cache: bool = True,
     locked: bool = False,
+    unsafe: bool = False,
     progress: Progress = SILENT,
 ) -> Report:
     """The report of a whole build, whose bundle is then in `out`.
@@ -45,6 +46,7 @@ def build(
     recipe: a Recipe or a recipe file. profiles: Profiles, ids or files; default: this host.
     force: replace an existing `out`, which stays as it was if the build fails. cache: take steps of which nothing has
     changed from earlier builds. locked: refuse inputs and versions that aren't those of the recipe's lock.
+    unsafe: let a recipe file whose source.unsafe is true run code that comes with its model.
     Raises RequestError before anything is started, StepError for a step that failed.
 
     >>> report = edgecut.build("recipe.toml", ["nucleo-l4r5zi"], "dist")
@@ -53,6 +55,8 @@ def build(
     """
     file = None if isinstance(recipe, Recipe) else Path(recipe)
     request = recipe if isinstance(recipe, Recipe) else read_recipe(Path(recipe))
+    if file is not None and not unsafe:
+        check_consent(request, str(file), "pass unsafe=True")
     devices = [profile if isinstance(profile, Profile) else find_profile(profile) for profile in profiles]
     planned = plan(request, devices, Path(out), force, file)
     return run(planned, Path(out), force=force, cache=cache, locked=locked, progress=progress)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from edgecut.errors import RequestError
 from edgecut.records.deprecated import in_new_words
 from edgecut.records.document import Channels, Finite, Record, Seconds, SizeBytes, check_order, parse, read_toml
 
@@ -359,6 +360,18 @@ def read_recipe(path: Path, overrides: Mapping[str, object] | None = None, root:
     for row in cut.get("replace", ()) if isinstance(cut, dict) and isinstance(cut.get("replace"), list) else ():
         _resolve(row, "with", root or path.parent)
     return make_recipe(tables, overrides or {}, where=str(path))
+
+
+def check_consent(recipe: Recipe, where: str, remedy: str) -> None:
+    """Nothing, for a recipe that doesn't ask for code to be run; whoever reads it must have agreed to that elsewhere.
+
+    remedy: how to agree. Raises RequestError.
+    """
+    if recipe.source.unsafe:
+        raise RequestError(
+            f"{where}: source.unsafe: asks to run code that comes with {recipe.source.model}; if you trust both, "
+            f"{remedy}"
+        )
 
 
 def make_recipe(tables: Mapping[str, object], overrides: Mapping[str, object], *, where: str) -> Recipe:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import tomllib
 from collections.abc import Sequence
 
 from markupsafe import Markup
@@ -121,7 +122,8 @@ def _lines(r: Recommendation, folder: str) -> list[str]:
     """
     costs = [_limit_words(limit) for limit in r.limits]
     recipe = shlex.quote(os.path.join(folder, r.recipe))
-    return [r.why, *r.give, *costs, f"edgecut build {recipe} --profile {r.profile} -o dist"]
+    unsafe = " --unsafe" if tomllib.loads(r.recipe_text).get("source", {}).get("unsafe") else ""
+    return [r.why, *r.give, *costs, f"edgecut build {recipe}{unsafe} --profile {r.profile} -o dist"]
 
 
 def _limit_words(limit: LimitCost) -> str:

@@ -90,7 +90,7 @@ def _read(asked: Source) -> Loaded:
     if lambdas and not unsafe:
         raise SourceError(
             f"{source}: has Lambda layers ({', '.join(map(repr, lambdas))}), which run code that comes with the file; "
-            "pass --unsafe (source.unsafe = true) if you trust it"
+            "pass --unsafe (unsafe=True) if you trust it"
         )
     fault = overclaim(source, config) if config and kind in {"keras", "h5"} else None
     if fault:
@@ -201,7 +201,7 @@ def _cause(error: Exception) -> str:
         )
     if "`safe_mode=False`" in text:
         what = telling_line(error).partition(". ")[0]
-        return f"{what[:1].lower()}{what[1:200]}; pass --unsafe (source.unsafe = true) if you trust it"
+        return f"{what[:1].lower()}{what[1:200]}; pass --unsafe (unsafe=True) if you trust it"
     if "No cast function available" in text:
         return "its weights are bfloat16, a type that HDF5 hasn't; save it as .keras, or with the policy mixed_bfloat16"
     weights = re.search(r"Example error message for object <\w+ name=([^,>]+)[^>]*>:\s*(.+)", text)

@@ -203,3 +203,14 @@ def test_a_browser_shows_the_page_without_an_error_or_a_request(tmp_path: Path, 
     assert '<body data-loads="" data-wide="false">' in child.stdout
     if name == "search":
         assert re.search(r'class="says"[^>]*>block&lt;1&gt;, 96x96x3', child.stdout)
+
+
+def test_a_recipe_that_runs_code_is_built_by_a_line_that_agrees_to_it() -> None:
+    whole = front()
+    (recommendation,) = whole.recommendations
+    text = recommendation.recipe_text
+    unsafe = recommendation.model_copy(update={"recipe_text": f"[source]\nunsafe = true\n{text}"})
+    assert "--unsafe" not in render_front(whole)
+    assert "edgecut build recipes/board.toml --unsafe --profile board" in render_front(
+        whole.model_copy(update={"recommendations": (unsafe,)})
+    )

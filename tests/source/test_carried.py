@@ -18,7 +18,7 @@ from edgecut.source.load import load
 
 pytestmark = pytest.mark.tensorflow
 
-_TRUST = "pass --unsafe (source.unsafe = true) if you trust it"
+_TRUST = "pass --unsafe (unsafe=True) if you trust it"
 _FOREIGN = f"which is none of Keras's own layers; register it, or {_TRUST}"
 
 

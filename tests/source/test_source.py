@@ -85,7 +85,7 @@ def test_a_lambda_needs_leave(tmp_path):
     model.save(path)
     assert fails(path) == (
         f"{path}: has Lambda layers ('twice'), which run code that comes with the file; pass --unsafe "
-        "(source.unsafe = true) if you trust it"
+        "(unsafe=True) if you trust it"
     )
     assert np.array_equal(
         np.asarray(load(path, unsafe=True)(np.ones((1, 4), "float32"))), np.full((1, 4), 2, "float32")
@@ -245,7 +245,7 @@ def test_a_vocabulary_in_another_file_is_not_read(tmp_path):
     rewritten(path, "config.json", lambda text: text.replace(b'["a"]', b'"/etc/passwd"'))
     assert fails(path) == (
         f"{path}: can't be loaded: requested the loading of a vocabulary file outside of the model archive; pass "
-        "--unsafe (source.unsafe = true) if you trust it"
+        "--unsafe (unsafe=True) if you trust it"
     )
 
 
@@ -295,7 +295,7 @@ def test_a_lambda_in_a_keras_2_saved_model_needs_leave(tmp_path):
     tf_keras.Model(x, tf_keras.layers.Lambda(lambda t: t * 2, name="twice")(x)).save(tmp_path / "folder")
     assert fails(tmp_path / "folder") == (
         f"{tmp_path / 'folder'}: has Lambda layers ('twice'), which run code that comes with the file; pass --unsafe "
-        "(source.unsafe = true) if you trust it"
+        "(unsafe=True) if you trust it"
     )
     loaded = load(tmp_path / "folder", unsafe=True)
     assert np.array_equal(np.asarray(loaded(np.ones((1, 4), "float32"))), np.full((1, 4), 2, "float32"))
