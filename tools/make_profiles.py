@@ -23,6 +23,7 @@ from profile_toml import (
     Texts,
     cell_source,
     chip_of,
+    counted,
     profile_texts,
     profile_toml,
     read_rows,
@@ -218,6 +219,7 @@ def _add_cycles(
         f"{way}: the largest of this chip's worst error, of what nine tenths of all other systems' errors stay within, "
         "and of those with the same runtime",
     )
+    numbers |= counted(len(ms), len(ms), f"{_label(system)}: {', '.join(ms)}")
     texts["latency.kind"] = "published"
     texts["latency.basis"] = f"{_engine(system)}, MLPerf Tiny {system[0]}"
 
@@ -247,7 +249,7 @@ def _esp32(devices: Mapping[str, Mapping[str, str]], published: Sequence[Mapping
             value,
             f"{source}: each of its two int8 models predicted from the other",
         )
-    return texts, numbers
+    return texts, numbers | counted(len(seconds), len(seconds), f"{source}: {', '.join(seconds)}")
 
 
 def _raspberries(
@@ -285,6 +287,7 @@ def _raspberries(
         for field, value in zip(("error_p50", "error_p90"), band(errors), strict=True):
             text = f"{README}: each of the {len(errors)} rows predicted from the others of its dtype"
             numbers[f"latency.{field}"] = (value, text)
+        numbers |= counted(4, 3, f"{README}: MobileNet v1, v2, v3 Large and v3 Small")
         found.append((texts, numbers))
     return found
 
@@ -315,6 +318,7 @@ def _ethos(devices: Mapping[str, Mapping[str, str]]) -> tuple[Texts, Numbers]:
             value,
             "Vela 5.2: each of the five models predicted from the other four",
         )
+    numbers |= counted(len(cycles), len(cycles), f"Vela 5.2: {', '.join(cycles)}")
     return texts, numbers
 
 

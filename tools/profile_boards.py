@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from profile_memory import memory
-from profile_toml import Numbers, Texts, cell_source, chip_of, profile_texts, three_digits
+from profile_toml import Numbers, Texts, cell_source, chip_of, counted, profile_texts, three_digits
 
 Rows = Mapping[str, Mapping[str, str]]
 
@@ -121,6 +121,7 @@ def _lend(texts: Texts, numbers: Numbers, lender: str) -> None:
         numbers[f"latency.{field}"] = (cycles, source)
     for field, value in zip(("error_p50", "error_p90"), LENT_ERROR, strict=True):
         numbers[f"latency.{field}"] = (value, LENT_SOURCE)
+    numbers |= counted(0, 0, f"{source}; no measured net")
     texts |= {"latency.kind": "published", "latency.basis": f"lent by {lender}: same core and kernels, within 2x"}
 
 
@@ -133,4 +134,5 @@ def _person_rate(texts: Texts, numbers: Numbers, published: Sequence[Mapping[str
     )
     for field, value in zip(("error_p50", "error_p90"), ESPRESSIF_ERROR, strict=True):
         numbers[f"latency.{field}"] = (value, ESPRESSIF_SOURCE)
+    numbers |= counted(1, 1, f"espressif/esp-nn@d45b843 README.md, {label}: person detection")
     texts |= {"latency.kind": "published", "latency.basis": f"ESP-NN README, person detection on {label}"}

@@ -35,6 +35,11 @@ def cell_source(facts: Mapping[str, str], column: str) -> str:
     return f"devices.csv, {facts['id']}: {facts[column]}"
 
 
+def counted(nets: int, families: int, source: str) -> Numbers:
+    """How many nets, and of how many families, were measured on the very device and runtime."""
+    return {"latency.nets": (nets, source), "latency.families": (families, source)}
+
+
 def three_digits(rate: float) -> int:
     """The rate rounded to three digits."""
     return int(float(f"{rate:.3g}"))

@@ -122,8 +122,9 @@ class LatencyFacts(Record):
 
     conv, depthwise, dense: effective cycles per multiply-accumulate by operator class; or float32_macs_per_s and
     int8_macs_per_s: one rate for the whole model; or calibrated: prices by precision, beside which nothing else counts.
-    error_p50, error_p90: the relative error that half and nine tenths of the known cases stay within. basis: in a few
-    words, on what the figures were taken.
+    error_p50, error_p90: the relative error that half and nine tenths of the known cases stay within. nets, families:
+    how many were measured on this very device and runtime, 0 where the figures are another's. basis: in a few words, on
+    what the figures were taken.
     """
 
     conv: float | None = Field(default=None, gt=0)
@@ -134,6 +135,8 @@ class LatencyFacts(Record):
     error_p50: float = Field(gt=0)
     error_p90: float = Field(gt=0)
     kind: Literal["measured", "published", "simulated"]
+    nets: int | None = Field(default=None, ge=0)
+    families: int | None = Field(default=None, ge=0)
     basis: str = ""
     calibrated: tuple[Calibrated, ...] = ()
 

@@ -10,6 +10,7 @@ from edgecut.errors import DocumentError, RequestError, faults_of
 from edgecut.records.document import closest, parse, read_toml
 from edgecut.records.plausible import implausible
 from edgecut.records.profile import Profile, Runtime
+from edgecut.records.profile_names import of_chip, offered
 
 PACKAGED = Path(__file__).parents[1] / "profiles"
 CHECKOUT = Path(__file__).parents[2] / "profiles"
@@ -27,7 +28,8 @@ def profile_folders() -> tuple[Path, ...]:
 def find_profile(name: str) -> Profile:
     """The profile at a path ("board.toml"), or with an id in one of profile_folders(); each one also with AS_C.
 
-    Raises RequestError if there is none (closest ids offered), DocumentError with every fault of the file, a number
+    A chip's name is an id, too, where one profile alone has that chip. Raises RequestError if there is none (those of
+    the same chip offered first, then the closest ids), DocumentError with every fault of the file, a number
     that no such device has among them.
     """
     path = _path_of(name)
@@ -46,10 +48,18 @@ def _path_of(name: str) -> Path:
         path = folder / f"{name}.toml"
         if path.is_file() or _without_c(path) is not None:
             return path
-    known = sorted({path.stem for path in profile_paths()})
-    if name.endswith(AS_C):
-        known = [profile.id for profile in known_profiles()[0]]
-    raise RequestError(f"no profile {name!r}{closest(name, known)}; `edgecut profile list` shows all")
+    known = [p for p in known_profiles()[0] if name.endswith(AS_C) or not is_twin(p)]
+    chips = of_chip(name.removesuffix(AS_C) if name.endswith(AS_C) else name, known)
+    boards = [p for p in chips if is_twin(p) == name.endswith(AS_C)]
+    if len(boards) == 1:
+        return _path_of(boards[0].id)
+    files = [path.stem for path in profile_paths()]
+    raise RequestError(f"no profile {name!r}{offered(name, known, files)}; `edgecut profile list` shows all")
+
+
+def is_twin(profile: Profile) -> bool:
+    """Whether a profile is one of generated C, named after the one whose place it takes."""
+    return profile.runtime.name == "c" and profile.id.endswith(AS_C)
 
 
 def as_c(profile: Profile) -> Profile:

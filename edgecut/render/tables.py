@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
@@ -11,13 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from edgecut.records.measurement import Measurement
-from edgecut.records.profile import Profile
 from edgecut.records.report import Check, Report, Step
 from edgecut.records.units import format_seconds
 from edgecut.render.grid import grid, line, notes
 from edgecut.render.results import COLUMNS, file_labels, has_losses, judged_by, legend, result_rows
 from edgecut.render.words import (
-    NOTHING,
     band_words,
     fact_words,
     limit_words,
@@ -139,36 +136,6 @@ def plan_table(steps: Iterable[tuple[str, str]]) -> Table:
     return table
 
 
-def profile_table(profiles: Iterable[Profile], width: int = 80) -> Table:
-    """One row for each device, grouped by class, in `width` columns: a long id goes on in the next line."""
-    headings = ("<core", "clock", "RAM", "flash", "<runtime")
-    ordered = sorted(profiles, key=lambda p: (_CLASSES.index(p.class_), p.id))
-    facts = [_profile_facts(p) for p in ordered]
-    widths = [max(map(len, column)) for column in zip([name.strip("<") for name in headings], *facts, strict=True)]
-    room = width - 2 - sum(2 + needed for needed in widths)
-    table, before = grid("<id", *headings), ""
-    for p, row in zip(ordered, facts, strict=True):
-        if p.class_ != before:
-            table.add_row(Text(p.class_, "bold"))
-        table.add_row(Text("  " + _hyphenated(p.id, room)), *row)
-        before = p.class_
-    return table
-
-
-def _hyphenated(name: str, room: int) -> str:
-    """The name in lines of at most `room` signs where its hyphens permit it; the later ones are indented."""
-    lines = [""]
-    for part in re.findall(r"[^-]*-|[^-]+", name):
-        fits = len(lines[-1]) + len(part) <= room - 2 * (len(lines) > 1)
-        lines = [*lines[:-1], lines[-1] + part] if fits or not lines[-1] else [*lines, part]
-    return "\n    ".join(lines)
-
-
-def _profile_facts(profile: Profile) -> tuple[str, str, str, str, str]:
-    ram, flash = (value_words(size, "bytes") for size in (profile.memory.ram_bytes, profile.memory.flash_bytes))
-    return profile.cpu.core or NOTHING, _clock(profile.cpu.clock_hz), ram, flash, profile.runtime.name
-
-
 def _by_device(rows: Iterable[OfDevice]) -> Iterator[tuple[str, list[OfDevice]]]:
     """The rows of each device, "" for what belongs to none, which comes first."""
     devices: dict[str, list[OfDevice]] = {}
@@ -190,17 +157,8 @@ def _with_reasons(table: Table, reasons: Iterable[tuple[str, str]]) -> Group:
     return Group(table, *(line(sentence, "dim") for sentence in sentences))
 
 
-_CLASSES = ("host", "linux", "android", "npu", "microcontroller")
-
-
 def _why(report: Report) -> str:
     counts = {state: sum(check.state == state for check in report.checks) for state in STYLES}
     words = [f"{counts[state]} {state}" for state in ("meets", "misses", "unknown") if counts[state]]
     limits = f" ({len(report.checks)} limits: {', '.join(words)})" if words else " (no limits are set)"
     return f"{limits}; something was lost, see the notes" if has_losses(report) else limits
-
-
-def _clock(hertz: int | None) -> str:
-    if hertz is None:
-        return NOTHING
-    return f"{hertz / 1e9:g} GHz" if hertz >= 10**9 else f"{hertz / 1e6:g} MHz"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from edgecut.records.artifact import Artifact
 from edgecut.records.measurement import Measurement
+from edgecut.records.profile import LatencyFacts
 from edgecut.records.report import Check
 from edgecut.records.units import format_bytes, format_count, format_seconds
 
@@ -46,6 +47,22 @@ def band_words(error: float | None) -> str:
     if error is None:
         return ""
     return f"±{error * 100:.0f} %" if error < 1 else f"×/÷ {1 + error:.2g}"
+
+
+def evidence_words(facts: LatencyFacts | None) -> str:
+    """On how much a latency estimate rests: "16 nets of 6 families", "lent" by another device, "600 timed files"."""
+    if facts is None:
+        return NOTHING
+    if facts.calibrated:
+        return f"{max(table.files for table in facts.calibrated)} timed files"
+    if facts.nets is None:
+        return facts.kind
+    if facts.nets == 0:
+        return "lent"
+    nets = f"{facts.nets} net{'s' * (facts.nets > 1)}"
+    families = facts.families if facts.families not in {None, facts.nets} else None
+    known = nets if families is None else f"{nets} of {families} famil{'y' if families == 1 else 'ies'}"
+    return f"{known}, simulated" if facts.kind == "simulated" else known
 
 
 def artifact_words(artifact: Artifact) -> str:

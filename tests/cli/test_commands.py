@@ -252,3 +252,15 @@ def test_a_command_trains_with_as_many_threads_on_any_machine(
     monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
     run(capsys, "--version")
     assert threads() == THREADS
+
+
+def test_profile_list_is_searched_by_words(capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(run(capsys, "profile", "list", "h743", "tinyengine", "--json").out)["profiles"]
+    assert [profile["id"] for profile in found] == ["nucleo-h743zi-tinyengine", "nucleo-h743zi-tinyengine-c"]
+    answer = run(capsys, "profile", "list", "h743", "xyz")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith("edgecut: error: no profile matches 'h743 xyz' (by chip: 'nucleo-h743zi', ")
+    table = run(capsys, "profile", "list", "h743").out
+    assert "nucleo-h743zi-tinyengine " in table
+    assert "nucleo-h743zi-c" not in table
+    assert "each microcontroller is also ID-c" in table

@@ -191,13 +191,6 @@ def test_every_shipped_profile_is_found_by_its_id(monkeypatch: pytest.MonkeyPatc
     assert [path.stem for path in profile_paths()] == SHIPPED
 
 
-def test_an_unknown_profile_offers_the_closest_ids(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(RequestError) as error:
-        find_profile("nrf5340")
-    assert str(error.value) == "no profile 'nrf5340' (closest: 'nrf5340dk'); `edgecut profile list` shows all"
-
-
 def test_a_profile_whose_id_is_not_its_file_name_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "board.toml"
     path.write_text((FOLDER / "host.toml").read_text())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -12,14 +11,11 @@ from rich.console import Console, RenderableType
 
 from edgecut.bench.at_cut import CutCost
 from edgecut.cli.output import Output, json_text
-from edgecut.records.document import parse
 from edgecut.records.measurement import Measurement, missing
-from edgecut.records.profile import Profile
-from edgecut.records.profile_files import known_profiles
 from edgecut.records.report import Check
 from edgecut.render.graphs import OperatorRow, artifact_parts, cost_table, operator_table, point_table
 from edgecut.render.grid import grid
-from edgecut.render.tables import check_table, measurement_table, plan_table, profile_table, report_tables
+from edgecut.render.tables import check_table, measurement_table, plan_table, report_tables
 from edgecut.render.words import band_words, fact_words, value_words
 from tests.reports import artifact, measurements, report
 
@@ -132,30 +128,6 @@ def test_verbose_measurements_say_how_they_were_taken() -> None:
 
 def test_a_plan_is_a_list_of_steps() -> None:
     assert shown(plan_table([("load", "m.keras"), ("cut", "to block_2_relu")])) == golden("plan")
-
-
-def test_profiles_are_listed_by_class() -> None:
-    board = {"title": "A board", "runtime": {"name": "tflm"}}
-    profiles = [
-        parse(Profile, {"id": name, "class": kind, **board, **more}, "test")
-        for name, kind, more in (
-            ("b", "microcontroller", {"cpu": {"clock_hz": 120_000_000}, "memory": {"ram_bytes": "64 KiB"}}),
-            ("a", "microcontroller", {"cpu": {"core": "cortex-m4"}}),
-            ("host", "host", {}),
-        )
-    ]
-    assert shown(profile_table(profiles)) == golden("profiles")
-
-
-@pytest.mark.parametrize("width", [80, 120])
-def test_no_fact_of_a_shipped_profile_is_cut_off(width: int) -> None:
-    """An id may go on in the next line, behind a hyphen where it has one."""
-    profiles, _ = known_profiles()
-    text = shown(profile_table(profiles, width), width=width)
-    assert "…" not in text
-    assert max(map(len, text.splitlines())) <= width
-    whole = re.sub(r"-( [^\n]*)\n    (\S+) *", r"-\2\1", re.sub(r"-( [^\n]*)\n    (\S+) *", r"-\2\1", text))
-    assert {profile.id for profile in profiles} <= set(whole.split())
 
 
 @pytest.mark.parametrize(
