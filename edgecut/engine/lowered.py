@@ -32,12 +32,17 @@ class View:
 
 @dataclass(frozen=True, eq=False)
 class Read:
-    """One operand: rows first[y] up to stop[y] of the view are read for row y of the output; neither ever falls."""
+    """One operand: rows first[y] up to stop[y] of the view are read for row y of the output; neither ever falls.
+
+    in_place: the kernel reads row y alone for row y, and each value before it writes the one at its place, so that it
+    may write its row over that one.
+    """
 
     tensor: int
     view: View
     first: np.ndarray
     stop: np.ndarray
+    in_place: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,10 +123,10 @@ def whole_view(tensor: Tensor) -> View:
     return View(1, tensor.elements * BYTES[tensor.dtype])
 
 
-def same_rows(tensor: int, view: View) -> Read:
+def same_rows(tensor: int, view: View, *, in_place: bool = False) -> Read:
     """Row y for row y."""
     rows = np.arange(view.rows)
-    return Read(tensor, view, rows, rows + 1)
+    return Read(tensor, view, rows, rows + 1, in_place)
 
 
 def all_rows(tensor: int, view: View, output_rows: int) -> Read:

@@ -39,7 +39,7 @@ class Storage:
 @dataclass(frozen=True, eq=False)
 class Operand:
     """What a node reads for its row y: rows first[y] up to stop[y] of its view, which are those of the storage's own
-    view from row_first[y] up to row_stop[y].
+    view from row_first[y] up to row_stop[y]. in_place: row y of the output may be written over row y of it.
     """
 
     storage: int
@@ -48,6 +48,7 @@ class Operand:
     stop: np.ndarray
     row_first: np.ndarray
     row_stop: np.ndarray
+    in_place: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,7 +241,10 @@ def _linked(
     storages = [Storage(k, graph.tensors[tensor], view) for k, (tensor, view) in enumerate(views.items())]
     nodes: list[Node] = []
     for op, made in lowered:
-        operands = tuple(_operand(read, storages[place[root(read.tensor)]], graph, where) for read in made.reads)
+        for read in made.reads:
+            if read.view.size_bytes != storages[place[root(read.tensor)]].view.size_bytes:
+                raise ExportError(f"{where}: {graph.tensors[read.tensor].name!r} is read in another size than it has")
+        operands = tuple(_operand(read, storages[place[root(read.tensor)]], made.view) for read in made.reads)
         for operand in operands:
             if operand.view != storages[operand.storage].view:
                 storages[operand.storage] = replace(storages[operand.storage], linear=True)
@@ -301,9 +305,9 @@ def _input_view(tensor: Tensor, where: str) -> View:
     return view
 
 
-def _operand(read: Read, storage: Storage, graph: TfliteGraph, where: str) -> Operand:
-    if read.view.size_bytes != storage.view.size_bytes:
-        raise ExportError(f"{where}: {graph.tensors[read.tensor].name!r} is read in another size than it has")
+def _operand(read: Read, storage: Storage, made: View) -> Operand:
     own, seen = storage.view.row_bytes, read.view.row_bytes
     row_first, row_stop = read.first * seen // own, -(-read.stop * seen // own)
-    return Operand(storage.index, read.view, read.first, read.stop, row_first, np.maximum(row_stop, row_first))
+    row_stop = np.maximum(row_stop, row_first)
+    in_place = read.in_place and read.view == storage.view == made
+    return Operand(storage.index, read.view, read.first, read.stop, row_first, row_stop, in_place)

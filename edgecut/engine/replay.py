@@ -47,11 +47,13 @@ class Replay:
         row = self.rows[node.index]
         self.rows[node.index] += 1
         *seen, made = self.program.places[node.index]
-        spans: list[tuple[int, int]] = []
-        for operand, place in zip(node.operands, seen, strict=True):
-            spans += self._read(node, operand, place, row)
         count = self.network.storages[node.storage].view.row_bytes
         at = made.at + row % made.rows * count
+        spans: list[tuple[int, int]] = []
+        for operand, place in zip(node.operands, seen, strict=True):
+            # A kernel that may write over the row that it reads does so from the row's first byte on.
+            read = self._read(node, operand, place, row)
+            spans += [] if operand.in_place and read == [(at, at + count)] else read
         if row >= node.rows or any(start < at + count and at < stop for start, stop in spans):
             self._wrong(node.label, row)
         self.tags[self._inside(at, count)] = self._tags(node.storage, row * count, count)

@@ -8,8 +8,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from edgecut.engine.memory import Extent, in_use, pack
+from edgecut.engine.lifetimes import Room, lives_of, overwritten, rooms, times_of
+from edgecut.engine.memory import in_use, pack
 from edgecut.engine.network import Network, Node
+
+# Rows in all segments that are planned: public nets are done after 2,000 to 45,000, which takes up to a second.
+_MOST_PLANNED = 60_000
+_LONGEST = 64  # operators of a segment: a longer one takes long to plan, and none of them was ever the better
+_UNKNOWN = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,7 @@ class Place:
 @dataclass(frozen=True, eq=False)
 class Segment:
     """Nodes that run interleaved, row by row. steps: the node of each step. used: bytes in use before the first step
-    and at each.
+    and at each. entering_bytes, leaving_bytes: the most of them without what leaves, and without what enters.
     """
 
     nodes: tuple[int, ...]
@@ -31,6 +37,8 @@ class Segment:
     places: dict[int, Place]
     size_bytes: int
     used: np.ndarray
+    entering_bytes: int
+    leaving_bytes: int
 
 
 class Planner:
@@ -41,58 +49,54 @@ class Planner:
         self.network, self.order, self.alignment = network, list(order), alignment
         self.live = self._live()
         self._segments: dict[tuple[int, int], Segment] = {}
+        self._planned = 0
 
     def best(self) -> tuple[Segment, ...]:
         """The segments whose largest needs the least memory (a path of least maximum over the cut points).
 
-        Segments are planned only where a path of least bounds leads through them, which planning then raises.
+        Segments are planned only where a path of least bounds leads through them, which planning then raises; after so
+        many that a long row of equal operators would take seconds, the best of those that are planned.
         """
         count = len(self.order)
         if not count:
             return (self.segment(0, 0),)
         needs = self._bounds()
-        while True:
-            cuts = _least_path(needs)
-            unknown = [(a, b) for a, b in pairwise(cuts) if (a, b) not in self._segments]
-            if not unknown:
-                break
+        known = np.full_like(needs, _UNKNOWN)
+        cuts = _least_path(needs)
+        while unknown := [(a, b) for a, b in pairwise(cuts) if known[a, b] == _UNKNOWN]:
             for a, b in unknown:
-                needs[a, b] = self.segment(a, b).size_bytes
-        peak = max(needs[a, b] for a, b in pairwise(cuts))
-        allowed = np.zeros(needs.shape, bool)
-        for a, b in self._segments:
-            allowed[a, b] = needs[a, b] <= peak
-        return tuple(self.segment(a, b) for a, b in pairwise(_shortest_path(allowed)))
+                planned = self.segment(a, b)
+                known[a, b] = planned.size_bytes
+                # A longer segment has the same line buffers beside what enters, or beside what leaves.
+                needs[a, b:] = np.maximum(needs[a, b:], planned.entering_bytes)
+                needs[: a + 1, b] = np.maximum(needs[: a + 1, b], planned.leaving_bytes)
+            needs = np.where(known == _UNKNOWN, needs, known)
+            cuts = _least_path(needs if self._planned < _MOST_PLANNED else known)
+        peak = max(int(known[a, b]) for a, b in pairwise(cuts))
+        return tuple(self.segment(a, b) for a, b in pairwise(self._joined(cuts, needs, peak)))
+
+    def _joined(self, cuts: list[int], needs: np.ndarray, peak: int) -> list[int]:
+        """Fewer cut points, where two segments in one need no more than the peak."""
+        fewer, place = [0], 0
+        while place < len(cuts) - 1:
+            ends = cuts[place], cuts[min(place + 2, len(cuts) - 1)]
+            place += 2 if needs[ends] <= peak and self.segment(*ends).size_bytes <= peak else 1
+            fewer.append(cuts[min(place, len(cuts) - 1)])
+        return self._joined(fewer, needs, peak) if len(fewer) < len(cuts) else cuts
 
     def _bounds(self) -> np.ndarray:
-        """What a segment from one cut point to another needs at least, [start, stop]: what enters, what leaves, and the
-        line buffers between, most of which are full when both lie beside them.
-        """
-        count = len(self.order)
+        """What a segment from one cut point to another needs at least, [start, stop]: what enters, and what leaves."""
         live = np.array([sum(self.network.storages[s].view.size_bytes for s in cut) for cut in self.live], np.int64)
-        lines = np.array([self._least_lines(self.network.nodes[k].storage) for k in self.order], np.int64)
-        filled = np.concatenate([[0], np.cumsum(lines)])
-        ends = np.maximum(live[:, None], live[None, :])
-        # What the segment's last node makes isn't a line buffer but leaves.
-        between = np.maximum(np.append(filled[:-1], 0)[None, np.r_[0, np.arange(count)]] - filled[:, None], 0)
-        needs = np.maximum(ends, np.maximum(between, (3 * (between + ends)) // 4))
-        needs[np.tril_indices(count + 1)] = np.iinfo(np.int64).max
+        needs = np.maximum(live[:, None], live[None, :])
+        needs[np.tril_indices(len(live))] = _UNKNOWN
+        needs[np.triu_indices(len(live), _LONGEST + 1)] = _UNKNOWN
         return needs
-
-    def _least_lines(self, storage: int) -> int:
-        """The bytes of the rows of a storage that its readers see at once."""
-        rows = [
-            int((operand.row_stop - operand.row_first).max(initial=1))
-            for node in self.network.nodes
-            for operand in node.operands
-            if operand.storage == storage
-        ]
-        return max(rows, default=1) * self.network.storages[storage].view.row_bytes
 
     def segment(self, start: int, stop: int) -> Segment:
         """The plan of the nodes from one cut point to another."""
         if (start, stop) not in self._segments:
             self._segments[start, stop] = self._plan(start, stop)
+            self._planned += len(self._segments[start, stop].steps)
         return self._segments[start, stop]
 
     def _live(self) -> list[frozenset[int]]:
@@ -112,94 +116,50 @@ class Planner:
         nodes = [self.network.nodes[k] for k in self.order[start:stop]]
         entering, leaving = self.live[start], self.live[stop]
         steps = row_order(nodes, leaving)
-        times = _times(steps, nodes)
-        extents: dict[int, Extent] = {}
-        rooms: dict[int, int] = {}
-        for storage in sorted({*entering, *(node.storage for node in nodes)}):
-            ends = (storage in entering, storage in leaving)
-            extents[storage], rooms[storage] = self._extent(storage, nodes, times, len(steps), ends)
-        offsets, size = pack(extents, self.alignment)
-        places = {s: Place(offsets[s], rooms[s]) for s in extents}
-        used = in_use(list(extents.values()), len(steps) + 1)
-        return Segment(tuple(node.index for node in nodes), np.array(steps, np.int64), places, size, used)
+        times = times_of(steps, nodes)
+        storages = self.network.storages
+        rows = {storage: storages[storage].view.rows for storage in {*entering, *(node.storage for node in nodes)}}
+        lives = lives_of(nodes, times, rows, leaving, len(steps))
+        over = overwritten(nodes, times, lives, leaving)
+        indices = tuple(node.index for node in nodes)
+        best: Segment | None = None
+        for way in [over, {}] if over else [{}]:
+            made = rooms(storages, lives, way, entering, leaving)
+            segment = _segment(indices, np.array(steps, np.int64), made, entering, self.alignment)
+            best = segment if best is None or segment.size_bytes < best.size_bytes else best
+            if best.size_bytes == best.used.max(initial=0):
+                break
+        assert best is not None
+        return best
 
-    def _extent(
-        self, storage: int, nodes: Sequence[Node], times: dict[int, np.ndarray], count: int, ends: tuple[bool, bool]
-    ) -> tuple[Extent, int]:
-        """The bytes of a storage in use at each moment, and the rows that it has room for.
 
-        times: the steps of each node. count: of all steps; moment 0 is before the first of them. ends: whether it
-        enters and whether it leaves the segment.
-        """
-        own = self.network.storages[storage]
-        entering, leaving = ends
-        maker = next((node for node in nodes if node.storage == storage), None)
-        made = np.zeros(own.view.rows, np.int64) if maker is None else times[maker.index] + 1
-        released = made.copy()
-        if leaving:
-            released[:] = count
-        else:
-            for node in nodes:
-                for operand in node.operands:
-                    if operand.storage == storage:
-                        last = _last_reads(operand.row_first, times[node.index], len(made)) + 1
-                        released = np.maximum(released, last)
-        released = np.maximum.accumulate(released)
-        # Rows are made and released in order, so that the most of them are there when one is made.
-        rows = int((np.arange(1, len(made) + 1) - np.searchsorted(released, made, "left")).max())
-        width = own.view.row_bytes
-        first, last_moment = int(made[0]), int(released[-1])
-        if not (entering or leaving or own.linear or rows == own.view.rows):
-            return Extent(first, last_moment, np.zeros(1, np.int64), np.full(1, rows * width), 2), rows
-        moments = np.arange(first, last_moment + 1)
-        low = np.searchsorted(released, moments, "left") * width
-        high = np.searchsorted(made, moments, "right") * width
-        return Extent(first, last_moment, low, high, 0 if leaving else 1 if entering else 2), own.view.rows
+def _segment(
+    nodes: tuple[int, ...], steps: np.ndarray, made: Sequence[Room], entering: frozenset[int], alignment: int
+) -> Segment:
+    """A segment whose storages have these rooms."""
+    moments = len(steps) + 1
+    used = in_use([room.extent for room in made], moments)
+    without_leaving = in_use([room.extent for room in made if room.extent.role], moments)
+    without_entering = in_use([room.extent for room in made if room.members[0] not in entering], moments)
+    offsets, size = pack([room.extent for room in made], alignment, int(used.max(initial=0)))
+    places = {s: Place(at, room.rows) for room, at in zip(made, offsets, strict=True) for s in room.members}
+    return Segment(
+        nodes, steps, places, size, used, int(without_leaving.max(initial=0)), int(without_entering.max(initial=0))
+    )
 
 
 def _least_path(needs: np.ndarray) -> list[int]:
-    """The cut points from the first to the last whose largest step is least."""
+    """The cut points from the first to the last whose largest step is least; of equal steps the shortest."""
     count = len(needs) - 1
     peaks, before = np.zeros(count + 1, np.int64), np.zeros(count + 1, np.int64)
     for stop in range(1, count + 1):
         through = np.maximum(peaks[:stop], needs[:stop, stop])
-        before[stop] = int(through.argmin())
+        before[stop] = stop - 1 - int(through[::-1].argmin())
         peaks[stop] = through[before[stop]]
     cuts = [count]
     while cuts[-1]:
         cuts.append(int(before[cuts[-1]]))
     return cuts[::-1]
-
-
-def _shortest_path(allowed: np.ndarray) -> list[int]:
-    """The cut points from the first to the last over the fewest allowed steps."""
-    count = len(allowed) - 1
-    steps, before = np.full(count + 1, count + 1), np.zeros(count + 1, np.int64)
-    steps[0] = 0
-    for stop in range(1, count + 1):
-        through = np.where(allowed[:stop, stop], steps[:stop] + 1, count + 1)
-        before[stop] = int(through.argmin())
-        steps[stop] = through[before[stop]]
-    cuts = [count]
-    while cuts[-1]:
-        cuts.append(int(before[cuts[-1]]))
-    return cuts[::-1]
-
-
-def _times(steps: Sequence[int], nodes: Sequence[Node]) -> dict[int, np.ndarray]:
-    """The steps of each node."""
-    order = np.argsort(np.array(steps, np.int64), kind="stable")
-    sorted_steps = np.array(steps, np.int64)[order]
-    edges = {node.index: np.searchsorted(sorted_steps, [node.index, node.index + 1]) for node in nodes}
-    return {index: order[a:b] for index, (a, b) in edges.items()}
-
-
-def _last_reads(first: np.ndarray, times: np.ndarray, rows: int) -> np.ndarray:
-    """The last step of a node that reads each row, -1 where none does; first: what its rows begin to read at."""
-    if not len(times):
-        return np.full(rows, -1)
-    place = np.searchsorted(first[: len(times)], np.arange(rows), "right") - 1
-    return np.where(place >= 0, times[place], -1)
 
 
 def row_order(nodes: Sequence[Node], leaving: frozenset[int]) -> list[int]:
@@ -218,13 +178,15 @@ def row_order(nodes: Sequence[Node], leaving: frozenset[int]) -> list[int]:
         stack = [min(pending, key=lambda k: made[k] / rows[k])]
         while stack:
             top = stack[-1]
-            lacking = next((k for k, stop in needs[top] if made[k] < stop[made[top]]), None)
-            if lacking is not None:
-                stack.append(lacking)
-                continue
-            steps.append(nodes[top].index)
-            made[top] += 1
-            stack.pop()
+            row = made[top]
+            for k, stop in needs[top]:
+                if made[k] < stop[row]:
+                    stack.append(k)
+                    break
+            else:
+                steps.append(nodes[top].index)
+                made[top] = row + 1
+                stack.pop()
 
 
 def orders(network: Network) -> list[list[int]]:

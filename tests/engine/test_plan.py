@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,6 +45,57 @@ def test_a_line_buffer_of_one_row_too_few_is_found_by_the_replay() -> None:
     shorter = tuple(tuple(replace(place, rows=max(place.rows - 1, 1)) for place in places) for places in made.places)
     with pytest.raises(ExportError, match="the schedule isn't exact at"):
         check(network, replace(made, places=shorter))
+
+
+def in_a_row(kinds: Sequence[str]) -> bytes:
+    """Operators of single values in a row, on an image of 6 x 5 x 4 = 120 bytes."""
+    net = Int8Net(np.random.default_rng(1), tame=True)
+    x = image = net.image((1, 6, 5, 4))
+    for kind in kinds:
+        x = net.binary("ADD", x, net.unary("RELU", x)) if kind == "ADD" else net.unary(kind, x)
+    return net.file([image], [x])
+
+
+def test_operators_of_single_values_write_over_what_they_read() -> None:
+    made = generate(in_a_row(("RELU", "HARD_SWISH", "SOFTMAX", "LEAKY_RELU")), "net")
+    assert (made.arena_bytes, made.plan.moved_bytes) == (120, 0)
+
+
+def test_an_operand_that_is_still_to_be_read_is_not_written_over() -> None:
+    """RELU's row takes a place of its own, which ADD, that needs both, then frees."""
+    made = generate(in_a_row(("ADD",)), "net")
+    assert made.arena_bytes == 120 + 20
+
+
+def test_a_row_over_one_that_the_kernel_reads_later_is_found_by_the_replay() -> None:
+    network = read_network(in_a_row(("RELU", "HARD_SWISH")), "net")
+    made = program(network, whole(network))
+    check(network, made)
+    apart = tuple(
+        replace(node, operands=tuple(replace(operand, in_place=False) for operand in node.operands))
+        for node in network.nodes
+    )
+    with pytest.raises(
+        ExportError, match=r"the schedule isn't exact at RELU \(operator 0\), row 0; nothing was written"
+    ):
+        check(replace(network, nodes=apart), made)
+
+
+def test_line_buffers_that_are_never_full_at_once_share_their_bytes() -> None:
+    """Each 1 x 1 convolution's row lasts until the next has read it: two rows of 80 bytes, however many there are."""
+    net = Int8Net(np.random.default_rng(1), tame=True)
+    x = image = net.image((1, 6, 5, 4))
+    for depth in (16, 16, 16, 16, 4):
+        x = net.conv(x, depth, (1, 1))
+    assert generate(net.file([image], [x]), "net").arena_bytes == 120 + 2 * 80
+
+
+def test_many_operators_in_a_row_are_planned_with_one_tensor_and_the_rows_of_a_window() -> None:
+    net = Int8Net(np.random.default_rng(1), tame=True)
+    x = image = net.image((1, 12, 8, 4))
+    for _ in range(100):
+        x = net.unary("RELU", net.conv(x, 4, (3, 3)))
+    assert plan(net.file([image], [x])).arena_bytes == 12 * 32 + 2 * 32
 
 
 def test_a_part_of_a_split_that_nothing_reads_is_not_made() -> None:

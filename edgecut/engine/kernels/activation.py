@@ -30,7 +30,7 @@ def softmax(model: Model, op: Operator) -> Lowered:
     view = row_view(data)
     fields: dict[str, Value] = {"groups": four(data.shape)[2], "depth": data.shape[-1]}
     fields["exps"] = exponentials(beta, data.scales[0])
-    return Lowered(Call("softmax_row", fields), (same_rows(op.inputs[0], view),), op.outputs[0], view)
+    return Lowered(Call("softmax_row", fields), (same_rows(op.inputs[0], view, in_place=True),), op.outputs[0], view)
 
 
 def exponentials(beta: float, scale: float) -> np.ndarray:
@@ -63,7 +63,7 @@ def lookup(table: Table, *dtypes: str) -> Callable[[Model, Operator], Lowered]:
         ordered = np.roll(results, 128) if data.dtype == "uint8" else results
         view = row_view(data)
         fields: dict[str, Value] = {"bytes": view.row_bytes, "table": ordered.astype(np.uint8).view(np.int8)}
-        return Lowered(Call("lookup_row", fields), (same_rows(op.inputs[0], view),), op.outputs[0], view)
+        return Lowered(Call("lookup_row", fields), (same_rows(op.inputs[0], view, in_place=True),), op.outputs[0], view)
 
     return bound
 

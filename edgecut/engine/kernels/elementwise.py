@@ -106,7 +106,7 @@ def _spread(index: int, side: Tensor, full: tuple[int, int, int, int]) -> tuple[
         at, stop = np.zeros_like(at), np.full_like(at, batches * height)
     else:
         stop = at + 1
-    return steps, Read(index, row_view(side), at, stop)
+    return steps, Read(index, row_view(side), at, stop, in_place=own == full)
 
 
 def _sum_fields(a: Tensor, b: Tensor, output: Tensor) -> Fields:
