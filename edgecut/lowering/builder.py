@@ -92,7 +92,9 @@ class GraphBuilder:
     def _operands(self, name: str, inputs: Sequence[int], output: int) -> tuple[int, ...]:
         """The constants that an operator takes besides: equal ones are one tensor, but for the factors of a layer."""
         if name in BINARY and len(inputs) == 1:
-            return (self.constant(self.tensors[output].shape[-1:]),)
+            # A limit is one number; a factor or a shift has one for each channel.
+            shape = () if name in {"MAXIMUM", "MINIMUM"} else self.tensors[output].shape[-1:]
+            return (self.constant(shape, self.activations),)
         if name not in CONSTANTS or len(inputs) > 1:
             return ()
         shape, made = self.tensors[inputs[0]].shape, self.tensors[output].shape
@@ -177,8 +179,8 @@ class GraphBuilder:
         self.tensors.append(FileTensor(len(self.tensors), "", sizes, dtype, (1.0,) if dtype == "int8" else ()))
         return len(self.tensors) - 1
 
-    def constant(self, shape: Sequence[int]) -> int:
-        """A constant of a shape: weights in the file's dtype, a bias in 32 bits."""
-        dtype = self.activations if len(shape) > 1 or self.activations == "float32" else "int32"
+    def constant(self, shape: Sequence[int], dtype: Activations | None = None) -> int:
+        """A constant of a shape. dtype: by default weights have the file's, a bias 32 bits."""
+        dtype = dtype or (self.activations if len(shape) > 1 or self.activations == "float32" else "int32")
         self.tensors.append(FileTensor(len(self.tensors), "", tuple(shape), dtype, is_constant=True))
         return len(self.tensors) - 1
