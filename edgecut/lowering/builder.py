@@ -181,6 +181,6 @@ class GraphBuilder:
 
     def constant(self, shape: Sequence[int], dtype: Activations | None = None) -> int:
         """A constant of a shape. dtype: by default weights have the file's, a bias 32 bits."""
-        dtype = dtype or (self.activations if len(shape) > 1 or self.activations == "float32" else "int32")
-        self.tensors.append(FileTensor(len(self.tensors), "", tuple(shape), dtype, is_constant=True))
+        usual = self.activations if len(shape) > 1 or self.activations == "float32" else "int32"
+        self.tensors.append(FileTensor(len(self.tensors), "", tuple(shape), dtype or usual, is_constant=True))
         return len(self.tensors) - 1
