@@ -12,6 +12,7 @@ from edgecut.cli.flags import Parsed, grouped, recipe_flags, several_profiles
 from edgecut.cli.matrix import RowFlags, parse_axis, run_matrix
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import BuildFlags, Request
+from edgecut.cli.sign import KEY_HELP
 from edgecut.errors import RequestError
 from edgecut.records.comparison import Comparison, comparison_code
 from edgecut.records.profile import Profile
@@ -59,6 +60,7 @@ class Planned(NamedTuple):
 @click.option("--strict", is_flag=True, help="Exit 1 also for a limit that can't be judged.")
 @click.option("--no-cache", is_flag=True, help="Run every step, and keep nothing for later builds.")
 @click.option("--locked", is_flag=True, help="Refuse inputs and versions that aren't those of the recipe's lock.")
+@click.option("--sign", metavar="KEY", help=f"Sign the bundle. {KEY_HELP}")
 @click.option("--root", type=click.Path(path_type=Path), help="What a recipe's file names start from: its own folder.")
 @click.option("--baseline", type=click.Path(path_type=Path), help="A bundle to compare the new one with.")
 @click.option("--fail-on", "limits", default="", metavar="LIMITS", help="Changes from BASELINE that exit with 1.")
@@ -83,9 +85,9 @@ def command(output: Output, *, request: Request, out: Path, how: BuildFlags, gat
     combination is a row with a bundle of its own; a row that fails loses no other, and the exit code is then 3.
     """
     if rows.axes:
-        if gate.baseline is not None or gate.limits or how.locked:
+        if gate.baseline is not None or gate.limits or how.locked or how.sign is not None:
             raise RequestError(
-                "--matrix: has rows to compare among themselves; leave --baseline, --fail-on, --locked out"
+                "--matrix: has rows to compare among themselves; leave --baseline, --fail-on, --locked, --sign out"
             )
         return run_matrix(output, request, rows, out, how)
     if rows.workers or rows.dask:
@@ -105,7 +107,8 @@ def run_build(output: Output, planned: Planned, out: Path, how: BuildFlags, *, g
     plan = make_plan(recipe, planned.profiles, out, how.force, planned.recipe_file, planned.root)
     for sentence in plan.notes:
         output.note(sentence)
-    report = run(plan, out, force=how.force, cache=not how.no_cache, locked=how.locked, progress=output.progress())
+    progress, cache = output.progress(), not how.no_cache
+    report = run(plan, out, force=how.force, cache=cache, locked=how.locked, sign=how.sign, progress=progress)
     output.table(*report_tables(report, verbose=output.verbose, quiet=output.quiet))
     kept = all(step.cached for step in report.steps)
     output.table("", f"wrote {out}{'; nothing has changed, so no step was run (--no-cache runs them)' if kept else ''}")

@@ -39,6 +39,7 @@ PACKAGES: tuple[Package, ...] = (
     Package("tflite-micro", "tflite_micro", False, "measures a microcontroller's arena (Linux x86-64 only)"),
     Package("ethos-u-vela", "ethosu", False, "simulates an Ethos-U (extra ethos-u)"),
     Package("distributed", "distributed", False, "spreads builds and searches over workers (extra dask)"),
+    Package("sigstore", "sigstore", False, "signs bundles by an identity (extra sigstore)"),
 )
 
 

@@ -38,12 +38,13 @@ class Request(NamedTuple):
 
 
 class BuildFlags(NamedTuple):
-    """How a bundle is built. strict: exit code 1 also for a limit that can't be judged."""
+    """How a bundle is built. strict: exit code 1 also for a limit that can't be judged. sign: a key."""
 
     force: bool = False
     strict: bool = False
     no_cache: bool = False
     locked: bool = False
+    sign: str | None = None
 
 
 class View(NamedTuple):

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from edgecut.errors import DocumentError, EdgecutError, RequestError
 from edgecut.export.readback import read_artifact
-from edgecut.handoff.seal import MANIFEST, SEAL, BundleFile, Manifest, reproducible_hash
+from edgecut.handoff.seal import MANIFEST, SEAL, SIGNATURES, BundleFile, Manifest, reproducible_hash
 from edgecut.records.artifact import Artifact, sha256_of
 from edgecut.records.document import Record, parse
 from edgecut.records.progress import SILENT, Advance, Progress
@@ -100,12 +100,14 @@ def _file_faults(folder: Path, manifest: Manifest, advance: Advance) -> Iterator
         elif sha256_of(path) != entry.sha256:
             yield entry.path, f"{entry.path}: is not the file that the manifest lists (its SHA-256 differs)"
         advance(1)
-    known = {*listed, MANIFEST, SEAL}
+    known = {*listed, MANIFEST, SEAL, *SIGNATURES}
     folders = {parent.as_posix() for name in known for parent in PurePosixPath(name).parents}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_symlink() and name in known | folders:
             yield name, f"{name}: is a link, and what it leads to isn't part of the bundle; put the file itself there"
+        elif name in SIGNATURES and not path.is_file():
+            yield name, f"{name}: is no file, and a signature is expected there"
         elif name not in known and (path.is_symlink() or not path.is_dir() or not any(path.iterdir())):
             yield name, f"{name}: isn't in the manifest"
 

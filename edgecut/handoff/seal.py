@@ -23,6 +23,9 @@ from edgecut.records.recipe import Recipe
 from edgecut.records.report import Report
 
 MANIFEST, SEAL = "manifest.json", "manifest.sha256"
+SIGNATURES = tuple(f"{MANIFEST}.{end}" for end in ("sig", "minisig", "sigstore.json"))
+"""Where signatures of the manifest lie, which it can't list; handoff/signatures.py makes them."""
+
 VARIES = {
     "report.json": "times and memory measured on this machine, the checks that rest on them, what came from the cache",
     "report.html": "the same",
@@ -110,7 +113,7 @@ def seal(
     files = [
         BundleFile(path=path, sha256=sha256_of(folder / path), size_bytes=(folder / path).stat().st_size)
         for path in paths
-        if path not in {MANIFEST, SEAL}
+        if path not in {MANIFEST, SEAL, *SIGNATURES}
     ]
     manifest = Manifest(
         name=recipe.name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,8 @@ import numpy as np
 from edgecut.errors import EdgecutError, RequestError
 from edgecut.handoff.checked import check, document
 from edgecut.handoff.seal import MANIFEST, Manifest
+from edgecut.handoff.signature import NOBODY, Signature, Trust
+from edgecut.handoff.signatures import shown, signatures
 from edgecut.handoff.vectors import Tolerance, VectorSheet, distance
 from edgecut.images.rows import columns, packed
 from edgecut.records.document import parse
@@ -32,7 +34,8 @@ VECTORS = "vectors/vectors.json"
 class VerifyResult:
     """How many files and vectors were checked, what differs (one sentence each), and remarks.
 
-    plain_c: whether the vectors ran in the bundle's plain C, too.
+    plain_c: whether the vectors ran in the bundle's plain C, too. signatures: those that are there, or one that isn't
+    and was expected; a refused one's fault is among the faults.
     """
 
     files: int
@@ -40,25 +43,43 @@ class VerifyResult:
     faults: tuple[str, ...]
     notes: tuple[str, ...]
     plain_c: bool = False
+    signatures: tuple[Signature, ...] = ()
+
+    @property
+    def shown(self) -> str:
+        """What was shown of where the bundle comes from, in one line."""
+        return "differs from what it says of itself" if self.faults else shown(self.signatures)
 
 
-def verify(folder: Path, progress: Progress = SILENT, *, run_c: bool = False) -> VerifyResult:
+def verify(folder: Path, progress: Progress = SILENT, *, run_c: bool = False, trust: Trust = NOBODY) -> VerifyResult:
     """Whether a bundle is what its manifest says, and does what its vectors say.
 
     run_c: also run the vectors in the bundle's plain C, which this edgecut writes anew and compiles in a folder of its
-    own; the bundle's text must be equal to it.
+    own; the bundle's text must be equal to it. trust: whose signature the bundle must have; nothing is run of one that
+    hasn't.
 
-    Raises RequestError if the folder is no bundle, or one of another schema.
+    Raises RequestError if the folder is no bundle, or one of another schema, and for what is no key;
+    MissingRuntimeError where the program that checks a signature is absent.
     """
     read_limits()  # a fault of EDGECUT_LIMITS is the caller's, not the bundle's
     if not folder.is_dir():
         raise RequestError(f"{folder}: is no folder; the folder of a bundle is expected")
     if not (folder / MANIFEST).is_file():
         raise RequestError(f"{folder}: is no bundle: it has no {MANIFEST}")
-    checked = check(folder, progress)
-    manifest, faults, changed = checked.manifest, list(checked.faults), checked.changed
+    signed = signatures(folder, trust)
+    result = _verified(folder, [each.fault for each in signed if each.fault], progress, run_c)
+    return replace(result, signatures=signed)
+
+
+def _verified(folder: Path, faults: list[str], progress: Progress, run_c: bool) -> VerifyResult:
+    """faults: of the signatures."""
+    is_refused, checked = bool(faults), check(folder, progress)
+    manifest, changed = checked.manifest, checked.changed
+    faults += checked.faults
     if manifest is None:
         return VerifyResult(0, 0, (*faults, f"{MANIFEST}: is damaged, so nothing else could be checked"), ())
+    if is_refused:
+        return VerifyResult(len(manifest.files), 0, tuple(faults), ("nothing was run, since the signature is refused",))
     vectors, found, notes = _vector_faults(folder, manifest, changed, progress)
     faults += found
     if faults:

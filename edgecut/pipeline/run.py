@@ -15,6 +15,8 @@ from edgecut.cache.facts import versions
 from edgecut.errors import OutputError, RequestError
 from edgecut.graph.threads import threads
 from edgecut.handoff.output import output_folder
+from edgecut.handoff.signatures import sign as sign_bundle
+from edgecut.handoff.signatures import signing
 from edgecut.pipeline.bundle import complete, restored
 from edgecut.pipeline.cached import WORK, Cache, build_store, hash_store, named
 from edgecut.pipeline.judge import judge, slower_notes
@@ -63,12 +65,22 @@ def build(
 
 
 def run(
-    plan: Plan, out: Path, *, force: bool = False, cache: bool = True, locked: bool = False, progress: Progress = SILENT
+    plan: Plan,
+    out: Path,
+    *,
+    force: bool = False,
+    cache: bool = True,
+    locked: bool = False,
+    sign: str | None = None,
+    progress: Progress = SILENT,
 ) -> Report:
     """Carry out a plan into the folder `out`; the same as `build`, for a request that was checked already.
 
-    A recipe from a file gets a lock beside it; one that can't be written is left out.
+    A recipe from a file gets a lock beside it; one that can't be written is left out. sign: a key of minisign or
+    OpenSSH, or the word "sigstore", that signs the bundle.
     """
+    if sign is not None:
+        signing(sign)
     inputs = input_hashes(plan.recipe, hash_store(plan) if cache else None)
     lock = None if plan.recipe_file is None else lock_path(plan.recipe_file)
     now = lock_of(inputs, named(plan), plan.profiles)
@@ -84,6 +96,8 @@ def run(
             no_place = str(exc)
     with output_folder(out, force, keep=read_paths(plan.recipe, plan.recipe_file)) as folder:
         report = _bundled(Cache(store, plan, inputs, folder), no_place, progress)
+        if sign is not None:
+            sign_bundle(folder, sign)
     if lock is not None and not locked:
         with contextlib.suppress(OSError):
             write_whole(lock, lock_text(now).encode())

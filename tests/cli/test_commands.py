@@ -14,6 +14,7 @@ import pytest
 from edgecut.cli.main import COMMANDS
 from edgecut.errors import DataError, DocumentError
 from edgecut.graph.threads import THREADS, threads
+from edgecut.handoff.verify import VerifyResult
 from edgecut.records.recipe import make_recipe
 from tests.command_line import run
 from tests.reports import report
@@ -34,8 +35,8 @@ def pipeline(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         asked.update(recipe=recipe, profiles=[p.id for p in profiles], out=out, force=force)
         return types.SimpleNamespace(steps=(("load", "m.keras"),), notes=("mind the gap",), unchecked=("the gap",))
 
-    def build(plan: Any, out: Path, *, force: bool, cache: bool, locked: bool, progress: Any) -> Any:
-        asked.update(run=(out, force), cache=cache, locked=locked)
+    def build(plan: Any, out: Path, *, force: bool, cache: bool, locked: bool, sign: Any, progress: Any) -> Any:
+        asked.update(run=(out, force), cache=cache, locked=locked, sign=sign)
         return report()
 
     monkeypatch.setattr("edgecut.pipeline.run.run", build)  # first: the module is to be imported with the true plan
@@ -210,23 +211,26 @@ def test_bench_prints_report_measurements(capsys: pytest.CaptureFixture[str]) ->
 def test_verify_names_each_difference(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    result = types.SimpleNamespace(
-        files=9, vectors=2, faults=("a.bin: differs", "b.bin: is missing"), notes=(), plain_c=False
-    )
-    monkeypatch.setattr("edgecut.handoff.verify.verify", lambda folder, progress, run_c: result)
+    result = VerifyResult(files=9, vectors=2, faults=("a.bin: differs", "b.bin: is missing"), notes=(), plain_c=False)
+    monkeypatch.setattr("edgecut.handoff.verify.verify", lambda folder, progress, run_c, trust: result)
     answer = run(capsys, "verify", "dist", "--json")
     assert (answer.code, answer.err) == (1, "edgecut: error: a.bin: differs\nedgecut: error: b.bin: is missing\n")
     assert json.loads(answer.out)["faults"] == ["a.bin: differs", "b.bin: is missing"]
 
 
 def test_verify_counts_what_it_checked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    result = types.SimpleNamespace(files=9, vectors=2, faults=(), notes=("onnx was not re-run",), plain_c=False)
-    monkeypatch.setattr("edgecut.handoff.verify.verify", lambda folder, progress, run_c: result)
+    result = VerifyResult(files=9, vectors=2, faults=(), notes=("onnx was not re-run",))
+    monkeypatch.setattr("edgecut.handoff.verify.verify", lambda folder, progress, run_c, trust: result)
     answer = run(capsys, "verify", "dist")
     lines = [line.rstrip() for line in answer.out.splitlines()]
     assert (answer.code, lines) == (
         0,
-        ["dist: 9 files and 2 golden vectors are as the manifest says", "notes", "· onnx was not re-run"],
+        [
+            "dist: 9 files and 2 golden vectors are as the manifest says",
+            "unsigned: whole and consistent, origin unknown",
+            "notes",
+            "· onnx was not re-run",
+        ],
     )
 
 
