@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("compare", "Two bundles or files: size, outputs, accuracy, latency, recipe."),
     "verify": ("verify", "A bundle's hashes and signature checked, its golden vectors re-run."),
     "sign": ("sign", "A signature over a bundle, by minisign, OpenSSH or sigstore."),
+    "ui": ("ui", "A local page over the builds and searches of a folder."),
     "cache": ("cache", "What builds keep, so that no step runs twice."),
     "profile": ("profile", "The devices that edgecut knows."),
     "new": ("new", "A commented recipe to start from."),

@@ -81,29 +81,29 @@ def input_colours(inputs: Iterable[Input]) -> dict[Input, int]:
 
 def front_plot(points: Sequence[FrontPoint], device: str, colours: Mapping[Input, int], called: str) -> str:
     """The metric, by what it is called, over the latency on a device, or over MACs where none is known; "" for none."""
-    own = [(p, cost) for p in points for cost in p.devices if cost.profile == device]
-    by_latency = any(cost.latency is not None for _, cost in own)
-    shown = [(p, cost, x) for p, cost in own if (x := cost.latency if by_latency else p.macs)]
+    own = [(k, p, cost) for k, p in enumerate(points) for cost in p.devices if cost.profile == device]
+    by_latency = any(cost.latency is not None for _, _, cost in own)
+    shown = [(p, cost, x, k) for k, p, cost in own if (x := cost.latency if by_latency else p.macs)]
     if not shown:
         return ""
     shown.sort(key=lambda row: row[2])
     low, high = shown[0][2], shown[-1][2]
     low, high = (low / 2, high * 2) if high < 1.3 * low else (low / 1.12, high * 1.12)
-    scale = _scale_of([p.accuracy for p, _, _ in shown])
+    scale = _scale_of([p.accuracy for p, *_ in shown])
     marks, places = [], []
-    for p, cost, x in shown:
+    for p, cost, x, place in shown:
         label, chosen = _point_words(p, cost, called), device in p.recommended_for
         classes = f"mark c{colours[(p.size, p.channels)]} {p.basis.accuracy}{' chosen' if chosen else ''}"
         across, down = _across(math.log(x / low) / math.log(high / low)), scale.down(p.accuracy)
         places.append((across, down, p.cut, chosen))
         marks.append(
-            f'<circle class="{classes}" cx="{across:.1f}" cy="{down:.1f}" r="{9 if chosen else 6}" tabindex="0" '
-            f'role="img" aria-label="{xml_text(label)}"><title>{xml_text(label)}</title></circle>'
+            f'<circle class="{classes}" data-k="{place}" cx="{across:.1f}" cy="{down:.1f}" r="{9 if chosen else 6}" '
+            f'tabindex="0" role="img" aria-label="{xml_text(label)}"><title>{xml_text(label)}</title></circle>'
         )
     words = format_seconds if by_latency else format_count
     ticks = [(math.log(tick / low) / math.log(high / low), words(tick)) for tick in log_ticks(low, high)]
     title = f"latency on {device} (log)" if by_latency else "multiply-accumulates (log)"
-    used = {kind: colours[kind] for kind in colours if any((p.size, p.channels) == kind for p, _, _ in shown)}
+    used = {kind: colours[kind] for kind in colours if any((p.size, p.channels) == kind for p, *_ in shown)}
     drawn = _axes(title, ticks, scale) + "".join(marks) + _names(places)
     return _figure(drawn, f"{called} against cost on {device}", used)
 
