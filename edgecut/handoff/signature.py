@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 from edgecut.errors import MissingRuntimeError, RequestError, StepError
 from edgecut.handoff.seal import MANIFEST
-from edgecut.records.harmless import harmless
+from edgecut.records.escapes import harmless
 
 _TIMEOUT_S = 60
 _LARGEST_KEY = 1 << 20
