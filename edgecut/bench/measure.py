@@ -73,9 +73,11 @@ def bench_for(path: Path, profiles: Sequence[Profile], settings: Bench, artifact
     else:
         chosen = (Device(Local(), own[0] if own else None),)
         known = own[:1]
-        before = [m for profile in profiles if profile not in own for m in on_device(path, profile, name)]
+        before = [
+            m for profile in profiles if profile not in own for m in on_device(path, profile, name, settings.threads)
+        ]
     for profile in known:
-        before += _predicted(path, profile, name)
+        before += _predicted(path, profile, name, settings.threads)
     found = measure_on(path, chosen, settings, name)
     if not settings.runners and not own:
         # This host was not asked for: that its runtime refuses the file keeps nothing from being known of the devices.
@@ -88,8 +90,11 @@ def size(path: Path, artifact: str) -> Measurement:
     return measured("size", artifact, [path.stat().st_size], where="file", method="bytes of the written file")
 
 
-def on_device(path: Path, device: Profile, artifact: str) -> tuple[Measurement, ...]:
-    """Arena and latency of a device that isn't this host: by its interpreter, estimated, or missing."""
+def on_device(path: Path, device: Profile, artifact: str, threads: int | None = None) -> tuple[Measurement, ...]:
+    """Arena and latency of a device that isn't this host: by its interpreter, estimated, or missing.
+
+    threads: of the device's runtime, where somebody asks for a number.
+    """
     refusal = refused(path, device)
     if refusal:
         metrics: tuple[Metric, ...] = ("arena", "latency") if device.runtime.name in HAVE_ARENAS else ("latency",)
@@ -100,7 +105,7 @@ def on_device(path: Path, device: Profile, artifact: str) -> tuple[Measurement, 
         reason = "estimates need a .tflite file; this one is .onnx"
         return (missing("latency", artifact, reason, where=device.id, method="not run", profile=device.id),)
     graph = read(path)
-    predicted = predict_latency(graph, device, artifact)
+    predicted = predict_latency(graph, device, artifact, threads)
     if vela.takes(device) and vela.is_here():
         return (*_simulated(path, device, artifact), predicted)
     return (*_arena(path, graph, device, artifact), predicted)
@@ -116,11 +121,11 @@ def refused(path: Path, device: Profile) -> str:
     return ""
 
 
-def _predicted(path: Path, profile: Profile, artifact: str) -> tuple[Measurement, ...]:
+def _predicted(path: Path, profile: Profile, artifact: str, threads: int | None) -> tuple[Measurement, ...]:
     """The profile's own prediction, to stand beside what was measured."""
     if profile.latency is None or file_format(path) != "tflite":
         return ()
-    return (predict_latency(read(path), profile, artifact),)
+    return (predict_latency(read(path), profile, artifact, threads),)
 
 
 def _simulated(path: Path, device: Profile, artifact: str) -> tuple[Measurement, ...]:

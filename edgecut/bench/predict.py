@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+from edgecut.bench.priced import MANY_CORES, evidence, here, priced, unknown_threads
 from edgecut.bench.terms import ALIKE, Tiles, group_of, terms
 from edgecut.export.readback import tflite_precision
 from edgecut.records.measurement import Measurement, measured, missing
-from edgecut.records.profile import Calibrated, LatencyFacts, Profile
+from edgecut.records.profile import Calibrated, LatencyFacts, Profile, Work
 from edgecut.tflite.arena import CORTEX_M_ERROR, cortex_m_arena_bytes, esp_nn_arena_bytes
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
 from edgecut.tflite.layers import called
@@ -32,11 +33,13 @@ ESP_NN_CORES = {"xtensa-lx6": esp_nn_plain_requests, "xtensa-lx7": esp_nn_s3_req
 PLAIN = ("", "reference")
 
 
-def predict_latency(graph: TfliteGraph, profile: Profile, artifact: str) -> Measurement:
+def predict_latency(graph: TfliteGraph, profile: Profile, artifact: str, threads: int | None = None) -> Measurement:
     """The latency in seconds that the profile's facts give for a graph: estimated, or simulated.
 
-    Prices that were fitted on the machine itself, cycles per multiply-accumulate by class over the clock, or one rate
-    of multiply-accumulates per second. `error` is the profile's error_p90, or the precision's own of the prices.
+    Prices that were fitted on the machine itself, or to published nets; cycles per multiply-accumulate by class over
+    the clock, or one rate of multiply-accumulates per second. `error` is the profile's error_p90, or the precision's
+    own of the prices, wider for a graph that is unlike what was measured. threads: of the device's runtime, where
+    somebody asks for a number; by default what the facts were measured with.
     Where an operator isn't modelled, the value is a lower bound: conditions["at_least"] is True and
     conditions["not_modelled"] lists the operators.
     Without facts, a clock or anything to count, or in a precision that the facts don't cover, the value is
@@ -60,6 +63,13 @@ def predict_latency(graph: TfliteGraph, profile: Profile, artifact: str) -> Meas
         return _missing(profile, artifact, f"{reason} {scheme}")
     if facts.calibrated:
         return _by_prices(graph, facts, profile, precision, artifact)
+    table = next((table for table in facts.work if table.precision == precision), None)
+    if table is not None:
+        return _by_work(graph, facts, table, profile, artifact, threads)
+    if threads is not None and profile.class_ in MANY_CORES:
+        return _missing(
+            profile, artifact, f"nothing tells what {threads} threads change of the facts of {profile.id!r}"
+        )
     seconds, method = _seconds(graph, facts, profile, precision)
     if seconds is None:
         return _missing(profile, artifact, method)
@@ -166,6 +176,34 @@ def _by_prices(graph: TfliteGraph, facts: LatencyFacts, profile: Profile, precis
     )
 
 
+def _by_work(
+    graph: TfliteGraph, facts: LatencyFacts, table: Work, profile: Profile, artifact: str, threads: int | None
+) -> Measurement:
+    """From prices that were fitted to published nets, at the profile's clock, version of the runtime and threads."""
+    unknown = unknown_threads(table, profile, threads)
+    found = None if unknown else priced(graph, table)
+    if found is None:
+        return _missing(profile, artifact, unknown or "the file has no operator whose work could be counted")
+    conditions: dict[str, object] = {"precision": table.precision, "error_p50": found.error_p50}
+    conditions |= {"nets": table.nets, "families": table.families} | found.unlike()
+    if threads or table.threads:
+        conditions["threads"] = threads or table.threads
+    unmodelled = not_modelled(graph)
+    if unmodelled:
+        conditions |= {"at_least": True, "not_modelled": list(unmodelled)}
+    return measured(
+        "latency",
+        artifact,
+        [found.seconds * here(table, profile, threads)],
+        profile=profile.id,
+        kind=_kind(profile),
+        where=profile.id,
+        method=f"{evidence(table)}{_basis(facts)}",
+        error=found.error_p90,
+        conditions=conditions,
+    )
+
+
 def priced_seconds(graph: TfliteGraph, table: Calibrated) -> float:
     """The time that a machine's prices give for a graph; work without a price counts nothing."""
     amounts = terms(graph, Tiles(*table.tiles))
@@ -177,7 +215,7 @@ def _seconds(graph: TfliteGraph, facts: LatencyFacts, profile: Profile, precisio
     counts = macs_by_class(graph)
     if not sum(counts.values()):
         return None, "the file has no operator with multiply-accumulates that could be counted"
-    basis = f" ({facts.basis})" if facts.basis else ""
+    basis = _basis(facts)
     cycles = {"conv": facts.conv, "depthwise": facts.depthwise, "dense": facts.dense}
     if any(value is not None for value in cycles.values()):
         return _by_cycles(counts, cycles, profile, precision, basis)
@@ -205,6 +243,10 @@ def _by_cycles(
             return None, f"profile {profile.id!r} has no latency.{name}, and the file has {count} such MACs"
         total += count * (per_mac or 0.0)
     return total / profile.cpu.clock_hz, f"cycles per MAC by operator class / clock{basis}"
+
+
+def _basis(facts: LatencyFacts) -> str:
+    return f" ({facts.basis})" if facts.basis else ""
 
 
 def _kind(profile: Profile) -> Literal["simulated", "estimated"]:

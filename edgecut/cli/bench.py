@@ -154,7 +154,7 @@ def _operators(output: Output, file: Path, profiles: list[Profile], settings: Be
             file,
             runs=settings.runs,
             warmup=settings.warmup,
-            threads=settings.threads,
+            threads=settings.threads_here,
             device=chosen[0],
             timeout_s=settings.timeout_s,
         )
@@ -181,7 +181,7 @@ def _compare(
             rounds=rounds or ROUNDS,
             runs=settings.runs if "bench.runs" in overrides else RUNS,
             warmup=settings.warmup if "bench.warmup" in overrides else WARMUP,
-            threads=settings.threads,
+            threads=settings.threads_here,
         )
         found = interleave(*files, turns, machine=machine, timeout_s=settings.timeout_s)
     ratios = {"latency": found.wall, "cpu_time": found.cpu}

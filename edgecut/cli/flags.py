@@ -181,7 +181,13 @@ FLAGS: tuple[Flag, ...] = (
     ),
     Flag(("--runs",), "bench.runs", _integer, "N", "Timed runs per file."),
     Flag(("--warmup",), "bench.warmup", _integer, "N", "Runs before the timed ones."),
-    Flag(("--threads",), "bench.threads", _integer, "N", "Threads of the runtime."),
+    Flag(
+        ("--threads",),
+        "bench.threads",
+        _integer,
+        "N",
+        "Threads of the runtime; also of devices of which it is known what they change.",
+    ),
     Flag(
         ("--runner",),
         "bench.runners",

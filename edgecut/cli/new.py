@@ -25,6 +25,7 @@ from edgecut.whole import write_whole
 
 # What stands behind a commented key that has no default.
 EXAMPLES: dict[str, object] = {
+    "bench.threads": 1,
     "source.shape": [3, 224, 224],
     "cut.to": "layer_name",
     "cut.from": "layer_name",

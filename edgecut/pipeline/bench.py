@@ -37,7 +37,7 @@ def bench_files(
             rows.append(size(file.path, name))
             for profile in takers:
                 if profile is not host:
-                    rows += on_device(file.path, profile, name)
+                    rows += on_device(file.path, profile, name, settings.threads)
             # A file that this host's runtime refuses may run on the devices: the row says why, and the others stay.
             rows += measure_on(file.path, (Device(Local(), host),), settings, name).measurements
             benched = by_runners(file.path, file.artifact, settings, profiles, takers)

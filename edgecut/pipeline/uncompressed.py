@@ -133,7 +133,7 @@ def _lost(before: np.ndarray, after: WrittenFile, exam: _Exam, progress: Progres
 def _ratio(before: Path, after: Path, settings: Bench) -> Ratio | None:
     """The times of the compressed file over those of the other, which two separate measurements wouldn't tell."""
     try:
-        turns = Turns(ROUNDS, min(settings.runs, RUNS), min(settings.warmup, WARMUP), settings.threads)
+        turns = Turns(ROUNDS, min(settings.runs, RUNS), min(settings.warmup, WARMUP), settings.threads_here)
         return interleave(before, after, turns).wall
     except RunError:
         return None

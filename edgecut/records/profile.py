@@ -97,6 +97,7 @@ class ProfileBudget(Record):
 
 Count = Annotated[int, Field(gt=0)]
 Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Calibrated(Record):
@@ -117,11 +118,40 @@ class Calibrated(Record):
     seconds: dict[str, Price]
 
 
+class Work(Record):
+    """Prices of one precision, fitted to the published times of few nets (calibrate/measured.py).
+
+    seconds: the price of one unit of each kind of work, as bench/work.py counts it, at clock_hz where that is known.
+    internal_bytes: what activations may take before they leave the internal memory. versions: the factor of each
+    version of the runtime; the one that the profile names is meant, or 1. threads: of the measurements, and
+    thread_factors: of other numbers of threads, where something tells of them. nets, families: how many were measured
+    on this device with this runtime; 0: the prices are lent from others. error_p50, error_p90: the relative error that
+    half and nine tenths of nets of a family stay within that the fit hadn't seen. seen: the largest share of a measured
+    net's time in each kind; least_s, most_s: the range of their times. What lies beyond them widens the band.
+    """
+
+    precision: Precision
+    seconds: dict[str, Price]
+    clock_hz: int | None = Field(default=None, gt=0, le=10**12)
+    internal_bytes: SizeBytes | None = None
+    versions: dict[str, Factor] = Field(default_factory=dict)
+    threads: int | None = Field(default=None, gt=0)
+    thread_factors: dict[str, Factor] = Field(default_factory=dict)
+    nets: int = Field(ge=0)
+    families: int = Field(ge=0)
+    error_p50: float = Field(gt=0)
+    error_p90: float = Field(gt=0)
+    seen: dict[str, Price] = Field(default_factory=dict)
+    least_s: Price = 0.0
+    most_s: Price = 0.0
+
+
 class LatencyFacts(Record):
     """What the latency estimate rests on.
 
     conv, depthwise, dense: effective cycles per multiply-accumulate by operator class; or float32_macs_per_s and
-    int8_macs_per_s: one rate for the whole model; or calibrated: prices by precision, beside which nothing else counts.
+    int8_macs_per_s: one rate for the whole model; or work: prices by precision of published nets, which count before
+    these; or calibrated: prices by precision, beside which nothing else counts.
     error_p50, error_p90: the relative error that half and nine tenths of the known cases stay within. nets, families:
     how many were measured on this very device and runtime, 0 where the figures are another's. basis: in a few words, on
     what the figures were taken.
@@ -138,6 +168,7 @@ class LatencyFacts(Record):
     nets: int | None = Field(default=None, ge=0)
     families: int | None = Field(default=None, ge=0)
     basis: str = ""
+    work: tuple[Work, ...] = ()
     calibrated: tuple[Calibrated, ...] = ()
 
 

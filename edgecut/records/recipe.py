@@ -276,15 +276,21 @@ class Export(Record):
 class Bench(Record):
     """How latency is measured.
 
-    runners: machines and simulators besides this host, each as [PROFILE=]RUNNER. timeout_s: how long one of them may
-    take for a file; the slowest case known is int16x8 at 54 times the time of int8.
+    threads: of the runtime; None is one where latency is measured, and what a device's figures are of where it is
+    estimated. runners: machines and simulators besides this host, each as [PROFILE=]RUNNER. timeout_s: how long one of
+    them may take for a file; the slowest case known is int16x8 at 54 times the time of int8.
     """
 
     runs: int = Field(default=50, ge=1)
     warmup: int = Field(default=10, ge=0)
-    threads: int = Field(default=1, ge=1)
+    threads: int | None = Field(default=None, ge=1)
     runners: tuple[str, ...] = ()
     timeout_s: Seconds = Field(default=1800.0, gt=0)
+
+    @property
+    def threads_here(self) -> int:
+        """The threads of what is measured."""
+        return self.threads or 1
 
 
 class Budget(Record):

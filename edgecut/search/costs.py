@@ -34,7 +34,9 @@ def estimated(
     graph: as search/lowering.py makes it. The budget of accuracy_drop is left out: nothing is known of it yet.
     """
     artifact = _unwritten(graph, precision)
-    rows = [m for profile in profiles if taken_by(profile, "tflite", precision) for m in _estimates(graph, profile)]
+    rows = [
+        m for profile in profiles if taken_by(profile, "tflite", precision) for m in _estimates(graph, profile, recipe)
+    ]
     budget = recipe.budget.model_copy(update={"accuracy_drop": None})
     return device_costs(recipe.model_copy(update={"budget": budget}), profiles, artifact, rows)
 
@@ -52,7 +54,7 @@ def measured(path: Path, artifact: Artifact, recipe: Recipe, profiles: Sequence[
             settings = recipe.bench
             found += measure_on(path, (Device(Local(), profile),), settings, artifact.name).measurements
         else:
-            found += on_device(path, profile, artifact.name)
+            found += on_device(path, profile, artifact.name, recipe.bench.threads)
     takers = [profile for profile in profiles if taken_by(profile, artifact.format, artifact.precision)]
     return [*found, *by_runners(path, artifact, recipe.bench, profiles, takers).measurements]
 
@@ -110,9 +112,9 @@ def _arena(graph: TfliteGraph, profile: Profile) -> Measurement | None:
     return foreseen_c_arena(graph, profile, "") if profile.runtime.name == "c" else predict_arena(graph, profile, "")
 
 
-def _estimates(graph: TfliteGraph, profile: Profile) -> Iterator[Measurement]:
+def _estimates(graph: TfliteGraph, profile: Profile, recipe: Recipe) -> Iterator[Measurement]:
     if profile.class_ != "host":
-        yield predict_latency(graph, profile, "")
+        yield predict_latency(graph, profile, "", recipe.bench.threads)
     arena = None if unforeseen(graph) else _arena(graph, profile)
     if arena is not None:
         yield arena

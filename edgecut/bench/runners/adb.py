@@ -78,7 +78,7 @@ class Adb:
         with self._folder():
             pushed = self._push(path, f"0{path.suffix.lower()}")
             command = (
-                f"{binary} --graph={pushed} --num_threads={settings.threads} --num_runs={settings.runs} "
+                f"{binary} --graph={pushed} --num_threads={settings.threads_here} --num_runs={settings.runs} "
                 f"--warmup_runs={max(1, settings.warmup)} --min_secs=0 --warmup_min_secs=0"
             )
             said = self._shell(command, settings.timeout_s, str(path))
@@ -196,7 +196,7 @@ def _measurements(
     first, memory = _FIRST.search(said), _MEMORY.search(said)
     conditions: dict[str, object] = {
         "runtime": "benchmark_model",
-        "threads": settings.threads,
+        "threads": settings.threads_here,
         "runs": int(figures["count"]),
         "warmup": max(1, settings.warmup),
         **{f"{key}_s": figures[key] / 1e6 for key in ("min", "p5", "p95", "max", "std") if key in figures},

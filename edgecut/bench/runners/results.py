@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def latency_job(settings: Bench) -> Job:
     """The worker's job of timing one file."""
-    return {"job": "latency", "runs": settings.runs, "warmup": settings.warmup, "threads": settings.threads}
+    return {"job": "latency", "runs": settings.runs, "warmup": settings.warmup, "threads": settings.threads_here}
 
 
 def as_measurements(
@@ -24,13 +24,13 @@ def as_measurements(
     conditions = {
         "runtime": result["runtime"],
         "version": result["version"],
-        "threads": settings.threads,
+        "threads": settings.threads_here,
         "runs": settings.runs,
         "warmup": settings.warmup,
         **result["conditions"],
     }
     place: Place = {"where": where, "profile": None if profile is None else profile.id}
-    owner = "calling thread" if settings.threads == 1 else "child process"
+    owner = "calling thread" if settings.threads_here == 1 else "child process"
     clock = f"median processor time of the {owner} in single runs"
     growth = "growth of a child process's peak resident memory over loading and running"
     if result["memory_bytes"] is None:

@@ -1,0 +1,79 @@
+"""What the time of a .tflite file is made of on a device that can't be reached: amounts of few kinds of work.
+
+Published measurements of a board are a dozen nets, too few for the terms of bench/terms.py, which are priced with
+hundreds of files timed on the machine itself. So the kinds are few, and what tells runtimes apart in the published
+figures: multiply-accumulates by the kernel that computes them, results that are rounded and stored, elements that are
+only moved, weights that are fetched, activations that don't fit the internal memory, and operators that are called.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
+from edgecut.tflite.kinds import RENAMES
+from edgecut.tflite.ops import COUNTED, operator_macs
+
+KINDS = (
+    "conv.macs", "narrow.macs", "pointwise.macs", "depthwise.macs", "broad.macs", "dense.macs", "results", "moved",
+    "copied", "curves", "weights", "far", "operators",
+)  # fmt: skip
+# Each element goes through an exponential or a table.
+CURVES = {"ELU", "EXP", "GELU", "HARD_SWISH", "LOGISTIC", "LOG_SOFTMAX", "RSQRT", "SOFTMAX", "TANH"}
+# What a compiler that places tensors need not do at all.
+COPIES = {"CONCATENATION", "PACK", "PAD", "PADV2", "SLICE", "SPLIT", "SPLIT_V", "STRIDED_SLICE", "UNPACK"}
+# A convolution that sees fewer channels than a word holds int8 values fills no lane of a multiplier: the first, mostly.
+NARROW = 4
+
+
+def work(graph: TfliteGraph, internal_bytes: int | None = None) -> dict[str, float]:
+    """The amount of each of KINDS in a graph, those that it hasn't left out.
+
+    conv, narrow, pointwise, depthwise, broad, dense: multiply-accumulates. narrow are those of convolutions with fewer
+    channels than NARROW, broad depthwise ones of other kernels than 3x3, dense those whose weight is used once.
+    results: elements that such operators write. curves, copied: elements that operators of CURVES and COPIES write.
+    moved: elements that all others read and write. weights: bytes of constants.
+    far: bytes of activations that operators move beyond internal_bytes, none without it.
+    """
+    found: Counter[str] = Counter()
+    for operator in graph.operators:
+        if not operator.outputs or operator.name in RENAMES:
+            continue
+        tensors = [graph.tensors[index] for index in operator.inputs if index >= 0]
+        fed = [tensor for tensor in tensors if not tensor.is_constant]
+        made = [graph.tensors[index] for index in operator.outputs]
+        elements = sum(tensor.elements for tensor in made)
+        found["operators"] += 1
+        found["weights"] += sum(tensor.size_bytes for tensor in tensors if tensor.is_constant)
+        if operator.name in COUNTED and not operator.custom:
+            found[_kernel(graph, operator, made)] += operator_macs(graph, operator) or 0
+            found["results"] += elements
+        elif operator.name in CURVES:
+            found["curves"] += elements
+        elif operator.name in COPIES:
+            found["copied"] += elements
+        else:
+            found["moved"] += elements + sum(tensor.elements for tensor in fed)
+        if internal_bytes is not None:
+            size = sum(tensor.size_bytes for tensor in (*fed, *made))
+            found["far"] += max(0, size - internal_bytes)
+    return {kind: float(amount) for kind in KINDS if (amount := found[kind])}
+
+
+def _kernel(graph: TfliteGraph, operator: Operator, made: list[Tensor]) -> str:
+    """The kind of an operator's multiply-accumulates."""
+    name = COUNTED[operator.name][0]
+    shape = graph.tensors[operator.inputs[1]].shape
+    if name == "dense":
+        # Many rows meet the same weights: a matrix product as a convolution of 1x1 is.
+        rows = made[0].elements // (made[0].shape or (1,))[-1]
+        return "dense.macs" if rows == 1 and operator.name != "BATCH_MATMUL" else "pointwise.macs"
+    if name == "depthwise":
+        # Kernel libraries have a fast path for 3x3.
+        return "depthwise.macs" if shape[1:3] == (3, 3) else "broad.macs"
+    if operator.name != "CONV_2D":
+        return "conv.macs"
+    if math.prod(shape[1:-1]) == 1:
+        return "pointwise.macs"
+    return "narrow.macs" if shape[-1] < NARROW else "conv.macs"
