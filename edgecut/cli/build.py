@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from edgecut.cli.completion import files
+from edgecut.cli.files import check_target
 from edgecut.cli.flags import Parsed, grouped, recipe_flags, several_profiles
 from edgecut.cli.matrix import RowFlags, parse_axis, run_matrix
 from edgecut.cli.output import Output, with_output
@@ -17,6 +18,8 @@ from edgecut.errors import RequestError
 from edgecut.records.comparison import Comparison, comparison_code
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Recipe
+from edgecut.records.report import Report
+from edgecut.whole import write_whole
 
 if TYPE_CHECKING:
     from edgecut.handoff.limits import Limit
@@ -34,6 +37,16 @@ class GateFlags(NamedTuple):
 
     baseline: Path | None
     limits: str
+
+
+class Pages(NamedTuple):
+    """--junit and --markdown: files to write beside the bundle, None for one that isn't."""
+
+    junit: Path | None = None
+    markdown: Path | None = None
+
+
+NO_PAGES = Pages()
 
 
 class Planned(NamedTuple):
@@ -62,6 +75,8 @@ class Planned(NamedTuple):
 @click.option("--locked", is_flag=True, help="Refuse inputs and versions that aren't those of the recipe's lock.")
 @click.option("--sign", metavar="KEY", help=f"Sign the bundle. {KEY_HELP}")
 @click.option("--root", type=click.Path(path_type=Path), help="What a recipe's file names start from: its own folder.")
+@click.option("--junit", type=click.Path(path_type=Path), help="Write each limit as a test case, in JUnit XML.")
+@click.option("--markdown", type=click.Path(path_type=Path), help="Write the result for a pull request.")
 @click.option("--baseline", type=click.Path(path_type=Path), help="A bundle to compare the new one with.")
 @click.option("--fail-on", "limits", default="", metavar="LIMITS", help="Changes from BASELINE that exit with 1.")
 @click.option(
@@ -76,8 +91,10 @@ class Planned(NamedTuple):
 @click.option("--dask", metavar="ADDRESS", help="Build rows on a Dask scheduler's workers (extra dask).")
 @recipe_flags()
 @with_output
-@grouped(request=Request, how=BuildFlags, gate=GateFlags, rows=RowFlags)
-def command(output: Output, *, request: Request, out: Path, how: BuildFlags, gate: GateFlags, rows: RowFlags) -> int:
+@grouped(request=Request, how=BuildFlags, gate=GateFlags, rows=RowFlags, pages=Pages)
+def command(
+    output: Output, *, request: Request, out: Path, how: BuildFlags, gate: GateFlags, rows: RowFlags, pages: Pages
+) -> int:
     """Cut, fit, quantize, export, check and measure a model; write the bundle to OUT.
 
     SOURCE is a recipe (recipe.toml) or a model (.keras, .h5, keras:NAME) with flags. A flag is put over what
@@ -85,20 +102,25 @@ def command(output: Output, *, request: Request, out: Path, how: BuildFlags, gat
     combination is a row with a bundle of its own; a row that fails loses no other, and the exit code is then 3.
     """
     if rows.axes:
-        if gate.baseline is not None or gate.limits or how.locked or how.sign is not None:
+        if gate.baseline is not None or gate.limits or how.locked or how.sign is not None or any(pages):
             raise RequestError(
-                "--matrix: has rows to compare among themselves; leave --baseline, --fail-on, --locked, --sign out"
+                "--matrix: has rows to compare among themselves; leave --baseline, --fail-on, --locked, --sign, "
+                "--junit, --markdown out"
             )
         return run_matrix(output, request, rows, out, how)
     if rows.workers or rows.dask:
         raise RequestError("--workers, --dask: are for the rows of --matrix; `edgecut search` has them too")
+    for path in filter(None, pages):
+        check_target(path, force=True)
     compared = _gate(gate.baseline, gate.limits)
     planned = Planned(*request.read(), request.recipe_file, request.root)
-    return run_build(output, planned, out, how, gate=compared)
+    return run_build(output, planned, out, how, gate=compared, pages=pages)
 
 
-def run_build(output: Output, planned: Planned, out: Path, how: BuildFlags, *, gate: Gate | None = None) -> int:
-    """Plans and runs a recipe, shows the report, and returns the exit code."""
+def run_build(
+    output: Output, planned: Planned, out: Path, how: BuildFlags, *, gate: Gate | None = None, pages: Pages = NO_PAGES
+) -> int:
+    """Plans and runs a recipe, shows the report, writes its pages, and returns the exit code."""
     from edgecut.pipeline.plan import plan as make_plan
     from edgecut.pipeline.run import exit_code, run
     from edgecut.render.tables import report_tables
@@ -112,6 +134,7 @@ def run_build(output: Output, planned: Planned, out: Path, how: BuildFlags, *, g
     output.table(*report_tables(report, verbose=output.verbose, quiet=output.quiet))
     kept = all(step.cached for step in report.steps)
     output.table("", f"wrote {out}{'; nothing has changed, so no step was run (--no-cache runs them)' if kept else ''}")
+    _write(report, pages)
     code = exit_code(report, how.strict)
     if gate is None:
         output.document(report.to_dict())
@@ -119,6 +142,15 @@ def run_build(output: Output, planned: Planned, out: Path, how: BuildFlags, *, g
     comparison = _compared(output, gate, out, recipe)
     output.document({**report.to_dict(), "comparison": comparison.to_dict()})
     return comparison_code(comparison, strict=how.strict) or code
+
+
+def _write(report: Report, pages: Pages) -> None:
+    from edgecut.render.build_summary import build_markdown
+    from edgecut.render.junit import build_junit
+
+    for path, text in zip(pages, (build_junit, build_markdown), strict=True):
+        if path is not None:
+            write_whole(path, text(report).encode())
 
 
 def _gate(baseline: Path | None, limits: str) -> Gate | None:

@@ -75,6 +75,8 @@ def command(output: Output, *, a: Path, b: Path, images: Images, gate: Gate, pag
     from edgecut.render.comparison import comparison_tables
 
     limits = parse_limits(gate.limits)
+    if pages.junit is not None and not limits:
+        output.note("--junit: no limit is given (--fail-on), so its one test case is skipped")
     for path in pages[:3]:
         if path is not None:
             check_target(path, force=pages.force)

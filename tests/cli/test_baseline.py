@@ -1,4 +1,4 @@
-"""`build --baseline` refuses a bad gate before anything is built."""
+"""`build --baseline` refuses a bad gate before anything is built, and a build writes its verdicts for a CI."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from edgecut.render.build_summary import build_markdown
+from edgecut.render.junit import build_junit
 from tests.command_line import run
+from tests.reports import report
 
 DEMO = Path(__file__).parents[2] / "edgecut" / "demo_data" / "recipe.toml"
 
@@ -24,3 +27,19 @@ def test_a_baseline_that_is_no_bundle_is_refused_before_the_build(
     answer = run(capsys, "build", str(DEMO), "-o", str(tmp_path / "out"), "--baseline", str(tmp_path))
     assert (answer.code, answer.err) == (2, f"edgecut: error: {tmp_path}: is no bundle: it has no manifest.json\n")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_build_writes_its_test_cases_and_its_summary(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgecut.pipeline.run.run", lambda *args, **more: report())
+    pages = tmp_path / "gate.xml", tmp_path / "gate.md"
+    words = ["--junit", str(pages[0]), "--markdown", str(pages[1])]
+    answer = run(capsys, "build", str(DEMO), "--profile", "host", "-o", str(tmp_path / "out"), *words)
+    assert answer.code == 1, answer.err
+    assert pages[0].read_text() == build_junit(report())
+    assert pages[1].read_text() == build_markdown(report())
+    refused = run(capsys, "build", str(DEMO), "-o", str(tmp_path / "out"), "--junit", str(tmp_path / "no" / "x.xml"))
+    assert (refused.code, refused.err) == (
+        2, f"edgecut: error: {tmp_path / 'no' / 'x.xml'}: there is no folder {str(tmp_path / 'no')!r}; make it first\n",
+    )  # fmt: skip

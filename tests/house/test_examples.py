@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -23,15 +24,28 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 PROFILES = Path(__file__).parents[2] / "profiles"
 
 
-def workflow_commands() -> list[list[str]]:
-    workflow = yaml.safe_load((EXAMPLES / "github-actions.yml").read_text())
-    (job,) = workflow["jobs"].values()
-    lines = [shlex.split(step["run"]) for step in job["steps"] if "run" in step]
-    return [words[1:] for words in lines if words[0] == "edgecut"]
+def github_lines() -> list[str]:
+    (job,) = yaml.safe_load((EXAMPLES / "github-actions.yml").read_text())["jobs"].values()
+    return [step["run"] for step in job["steps"] if "run" in step]
 
 
+def gitlab_lines() -> list[str]:
+    script = yaml.safe_load((EXAMPLES / "gitlab-ci.yml").read_text())["model"]["script"]
+    return [re.sub(r"^if .*? then (.*);\s*fi$", r"\1", line.strip(), flags=re.DOTALL) for line in script]
+
+
+def commands(lines: list[str]) -> list[list[str]]:
+    words = [shlex.split(line) for line in lines]
+    return [each[1:] for each in words if each[0] == "edgecut"]
+
+
+@pytest.mark.parametrize("lines", [github_lines(), gitlab_lines()], ids=["github", "gitlab"])
 def test_the_workflow_s_commands_pass_for_the_demo(
-    demo: tuple[Path, Report], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    demo: tuple[Path, Report],
+    lines: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The build itself is tested elsewhere; here its words are read, and the rest is run on what it gives."""
     bundle, _ = demo
@@ -41,7 +55,7 @@ def test_the_workflow_s_commands_pass_for_the_demo(
     shutil.copytree(bundle, tmp_path / "released")
     monkeypatch.chdir(tmp_path)
     ran = []
-    for name, *words in workflow_commands():
+    for name, *words in commands(lines):
         command = root.get_command(None, name)
         assert command.make_context(name, list(words)).params
         if name != "build":
