@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from edgecut.errors import SourceError
 from edgecut.records.json_value import Json, JsonObject, items, table
 from edgecut.records.lfs import POINTER, is_pointer_file
+from edgecut.records.protobuf import fields
 
 Kind = Literal["keras", "h5", "saved_model", "application", "tflite", "onnx"]
 
@@ -215,7 +216,7 @@ def _saved_model_config(folder: Path) -> dict[str, Json] | None:
     return config if config is not None and isinstance(config.get("config"), dict) else None
 
 
-def _saved_objects(folder: Path) -> list[tuple[bytes | None, dict[str, Json]]]:
+def _saved_objects(folder: Path) -> list[tuple[bytes, dict[str, Json]]]:
     """(path within the model, configuration) of the objects in keras_metadata.pb, which Keras 2 writes.
 
     The file is a SavedMetadata message: field 1 holds its objects, whose field 3 is the path within the model and
@@ -225,41 +226,11 @@ def _saved_objects(folder: Path) -> list[tuple[bytes | None, dict[str, Json]]]:
     if not path.is_file():
         return []
     try:
-        objects = [dict(_fields(content)) for number, content in _fields(path.read_bytes()) if number == 1]
-        found = [(item.get(3), json.loads(item[5])) for item in objects if 5 in item]
-    except (IndexError, KeyError, ValueError) as exc:
+        objects = [dict(fields(content)) for number, content in fields(path.read_bytes()) if number == 1]
+        found = [(bytes(item.get(3, b"")), json.loads(bytes(item[5]))) for item in objects if 5 in item]
+    except (KeyError, ValueError, RecursionError) as exc:
         raise SourceError(f"{path}: is truncated or damaged ({exc}); fetch or save it again") from exc
     return [(where, config) for where, config in found if isinstance(config, dict)]
-
-
-def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
-    """The fields of a protobuf message as (number, content), those that aren't text or messages left out."""
-    place = 0
-
-    def varint() -> int:
-        nonlocal place
-        value = shift = 0
-        while True:
-            byte = message[place]
-            place += 1
-            value |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return value
-
-    while place < len(message):
-        key = varint()
-        kind = key & 7
-        if kind == 0:
-            varint()
-        elif kind in {1, 5}:
-            place += 8 if kind == 1 else 4
-        else:
-            size = varint()
-            if kind != 2 or place + size > len(message):
-                raise IndexError("a field is longer than the file")
-            yield key >> 3, message[place : place + size]
-            place += size
 
 
 def _h5_config(path: Path) -> dict[str, Json] | None:

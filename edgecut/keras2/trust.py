@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecut.graph.saved import configs_of, objects_in
+from edgecut.graph.saved_functions import operator_fault
 from edgecut.records.json_value import JsonObject
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ def carried_fault(source: str, known: Known) -> str | None:
     source: .keras, .h5, or a SavedModel with its layers. The file is read as data.
     """
     faults = (_fault(entry, known) for config in configs_of(source) for entry in objects_in(config))
-    return next((fault for fault in faults if fault), None) or _link_fault(Path(source))
+    return (
+        next((fault for fault in faults if fault), None) or _link_fault(Path(source)) or _operator_fault(Path(source))
+    )
 
 
 def _fault(entry: JsonObject, known: Known) -> str | None:
@@ -87,6 +90,11 @@ def _is_foreign(entry: JsonObject, known: Known) -> bool:
         return False
     # tf_keras takes the registered name where the module has nothing of the class's.
     return root not in roots or name not in names or registered not in {"", kind, name}
+
+
+def _operator_fault(path: Path) -> str | None:
+    fault = operator_fault(path) if path.is_dir() else None
+    return None if fault is None else f"{fault}; {_TRUST}"
 
 
 def _link_fault(path: Path) -> str | None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgecut.errors import DocumentError, RequestError, SourceError, faults_of
-from edgecut.graph.saved import PREFIX, config_of, lambda_names, layer_names
+from edgecut.graph.saved import PREFIX, config_of, kind_of, lambda_names, layer_names
+from edgecut.graph.saved_functions import operator_fault
 from edgecut.pipeline.model_faults import planned_arrays, planned_faults
 from edgecut.pipeline.onnx_source import import_faults, is_onnx, order_notes
 from edgecut.pipeline.operators import loop_notes, operator_faults, operator_notes
@@ -105,6 +106,11 @@ def _source_faults(recipe: Recipe) -> Iterator[str]:
             found = sha256_of(Path(source.model))
             if found != source.sha256.lower():
                 yield f"source.sha256: {source.model} has {found}, and the recipe asks for {source.sha256}"
+        outside = (
+            None if source.unsafe or kind_of(source.model) != "saved_model" else operator_fault(Path(source.model))
+        )
+        if outside:
+            yield f"source.model: {outside}; pass --unsafe (unsafe=True) if you trust it"
         if is_onnx(source):
             yield from import_faults(source, [*_layer_refs(recipe), *_trained_refs(recipe)])
     except SourceError as exc:

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from edgecut.errors import SourceError
+from edgecut.graph.saved_functions import operator_fault
 from edgecut.streams import caught_output
 
 
@@ -32,13 +33,17 @@ class ServingFunction(keras.layers.Layer):
         return next(iter(results.values())) if len(results) == 1 else results
 
 
-def load_exported(source: str) -> keras.Model:
+def load_exported(source: str, *, unsafe: bool = False) -> keras.Model:
     """A model that runs the serving function of a SavedModel folder, for one image at a time.
 
-    What was exported from Keras 2 or 3, or written by TensorFlow alone, loads alike, and no code of the file is run.
-    Raises SourceError if the folder can't be read or has no serving function.
+    What was exported from Keras 2 or 3, or written by TensorFlow alone, loads alike. TensorFlow runs what makes a
+    SavedModel's resources when it loads it. unsafe: allow operators that may reach something outside of the model.
+    Raises SourceError if the folder has such and needn't be trusted, can't be read, or has no serving function.
     """
     folder = Path(source)
+    fault = None if unsafe else operator_fault(folder)
+    if fault:
+        raise SourceError(f"{source}: {fault}; pass --unsafe (unsafe=True) if you trust it")
     try:
         with caught_output():
             names = tf.saved_model.load(source).signatures.keys()

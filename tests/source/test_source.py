@@ -1,14 +1,18 @@
 import json
+import re
 import zipfile
 
 import h5py
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from tensorflow.python.framework import op_def_registry
 
 from edgecut import load
 from edgecut.errors import SourceError
 from edgecut.graph.saved import application_arguments, config_of, keras_version, layer_names
+from edgecut.graph.saved_operators import OPERATORS, SAVER
 from edgecut.records.recipe import Source
 from edgecut.source.exported import load_exported
 from edgecut.source.load import read_source
@@ -330,6 +334,44 @@ def test_an_exported_saved_model_runs_as_one_layer(tmp_path, build):
     part = loaded([given[x.name] for x in loaded.inputs] if len(given) > 1 else next(iter(given.values())))
     for a, b in zip(keras.tree.flatten(whole), keras.tree.flatten(part), strict=True):
         np.testing.assert_allclose(np.asarray(b), np.asarray(a), rtol=1e-5)
+
+
+class Copier(tf.saved_model.experimental.TrackableResource):
+    """A resource whose initializer, which runs when the model is loaded, writes a file."""
+
+    def __init__(self, target):
+        super().__init__()
+        self.target = str(target)
+        self._resource_handle = self._create_resource()
+
+    def _create_resource(self):
+        return tf.raw_ops.VarHandleOp(dtype=tf.int32, shape=[], shared_name="evil")
+
+    def _initialize(self):
+        tf.raw_ops.WriteFile(filename=self.target, contents="evil")
+
+
+def test_a_saved_model_writes_no_file_when_it_is_loaded(tmp_path):
+    module = tf.Module()
+    module.copier = Copier(tmp_path / "written")
+    signature = tf.TensorSpec([1, 4], tf.float32, name="x")
+    serve = tf.function(lambda x: {"y": tf.cast(module.copier.resource_handle is not None, x.dtype) * x}, [signature])
+    tf.saved_model.save(module, tmp_path / "evil", signatures={"serving_default": serve})
+    (tmp_path / "written").unlink(missing_ok=True)
+    with pytest.raises(SourceError) as refusal:
+        load_exported(str(tmp_path / "evil"))
+    assert re.fullmatch(
+        f"{tmp_path / 'evil'}: '.*WriteFile' of its function '.*initializer.*' is the operator WriteFile, which may "
+        r"run or reach something outside of the model; pass --unsafe \(unsafe=True\) if you trust it",
+        str(refusal.value),
+    )
+    assert not (tmp_path / "written").exists()
+    load_exported(str(tmp_path / "evil"), unsafe=True)
+    assert (tmp_path / "written").exists()
+
+
+def test_what_may_pass_are_operators_of_tensorflow():
+    assert not [name for name in OPERATORS | SAVER if op_def_registry.get(name) is None]
 
 
 @pytest.mark.real

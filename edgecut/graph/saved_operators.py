@@ -1,0 +1,106 @@
+"""The operators that a SavedModel may have without being trusted: they compute, and reach nothing outside of it.
+
+By hand out of TensorFlow's registry: stateless operators that take no text which could name a file, an address or a
+function of the process, and of the others variables, tables in memory, lists, calls, loops and random numbers.
+"""
+
+_CALLS = """
+NoOp Placeholder PlaceholderWithDefault Const Identity IdentityN StopGradient PreventGradient Snapshot EnsureShape
+Assert PartitionedCall StatefulPartitionedCall If StatelessIf Case StatelessCase While StatelessWhile Enter Exit
+NextIteration LoopCond Merge Switch ControlTrigger
+"""
+_MEMORY = """
+VarHandleOp VarIsInitializedOp ReadVariableOp AssignVariableOp AssignAddVariableOp AssignSubVariableOp VariableShape
+DestroyResourceOp DisableCopyOnRead ResourceGather ResourceGatherNd ResourceScatterUpdate ResourceScatterAdd
+ResourceStridedSliceAssign VariableV2 Assign HashTableV2 MutableHashTableV2 AnonymousHashTable
+AnonymousMutableHashTable InitializeTableV2 LookupTableFindV2 LookupTableImportV2 LookupTableExportV2
+LookupTableInsertV2 LookupTableSizeV2 TensorListFromTensor TensorListReserve TensorListScatter TensorListScatterV2
+TensorListSplit TensorListConcat TensorListConcatV2 TensorListConcatLists TensorListElementShape TensorListGather
+TensorListGetItem TensorListLength TensorListPopBack TensorListPushBack TensorListResize
+TensorListScatterIntoExistingList TensorListSetItem TensorListStack EmptyTensorList TensorArrayV3 TensorArrayReadV3
+TensorArrayWriteV3 TensorArrayGatherV3 TensorArrayScatterV3 TensorArrayConcatV3 TensorArraySplitV3 TensorArraySizeV3
+TensorArrayCloseV3 StackV2 StackPushV2 StackPopV2
+"""
+_RANDOM = """
+RandomUniform RandomUniformInt RandomStandardNormal TruncatedNormal RandomShuffle Multinomial RandomGamma
+StatefulStandardNormalV2 StatefulUniform StatefulUniformInt StatefulUniformFullInt StatefulTruncatedNormal
+RngReadAndSkip RngSkip StatelessMultinomial StatelessRandomBinomial StatelessRandomGammaV2 StatelessRandomGammaV3
+StatelessRandomGetAlg StatelessRandomGetKeyCounter StatelessRandomGetKeyCounterAlg StatelessRandomNormal
+StatelessRandomNormalV2 StatelessRandomUniform StatelessRandomUniformV2 StatelessRandomUniformInt
+StatelessRandomUniformIntV2 StatelessRandomUniformFullInt StatelessRandomUniformFullIntV2 StatelessShuffle
+StatelessTruncatedNormal StatelessTruncatedNormalV2 StatelessSampleDistortedBoundingBox RandomIndexShuffle
+"""
+_ARITHMETIC = """
+Abs AccumulateNV2 Acos Acosh Add AddN AddV2 All Angle Any ApproximateEqual ArgMax ArgMin Asin Asinh Atan Atan2 Atanh
+BesselI0 BesselI0e BesselI1 BesselI1e BesselJ0 BesselJ1 BesselK0 BesselK0e BesselK1 BesselK1e BesselY0 BesselY1
+Betainc Bincount BitwiseAnd BitwiseOr BitwiseXor Bucketize Cast Ceil CheckNumerics CheckNumericsV2 ClipByValue Complex
+ComplexAbs Conj Cos Cosh Cross Cumprod Cumsum CumulativeLogsumexp Dawsn DenseBincount Digamma Div DivNoNan Equal Erf
+Erfc Erfinv EuclideanNorm Exp Expint Expm1 Floor FloorDiv FloorMod FresnelCos FresnelSin Greater GreaterEqual Igamma
+IgammaGradA Igammac Imag InTopK InTopKV2 Inv Invert InvGrad IsFinite IsInf IsNan L2Loss LeftShift Less LessEqual
+Lgamma LinSpace Log Log1p LogicalAnd LogicalNot LogicalOr Max Maximum Mean Min Minimum Mod Mul MulNoNan Ndtri Neg
+NextAfter NotEqual NthElement Polygamma PopulationCount Pow Prod Range Real RealDiv Reciprocal ReciprocalGrad
+RightShift Rint Round Rsqrt RsqrtGrad SegmentMax SegmentMaxV2 SegmentMean SegmentMin SegmentMinV2 SegmentProd
+SegmentProdV2 SegmentSum SegmentSumV2 Sigmoid SigmoidGrad Sign Sin Sinh Spence Sqrt SqrtGrad Square SquaredDifference
+Sub Sum Tan Tanh TanhGrad ToBool TopK TopKV2 ApproxTopK TruncateDiv TruncateMod UnsortedSegmentMax UnsortedSegmentMin
+UnsortedSegmentProd UnsortedSegmentSum Xdivy Xlog1py Xlogy Zeta HistogramFixedWidth SobolSample
+"""
+_ARRAYS = """
+BatchToSpace BatchToSpaceND Bitcast BroadcastArgs BroadcastGradientArgs BroadcastTo Concat ConcatOffset ConcatV2
+ConjugateTranspose DeepCopy DepthToSpace Diag DiagPart DynamicPartition DynamicStitch Empty ExpandDims
+ExtractImagePatches ExtractVolumePatches Fill Gather GatherNd GatherV2 GuaranteeConst InplaceAdd InplaceSub
+InplaceUpdate InvertPermutation ListDiff LowerBound MirrorPad MirrorPadGrad OneHot OnesLike Pack Pad PadV2
+ParallelConcat ParallelDynamicStitch PlaceholderV2 RaggedBincount RaggedGather RaggedRange RaggedTensorToSparse
+RaggedTensorToTensor Rank Reshape Reverse ReverseSequence ReverseV2 Roll ScatterNd ScatterNdNonAliasingAdd Select
+SelectV2 Shape ShapeN Size Slice SpaceToBatch SpaceToBatchND SpaceToDepth SparseAdd SparseConcat SparseCross
+SparseFillEmptyRows SparseMatMul SparseReduceMax SparseReduceSum SparseReorder SparseReshape SparseSegmentMean
+SparseSegmentSqrtN SparseSegmentSum SparseSlice SparseSoftmax SparseTensorDenseAdd SparseTensorDenseMatMul
+SparseToDense Split SplitV Squeeze StridedSlice StridedSliceGrad TensorScatterAdd TensorScatterMax TensorScatterMin
+TensorScatterSub TensorScatterUpdate TensorStridedSliceUpdate Tile Transpose Unique UniqueV2 UniqueWithCounts
+UniqueWithCountsV2 Unpack UnravelIndex UpperBound Where ZerosLike
+"""
+_LAYERS = """
+AvgPool AvgPool3D AvgPool3DGrad AvgPoolGrad BatchNormWithGlobalNormalization BiasAdd BiasAddGrad BiasAddV1 Conv Conv2D
+Conv2DBackpropFilter Conv2DBackpropFilterV2 Conv2DBackpropInput Conv2DBackpropInputV2 Conv3D Conv3DBackpropFilterV2
+Conv3DBackpropInput Conv3DBackpropInputV2 CTCBeamSearchDecoder CTCGreedyDecoder CTCLoss CTCLossV2 DataFormatDimMap
+DataFormatVecPermute DepthwiseConv2dNative DepthwiseConv2dNativeBackpropFilter DepthwiseConv2dNativeBackpropInput
+Dilation2D Dilation2DBackpropFilter Dilation2DBackpropInput Elu EluGrad FakeQuantWithMinMaxArgs
+FakeQuantWithMinMaxVars FakeQuantWithMinMaxVarsPerChannel FractionalAvgPool FractionalMaxPool FusedBatchNorm
+FusedBatchNormV2 FusedBatchNormV3 FusedBatchNormGrad FusedBatchNormGradV2 FusedBatchNormGradV3 FusedPadConv2D
+FusedResizeAndPadConv2D BlockLSTM BlockLSTMV2 GRUBlockCell LSTMBlockCell LeakyRelu LeakyReluGrad LogSoftmax LRN
+LRNGrad MaxPool MaxPool3D MaxPool3DGrad MaxPoolGrad MaxPoolGradV2 MaxPoolV2 MaxPoolWithArgmax Relu Relu6 Relu6Grad
+ReluGrad Selu SeluGrad Softmax CudnnRNN CudnnRNNV2 CudnnRNNV3 CudnnRNNBackprop CudnnRNNBackpropV2 CudnnRNNBackpropV3
+CudnnRNNCanonicalToParams CudnnRNNCanonicalToParamsV2 CudnnRNNParamsSize CudnnRNNParamsToCanonical
+CudnnRNNParamsToCanonicalV2 SoftmaxCrossEntropyWithLogits Softplus SoftplusGrad Softsign SoftsignGrad
+SparseSoftmaxCrossEntropyWithLogits Dequantize QuantizeAndDequantize QuantizeAndDequantizeV2 QuantizeAndDequantizeV3
+QuantizeAndDequantizeV4 QuantizeV2 QuantizedAdd QuantizedAvgPool QuantizedBiasAdd QuantizedConcat QuantizedConv2D
+QuantizedMatMul QuantizedMaxPool QuantizedMul QuantizedRelu QuantizedRelu6 QuantizedReshape QuantizedResizeBilinear
+RequantizationRange Requantize UniformDequantize UniformQuantize UniformQuantizedAdd UniformQuantizedClipByValue
+UniformQuantizedDot UniformQuantizedDotHybrid UniformQuantizedConvolution UniformQuantizedConvolutionHybrid
+UniformRequantize
+"""
+_PICTURES = """
+AdjustContrast AdjustContrastv2 AdjustHue AdjustSaturation CombinedNonMaxSuppression CropAndResize DrawBoundingBoxes
+DrawBoundingBoxesV2 ExtractGlimpse ExtractGlimpseV2 GenerateBoundingBoxProposals HSVToRGB ImageProjectiveTransformV2
+ImageProjectiveTransformV3 NonMaxSuppression NonMaxSuppressionV2 NonMaxSuppressionV3 NonMaxSuppressionV4
+NonMaxSuppressionV5 NonMaxSuppressionWithOverlaps RGBToHSV ResizeArea ResizeBicubic ResizeBilinear
+ResizeNearestNeighbor ScaleAndTranslate
+"""
+_ALGEBRA = """
+BandedTriangularSolve BatchMatMul BatchMatMulV2 BatchMatMulV3 Cholesky CholeskyGrad Eig Einsum FFT FFT2D FFT3D FFTND
+IFFT IFFT2D IFFT3D IFFTND IRFFT IRFFT2D IRFFT3D IRFFTND LogMatrixDeterminant Lu MatMul MatrixBandPart
+MatrixDeterminant MatrixDiag MatrixDiagPart MatrixDiagPartV2 MatrixDiagPartV3 MatrixDiagV2 MatrixDiagV3
+MatrixExponential MatrixInverse MatrixLogarithm MatrixSetDiag MatrixSetDiagV2 MatrixSetDiagV3 MatrixSolve
+MatrixSolveLs MatrixSquareRoot MatrixTriangularSolve Qr RFFT RFFT2D RFFT3D RFFTND SelfAdjointEigV2 Svd
+TridiagonalMatMul TridiagonalSolve AudioSpectrogram Mfcc
+"""
+_TEXT = """
+AsString RegexFullMatch RegexReplace StaticRegexFullMatch StaticRegexReplace StringFormat StringJoin StringLength
+StringLower StringNGrams StringSplit StringSplitV2 StringStrip StringToHashBucketFast StringToHashBucketStrong
+StringToNumber StringUpper Substr UnicodeDecode UnicodeDecodeWithOffsets UnicodeEncode UnicodeTranscode
+"""
+
+OPERATORS = frozenset(
+    "".join((_CALLS, _MEMORY, _RANDOM, _ARITHMETIC, _ARRAYS, _LAYERS, _PICTURES, _ALGEBRA, _TEXT)).split()
+)
+# What TensorFlow writes and reads variables with. Each SavedModel has them beside its functions, and nothing runs them.
+SAVER = frozenset({"MergeV2Checkpoints", "RestoreV2", "SaveV2", "ShardedFilename"})
