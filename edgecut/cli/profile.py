@@ -68,12 +68,12 @@ def list_profiles(output: Output, *, words: tuple[str, ...]) -> int:
 @click.argument("profile", shell_complete=profiles)
 @with_output
 def show(output: Output, *, profile: str) -> int:
-    """One profile as TOML, every default filled in. PROFILE is an id or a TOML file."""
+    """One profile as TOML, every default filled in, each number with its source. PROFILE is an id or a TOML file."""
     from edgecut.records.toml_text import toml_text
 
     found = find_profile(profile)
     if not output.as_json:
-        click.echo(toml_text(found.to_dict()), nl=False)
+        click.echo(toml_text(found.to_dict(), found.number_sources()), nl=False)
     output.document(found.to_dict())
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -202,3 +203,15 @@ class Profile(Record):
         while field and field not in known:
             field = field.rpartition(".")[0]
         return known.get(field, "")
+
+    def number_sources(self) -> dict[str, str]:
+        """Dotted path of each number that the profile states -> where it is from, "" where nobody says."""
+        return {field: self.source_of(field) for field in _numbers(self.to_dict())}
+
+
+def _numbers(tables: Mapping[str, object], before: str = "") -> Iterator[str]:
+    for key, value in tables.items():
+        if isinstance(value, Mapping):
+            yield from _numbers(value, f"{before}{key}.")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield f"{before}{key}"

@@ -9,16 +9,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeGuard
 
-from edgecut.records.escapes import OBEYED
+from edgecut.records.escapes import OBEYED, terminal_line
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def toml_text(tables: Mapping[str, object]) -> str:
-    """The TOML text of nested tables; reads back as the same data, less None values, which TOML hasn't."""
-    return "\n".join(_lines(tables, ())).strip() + "\n"
+def toml_text(tables: Mapping[str, object], remarks: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The TOML text of nested tables; reads back as the same data, less None values, which TOML hasn't.
+
+    remarks: dotted path of a value -> what is said of it, as a comment behind it.
+    """
+    return "\n".join(_lines(tables, (), remarks)).strip() + "\n"
 
 
 def toml_value(value: object) -> str:
@@ -37,20 +41,21 @@ def toml_value(value: object) -> str:
     raise TypeError(f"TOML has no {type(value).__name__}: {value!r}")
 
 
-def _lines(table: Mapping[str, object], path: tuple[str, ...]) -> Iterator[str]:
+def _lines(table: Mapping[str, object], path: tuple[str, ...], remarks: Mapping[str, str]) -> Iterator[str]:
     plain = {k: v for k, v in table.items() if not isinstance(v, Mapping) and not _is_table_list(v)}
     for key, value in plain.items():
         if value is not None:
-            yield f"{_key(key)} = {toml_value(value)}"
+            remark = remarks.get(".".join((*path, key)))
+            yield f"{_key(key)} = {toml_value(value)}" + (f"  # {terminal_line(remark)}" if remark else "")
     for key, value in table.items():
         name = ".".join(_key(part) for part in (*path, key))
         if isinstance(value, Mapping):
             yield from ("", f"[{name}]")
-            yield from _lines(value, (*path, key))
+            yield from _lines(value, (*path, key), remarks)
         elif _is_table_list(value):
             for row in value:
                 yield from ("", f"[[{name}]]")
-                yield from _lines(row, (*path, key))
+                yield from _lines(row, (*path, key), {})
 
 
 def _is_table_list(value: object) -> TypeGuard[Sequence[Mapping[str, object]]]:

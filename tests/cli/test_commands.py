@@ -130,6 +130,15 @@ def test_profile_show_prints_toml_that_reads_back(tmp_path: Path, capsys: pytest
     assert run(capsys, "profile", "show", str(path)).out == shown
 
 
+def test_profile_show_says_where_each_number_is_from(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = run(capsys, "profile", "show", "stm32h747i-disco").out
+    sources = {row["field"]: row["what"] for row in tomllib.loads(shown)["sources"]}
+    lines = dict(line.split(" = ", 1) for line in shown.splitlines() if " = " in line)
+    assert lines["ram_bytes"] == f"1081344  # {sources['memory.ram_bytes']}"
+    assert lines["axi_sram"] == f"524288  # {sources['memory.banks']}"
+    assert lines["reserved_ram_bytes"] == "0"
+
+
 def test_profile_list_leaves_out_a_broken_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -36,3 +36,9 @@ def test_signs_that_nobody_sees_are_escaped() -> None:
     tables = {"a\u202e": "\x9b2J\x7f\u2066\u2028 é"}
     assert toml_text(tables) == '"a\\u202e" = "\\u009b2J\\u007f\\u2066\\u2028 é"\n'
     assert tomllib.loads(toml_text(tables)) == tables
+
+
+def test_a_remark_stands_behind_its_value_in_one_line() -> None:
+    text = toml_text({"a": {"b": 1, "c": 2}, "b": 3}, {"a.b": "counted\nx = 1", "b": ""})
+    assert text == "b = 3\n\n[a]\nb = 1  # counted\\nx = 1\nc = 2\n"
+    assert tomllib.loads(text) == {"b": 3, "a": {"b": 1, "c": 2}}
