@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from edgecut.records.device_figures import in_order
 from edgecut.records.measurement import Measurement, Metric
 from edgecut.records.profile import Profile
 from edgecut.records.report import State
@@ -48,8 +49,7 @@ def fits(rows: Iterable[Measurement], limit: float, without: str) -> Judgement:
     beside it settle it: "meets" where it meets with its whole band, "misses" where it misses without it, else
     "unknown". without: the reason where there are no rows.
     """
-    kinds = ["measured", "simulated", "estimated"]
-    ordered = sorted(rows, key=lambda m: (m.value is None, kinds.index(m.kind)))
+    ordered = in_order(rows)
     if not ordered:
         return Judgement("unknown", None, "unknown", without)
     found = [_judged(row, limit) for row in ordered]

@@ -75,6 +75,8 @@ def predict_latency(graph: TfliteGraph, profile: Profile, artifact: str, threads
         return _missing(profile, artifact, method)
     unknown = not_modelled(graph)
     conditions: dict[str, object] = {"precision": precision, "error_p50": facts.error_p50}
+    if facts.nets is not None:
+        conditions |= {"nets": facts.nets, "families": facts.families}
     if unknown:
         conditions |= {"at_least": True, "not_modelled": list(unknown)}
     return measured(
@@ -161,6 +163,7 @@ def _by_prices(graph: TfliteGraph, facts: LatencyFacts, profile: Profile, precis
     known = {ALIKE.get(name, name) for name in table.operators}
     unknown = sorted({op.name for op in graph.operators if op.custom or group_of(op) not in known})
     conditions: dict[str, object] = {"precision": precision, "error_p50": table.error_p50}
+    conditions["timed_files"] = table.files
     if unknown:
         conditions |= {"at_least": True, "not_modelled": unknown}
     return measured(

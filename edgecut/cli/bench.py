@@ -14,6 +14,7 @@ from edgecut.cli.flags import Overrides, grouped, recipe_flags, several_profiles
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
 from edgecut.errors import EdgecutError, RequestError, RunnersError
+from edgecut.records.device_figures import DeviceFigures, device_figures, in_flash
 from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
 from edgecut.records.profile_files import find_profile, shadow_notes
@@ -30,11 +31,12 @@ class Versus(NamedTuple):
 
 
 class Extras(NamedTuple):
-    """What is wanted beside the measurements. html: the page to write, None for none."""
+    """What is wanted beside the measurements. html: the page to write, None for none. by_hand: --measured."""
 
     operators: bool
     html: Path | None
     force: bool
+    by_hand: tuple[str, ...]
 
 
 @click.command(
@@ -43,7 +45,8 @@ class Extras(NamedTuple):
     "  edgecut bench model.tflite\n"
     "  edgecut bench model.tflite --profile nucleo-l4r5zi,raspberry-pi-4 --json\n"
     "  edgecut bench model.tflite --profile raspberry-pi-4 --runner ssh://pi@kitchen --runner local\n"
-    "  edgecut bench new.tflite --vs old.tflite",
+    "  edgecut bench new.tflite --vs old.tflite\n"
+    "  edgecut bench model.tflite --measured nucleo-l4r5zi=231ms",
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @several_profiles
@@ -56,6 +59,13 @@ class Extras(NamedTuple):
     help="Time FILE, too, in turn with the first, and give their ratio.",
 )
 @click.option("--rounds", type=click.IntRange(3), help="With --vs: how many turns each file gets (default 9).")
+@click.option(
+    "--measured",
+    "by_hand",
+    multiple=True,
+    metavar="PROFILE=TIME",
+    help="What the file takes on a device, read off it by hand: how far its estimate was is told; may be repeated.",
+)
 @click.option("--html", type=click.Path(path_type=Path), help="Write what was found as one self-contained page.")
 @click.option("--force", is_flag=True, help="Replace the file of --html.")
 @recipe_flags("--runs", "--warmup", "--threads", "--runner", "--timeout")
@@ -74,7 +84,8 @@ def command(
 
     Latency, memory and the TFLM arena are measured in a child process without TensorFlow. What can't be
     measured is simulated or estimated from the profile, and labelled so, with its error band. Without --profile:
-    this machine. With --runner, these measure alone: those of different machines at once. Exit code 3: one of
+    this machine. Each device is a row: arena, flash, latency, its band, and on how much it rests.
+    With --runner, these measure alone: those of different machines at once. Exit code 3: one of
     them dropped out; the others' results are shown.
 
     \b
@@ -91,7 +102,10 @@ def command(
     vela            an Ethos-U, simulated (extra ethos-u)
     PROFILE=RUNNER  what the runner measures is PROFILE's device
     """
-    profiles = [find_profile(name) for name in profile_names or ("host",)]
+    from edgecut.bench.by_hand import read_by_hand
+
+    named = profile_names or (() if extras.by_hand else ("host",))
+    profiles, told = read_by_hand(extras.by_hand, [find_profile(name) for name in named], file.name)
     for sentence in shadow_notes(profiles):
         output.note(sentence)
     settings = read_source(str(file), overrides).bench
@@ -101,10 +115,17 @@ def command(
         check_target(extras.html, force=extras.force)
     if versus.rounds is not None:
         raise RequestError("--rounds: is for --vs FILE; without it, --runs says how often the file is run")
-    return _measure(output, file, profiles, settings, extras)
+    return _measure(output, file, profiles, settings, extras, told)
 
 
-def _measure(output: Output, file: Path, profiles: list[Profile], settings: Bench, extras: Extras) -> int:
+def _measure(
+    output: Output,
+    file: Path,
+    profiles: Sequence[Profile],
+    settings: Bench,
+    extras: Extras,
+    told: Sequence[Measurement],
+) -> int:
     from edgecut.bench.measure import bench_for
     from edgecut.bench.spread import machine_states, warnings
     from edgecut.render.tables import measurement_table
@@ -112,9 +133,14 @@ def _measure(output: Output, file: Path, profiles: list[Profile], settings: Benc
     place = " and ".join(settings.runners or [profile.id for profile in profiles])
     with output.progress().task(f"measuring for {place}"):
         found = bench_for(file, profiles, settings)
-    output.table(measurement_table(found.measurements, verbose=output.verbose))
+    measurements = (*found.measurements, *told)
+    figures = _figures(file, measurements, profiles)
+    lines = _by_device(output, file, figures)
+    output.table(measurement_table(measurements, verbose=output.verbose))
     document: dict[str, object] = {
-        "measurements": [measurement.to_dict() for measurement in found.measurements],
+        "measurements": [measurement.to_dict() for measurement in measurements],
+        "devices": [row.document() for row in figures],
+        "measured_lines": lines,
         "failures": [str(failure) for failure in found.failures],
     }
     if output.verbose:
@@ -126,23 +152,51 @@ def _measure(output: Output, file: Path, profiles: list[Profile], settings: Benc
         times = _operators(output, file, profiles, settings)
         document |= {"operators": [asdict(row) for row in times.rows], "operators_method": times.method}
     if extras.html is not None:
-        write_whole(extras.html, _page(file, profiles, found.measurements, times).encode())
+        write_whole(extras.html, _page(file, profiles, measurements, times, figures).encode())
     output.document(document)
     if found.failures:
         raise _one_of(found.failures)
     return 0
 
 
-def _page(file: Path, profiles: list[Profile], measurements: Sequence[Measurement], times: OperatorTimes) -> str:
+def _figures(file: Path, measurements: Sequence[Measurement], profiles: Sequence[Profile]) -> tuple[DeviceFigures, ...]:
+    flashed = (profile.id for profile in profiles if in_flash(profile))
+    return device_figures(measurements, {file.name: file.stat().st_size}, flashed=flashed)
+
+
+def _by_device(output: Output, file: Path, figures: Sequence[DeviceFigures]) -> dict[str, str]:
+    """Shows a row for each device; by device a line to keep of what was measured there."""
+    from edgecut.bench.by_hand import COLUMNS, measured_lines
+    from edgecut.render.devices import device_table
+
+    lines = measured_lines(str(file), figures)
+    if figures:
+        output.table(device_table(figures, {}))
+    for name, line in lines.items():
+        output.table(f"to keep for `edgecut profile fit --base {name}`, below a line {','.join(COLUMNS)}:")
+        if not output.as_json:
+            click.echo(line)  # in one piece, however narrow the terminal is
+    if figures:
+        output.table("")
+    return lines
+
+
+def _page(
+    file: Path,
+    profiles: Sequence[Profile],
+    measurements: Sequence[Measurement],
+    times: OperatorTimes,
+    figures: Sequence[DeviceFigures],
+) -> str:
     from edgecut.bench.usage import file_use
     from edgecut.render.bench_page import render_bench
     from edgecut.tflite.flatbuffer import read
 
     use = file_use(read(file), file.name, profiles) if file.suffix == ".tflite" else None
-    return render_bench(file.name, measurements, use, times)
+    return render_bench(file.name, measurements, use, times, figures)
 
 
-def _operators(output: Output, file: Path, profiles: list[Profile], settings: Bench) -> OperatorTimes:
+def _operators(output: Output, file: Path, profiles: Sequence[Profile], settings: Bench) -> OperatorTimes:
     """The time of each operator, which is printed as well."""
     from edgecut.bench.devices import devices
     from edgecut.bench.operators import operator_times

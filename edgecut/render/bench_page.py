@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from edgecut.records.comparison import Change, Comparison, OutputChange
+from edgecut.records.device_figures import DeviceFigures
 from edgecut.records.measurement import Measurement
 from edgecut.records.units import format_seconds
 from edgecut.records.usage import NO_TIMES, FileUse, OperatorTimes
 from edgecut.render.comparison import change_rows, headline
+from edgecut.render.devices import devices_html
 from edgecut.render.page import measurements_html
 from edgecut.render.page_parts import (
     Column,
@@ -30,13 +32,15 @@ def render_bench(
     measurements: Sequence[Measurement],
     use: FileUse | None = None,
     times: OperatorTimes = NO_TIMES,
+    figures: Sequence[DeviceFigures] = (),
 ) -> str:
     """The page of a measured file.
 
-    use: None for a file that isn't .tflite.
+    use: None for a file that isn't .tflite. figures: by device, which come first.
     """
     uses = () if use is None else (use,)
     sections = (
+        ("On the devices", devices_html(figures, {})),
         ("Measurements", measurements_html(measurements, {})),
         ("Time by operator, measured", _times(times)),
         ("Memory over the run", memory_html(uses, {})),

@@ -12,6 +12,7 @@ from edgecut.records.measurement import Measurement
 from edgecut.records.report import Check, Report, Step
 from edgecut.records.toml_text import toml_text
 from edgecut.records.units import format_bytes, format_seconds
+from edgecut.render.devices import devices_html
 from edgecut.render.explained import headline
 from edgecut.render.explained_plot import svg
 from edgecut.render.page_parts import (
@@ -24,7 +25,7 @@ from edgecut.render.page_parts import (
     state_html,
     table,
 )
-from edgecut.render.results import COLUMNS, file_labels, has_losses, judged_by, legend, result_rows
+from edgecut.render.results import COLUMNS, figures, file_labels, has_losses, judged_by, legend, result_rows
 from edgecut.render.templating import html, part
 from edgecut.render.trials import HEADINGS, trial_rows
 from edgecut.render.words import (
@@ -43,9 +44,10 @@ _TAKES = {"raw": "bytes as they are", "normalized": "normalized pixels"}
 
 
 def render_page(report: Report) -> str:
-    """The page of a report: summary, files, steps with proofs, checks, measurements, tensors, recipe."""
+    """The page of a report: summary, devices, files, steps with proofs, checks, measurements, tensors, recipe."""
     name, titles = str(report.recipe.get("name", "model")), file_labels(report)
     sections = (
+        ("On the devices", devices_html(figures(report), titles)),
         ("Files", _files(report)),
         ("Checks", checks_html(report.checks, titles)),
         ("Cures tried for int8", _trials(report)),

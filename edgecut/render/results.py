@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from edgecut.records.device_figures import DeviceFigures, device_figures
 from edgecut.records.measurement import Measurement, Metric
 from edgecut.records.report import Report
 from edgecut.records.units import format_bytes
@@ -69,6 +70,18 @@ def result_rows(report: Report) -> list[ResultRow]:
             )
         )
     return rows
+
+
+def figures(report: Report) -> tuple[DeviceFigures, ...]:
+    """What is known of each file on each of the report's devices."""
+    kept = (str(p.get("id")) for p in report.profiles if p.get("class") == "microcontroller" or _has_flash(p))
+    sizes = {artifact.name: artifact.size_bytes for artifact in report.artifacts}
+    return device_figures(report.measurements, sizes, flashed=kept)
+
+
+def _has_flash(profile: Mapping[str, object]) -> bool:
+    memory = profile.get("memory")
+    return isinstance(memory, Mapping) and bool(memory.get("flash_bytes") or memory.get("external_flash_bytes"))
 
 
 def file_labels(report: Report) -> dict[str, str]:

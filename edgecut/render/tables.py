@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -12,8 +11,17 @@ from rich.text import Text
 from edgecut.records.measurement import Measurement
 from edgecut.records.report import Check, Report, Step
 from edgecut.records.units import format_seconds
+from edgecut.render.devices import device_table
 from edgecut.render.grid import grid, line, notes
-from edgecut.render.results import COLUMNS, file_labels, has_losses, judged_by, legend, result_rows
+from edgecut.render.results import (
+    COLUMNS,
+    figures,
+    file_labels,
+    has_losses,
+    judged_by,
+    legend,
+    result_rows,
+)
 from edgecut.render.words import (
     band_words,
     fact_words,
@@ -22,7 +30,6 @@ from edgecut.render.words import (
     value_words,
 )
 
-OfDevice = TypeVar("OfDevice", Measurement, Check)
 STYLES = {"meets": "green", "misses": "bold red", "failed": "bold red", "unknown": "yellow"}
 
 
@@ -39,7 +46,7 @@ def report_tables(report: Report, *, verbose: bool = False, quiet: bool = False)
         parts.append(step_table(report.steps))
     if report.artifacts:
         parts.append(artifact_table(report))
-    on_devices = [m for m in report.measurements if m.profile not in {None, "host"}]
+    on_devices = figures(report)
     if on_devices:
         parts.append(device_table(on_devices, file_labels(report)))
     if report.checks:
@@ -57,23 +64,6 @@ def artifact_table(report: Report) -> Group:
         sqnr = r.sqnr.removesuffix(" dB")
         table.add_row(r.label, r.size, r.accuracy, r.drop, r.agree, sqnr, r.latency, r.latency_p90)
     return Group(table, Text(legend(report), "dim"))
-
-
-def device_table(measurements: Sequence[Measurement], labels: Mapping[str, str]) -> Group:
-    """What is known about each device that isn't this machine: value, kind and error band."""
-    table = grid("~device", "<file", "value", "<kind", "<band")
-    reasons: list[tuple[str, str]] = []
-    for device, rows in _by_device(measurements):
-        table.add_row(line(device, "bold"))
-        for m in rows:
-            kind = m.kind if m.value is not None else ""
-            label = labels.get(m.artifact, m.artifact)
-            table.add_row(f"  {m.metric}", label, measured_words(m), kind, band_words(m.error))
-            if m.value is None:
-                reasons.append((f"{device} {m.metric}", m.reason))
-            elif m.kind == "measured" and m.where != device:
-                reasons.append((f"{m.metric}, measured", f"by the {m.where}"))
-    return _with_reasons(table, reasons)
 
 
 def check_table(checks: Sequence[Check], labels: Mapping[str, str]) -> Group:
@@ -136,11 +126,11 @@ def plan_table(steps: Iterable[tuple[str, str]]) -> Table:
     return table
 
 
-def _by_device(rows: Iterable[OfDevice]) -> Iterator[tuple[str, list[OfDevice]]]:
-    """The rows of each device, "" for what belongs to none, which comes first."""
-    devices: dict[str, list[OfDevice]] = {}
-    for row in rows:
-        devices.setdefault(row.profile or "", []).append(row)
+def _by_device(checks: Iterable[Check]) -> Iterator[tuple[str, list[Check]]]:
+    """The checks of each device, "" for what belongs to none, which comes first."""
+    devices: dict[str, list[Check]] = {}
+    for check in checks:
+        devices.setdefault(check.profile or "", []).append(check)
     for device in sorted(devices):
         yield device, devices[device]
 

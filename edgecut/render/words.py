@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from edgecut.records.artifact import Artifact
-from edgecut.records.measurement import Measurement
+from edgecut.records.device_figures import BY_HAND
+from edgecut.records.measurement import Measurement, number_in
 from edgecut.records.profile import LatencyFacts
 from edgecut.records.report import Check
 from edgecut.records.units import format_bytes, format_count, format_seconds
@@ -57,12 +58,30 @@ def evidence_words(facts: LatencyFacts | None) -> str:
         return f"{max(table.files for table in facts.calibrated)} timed files"
     if facts.nets is None:
         return facts.kind
-    if facts.nets == 0:
+    words = _nets_words(facts.nets, facts.families)
+    return f"{words}, simulated" if facts.kind == "simulated" else words
+
+
+def rests_on(measurement: Measurement) -> str:
+    """The same of a measurement; for what was measured, or rests on nothing that was counted, its kind."""
+    if measurement.value is None:
+        return ""
+    nets, families, files = (number_in(measurement.conditions, key) for key in ("nets", "families", "timed_files"))
+    if measurement.kind in {"measured", "emulated"}:
+        return f"{measurement.kind} {measurement.method}" if measurement.method == BY_HAND else measurement.kind
+    if files is not None:
+        return f"{files:.0f} timed files"
+    if nets is None:
+        return measurement.kind
+    words = _nets_words(round(nets), None if families is None else round(families))
+    return f"{words}, simulated" if measurement.kind == "simulated" else words
+
+
+def _nets_words(nets: int, families: int | None) -> str:
+    if nets == 0:
         return "lent"
-    nets = f"{facts.nets} net{'s' * (facts.nets > 1)}"
-    families = facts.families if facts.families not in {None, facts.nets} else None
-    known = nets if families is None else f"{nets} of {families} famil{'y' if families == 1 else 'ies'}"
-    return f"{known}, simulated" if facts.kind == "simulated" else known
+    known = f"{nets} net{'s' * (nets > 1)}"
+    return known if families in {None, nets} else f"{known} of {families} famil{'y' if families == 1 else 'ies'}"
 
 
 def artifact_words(artifact: Artifact) -> str:

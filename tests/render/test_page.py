@@ -44,8 +44,8 @@ def test_the_page_is_well_formed_and_has_its_sections() -> None:
     page = outline()
     assert page.open == []
     assert page.texts["h2"] == [
-        "Files", "Checks", "Steps", "Measurements", "Inputs and outputs", "Operators", "Notes", "Recipe", "Devices",
-        "Environment",
+        "On the devices", "Files", "Checks", "Steps", "Measurements", "Inputs and outputs", "Operators", "Notes",
+        "Recipe", "Devices", "Environment",
     ]  # fmt: skip
 
 

@@ -1,0 +1,76 @@
+"""Figures that somebody read off a device: checked, held against its estimates, and kept for a fit."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+from edgecut.errors import RequestError
+from edgecut.records.device_figures import BY_HAND, HOST, DeviceFigures
+from edgecut.records.measurement import Measurement, Metric, measured
+from edgecut.records.profile import Profile
+from edgecut.records.profile_files import find_profile
+from edgecut.records.units import parse_bytes, parse_seconds
+
+EXAMPLE = "nucleo-l4r5zi=231ms"
+COLUMNS = ("file", "latency", "arena")
+"""Those of a file of measurements; `edgecut profile fit` reads it."""
+
+
+def read_by_hand(
+    texts: Sequence[str], profiles: Sequence[Profile], artifact: str
+) -> tuple[tuple[Profile, ...], tuple[Measurement, ...]]:
+    """(the profiles, those that the texts name besides behind them; what the texts say of a file).
+
+    texts: PROFILE=TIME for a latency, PROFILE=SIZE for an arena; several of one kind are taken as runs. Raises
+    RequestError for a text of another form, and for an unknown profile.
+    """
+    known = {profile.id: profile for profile in profiles}
+    found: dict[tuple[str, Metric], list[float]] = {}
+    for text in texts:
+        name, metric, value = _read(text)
+        profile = known.get(name) or find_profile(name)
+        if profile.class_ == HOST:
+            raise RequestError(f"--measured: {name} is this machine, which measures itself; name the device")
+        known.setdefault(profile.id, profile)
+        found.setdefault((profile.id, metric), []).append(value)
+    rows = (
+        measured(metric, artifact, values, profile=name, where=name, method=BY_HAND)
+        for (name, metric), values in found.items()
+    )
+    return tuple(known.values()), tuple(rows)
+
+
+def measured_lines(path: str, figures: Sequence[DeviceFigures]) -> dict[str, str]:
+    """By device a line for a file of measurements, with COLUMNS, of what was measured there."""
+    return {row.profile: _line(path, row) for row in figures if _seconds(row)}
+
+
+def _line(path: str, row: DeviceFigures) -> str:
+    own = row.arena if row.arena is not None and row.arena.method == BY_HAND else None
+    arena = "" if own is None or own.value is None else f"{own.value:.0f}"
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow((path, f"{(_seconds(row) or 0) * 1e3:.6g} ms", arena))
+    return text.getvalue()
+
+
+def _seconds(row: DeviceFigures) -> float | None:
+    return row.latency.value if row.latency is not None and row.latency.kind == "measured" else None
+
+
+def _read(text: str) -> tuple[str, Metric, float]:
+    name, equals, value = text.rpartition("=")
+    if not equals or not name or not value.strip():
+        raise RequestError(f"--measured: {text!r} is no PROFILE=TIME or PROFILE=SIZE, such as {EXAMPLE}")
+    if value.strip()[-1:].isdigit():
+        raise RequestError(f"--measured: {text!r} has no unit; write a time such as 231ms, or an arena such as 39.6KiB")
+    for metric, parse in (("latency", parse_seconds), ("arena", parse_bytes)):
+        try:
+            number = float(parse(value))
+        except ValueError:
+            continue
+        if not number:
+            raise RequestError(f"--measured: {text!r} says that nothing was taken; expected more than 0")
+        return name, "latency" if metric == "latency" else "arena", number
+    raise RequestError(f"--measured: {text!r} is no PROFILE=TIME or PROFILE=SIZE, such as {EXAMPLE}")
