@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edgecut.engine.lowered import BYTES, Call, Lowered, Model, Read, View, row_view
-from edgecut.engine.operators import INT16X8, OPERATORS
+from edgecut.engine.operators import INT16X8, OPERATORS, OPTIONS
 from edgecut.engine.refusal import Refused
 from edgecut.errors import ExportError, SourceError, several
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, parse
-from edgecut.tflite.kinds import RENAMES
+from edgecut.tflite.kinds import RENAMES, WINDOWED
 from edgecut.tflite.layers import called
 from edgecut.tflite.patch import constants
 
@@ -184,6 +184,7 @@ def _bound(model: Model, op: Operator) -> tuple[Lowered, ...]:
     if op.custom or op.name not in kernels:
         raise Refused("has no kernel in C for int16 values" if wide and op.name in OPERATORS else "has no kernel in C")
     _check_sizes(model, op)
+    _check_options(op)
     # Scales that float doesn't hold become infinite, and a factor that is gets refused.
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         made = kernels[op.name](model, op)
@@ -204,6 +205,15 @@ def _check_sizes(model: Model, op: Operator) -> None:
             raise Refused(f"has a tensor of shape {list(tensor.shape)}, which holds nothing")
         if tensor.size_bytes > MOST_BYTES:
             raise Refused(f"has a tensor of shape {list(tensor.shape)}, and at most {MOST_BYTES:,} bytes are planned")
+
+
+def _check_options(op: Operator) -> None:
+    """Refuse options of another operator: the interpreter takes none then, and fields of one name mean other things."""
+    own = OPTIONS.get(op.name, "")
+    if own and op.table and op.table != own:
+        raise Refused(f"has {op.table}, and {own} is expected", "export the model again")
+    if op.table == "" and op.name in WINDOWED:
+        raise Refused(f"has no options, and {own} is expected, which says its strides", "export the model again")
 
 
 def _renamed(model: Model, op: Operator) -> int:

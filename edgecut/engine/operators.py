@@ -54,6 +54,25 @@ OPERATORS: dict[str, Callable[[Model, Operator], Lowered | tuple[Lowered, ...]]]
     "TRANSPOSE_CONV": transpose_conv.transpose_conv,
 }
 
+# The schema's table of options that an operator's kernel reads.
+OPTIONS: dict[str, str] = {
+    "ADD": "AddOptions",
+    "AVERAGE_POOL_2D": "Pool2DOptions",
+    "CONCATENATION": "ConcatenationOptions",
+    "CONV_2D": "Conv2DOptions",
+    "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
+    "FULLY_CONNECTED": "FullyConnectedOptions",
+    "LEAKY_RELU": "LeakyReluOptions",
+    "MAX_POOL_2D": "Pool2DOptions",
+    "MUL": "MulOptions",
+    "RESIZE_BILINEAR": "ResizeBilinearOptions",
+    "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
+    "SOFTMAX": "SoftmaxOptions",
+    "STRIDED_SLICE": "StridedSliceOptions",
+    "SUB": "SubOptions",
+    "TRANSPOSE_CONV": "TransposeConvOptions",
+}
+
 # The same operators on 16-bit values.
 INT16X8: dict[str, Callable[[Model, Operator], Lowered | tuple[Lowered, ...]]] = {
     "AVERAGE_POOL_2D": int16x8.average_pool_2d,

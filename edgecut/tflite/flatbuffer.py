@@ -90,7 +90,8 @@ class Tensor:
 class Operator:
     """One call. name: "CONV_2D", or the custom code of a custom operator. An absent optional input is -1.
 
-    custom_options: of a custom operator, as its own kernel reads them.
+    custom_options: of a custom operator, as its own kernel reads them. table: the options' table of the schema
+    ("AddOptions"), which in a damaged file may be another operator's; "" without any, None where no file is.
     """
 
     index: int
@@ -101,6 +102,7 @@ class Operator:
     options: Mapping[str, Any] = field(default_factory=dict)
     custom: bool = False
     custom_options: bytes = b""
+    table: str | None = None
 
 
 @dataclass(frozen=True)
@@ -324,6 +326,7 @@ def _operator(index: int, operator: schema.OperatorT, codes: Sequence[schema.Ope
         options={k: _plain(v) for k, v in options.items()},
         custom=custom,
         custom_options=bytes(np.asarray(_array(operator.customOptions), np.uint8)) if custom else b"",
+        table=_TABLES[operator.builtinOptionsType] if options else "",
     )
 
 
@@ -355,4 +358,5 @@ def _names(enumeration: type) -> dict[int, str]:
 
 
 _OPERATORS = _names(schema.BuiltinOperator)
+_TABLES = _names(schema.BuiltinOptions)
 _TYPES = {number: name.lower() for number, name in _names(schema.TensorType).items()}

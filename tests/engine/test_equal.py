@@ -47,6 +47,24 @@ def several_inputs() -> bytes:
     return net.file([unread, small, image, wide], [sums])
 
 
+def slices() -> bytes:
+    """Slices of one image: masks, negative strides and places, axes that are taken away."""
+    net = Int8Net(np.random.default_rng(6), tame=True)
+    x = net.image((1, 9, 7, 5))
+    parts = [
+        ((0, 2, 1, 0), (1, -1, 9, 5), (1, 2, 3, 1), {}, (1, 3, 2, 5)),
+        ((0, -4, 5, 0), (1, 99, 0, 3), (1, 1, -2, 2), {}, (1, 4, 3, 2)),
+        ((3, 3, 3, 3), (3, 3, 3, 3), (1, 4, -1, 1), {"beginMask": 15, "endMask": 15}, (1, 3, 7, 5)),
+        ((0, 8, 2, 0), (1, 0, 0, 5), (1, -3, 1, 1), {"shrinkAxisMask": 5, "endMask": 2}, (3, 5)),
+    ]
+    made = []
+    for begin, end, strides, masks, shape in parts:
+        places = [net.constant(np.array(v, np.int32)) for v in (begin, end, strides)]
+        made.append(net.image(shape, net.grids[x]))
+        net.operator("STRIDED_SLICE", [x, *places], made[-1:], 1, "StridedSliceOptions", masks)
+    return net.file([x], made)
+
+
 def cases() -> Iterator[Case]:
     """One file of each operator that is written as C, a few nets, and the house's fixture."""
     seen: set[str] = set()
@@ -60,11 +78,11 @@ def cases() -> Iterator[Case]:
             size = sum(graph.tensors[index].size_bytes for index in graph.inputs)
             inputs = [rng.integers(-128, 128, size).astype(np.int8).tobytes(), bytes([128]) * size, bytes([127]) * size]
             yield Case(name, content, graph, generate(content, name), inputs)
-    content = several_inputs()
-    graph = parse(content, "several")
-    sizes = sum(graph.tensors[index].size_bytes for index in graph.inputs)
-    drawn = np.random.default_rng(2).integers(-128, 128, (3, sizes)).astype(np.int8)
-    yield Case("several", content, graph, generate(content, "several"), [row.tobytes() for row in drawn])
+    for name, content in (("several", several_inputs()), ("slices", slices())):
+        graph = parse(content, name)
+        sizes = sum(graph.tensors[index].size_bytes for index in graph.inputs)
+        drawn = np.random.default_rng(2).integers(-128, 128, (3, sizes)).astype(np.int8)
+        yield Case(name, content, graph, generate(content, name), [row.tobytes() for row in drawn])
     for name, bias in (("wide", np.dtype(np.int64)), ("narrow", np.dtype(np.int32)), ("unbiased", None)):
         content = int16_net(bias)
         values = np.random.default_rng(1).integers(-(2**15), 2**15, (3, 9 * 7 * 3)).astype(np.int16)

@@ -164,6 +164,47 @@ def test_a_slice_that_loses_an_axis_by_itself_is_refused() -> None:
     ]
 
 
+def strided_slice(end: list[int], made: tuple[int, ...], stride: int = 1, **masks: int) -> bytes:
+    """Rows 1 up to end[1] of an image of 4 x 4 x 2."""
+    draft = Draft()
+    x, y = draft.tensor((1, 4, 4, 2), "int8", 0.1), draft.tensor(made, "int8", 0.1)
+    places = [draft.constant(np.array(v, np.int32)) for v in ([0, 1, 0, 0], end, [1, stride, 1, 1])]
+    draft.operator("STRIDED_SLICE", [x, *places], [y], table="StridedSliceOptions", options=masks)
+    return draft.file([x], [y])
+
+
+def test_a_slice_whose_end_gives_another_shape_than_its_output_has_is_refused() -> None:
+    assert refusal(strided_slice([1, 3, 4, 2], (1, 3, 4, 2))) == [
+        "model: STRIDED_SLICE (operator 0) takes a part of shape [1, 2, 4, 2] into shape [1, 3, 4, 2]; cut the model "
+        "before it"
+    ]
+
+
+def test_a_slice_that_the_interpreter_s_kernel_has_no_way_of_is_refused() -> None:
+    assert refusal(strided_slice([1, 4, 4, 2], (1, 3, 4, 2), newAxisMask=1)) == [
+        "model: STRIDED_SLICE (operator 0) has an ellipsis, a new axis or an offset; cut the model before it"
+    ]
+    assert refusal(strided_slice([1, 4, 4, 2], (1, 3, 4, 2), stride=0)) == [
+        "model: STRIDED_SLICE (operator 0) has a stride of 0; cut the model before it"
+    ]
+    assert refusal(strided_slice([1, 4, 4, 2], (1, 4, 2), stride=-1, shrinkAxisMask=2)) == [
+        "model: STRIDED_SLICE (operator 0) takes an axis away by a negative stride, and the interpreter's kernel "
+        "writes nothing then; cut the model before it"
+    ]
+
+
+def test_options_of_another_operator_are_refused() -> None:
+    draft = Draft()
+    x, y, z = (draft.tensor((1, 4, 4, 2), "int8", 0.1) for _ in range(3))
+    draft.operator("ADD", [x, x], [y], table="SubOptions", options={"fusedActivationFunction": 1})
+    draft.operator("MAX_POOL_2D", [y], [z])
+    assert refusal(draft.file([x], [z])) == [
+        "model: ADD (operator 0) has SubOptions, and AddOptions is expected; export the model again",
+        "model: MAX_POOL_2D (operator 1) has no options, and Pool2DOptions is expected, which says its strides; export "
+        "the model again",
+    ]
+
+
 def test_an_input_that_an_operator_makes_is_a_damaged_file() -> None:
     draft = Draft()
     x, y = (draft.tensor((1, 4, 4, 2), "int8", 0.1) for _ in range(2))

@@ -87,14 +87,31 @@ def strided_slice(model: Model, op: Operator) -> Lowered:
     data, output = model.activation(op.inputs[0]), model.output(op)
     if option(op, "ellipsisMask", 0) or option(op, "newAxisMask", 0) or op.options.get("offset"):
         raise Refused("has an ellipsis, a new axis or an offset")
-    begin, _, strides = (model.constant(index, "int32").ravel().tolist() for index in op.inputs[1:4])
-    masks, shrunk = option(op, "beginMask", 0), option(op, "shrinkAxisMask", 0)
+    begin, end, strides = (model.constant(index, "int32").ravel().tolist() for index in op.inputs[1:4])
+    masks, shrunk = (option(op, "beginMask", 0), option(op, "endMask", 0)), option(op, "shrinkAxisMask", 0)
     first: list[int] = []
-    for k, (n, start, step) in enumerate(zip(data.shape, begin, strides, strict=True)):
-        start += n * (start < 0)
-        masked = masks >> k & 1 and not shrunk >> k & 1
-        first.append((0 if step > 0 else n - 1) if masked else min(max(start, 0), n - 1))
+    extents: list[int] = []
+    for k, (n, start, stop, step) in enumerate(zip(data.shape, begin, end, strides, strict=True)):
+        start, stop = _ends(n, start, stop, step, (bool(masks[0] >> k & 1), bool(masks[1] >> k & 1)))
+        if shrunk >> k & 1 and step < 0:
+            raise Refused("takes an axis away by a negative stride, and the interpreter's kernel writes nothing then")
+        first.append(start)
+        extents += [] if shrunk >> k & 1 else [max(-((start - stop) // step), 0)]
+    if tuple(extents) != output.shape:
+        raise Refused(f"takes a part of shape {extents} into shape {list(output.shape)}")
     return part_of(op.inputs[0], data, op.outputs[0], output, first, strides, shrunk)
+
+
+def _ends(n: int, start: int, stop: int, step: int, masked: tuple[bool, bool]) -> tuple[int, int]:
+    """The first element of an axis of n that is taken, and what is behind the last
+    (tensorflow/lite/kernels/internal/strided_slice_logic.h: StridedSliceStartForAxis, StridedSliceEndForAxis).
+    """
+    if step == 0:
+        raise Refused("has a stride of 0")
+    low, high = (0, n) if step > 0 else (-1, n - 1)
+    start, stop = (min(max(at + n * (at < 0), low), high) for at in (start, stop))
+    edges = (low, high) if step > 0 else (high, low)
+    return edges[0] if masked[0] else start, edges[1] if masked[1] else stop
 
 
 def split(model: Model, op: Operator) -> tuple[Lowered, ...]:
