@@ -37,19 +37,27 @@ def times_of(steps: Sequence[int], nodes: Sequence[Node]) -> dict[int, np.ndarra
 
 
 def lives_of(
-    nodes: Sequence[Node], times: Mapping[int, np.ndarray], rows: Mapping[int, int], leaving: frozenset[int], last: int
+    nodes: Sequence[Node],
+    times: Mapping[int, np.ndarray],
+    storages: Sequence[Storage],
+    leaving: frozenset[int],
+    last: int,
 ) -> dict[int, Life]:
-    """The lives of storages. rows: of each storage. last: the last moment, up to which what leaves is in use."""
-    made = {storage: np.zeros(count, np.int64) for storage, count in rows.items()}
-    made |= {node.storage: times[node.index] for node in nodes}
-    released = {storage: made[storage].copy() for storage in rows}
+    """The lives of storages. last: the last moment, up to which what leaves is in use."""
+    parts = {storage.index: storage.parts for storage in storages}
+    made = {storage.index: np.zeros(storage.view.rows, np.int64) for storage in storages}
+    released = {index: rows.copy() for index, rows in made.items()}
+    for node in nodes:
+        # Sums lie there from their first step on, and up to their last at least.
+        made[node.storage] = times[node.index][:: parts[node.storage]]
+        released[node.storage] = times[node.index][parts[node.storage] - 1 :: parts[node.storage]].copy()
     for node in nodes:
         for operand in node.operands:
             own = released[operand.storage]
             np.maximum(own, _last_reads(operand.row_first, times[node.index], len(own)), out=own)
-    for storage in leaving & rows.keys():
+    for storage in leaving & released.keys():
         released[storage][:] = last
-    return {storage: Life(made[storage], np.maximum.accumulate(released[storage])) for storage in rows}
+    return {storage: Life(made[storage], np.maximum.accumulate(rows)) for storage, rows in released.items()}
 
 
 def _last_reads(first: np.ndarray, times: np.ndarray, rows: int) -> np.ndarray:

@@ -32,9 +32,9 @@ class View:
 
 @dataclass(frozen=True, eq=False)
 class Read:
-    """One operand: rows first[y] up to stop[y] of the view are read for row y of the output; neither ever falls.
+    """One operand: rows first[y] up to stop[y] of the view are read for step y of the output; neither ever falls.
 
-    in_place: the kernel reads row y alone for row y, and each value before it writes the one at its place, so that it
+    in_place: the kernel reads row y alone for step y, and each value before it writes the one at its place, so that it
     may write its row over that one.
     """
 
@@ -55,12 +55,23 @@ class Call:
 
 @dataclass(frozen=True, eq=False)
 class Lowered:
-    """An operator's output tensor, made row by row by a kernel from rows of its operands."""
+    """An operator's output tensor, made row by row by a kernel from rows of its operands.
+
+    parts: the steps that each row takes, of which those behind the first add to what lies there; operands are read by
+    step. state: of sums that aren't a tensor of the file; `output` is then a number that no tensor of it has.
+    """
 
     call: Call
     reads: tuple[Read, ...]
     output: int
     view: View
+    parts: int = 1
+    state: Tensor | None = None
+
+    @property
+    def steps(self) -> int:
+        """The steps of all rows."""
+        return self.view.rows * self.parts
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,17 +28,20 @@ _MISFIT = (ValueError, IndexError, TypeError, ZeroDivisionError, OverflowError, 
 
 @dataclass(frozen=True)
 class Storage:
-    """A tensor in the work buffer. linear: its rows may not wrap around, since a reader sees other rows than it has."""
+    """A tensor in the work buffer, or sums that become one. linear: its rows may not wrap around, since a reader sees
+    other rows than it has. parts: the steps that each row takes, those behind the first adding to what lies there.
+    """
 
     index: int
     tensor: Tensor
     view: View
     linear: bool = False
+    parts: int = 1
 
 
 @dataclass(frozen=True, eq=False)
 class Operand:
-    """What a node reads for its row y: rows first[y] up to stop[y] of its view, which are those of the storage's own
+    """What a node reads for its step y: rows first[y] up to stop[y] of its view, which are those of the storage's own
     view from row_first[y] up to row_stop[y]. in_place: row y of the output may be written over row y of it.
     """
 
@@ -53,14 +56,16 @@ class Operand:
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """A kernel that makes a storage row by row. label: the operator and its layer, as sentences call it."""
+    """A kernel that makes a storage row by row. label: the operator and its layer, as sentences call it. steps: of all
+    rows.
+    """
 
     index: int
     label: str
     call: Call
     operands: tuple[Operand, ...]
     storage: int
-    rows: int
+    steps: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,14 +246,20 @@ def _linked(
     lowered = _of_use(list(lowered), map(root, outputs), root)
     views = {i: _input_view(graph.tensors[i], where) for i in inputs} | {made.output: made.view for _, made in lowered}
     _check_order(graph, lowered, [root(index) for index in outputs], set(inputs), where, root)
-    steps, size = sum(made.view.rows for _, made in lowered), sum(view.size_bytes for view in views.values())
+    steps, size = sum(made.steps for _, made in lowered), sum(view.size_bytes for view in views.values())
     if steps > MOST_STEPS or size > MOST_BYTES_TOGETHER:
         raise ExportError(
             f"{where}: makes {steps:,} rows in tensors of {size:,} bytes together, and at most {MOST_STEPS:,} and "
             f"{MOST_BYTES_TOGETHER:,} are planned; export it for a smaller input"
         )
     place = {tensor: k for k, tensor in enumerate(views)}
-    storages = [Storage(k, graph.tensors[tensor], view) for k, (tensor, view) in enumerate(views.items())]
+    sums = {made.output: made for _, made in lowered if made.state is not None}
+    storages = [
+        Storage(k, sums[t].state or graph.tensors[t], view, parts=sums[t].parts)
+        if t in sums
+        else Storage(k, graph.tensors[t], view)
+        for k, (t, view) in enumerate(views.items())
+    ]
     nodes: list[Node] = []
     for op, made in lowered:
         for read in made.reads:
@@ -258,7 +269,7 @@ def _linked(
         for operand in operands:
             if operand.view != storages[operand.storage].view:
                 storages[operand.storage] = replace(storages[operand.storage], linear=True)
-        nodes.append(Node(len(nodes), called(graph, op), made.call, operands, place[made.output], made.view.rows))
+        nodes.append(Node(len(nodes), called(graph, op), made.call, operands, place[made.output], made.steps))
     return Network(tuple(storages), tuple(nodes), _places(inputs, place, root), _places(outputs, place, root))
 
 

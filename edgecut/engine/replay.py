@@ -20,10 +20,10 @@ class Replay:
     def __init__(self, network: Network, program: Program) -> None:
         """A buffer with the inputs in it."""
         self.network, self.program = network, program
-        sizes = [storage.view.size_bytes for storage in network.storages]
+        sizes = [storage.view.size_bytes * storage.parts for storage in network.storages]
         self.base = np.concatenate([[0], np.cumsum(sizes)])[:-1]
         self.tags = np.full(program.arena_bytes, -1, np.int32)
-        self.rows = [0] * len(network.nodes)
+        self.steps = [0] * len(network.nodes)
         used = {o.storage for node in network.nodes for o in node.operands} | {*network.outputs}
         for storage, (at, count) in zip(network.inputs, program.inputs, strict=True):
             if storage in used:
@@ -44,26 +44,32 @@ class Replay:
             self._expect(at, self._tags(storage, 0, count), "the end")
 
     def _step(self, node: Node) -> None:
-        row = self.rows[node.index]
-        self.rows[node.index] += 1
+        step = self.steps[node.index]
+        self.steps[node.index] += 1
         *seen, made = self.program.places[node.index]
-        count = self.network.storages[node.storage].view.row_bytes
+        own = self.network.storages[node.storage]
+        count, (row, part) = own.view.row_bytes, divmod(step, own.parts)
         at = made.at + row % made.rows * count
+        if part:
+            # What is added to must be the sum that the step before left.
+            self._expect(at, self._tags(node.storage, (step - 1) * count, count), f"{node.label}, step {step}")
         spans: list[tuple[int, int]] = []
         for operand, place in zip(node.operands, seen, strict=True):
             # A kernel that may write over the row that it reads does so from the row's first byte on.
-            read = self._read(node, operand, place, row)
+            read = self._read(node, operand, place, step)
             spans += [] if operand.in_place and read == [(at, at + count)] else read
-        if row >= node.rows or any(start < at + count and at < stop for start, stop in spans):
-            self._wrong(node.label, row)
-        self.tags[self._inside(at, count)] = self._tags(node.storage, row * count, count)
+        if step >= node.steps or any(start < at + count and at < stop for start, stop in spans):
+            self._wrong(node.label, step)
+        self.tags[self._inside(at, count)] = self._tags(node.storage, step * count, count)
 
-    def _read(self, node: Node, operand: Operand, place: Place, row: int) -> list[tuple[int, int]]:
+    def _read(self, node: Node, operand: Operand, place: Place, step: int) -> list[tuple[int, int]]:
         spans: list[tuple[int, int]] = []
-        count = operand.view.row_bytes
-        for line in range(int(operand.first[row]), int(operand.stop[row])):
+        count, parts = operand.view.row_bytes, self.network.storages[operand.storage].parts
+        for line in range(int(operand.first[step]), int(operand.stop[step])):
             at = place.at + line % place.rows * count
-            self._expect(at, self._tags(operand.storage, line * count, count), f"{node.label}, row {row}")
+            # Of sums the whole ones, which the last of a row's steps leaves.
+            tags = self._tags(operand.storage, ((line + 1) * parts - 1) * count, count)
+            self._expect(at, tags, f"{node.label}, step {step}")
             spans.append((at, at + count))
         return spans
 
@@ -80,8 +86,8 @@ class Replay:
             self._wrong("the work buffer's end", None)
         return slice(at, at + count)
 
-    def _wrong(self, where: str, row: int | None) -> None:
-        place = where if row is None else f"{where}, row {row}"
+    def _wrong(self, where: str, step: int | None) -> None:
+        place = where if step is None else f"{where}, step {step}"
         raise ExportError(f"the schedule isn't exact at {place}; nothing was written: report the file to edgecut")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from edgecut.engine.lifetimes import Room, lives_of, overwritten, rooms, times_of
 from edgecut.engine.memory import in_use, pack
-from edgecut.engine.network import Network, Node
+from edgecut.engine.network import Network, Node, Storage
 
 # Rows in all segments that are planned: public nets are done after 2,000 to 45,000, which takes up to a second.
 _MOST_PLANNED = 60_000
@@ -115,11 +115,11 @@ class Planner:
     def _plan(self, start: int, stop: int) -> Segment:
         nodes = [self.network.nodes[k] for k in self.order[start:stop]]
         entering, leaving = self.live[start], self.live[stop]
-        steps = row_order(nodes, leaving)
+        steps = row_order(nodes, self.network.storages, leaving)
         times = times_of(steps, nodes)
         storages = self.network.storages
-        rows = {storage: storages[storage].view.rows for storage in {*entering, *(node.storage for node in nodes)}}
-        lives = lives_of(nodes, times, rows, leaving, len(steps))
+        present = [storages[k] for k in sorted({*entering, *(node.storage for node in nodes)})]
+        lives = lives_of(nodes, times, present, leaving, len(steps))
         over = overwritten(nodes, times, lives, leaving)
         indices = tuple(node.index for node in nodes)
         best: Segment | None = None
@@ -162,13 +162,20 @@ def _least_path(needs: np.ndarray) -> list[int]:
     return cuts[::-1]
 
 
-def row_order(nodes: Sequence[Node], leaving: frozenset[int]) -> list[int]:
+def row_order(nodes: Sequence[Node], storages: Sequence[Storage], leaving: frozenset[int]) -> list[int]:
     """The node of each step, each row made as late as those that need it allow; nodes that make what leaves are led
     through their rows side by side.
     """
     makers = {node.storage: k for k, node in enumerate(nodes)}
-    needs = [[(makers[o.storage], o.row_stop.tolist()) for o in node.operands if o.storage in makers] for node in nodes]
-    made, rows = [0] * len(nodes), [node.rows for node in nodes]
+    needs = [
+        [
+            (makers[o.storage], (o.row_stop * storages[o.storage].parts).tolist())
+            for o in node.operands
+            if o.storage in makers
+        ]
+        for node in nodes
+    ]
+    made, rows = [0] * len(nodes), [node.steps for node in nodes]
     ends = [k for k, node in enumerate(nodes) if node.storage in leaving]
     steps: list[int] = []
     while True:

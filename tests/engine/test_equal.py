@@ -65,6 +65,27 @@ def slices() -> bytes:
     return net.file([x], made)
 
 
+def sums() -> bytes:
+    """Sums that rows are added to: over rows, columns and channels, of two batches, and a pooling of whole images."""
+    net = Int8Net(np.random.default_rng(8), tame=True)
+    x = net.image((2, 9, 7, 5))
+    made = [
+        net.reduce(kind, net.unary("HARD_SWISH", x), axes, keep=keep)
+        for kind, axes, keep in (
+            ("MEAN", [1, 2], True),
+            ("MEAN", [1], False),
+            ("SUM", [3, 1, 2], False),
+            ("SUM", [1, 3], True),
+        )
+    ]
+    y = net.unary("HARD_SWISH", x)
+    made += [
+        net.pool("AVERAGE", y, (9, 7), (1, 1), 1),
+        net.pool("AVERAGE", net.unary("RELU", x), (17, 13), (9, 9), 0, 3),
+    ]
+    return net.file([x], made)
+
+
 def cases() -> Iterator[Case]:
     """One file of each operator that is written as C, a few nets, and the house's fixture."""
     seen: set[str] = set()
@@ -78,7 +99,7 @@ def cases() -> Iterator[Case]:
             size = sum(graph.tensors[index].size_bytes for index in graph.inputs)
             inputs = [rng.integers(-128, 128, size).astype(np.int8).tobytes(), bytes([128]) * size, bytes([127]) * size]
             yield Case(name, content, graph, generate(content, name), inputs)
-    for name, content in (("several", several_inputs()), ("slices", slices())):
+    for name, content in (("several", several_inputs()), ("slices", slices()), ("sums", sums())):
         graph = parse(content, name)
         sizes = sum(graph.tensors[index].size_bytes for index in graph.inputs)
         drawn = np.random.default_rng(2).integers(-128, 128, (3, sizes)).astype(np.int8)

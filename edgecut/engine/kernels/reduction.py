@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from edgecut.engine.kernels.sums import pays, summed
 from edgecut.engine.lowered import Call, Lowered, Model, Value, all_rows, whole_view
 from edgecut.engine.quantization import Multiplier, quantize_multiplier
 from edgecut.engine.refusal import Refused
 from edgecut.tflite.flatbuffer import Operator, Tensor
 
 
-def mean(model: Model, op: Operator) -> Lowered:
+def mean(model: Model, op: Operator) -> Lowered | tuple[Lowered, ...]:
     """The mean over axes, as TFLM computes it for these axes and grids."""
     return _reduced(model, op, total=False)
 
 
-def total(model: Model, op: Operator) -> Lowered:
+def total(model: Model, op: Operator) -> Lowered | tuple[Lowered, ...]:
     """The sum over axes."""
     return _reduced(model, op, total=True)
 
 
-def _reduced(model: Model, op: Operator, *, total: bool) -> Lowered:
+def _reduced(model: Model, op: Operator, *, total: bool) -> Lowered | tuple[Lowered, ...]:
     data, output = model.activation(op.inputs[0]), model.output(op)
     rank = len(data.shape)
     axes = {int(a) + rank * (a < 0) for a in model.constant(op.inputs[1], "int32").ravel()}
@@ -30,7 +31,12 @@ def _reduced(model: Model, op: Operator, *, total: bool) -> Lowered:
     count = data.elements // max(output.elements, 1)
     if [n for n in output.shape if n > 1] != [n for n in kept if n > 1]:
         raise Refused(f"makes shape {list(output.shape)} of shape {list(data.shape)}")
-    fields = _loops(data, axes) | _rescaling(data, output, count, total)
+    rescaling = _rescaling(data, output, count, total)
+    if rank >= 3 and rank - 3 in axes and min(axes) == rank - 3 and pays(model, op.inputs[0], output.elements):
+        end = {name: rescaling[name] for name in ("multiplier", "shift", "out_zero")}
+        stays = rank - 2 not in axes, rank - 1 not in axes
+        return summed(model, op, stays, -data.zero_points[0] * count, end | {"divisor": 0, "low": -128, "high": 127})
+    fields = _loops(data, axes) | rescaling
     view = whole_view(output)
     return Lowered(Call("mean", fields), (all_rows(op.inputs[0], whole_view(data), 1),), op.outputs[0], view)
 
@@ -56,7 +62,7 @@ def _loops(data: Tensor, axes: set[int]) -> dict[str, Value]:
     return fields
 
 
-def _rescaling(data: Tensor, output: Tensor, count: int, total: bool) -> dict[str, Value]:
+def _rescaling(data: Tensor, output: Tensor, count: int, total: bool) -> dict[str, int]:
     """What becomes of a sum: QuantizedMeanOrSum of tensorflow/lite/kernels/internal/reference/reduce.h."""
     factor = quantize_multiplier(data.scales[0] / output.scales[0])
     zero = data.zero_points[0]

@@ -1,0 +1,42 @@
+"""MEAN, SUM and pooling over whole images as sums that rows are added to, so that the image never stands in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edgecut.engine.lowered import Call, Lowered, Model, View, row_view, same_rows
+from edgecut.tflite.flatbuffer import Operator, Tensor
+
+_SUM_BYTES = 4
+
+
+def pays(model: Model, index: int, kept: int) -> bool:
+    """Whether sums of so many elements take less memory than a tensor, which nothing else needs whole."""
+    tensor, graph = model.graph.tensors[index], model.graph
+    readers = sum(op.inputs.count(index) for op in graph.operators)
+    view = row_view(tensor)
+    return readers == 1 and index not in graph.outputs and (_SUM_BYTES + 1) * kept + view.row_bytes < view.size_bytes
+
+
+def summed(
+    model: Model, op: Operator, kept: tuple[bool, bool], start: int, end: Mapping[str, int]
+) -> tuple[Lowered, ...]:
+    """The sums over the rows of an operator's first input, and what becomes of them.
+
+    kept: whether columns and channels stay. start: of each sum. end: the fields of the last step.
+    """
+    index = op.inputs[0]
+    data, view = model.graph.tensors[index], row_view(model.graph.tensors[index])
+    rows, width, depth = data.shape[-3:]
+    kept_x, kept_c = (width if kept[0] else 1), (depth if kept[1] else 1)
+    call = Call("sum_row", {
+        "row_bytes": view.row_bytes, "rows": rows, "depth": depth, "kept_x": kept_x, "kept_c": kept_c,
+        "over_x": width // kept_x, "over_c": depth // kept_c, "start": start,
+    })  # fmt: skip
+    batches, count = view.rows // rows, kept_x * kept_c
+    number = len(model.graph.tensors) + op.index
+    state = Tensor(number, f"the sums of {model.graph.tensors[op.outputs[0]].name}", (batches, count), "int32")
+    sums = View(batches, _SUM_BYTES * count)
+    adding = Lowered(call, (same_rows(index, view),), number, sums, rows, state)
+    last = Call("sum_end", {"count": count, **end})
+    return adding, Lowered(last, (same_rows(number, sums),), op.outputs[0], View(batches, count))
