@@ -165,9 +165,10 @@ def _source_words(
     if by_rows is not None:
         schedules += _schedule("by_rows", by_rows, len(calls))
     chosen = pieces(["types", *kinds])
+    types = chosen.pop("types")
     return {
         "STRUCTS": "\n".join(_struct(call) for call in kinds.values()),
-        "TYPES": chosen.pop("types"),
+        "TYPES": types if calls else "typedef uint32_t place_t; /* no kernel has any */\n",
         "KERNELS": "\n".join(chosen.values()),
         "TABLES": "\n".join(tables.texts),
         "LAYERS": "".join(layers),
@@ -221,7 +222,7 @@ def _schedule(name: str, program: Program, count: int) -> str:
     kind = "uint8_t" if count < 255 else "uint16_t"
     # C has no array without elements, which a model that only renames its input would need.
     steps = [str(step) for step in program.steps] or ["0"]
-    places = [f"{{{place.at}, {place.rows}}}" for node in program.places for place in node] or ["{0, 1}"]
+    places = [f"{{{place.at}, {place.rows}}}" for node in program.places for place in node] if count else ["0"]
     moves = [f"{{{m.source}, {m.target}, {m.count}}}" for m in program.moves] or ["{0, 0, 0}"]
     runs = [f"{{{run.first}, {run.count}, {run.times}}}" for run in program.runs] or ["{0, 0, 0}"]
     parts = ", ".join(f"{name}_{what}" for what in ("runs", "steps", "places", "moves"))

@@ -53,8 +53,23 @@ static void softmax_row(const void *layer, int8_t *work, const place_t *place, i
 /* Each value by a table of its 256 results. */
 static void lookup_row(const void *layer, int8_t *work, const place_t *place, int32_t row) {
     const lookup_row_t *k = (const lookup_row_t *)layer;
-    const int8_t *in = row_at(work, place, row, k->bytes);
+    const int8_t *in = row_at(work, place, row, k->bytes), *table = k->table;
     int8_t *out = row_at(work, &place[1], row, k->bytes);
-    int32_t i;
-    for (i = 0; i < k->bytes; i++) out[i] = k->table[in[i] + 128];
+    int32_t count = k->bytes;
+#ifdef WITH_MVE
+    for (; count > 0; count -= 16, in += 16, out += 16) {
+        const mve_pred16_t rest = vctp8q((uint32_t)count);
+        const uint8x16_t at = vreinterpretq_u8_s8(veorq_s8(vldrbq_z_s8(in, rest), vdupq_n_s8(-128)));
+        vstrbq_p_s8(out, vldrbq_gather_offset_s8(table, at), rest);
+    }
+#else
+    table += 128;
+    for (; count >= 4; count -= 4, in += 4, out += 4) {
+        out[0] = table[in[0]];
+        out[1] = table[in[1]];
+        out[2] = table[in[2]];
+        out[3] = table[in[3]];
+    }
+    for (; count > 0; count--) *out++ = table[*in++];
+#endif
 }

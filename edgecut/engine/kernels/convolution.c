@@ -4,30 +4,15 @@ static uint32_t dot(uint32_t sum, const int8_t *a, const int8_t *b, int32_t coun
     return sum;
 }
 
-/*@ dot4: dsp */
+/*@ dot4: dsp four_dots */
 /* Four filters, `step` apart, on the same values. */
 static inline void dot4(uint32_t *sums, const int8_t *filters, int32_t step, const int8_t *values, int32_t count) {
+#if defined(WITH_MVE)
+    const int32x4_t dots = four_dots(values, filters, step, count);
+    vst1q_u32(sums, vaddq_u32(vld1q_u32(sums), vreinterpretq_u32_s32(dots)));
+#else
     uint32_t s0 = sums[0], s1 = sums[1], s2 = sums[2], s3 = sums[3];
     const int8_t *w0 = filters, *w1 = w0 + step, *w2 = w1 + step, *w3 = w2 + step;
-#if defined(WITH_MVE)
-    __asm__ volatile(
-        "wlstp.8 lr, %[count], 2f\n"
-        "1: vldrb.8 q0, [%[x]], #16\n"
-        "vldrb.8 q1, [%[w0]], #16\n"
-        "vldrb.8 q2, [%[w1]], #16\n"
-        "vmladava.s8 %[s0], q0, q1\n"
-        "vldrb.8 q1, [%[w2]], #16\n"
-        "vmladava.s8 %[s1], q0, q2\n"
-        "vldrb.8 q2, [%[w3]], #16\n"
-        "vmladava.s8 %[s2], q0, q1\n"
-        "vmladava.s8 %[s3], q0, q2\n"
-        "letp lr, 1b\n"
-        "2:\n"
-        : [s0] "+Te"(s0), [s1] "+Te"(s1), [s2] "+Te"(s2), [s3] "+Te"(s3), [x] "+r"(values), [w0] "+r"(w0),
-          [w1] "+r"(w1), [w2] "+r"(w2), [w3] "+r"(w3)
-        : [count] "r"(count)
-        : "lr", "q0", "q1", "q2", "memory");
-#else
 #if defined(WITH_DSP)
     for (; count >= 4; count -= 4, values += 4, w0 += 4, w1 += 4, w2 += 4, w3 += 4) {
         const uint32_t x = word_at(values), even = even_bytes(x), odd = odd_bytes(x);
@@ -45,17 +30,16 @@ static inline void dot4(uint32_t *sums, const int8_t *filters, int32_t step, con
         s2 += (uint32_t)(x * *w2++);
         s3 += (uint32_t)(x * *w3++);
     }
-#endif
     sums[0] = s0, sums[1] = s1, sums[2] = s2, sums[3] = s3;
+#endif
 }
 
-/*@ dot22: dsp */
-#ifndef WITH_MVE
-#ifdef WITH_DSP
+/*@ four_of_two: dsp */
+#if defined(WITH_DSP) && !defined(WITH_MVE)
 /* Four values of a filter on those of two pixels, which are given by their even and their odd bytes. In one piece, which
    one register beside the sums is enough for: the compiler would use more than there are. */
-static inline void four_of_two(uint32_t *sum, uint32_t *next, uint32_t w, uint32_t x0, uint32_t x1, uint32_t y0,
-                               uint32_t y1) {
+static inline UNUSED void four_of_two(uint32_t *sum, uint32_t *next, uint32_t w, uint32_t x0, uint32_t x1,
+                                      uint32_t y0, uint32_t y1) {
     uint32_t half;
     __asm__("sxtb16 %2, %3\n\tsmlad %0, %2, %4, %0\n\tsmlad %1, %2, %6, %1\n\t"
             "sxtb16 %2, %3, ror #8\n\tsmlad %0, %2, %5, %0\n\tsmlad %1, %2, %7, %1"
@@ -64,6 +48,8 @@ static inline void four_of_two(uint32_t *sum, uint32_t *next, uint32_t w, uint32
 }
 #endif
 
+/*@ dot22: four_of_two */
+#ifndef WITH_MVE
 /* Two filters, `step` apart, on the values of two pixels, `next` apart: sums by pixel, then by filter. */
 static inline void dot22(uint32_t *sums, const int8_t *filters, int32_t step, const int8_t *values, int32_t next,
                          int32_t count) {
@@ -95,7 +81,7 @@ static uint32_t total(const int8_t *a, int32_t count) {
     return (uint32_t)sum;
 }
 
-/*@ conv_row: row_at requantize4 taps dot dot4 dot22 */
+/*@ conv_row: row_at requantize4 requantize_pair taps dot dot4 dot22 four_dots */
 /* The rows of an input under a window, and the part of each line of taps that lies inside the picture. What lies outside
    is read from a line of the input's zero point, or left out where that is 0: first to last are the rows that are read,
    and pieces part to parts - 1 of a line (left of the picture, inside, right of it). moves: which bits of a place in the
@@ -146,11 +132,9 @@ static void conv_inside(const conv_row_t *k, const under_t *u, int32_t at, int8_
     int32_t f, i;
     for (i = 0; i < count; i++) lines[i] = u->rows[first + i] + (at & u->moves[first + i]);
     for (f = 0; f < filters; f += 4, taps += 4 * filter) {
-        const int8_t *filter_line = taps;
-        uint32_t sums[4];
-        memcpy(sums, bias + f, sizeof sums);
-        for (i = 0; i < count; i++, filter_line += line) dot4(sums, filter_line, filter, lines[i], line);
-        requantize4(out + f, sums, multipliers + f, shifts + f, grid);
+        int32x4_t sums = vld1q_s32(bias + f);
+        for (i = 0; i < count; i++) sums = vaddq_s32(sums, four_dots(lines[i], taps + i * line, filter, line));
+        requantize_lanes(out + f, sums, multipliers + f, shifts + f, grid);
     }
     if (f < k->filters) conv_pixel(k, u, at, f, out);
 }
@@ -172,10 +156,8 @@ static void conv_pair(const conv_row_t *k, const under_t *u, int32_t at, int8_t 
             const int32_t moves = u->moves[i];
             dot22(sums, taps + i * line, filter, u->rows[i] + (at & moves), next & moves, line);
         }
-        out[f] = requantized(sums[0], multipliers[f], shifts[f], grid);
-        behind[f] = requantized(sums[2], multipliers[f], shifts[f], grid);
-        out[f + 1] = requantized(sums[1], multipliers[f + 1], shifts[f + 1], grid);
-        behind[f + 1] = requantized(sums[3], multipliers[f + 1], shifts[f + 1], grid);
+        requantize_pair(out + f, behind + f, sums[0], sums[2], multipliers[f], shifts[f], grid);
+        requantize_pair(out + f + 1, behind + f + 1, sums[1], sums[3], multipliers[f + 1], shifts[f + 1], grid);
     }
     if (f < filters) {
         conv_pixel(k, u, at, f, out);
@@ -247,172 +229,6 @@ static void conv_taps_row(const void *layer, int8_t *work, const place_t *place,
                 }
             }
             *out++ = requantized(sum, k->multipliers[f], k->shifts[f], grid);
-        }
-    }
-}
-
-/*@ depthwise_row: row_at requantize4 taps */
-/* A row of a depthwise convolution with one filter a channel. edge: not all taps are inside, and those that are see
-   values less the input's zero point; otherwise it is taken into the biases. */
-typedef struct {
-    const int8_t *rows[16];
-    int32_t top, bottom, left, right, edge;
-} beneath_t;
-
-#ifdef WITH_MVE
-/* Eight channels at a time, the even ones apart from the odd ones; gives the number of channels that are done. */
-static int32_t depthwise_by_8(const depthwise_row_t *k, const beneath_t *u, int32_t at, int8_t *out) {
-    const int32_t depth = k->depth, step = k->dilation_x * depth, taps_x = k->taps_x;
-    const int32_t *bias = u->edge ? k->edge_bias : k->bias, *multipliers = k->multipliers;
-    const int16x8_t zero = vdupq_n_s16((int16_t)(u->edge ? k->in_zero : 0));
-    int32_t c = 0, i, j;
-    if (!ALL_SMALL && !k->small) return 0;
-    for (; c + 7 < depth; c += 8) {
-        int32x4x2_t sums = vld2q_s32(bias + c), factors;
-        int32x4_t even = sums.val[0], odd = sums.val[1];
-        int16x8_t y, shifts;
-        for (i = u->top; i < u->bottom; i++) {
-            const int8_t *tap = k->weights + (i * taps_x + u->left) * depth + c;
-            const int8_t *in = u->rows[i] + (at * depth + u->left * step + c);
-            for (j = u->left; j < u->right; j++, tap += depth, in += step) {
-                const int16x8_t w = vldrbq_s16(tap), v = vsubq_s16(vldrbq_s16(in), zero);
-                even = vaddq_s32(even, vmullbq_int_s16(w, v));
-                odd = vaddq_s32(odd, vmulltq_int_s16(w, v));
-            }
-        }
-        factors = vld2q_s32(multipliers + c);
-        shifts = vldrbq_s16(k->shifts + c);
-        even = scaled_lanes(even, factors.val[0], vmovlbq_s16(shifts), k->out_zero);
-        odd = scaled_lanes(odd, factors.val[1], vmovltq_s16(shifts), k->out_zero);
-        y = vqmovntq_s32(vqmovnbq_s32(vdupq_n_s16(0), even), odd);
-        y = vmaxq_s16(y, vdupq_n_s16((int16_t)(ALL_FULL ? -128 : k->low)));
-        vstrbq_s16(out + c, vminq_s16(y, vdupq_n_s16((int16_t)(ALL_FULL ? 127 : k->high))));
-    }
-    return c;
-}
-#endif
-
-/* Four channels of one tap. */
-static inline void tap4(uint32_t *sums, const int8_t *tap, const int8_t *in, int32_t edge, int32_t zero) {
-#ifdef WITH_DSP
-    const uint32_t zeros = edge ? (uint32_t)zero << 16 | ((uint32_t)zero & 0xFFFFu) : 0u;
-    const uint32_t w = word_at(tap), v = word_at(in);
-    uint32_t a, b;
-    if (edge) {
-        b = less_halves(even_bytes(v), zeros);
-        a = even_bytes(w);
-        sums[0] = lower_product(a, b, sums[0]);
-        sums[2] = upper_product(a, b, sums[2]);
-        b = less_halves(odd_bytes(v), zeros);
-        a = odd_bytes(w);
-        sums[1] = lower_product(a, b, sums[1]);
-        sums[3] = upper_product(a, b, sums[3]);
-    } else {
-        /* In one piece, which two registers beside the sums are enough for. */
-        __asm__("sxtb16 %4, %6\n\tsxtb16 %5, %7\n\tsmlabb %0, %4, %5, %0\n\tsmlatt %2, %4, %5, %2\n\t"
-                "sxtb16 %4, %6, ror #8\n\tsxtb16 %5, %7, ror #8\n\tsmlabb %1, %4, %5, %1\n\tsmlatt %3, %4, %5, %3"
-                : "+&r"(sums[0]), "+&r"(sums[1]), "+&r"(sums[2]), "+&r"(sums[3]), "=&r"(a), "=&r"(b)
-                : "r"(w), "r"(v));
-    }
-#else
-    const int32_t less = edge ? zero : 0;
-    sums[0] += (uint32_t)(tap[0] * (in[0] - less));
-    sums[1] += (uint32_t)(tap[1] * (in[1] - less));
-    sums[2] += (uint32_t)(tap[2] * (in[2] - less));
-    sums[3] += (uint32_t)(tap[3] * (in[3] - less));
-#endif
-}
-
-/* The channels of a pixel from c on; edge is a constant where this is called. */
-static inline void depthwise_pixel(const depthwise_row_t *k, const beneath_t *u, int32_t at, int32_t c, int32_t edge,
-                                   int8_t *out) {
-    const int32_t depth = k->depth, step = k->dilation_x * depth, taps_x = k->taps_x, zero = k->in_zero;
-    const int32_t top = u->top, bottom = u->bottom, left = u->left, right = u->right;
-    const grid_t grid = {k->small, 2 * k->out_zero + 1, k->low, k->high};
-    const int32_t *bias = edge ? k->edge_bias : k->bias, *multipliers = k->multipliers;
-    const int8_t *shifts = k->shifts, *weights = k->weights + (top * taps_x + left) * depth;
-    int32_t i, j;
-    for (at = at * depth + left * step; c + 3 < depth; c += 4) {
-        const int8_t *line = weights + c;
-        uint32_t sums[4];
-        memcpy(sums, bias + c, sizeof sums);
-        for (i = top; i < bottom; i++, line += taps_x * depth) {
-            const int8_t *tap = line, *in = u->rows[i] + (at + c);
-            if (!edge && taps_x == 3) {
-                tap4(sums, tap, in, edge, zero);
-                tap4(sums, tap + depth, in + step, edge, zero);
-                tap4(sums, tap + 2 * depth, in + 2 * step, edge, zero);
-            } else {
-                for (j = left; j < right; j++, tap += depth, in += step) tap4(sums, tap, in, edge, zero);
-            }
-        }
-        requantize4(out + c, sums, multipliers + c, shifts + c, grid);
-    }
-    for (; c < depth; c++) {
-        const int8_t *line = weights + c;
-        uint32_t sum = (uint32_t)bias[c];
-        for (i = top; i < bottom; i++, line += taps_x * depth) {
-            const int8_t *tap = line, *in = u->rows[i] + (at + c);
-            for (j = left; j < right; j++, tap += depth, in += step) sum += (uint32_t)(*tap * (edge ? *in - zero : *in));
-        }
-        out[c] = requantized(sum, multipliers[c], shifts[c], grid);
-    }
-}
-
-static void depthwise_row(const void *layer, int8_t *work, const place_t *place, int32_t row) {
-    const depthwise_row_t *k = (const depthwise_row_t *)layer;
-    const int32_t y = row % k->out_height * k->stride_y - k->pad_y, base = row / k->out_height * k->in_height;
-    int8_t *out = row_at(work, &place[1], row, k->out_width * k->depth);
-    const int32_t reach = (k->taps_x - 1) * k->dilation_x;
-    int32_t x, i, c = 0;
-    beneath_t u;
-    u.top = first_tap(y, k->dilation_y);
-    u.bottom = stop_tap(y, k->dilation_y, k->in_height, k->taps_y);
-    for (i = u.top; i < u.bottom; i++)
-        u.rows[i] = row_at(work, place, base + y + i * k->dilation_y, k->in_width * k->depth);
-    for (x = 0; x < k->out_width; x++, out += k->depth) {
-        const int32_t at = x * k->stride_x - k->pad_x;
-        u.left = at < 0 ? first_tap(at, k->dilation_x) : 0;
-        u.right = at + reach < k->in_width ? k->taps_x : stop_tap(at, k->dilation_x, k->in_width, k->taps_x);
-        u.edge = u.bottom - u.top != k->taps_y || u.right - u.left != k->taps_x;
-#ifdef WITH_MVE
-        c = depthwise_by_8(k, &u, at, out);
-        if (c == k->depth) continue;
-#endif
-        if (u.edge)
-            depthwise_pixel(k, &u, at, c, 1, out);
-        else
-            depthwise_pixel(k, &u, at, c, 0, out);
-    }
-}
-
-/*@ depthwise_taps_row: row_at requantized */
-static void depthwise_taps_row(const void *layer, int8_t *work, const place_t *place, int32_t row) {
-    const depthwise_taps_row_t *k = (const depthwise_taps_row_t *)layer;
-    const grid_t grid = {k->small, 2 * k->out_zero + 1, k->low, k->high};
-    const int32_t y = row % k->out_height * k->stride_y - k->pad_y, base = row / k->out_height * k->in_height;
-    int8_t *out = row_at(work, &place[1], row, k->out_width * k->depth * k->times);
-    int32_t x, c, m, i, j;
-    for (x = 0; x < k->out_width; x++) {
-        const int32_t at = x * k->stride_x - k->pad_x;
-        for (c = 0; c < k->depth; c++) {
-            for (m = 0; m < k->times; m++) {
-                const int32_t f = c * k->times + m;
-                const int8_t *tap = k->weights + f;
-                uint32_t sum = (uint32_t)k->bias[f];
-                for (i = 0; i < k->taps_y; i++) {
-                    const int32_t in_y = y + i * k->dilation_y;
-                    const int8_t *in = work;
-                    const int inside = in_y >= 0 && in_y < k->in_height;
-                    if (inside) in = row_at(work, place, base + in_y, k->in_width * k->depth) + c;
-                    for (j = 0; j < k->taps_x; j++, tap += k->depth * k->times) {
-                        const int32_t in_x = at + j * k->dilation_x;
-                        const int32_t value = inside && in_x >= 0 && in_x < k->in_width ? in[in_x * k->depth] : k->in_zero;
-                        sum += (uint32_t)(*tap * value);
-                    }
-                }
-                *out++ = requantized(sum, k->multipliers[f], k->shifts[f], grid);
-            }
         }
     }
 }

@@ -21,6 +21,8 @@ from edgecut.tflite.flatbuffer import Operator, Tensor
 _HALF = Multiplier(1 << 30, 0)
 # Of one column of a window, whose rows the faster kernels hold at once: under_t and depthwise_row in convolution.c.
 MOST_TAPS = 16
+# Of a window whose values are gathered before they are multiplied: MOST_VALUES in conv_window.c.
+MOST_VALUES = 80
 
 
 def conv_2d(model: Model, op: Operator) -> Lowered:
@@ -31,22 +33,19 @@ def conv_2d(model: Model, op: Operator) -> Lowered:
     groups = data.shape[3] // depth if depth and data.shape[3] % depth == 0 else 0
     if not groups or count % groups or output.shape[3] != count or data.shape[0] != output.shape[0]:
         raise Refused(f"has filters of shape {list(filters.shape)} for an input of shape {list(data.shape)}")
-    common = geometry(y, x) | {"depth": depth, "filters": count}
     tables, taps, _ = requantizing(model, op, data, output, filters.reshape(count, -1))
-    if groups == 1 and x.dilation == 1 and y.size <= MOST_TAPS:
-        zero = data.zero_points[0]
-        del tables["in_zero"]
-        outside = np.full(x.size * depth, zero, np.int8) if zero and (_is_padded(y) or _is_padded(x)) else None
-        call = Call("conv_row", common | tables | {"weights": taps, "outside": outside})
+    if groups == 1 and _is_plain(y, x):
+        call = _plain(data, y, x, tables, taps)
     else:
-        fields = {"dilation_x": x.dilation, "in_depth": data.shape[3], "group_filters": count // groups}
-        call = Call("conv_taps_row", common | fields | tables | {"weights": taps})
+        fields = {"depth": depth, "filters": count, "dilation_x": x.dilation, "in_depth": data.shape[3]}
+        fields["group_filters"] = count // groups
+        call = Call("conv_taps_row", geometry(y, x) | fields | tables | {"weights": taps})
     reads = (window_rows(op.inputs[0], row_view(data), y, data.shape[0]),)
     return Lowered(call, reads, op.outputs[0], row_view(output))
 
 
 def depthwise_conv_2d(model: Model, op: Operator) -> Lowered:
-    """A depthwise convolution with any depth multiplier."""
+    """A depthwise convolution with any depth multiplier; on one channel it is a convolution."""
     data, output, filters = model.activation(op.inputs[0]), model.output(op), model.constant(op.inputs[1], "int8")
     y, x = windows(op, data, output, filters.shape[1:3])
     depth, made = data.shape[3], filters.shape[3]
@@ -55,13 +54,40 @@ def depthwise_conv_2d(model: Model, op: Operator) -> Lowered:
     fields = geometry(y, x) | {"dilation_x": x.dilation, "depth": depth}
     tables, taps, bias = requantizing(model, op, data, output, filters.reshape(-1, made).T)
     weights: dict[str, Value] = {"weights": taps.T}
-    reads = (window_rows(op.inputs[0], row_view(data), y, data.shape[0]),)
-    if made == depth and y.size <= MOST_TAPS:
+    if depth == 1 and _is_plain(y, x):
+        call = _plain(data, y, x, tables, taps)
+    elif made == depth and y.size <= MOST_TAPS:
         edge = {"edge_bias": folded_bias(bias, taps.sum(1, dtype=np.int64), -data.zero_points[0])}
         call = Call("depthwise_row", fields | edge | tables | weights)
     else:
         call = Call("depthwise_taps_row", fields | {"times": made // depth} | tables | weights)
+    reads = (window_rows(op.inputs[0], row_view(data), y, data.shape[0]),)
     return Lowered(call, reads, op.outputs[0], row_view(output))
+
+
+def _is_plain(y: Window, x: Window) -> bool:
+    """Whether the lines of a window are read in one piece each."""
+    return x.dilation == 1 and y.size <= MOST_TAPS
+
+
+def _plain(data: Tensor, y: Window, x: Window, tables: dict[str, Value], taps: np.ndarray) -> Call:
+    """A convolution over all channels; one of few values is gathered first."""
+    fields = geometry(y, x) | {"depth": data.shape[3], "filters": len(taps)}
+    count = taps.shape[1]
+    if count <= MOST_VALUES:
+        step = -(-count // 4) * 4
+        return Call("conv_window_row", fields | tables | {"step": step, "weights": packed(taps, step)})
+    zero = data.zero_points[0]
+    outside = np.full(x.size * data.shape[3], zero, np.int8) if zero and (_is_padded(y) or _is_padded(x)) else None
+    rest = {name: value for name, value in tables.items() if name != "in_zero"}
+    return Call("conv_row", fields | rest | {"weights": packed(taps, count), "outside": outside})
+
+
+def packed(taps: np.ndarray, step: int) -> np.ndarray:
+    """Filters `step` apart, and zeros that four_dots() may read behind the last."""
+    packed = np.zeros(len(taps) * step + 16, np.int8)
+    packed[: len(taps) * step].reshape(len(taps), step)[:, : taps.shape[1]] = taps
+    return packed
 
 
 def _is_padded(axis: Window) -> bool:

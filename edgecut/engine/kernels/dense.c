@@ -1,23 +1,23 @@
-/*@ dense_row: row_at requantized dot dot4 */
+/*@ dense_row: row_at requantize4 dot dot4 */
 static void dense_row(const void *layer, int8_t *work, const place_t *place, int32_t row) {
     const dense_row_t *k = (const dense_row_t *)layer;
     const grid_t grid = {k->small, 2 * k->out_zero + 1, k->low, k->high};
-    const int8_t *in = row_at(work, place, row, k->groups * k->depth);
-    int8_t *out = row_at(work, &place[1], row, k->groups * k->units);
-    int32_t g, u, i, n;
-    for (g = 0; g < k->groups; g++, in += k->depth) {
-        for (u = 0; u < k->units; u += n) {
+    const int32_t units = k->units, depth = k->depth, per_unit = k->per_unit, factor = k->multipliers[0];
+    const int8_t shift = k->shifts[0], shifts_4[4] = {shift, shift, shift, shift};
+    const int32_t factors_4[4] = {factor, factor, factor, factor};
+    const int8_t *in = row_at(work, place, row, k->groups * depth);
+    int8_t *out = row_at(work, &place[1], row, k->groups * units);
+    int32_t g, u;
+    for (g = 0; g < k->groups; g++, in += depth, out += units) {
+        for (u = 0; u + 3 < units; u += 4) {
             uint32_t sums[4];
-            n = k->units - u < 4 ? 1 : 4;
-            for (i = 0; i < n; i++) sums[i] = (uint32_t)k->bias[u + i];
-            if (n == 4)
-                dot4(sums, k->weights + u * k->depth, k->depth, in, k->depth);
-            else
-                sums[0] = dot(sums[0], k->weights + u * k->depth, in, k->depth);
-            for (i = 0; i < n; i++) {
-                const int32_t c = (u + i) * k->per_unit;
-                *out++ = requantized(sums[i], k->multipliers[c], k->shifts[c], grid);
-            }
+            memcpy(sums, k->bias + u, sizeof sums);
+            dot4(sums, k->weights + u * depth, depth, in, depth);
+            requantize4(out + u, sums, per_unit ? k->multipliers + u : factors_4, per_unit ? k->shifts + u : shifts_4, grid);
+        }
+        for (; u < units; u++) {
+            const uint32_t sum = dot((uint32_t)k->bias[u], k->weights + u * depth, in, depth);
+            out[u] = requantized(sum, k->multipliers[per_unit * u], k->shifts[per_unit * u], grid);
         }
     }
 }

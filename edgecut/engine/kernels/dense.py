@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from edgecut.engine.kernels.convolution import bias_of, factor_fields, filter_scales, grid_fields
+from edgecut.engine.kernels.convolution import bias_of, factor_fields, filter_scales, grid_fields, packed
 from edgecut.engine.lowered import Call, Lowered, Model, Read, Value, View, row_view, same_rows
 from edgecut.engine.quantization import channel_multipliers, folded_bias, sums_are_small, tensor_multiplier
 from edgecut.engine.refusal import Refused
@@ -28,7 +28,7 @@ def fully_connected(model: Model, op: Operator) -> Lowered:
     tables = _factors(model, op, data, output, weights)
     limits = grid_fields(op, data, output)
     del limits["in_zero"]
-    call = Call("dense_row", fields | limits | tables | {"weights": weights})
+    call = Call("dense_row", fields | limits | tables | {"weights": packed(weights, depth)})
     return Lowered(call, (read,), op.outputs[0], made)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -56,14 +56,17 @@ def binary(model: Model, op: Operator, kernel: str, grids: Callable[[Tensor, Ten
         raise Refused(f"makes shape {list(output.shape)} of shapes {[list(side.shape) for side in sides]}")
     full = four(output.shape)
     reads: list[Read] = []
-    fields: Fields = {"height": full[1], "width": full[2], "depth": full[3]}
+    fields: Fields = {}
+    spread: list[tuple[int, ...]] = []
     for name, index, side in zip("ab", op.inputs, sides, strict=False):
         steps, read = _spread(index, side, full)
-        fields |= {f"{name}_steps": steps, name: model.constants[index] if side.is_constant else None}
+        spread.append(steps)
+        fields[name] = model.constants[index] if side.is_constant else None
         reads += [] if side.is_constant else [read]
     if not reads:
         raise Refused("has constants on both sides")
-    fields |= {"b_place": int(not sides[0].is_constant), "out_place": len(reads)}
+    values, columns, steps = _runs(full[3], full[2], spread)
+    fields["steps"] = (values, columns, full[1], int(not sides[0].is_constant), len(reads), *steps)
     fields |= grids(sides[0], sides[1], output) | _limits(op, output)
     if kernel == "larger_row":
         del fields["out_zero"]
@@ -109,6 +112,14 @@ def _spread(index: int, side: Tensor, full: tuple[int, int, int, int]) -> tuple[
     return steps, Read(index, row_view(side), at, stop, in_place=own == full)
 
 
+def _runs(depth: int, width: int, spread: Sequence[tuple[int, ...]]) -> tuple[int, int, tuple[int, ...]]:
+    """Values a column, columns, and the steps of both sides: a row that both read at even steps is one column."""
+    even = [(*steps[:3], 0, steps[4] if depth > 1 else steps[3]) for steps in spread]
+    if all(steps[3] == depth * run[4] for steps, run in zip(spread, even, strict=True)):
+        return depth * width, 1, (*even[0], *even[1])
+    return depth, width, (*spread[0], *spread[1])
+
+
 def _sum_fields(a: Tensor, b: Tensor, output: Tensor) -> Fields:
     twice = 2.0 * max(a.scales[0], b.scales[0])
     factors = {
@@ -119,20 +130,22 @@ def _sum_fields(a: Tensor, b: Tensor, output: Tensor) -> Fields:
     fields: Fields = {"a_zero": a.zero_points[0], "b_zero": b.zero_points[0]}
     for name, factor in factors.items():
         fields |= {f"{name}multiplier": factor.multiplier, f"{name}shift": factor.shift}
-    return fields
+    return fields | {"small": int(factors[""].shift <= 0)}
 
 
 def _product_fields(a: Tensor, b: Tensor, output: Tensor) -> Fields:
     factor = quantize_multiplier(a.scales[0] * b.scales[0] / output.scales[0])
     return {
         "a_zero": a.zero_points[0], "b_zero": b.zero_points[0],
-        "multiplier": factor.multiplier, "shift": factor.shift,
+        "multiplier": factor.multiplier, "shift": factor.shift, "small": int(factor.shift <= 0),
     }  # fmt: skip
 
 
 def _slope_fields(a: Tensor, b: Tensor, output: Tensor) -> Fields:
     above = quantize_multiplier(a.scales[0] / output.scales[0])
-    return _product_fields(a, b, output) | {"above_multiplier": above.multiplier, "above_shift": above.shift}
+    below = _product_fields(a, b, output)
+    fields: Fields = {"above_multiplier": above.multiplier, "above_shift": above.shift}
+    return below | fields | {"small": int(bool(below["small"]) and above.shift <= 0)}
 
 
 def _limits(op: Operator, output: Tensor) -> Fields:

@@ -39,25 +39,34 @@ static void max_pool_row(const void *layer, int8_t *work, const place_t *place, 
         if (out[c] > high) out[c] = (int8_t)high;
 }
 
-/*@ average_pool_row: row_at limited taps */
+/*@ average_pool_row: row_at limited taps add4 */
+static int8_t average(const average_pool_row_t *k, int32_t sum, int32_t count) {
+    return limited((sum > 0 ? sum + count / 2 : sum - count / 2) / count, k->low, k->high);
+}
+
 static void average_pool_row(const void *layer, int8_t *work, const place_t *place, int32_t row) {
     const average_pool_row_t *k = (const average_pool_row_t *)layer;
     const int32_t y = row % k->out_height * k->stride_y - k->pad_y, base = row / k->out_height * k->in_height;
-    const int32_t top = first_tap(y, 1), bottom = stop_tap(y, 1, k->in_height, k->taps_y);
-    int8_t *out = row_at(work, &place[1], row, k->out_width * k->depth);
+    const int32_t top = first_tap(y, 1), bottom = stop_tap(y, 1, k->in_height, k->taps_y), depth = k->depth;
+    int8_t *out = row_at(work, &place[1], row, k->out_width * depth);
     int32_t x, c, i, j;
     for (x = 0; x < k->out_width; x++) {
         const int32_t at = x * k->stride_x - k->pad_x;
         const int32_t left = first_tap(at, 1), right = stop_tap(at, 1, k->in_width, k->taps_x);
-        const int32_t count = (bottom - top) * (right - left);
-        for (c = 0; c < k->depth; c++) {
+        const int32_t count = (bottom - top) * (right - left), from = (at + left) * depth;
+        for (c = 0; c + 3 < depth; c += 4) {
+            int32_t sums[4] = {0, 0, 0, 0};
+            for (i = top; i < bottom; i++)
+                add4(sums, row_at(work, place, base + y + i, k->in_width * depth) + from + c, depth, right - left);
+            for (i = 0; i < 4; i++) *out++ = average(k, sums[i], count);
+        }
+        for (; c < depth; c++) {
             int32_t sum = 0;
             for (i = top; i < bottom; i++) {
-                const int8_t *in = row_at(work, place, base + y + i, k->in_width * k->depth) + c;
-                for (j = left; j < right; j++) sum += in[(at + j) * k->depth];
+                const int8_t *in = row_at(work, place, base + y + i, k->in_width * depth) + from + c;
+                for (j = left; j < right; j++, in += depth) sum += *in;
             }
-            sum = (sum > 0 ? sum + count / 2 : sum - count / 2) / count;
-            *out++ = limited(sum, k->low, k->high);
+            *out++ = average(k, sum, count);
         }
     }
 }
