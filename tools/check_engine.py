@@ -3,8 +3,9 @@
     python tools/check_engine.py [FILE|FOLDER ...] [--operators 300] [--nets 200] [--inputs 16] [--boards cortex-m4,...]
                                  [--seed 0] [--keep DIR] [--compiler gcc]
 
-Each file is generated, compiled for this host with sanitizers and run on noise beside the interpreter, then linked for
-each board and run in the emulator. A row of the table: the C's work buffer, the interpreter's head and the smallest
+Each file is generated, compiled for this host with sanitizers and run on noise beside the interpreter, as a whole, with
+the input in its place and by rows, then linked for each board and run in the emulator; a file of float inputs and
+outputs is compared on their integers. A row of the table: the C's work buffer, the interpreter's head and the smallest
 arena it runs in, flash and instructions by board, inputs with distinct outputs, outputs that differ. Files that can't
 be C are listed with the reason, and failing ones are kept. Exit code 1: an output differs, or something failed.
 """
@@ -16,19 +17,21 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import numpy as np
+
 from edgecut.bench.image import BOARDS, Emulated, Program, absent, emulate
 from edgecut.bench.runners import tflm
 from edgecut.bench.runners.qemu import noise
-from edgecut.engine import generate
+from edgecut.engine import Generated, generate
 from edgecut.errors import EdgecutError
-from edgecut.tflite.flatbuffer import read
+from edgecut.tflite.flatbuffer import Tensor, TfliteGraph, read
 from edgecut.tflite.ops import macs_by_class
-from tools.host_proof import Generated, Verdict, compare, compile_host, run_host, side_bytes
+from tools.host_proof import Verdict, compare, compile_host, run_host
 from tools.int8_files import random_nets, single_operators
 
 BATCH = 10
@@ -38,14 +41,18 @@ EMULATED = ((3, 3_000_000), (1, 60_000_000))
 
 @dataclass
 class Case:
-    """One file and what became of it. head, used: of the interpreter, 0 where it wasn't asked."""
+    """One file and what became of it. inputs, expected: of the integers that the C takes and gives. verdicts: of the
+    run of the whole and of the one by rows. head, used: of the interpreter, 0 where it wasn't asked.
+    """
 
     path: Path
-    generated: bool = False
+    drawn: bool = False
+    name: str = ""
     made: Generated | None = None
+    output_bytes: int = 0
     inputs: list[bytes] = field(default_factory=list)
     expected: list[bytes] | str = ""
-    verdict: Verdict | None = None
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
     head: int = 0
     used: int = 0
     boards: dict[str, Emulated | str] = field(default_factory=dict)
@@ -56,10 +63,10 @@ class Case:
     def faults(self) -> list[str]:
         """What is wrong, in words."""
         found = []
-        if self.verdict is not None:
-            found += [self.verdict.fault] if self.verdict.fault else []
-            if self.verdict.differing:
-                found.append(f"{self.verdict.differing} outputs differ on the host, by up to {self.verdict.largest}")
+        for way, verdict in self.verdicts.items():
+            found += [f"{way}: {verdict.fault}"] if verdict.fault else []
+            if verdict.differing:
+                found.append(f"{way}: {verdict.differing} outputs differ on the host, by up to {verdict.largest}")
         for core, result in self.boards.items():
             if isinstance(result, str):
                 found.append(f"{core}: {result}")
@@ -107,11 +114,14 @@ def check(batch: Sequence[Case], count: int, boards: Sequence[str], compiler: st
     ready = [case for case in batch if case.made is not None]
     if not ready:
         return
-    found = tflm.interpreter_outputs([case.path for case in ready], [case.inputs for case in ready], 1800)
+    graphs = [read(case.path) for case in ready]
+    rows = [[_as_floats(graph, values) for values in case.inputs] for graph, case in zip(graphs, ready, strict=True)]
+    found = tflm.interpreter_outputs([case.path for case in ready], rows, 1800)
     heads = tflm.interpreter_heads([case.path for case in ready], 600)
-    for case, outputs, head in zip(ready, found, heads, strict=True):
-        case.expected, case.head = outputs, head if isinstance(head, int) else 0
-        if not case.generated and case.head:
+    for case, graph, outputs, head in zip(ready, graphs, found, heads, strict=True):
+        case.expected = outputs if isinstance(outputs, str) else [_as_integers(graph, values) for values in outputs]
+        case.head = head if isinstance(head, int) else 0
+        if not case.drawn and case.head:
             case.used = tflm.smallest_arena_bytes(case.path, 600).smallest_bytes
     _on_host(ready, compiler)
     for core in boards:
@@ -130,7 +140,7 @@ def _drawn(options: argparse.Namespace, scratch: Path) -> Iterator[Case]:
     for file in drawn:
         path = scratch / f"{file.name}.tflite"
         path.write_bytes(file.content)
-        yield Case(path, generated=True)
+        yield Case(path, drawn=True)
 
 
 def _generate(case: Case, count: int) -> None:
@@ -142,30 +152,76 @@ def _generate(case: Case, count: int) -> None:
     except EdgecutError as exc:
         case.refusal = str(exc).removeprefix(f"{case.path}: ").partition("\n")[0]
         return
-    if any(graph.tensors[index].dtype != "int8" for index in (*graph.inputs, *graph.outputs)):
-        case.refusal = "its ends aren't int8; not compared"
+    inside = replace(graph, inputs=_entered(graph), outputs=_left(graph))
+    sides = [[graph.tensors[index] for index in side] for side in (inside.inputs, inside.outputs)]
+    if any(tensor.dtype not in ("int8", "int16") for side in sides for tensor in side):
+        case.refusal = "its inputs and outputs aren't integers that TFLM gives; not compared"
         return
-    sizes = side_bytes(graph, graph.inputs), side_bytes(graph, graph.outputs)
-    case.made = Generated(name, dict(made.files), made.arena_bytes, *sizes)
-    case.inputs = noise(graph, count)
+    case.name, case.made, case.output_bytes = name, made, sum(tensor.size_bytes for tensor in sides[1])
+    case.inputs = noise(inside, count)
     case.macs = sum(macs_by_class(graph).values())
+
+
+def _entered(graph: TfliteGraph) -> tuple[int, ...]:
+    """The tensors that the C takes: behind the QUANTIZE of an input of floats, else the input."""
+    behind = {op.inputs[0]: op.outputs[0] for op in graph.operators if op.name == "QUANTIZE"}
+    return tuple(behind.get(k, k) if graph.tensors[k].dtype == "float32" else k for k in graph.inputs)
+
+
+def _left(graph: TfliteGraph) -> tuple[int, ...]:
+    """The tensors that the C gives: before the DEQUANTIZE to an output of floats, else the output."""
+    before = {op.outputs[0]: op.inputs[0] for op in graph.operators if op.name == "DEQUANTIZE"}
+    return tuple(before.get(k, k) if graph.tensors[k].dtype == "float32" else k for k in graph.outputs)
+
+
+def _as_floats(graph: TfliteGraph, values: bytes) -> bytes:
+    """What the interpreter takes for the integers that the C takes: a QUANTIZE makes the same of it."""
+    rows, start = b"", 0
+    for outer, inner in zip(graph.inputs, _entered(graph), strict=True):
+        tensor = graph.tensors[inner]
+        part = values[start : start + tensor.size_bytes]
+        start += tensor.size_bytes
+        rows += part if outer == inner else _floats(tensor, part)
+    return rows
+
+
+def _floats(tensor: Tensor, values: bytes) -> bytes:
+    integers = np.frombuffer(values, tensor.dtype).astype(np.float64)
+    return ((integers - tensor.zero_points[0]) * tensor.scales[0]).astype(np.float32).tobytes()
+
+
+def _as_integers(graph: TfliteGraph, values: bytes) -> bytes:
+    """The integers of what the interpreter gives, each of which is one float behind a DEQUANTIZE."""
+    rows, start = b"", 0
+    for outer, inner in zip(graph.outputs, _left(graph), strict=True):
+        tensor, size = graph.tensors[inner], graph.tensors[outer].size_bytes
+        part = values[start : start + size]
+        start += size
+        if outer != inner:
+            floats = np.frombuffer(part, np.float32) / np.float64(tensor.scales[0])
+            part = (np.rint(floats) + tensor.zero_points[0]).astype(tensor.dtype).tobytes()
+        rows += part
+    return rows
 
 
 def _on_host(cases: Sequence[Case], compiler: str) -> None:
     with tempfile.TemporaryDirectory(prefix="edgecut-proof-") as folder:
         try:
-            program = compile_host([case.made for case in cases if case.made is not None], Path(folder), compiler)
+            models = [(case.name, case.made) for case in cases if case.made is not None]
+            program = compile_host(models, Path(folder), compiler)
         except subprocess.CalledProcessError as exc:
             if len(cases) > 1:
                 for case in cases:
                     _on_host([case], compiler)
                 return
             said = next((line for line in exc.stderr.splitlines() if "error" in line), "no message")
-            cases[0].verdict = Verdict(0, 0, 0, 0, f"C: {said}")
+            cases[0].verdicts["C"] = Verdict(0, 0, 0, 0, said)
             return
         for place, case in enumerate(cases):
             assert case.made is not None
-            case.verdict = compare(run_host(program, place, case.inputs, case.made.output_bytes), case.expected)
+            case.verdicts["whole"] = compare(run_host(program, 2 * place, case.inputs), case.expected)
+            if case.made.rows_arena_bytes is not None:
+                case.verdicts["by rows"] = compare(run_host(program, 2 * place + 1, case.inputs), case.expected)
 
 
 def _on_board(case: Case, core: str) -> None:
@@ -173,7 +229,7 @@ def _on_board(case: Case, core: str) -> None:
     made, inputs = case.made, case.inputs[: next((n for n, macs in EMULATED if case.macs <= macs), 0)]
     if not inputs:
         return
-    program = Program(made.name, made.name, made.files, made.arena_bytes, inputs, made.output_bytes)
+    program = Program(case.name, case.name, made.files, made.arena_bytes, inputs, case.output_bytes)
     try:
         case.boards[core] = emulate(program, BOARDS[core], 900)
     except EdgecutError as exc:
@@ -197,20 +253,22 @@ def _row(case: Case, boards: Sequence[str]) -> str:
             cells += f"  {result.flash_bytes:>10} {count:>8.3f} {result.stack_bytes:>5}"
         else:
             cells += f"  {'not run' if result is None else 'failed':>10} {'':>8} {'':>5}"
-    verdict = case.verdict or Verdict(0, 0, 0, 0)
+    verdict = case.verdicts.get("whole") or Verdict(0, 0, 0, 0)
     cells += f"  {verdict.distinct:>4}/{verdict.runs:<3} {verdict.differing:>6}"
     return cells + "".join(f"\n    {fault}" for fault in case.faults)
 
 
 def _summary(cases: Sequence[Case], failed: int) -> str:
     made = [case for case in cases if case.made is not None]
-    runs = sum(case.verdict.runs for case in made if case.verdict is not None)
-    differing = sum(case.verdict.differing for case in made if case.verdict is not None)
-    distinct = sum(case.verdict.distinct for case in made if case.verdict is not None)
+    whole = [case.verdicts["whole"] for case in made if "whole" in case.verdicts]
+    by_rows = [case.verdicts["by rows"] for case in made if "by rows" in case.verdicts]
+    runs, rows = sum(verdict.runs for verdict in whole), sum(verdict.runs for verdict in by_rows)
+    distinct = sum(verdict.distinct for verdict in whole)
+    differing = sum(verdict.differing for verdict in (*whole, *by_rows))
     emulated = sum(len(r.outputs) for case in made for r in case.boards.values() if isinstance(r, Emulated))
     return (
         f"{len(cases)} files, {len(made)} as C, {len(cases) - len(made)} not; on the host {runs} outputs, {distinct} "
-        f"distinct, {differing} differing; {emulated} outputs in the emulator; {failed} files failed"
+        f"distinct, and {rows} by rows, {differing} differing; {emulated} in the emulator; {failed} files failed"
     )
 
 

@@ -1,7 +1,8 @@
-"""Generated C compiled for this computer with sanitizers, and run beside the TFLM interpreter on the same inputs."""
+"""Generated C of several models as one program for this computer, with sanitizers, run in all its ways."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,54 +10,64 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecut.tflite.flatbuffer import TfliteGraph
+from edgecut.engine import Generated
 
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror")
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 _TIMEOUT_S = 600
 
+# Rooms of the exact size, so that the sanitizer sees a byte beside them, the work buffer on an odd boundary; painted,
+# so that no run relies on zeros.
 _MAIN = """
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 @INCLUDES@
+@WAYS@
 typedef struct { int (*run)(int8_t *, const int8_t *, int8_t *); size_t arena, input, output; } row_t;
 static const row_t rows[] = {
 @ROWS@};
 
-/* Rooms of the exact size, so that the sanitizer sees a byte beside them, on an odd boundary; painted, so that no run
-   relies on zeros. */
 int main(int count, char **words) {
     const row_t *row = &rows[atoi(words[1])];
-    FILE *from = fopen(words[2], "rb"), *to = fopen(words[3], "wb");
     int8_t *arena = malloc(row->arena + 1), *in = malloc(row->input), *out = malloc(row->output);
-    int paint = 1;
-    (void)count;
-    while (fread(in, 1, row->input, from) == row->input) {
+    int paint = count, code = 0;
+    while (code == 0 && fread(in, 1, row->input, stdin) == row->input) {
         memset(arena, paint += 73, row->arena + 1);
         memset(out, paint += 73, row->output);
-        if (row->run(arena + 1, in, out)) return 3;
-        fwrite(out, 1, row->output, to);
+        code = row->run(arena + 1, in, out);
+        fwrite(out, 1, row->output, stdout);
     }
     free(arena);
     free(in);
     free(out);
-    fclose(from);
-    return fclose(to) != 0;
+    return code;
 }
 """
-
-
-@dataclass(frozen=True)
-class Generated:
-    """C of one model: {file name: text} of NAME_run.c and NAME_run.h, and the bytes of its rooms."""
-
-    name: str
-    files: dict[str, str]
-    arena_bytes: int
-    input_bytes: int
-    output_bytes: int
+_WHOLE = """
+static int @NAME@_whole(int8_t *work, const int8_t *in, int8_t *out) {
+    int8_t *again = malloc(@OUTPUT@);
+    int differs;
+    if (@NAME@_run_in(work, in, out)) return 7;
+@COPIES@    if (@NAME@_run_in(work, work + @PLACE@, again)) return 7;
+    differs = memcmp(out, again, @OUTPUT@) != 0;
+    free(again);
+    return differs ? 5 : 0;
+}
+"""
+_BY_ROWS = """
+static int @NAME@_by_rows(int8_t *work, const int8_t *in, int8_t *out) {
+    int k;
+    @NAME@_begin(work);
+    for (k = 0; k < @PREFIX@_ROWS; k++) {
+        if (@NAME@_finish(work, out) == 0) return 5;
+        if (@NAME@_push_row(work, in + k * @PREFIX@_ROW_BYTES)) return 7;
+    }
+    if (@NAME@_push_row(work, in) == 0) return 6;
+    return @NAME@_finish(work, out);
+}
+"""
 
 
 @dataclass(frozen=True)
@@ -70,51 +81,71 @@ class Verdict:
     fault: str = ""
 
 
-def side_bytes(graph: TfliteGraph, side: Sequence[int]) -> int:
-    """The bytes of all tensors of a side."""
-    return sum(graph.tensors[index].size_bytes for index in side)
-
-
 def compile_host(
-    models: Sequence[Generated],
+    models: Sequence[tuple[str, Generated]],
     folder: Path,
     compiler: str = "gcc",
     flags: Sequence[str] = ("-O1", *SANITIZERS),
     strict: Sequence[str] = STRICT,
 ) -> Path:
-    """The program of several models. Raises CalledProcessError, with the compiler's words, if one isn't right C."""
-    includes = "".join(f'#include "{model.name}_run.h"\n' for model in models)
-    rows = "".join(f"    {{{m.name}_run_in, {m.arena_bytes}u, {m.input_bytes}u, {m.output_bytes}u}},\n" for m in models)
-    (folder / "main.c").write_text(_MAIN.replace("@INCLUDES@", includes).replace("@ROWS@", rows))
-    sources = ["main.c"]
-    for model in models:
+    """The program of several models by name. At the place 2k it runs model k, then again on inputs that were written to
+    their places in the work buffer, which must give the same; at 2k + 1 it runs it by rows.
+
+    Raises CalledProcessError, with the compiler's words, if one isn't right C.
+    """
+    ways = [_ways(name, model) for name, model in models]
+    words = {
+        "@INCLUDES@": "".join(f'#include "{name}_run.h"\n' for name, _ in models),
+        "@WAYS@": "".join(text for text, _ in ways),
+        "@ROWS@": "".join(rows for _, rows in ways),
+    }
+    (folder / "main.c").write_text(_replaced(_MAIN, words))
+    sources = ["main.c", *(f"{name}_run.c" for name, _ in models)]
+    for _, model in models:
         for name, text in model.files.items():
             (folder / name).write_text(text)
-            sources += [name] if name.endswith(".c") else []
-    subprocess.run(
-        [compiler, *strict, *flags, "-o", "proof", *sources],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=_TIMEOUT_S,
-    )
+    command = [compiler, *strict, *flags, "-o", "proof", *sources]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=_TIMEOUT_S)
     return folder / "proof"
 
 
-def run_host(program: Path, place: int, inputs: Sequence[bytes], output_bytes: int) -> list[bytes] | str:
-    """The outputs of the model at a place of the program, or what ended it."""
-    source, target = program.with_name("inputs.bin"), program.with_name("outputs.bin")
-    source.write_bytes(b"".join(inputs))
-    target.unlink(missing_ok=True)
-    done = subprocess.run(
-        [program, str(place), source, target], capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S
+def _ways(name: str, model: Generated) -> tuple[str, str]:
+    """The functions that run a model, and their rows of the table; by rows it isn't run where it has several inputs."""
+    prefix, header = name.upper(), model.files[f"{name}_run.h"]
+    inputs, outputs = (re.findall(rf"#define ({prefix}_{side}\w*)_BYTES", header) for side in ("INPUT", "OUTPUT"))
+    placed = [macro for macro in inputs if f"#define {macro}_AT" in header]
+    copies = "".join(
+        f"    memcpy(work + {macro}_AT, in + {_sum(inputs[:k])}, {macro}_BYTES);\n"
+        for k, macro in enumerate(inputs)
+        if macro in placed
     )
+    words = {"@NAME@": name, "@PREFIX@": prefix, "@OUTPUT@": _sum(outputs), "@COPIES@": copies}
+    text, sides = _replaced(_WHOLE, words | {"@PLACE@": f"{placed[0]}_AT"}), f"{_sum(inputs)}, {_sum(outputs)}"
+    rows = f"    {{{name}_whole, {prefix}_ARENA_BYTES, {sides}}},\n"
+    if model.rows_arena_bytes is None:
+        return text, f"{rows}    {{NULL, 0, 0, 0}},\n"
+    return text + _replaced(_BY_ROWS, words), f"{rows}    {{{name}_by_rows, {prefix}_ROWS_ARENA_BYTES, {sides}}},\n"
+
+
+def _sum(macros: Sequence[str]) -> str:
+    return " + ".join(["0", *(f"{macro}_BYTES" for macro in macros)])
+
+
+def _replaced(text: str, words: dict[str, str]) -> str:
+    for word, value in words.items():
+        text = text.replace(word, value)
+    return text
+
+
+def run_host(program: Path, place: int, inputs: Sequence[bytes]) -> list[bytes] | str:
+    """The outputs at a place of the program for each input, or what ended it."""
+    done = subprocess.run([program, str(place)], input=b"".join(inputs), capture_output=True, timeout=_TIMEOUT_S)
     if done.returncode != 0:
-        lines = [line for line in done.stderr.splitlines() if "runtime error" in line or "ERROR" in line]
-        return (lines or done.stderr.splitlines() or [f"it ended with {done.returncode}"])[0]
-    content = target.read_bytes()
-    return [content[k : k + output_bytes] for k in range(0, len(content), output_bytes)]
+        words = done.stderr.decode(errors="replace").splitlines()
+        lines = [line for line in words if "runtime error" in line or "ERROR" in line]
+        return (lines or words or [f"it ended with {done.returncode}"])[0]
+    size = len(done.stdout) // len(inputs)
+    return [done.stdout[k : k + size] for k in range(0, len(done.stdout), size)]
 
 
 def compare(ours: list[bytes] | str, reference: list[bytes] | str) -> Verdict:

@@ -15,8 +15,8 @@ from edgecut.engine import Generated, generate
 from edgecut.engine.operators import OPERATORS
 from edgecut.tflite.flatbuffer import TfliteGraph, parse
 from edgecut.tflite.kinds import RENAMES
-from tests.engine.host import compiled, outputs
 from tests.engine.int16 import int16_net
+from tools.host_proof import compile_host, run_host
 from tools.int8_files import SINGLE, random_nets, single_operators
 from tools.int8_net import Int8Net
 
@@ -127,19 +127,17 @@ def expected(drawn: list[Case], tmp_path_factory: pytest.TempPathFactory) -> lis
 
 @pytest.fixture(scope="module")
 def program(drawn: list[Case], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return compiled([(case.name, case.made) for case in drawn], tmp_path_factory.mktemp("c"))
+    return compile_host([(case.name, case.made) for case in drawn], tmp_path_factory.mktemp("c"))
 
 
 def test_outputs_are_equal_to_the_bit(drawn: list[Case], expected: list[list[bytes]], program: Path) -> None:
     for k, (case, values) in enumerate(zip(drawn, expected, strict=True)):
-        room = max(case.made.arena_bytes, 1)
-        assert outputs(program, 2 * k, room, case.inputs, len(values[0])) == values, case.name
+        assert run_host(program, 2 * k, case.inputs) == values, case.name
 
 
 def test_outputs_of_an_input_that_comes_by_rows_are_the_same(
     drawn: list[Case], expected: list[list[bytes]], program: Path
 ) -> None:
     for k, (case, values) in enumerate(zip(drawn, expected, strict=True)):
-        room = case.made.rows_arena_bytes
-        if room is not None:
-            assert outputs(program, 2 * k + 1, room, case.inputs, len(values[0])) == values, case.name
+        if case.made.rows_arena_bytes is not None:
+            assert run_host(program, 2 * k + 1, case.inputs) == values, case.name
