@@ -2,8 +2,8 @@
 
     python tools/study_nets.py FOLDER
 
-Weights are random, since memory, instructions and equality don't depend on them; batch normalization gets statistics
-that spread the activations, so that outputs differ by input.
+Weights are random, since memory, instructions and equality don't depend on them; batch normalization gets the
+statistics of the images, and the last layer is scaled to logits that differ by image, so that outputs do.
 """
 
 from __future__ import annotations
@@ -32,15 +32,44 @@ def main() -> int:
         keras.utils.set_random_seed(0)
         model = make()
         rng = np.random.default_rng(0)
-        for layer in model.layers:
-            if isinstance(layer, layers.BatchNormalization):
-                gamma, beta, mean, variance = layer.get_weights()
-                spread = rng.uniform(0.6, 1.4, gamma.shape), rng.normal(0, 0.3, beta.shape)
-                layer.set_weights([*spread, mean, variance])
-        images = rng.uniform(-1, 1, (24, *model.input_shape[1:])).astype(np.float32)
+        images = _images(rng, model.input_shape[1:])
+        _normalize(model, images, rng)
+        _spread_logits(model, images)
         export(model, precision="int8", calibration=images, path=target)
         print(name, target.stat().st_size, flush=True)
     return 0
+
+
+def _images(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Fields of four by four colours under noise: features of random weights hardly differ between images of noise."""
+    height, width, depth = shape
+    fields = rng.uniform(-1, 1, (24, 4, 4, depth))
+    rows, columns = np.arange(height) * 4 // height, np.arange(width) * 4 // width
+    images = fields[:, rows][:, :, columns] + rng.uniform(-0.4, 0.4, (24, *shape))
+    return np.clip(images, -1, 1).astype(np.float32)
+
+
+def _normalize(model: keras.Model, images: np.ndarray, rng: np.random.Generator) -> None:
+    """Batch normalization, in place: what training on these images would leave behind."""
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            gamma, beta, mean, variance = layer.get_weights()
+            spread = rng.uniform(0.6, 1.4, gamma.shape), rng.normal(0, 0.3, beta.shape)
+            layer.set_weights([*spread, mean, variance])
+            layer.momentum = 0.0
+    model(images, training=True)
+
+
+def _spread_logits(model: keras.Model, images: np.ndarray) -> None:
+    """Weights of the last layer that has any, in place: each logit has mean 0 and deviation 3 over the images."""
+    last = next(layer for layer in reversed(model.layers) if layer.weights)
+    activation, last.activation = last.activation, keras.activations.linear
+    logits = keras.Model(model.input, last.output).predict(images, verbose=0)
+    last.activation = activation
+    axes = tuple(range(logits.ndim - 1))
+    factor = 3.0 / np.maximum(logits.std(axes), 1e-6)
+    kernel, bias = last.get_weights()
+    last.set_weights([kernel * factor, (bias - logits.mean(axes)) * factor])
 
 
 def _part(make: Callable[..., keras.Model], size: int, layer: str, **more: object) -> keras.Model:
