@@ -56,6 +56,15 @@ def fits(rows: Iterable[Measurement], limit: float, without: str) -> Judgement:
     return next((judgement for judgement in found if judgement.state != "unknown"), _most_telling(found))
 
 
+def arena_fits(rows: Iterable[Measurement], profile: Profile, *others: int | None) -> Judgement | None:
+    """Whether a file's arena fits a device, by the one limit that there is for it; None where nothing limits it."""
+    limit = arena_limit(profile, *others)
+    if limit is None:
+        return None
+    why = f"{profile.id} runs {profile.runtime.name}, which has no arena of a fixed size"
+    return fits(rows, limit, why)
+
+
 def refusal(rows: Iterable[Measurement], metrics: Sequence[Metric] = ("arena", "latency")) -> str:
     """Why the device's runtime doesn't run the file, where it was tried: in the runtime's words; else ""."""
     return next((row.reason for row in rows if row.metric in metrics and row.conditions.get("refused")), "")

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecut.bench.fits import arena_limit
+from edgecut.bench.fits import arena_fits, arena_limit
 from edgecut.cli.files import check_svg
 from edgecut.cli.output import Output
 from edgecut.cli.request import View
@@ -19,6 +19,8 @@ from edgecut.records.units import format_bytes, format_count
 from edgecut.whole import write_whole
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from edgecut.bench.at_cut import CutCost
     from edgecut.graph.callgraph import Calls
     from edgecut.graph.cuts import CutPoint
@@ -38,7 +40,7 @@ def inspect_model(
     """Show a model's calls."""
     from edgecut.graph.quiet import import_keras_quietly
     from edgecut.graph.saved import kind_of
-    from edgecut.render.graphs import cost_table, point_table
+    from edgecut.render.graphs import point_table
 
     kind_of(source.model)
     cuts, legal, picture = view
@@ -61,13 +63,13 @@ def inspect_model(
     output.table(
         _headline(source.model, totals),
         point_table(shown, bypass=cuts or output.verbose, wide=output.width() >= WIDE),
-        *(part for p in profiles for part in (cost_table(p.id, [costs[p.id][x.name] for x in shown]) if cuts else ())),
+        *(part for p in profiles for part in (_cost_table(p, [costs[p.id][x.name] for x in shown]) if cuts else ())),
         *(_largest_activation(points, profile) for profile in profiles),
     )
     if picture is not None:
         _draw(picture, source.model, graph, points, costs)
         output.note(f"wrote {picture}")
-    rows = [_row(point, costs if cuts else {}) | _nodes(point, loaded.nodes) for point in shown]
+    rows = [_row(point, profiles, costs if cuts else {}) | _nodes(point, loaded.nodes) for point in shown]
     output.document({"schema": "edgecut.inspect/1", "model": source.model, **totals, "cut_points": rows})
     return 0
 
@@ -107,9 +109,22 @@ def _headline(source: str, totals: Mapping[str, int | None]) -> str:
     )
 
 
-def _row(point: CutPoint, costs: Costs) -> dict[str, object]:
+def _cost_table(profile: Profile, costs: Sequence[CutCost]) -> list[RenderableType]:
+    """The table of a device's estimates, each arena held against what a build allows it there."""
+    from edgecut.render.graphs import cost_table
+
+    found = {cost.name: arena_fits([cost.arena], profile) for cost in costs}
+    states = {name: judgement.state for name, judgement in found.items() if judgement is not None}
+    return cost_table(profile.id, costs, arena_limit(profile), states)
+
+
+def _row(point: CutPoint, profiles: Sequence[Profile], costs: Costs) -> dict[str, object]:
+    if not costs:
+        return asdict(point)
     estimates = [m.to_dict() for of in costs.values() for m in (of[point.name].latency, of[point.name].arena)]
-    return {**asdict(point), **({"measurements": estimates} if costs else {})}
+    judged = {profile.id: arena_fits([costs[profile.id][point.name].arena], profile) for profile in profiles}
+    states = {name: judgement.state for name, judgement in judged.items() if judgement is not None}
+    return {**asdict(point), "measurements": estimates, "arena_fits": states}
 
 
 def _nodes(point: CutPoint, nodes: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:

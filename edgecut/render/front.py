@@ -34,9 +34,8 @@ from edgecut.render.page_parts import (
     state_html,
     table,
 )
-from edgecut.render.tables import STYLES
 from edgecut.render.templating import html, part
-from edgecut.render.words import NOTHING, count_words, fraction_words, value_words
+from edgecut.render.words import NOTHING, STYLES, count_words, fraction_words, value_words
 
 _LOOKED_AT = 8  # lines of the front that weren't built, on the terminal
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 from rich.console import RenderableType
@@ -14,7 +15,15 @@ from edgecut.records.artifact import Artifact
 from edgecut.records.measurement import Measurement
 from edgecut.records.units import format_bytes
 from edgecut.render.grid import grid, line
-from edgecut.render.words import NOTHING, artifact_words, band_words, count_words, measured_words, shape_words
+from edgecut.render.words import (
+    NOTHING,
+    STYLES,
+    artifact_words,
+    band_words,
+    count_words,
+    measured_words,
+    shape_words,
+)
 
 
 class Point(Protocol):
@@ -147,15 +156,32 @@ def point_table(points: Iterable[Point], *, bypass: bool = False, wide: bool = F
     return table
 
 
-def cost_table(profile: str, costs: Sequence[Cost]) -> list[RenderableType]:
-    """What a cut at each tensor takes on a device: kinds and bands above the rows, why any is missing below."""
-    table = grid("~tensor", "latency", "arena")
+def cost_table(
+    profile: str, costs: Sequence[Cost], limit: int | None = None, states: Mapping[str, str] = MappingProxyType({})
+) -> list[RenderableType]:
+    """What a cut at each tensor takes on a device: kinds and bands above the rows, why any is missing below.
+
+    limit: what an arena may take there, None where nothing limits it; states: whether each cut's does, by its name.
+    """
+    table = grid("~tensor", "latency", "arena", *(["<arena fits"] if states else []))
     for cost in costs:
-        table.add_row(cost.name, measured_words(cost.latency), measured_words(cost.arena))
+        state = [Text(states[cost.name], STYLES[states[cost.name]])] if states else []
+        table.add_row(cost.name, measured_words(cost.latency), measured_words(cost.arena), *state)
     figures = [m for cost in costs for m in (cost.latency, cost.arena)]
-    known = {m.metric: f"{m.metric} {m.kind}, {band_words(m.error) or 'band unknown'}" for m in figures if m.value}
+    known = {m.metric: f"{m.metric} {m.kind}, {_bands(figures, m.metric)}" for m in figures if m.value}
     reasons = dict.fromkeys(f"{m.metric} {NOTHING}: {m.reason}" for m in figures if m.value is None)
-    return ["", f"{profile}, a model that ends there: {'; '.join(known.values()) or 'nothing known'}", table, *reasons]
+    room = [] if limit is None else [f"an arena may take {format_bytes(limit)}"]
+    told = "; ".join([*known.values(), *room]) or "nothing known"
+    return ["", f"{profile}, a model that ends there: {told}", table, *reasons]
+
+
+def _bands(figures: Iterable[Measurement], metric: str) -> str:
+    """The bands of a metric's figures: one, or the narrowest and the widest."""
+    found = [m.error for m in figures if m.metric == metric and m.value]
+    bands = [error for error in found if error is not None]
+    if len(bands) < len(found):
+        return "some bands unknown" if bands else "band unknown"
+    return " to ".join(dict.fromkeys(band_words(error) for error in (min(bands), max(bands))))
 
 
 def operator_table(rows: Iterable[OperatorRow]) -> Table:

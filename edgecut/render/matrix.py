@@ -12,9 +12,8 @@ from edgecut.records.report import Check
 from edgecut.records.units import format_bytes, format_seconds
 from edgecut.render.grid import grid, line
 from edgecut.render.page_parts import Column, sentences, state_html, table
-from edgecut.render.tables import STYLES
 from edgecut.render.templating import html, markdown, part
-from edgecut.render.words import NOTHING, fraction_words, limit_words, value_words
+from edgecut.render.words import NOTHING, STYLES, fraction_words, limit_words, value_words
 
 _HEADINGS = ("size", "accuracy", "arena", "latency")
 

@@ -23,14 +23,13 @@ from edgecut.render.results import (
     result_rows,
 )
 from edgecut.render.words import (
+    STYLES,
     band_words,
     fact_words,
     limit_words,
     measured_words,
     value_words,
 )
-
-STYLES = {"meets": "green", "misses": "bold red", "failed": "bold red", "unknown": "yellow"}
 
 
 def report_tables(report: Report, *, verbose: bool = False, quiet: bool = False) -> list[RenderableType]:

@@ -12,6 +12,8 @@ from edgecut.records.report import Check
 from edgecut.records.units import format_bytes, format_count, format_seconds
 
 NOTHING = "–"
+STYLES = {"meets": "green", "misses": "bold red", "failed": "bold red", "unknown": "yellow"}
+"""How a state looks on a terminal."""
 
 
 def fraction_words(value: float) -> str:

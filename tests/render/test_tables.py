@@ -106,6 +106,28 @@ def test_what_a_cut_costs_on_a_device_has_its_kind_its_band_and_its_reasons() ->
     assert shown(*cost_table("board", [CutCost("block_2_add", known, gone)])) == golden("cut_costs")
 
 
+def test_cuts_are_held_against_what_an_arena_may_take_and_bands_have_their_range() -> None:
+    def arena(name: str, size: int, error: float) -> CutCost:
+        found = Measurement(
+            metric="arena", artifact="a", profile="board", unit="bytes", value=size, kind="estimated", where="board",
+            method="m", error=error,
+        )  # fmt: skip
+        return CutCost(name, missing("latency", "a", "no facts", where="board", method="m", kind="estimated"), found)
+
+    costs = [arena("small", 1024, 0.1), arena("large", 9000, 0.25)]
+    text = shown(*cost_table("board", costs, 8192, {"small": "meets", "large": "misses"}))
+    assert text.splitlines() == [
+        "",
+        "board, a model that ends there: arena estimated, ±10 % to ±25 %; an arena may",
+        "take 8 KiB",
+        "tensor  latency     arena  arena fits",
+        "─────────────────────────────────────",
+        "small         –     1 KiB  meets",
+        "large         –  8.79 KiB  misses",
+        "latency –: no facts",
+    ]
+
+
 def test_the_operators_of_a_file() -> None:
     rows = [
         OperatorRow(0, "DEPTHWISE_CONV_2D", "a/Relu;b/BiasAdd", (1, 48, 48, 8), "int8", 498_000),
