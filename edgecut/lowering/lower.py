@@ -15,8 +15,8 @@ from edgecut.tflite.flatbuffer import TfliteGraph
 MERGED = frozenset({"Activation", "AveragePooling2D", "Cropping2D", "MaxPooling2D", "ReLU", "ZeroPadding2D"})
 
 
-def lowering(calls: Sequence[LayerCall], activations: Activations) -> Callable[[Tensor], TfliteGraph]:
-    """For any tensor, the graph that a file of the model up to it would hold, for one image; an open size counts as 1.
+def lowering(calls: Sequence[LayerCall], activations: Activations) -> Callable[..., TfliteGraph]:
+    """For any tensors, the graph that a file of the model up to them would hold, for one image; an open size counts as 1.
 
     activations: "int8" for a fully quantized file. What no rule covers is an operator
     called by its layer's class, which the tables of tflite/ops.py don't model. As TensorFlow 2.21's converter does it,
@@ -27,9 +27,9 @@ def lowering(calls: Sequence[LayerCall], activations: Activations) -> Callable[[
     whole, producer = _converter_order(calls), _producers(calls)
     settings = {call: _settings(call) for call in whole if call.type in MERGED}
 
-    def lower(end: Tensor) -> TfliteGraph:
-        part = needed(producer, (end,))
-        return _lowered([call for call in whole if call in part], settings, activations, (end,)).graph()
+    def lower(*ends: Tensor) -> TfliteGraph:
+        part = needed(producer, ends)
+        return _lowered([call for call in whole if call in part], settings, activations, ends).graph()
 
     return lower
 

@@ -57,7 +57,7 @@ def lowered(key: str) -> TfliteGraph:
     from edgecut.lowering.lower import lowering
 
     graph = calls(built(parsed(key.removeprefix(FLOAT))))
-    return lowering(layer_calls(graph), "float32" if key.startswith(FLOAT) else "int8")(flat(graph.outputs)[0])
+    return lowering(layer_calls(graph), "float32" if key.startswith(FLOAT) else "int8")(*flat(graph.outputs))
 
 
 def write_net(name: str, path: Path) -> None:

@@ -77,6 +77,27 @@ def resnet_v1(shape: Shape, classes: int, *, depth: int = 8) -> keras.Model:
     return keras.Model(inputs, layers.Dense(classes, activation="softmax")(x))
 
 
+def resnet(shape: Shape, classes: int, *, depth: int = 18, width: float = 1.0) -> keras.Model:
+    """ResNet-18 or -34 of two convolutions a block (arXiv 1512.03385, table 1), padded as PyTorch pads."""
+    inputs = layers.Input(shape)
+    x = layers.ZeroPadding2D(3)(inputs)
+    x = layers.BatchNormalization()(layers.Conv2D(int(64 * width), 7, 2, use_bias=False)(x))
+    x = layers.MaxPooling2D(3, 2)(layers.ZeroPadding2D(1)(layers.ReLU()(x)))
+    for number, repeats in enumerate((2, 2, 2, 2) if depth == 18 else (3, 4, 6, 3)):
+        for k in range(repeats):
+            x = _basic(x, int(64 * width) * 2**number, 2 if number and not k else 1)
+    return keras.Model(inputs, dense_head(x, classes))
+
+
+def _basic(x: Tensor, filters: int, stride: int) -> Tensor:
+    y = layers.ZeroPadding2D(1)(x) if stride > 1 else x
+    y = layers.Conv2D(filters, 3, stride, padding="valid" if stride > 1 else "same", use_bias=False)(y)
+    y = layers.ReLU()(layers.BatchNormalization()(y))
+    y = conv(y, filters, 3, 1, None)
+    short = conv(x, filters, 1, stride, None) if stride > 1 or x.shape[-1] != filters else x
+    return layers.ReLU()(layers.Add()([short, y]))
+
+
 def st_mnist(shape: Shape, classes: int) -> keras.Model:
     """ST MNIST: three convolutions, two of them with a depthwise one behind."""
     inputs = layers.Input(shape)
@@ -139,6 +160,7 @@ def _squeezed_block(x: Tensor, filters: int, kernel: int, stride: int, expansion
 
 CLASSIFIERS: dict[str, Callable[..., keras.Model]] = {
     "fd_mobilenet": fd_mobilenet,
+    "resnet": resnet,
     "resnet_v1": resnet_v1,
     "squeezenet": squeezenet,
     "st_efficientnet_lc": st_efficientnet_lc,

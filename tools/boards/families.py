@@ -62,9 +62,11 @@ def parsed(name: str) -> Net:
 def built(net: Net) -> object:
     """The Keras model of a net, with random weights. Raises ValueError for a family that isn't known."""
     from tools.boards.classifiers import CLASSIFIERS, application
+    from tools.boards.detectors import DETECTORS
+    from tools.boards.mobile import MOBILE
     from tools.boards.sound import SOUND
 
-    makers: dict[str, Callable[..., object]] = {**CLASSIFIERS, **SOUND}
+    makers: dict[str, Callable[..., object]] = {**CLASSIFIERS, **DETECTORS, **MOBILE, **SOUND}
     makers |= {family: partial(application, name, **more) for family, (name, more) in APPLICATIONS.items()}
     if net.family not in makers:
         raise ValueError(f"net {net.name!r}: no family {net.family!r}; there are {', '.join(sorted(makers))}")

@@ -10,7 +10,15 @@ from tools.boards.families import APPLICATIONS, Net
 Row = Mapping[str, str]
 
 # Classes of the data sets whose rows don't print them.
-CLASSES = {"ST_VL53LxCX_handposture": 8, "ST_VL53L5CX_handposture": 8, "ST_VL53L8CX_handposture": 8, "WISDM": 4}
+CLASSES = {
+    "COCO-Person": 1,
+    "ST-Person": 1,
+    "COCO-80": 80,
+    "ST_VL53LxCX_handposture": 8,
+    "ST_VL53L5CX_handposture": 8,
+    "ST_VL53L8CX_handposture": 8,
+    "WISDM": 4,
+}
 
 
 def net_of(row: Row) -> Net | None:
@@ -55,6 +63,17 @@ def _efficientnet(row: Row, match: re.Match[str]) -> Net | None:
     return _zoo(family)(row, match) if family in APPLICATIONS else None
 
 
+def _st_yolox(row: Row, match: re.Match[str]) -> Net:
+    """Printed as 0.33_0.25 or as d033_w025."""
+    depth, width = (float(text) if "." in text else int(text) / 100 for text in (match["depth"], match["width"]))
+    return _net("yolox", row, depth=depth, width=width, separable="yes", act="relu6")
+
+
+def _yolox(row: Row, match: re.Match[str]) -> Net:
+    depth, width = {"s": (0.33, 0.5), "m": (0.67, 0.75), "l": (1.0, 1.0)}[match["size"].lower()]
+    return _net("yolox", row, depth=depth, width=width)
+
+
 # What stands behind a name: how it was trained, in which file format, and that it is at 28x28.
 _TAIL = r"(?: (?:tfs|fft|28x28|onnx|grayscale|tfs grayscale))?"
 RULES: dict[str, list[tuple[str, Callable[[Row, re.Match[str]], Net | None]]]] = {
@@ -75,7 +94,17 @@ RULES: dict[str, list[tuple[str, Callable[[Row, re.Match[str]], Net | None]]]] =
         (r"miniresnet v2 (?P<stacks>\d) ?stacks?", _plain("miniresnet_v2", stacks=int)),
         (r"(?:st_)?gmp[ _]wl[ _]\d+", _plain("gmp")),
         (r"(?:st_)?ign[ _]wl[ _]\d+", _plain("ign")),
+        (r"(?:st )?ssd mobilenet v1 (?P<alpha>[\d.]+)", _plain("st_ssd_mobilenet_v1", alpha=float)),
+        (r"ssd mobilenet v2 (?P<alpha>[\d.]+) fpn-lite(?: - coming soon)?", _plain("ssd_fpnlite", alpha=float)),
+        (r"st[_ ]yolo[_ ]lc[_ ]v1", _plain("st_yolo_lc")),
+        (r"tiny_yolo_v2", _plain("tiny_yolo_v2")),
+        (r"st_yolo_?x_?n(?:ano)? d?(?P<depth>[\d.]+)_w?(?P<width>[\d.]+)", _st_yolox),
         (r"CNN2D_ST_HandPosture(?: \(L[58]CX\))?", _plain("hand_posture")),
+    ],
+    "mit-han-lab": [
+        (r"mcunet-(?P<net>\w+)", _plain("mcunet", net=str)),
+        (r"mbv2-w(?P<width>[\d.]+)(?:-r\d+)?", _plain("mobilenetv2_scaled", width=float)),
+        (r"proxyless-w(?P<width>[\d.]+)(?:-r\d+)?", _plain("proxyless", width=float)),
     ],
     "espressif/esp-nn": [
         (r"person detection .*", lambda row, _: _net("mobilenet", row, 2, alpha=0.25, top="no")),
@@ -85,6 +114,8 @@ RULES: dict[str, list[tuple[str, Callable[[Row, re.Match[str]], Net | None]]]] =
         (r"mobilenetv2_s8_v1", lambda row, _: _net("mobilenetv2", row, 1000, alpha=1.0)),
     ],
     "Nota": [
+        (r"resnet(?P<depth>18|34)", _plain("resnet", depth=int)),
+        (r"yolox-(?P<size>[sml])", _yolox),
         (r"mobilenetv3-(?P<size>large|small)", lambda row, m: _net(f"mobilenetv3_{m['size']}", row, top="no")),
     ],
 }
