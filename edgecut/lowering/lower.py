@@ -16,7 +16,7 @@ MERGED = frozenset({"Activation", "AveragePooling2D", "Cropping2D", "MaxPooling2
 
 
 def lowering(calls: Sequence[LayerCall], activations: Activations) -> Callable[..., TfliteGraph]:
-    """For any tensors, the graph that a file of the model up to them would hold, for one image; an open size counts as 1.
+    """For any tensors, the graph that a file of the model up to them would hold, for one image; an open size is 1.
 
     activations: "int8" for a fully quantized file. What no rule covers is an operator
     called by its layer's class, which the tables of tflite/ops.py don't model. As TensorFlow 2.21's converter does it,
