@@ -5,18 +5,22 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from edgecut.cli.flags import FLAGS, Overrides
 from edgecut.cli.output import Output
-from edgecut.cli.request import BuildFlags, Request
+from edgecut.cli.request import BuildFlags, Request, name_of
 from edgecut.errors import DocumentError, RequestError, faults_of
 from edgecut.records.nearest import closest
+from edgecut.records.precision import planned_files, taken_by
 from edgecut.records.toml_text import toml_value
 
-PROFILE = "profile"
+if TYPE_CHECKING:
+    from edgecut.pipeline.matrix import RowTask
+
+PROFILE, MODEL = "profile", "source.model"
 
 
 class RowFlags(NamedTuple):
@@ -58,36 +62,86 @@ def run_matrix(output: Output, request: Request, rows: RowFlags, out: Path, how:
     axes = axes_of(rows.axes)
     flags = [*(["--no-cache"] if how.no_cache else []), *(["--root", str(request.root)] if request.root else [])]
     tasks: list[RowTask] = []
-    faults, keep, name = [], [Path(request.source)], ""
+    faults, keep = [], [Path(request.source)]
     for settings in rows_of(axes):
-        words: list[str] = []
+        label = _free(row_name(settings), [task.name for task in tasks])
         try:
-            words = row_words(request.source, settings, request.profile_names, request.overrides)
-            recipe, devices = _of_row(request, settings).read()
-            name, fault = recipe.name, ""
+            task = _task(request, settings, label, flags)
+            recipe, devices = task.of.read()
             keep += read_paths(recipe, request.recipe_file)
-            plan(recipe, devices)
+            if task.row.is_built:
+                plan(recipe, devices)
+            tasks.append(task.row)
         except RequestError as exc:
             fault = "; ".join(faults_of(exc))
             faults.append(f"{row_name(settings)}: {fault}")
-        label = _free(row_name(settings), [task.name for task in tasks])
-        tasks.append(RowTask(label, tuple(settings.items()), (*words, *flags), Path(label), fault))
+            tasks.append(RowTask(label, tuple(settings.items()), tuple(flags), Path(label), fault))
     if len(faults) == len(tasks):
         raise DocumentError(faults)
     kept = [path for path in keep if path.exists()]
     spread = Spread(rows.dask, rows.workers)
     matrix = build_rows(
-        Rows(name, axes, tasks), out, force=how.force, keep=kept, spread=spread, progress=output.progress()
+        Rows(_title(request, tasks), axes, tasks),
+        out,
+        force=how.force,
+        keep=kept,
+        spread=spread,
+        progress=output.progress(),
     )
     output.document(matrix.to_dict())
     output.table(matrix_table(matrix), "", f"wrote {out}")
     return matrix_code(matrix, how.strict)
 
 
+class Row(NamedTuple):
+    """A row to build, and the request that it is of: without the devices that take none of its files."""
+
+    row: RowTask
+    of: Request
+
+
+def _task(request: Request, settings: Mapping[str, str], label: str, flags: Sequence[str]) -> Row:
+    """One row. Raises RequestError."""
+    from edgecut.pipeline.matrix import RowTask
+
+    asked = _of_row(request, settings)
+    recipe, devices = asked.read()
+    files = planned_files(recipe.export)
+    untaken = {
+        device.id: f"takes {', '.join(device.runtime.formats)} in {', '.join(device.runtime.precisions)}"
+        for device in devices
+        if files and not any(taken_by(device, *file) for file in files)
+    }
+    left = tuple(name for name, device in zip(asked.profile_names, devices, strict=True) if device.id not in untaken)
+    is_built = bool(left) or not devices
+    of = asked._replace(profile_names=left) if is_built else asked
+    words = row_words(request.source, settings, of.profile_names, of.overrides)
+    row = RowTask(
+        label,
+        tuple(settings.items()),
+        (*words, *flags),
+        Path(label),
+        title=recipe.name,
+        unsupported=untaken,
+        is_built=is_built,
+    )
+    return Row(row, of)
+
+
+def _title(request: Request, tasks: Sequence[RowTask]) -> str:
+    """What all rows are of: the name of their files where it is one, else what the request starts from."""
+    names = {task.title for task in tasks if task.title}
+    return names.pop() if len(names) == 1 else Path(request.source).stem
+
+
 def _of_row(request: Request, settings: Mapping[str, str]) -> Request:
     """The request of one row."""
     names = (settings[PROFILE],) if PROFILE in settings else request.profile_names
-    return request._replace(profile_names=names, overrides={**request.overrides, **dict(_settings(settings))})
+    overrides = {**request.overrides, **dict(_settings(settings))}
+    if MODEL in settings and "name" not in overrides:
+        # Files of one name that are of different models would be taken for each other.
+        overrides |= {"name": name} if (name := name_of(settings[MODEL])) else {}
+    return request._replace(profile_names=names, overrides=overrides)
 
 
 def _free(wanted: str, taken: Sequence[str]) -> str:
@@ -101,12 +155,12 @@ def _free(wanted: str, taken: Sequence[str]) -> str:
 def row_words(
     source: str, settings: Mapping[str, str], profile_names: Sequence[str], overrides: Overrides
 ) -> list[str]:
-    """The command line of a row, from `build` on."""
+    """The command line of a row, from `build` on. overrides: its own values put over the request's."""
     row = dict(_settings(settings))
     words = ["build", source]
     for key, value in {**overrides, **row}.items():
         words += ["--set", f"{key}={toml_value(value)}"]
-    for name in [settings[PROFILE]] if PROFILE in settings else profile_names:
+    for name in profile_names:
         words += ["--profile", name]
     return words
 

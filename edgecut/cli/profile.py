@@ -57,7 +57,7 @@ def list_profiles(output: Output, *, words: tuple[str, ...]) -> int:
         )
     # A derived profile would tell what stands above it, less its latency.
     rows = [p for p in found if not (is_twin(p) and p.id.removesuffix(AS_C) in {other.id for other in found})]
-    output.table(profile_table(rows, output.width()))
+    output.table(profile_table(rows))
     if len(rows) < len(found):
         output.table(f"each microcontroller is also ID{AS_C}: the C of edgecut in its interpreter's place")
     output.document({"profiles": [profile.to_dict() for profile in found]})

@@ -95,7 +95,7 @@ def read_source(source: str, overrides: Overrides, root: Path | None = None) -> 
                 check_consent(recipe, where, f"run `{_with_unsafe()}`")
             return recipe
         named = {"source.model": source, **overrides}
-        if "name" not in named and (name := _name_of(source)):
+        if "name" not in named and (name := name_of(source)):
             named["name"] = name
         return make_recipe({}, named, where=where)
     except DocumentError as exc:
@@ -109,7 +109,7 @@ def _with_unsafe() -> str:
     return shlex.join(["edgecut", *words[:1], "--unsafe", *words[1:]])
 
 
-def _name_of(model: str) -> str:
+def name_of(model: str) -> str:
     """A name for the files that are made out of a model; "" where its own name can't be one."""
     stem = model.removeprefix("keras:").partition("?")[0] if model.startswith("keras:") else Path(model).stem
     name = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "_-") else "_" for letter in stem)

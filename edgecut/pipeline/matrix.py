@@ -11,18 +11,23 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import edgecut
 from edgecut.bench.runners.remote import end_with_parent
 from edgecut.handoff.output import output_folder
 from edgecut.pipeline.workers import HERE, Spread, workers
-from edgecut.records.matrix import Matrix, MatrixFile, MatrixRow
+from edgecut.records.artifact import Artifact
+from edgecut.records.matrix import CellState, Matrix, MatrixCell, MatrixFile, MatrixRow
+from edgecut.records.measurement import Measurement
+from edgecut.records.precision import taken_by
+from edgecut.records.profile import Profile
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.report import Report
 
 _REPORTED = (0, 1)  # exit codes of a build that wrote its bundle
+_WORST_FIRST: tuple[CellState, ...] = ("misses", "unknown", "meets")
 _LOOK_S = 0.5  # between two looks at whether a row is still wanted
 
 
@@ -30,7 +35,8 @@ _LOOK_S = 0.5  # between two looks at whether a row is still wanted
 class RowTask:
     """A row to build. arguments: of `edgecut build`, but for -o. fault: why it can't be started, "" if it can.
 
-    base: the folder that file names among the arguments start from.
+    base: the folder that file names among the arguments start from. title: what its files are called. unsupported:
+    {device: why} of devices that take none of its files, which the arguments leave out. is_built: whether any is left.
     """
 
     name: str
@@ -39,6 +45,9 @@ class RowTask:
     folder: Path
     fault: str = ""
     base: Path = Path()
+    title: str = ""
+    unsupported: Mapping[str, str] = field(default_factory=dict)
+    is_built: bool = True
 
 
 def rows_of(axes: Mapping[str, Sequence[str]]) -> tuple[dict[str, str], ...]:
@@ -69,17 +78,20 @@ def build_rows(
     spread: Spread = HERE,
     progress: Progress = SILENT,
 ) -> Matrix:
-    """All rows built into folders of `out`, which also gets matrix.json, matrix.html and matrix.md.
+    """All rows built into folders of `out`, which also gets matrix.json, .csv, .html and .md.
 
     keep: what `out` must not replace. spread: rows that are built at the same time disturb each other's times.
     """
-    from edgecut.render.matrix import matrix_markdown, render_matrix
+    from edgecut.render.matrix import matrix_csv, matrix_markdown, render_matrix
 
     tasks = rows.tasks
     done: dict[str, MatrixRow] = {task.name: _failed(task, task.fault, 2) for task in tasks if task.fault}
+    done |= {task.name: _unsupported(task) for task in tasks if not task.is_built and not task.fault}
     with output_folder(out, force, keep=keep) as folder:
         placed = [
-            replace(task, folder=folder.absolute() / task.folder, base=Path.cwd()) for task in tasks if not task.fault
+            replace(task, folder=folder.absolute() / task.folder, base=Path.cwd())
+            for task in tasks
+            if task.name not in done
         ]
         with progress.task("rows", len(placed)) as advance, workers(address=spread.address, count=spread.count) as crew:
             for task, row in crew.each(build_row, placed, lambda task, exc: _failed(task, str(exc), exc.exit_code)):
@@ -96,6 +108,7 @@ def build_rows(
         )
         text = json.dumps(matrix.to_dict(), indent=2, ensure_ascii=False) + "\n"
         (folder / "matrix.json").write_text(text, encoding="utf-8")
+        (folder / "matrix.csv").write_text(matrix_csv(matrix), encoding="utf-8")
         (folder / "matrix.html").write_text(render_matrix(matrix), encoding="utf-8")
         (folder / "matrix.md").write_text(matrix_markdown(matrix), encoding="utf-8")
     return matrix
@@ -130,6 +143,8 @@ def build_row(task: RowTask) -> MatrixRow:
         bundle=task.folder.name,
         files=tuple(_file(report, artifact.name) for artifact in report.artifacts),
         checks=tuple(check for check in report.checks if check.state != "meets"),
+        title=str(report.recipe.get("name", "")),
+        unsupported=dict(task.unsupported),
     )
 
 
@@ -153,6 +168,18 @@ def _why(said: str, code: int) -> str:
     return "; ".join(faults) or said.strip().rpartition("\n")[2] or "the build said nothing"
 
 
+def _unsupported(task: RowTask) -> MatrixRow:
+    """A row of which no device takes a file."""
+    return MatrixRow(
+        name=task.name,
+        settings=dict(task.settings),
+        status="unsupported",
+        code=0,
+        title=task.title,
+        unsupported=dict(task.unsupported),
+    )
+
+
 def _failed(task: RowTask, error: str, code: int) -> MatrixRow:
     return MatrixRow(name=task.name, settings=dict(task.settings), status="failed", code=code, error=error)
 
@@ -165,10 +192,40 @@ def _file(report: Report, name: str) -> MatrixFile:
     latency = {
         m.profile or m.where: m.value for m in reversed(rows) if m.metric == "latency"
     }  # the first of a profile's rows counts
+    devices = [Profile.model_validate(profile) for profile in report.profiles]
     return MatrixFile(
         name=name,
+        format=artifact.format,
+        precision=artifact.precision,
         size_bytes=artifact.size_bytes,
         accuracy=values.get("accuracy"),
         arena_bytes=None if not arenas or arenas[0] is None else int(arenas[0]),
         latency=latency,
+        cells=tuple(_cell(report, artifact, device) for device in devices),
     )
+
+
+def _cell(report: Report, artifact: Artifact, device: Profile) -> MatrixCell:
+    """What is known of a file on a device."""
+    if not taken_by(device, artifact.format, artifact.precision):
+        takes = f"takes {', '.join(device.runtime.formats)} in {', '.join(device.runtime.precisions)}"
+        return MatrixCell(profile=device.id, state="unsupported", reason=takes)
+    rows = [m for m in report.measurements if (m.artifact, m.profile) == (artifact.name, device.id)]
+    latency = next((m for m in rows if m.metric == "latency"), None)
+    arena = min((m for m in rows if m.metric == "arena" and m.value is not None), key=_less_sure, default=None)
+    checks = {c.state for c in report.checks if c.profile == device.id and c.artifact in {artifact.name, ""}}
+    state: CellState = next((s for s in _WORST_FIRST if s in checks), "no limit")
+    return MatrixCell(
+        profile=device.id,
+        state=state,
+        latency=None if latency is None else latency.value,
+        latency_kind="" if latency is None or latency.value is None else latency.kind,
+        latency_error=None if latency is None else latency.error,
+        arena_bytes=None if arena is None or arena.value is None else int(arena.value),
+        arena_kind="" if arena is None else arena.kind,
+        reason="the profile has no latency facts" if latency is None else latency.reason,
+    )
+
+
+def _less_sure(row: Measurement) -> bool:
+    return row.kind != "measured"

@@ -14,8 +14,6 @@ from rich.text import Text
 from edgecut.records.front import Front, FrontPoint, LimitCost, Recommendation
 from edgecut.records.units import format_bytes, format_seconds
 from edgecut.render.front_plot import (
-    FRONT_SCRIPT,
-    FRONT_STYLE,
     depth_plot,
     front_plot,
     input_colours,
@@ -34,6 +32,7 @@ from edgecut.render.page_parts import (
     state_html,
     table,
 )
+from edgecut.render.scatter import PLOT_SCRIPT, PLOT_STYLE
 from edgecut.render.templating import html, part
 from edgecut.render.words import NOTHING, STYLES, count_words, fraction_words, value_words
 
@@ -92,8 +91,8 @@ def render_front(front: Front) -> str:
         "front",
         title=f"search: {name}",
         sections=sections,
-        style=Markup(FRONT_STYLE),
-        script=Markup(FRONT_SCRIPT),
+        style=Markup(PLOT_STYLE),
+        script=Markup(PLOT_SCRIPT),
         front=front,
         name=name,
     )

@@ -1,111 +1,212 @@
-"""A matrix of builds as a table, as a page, and as text for a page of others."""
+"""A matrix of builds as a table, as a page, as comma-separated values, and as text for a page of others."""
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator
+from typing import NamedTuple
 
+from markupsafe import Markup
 from rich.console import Group
 from rich.text import Text
 
-from edgecut.records.matrix import Matrix, MatrixFile, MatrixRow
+from edgecut.records.matrix import Matrix, MatrixCell, MatrixFile, MatrixRow
 from edgecut.records.report import Check
 from edgecut.records.units import format_bytes, format_seconds
-from edgecut.render.grid import grid, line
-from edgecut.render.page_parts import Column, sentences, state_html, table
+from edgecut.render.grid import fitted, line
+from edgecut.render.page_parts import Column, joined, sentences, state_html, table
+from edgecut.render.scatter import PLOT_SCRIPT, PLOT_STYLE, Mark, figure, scatter
 from edgecut.render.templating import html, markdown, part
-from edgecut.render.words import NOTHING, STYLES, fraction_words, limit_words, value_words
+from edgecut.render.words import NOTHING, STYLES, band_words, fraction_words, limit_words, value_words
 
-_HEADINGS = ("size", "accuracy", "arena", "latency")
+CSV_COLUMNS = (
+    "row", "status", "file", "format", "precision", "size_bytes", "accuracy", "device", "state", "latency_s",
+    "latency_kind", "latency_band", "arena_bytes", "arena_kind", "reason",
+)  # fmt: skip
+_COLOURS = 6  # classes c0 to c5 of PLOT_STYLE
+_HEADINGS = ("size", "accuracy", "device", "arena", "latency", "state")
+_NONE = MatrixCell(profile="", state="no limit")
+
+
+class Line(NamedTuple):
+    """A line of every form of a matrix: a file of a row on a device. file: None for a row without files."""
+
+    row: MatrixRow
+    file: MatrixFile | None
+    cell: MatrixCell
+
+
+def lines_of(matrix: Matrix) -> Iterator[Line]:
+    """The lines in the order of the rows, their files, and their devices."""
+    for row in matrix.rows:
+        left_out = [MatrixCell(profile=name, state="unsupported", reason=why) for name, why in row.unsupported.items()]
+        for file in row.files:
+            for cell in [*file.cells, *left_out] or [_NONE]:
+                yield Line(row, file, cell)
+        if not row.files:
+            for cell in left_out or [_NONE]:
+                yield Line(row, None, cell)
 
 
 def matrix_table(matrix: Matrix) -> Group:
-    """A row for each file of each build; underneath, why builds failed, and which limits aren't met."""
+    """A line for each file of each build on each device; underneath, why builds failed, and which limits aren't met."""
     names = [axis.rpartition(".")[2] for axis in matrix.axes]
-    # The axes share a column that breaks between their values: one for each would break within them.
-    rows = [
-        [" ".join(row.settings[axis] for axis in matrix.axes), *words, row.status]
-        for row in matrix.rows
-        for words in _files(matrix, row)
-    ]
-    headings = ["~" + " ".join(names), "~file", *_HEADINGS, "<status"]
+    rows = [_words(matrix, each, brief=True) for each in lines_of(matrix)]
+    headings = [f"<{' '.join(names)}", "<file", "size", "accuracy", "<device", "arena", "latency", "<state"]
     kept = [k for k in range(len(headings)) if k != 1 or any(len(row.files) > 1 for row in matrix.rows)]
     # A column that says nothing takes the place of one that does.
     said = [k for k in kept if {row[k] for row in rows} != {NOTHING}]
-    found = grid(*(headings[k] for k in said))
+    shown: list[list[str | Text]] = []
+    before = [""] * len(headings)
     for row in rows:
-        cells = [row[k] for k in said]
-        found.add_row(*cells[:-1], Text(cells[-1], STYLES.get(cells[-1], "bold red")))
-    return Group(found, *(line(sentence) for sentence in _remarks(matrix)))
+        # What is the same as above is said once.
+        cells = ["" if k < 4 and row[: k + 1] == before[: k + 1] else row[k] for k in said]
+        shown.append([*cells[:-1], Text(cells[-1], STYLES.get(cells[-1], "bold red" if cells[-1] == "failed" else ""))])
+        before = row
+    found = fitted([headings[k] for k in said], shown, ("size", "arena", "accuracy"))
+    kinds = line("m: measured, e: estimated with its band, s: simulated")
+    return Group(found, kinds, *(line(sentence) for sentence in _remarks(matrix)))
 
 
 def matrix_markdown(matrix: Matrix) -> str:
     """The same for a page of text."""
-    headings = [*matrix.axes, "file", *_HEADINGS, "status"]
-    rows = [[*cells, row.status] for row, cells in _cells(matrix)]
-    return markdown("matrix", name=matrix.name, headings=headings, rows=rows, remarks=_remarks(matrix))
+    headings = [*matrix.axes, "file", *_HEADINGS]
+    rows = [_with_axes(matrix, each) for each in lines_of(matrix)]
+    return markdown("matrix", name=title_of(matrix), headings=headings, rows=rows, remarks=_remarks(matrix))
+
+
+def matrix_csv(matrix: Matrix) -> str:
+    """The same as comma-separated values (RFC 4180): the axes behind CSV_COLUMNS; what is unknown is empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*CSV_COLUMNS, *matrix.axes])
+    for row, file, cell in lines_of(matrix):
+        own = ("", "", "", "", "") if file is None else (
+            file.name, file.format, file.precision, file.size_bytes, _number(file.accuracy)
+        )  # fmt: skip
+        costs = (_number(cell.latency), cell.latency_kind, _number(cell.latency_error))
+        arena = (_number(cell.arena_bytes), cell.arena_kind)
+        axes = (row.settings[axis] for axis in matrix.axes)
+        writer.writerow(
+            [row.name, row.status, *own, cell.profile, cell.state, *costs, *arena, cell.reason or row.error, *axes]
+        )
+    return text.getvalue()
 
 
 def render_matrix(matrix: Matrix) -> str:
     """The page of a matrix, from which each row's own page can be reached."""
-    columns = [*(Column(axis) for axis in matrix.axes), Column("file"), *(Column(name, True) for name in _HEADINGS)]
-    columns += [Column("status"), Column("report")]
-    rows = [[*cells, state_html(row.status), _link(row)] for row, cells in _cells(matrix)]
+    axes = [*(Column(axis) for axis in matrix.axes), Column("file")]
+    columns = [*axes, *(Column(name, name in {"size", "accuracy", "arena", "latency"}) for name in _HEADINGS)]
+    columns += [Column("build"), Column("report")]
+    rows = [
+        [*_with_axes(matrix, each)[:-1], state_html(each.cell.state), state_html(each.row.status), _link(each.row)]
+        for each in lines_of(matrix)
+    ]
     states = [row.status for row in matrix.rows]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     sections = (
+        ("Accuracy against latency", _charts(matrix)),
         ("Builds", table(columns, rows)),
         ("Limits that aren't met, and rows that failed", sentences(_remarks(matrix))),
     )
     return html(
-        "matrix", title=f"matrix: {matrix.name}", sections=sections, style="", script="", matrix=matrix, counts=counts
+        "matrix",
+        title=f"matrix: {title_of(matrix)}",
+        sections=sections,
+        style=Markup(PLOT_STYLE),
+        script=Markup(PLOT_SCRIPT),
+        matrix=matrix,
+        counts=counts,
+        heading=title_of(matrix),
     )
 
 
-def _cells(matrix: Matrix) -> Iterator[tuple[MatrixRow, list[str]]]:
-    for row in matrix.rows:
-        for words in _files(matrix, row):
-            yield row, [*(row.settings[axis] for axis in matrix.axes), *words]
+def title_of(matrix: Matrix) -> str:
+    """What was built, and by what it varies."""
+    axes = " × ".join(matrix.axes)
+    return f"{matrix.name} by {axes}" if axes else matrix.name
 
 
-def _files(matrix: Matrix, row: MatrixRow) -> list[list[str]]:
-    """The cells of each file of a row; a line of dashes for a row without any."""
-    elsewhere = any(name != "host" for other in matrix.rows for file in other.files for name in file.latency)
-    found = [
-        [
-            _file_words(file.name.removeprefix(f"{matrix.name}.")),
-            format_bytes(file.size_bytes),
-            NOTHING if file.accuracy is None else fraction_words(file.accuracy),
-            NOTHING if file.arena_bytes is None else format_bytes(file.arena_bytes),
-            _latency(file, elsewhere),
-        ]
-        for file in row.files
+def _charts(matrix: Matrix) -> Markup:
+    """A picture for each device of which two latencies or more are known, with the accuracy of each."""
+    seen = [each for each in lines_of(matrix) if each.file is not None and each.file.accuracy is not None]
+    seen = [each for each in seen if each.cell.latency]
+    devices = dict.fromkeys(each.cell.profile for each in seen)
+    precisions = list(dict.fromkeys(each.file.precision for each in seen if each.file is not None))
+    colours = {precision: place % _COLOURS for place, precision in enumerate(precisions)}
+    charts = []
+    for device in devices:
+        marks = [_mark(matrix, each, colours) for each in seen if each.cell.profile == device]
+        if len(marks) > 1:
+            drawn = scatter(marks, f"latency on {device} (log)", format_seconds)
+            charts.append(Markup(figure(drawn, f"accuracy against latency on {device}", colours)))
+    return joined(charts)
+
+
+def _mark(matrix: Matrix, each: Line, colours: dict[str, int]) -> Mark:
+    words = _with_axes(matrix, each)
+    precision = "" if each.file is None else each.file.precision
+    accuracy = 0.0 if each.file is None or each.file.accuracy is None else each.file.accuracy
+    label = f"{', '.join(words[: len(matrix.axes) + 1])}: accuracy {accuracy:.3f}, {words[-2]}"
+    name = " ".join(each.row.settings[axis] for axis in matrix.axes if axis != "export.precisions") or precision
+    kind = f"c{colours[precision]} {'measured' if each.cell.latency_kind == 'measured' else 'probe'}"
+    return Mark(x=each.cell.latency or 1.0, y=accuracy, name=name.rpartition("/")[2], label=label, kind=kind)
+
+
+def _with_axes(matrix: Matrix, each: Line) -> list[str]:
+    """The cells of a line, the axes in columns of their own."""
+    return [*(each.row.settings[axis] for axis in matrix.axes), *_words(matrix, each, brief=False)[1:]]
+
+
+def _words(matrix: Matrix, each: Line, *, brief: bool) -> list[str]:
+    """(axes, file, size, accuracy, device, arena, latency, state). brief: kinds as letters."""
+    row, file, cell = each
+    axes = " ".join(row.settings[axis] for axis in matrix.axes)
+    state = cell.state if file is not None or row.unsupported else row.status
+    if file is None:
+        return [axes, NOTHING, NOTHING, NOTHING, cell.profile or NOTHING, NOTHING, NOTHING, state]
+    accuracy = NOTHING if file.accuracy is None else fraction_words(file.accuracy)
+    known = cell.state != "unsupported"
+    arena = _of_kind(None if cell.arena_bytes is None else format_bytes(cell.arena_bytes), cell.arena_kind, None, brief)
+    latency = None if cell.latency is None else format_seconds(cell.latency)
+    return [
+        axes,
+        _file_words(file.name.removeprefix(f"{row.title or matrix.name}.")),
+        format_bytes(file.size_bytes),
+        accuracy,
+        cell.profile or NOTHING,
+        arena if known else NOTHING,
+        _of_kind(latency, cell.latency_kind, cell.latency_error, brief) if known else NOTHING,
+        state if cell.profile else row.status,
     ]
-    return found or [[NOTHING] * (1 + len(_HEADINGS))]
 
 
-def _latency(file: MatrixFile, elsewhere: bool) -> str:
-    """The time on the row's device, with names where it has several; this machine's only where there is no other.
+def _of_kind(words: str | None, kind: str, error: float | None, brief: bool) -> str:
+    """A value with how it came about."""
+    if words is None:
+        return NOTHING
+    band = f" {band_words(error)}" if error is not None else ""
+    return f"{words} {kind[:1]}{band}".strip() if brief else f"{words} ({kind}{band})" if kind else words
 
-    elsewhere: whether the column holds times of other devices, so that this machine's is told from them.
-    """
-    known = {name: format_seconds(value) for name, value in file.latency.items() if value is not None}
-    devices = {name: words for name, words in known.items() if name != "host"} or known
-    if len(devices) < 2 and not (elsewhere and "host" in devices):
-        return "".join(devices.values()) or NOTHING
-    return ", ".join(f"{name} {words}" for name, words in devices.items())
+
+def _number(value: float | None) -> str:
+    return "" if value is None else repr(value)
 
 
 def _remarks(matrix: Matrix) -> list[str]:
     """Why rows failed, and which limits they don't meet; each reason once, behind the rows that it holds for."""
     rows: dict[str, list[str]] = {}
     for row in matrix.rows:
-        for reason in [*([row.error] if row.error else []), *(_check_words(matrix, check) for check in row.checks)]:
+        said = [row.error] if row.error else []
+        said += [f"unsupported on {name}, which {why}" for name, why in row.unsupported.items()]
+        for reason in [*said, *(_check_words(row.title or matrix.name, check) for check in row.checks)]:
             rows.setdefault(reason, []).append(row.name)
     return [f"{', '.join(names)}: {reason}" for reason, names in rows.items()]
 
 
-def _check_words(matrix: Matrix, check: Check) -> str:
-    of = f" of {_file_words(check.artifact.removeprefix(f'{matrix.name}.'))}" if check.artifact else ""
+def _check_words(title: str, check: Check) -> str:
+    of = f" of {_file_words(check.artifact.removeprefix(f'{title}.'))}" if check.artifact else ""
     on = f" on {check.profile}" if check.profile else ""
     found = f"{value_words(check.value, check.unit)}, " if check.value is not None else ""
     why = f" ({check.reason})" if check.reason else ""

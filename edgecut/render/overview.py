@@ -14,9 +14,10 @@ from edgecut.records.front import Front, FrontPoint
 from edgecut.records.report import Report
 from edgecut.records.units import format_bytes, format_seconds
 from edgecut.render.front import metric_words
-from edgecut.render.front_plot import FRONT_SCRIPT, FRONT_STYLE, front_plot, input_colours, input_shape
+from edgecut.render.front_plot import front_plot, input_colours, input_shape
 from edgecut.render.page_parts import Column, joined, state_html, table
 from edgecut.render.results import COLUMNS, file_labels, judged_by, result_rows
+from edgecut.render.scatter import PLOT_SCRIPT, PLOT_STYLE
 from edgecut.render.templating import html, part
 from edgecut.render.walk_script import WALK_SCRIPT
 from edgecut.render.words import NOTHING, measured_words, value_words
@@ -85,8 +86,8 @@ def render_walk(place: Place[Front], device: str) -> str:
         "walk",
         title=f"walk: {front.source.rpartition('/')[2]}",
         sections=sections,
-        style=Markup(FRONT_STYLE + _WALK_STYLE),
-        script=Markup(FRONT_SCRIPT + f"var front = {_script_json(data)};\n" + WALK_SCRIPT),
+        style=Markup(PLOT_STYLE + _WALK_STYLE),
+        script=Markup(PLOT_SCRIPT + f"var front = {_script_json(data)};\n" + WALK_SCRIPT),
         place=place,
         device=device,
         devices=[(name, quote(name)) for name in front.profiles],

@@ -2,48 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from rich.console import Group
 from rich.text import Text
 
 from edgecut.records.profile import Profile
-from edgecut.render.grid import grid, line
+from edgecut.render.grid import Fitted, fitted
 from edgecut.render.words import NOTHING, band_words, evidence_words, value_words
 
 CLASSES = ("host", "linux", "android", "npu", "microcontroller")
 SHOWN = ("<id", "<chip", "<core", "clock", "RAM", "flash", "<runtime", "<evidence", "<band", "<title")
 # What goes first where a line has no room for all.
 DROPPED = ("title", "flash", "runtime", "clock", "chip", "core", "RAM", "evidence", "band")
-GAP = 2
 
 
-def profile_table(profiles: Iterable[Profile], width: int = 80) -> Group:
-    """One row for each device, grouped by class, in `width` columns; what there is no room for is named underneath."""
-    ordered = sorted(profiles, key=lambda p: (CLASSES.index(p.class_), p.id))
-    facts = [_facts(p) for p in ordered]
-    headings = [name.lstrip("<") for name in SHOWN]
-    widths = {name: max(map(len, (name, *(row[name] for row in facts)))) for name in headings}
-    widths["id"] = max(widths["id"], *(len(p.class_) for p in ordered))
-    shown, left_out = list(headings), []
-    for name in DROPPED:
-        if sum(widths[heading] + GAP for heading in shown) <= width:
-            break
-        shown.remove(name)
-        left_out.append(name)
-    table, before = grid(*(name for name in SHOWN if name.lstrip("<") in shown)), ""
-    for profile, row in zip(ordered, facts, strict=True):
+def profile_table(profiles: Iterable[Profile]) -> Fitted:
+    """One row for each device, grouped by class; what there is no room for is named underneath."""
+    rows: list[list[str | Text]] = []
+    before = ""
+    for profile in sorted(profiles, key=lambda p: (CLASSES.index(p.class_), p.id)):
         if profile.class_ != before:
-            table.add_row(Text(profile.class_, "bold"))
-        table.add_row(*(row[name] for name in shown))
+            rows.append([Text(profile.class_, "bold")])
+        facts = _facts(profile)
+        rows.append([facts[heading.lstrip("<")] for heading in SHOWN])
         before = profile.class_
-    return Group(table, *(line(sentence, "dim") for sentence in _remarks(left_out)))
-
-
-def _remarks(left_out: Sequence[str]) -> Iterable[str]:
-    if left_out:
-        columns = ", ".join(name for name in (heading.lstrip("<") for heading in SHOWN) if name in left_out)
-        yield f"no room for {columns}: a wider terminal or --json has them"
+    return fitted(SHOWN, rows, DROPPED)
 
 
 def _facts(profile: Profile) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
@@ -16,11 +17,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from edgecut.cli.matrix import parse_axis, row_words
+from edgecut.cli.matrix import _of_row, parse_axis, row_words
+from edgecut.cli.request import Request
 from edgecut.pipeline import matrix as rows
-from edgecut.records.matrix import Matrix, MatrixFile, MatrixRow, matrix_code
+from edgecut.records.matrix import Matrix, MatrixCell, MatrixFile, MatrixRow, matrix_code
 from edgecut.records.report import Check
-from edgecut.render.matrix import matrix_markdown, matrix_table, render_matrix
+from edgecut.render.matrix import CSV_COLUMNS, matrix_csv, matrix_markdown, matrix_table, render_matrix
 from tests.command_line import run
 
 DEMO = Path(__file__).parents[2] / "edgecut" / "demo_data" / "recipe.toml"
@@ -63,7 +65,7 @@ def test_every_combination_is_a_row_of_its_own_name() -> None:
 
 def test_a_row_is_the_request_with_its_own_values_over_it() -> None:
     settings = {"export.precisions": "int8", "profile": "esp32-s3"}
-    assert row_words("r.toml", settings, ["host"], {"export.precisions": ["float32"], "cut.to": "a"}) == [
+    assert row_words("r.toml", settings, ["esp32-s3"], {"export.precisions": ["float32"], "cut.to": "a"}) == [
         "build", "r.toml", "--set", 'export.precisions=["int8"]', "--set", 'cut.to="a"', "--profile", "esp32-s3",
     ]  # fmt: skip
 
@@ -156,7 +158,7 @@ def test_of_a_row_that_was_killed_nothing_stays_but_why(tmp_path: Path, monkeypa
     assert found.rows[0].error == (
         "the build was killed (signal 9), as a system does that has no memory left; build fewer rows at a time"
     )
-    assert sorted(os.listdir(tmp_path / "out")) == ["matrix.html", "matrix.json", "matrix.md"]
+    assert sorted(os.listdir(tmp_path / "out")) == ["matrix.csv", "matrix.html", "matrix.json", "matrix.md"]
 
 
 def test_a_row_whose_matrix_was_given_up_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,46 +203,90 @@ def seen() -> Matrix:
     axes = {"cut.to": ("a", "b"), "profile": ("nucleo-l4r5zi",)}
     settings = {"cut.to": "a", "profile": "nucleo-l4r5zi"}
     whole = row(rows.RowTask("a-nucleo_l4r5zi", tuple(settings.items()), (), Path("a")), "misses")
-    files = (whole.files[0].model_copy(update={"latency": {"host": 0.002, "nucleo-l4r5zi": 0.25}}),)
+    cells = (
+        MatrixCell(profile="nucleo-l4r5zi", state="misses", latency=0.25, latency_kind="estimated", latency_error=0.32,
+                   arena_bytes=512, arena_kind="measured"),
+        MatrixCell(profile="host", state="no limit", latency=0.002, latency_kind="measured"),
+    )  # fmt: skip
+    files = (whole.files[0].model_copy(update={"cells": cells}),)
     failed = rows.RowTask("b-nucleo_l4r5zi", tuple((settings | {"cut.to": "b"}).items()), (), Path("b"))
-    return Matrix(edgecut="1", name="bell", axes=axes, rows=(
-        whole.model_copy(update={"files": files, "checks": (missed,)}), rows._failed(failed, "<why>", 2),
-    ))  # fmt: skip
+    told = {"files": files, "checks": (missed,), "unsupported": {"esp32": "takes tflite in float32"}}
+    found = whole.model_copy(update=told), rows._failed(failed, "<why>", 2)
+    return Matrix(edgecut="1", name="bell", axes=axes, rows=found)
 
 
 def test_the_text_has_a_row_for_each_file_and_says_why_one_failed_or_misses_a_limit() -> None:
     assert matrix_markdown(seen()).splitlines() == [
-        "# bell",
+        "# bell by cut.to × profile",
         "",
-        "| cut.to | profile | file | size | accuracy | arena | latency | status |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-        "| a | nucleo-l4r5zi | tflite int8 | 1 KiB | 0.812 | 512 B | 250 ms | misses |",
-        "| b | nucleo-l4r5zi | – | – | – | – | – | failed |",
+        "| cut.to | profile | file | size | accuracy | device | arena | latency | state |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| a | nucleo-l4r5zi | tflite int8 | 1 KiB | 0.812 | nucleo-l4r5zi | 512 B (measured) "
+        "| 250 ms (estimated ±32 %) | misses |",
+        "| a | nucleo-l4r5zi | tflite int8 | 1 KiB | 0.812 | host | – | 2 ms (measured) | no limit |",
+        "| a | nucleo-l4r5zi | tflite int8 | 1 KiB | 0.812 | esp32 | – | – | unsupported |",
+        "| b | nucleo-l4r5zi | – | – | – | – | – | – | failed |",
         "",
+        "- a-nucleo_l4r5zi: unsupported on esp32, which takes tflite in float32",
         "- a-nucleo_l4r5zi: misses size of tflite int8: 1 KiB, limit 512 B",
         "- b-nucleo_l4r5zi: &lt;why>",
     ]
 
 
-def test_a_time_of_this_machine_is_told_from_those_of_devices() -> None:
-    """A file that its profile doesn't take has a time here only, which stands in the same column."""
-    matrix = seen()
-    file = matrix.rows[0].files[0]
-    here = file.model_copy(update={"name": "bell.float32.tflite", "latency": {"host": 0.002}})
-    rows_ = (matrix.rows[0].model_copy(update={"files": (file, here)}), matrix.rows[1])
-    cells = [
-        line.split(" | ")[6] for line in matrix_markdown(matrix.model_copy(update={"rows": rows_})).splitlines()[4:6]
+def test_the_csv_has_the_numbers_of_the_document() -> None:
+    head, *lines = list(csv.reader(io.StringIO(matrix_csv(seen()))))
+    assert head == [*CSV_COLUMNS, "cut.to", "profile"]
+    cells = [dict(zip(head, line, strict=True)) for line in lines]
+    assert [(c["row"], c["status"], c["device"], c["state"]) for c in cells] == [
+        ("a-nucleo_l4r5zi", "misses", "nucleo-l4r5zi", "misses"),
+        ("a-nucleo_l4r5zi", "misses", "host", "no limit"),
+        ("a-nucleo_l4r5zi", "misses", "esp32", "unsupported"),
+        ("b-nucleo_l4r5zi", "failed", "", "no limit"),
     ]
-    assert cells == ["250 ms", "host 2 ms"]
-    alone = matrix.rows[0].model_copy(update={"files": (here,)})
-    assert "| 2 ms |" in matrix_markdown(matrix.model_copy(update={"rows": (alone,)}))
+    assert [cells[0][k] for k in ("latency_s", "latency_kind", "latency_band", "arena_bytes", "arena_kind")] == [
+        "0.25", "estimated", "0.32", "512", "measured",
+    ]  # fmt: skip
+    assert (cells[1]["latency_s"], cells[2]["latency_s"], cells[3]["reason"]) == ("0.002", "", "<why>")
+
+
+def test_a_device_that_takes_no_file_of_a_row_is_unsupported_there_and_fails_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    built: list[tuple[str, ...]] = []
+
+    def build_row(task: rows.RowTask) -> MatrixRow:
+        built.append(task.arguments)
+        return row(task).model_copy(update={"unsupported": dict(task.unsupported)})
+
+    monkeypatch.setattr(rows, "build_row", build_row)
+    answer = run(capsys, "build", str(DEMO), "--matrix", "precision=int8,float16", "--profile", "max78000,host",
+                 "-o", str(tmp_path / "out"), "--json")  # fmt: skip
+    assert answer.code == 0, answer.err
+    found = json.loads(answer.out)["rows"]
+    takes = found[1]["unsupported"]["max78000"]
+    assert [r["status"] for r in found] == ["meets", "meets"]
+    assert [list(r["unsupported"]) for r in found] == [[], ["max78000"]]
+    assert takes.startswith("takes tflite")
+    assert [words.count("--profile") for words in built] == [2, 1]
+    alone = run(capsys, "build", str(DEMO), "--matrix", "precision=int8,float16", "--profile", "max78000",
+                "-o", str(tmp_path / "other"), "--json")  # fmt: skip
+    assert [r["status"] for r in json.loads(alone.out)["rows"]] == ["meets", "unsupported"]
+    assert (alone.code, len(built)) == (0, 3)
+
+
+def test_files_are_called_as_the_model_of_their_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = Request(str(DEMO), ("host",), {}, None)
+    of_row = _of_row(request, {"source.model": "models/net one.keras"})
+    assert of_row.overrides == {"source.model": "models/net one.keras", "name": "net_one"}
+    named = _of_row(request._replace(overrides={"name": "mine"}), {"source.model": "a.keras"})
+    assert named.overrides["name"] == "mine"
 
 
 def test_the_terminals_table_breaks_between_values_and_never_within_them() -> None:
     console = Console(width=60, record=True, file=io.StringIO())
     console.print(matrix_table(seen()))
     words = console.export_text().split()
-    assert words.count("nucleo-l4r5zi") == 2
+    assert words.count("nucleo-l4r5zi") == 3
     assert not any(word.endswith("…") for word in words)
 
 
@@ -253,7 +299,7 @@ def test_the_page_leads_to_each_rows_report() -> None:
 
     text = render_matrix(seen())
     Reader().feed(text)
-    assert links == ["a-nucleo_l4r5zi/report.html"]
+    assert links == ["a-nucleo_l4r5zi/report.html"] * 3
     assert "b-nucleo_l4r5zi: &lt;why&gt;" in text
 
 

@@ -27,13 +27,13 @@ def profiles() -> list[Profile]:
 
 @pytest.mark.parametrize(("width", "name"), [(80, "profiles"), (160, "profiles_wide")])
 def test_profiles_are_listed_by_class(width: int, name: str) -> None:
-    assert shown(profile_table(profiles(), width), width=width) == golden(name)
+    assert shown(profile_table(profiles()), width=width) == golden(name)
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 240])
 def test_no_id_and_no_fact_of_a_shipped_profile_is_cut_off(width: int) -> None:
     known, _ = known_profiles()
-    text = shown(profile_table(known, width), width=width)
+    text = shown(profile_table(known), width=width)
     assert "…" not in text
     assert max(map(len, text.splitlines())) <= width
     words = [line.split() for line in text.splitlines()]

@@ -94,7 +94,7 @@ def test_a_comparison_of_odd_names_is_still_one_table() -> None:
 def test_a_matrix_of_an_odd_name_is_still_a_page() -> None:
     row = MatrixRow(name="r", settings={"cut.to": "a|b"}, status="failed", code=2, error="no layer '<b>'\nat all")
     text = matrix_markdown(Matrix(edgecut="1", name="a\n# b", axes={"cut.to": ("a|b",)}, rows=(row,)))
-    assert text.splitlines()[0] == "# a # b"
+    assert text.splitlines()[0] == "# a # b by cut.to"
     assert "| a\\|b |" in text
     assert text.endswith("\n- r: no layer '&lt;b>' at all\n")
 
