@@ -15,7 +15,7 @@ from edgecut.records.matrix import Matrix, MatrixCell, MatrixFile, MatrixRow
 from edgecut.records.report import Check
 from edgecut.records.units import format_bytes, format_seconds
 from edgecut.render.grid import fitted, line
-from edgecut.render.page_parts import Column, joined, sentences, state_html, table
+from edgecut.render.page_parts import Column, sentences, state_html, table
 from edgecut.render.scatter import PLOT_SCRIPT, PLOT_STYLE, Mark, figure, scatter
 from edgecut.render.templating import html, markdown, part
 from edgecut.render.words import NOTHING, STYLES, band_words, fraction_words, limit_words, value_words
@@ -106,9 +106,9 @@ def render_matrix(matrix: Matrix) -> str:
     states = [row.status for row in matrix.rows]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     sections = (
-        ("Accuracy against latency", _charts(matrix)),
         ("Builds", table(columns, rows)),
         ("Limits that aren't met, and rows that failed", sentences(_remarks(matrix))),
+        ("Accuracy against latency", part("columns", _charts(matrix))),
     )
     return html(
         "matrix",
@@ -128,20 +128,20 @@ def title_of(matrix: Matrix) -> str:
     return f"{matrix.name} by {axes}" if axes else matrix.name
 
 
-def _charts(matrix: Matrix) -> Markup:
+def _charts(matrix: Matrix) -> list[Markup]:
     """A picture for each device of which two latencies or more are known, with the accuracy of each."""
     seen = [each for each in lines_of(matrix) if each.file is not None and each.file.accuracy is not None]
     seen = [each for each in seen if each.cell.latency]
     devices = dict.fromkeys(each.cell.profile for each in seen)
     precisions = list(dict.fromkeys(each.file.precision for each in seen if each.file is not None))
     colours = {precision: place % _COLOURS for place, precision in enumerate(precisions)}
-    charts = []
+    charts: list[Markup] = []
     for device in devices:
         marks = [_mark(matrix, each, colours) for each in seen if each.cell.profile == device]
         if len(marks) > 1:
             drawn = scatter(marks, f"latency on {device} (log)", format_seconds)
             charts.append(Markup(figure(drawn, f"accuracy against latency on {device}", colours)))
-    return joined(charts)
+    return charts
 
 
 def _mark(matrix: Matrix, each: Line, colours: dict[str, int]) -> Mark:

@@ -126,7 +126,8 @@ def scale_of(scores: Sequence[float]) -> Scale:
 def axes(title: str, across: Sequence[tuple[float, str]], scale: Scale) -> str:
     """Lines and numbers. across: (share of the width, what stands there)."""
     parts = []
-    digits = 3 if scale.ticks[1] - scale.ticks[0] < 0.0099 else 2
+    step = scale.ticks[1] - scale.ticks[0]
+    digits = next((digits for digits in (2, 3, 4) if abs(round(step, digits) - step) < 1e-9), 4)
     for tick in scale.ticks:
         down = scale.down(tick)
         parts.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{down:.1f}" y2="{down:.1f}"/>')

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+_LEADS = ((1.0,), (1.0, 2.0, 5.0), (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0))
+_FEWEST = 3
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -23,16 +26,21 @@ def round_ticks(low: float, high: float, count: int = 5) -> tuple[float, ...]:
 
 
 def log_ticks(low: float, high: float) -> tuple[float, ...]:
-    """The numbers 1, 2 and 5 times a power of ten from low to high; powers of ten alone where these are many.
+    """Round numbers from low to high: 1, 2 and 5 times powers of ten; fewer where these are many, more where few.
 
     >>> log_ticks(0.0009, 0.03)
     (0.001, 0.002, 0.005, 0.01, 0.02)
+    >>> log_ticks(110.0, 250.0)
+    (120.0, 150.0, 200.0, 250.0)
     """
+    by_fineness = [_leads(low, high, leads) for leads in _LEADS]
+    return next((ticks for ticks in by_fineness if len(ticks) >= _FEWEST), by_fineness[-1])
+
+
+def _leads(low: float, high: float, leads: Sequence[float]) -> tuple[float, ...]:
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    every = [round(lead * 10.0**p, 15) for p in powers for lead in (1, 2, 5)]
-    inside = [tick for tick in every if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)]
-    tens = [tick for tick in inside if math.isclose(math.log10(tick) % 1.0, 0.0, abs_tol=1e-9)]
-    return tuple(tens if len(inside) > 8 and len(tens) > 1 else inside)
+    every = [round(lead * 10.0**power, 15) for power in powers for lead in leads]
+    return tuple(tick for tick in every if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9))
 
 
 def byte_ticks(high: int, count: int = 5) -> tuple[int, ...]:
