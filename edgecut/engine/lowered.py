@@ -12,6 +12,7 @@ from edgecut.engine.refusal import Refused
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
 
 BYTES = {"int8": 1, "uint8": 1, "int16": 2}
+_SIGNED = ("int8", "int16")
 
 # What a struct's field holds: a number, numbers in place, or a table apart (None: no table), its type by its elements.
 Value = int | tuple[int, ...] | np.ndarray | None
@@ -102,6 +103,13 @@ class Model:
         if index not in self.constants or self.constants[index].dtype.name not in dtypes:
             raise Refused(f"has {tensor.dtype} constants, and {' or '.join(dtypes)} is expected")
         return self.constants[index]
+
+    def ends(self, op: Operator, place: int = 0) -> tuple[Tensor, Tensor, int]:
+        """(an operator's input at a place, its first output, the bytes of an element), of 8 or 16 bits alike."""
+        data, output = self.activation(op.inputs[place], *_SIGNED), self.activation(op.outputs[0], *_SIGNED)
+        if data.dtype != output.dtype:
+            raise Refused(f"makes {output.dtype} values of {data.dtype} ones")
+        return data, output, BYTES[data.dtype]
 
     def output(self, op: Operator, *dtypes: str) -> Tensor:
         """The operator's first output."""

@@ -9,6 +9,7 @@ from edgecut.engine.kernels import (
     convolution,
     dense,
     elementwise,
+    int16_values,
     int16x8,
     movement,
     pooling,
@@ -75,9 +76,21 @@ OPTIONS: dict[str, str] = {
 
 # The same operators on 16-bit values.
 INT16X8: dict[str, Callable[[Model, Operator], Lowered | tuple[Lowered, ...]]] = {
+    "ADD": int16_values.add,
     "AVERAGE_POOL_2D": int16x8.average_pool_2d,
+    "CONCATENATION": movement.concatenation,
     "CONV_2D": int16x8.conv_2d,
     "DEPTHWISE_CONV_2D": int16x8.depthwise_conv_2d,
     "FULLY_CONNECTED": int16x8.fully_connected,
     "MAX_POOL_2D": int16x8.max_pool_2d,
+    "MEAN": reduction.mean,
+    "MUL": int16_values.mul,
+    "PAD": movement.pad,
+    "SLICE": movement.slice_,
+    "SOFTMAX": int16_values.softmax,
+    "SPLIT": movement.split,
+    "SPLIT_V": movement.split_v,
+    "STRIDED_SLICE": movement.strided_slice,
+    "SUB": int16_values.sub,
+    "SUM": reduction.total,
 }

@@ -15,7 +15,7 @@ from edgecut.engine import Generated, generate
 from edgecut.engine.operators import OPERATORS
 from edgecut.tflite.flatbuffer import TfliteGraph, parse
 from edgecut.tflite.kinds import RENAMES
-from tests.engine.int16 import int16_net
+from tests.engine.int16 import int16_net, int16_residual
 from tools.host_proof import compile_host, run_host
 from tools.int8_files import SINGLE, random_nets, single_operators
 from tools.int8_net import Int8Net
@@ -104,8 +104,9 @@ def cases() -> Iterator[Case]:
         sizes = sum(graph.tensors[index].size_bytes for index in graph.inputs)
         drawn = np.random.default_rng(2).integers(-128, 128, (3, sizes)).astype(np.int8)
         yield Case(name, content, graph, generate(content, name), [row.tobytes() for row in drawn])
-    for name, bias in (("wide", np.dtype(np.int64)), ("narrow", np.dtype(np.int32)), ("unbiased", None)):
-        content = int16_net(bias)
+    dtypes = {"wide": np.dtype(np.int64), "narrow": np.dtype(np.int32), "unbiased": None}
+    wide = {name: int16_net(dtype) for name, dtype in dtypes.items()}
+    for name, content in (*wide.items(), ("residual16", int16_residual())):
         values = np.random.default_rng(1).integers(-(2**15), 2**15, (3, 9 * 7 * 3)).astype(np.int16)
         graph, inputs = parse(content, name), [row.tobytes() for row in values]
         yield Case(name, content, graph, generate(content, name), inputs)

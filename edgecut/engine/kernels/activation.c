@@ -1,10 +1,11 @@
-/*@ softmax_row: row_at limited */
+/*@ leading_zeros */
 static int32_t leading_zeros(uint32_t x) {
     int32_t n = 0;
     for (; x < 0x80000000u && n < 32; x <<= 1) n++;
     return n;
 }
 
+/*@ softmax_row: row_at leading_zeros limited */
 /* a * b in Q0.31, rounded once. */
 static int32_t product_q31(int32_t a, int32_t b) {
     return (int32_t)(((int64_t)a * b + ((int64_t)1 << 30)) >> 31);

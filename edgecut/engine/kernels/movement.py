@@ -5,21 +5,35 @@ from __future__ import annotations
 import numpy as np
 
 from edgecut.engine.kernels.elementwise import four
-from edgecut.engine.lowered import Call, Lowered, Model, Read, Value, View, all_rows, option, row_view, whole_view
+from edgecut.engine.lowered import (
+    BYTES,
+    Call,
+    Lowered,
+    Model,
+    Read,
+    Value,
+    View,
+    all_rows,
+    option,
+    row_view,
+    whole_view,
+)
 from edgecut.engine.refusal import Refused
 from edgecut.tflite.flatbuffer import Operator, Tensor
 
 
 def pad(model: Model, op: Operator) -> Lowered:
     """A tensor with its zero point, or a constant of PADV2, around it."""
-    data, output = model.activation(op.inputs[0]), model.output(op)
+    data, output, size = model.ends(op)
     pads = model.constant(op.inputs[1], "int32", "int64").astype(int)
     rank = len(data.shape)
     if rank > 4 or pads.shape != (rank, 2) or pads.min(initial=0) < 0:
         raise Refused(f"has the padding {pads.tolist()} for {rank} axes")
     if output.shape != tuple(int(n + p.sum()) for n, p in zip(data.shape, pads, strict=True)):
         raise Refused(f"makes shape {list(output.shape)} of shape {list(data.shape)}")
-    fill = int(model.constant(op.inputs[2], "int8").ravel()[0]) if len(op.inputs) > 2 else output.zero_points[0]
+    fill = int(model.constant(op.inputs[2], data.dtype).ravel()[0]) if len(op.inputs) > 2 else output.zero_points[0]
+    if size > 1 and fill:
+        raise Refused(f"pads 16-bit values with {fill}, and 0 is expected")
     lead = [(0, 0)] * (4 - rank)
     before = [int(p[0]) for p in (*lead, *pads)]
     if rank < 3:
@@ -31,8 +45,8 @@ def pad(model: Model, op: Operator) -> Lowered:
     first = np.clip(batch, 0, batches - 1) * height + np.clip(y, 0, height)
     first = np.where(batch < 0, 0, np.where(batch >= batches, batches * height, first))
     call = Call("pad_row", {
-        "batches": batches, "height": height, "width": width, "depth": depth, "out_height": made[1],
-        "out_width": made[2], "out_depth": made[3], "before": tuple(before), "fill": fill,
+        "batches": batches, "height": height, "width": width, "depth": depth * size, "out_height": made[1],
+        "out_width": made[2], "out_depth": made[3] * size, "before": (*before[:3], before[3] * size), "fill": fill,
     })  # fmt: skip
     read = Read(op.inputs[0], row_view(data), first, first + inside)
     return Lowered(call, (read,), op.outputs[0], row_view(output))
@@ -40,7 +54,8 @@ def pad(model: Model, op: Operator) -> Lowered:
 
 def concatenation(model: Model, op: Operator) -> Lowered:
     """Several tensors joined along one axis."""
-    data, output = [model.activation(index) for index in op.inputs], model.output(op)
+    data, output = [model.ends(op, place)[0] for place in range(len(op.inputs))], model.ends(op)[1]
+    bytes_each = model.ends(op)[2]
     rank = len(output.shape)
     axis = option(op, "axis", 0) + rank * (option(op, "axis", 0) < 0)
     joined = [tensor.shape[axis] for tensor in data if len(tensor.shape) == rank and 0 <= axis < rank]
@@ -49,7 +64,7 @@ def concatenation(model: Model, op: Operator) -> Lowered:
     made = row_view(output)
     inner = min(2, rank) if rank >= 3 else 1
     behind = axis >= rank - inner
-    group = int(np.prod(output.shape[axis:])) if behind else made.row_bytes
+    group = bytes_each * int(np.prod(output.shape[axis:])) if behind else made.row_bytes
     # One batch of rows where the batches are what is joined, so that all rows count through.
     height = made.rows if behind or axis == 0 else int(np.prod(output.shape[axis : rank - inner]))
     parts: list[int] = []
@@ -61,7 +76,7 @@ def concatenation(model: Model, op: Operator) -> Lowered:
             raise Refused(f"joins shapes {[list(t.shape) for t in data]} along axis {axis}")
         view = row_view(tensor)
         own = height if behind else view.rows * height // made.rows
-        size = int(np.prod(tensor.shape[axis:])) if behind else view.row_bytes
+        size = bytes_each * int(np.prod(tensor.shape[axis:])) if behind else view.row_bytes
         parts += [0, own, size, start] if behind else [start, own, size, 0]
         offset = 0 if behind else start
         y = rows % height - offset
@@ -77,14 +92,14 @@ def concatenation(model: Model, op: Operator) -> Lowered:
 
 def slice_(model: Model, op: Operator) -> Lowered:
     """SLICE: so many elements from a place on each axis."""
-    data = model.activation(op.inputs[0])
+    data, output, _ = model.ends(op)
     begin = model.constant(op.inputs[1], "int32", "int64").ravel().tolist()
-    return part_of(op.inputs[0], data, op.outputs[0], model.output(op), begin, [1] * len(data.shape))
+    return part_of(op.inputs[0], data, op.outputs[0], output, begin, [1] * len(data.shape))
 
 
 def strided_slice(model: Model, op: Operator) -> Lowered:
     """STRIDED_SLICE without new axes or an ellipsis; an axis that is taken away is one of extent 1."""
-    data, output = model.activation(op.inputs[0]), model.output(op)
+    data, output, _ = model.ends(op)
     if option(op, "ellipsisMask", 0) or option(op, "newAxisMask", 0) or op.options.get("offset"):
         raise Refused("has an ellipsis, a new axis or an offset")
     begin, end, strides = (model.constant(index, "int32").ravel().tolist() for index in op.inputs[1:4])
@@ -116,9 +131,9 @@ def _ends(n: int, start: int, stop: int, step: int, masked: tuple[bool, bool]) -
 
 def split(model: Model, op: Operator) -> tuple[Lowered, ...]:
     """SPLIT: equal parts along an axis, each made by itself."""
-    data = model.activation(op.inputs[1])
+    data = model.ends(op, 1)[0]
     axis = int(model.constant(op.inputs[0], "int32").ravel()[0])
-    shapes = [model.activation(index).shape for index in op.outputs]
+    shapes = [model.activation(index, data.dtype).shape for index in op.outputs]
     if len(set(shapes)) > 1:
         raise Refused(f"makes shapes {[list(shape) for shape in shapes]}, and equal parts are expected")
     return _parts(model, op, op.inputs[1], data, axis)
@@ -127,7 +142,7 @@ def split(model: Model, op: Operator) -> tuple[Lowered, ...]:
 def split_v(model: Model, op: Operator) -> tuple[Lowered, ...]:
     """SPLIT_V: parts of the outputs' own extents."""
     axis = int(model.constant(op.inputs[2], "int32").ravel()[0])
-    return _parts(model, op, op.inputs[0], model.activation(op.inputs[0]), axis)
+    return _parts(model, op, op.inputs[0], model.ends(op)[0], axis)
 
 
 def _parts(model: Model, op: Operator, index: int, data: Tensor, axis: int) -> tuple[Lowered, ...]:
@@ -138,7 +153,7 @@ def _parts(model: Model, op: Operator, index: int, data: Tensor, axis: int) -> t
     lowered: list[Lowered] = []
     start = 0
     for made in op.outputs:
-        output = model.activation(made)
+        output = model.activation(made, data.dtype)
         begin = [start if k == axis else 0 for k in range(rank)]
         lowered.append(part_of(index, data, made, output, begin, [1] * rank))
         start += output.shape[axis]
@@ -168,16 +183,20 @@ def part_of(
             first,
             step,
         ) = [0, first[2], 0, first[3]], [1, step[2], 1, step[3]]
+    size = BYTES[data.dtype]
+    if size > 1 and step[3] != 1 and taken[3] > 1:
+        raise Refused("takes 16-bit channels that don't lie side by side")
     rows = np.arange(taken[0] * taken[1])
     at = (first[0] + rows // taken[1] * step[0]) * full[1] + first[1] + rows % taken[1] * step[1]
     stop = at + 1
     if np.any(np.diff(at) < 0):
         at, stop = np.zeros_like(at), np.full_like(at, full[0] * full[1])
     fields: dict[str, Value] = {
-        "in_height": full[1], "in_width": full[2], "in_depth": full[3], "height": taken[1], "width": taken[2],
-        "depth": taken[3], "first": tuple(first), "step": tuple(step),
+        "in_height": full[1], "in_width": full[2], "in_depth": full[3] * size, "height": taken[1], "width": taken[2],
+        "depth": taken[3] * size, "first": (*first[:3], first[3] * size),
+        "step": (*step[:3], 1 if size > 1 else step[3]),
     }  # fmt: skip
-    view = View(taken[0] * taken[1], taken[2] * taken[3])
+    view = View(taken[0] * taken[1], taken[2] * taken[3] * size)
     return Lowered(Call("slice_row", fields), (Read(index, row_view(data), at, stop),), made, view)
 
 

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from edgecut.engine.kernels.sums import pays, summed
 from edgecut.engine.lowered import Call, Lowered, Model, Value, all_rows, whole_view
-from edgecut.engine.quantization import Multiplier, quantize_multiplier
+from edgecut.engine.quantization import LIMITS, Multiplier, quantize_multiplier
 from edgecut.engine.refusal import Refused
 from edgecut.tflite.flatbuffer import Operator, Tensor
 
@@ -22,7 +22,7 @@ def total(model: Model, op: Operator) -> Lowered | tuple[Lowered, ...]:
 
 
 def _reduced(model: Model, op: Operator, *, total: bool) -> Lowered | tuple[Lowered, ...]:
-    data, output = model.activation(op.inputs[0]), model.output(op)
+    data, output, size = model.ends(op)
     rank = len(data.shape)
     axes = {int(a) + rank * (a < 0) for a in model.constant(op.inputs[1], "int32").ravel()}
     if not axes <= set(range(rank)):
@@ -35,10 +35,16 @@ def _reduced(model: Model, op: Operator, *, total: bool) -> Lowered | tuple[Lowe
     if rank >= 3 and rank - 3 in axes and min(axes) == rank - 3 and pays(model, op.inputs[0], output.elements):
         end = {name: rescaling[name] for name in ("multiplier", "shift", "out_zero")}
         stays = rank - 2 not in axes, rank - 1 not in axes
-        return summed(model, op, stays, -data.zero_points[0] * count, end | {"divisor": 0, "low": -128, "high": 127})
+        low, high = LIMITS[output.dtype]
+        return summed(model, op, stays, -data.zero_points[0] * count, end | {"divisor": 0, "low": low, "high": high})
     fields = _loops(data, axes) | rescaling
     view = whole_view(output)
-    return Lowered(Call("mean", fields), (all_rows(op.inputs[0], whole_view(data), 1),), op.outputs[0], view)
+    return Lowered(
+        Call("mean" if size == 1 else "mean16", fields),
+        (all_rows(op.inputs[0], whole_view(data), 1),),
+        op.outputs[0],
+        view,
+    )
 
 
 def _loops(data: Tensor, axes: set[int]) -> dict[str, Value]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edgecut.engine.lowered import Call, Lowered, Model, View, row_view, same_rows
+from edgecut.engine.lowered import BYTES, Call, Lowered, Model, View, row_view, same_rows
 from edgecut.tflite.flatbuffer import Operator, Tensor
 
 _SUM_BYTES = 4
@@ -29,7 +29,8 @@ def summed(
     data, view = model.graph.tensors[index], row_view(model.graph.tensors[index])
     rows, width, depth = data.shape[-3:]
     kept_x, kept_c = (width if kept[0] else 1), (depth if kept[1] else 1)
-    call = Call("sum_row", {
+    wide = BYTES[data.dtype] > 1
+    call = Call("sum16_row" if wide else "sum_row", {
         "row_bytes": view.row_bytes, "rows": rows, "depth": depth, "kept_x": kept_x, "kept_c": kept_c,
         "over_x": width // kept_x, "over_c": depth // kept_c, "start": start,
     })  # fmt: skip
@@ -38,5 +39,5 @@ def summed(
     state = Tensor(number, f"the sums of {model.graph.tensors[op.outputs[0]].name}", (batches, count), "int32")
     sums = View(batches, _SUM_BYTES * count)
     adding = Lowered(call, (same_rows(index, view),), number, sums, rows, state)
-    last = Call("sum_end", {"count": count, **end})
-    return adding, Lowered(last, (same_rows(number, sums),), op.outputs[0], View(batches, count))
+    last = Call("sum16_end" if wide else "sum_end", {"count": count, **end})
+    return adding, Lowered(last, (same_rows(number, sums),), op.outputs[0], View(batches, BYTES[data.dtype] * count))
