@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from edgecut.cli.completion import files
+from edgecut.cli.crew import crew_flags
 from edgecut.cli.files import check_target
 from edgecut.cli.flags import Parsed, grouped, recipe_flags, several_profiles
 from edgecut.cli.matrix import RowFlags, parse_axis, run_matrix
@@ -87,10 +88,9 @@ class Planned(NamedTuple):
     metavar="KEY=A,B",
     help="Build each of these values of a flag or recipe key, or of profile; may be repeated.",
 )
-@click.option("--workers", type=click.IntRange(0), default=0, metavar="N", help="Build N rows at a time (extra dask).")
-@click.option("--dask", metavar="ADDRESS", help="Build rows on a Dask scheduler's workers (extra dask).")
 @recipe_flags()
 @with_output
+@crew_flags("Spread the rows of --matrix")
 @grouped(request=Request, how=BuildFlags, gate=GateFlags, rows=RowFlags, pages=Pages)
 def command(
     output: Output, *, request: Request, out: Path, how: BuildFlags, gate: GateFlags, rows: RowFlags, pages: Pages
@@ -108,7 +108,7 @@ def command(
                 "--junit, --markdown out"
             )
         return run_matrix(output, request, rows, out, how)
-    if rows.workers or rows.dask:
+    if rows.spread.is_asked:
         raise RequestError("--workers, --dask: are for the rows of --matrix; `edgecut search` has them too")
     for path in filter(None, pages):
         check_target(path, force=True)

@@ -13,6 +13,7 @@ from edgecut.cli.flags import FLAGS, Overrides
 from edgecut.cli.output import Output
 from edgecut.cli.request import BuildFlags, Request, name_of
 from edgecut.errors import DocumentError, RequestError, faults_of
+from edgecut.pipeline.workers import Spread, spread_faults
 from edgecut.records.nearest import closest
 from edgecut.records.precision import planned_files, taken_by
 from edgecut.records.toml_text import toml_value
@@ -24,11 +25,10 @@ PROFILE, MODEL = "profile", "source.model"
 
 
 class RowFlags(NamedTuple):
-    """--matrix, and what builds the rows. axes: as they stand, one a --matrix."""
+    """--matrix, and who builds the rows. axes: as they stand, one a --matrix."""
 
     axes: tuple[tuple[str, tuple[str, ...]], ...]
-    workers: int
-    dask: str | None
+    spread: Spread
 
 
 def parse_axis(text: str) -> tuple[str, tuple[str, ...]]:
@@ -55,10 +55,11 @@ def run_matrix(output: Output, request: Request, rows: RowFlags, out: Path, how:
     """
     from edgecut.pipeline.matrix import Rows, RowTask, build_rows, row_name, rows_of
     from edgecut.pipeline.plan import plan, read_paths
-    from edgecut.pipeline.workers import Spread
     from edgecut.records.matrix import matrix_code
     from edgecut.render.matrix import matrix_table
 
+    if wrong := list(spread_faults(rows.spread)):
+        raise DocumentError(wrong)
     axes = axes_of(rows.axes)
     flags = [*(["--no-cache"] if how.no_cache else []), *(["--root", str(request.root)] if request.root else [])]
     tasks: list[RowTask] = []
@@ -79,13 +80,12 @@ def run_matrix(output: Output, request: Request, rows: RowFlags, out: Path, how:
     if len(faults) == len(tasks):
         raise DocumentError(faults)
     kept = [path for path in keep if path.exists()]
-    spread = Spread(rows.dask, rows.workers)
     matrix = build_rows(
         Rows(_title(request, tasks), axes, tasks),
         out,
         force=how.force,
         keep=kept,
-        spread=spread,
+        spread=rows.spread,
         progress=output.progress(),
     )
     output.document(matrix.to_dict())

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from edgecut.cli.completion import files
+from edgecut.cli.crew import crew_flags
 from edgecut.cli.flags import Parsed, grouped, recipe_flags, several_profiles, toml_value
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import Request
+from edgecut.pipeline.workers import Spread
 from edgecut.records.front import Front
 from edgecut.records.precision import PRECISIONS
 from edgecut.records.profile_files import find_profile, shadow_notes
@@ -33,13 +35,6 @@ class Space(NamedTuple):
     metric: str | None
     top: int
     time_limit: float | None
-
-
-class Crew(NamedTuple):
-    """Who computes: so many processes, or a Dask scheduler's workers."""
-
-    workers: int
-    dask: str | None
 
 
 def _sizes(text: str) -> tuple[tuple[int, int], ...]:
@@ -113,8 +108,6 @@ def _words(text: str) -> list[str]:
     metavar="NAME=VALUE",
     help="A limit: accuracy_drop, latency_s, arena_bytes or size_bytes; may be repeated.",
 )
-@click.option("--workers", type=int, default=0, metavar="N", help="Spread the work over N processes (extra dask).")
-@click.option("--dask", metavar="ADDRESS", help="Spread the work over a Dask scheduler's workers (extra dask).")
 @recipe_flags(
     "--preprocess",
     "--unsafe",
@@ -133,9 +126,10 @@ def _words(text: str) -> list[str]:
     "--set",
 )
 @with_output
-@grouped(request=Request, space=Space, crew=Crew)
+@crew_flags("Spread the work")
+@grouped(request=Request, space=Space)
 def command(
-    output: Output, *, request: Request, out: Path, limits: tuple[tuple[str, object], ...], space: Space, crew: Crew
+    output: Output, *, request: Request, out: Path, limits: tuple[tuple[str, object], ...], space: Space, spread: Spread
 ) -> int:
     """Choose the cut, the size, the channels and the precision that fit a device.
 
@@ -143,7 +137,7 @@ def command(
     where it was stopped. Ctrl-C shows what has been found. Exit code 1: nothing that was built fits a device.
     """
     request = request._replace(overrides={**request.overrides, **dict(limits)})
-    search = _request(request, out, space, crew)
+    search = _request(request, out, space, spread)
     for sentence in shadow_notes(search.profiles):
         output.note(sentence)
     from edgecut.graph.quiet import import_keras_quietly
@@ -162,7 +156,7 @@ def command(
     return _exit_code(front)
 
 
-def _request(request: Request, out: Path, space: Space, crew: Crew) -> searched.Request:
+def _request(request: Request, out: Path, space: Space, spread: Spread) -> searched.Request:
     recipe, profiles = request.read()
     from edgecut.images.targets import target_of
     from edgecut.search.request import METRIC_FLAGS, check, default_precisions
@@ -183,8 +177,7 @@ def _request(request: Request, out: Path, space: Space, crew: Crew) -> searched.
         top=space.top,
         time_limit_s=space.time_limit,
         metric=metric,
-        dask=crew.dask,
-        workers=crew.workers,
+        spread=spread,
     )
     check(search)
     return search

@@ -93,7 +93,7 @@ def build_rows(
             for task in tasks
             if task.name not in done
         ]
-        with progress.task("rows", len(placed)) as advance, workers(address=spread.address, count=spread.count) as crew:
+        with progress.task("rows", len(placed)) as advance, workers(spread) as crew:
             for task, row in crew.each(build_row, placed, lambda task, exc: _failed(task, str(exc), exc.exit_code)):
                 done[task.name] = row
                 if row.bundle is None:  # a build that was killed couldn't clean up

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from edgecut.errors import MissingRuntimeError, RequestError, RunError
 
 if TYPE_CHECKING:
     from distributed import Client
+    from distributed.security import Security
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
@@ -22,17 +25,64 @@ GivenUp = Callable[[Task, RunError], Answer]
 
 # How long a scheduler may take to answer, in seconds.
 _CONNECT_S = 10.0
+_LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Tls:
+    """PEM files for a scheduler at tls://: who signed the certificates, the own certificate, and its key.
+
+    Those that aren't named are Dask's own settings (distributed.comm.tls: ca-file, client.cert, client.key).
+    """
+
+    ca: str | Path | None = None
+    certificate: str | Path | None = None
+    key: str | Path | None = None
+
+
+NO_TLS = Tls()
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Where tasks are done: by a Dask scheduler's workers, by so many processes, or else by this process."""
+    """Where tasks are done: by a Dask scheduler's workers, by so many processes, or else by this process.
+
+    dashboard: the port on 127.0.0.1 where Dask shows what the processes do, None for none.
+    """
 
     address: str | None = None
     count: int = 0
+    dashboard: int | None = None
+    tls: Tls = NO_TLS
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether anybody but this process is asked for."""
+        return self.address is not None or bool(self.count) or self.dashboard is not None or self.tls != NO_TLS
 
 
 HERE = Spread()
+
+
+def spread_faults(spread: Spread) -> Iterator[str]:
+    """What doesn't go together, or isn't there, as sentences that name the flags."""
+    if spread.address is not None and spread.count:
+        yield "--workers: starts a cluster, and --dask names one; give one of the two"
+    if spread.count < 0:
+        yield f"--workers: at least 1 process is started, found {spread.count}"
+    if spread.dashboard is not None and spread.count < 1:
+        yield "--dashboard: is of the processes of --workers; a scheduler of --dask has its own"
+    for flag, path in _tls_files(spread.tls):
+        if not (spread.address or "").startswith("tls://"):
+            yield f"{flag}: is for a scheduler at tls://, found {spread.address!r} (--dask)"
+        elif not Path(path).is_file():
+            yield f"{flag}: no such file {str(path)!r}; a PEM file is expected"
+
+
+def _tls_files(tls: Tls) -> Iterator[tuple[str, str | Path]]:
+    for flag, path in (("--dask-ca", tls.ca), ("--dask-cert", tls.certificate), ("--dask-key", tls.key)):
+        if path is not None:
+            yield flag, path
 
 
 class Workers(Protocol):
@@ -111,12 +161,14 @@ class Dask:
 
 
 @contextmanager
-def workers(*, address: str | None = None, count: int = 0) -> Iterator[Workers]:
-    """This process, the workers of the scheduler at `address`, or a cluster of `count` processes on this machine.
+def workers(spread: Spread = HERE) -> Iterator[Workers]:
+    """This process, the workers of the scheduler at an address, or a cluster of processes on this machine.
 
-    Raises MissingRuntimeError without Dask, RequestError where no scheduler answers or none of its workers is there.
+    What the cluster listens on, it listens on at 127.0.0.1 alone.
+    Raises MissingRuntimeError without Dask, or without Bokeh for its dashboard; RequestError where no scheduler
+    answers, its certificate isn't trusted, or none of its workers is there.
     """
-    if address is None and not count:
+    if spread.address is None and not spread.count:
         yield Here()
         return
     try:
@@ -124,19 +176,35 @@ def workers(*, address: str | None = None, count: int = 0) -> Iterator[Workers]:
         from distributed import Client, LocalCluster
     except ModuleNotFoundError as exc:
         raise MissingRuntimeError("workers: Dask is absent; install edgecut[dask] for --workers and --dask") from exc
-    if address is not None:
-        with _connected(Client, address) as client:
+    if spread.address is not None:
+        with _connected(Client, spread.address, spread.tls) as client:
             yield Dask(client)
         return
-    # Dask tells its workers to use one BLAS thread; with this process's own number they round as it does.
-    environment = {"distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": "65536"}}
-    with dask.config.set(environment):
+    if spread.dashboard is not None and importlib.util.find_spec("bokeh") is None:
+        raise MissingRuntimeError("--dashboard: Dask draws it with Bokeh, which is absent; install bokeh")
+    with dask.config.set(_settings(spread)):
         with _interrupts_held():
             cluster = LocalCluster(
-                n_workers=count, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs="CRITICAL"
+                n_workers=spread.count,
+                threads_per_worker=1,
+                processes=True,
+                host=_LOOPBACK,
+                # With None Dask would take port 8787, and complain where it isn't free.
+                dashboard_address=f"{_LOOPBACK}:{spread.dashboard or 0}",
+                worker_dashboard_address=f"{_LOOPBACK}:0",
+                scheduler_kwargs={"dashboard": spread.dashboard is not None},
+                silence_logs="CRITICAL",
             )
         with cluster, Client(cluster) as client:
             yield Dask(client)
+
+
+def _settings(spread: Spread) -> dict[str, object]:
+    # Dask tells its workers to use one BLAS thread; with this process's own number they round as it does.
+    settings: dict[str, object] = {"distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": "65536"}}
+    if spread.dashboard is None:  # its web servers then answer nothing, neither to say what runs nor how it goes
+        settings |= {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+    return settings
 
 
 @contextmanager
@@ -157,9 +225,10 @@ def _interrupts_held() -> Iterator[None]:
 
 
 @contextmanager
-def _connected(kind: type[Client], address: str) -> Iterator[Client]:
+def _connected(kind: type[Client], address: str, tls: Tls) -> Iterator[Client]:
+    security = _security(tls) if address.startswith("tls://") else None
     try:
-        client = kind(address, timeout=_CONNECT_S)
+        client = kind(address, timeout=_CONNECT_S, security=security)
     except (OSError, ValueError) as exc:
         raise RequestError(
             f"--dask: no scheduler answers at {address!r} ({exc}); start one with `dask scheduler`"
@@ -168,6 +237,28 @@ def _connected(kind: type[Client], address: str) -> Iterator[Client]:
         if not client.nthreads():
             raise RequestError(f"--dask: the scheduler at {address!r} has no workers; start some with `dask worker`")
         yield client
+
+
+def _security(tls: Tls) -> Security:
+    """What a client shows and trusts. Raises RequestError without an authority, and for what is no certificate."""
+    from distributed.security import Security
+
+    named = {"tls_ca_file": tls.ca, "tls_client_cert": tls.certificate, "tls_client_key": tls.key}
+    security = Security(require_encryption=True, **{key: str(path) for key, path in named.items() if path is not None})
+    config = security.get_tls_config_for_role("client")
+    if not (config["ca_file"] and config["cert"]):
+        raise RequestError(
+            "--dask: tls:// needs an authority to trust and a certificate to show; name their files with --dask-ca and "
+            "--dask-cert (EDGECUT_DASK_CA, EDGECUT_DASK_CERT), or set distributed.comm.tls in Dask's settings"
+        )
+    try:
+        security.get_connection_args("client")
+    except (OSError, ValueError) as exc:
+        raise RequestError(
+            f"--dask: the certificates can't be used ({exc}); PEM files of an authority, of a certificate signed by "
+            "it, and of its key are expected"
+        ) from exc
+    return security
 
 
 def _next(tasks: Iterator[Task], count: int) -> Iterator[Task]:

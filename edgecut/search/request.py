@@ -14,6 +14,7 @@ from edgecut.images.device import CHANNELS
 from edgecut.images.faults import data_faults
 from edgecut.pipeline.model_faults import planned_arrays, planned_input_faults
 from edgecut.pipeline.plan import compress_faults, stem_faults
+from edgecut.pipeline.workers import HERE, Spread, Tls, spread_faults
 from edgecut.records.precision import planned_files
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Budget, Cut, Head, Precision, Preprocess, Recipe, Stem, Target
@@ -48,7 +49,7 @@ class Request:
     """recipe: source, images, pixels, head and budgets; its cut, size, channels and precisions are what is looked for.
 
     sizes: (height, width), None for arrays. top: how many choices are built and measured for each device. time_limit_s:
-    after it no further evaluation is begun. metric: None: what answers for recipe.data.target. dask, workers: who
+    after it no further evaluation is begun. metric: None: what answers for recipe.data.target. spread: who
     computes, this process by default.
     """
 
@@ -61,8 +62,7 @@ class Request:
     top: int = DEFAULT_TOP
     time_limit_s: float | None = None
     metric: MetricName | None = None
-    dask: str | None = None
-    workers: int = 0
+    spread: Spread = HERE
 
     @property
     def scored_by(self) -> MetricName:
@@ -75,7 +75,8 @@ class SearchOptions(TypedDict, total=False):
 
     out: by default "search". sizes, channels: by default the source's own. precisions: by default what the devices run
     of int8 and float32. limit: of the images. budget: limits beside the profiles' own. target: what the images' labels
-    are, by default what they look like; metric: by default what answers for that.
+    are, by default what they look like; metric: by default what answers for that. dask, workers,
+    dashboard, tls: who computes, as in Spread.
     """
 
     out: str | Path
@@ -91,6 +92,8 @@ class SearchOptions(TypedDict, total=False):
     time_limit_s: float | None
     dask: str | None
     workers: int
+    dashboard: int | None
+    tls: Tls | None
 
 
 def check(request: Request) -> None:
@@ -137,10 +140,7 @@ def _faults(request: Request) -> Iterator[str]:
             yield f"--profile: {profile.id} doesn't run .tflite files, which a search builds"
     if request.top < 1:
         yield f"--top: at least 1 choice is built for each device, found {request.top}"
-    if request.dask is not None and request.workers:
-        yield "--workers: starts a cluster, and --dask names one; give one of the two"
-    if request.workers < 0:
-        yield f"--workers: at least 1 process is started, found {request.workers}"
+    yield from spread_faults(request.spread)
     if request.out.exists() and not request.out.is_dir():
         yield f"-o: {request.out} is a file, and a folder is expected"
     else:

@@ -17,7 +17,7 @@ from edgecut.errors import StemError
 from edgecut.images.feed import kind_of
 from edgecut.images.targets import target_of
 from edgecut.pipeline.run import environment
-from edgecut.pipeline.workers import Here, Workers, workers
+from edgecut.pipeline.workers import Here, Spread, Tls, Workers, workers
 from edgecut.records.artifact import sha256_of
 from edgecut.records.front import CutScore, Front, FrontPoint
 from edgecut.records.keywords import check_keywords
@@ -107,8 +107,9 @@ def search(
         top=options.get("top", DEFAULT_TOP),
         time_limit_s=options.get("time_limit_s"),
         metric=options.get("metric"),
-        dask=options.get("dask"),
-        workers=options.get("workers", 0),
+        spread=Spread(
+            options.get("dask"), options.get("workers", 0), options.get("dashboard"), options.get("tls") or Tls()
+        ),
     )
     return run(request, progress)
 
@@ -141,7 +142,7 @@ class _Search:
     def front_of_all(self) -> Front:
         """Everything looked at, the front written after each evaluation."""
         try:
-            with workers(address=self.request.dask, count=self.request.workers) as hands:
+            with workers(self.request.spread) as hands:
                 self._look(hands)
                 for turn in range(_ROUNDS):
                     self._build(hands, self._choices(turn))

@@ -17,6 +17,7 @@ from edgecut.graph.features import poolable
 from edgecut.graph.saved import PREFIX
 from edgecut.pipeline.onnx_source import weight_files
 from edgecut.pipeline.run import environment
+from edgecut.pipeline.workers import HERE
 from edgecut.records.artifact import sha256_of
 from edgecut.records.front import Basis, CutScore, FrontPoint
 from edgecut.records.progress import SILENT, Progress
@@ -118,7 +119,7 @@ def sent(request: Request, facts: Mapping[str, object], task: Look | Choice) -> 
         key: str(Path(path).absolute()) for key in ("train", "val", "labels") if (path := getattr(recipe.data, key))
     }
     recipe = recipe.model_copy(update={"source": source, "data": recipe.data.model_copy(update=named)})
-    plain = replace(request, recipe=recipe, out=Path(), dask=None, workers=0, time_limit_s=None)
+    plain = replace(request, recipe=recipe, out=Path(), spread=HERE, time_limit_s=None)
     return Sent(task, pickle.dumps(plain), facts)
 
 

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 import signal
+import subprocess
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import dask
 import distributed
+import psutil
 import pytest
 
 import edgecut
 from edgecut.errors import MissingRuntimeError, RequestError, RunError
-from edgecut.pipeline.workers import Dask, workers
+from edgecut.pipeline.workers import Dask, Spread, Tls, spread_faults, workers
 from edgecut.search import tasks
 
 pytestmark = pytest.mark.tensorflow
@@ -25,7 +30,7 @@ Small = tuple[Path, Path]
 
 @pytest.fixture(scope="module")
 def two() -> Iterator[Dask]:
-    with workers(count=2) as hands:
+    with workers(Spread(count=2)) as hands:
         assert isinstance(hands, Dask)
         yield hands
 
@@ -68,7 +73,7 @@ def test_a_task_that_ends_every_worker_is_given_up_alone() -> None:
         return number
 
     assert distributed.config["distributed"]  # its settings are there before one is changed
-    with dask.config.set({"distributed.scheduler.allowed-failures": 0}), workers(count=1) as hands:
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}), workers(Spread(count=1)) as hands:
         said = dict(hands.each(dies, [1, 2, 3], lambda task, exc: str(exc)))
     assert (said[1], said[3]) == (1, 3)
     assert str(said[2]).startswith("workers: a task ended each of the workers that began it (")
@@ -95,16 +100,137 @@ def test_a_scheduler_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("edgecut.pipeline.workers._CONNECT_S", 0.2)
     with (
         pytest.raises(RequestError, match=r"^--dask: no scheduler answers at 'tcp://127\.0\.0\.1:1' "),
-        workers(address="tcp://127.0.0.1:1"),
+        workers(Spread("tcp://127.0.0.1:1")),
     ):
         pass
 
 
 def test_without_dask_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "distributed", None)
-    with pytest.raises(MissingRuntimeError) as caught, workers(count=2):
+    with pytest.raises(MissingRuntimeError) as caught, workers(Spread(count=2)):
         pass
     assert str(caught.value) == "workers: Dask is absent; install edgecut[dask] for --workers and --dask"
+
+
+def test_nothing_listens_on_other_than_the_loopback_address(two: Dask) -> None:
+    """Whoever reaches a scheduler runs what he likes; a dashboard says what runs."""
+    me = psutil.Process()
+    listening = [
+        (process.name(), connection.laddr)
+        for process in (me, *me.children(recursive=True))
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert len(listening) > 4
+    assert {address.ip for _, address in listening} == {"127.0.0.1"}
+
+
+def test_what_listens_tells_nothing_without_a_dashboard(two: Dask) -> None:
+    ports = [service["dashboard"] for service in _services(two) if "dashboard" in service]
+    assert ports
+    for port in ports:
+        for path in ("", "info/main/workers.html", "metrics", "health", "status", "json/counts.json"):
+            with pytest.raises(urllib.error.HTTPError) as caught:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=10)
+            assert caught.value.code == 404
+
+
+def _services(hands: Dask) -> list[dict[str, int]]:
+    info = hands._client.scheduler_info()
+    return [info["services"], *(worker["services"] for worker in info["workers"].values())]
+
+
+def test_a_dashboard_without_bokeh_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingRuntimeError) as caught, workers(Spread(count=1, dashboard=8787)):
+        pass
+    assert str(caught.value) == "--dashboard: Dask draws it with Bokeh, which is absent; install bokeh"
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two authorities, and of each a certificate with its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl here")
+    for name in ("ours", "other"):
+        for words in (
+            f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name} -keyout {name}-ca.key -out {name}-ca.pem",
+            f"req -newkey rsa:2048 -nodes -subj /CN=127.0.0.1 -keyout {name}.key -out {name}.csr",
+            f"x509 -req -days 2 -in {name}.csr -CA {name}-ca.pem -CAkey {name}-ca.key -CAcreateserial -out {name}.pem",
+        ):
+            subprocess.run(["openssl", *words.split()], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+def tls_of(folder: Path, name: str) -> Tls:
+    return Tls(folder / f"{name}-ca.pem", folder / f"{name}.pem", folder / f"{name}.key")
+
+
+@pytest.fixture(scope="module")
+def guarded(certificates: Path) -> Iterator[str]:
+    """The address of a scheduler with a worker that speaks with nobody but who has a certificate of ours."""
+    files = {"tls_ca_file": certificates / "ours-ca.pem"}
+    for role in ("scheduler", "worker", "client"):
+        files |= {f"tls_{role}_cert": certificates / "ours.pem", f"tls_{role}_key": certificates / "ours.key"}
+    security = distributed.security.Security(require_encryption=True, **{key: str(path) for key, path in files.items()})
+    with distributed.LocalCluster(
+        n_workers=1, processes=False, protocol="tls", host="127.0.0.1", security=security,
+        dashboard_address="127.0.0.1:0", silence_logs="CRITICAL",
+    ) as cluster:  # fmt: skip
+        yield cluster.scheduler_address
+
+
+def test_a_scheduler_behind_tls_works_for_who_has_a_certificate(guarded: str, certificates: Path) -> None:
+    assert guarded.startswith("tls://127.0.0.1:")
+    with workers(Spread(guarded, tls=tls_of(certificates, "ours"))) as hands:
+        assert sorted(hands.each(abs, [-1, -2])) == [(-2, 2), (-1, 1)]
+
+
+def test_tls_is_taken_from_dasks_own_settings(guarded: str, certificates: Path) -> None:
+    names = {"ca-file": "ours-ca.pem", "client.cert": "ours.pem", "client.key": "ours.key"}
+    settings = {f"distributed.comm.tls.{key}": str(certificates / name) for key, name in names.items()}
+    with dask.config.set(settings), workers(Spread(guarded)) as hands:
+        assert list(hands.each(abs, [-1])) == [(-1, 1)]
+
+
+def test_a_certificate_of_another_authority_is_refused(
+    guarded: str, certificates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgecut.pipeline.workers._CONNECT_S", 2.0)
+    with (
+        pytest.raises(RequestError, match=rf"^--dask: no scheduler answers at '{guarded}' "),
+        workers(Spread(guarded, tls=tls_of(certificates, "other"))),
+    ):
+        pass
+
+
+def test_tls_without_an_authority_or_a_certificate_is_refused(tmp_path: Path) -> None:
+    for tls in (Tls(), Tls(ca=tmp_path / "ca.pem")):
+        with pytest.raises(RequestError) as caught, workers(Spread("tls://127.0.0.1:1", tls=tls)):
+            pass
+        assert str(caught.value) == (
+            "--dask: tls:// needs an authority to trust and a certificate to show; name their files with --dask-ca and "
+            "--dask-cert (EDGECUT_DASK_CA, EDGECUT_DASK_CERT), or set distributed.comm.tls in Dask's settings"
+        )
+
+
+def test_a_file_that_is_no_certificate_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.pem").write_text("x")
+    spread = Spread("tls://127.0.0.1:1", tls=Tls(*[tmp_path / "x.pem"] * 3))
+    with pytest.raises(RequestError, match=r"^--dask: the certificates can't be used \(.*\); PEM"), workers(spread):
+        pass
+
+
+def test_flags_of_tls_and_of_the_dashboard_that_do_nothing_are_refused(tmp_path: Path) -> None:
+    asked = Spread("tcp://there:1", dashboard=8787, tls=Tls(ca=tmp_path / "ca.pem"))
+    assert list(spread_faults(asked)) == [
+        "--dashboard: is of the processes of --workers; a scheduler of --dask has its own",
+        "--dask-ca: is for a scheduler at tls://, found 'tcp://there:1' (--dask)",
+    ]
+    assert list(spread_faults(Spread("tls://there:1", tls=Tls(key=tmp_path / "a.key")))) == [
+        f"--dask-key: no such file {str(tmp_path / 'a.key')!r}; a PEM file is expected"
+    ]
 
 
 def test_a_worker_with_other_code_is_refused(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
