@@ -14,8 +14,6 @@ from edgecut.records.profile_files import find_profile
 from edgecut.records.units import parse_bytes, parse_seconds
 
 EXAMPLE = "nucleo-l4r5zi=231ms"
-COLUMNS = ("file", "latency", "arena")
-"""Those of a file of measurements; `edgecut profile fit` reads it."""
 
 
 def read_by_hand(
@@ -43,7 +41,7 @@ def read_by_hand(
 
 
 def measured_lines(path: str, figures: Sequence[DeviceFigures]) -> dict[str, str]:
-    """By device a line for a file of measurements, with COLUMNS, of what was measured there."""
+    """By device a line for a file of measurements, as records/figure_file.py reads it, of what was measured there."""
     return {row.profile: _line(path, row) for row in figures if _seconds(row)}
 
 

@@ -96,8 +96,24 @@ def predict_arena(graph: TfliteGraph, profile: Profile, artifact: str) -> Measur
     """TFLM's whole arena in bytes, estimated; None where `unknown_scratch` says why there is no rule for it.
 
     error: of the rule that was checked against binaries built for a Cortex-M4, for cores like it. ESP-NN's scratch was
-    read from its source alone, so all of it is added to that band.
+    read from its source alone, so all of it is added to that band. A profile's own measured arenas go before: what they
+    are beside the rule's, or beside the reference kernels' where there is none.
     """
+    own = profile.arena
+    if own is None or profile.runtime.name != "tflm":
+        return _arena_by_rule(graph, profile, artifact)
+    value = round(usual_arena_bytes(graph, profile) * own.ratio)
+    method = f"{PLANNER}, times {own.ratio:.3g} by {own.files} measured files"
+    return arena_estimate(value, profile, artifact, method, own.error)
+
+
+def usual_arena_bytes(graph: TfliteGraph, profile: Profile) -> int:
+    """What measured arenas are held against: the rule's bytes for the profile, or those of the reference kernels."""
+    found = _arena_by_rule(graph, profile, "")
+    return cortex_m_arena_bytes(graph, "reference") if found is None or not found.value else int(found.value)
+
+
+def _arena_by_rule(graph: TfliteGraph, profile: Profile, artifact: str) -> Measurement | None:
     kernels = profile.runtime.kernels.lower()
     if profile.runtime.name != "tflm" or unknown_scratch(graph, profile):
         return None

@@ -166,7 +166,8 @@ def _figures(file: Path, measurements: Sequence[Measurement], profiles: Sequence
 
 def _by_device(output: Output, file: Path, figures: Sequence[DeviceFigures]) -> dict[str, str]:
     """Shows a row for each device; by device a line to keep of what was measured there."""
-    from edgecut.bench.by_hand import COLUMNS, measured_lines
+    from edgecut.bench.by_hand import measured_lines
+    from edgecut.records.figure_file import COLUMNS
     from edgecut.render.devices import device_table
 
     lines = measured_lines(str(file), figures)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -145,4 +146,56 @@ def calibrate_machine(output: Output, *, runner: str, out: Path, force: bool) ->
         )
     output.note(f"every other round differs by {found.noise:.1%}; wrote {out}")
     output.document({"file": str(out), "noise": found.noise, "busy": found.busy, "profile": found.profile.to_dict()})
+    return 0
+
+
+@command.command(
+    "fit",
+    epilog="\b\nExample:\n  edgecut profile fit measured.csv --base nucleo-l4r5zi -o my-l4r5.toml\n\n"
+    "\b\nmeasured.csv:\n  file,latency,arena,family\n  vww.int8.tflite,231 ms,98.4 KiB,mobilenet\n"
+    "  kws.int8.tflite,76.5 ms,,ds-cnn",
+)
+@click.argument("measurements", type=click.Path(path_type=Path), metavar="MEASUREMENTS.csv")
+@click.option("--base", required=True, metavar="ID", shell_complete=profiles, help="The profile of the device.")
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The profile to write; its name without .toml is the profile's id.",
+)
+@click.option("--force", is_flag=True, help="Replace an existing FILE.")
+@with_output
+def fit(output: Output, *, measurements: Path, base: str, out: Path, force: bool) -> int:
+    """Make a profile of what you measured on a device, with a band that your measurements earn.
+
+    The first line names the columns: file (a .tflite file) and latency (with its unit) and, where known, arena, family
+    (nets of one architecture) and version (of the runtime); `edgecut bench --measured` prints such lines. The band is
+    what leaving out a whole family gives; with few families it is wide, and says so.
+    """
+    from edgecut.calibrate.cost_table import check_id
+    from edgecut.calibrate.own_nets import fit_profile
+    from edgecut.records.figure_file import read_figures
+    from edgecut.records.toml_text import toml_text
+    from edgecut.render.own_fit import fit_table
+
+    if out.suffix != ".toml":
+        raise RequestError(f"-o: a profile is a .toml file, found {str(out)!r}")
+    check_target(out, force=force)
+    check_id(out.stem)
+    found = fit_profile(read_figures(measurements), measurements, find_profile(base), out.stem)
+    write_whole(out, toml_text(found.profile.to_dict()).encode())
+    output.table(fit_table(found.rows, found.profile))
+    for sentence in found.notes:
+        output.note(sentence)
+    output.note(f"wrote {out}")
+    output.document(
+        {
+            "file": str(out),
+            "rows": [asdict(row) for row in found.rows],
+            "notes": list(found.notes),
+            "profile": found.profile.to_dict(),
+        }
+    )
     return 0

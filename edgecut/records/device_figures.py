@@ -15,8 +15,11 @@ _ANSWERS: tuple[Kind, ...] = ("measured", "emulated", "simulated", "estimated")
 
 
 def in_order(rows: Iterable[Measurement]) -> list[Measurement]:
-    """Measurements of one thing, what answers first: measured, emulated, simulated, estimated; without value last."""
-    return sorted(rows, key=lambda m: (m.value is None, _ANSWERS.index(m.kind)))
+    """Measurements of one thing, what answers first: read off the device, measured, emulated, simulated, estimated.
+
+    Those without a value are last.
+    """
+    return sorted(rows, key=lambda m: (m.value is None, m.method != BY_HAND, _ANSWERS.index(m.kind)))
 
 
 @dataclass(frozen=True)

@@ -173,6 +173,17 @@ class LatencyFacts(Record):
     calibrated: tuple[Calibrated, ...] = ()
 
 
+class ArenaFacts(Record):
+    """What measured arenas are beside the rule's: ratio, the middle of measured / estimate of some files.
+
+    error: the relative error that each file stayed within, the ratio made of the others.
+    """
+
+    ratio: float = Field(gt=0, allow_inf_nan=False)
+    error: float = Field(gt=0, allow_inf_nan=False)
+    files: Count
+
+
 class Reference(Record):
     """Where a field's number is from; field may be a table ("memory.banks"), for all numbers below it."""
 
@@ -195,6 +206,7 @@ class Profile(Record):
     sensor: Sensor | None = None
     budget: ProfileBudget = ProfileBudget()
     latency: LatencyFacts | None = None
+    arena: ArenaFacts | None = None
     sources: tuple[Reference, ...] = ()
 
     def source_of(self, field: str) -> str:
@@ -213,5 +225,8 @@ def _numbers(tables: Mapping[str, object], before: str = "") -> Iterator[str]:
     for key, value in tables.items():
         if isinstance(value, Mapping):
             yield from _numbers(value, f"{before}{key}.")
+        elif isinstance(value, list):
+            # The tables of a list share their source.
+            yield from (path for row in value if isinstance(row, Mapping) for path in _numbers(row, f"{before}{key}."))
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield f"{before}{key}"

@@ -55,7 +55,7 @@ def _lines(table: Mapping[str, object], path: tuple[str, ...], remarks: Mapping[
         elif _is_table_list(value):
             for row in value:
                 yield from ("", f"[[{name}]]")
-                yield from _lines(row, (*path, key), {})
+                yield from _lines(row, (*path, key), remarks)
 
 
 def _is_table_list(value: object) -> TypeGuard[Sequence[Mapping[str, object]]]:

@@ -10,11 +10,13 @@ from rich.console import Group
 from edgecut.records.device_figures import DeviceFigures, Miss
 from edgecut.records.measurement import Measurement
 from edgecut.records.units import format_bytes, format_seconds
-from edgecut.render.grid import grid, line
+from edgecut.render.grid import fitted, line
 from edgecut.render.page_parts import Column, sentences, table
 from edgecut.render.words import NOTHING, band_words, measured_words, rests_on
 
 COLUMNS = ("device", "file", "arena", "flash", "latency", "band", "evidence")
+# What goes first where a line has no room for all.
+DROPPED = ("flash", "evidence", "file", "arena", "band", "latency")
 
 
 def device_table(rows: Sequence[DeviceFigures], labels: Mapping[str, str]) -> Group:
@@ -25,11 +27,9 @@ def device_table(rows: Sequence[DeviceFigures], labels: Mapping[str, str]) -> Gr
     """
     named = labels or len({row.artifact for row in rows}) > 1
     shown = [name for name in COLUMNS if named or name != "file"]
-    headings = {"device": "<device", "file": "~file", "band": "<band", "evidence": "~evidence", "arena": ">arena"}
-    found = grid(*(headings.get(name, name) for name in shown))
-    for row in rows:
-        cells = _cells(row, labels)
-        found.add_row(*(cells[name] for name in shown))
+    headings = [f"<{name}" if name in {"device", "file", "band", "evidence"} else name for name in shown]
+    cells = [_cells(row, labels) for row in rows]
+    found = fitted(headings, [[words[name] for name in shown] for words in cells], DROPPED)
     return Group(found, *(line(sentence, "dim") for sentence in remarks(rows)))
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from edgecut.bench.by_hand import COLUMNS, measured_lines, read_by_hand
+from edgecut.bench.by_hand import measured_lines, read_by_hand
 from edgecut.errors import RequestError
 from edgecut.records.device_figures import device_figures
+from edgecut.records.figure_file import COLUMNS
 from edgecut.records.measurement import Measurement, measured
 from edgecut.records.profile_files import find_profile
 from edgecut.render.devices import device_table

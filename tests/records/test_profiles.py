@@ -62,6 +62,9 @@ def numbers(tables: Any, path: str = "") -> Iterator[str]:
     for key, value in tables.items():
         if isinstance(value, dict):
             yield from numbers(value, f"{path}{key}.")
+        elif isinstance(value, list):
+            for row in value:
+                yield from numbers(row, f"{path}{key}.") if isinstance(row, dict) else ()
         elif isinstance(value, int | float):
             yield f"{path}{key}"
 
