@@ -11,7 +11,7 @@ import click
 
 from edgecut.cli.files import check_target
 from edgecut.cli.flags import Overrides, grouped, recipe_flags, several_profiles
-from edgecut.cli.output import Output, with_output
+from edgecut.cli.output import Output, with_csv, with_output
 from edgecut.cli.request import read_source
 from edgecut.errors import EdgecutError, RequestError, RunnersError
 from edgecut.records.device_figures import DeviceFigures, device_figures, in_flash
@@ -70,6 +70,7 @@ class Extras(NamedTuple):
 @click.option("--force", is_flag=True, help="Replace the file of --html.")
 @recipe_flags("--runs", "--warmup", "--threads", "--runner", "--timeout")
 @with_output
+@with_csv
 @grouped(versus=Versus, extras=Extras)
 def command(
     output: Output,
@@ -110,6 +111,8 @@ def command(
         output.note(sentence)
     settings = read_source(str(file), overrides).bench
     if versus.other is not None:
+        if output.as_csv:
+            raise RequestError("--csv: is for what a file takes; --vs gives a ratio, which --json has")
         return _compare(output, (file, versus.other), settings, overrides, versus.rounds)
     if extras.html is not None:
         check_target(extras.html, force=extras.force)
@@ -128,6 +131,7 @@ def _measure(
 ) -> int:
     from edgecut.bench.measure import bench_for
     from edgecut.bench.spread import machine_states, warnings
+    from edgecut.render.csv_rows import MEASUREMENT_COLUMNS, measurement_rows
     from edgecut.render.tables import measurement_table
 
     place = " and ".join(settings.runners or [profile.id for profile in profiles])
@@ -137,6 +141,7 @@ def _measure(
     figures = _figures(file, measurements, profiles)
     lines = _by_device(output, file, figures)
     output.table(measurement_table(measurements, verbose=output.verbose))
+    output.rows(MEASUREMENT_COLUMNS, measurement_rows(measurements))
     document: dict[str, object] = {
         "measurements": [measurement.to_dict() for measurement in measurements],
         "devices": [row.document() for row in figures],

@@ -12,7 +12,7 @@ from edgecut.cli.crew import crew_flags
 from edgecut.cli.files import check_target
 from edgecut.cli.flags import Parsed, grouped, recipe_flags, several_profiles
 from edgecut.cli.matrix import RowFlags, parse_axis, run_matrix
-from edgecut.cli.output import Output, with_output
+from edgecut.cli.output import Output, with_csv, with_output
 from edgecut.cli.request import BuildFlags, Request
 from edgecut.cli.sign import KEY_HELP
 from edgecut.errors import RequestError
@@ -90,6 +90,7 @@ class Planned(NamedTuple):
 )
 @recipe_flags()
 @with_output
+@with_csv
 @crew_flags("Spread the rows of --matrix")
 @grouped(request=Request, how=BuildFlags, gate=GateFlags, rows=RowFlags, pages=Pages)
 def command(
@@ -123,6 +124,7 @@ def run_build(
     """Plans and runs a recipe, shows the report, writes its pages, and returns the exit code."""
     from edgecut.pipeline.plan import plan as make_plan
     from edgecut.pipeline.run import exit_code, run
+    from edgecut.render.csv_rows import MEASUREMENT_COLUMNS, measurement_rows
     from edgecut.render.tables import report_tables
 
     recipe = planned.recipe
@@ -135,6 +137,7 @@ def run_build(
     kept = all(step.cached for step in report.steps)
     output.table("", f"wrote {out}{'; nothing has changed, so no step was run (--no-cache runs them)' if kept else ''}")
     _write(report, pages)
+    output.rows(MEASUREMENT_COLUMNS, measurement_rows(report.measurements))
     code = exit_code(report, how.strict)
     if gate is None:
         output.document(report.to_dict())

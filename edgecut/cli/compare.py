@@ -10,7 +10,7 @@ import click
 from edgecut.cli.completion import files
 from edgecut.cli.files import check_target
 from edgecut.cli.flags import Overrides, grouped, recipe_flags
-from edgecut.cli.output import Output, with_output
+from edgecut.cli.output import Output, with_csv, with_output
 from edgecut.records.comparison import Comparison, comparison_code
 from edgecut.records.recipe import make_recipe
 from edgecut.whole import write_whole
@@ -63,6 +63,7 @@ class Pages(NamedTuple):
 @click.option("--force", is_flag=True, help="Replace the files of --junit, --markdown and --html.")
 @recipe_flags("--preprocess", "--labels")
 @with_output
+@with_csv
 @grouped(images=Images, gate=Gate, pages=Pages)
 def command(output: Output, *, a: Path, b: Path, images: Images, gate: Gate, pages: Pages) -> int:
     """Compare two bundles, or two .tflite or .onnx files: A is what was released, B what is to be.
@@ -73,6 +74,7 @@ def command(output: Output, *, a: Path, b: Path, images: Images, gate: Gate, pag
     from edgecut.handoff.compare import compare
     from edgecut.handoff.limits import parse_limits
     from edgecut.render.comparison import comparison_tables
+    from edgecut.render.csv_rows import CHANGE_COLUMNS, change_rows
 
     limits = parse_limits(gate.limits)
     if pages.junit is not None and not limits:
@@ -93,6 +95,7 @@ def command(output: Output, *, a: Path, b: Path, images: Images, gate: Gate, pag
     )
     _write(comparison, pages)
     output.table(*comparison_tables(comparison, quiet=output.quiet))
+    output.rows(CHANGE_COLUMNS, change_rows(comparison))
     output.document(comparison.to_dict())
     return comparison_code(comparison, strict=gate.strict)
 

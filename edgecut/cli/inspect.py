@@ -11,8 +11,9 @@ import click
 
 from edgecut.cli.completion import files
 from edgecut.cli.flags import Overrides, grouped, recipe_flags, several_profiles
-from edgecut.cli.output import Output, with_output
+from edgecut.cli.output import Output, with_csv, with_output
 from edgecut.cli.request import View, read_source
+from edgecut.errors import RequestError
 from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
 from edgecut.records.profile_files import find_profile, shadow_notes
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 @click.option("--import", "importing", is_flag=True, help="What an import of an .onnx file would and wouldn't take.")
 @recipe_flags("--unsafe", "--shape", "--dequantize")
 @with_output
+@with_csv
 @grouped(view=View)
 def command(
     output: Output, *, model: str, profile_names: tuple[str, ...], view: View, importing: bool, overrides: Overrides
@@ -62,6 +64,8 @@ def command(
     for sentence in shadow_notes(profiles):
         output.note(sentence)
     suffix = Path(model).suffix.lower()
+    if output.as_csv and (importing or not view.cuts or suffix == ".tflite"):
+        raise RequestError("--csv: is for the cuts of a model; pass --cuts, too")
     if importing:
         from edgecut.cli.inspect_import import inspect_import
 

@@ -40,6 +40,7 @@ def inspect_model(
     """Show a model's calls."""
     from edgecut.graph.quiet import import_keras_quietly
     from edgecut.graph.saved import kind_of
+    from edgecut.render.csv_rows import CUT_COLUMNS, cut_rows
     from edgecut.render.graphs import point_table
 
     kind_of(source.model)
@@ -70,6 +71,7 @@ def inspect_model(
         _draw(picture, source.model, graph, points, costs)
         output.note(f"wrote {picture}")
     rows = [_row(point, profiles, costs if cuts else {}) | _nodes(point, loaded.nodes) for point in shown]
+    output.rows(CUT_COLUMNS, cut_rows(rows))
     output.document({"schema": "edgecut.inspect/1", "model": source.model, **totals, "cut_points": rows})
     return 0
 

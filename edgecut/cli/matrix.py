@@ -56,7 +56,7 @@ def run_matrix(output: Output, request: Request, rows: RowFlags, out: Path, how:
     from edgecut.pipeline.matrix import Rows, RowTask, build_rows, row_name, rows_of
     from edgecut.pipeline.plan import plan, read_paths
     from edgecut.records.matrix import matrix_code
-    from edgecut.render.matrix import matrix_table
+    from edgecut.render.matrix import CSV_COLUMNS, matrix_rows, matrix_table
 
     if wrong := list(spread_faults(rows.spread)):
         raise DocumentError(wrong)
@@ -88,6 +88,7 @@ def run_matrix(output: Output, request: Request, rows: RowFlags, out: Path, how:
         spread=rows.spread,
         progress=output.progress(),
     )
+    output.rows([*CSV_COLUMNS, *matrix.axes], matrix_rows(matrix))
     output.document(matrix.to_dict())
     output.table(matrix_table(matrix), "", f"wrote {out}")
     return matrix_code(matrix, how.strict)

@@ -10,7 +10,7 @@ import click
 from edgecut.cli.completion import profiles
 from edgecut.cli.files import check_target
 from edgecut.cli.groups import Group
-from edgecut.cli.output import Output, with_output
+from edgecut.cli.output import Output, with_csv, with_output
 from edgecut.errors import DocumentError, RequestError, faults_of
 from edgecut.records.plausible import implausible
 from edgecut.records.profile_files import AS_C, find_profile, is_twin, known_profiles, read_profile
@@ -39,12 +39,14 @@ def command() -> None:
 )
 @click.argument("words", nargs=-1, metavar="[WORD]...")
 @with_output
+@with_csv
 def list_profiles(output: Output, *, words: tuple[str, ...]) -> int:
     """The devices by class, all of them or those in which each WORD occurs.
 
     A WORD is looked for in id, title, chip, core, class and runtime. Evidence is how many nets were measured on the
     very device and runtime; the band holds for nine of ten estimates of latency.
     """
+    from edgecut.render.csv_rows import PROFILE_COLUMNS, profile_rows
     from edgecut.render.profiles import profile_table
 
     profiles, faults = known_profiles()
@@ -61,6 +63,7 @@ def list_profiles(output: Output, *, words: tuple[str, ...]) -> int:
     output.table(profile_table(rows))
     if len(rows) < len(found):
         output.table(f"each microcontroller is also ID{AS_C}: the C of edgecut in its interpreter's place")
+    output.rows(PROFILE_COLUMNS, profile_rows(found))
     output.document({"profiles": [profile.to_dict() for profile in found]})
     return 0
 

@@ -10,7 +10,7 @@ import click
 from edgecut.cli.completion import files
 from edgecut.cli.crew import crew_flags
 from edgecut.cli.flags import Parsed, grouped, recipe_flags, several_profiles, toml_value
-from edgecut.cli.output import Output, with_output
+from edgecut.cli.output import Output, with_csv, with_output
 from edgecut.cli.request import Request
 from edgecut.pipeline.workers import Spread
 from edgecut.records.front import Front
@@ -126,6 +126,7 @@ def _words(text: str) -> list[str]:
     "--set",
 )
 @with_output
+@with_csv
 @crew_flags("Spread the work")
 @grouped(request=Request, space=Space)
 def command(
@@ -184,9 +185,11 @@ def _request(request: Request, out: Path, space: Space, spread: Spread) -> searc
 
 
 def _show(output: Output, front: Front, out: Path) -> None:
+    from edgecut.render.csv_rows import FRONT_COLUMNS, front_rows
     from edgecut.render.front import front_tables
 
     output.table(*front_tables(front, str(out), quiet=output.quiet), "", f"wrote {out}")
+    output.rows(FRONT_COLUMNS, front_rows(front))
     output.document(front.to_dict())
 
 

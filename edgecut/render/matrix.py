@@ -79,8 +79,12 @@ def matrix_markdown(matrix: Matrix) -> str:
 def matrix_csv(matrix: Matrix) -> str:
     """The same as comma-separated values (RFC 4180): the axes behind CSV_COLUMNS; what is unknown is empty."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*CSV_COLUMNS, *matrix.axes])
+    csv.writer(text, lineterminator="\n").writerows([[*CSV_COLUMNS, *matrix.axes], *matrix_rows(matrix)])
+    return text.getvalue()
+
+
+def matrix_rows(matrix: Matrix) -> Iterator[list[str]]:
+    """A row for each line, as CSV_COLUMNS and then the axes name its values."""
     for row, file, cell in lines_of(matrix):
         own = ("", "", "", "", "") if file is None else (
             file.name, file.format, file.precision, file.size_bytes, _number(file.accuracy)
@@ -88,10 +92,8 @@ def matrix_csv(matrix: Matrix) -> str:
         costs = (_number(cell.latency), cell.latency_kind, _number(cell.latency_error))
         arena = (_number(cell.arena_bytes), cell.arena_kind)
         axes = (row.settings[axis] for axis in matrix.axes)
-        writer.writerow(
-            [row.name, row.status, *own, cell.profile, cell.state, *costs, *arena, cell.reason or row.error, *axes]
-        )
-    return text.getvalue()
+        why = cell.reason or row.error
+        yield [row.name, row.status, *map(str, own), cell.profile, cell.state, *costs, *arena, why, *axes]
 
 
 def render_matrix(matrix: Matrix) -> str:
