@@ -11,6 +11,9 @@ import numpy as np
 from edgecut.engine.refusal import Refused
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
 
+# What inconsistent numbers in a file raise while an operator is bound: shapes, axes and options that don't fit.
+MISFIT = (ValueError, IndexError, TypeError, ZeroDivisionError, OverflowError, KeyError)
+
 BYTES = {"int8": 1, "uint8": 1, "int16": 2}
 _SIGNED = ("int8", "int16")
 

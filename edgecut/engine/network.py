@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edgecut.engine.lowered import BYTES, Call, Lowered, Model, Read, View, row_view
+from edgecut.engine.lowered import BYTES, MISFIT, Call, Lowered, Model, Read, View, row_view
 from edgecut.engine.operators import INT16X8, OPERATORS, OPTIONS
 from edgecut.engine.refusal import Refused
+from edgecut.engine.upright import upright
 from edgecut.errors import ExportError, SourceError, several
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, parse
 from edgecut.tflite.kinds import RENAMES, WINDOWED
@@ -21,9 +22,6 @@ MOST_STEPS = 400_000  # of one run, each of which makes a row; a picture of 1,02
 MOST_BYTES = 2**25  # of one tensor: more than any microcontroller has
 MOST_BYTES_TOGETHER = 2**31 - 1  # of all tensors: a replay gives each byte a number of 32 bits
 CUT = "cut the model before it"
-
-# What inconsistent numbers in a file raise while an operator is bound: shapes, axes and options that don't fit.
-_MISFIT = (ValueError, IndexError, TypeError, ZeroDivisionError, OverflowError, KeyError)
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ def read_network(content: bytes, where: str) -> Network:
     graph = parse(content, where)
     try:
         model = Model(graph, constants(content, graph))
-    except _MISFIT as exc:
+    except MISFIT as exc:
         raise SourceError(f"{where}: has a constant of another size than its shape says; get the file again") from exc
     return network_of(model, where)
 
@@ -99,9 +97,14 @@ def network_of(model: Model, where: str) -> Network:
     """The network of a graph and its constants; raises as read_network does."""
     _check_graph(model.graph, where)
     inputs, outputs = _integer_ends(model.graph)
-    needed = _needed(model.graph, inputs, outputs)
-    lowered, alias = _lower(model, needed, where)
-    return _linked(model.graph, lowered, alias, inputs, outputs, where)
+    turned = upright(model)
+    needed = _needed(turned.graph, inputs, outputs)
+    lowered, alias = _lower(turned, needed, where)
+    network = _linked(turned.graph, lowered, alias, inputs, outputs, where)
+    # Tensors are told by the shapes that the file has.
+    named = model.graph.tensors
+    storages = (replace(s, tensor=named[k]) if (k := s.tensor.index) < len(named) else s for s in network.storages)
+    return replace(network, storages=tuple(storages))
 
 
 def _check_graph(graph: TfliteGraph, where: str) -> None:
@@ -169,7 +172,7 @@ def _lower(
                 whole.setdefault(f"{refusal.reason}; {refusal.remedy}", []).append(called(model.graph, op))
             else:
                 faults.append(f"{where}: {called(model.graph, op)} {refusal.reason}; {CUT}")
-        except _MISFIT:
+        except MISFIT:
             faults.append(f"{where}: {called(model.graph, op)} has shapes or options that don't fit together; {CUT}")
     faults += [f"{where}: {_together(names, reason)}" for reason, names in whole.items()]
     if faults:

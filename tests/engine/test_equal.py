@@ -86,6 +86,22 @@ def sums() -> bytes:
     return net.file([x], made)
 
 
+def series() -> bytes:
+    """A keyword net on 26 steps of 5 values: convolutions along columns, and what moves time under three axes."""
+    net = Int8Net(np.random.default_rng(4), tame=True)
+    x = image = net.image((1, 26, 5))
+    x = net.conv(net.reshape(net.pad(x, [(0, 0), (2, 1), (0, 1)]), (1, 1, 29, 6)), 7, (1, 4), (1, 2), activation=1)
+    y = net.depthwise(x, 1, (3, 3), dilation=(1, 2))
+    x = net.binary("ADD", net.conv(y, 7, (1, 1)), x)
+    x = net.reshape(net.pool("MAX", x, (1, 2), (1, 2), 1), (1, 7, 7))
+    gate = net.unary("LOGISTIC", net.reduce("MEAN", x, [1], keep=True))
+    x = net.binary("MUL", net.binary("MUL", x, gate), net.constant_image((7, 1)))
+    x = net.concatenate([x, net.strided_slice(x, (0, 0, 1), (1, 7, 6), (1, 1, 2))], -1)
+    up = net.transpose_conv(net.reshape(x, (1, 1, 7, 10)), 3, (1, 3), (1, 2), 0)
+    parts = net.split(net.reshape(up, (1, 14, 3)), 1, 2)
+    return net.file([image], [net.dense(net.reduce("MEAN", x, [-2], keep=False), 4), *parts])
+
+
 def cases() -> Iterator[Case]:
     """One file of each operator that is written as C, a few nets, and the house's fixture."""
     seen: set[str] = set()
@@ -99,7 +115,7 @@ def cases() -> Iterator[Case]:
             size = sum(graph.tensors[index].size_bytes for index in graph.inputs)
             inputs = [rng.integers(-128, 128, size).astype(np.int8).tobytes(), bytes([128]) * size, bytes([127]) * size]
             yield Case(name, content, graph, generate(content, name), inputs)
-    for name, content in (("several", several_inputs()), ("slices", slices()), ("sums", sums())):
+    for name, content in (("several", several_inputs()), ("slices", slices()), ("sums", sums()), ("series", series())):
         graph = parse(content, name)
         sizes = sum(graph.tensors[index].size_bytes for index in graph.inputs)
         drawn = np.random.default_rng(2).integers(-128, 128, (3, sizes)).astype(np.int8)

@@ -128,6 +128,33 @@ def test_sums_that_another_tensor_lies_over_are_found_by_the_replay() -> None:
         check(network, replace(made, places=(convolution, (adding[0], over), (over, end[1]))))
 
 
+def time_series(*shape: int) -> bytes:
+    """Two convolutions over three steps of 40 steps of 4 values, and their mean, in a shape of three or four axes."""
+    net = Int8Net(np.random.default_rng(1), tame=True)
+    image = net.image(shape)
+    x = net.conv(net.reshape(image, (1, 1, 40, 4)), 8, (1, 3))
+    x = net.reshape(net.conv(x, 8, (1, 3)), (1, 40, 8))
+    return net.file([image], [net.reduce("MEAN", x, [1], keep=False)])
+
+
+@pytest.mark.parametrize("shape", [(1, 40, 4), (1, 1, 40, 4), (1, 40, 1, 4)])
+def test_a_series_comes_by_steps_of_time(shape: tuple[int, ...]) -> None:
+    """Windows of 3 x 4 and 3 x 8 bytes, 8 sums, and a step of 8; the cursor has 2 bytes for each of 4 + 4."""
+    made = generate(time_series(*shape), "net")
+    header = made.files["net_run.h"]
+    assert "#define NET_ROWS 40\n#define NET_ROW_BYTES 4\n" in header
+    assert f'/* Input "t0": {" x ".join(map(str, shape))}, int8;' in header
+    assert made.rows_arena_bytes == 3 * 4 + 3 * 8 + 4 * 8 + 8 + 2 * (4 + 4)
+
+
+def test_a_model_that_has_an_image_beside_a_series_keeps_its_rows() -> None:
+    net = Int8Net(np.random.default_rng(1), tame=True)
+    steps, image = net.image((1, 1, 9, 4)), net.image((1, 6, 5, 4))
+    ends = [net.conv(steps, 2, (1, 3)), net.conv(image, 2, (3, 3))]
+    network = read_network(net.file([steps, image], ends), "net")
+    assert [network.storages[k].view.rows for k in network.inputs] == [1, 6]
+
+
 def test_a_part_of_a_split_that_nothing_reads_is_not_made() -> None:
     net = Int8Net(np.random.default_rng(1))
     x = net.image((1, 6, 5, 4))
