@@ -17,6 +17,10 @@ DTYPES = {"f32": "float32", "i8": "int8", "i16": "int16", "i32": "int32", "i64":
 TESTED = {"wheel_test_f32": "float32", "wheel_test_i8": "int8", "wheel_test_i16": "int16"}
 WIDTH = 120
 ANY = 9  # of the ten types tried all but int4, which is for weights
+RUNTIMES = {
+    "mvp": "operators with a kernel on the accelerator; the others run on the processor.",
+    "tinyengine": "operators that its converter takes; it ends on any other.",
+}
 FAST = {"cmsis_nn": "cmsis-nn", "esp_nn": "esp-nn"}
 
 
@@ -54,6 +58,11 @@ def module(facts: Path) -> str:
         "# ethos-u-vela 5.2.0, its supported-operators report for Ethos-U55 and U65; constraints are left to Vela.",
         names("ETHOS_U", [op for op in ethos if "(" not in op]),
     ]
+    for runtime, what in RUNTIMES.items():
+        own = [r for r in rows(facts / "ops_runtimes.csv") if r["runtime"] == runtime]
+        repositories = dict.fromkeys(r["source"].partition("@")[0] for r in own)
+        taken = names(runtime.upper(), sorted(r["op"] for r in own))
+        parts.append(f"# {', '.join(repositories)}, by tools/facts/ops_runtimes.csv:\n# {what}\n{taken}")
     return "\n\n".join(parts) + "\n"
 
 

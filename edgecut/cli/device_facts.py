@@ -38,10 +38,15 @@ def device_parts(graph: TfliteGraph, profiles: Sequence[Profile]) -> Iterator[st
             continue  # its work buffer is a measurement, or missing with the reason
         found = verdicts(graph, runtime.name, runtime.kernels, runtime.version)
         if not found:
-            yield f"{profile.id}: the operators of {runtime.name} are not known here"
+            yield f"{profile.id}: the operators of {_runtime(profile)} are not known here"
         elif all(verdict.state == "supported" for verdict in found):
-            yield f"{profile.id}: every operator is supported by {runtime.name}"
+            yield f"{profile.id}: every operator is supported by {_runtime(profile)}"
         yield from (f"{profile.id}: {v.state}: {v.sentence()}" for v in found if v.state != "supported")
+
+
+def _runtime(profile: Profile) -> str:
+    runtime = profile.runtime
+    return runtime.kernels if runtime.name == "vendor" and runtime.kernels else runtime.name
 
 
 def c_facts(path: Path) -> tuple[str, dict[str, object]]:

@@ -9,7 +9,7 @@ from typing import Literal
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
 from edgecut.tflite.kinds import CHEAP, MULTIPLIES
 from edgecut.tflite.layers import called, layer_of
-from edgecut.tflite.support_tables import CMSIS_NN, ESP_NN, ETHOS_U, TFLM, TFLM_COMMIT, XNNPACK
+from edgecut.tflite.support_tables import CMSIS_NN, ESP_NN, ETHOS_U, MVP, TFLM, TFLM_COMMIT, TINYENGINE, XNNPACK
 from edgecut.tflite.support_types import TFLM_TYPES
 
 State = Literal["supported", "slow", "unsupported"]
@@ -72,14 +72,17 @@ def verdicts(graph: TfliteGraph, runtime: str, kernels: str = "", version: str =
     runtime, kernels, version: as in a profile's [runtime].
     """
     kernels = kernels.lower()
-    if runtime not in {"tflm", "litert"}:
+    if runtime not in {"tflm", "litert"} and kernels != "tinyengine":
         return ()
     return tuple(_verdict(graph, operator, runtime, kernels, version) for operator in graph.operators)
 
 
 def judge_operator(name: str, dtype: str, runtime: str, kernels: str = "", version: str = "") -> tuple[State, str, str]:
     """(state, reason, remedy) of an operator with data of a dtype; what verdicts() asks for each."""
-    state, reason = _tflm(name, dtype, kernels.lower(), version) if runtime == "tflm" else _litert(name, dtype)
+    if runtime == "tflm":
+        state, reason = _tflm(name, dtype, kernels.lower(), version)
+    else:
+        state, reason = _litert(name, dtype) if runtime == "litert" else _tinyengine(name, dtype)
     return state, reason, "" if state == "supported" else _remedy(name, runtime, state)
 
 
@@ -221,12 +224,22 @@ def _fast(name: str, dtype: str, kernels: str) -> tuple[State, str]:
     if kernels == "ethos-u":
         on_cpu = name not in ETHOS_U or dtype == "float32"
         return ("slow", "isn't taken by the Ethos-U and runs on the processor") if on_cpu else ("supported", "")
+    if kernels == "mvp" and (name not in MVP or dtype != "int8"):
+        return "slow", f"in {dtype} has no kernel on the MVP and runs on the processor"
     if kernels not in FAST:
         return "supported", ""
     if name not in FAST[kernels]:
         return "slow", f"has no {LIBRARY[kernels]} kernel and runs reference code"
     if dtype == "float32":
         return "slow", f"in float32 has no {LIBRARY[kernels]} kernel and runs reference code"
+    return "supported", ""
+
+
+def _tinyengine(name: str, dtype: str) -> tuple[State, str]:
+    if name not in TINYENGINE:
+        return "unsupported", "isn't taken by TinyEngine's converter"
+    if dtype != "int8" and name not in CHEAP:
+        return "unsupported", f"has {dtype} data, and TinyEngine's kernels are for int8"
     return "supported", ""
 
 

@@ -329,3 +329,38 @@ ETHOS_U: frozenset[str] = frozenset(
         "UNPACK",
     }
 )
+
+# SiliconLabs/gecko_sdk, by tools/facts/ops_runtimes.csv:
+# operators with a kernel on the accelerator; the others run on the processor.
+MVP: frozenset[str] = frozenset(
+    {
+        "ADD",
+        "AVERAGE_POOL_2D",
+        "CONV_2D",
+        "DEPTHWISE_CONV_2D",
+        "FULLY_CONNECTED",
+        "MAX_POOL_2D",
+        "MUL",
+        "TRANSPOSE_CONV",
+    }
+)
+
+# mit-han-lab/tinyengine, by tools/facts/ops_runtimes.csv:
+# operators that its converter takes; it ends on any other.
+TINYENGINE: frozenset[str] = frozenset(
+    {
+        "ADD",
+        "AVERAGE_POOL_2D",
+        "CONV_2D",
+        "DEPTHWISE_CONV_2D",
+        "DEQUANTIZE",
+        "FULLY_CONNECTED",
+        "MAX_POOL_2D",
+        "MEAN",
+        "PAD",
+        "QUANTIZE",
+        "RESHAPE",
+        "RESIZE_NEAREST_NEIGHBOR",
+        "TRANSPOSE",
+    }
+)

@@ -118,6 +118,22 @@ def test_an_npu_leaves_float_to_the_processor() -> None:
 
 def test_a_runtime_whose_kernels_are_unknown_gets_no_verdict() -> None:
     assert verdicts(graph_of("MEAN"), "vendor") == ()
+    assert verdicts(graph_of("MEAN"), "vendor", "X-CUBE-AI") == ()
+
+
+def test_what_the_mvp_has_no_kernel_for_runs_on_the_processor() -> None:
+    assert states(graph_of("CONV_2D"), "tflm", "mvp") + states(graph_of("RESHAPE"), "tflm", "mvp") == ["supported"] * 2
+    (verdict,) = verdicts(graph_of("SOFTMAX"), "tflm", "mvp")
+    assert (verdict.state, verdict.reason) == ("slow", "in int8 has no kernel on the MVP and runs on the processor")
+    assert states(graph_of("CONV_2D", "int16"), "tflm", "mvp") == ["slow"]
+
+
+def test_tinyengine_ends_on_what_its_converter_does_not_take() -> None:
+    assert states(graph_of("MEAN"), "vendor", "TinyEngine") == ["supported"]
+    (softmax,) = verdicts(graph_of("SOFTMAX"), "vendor", "TinyEngine")
+    assert (softmax.state, softmax.reason) == ("unsupported", "isn't taken by TinyEngine's converter")
+    (wide,) = verdicts(graph_of("CONV_2D", "int16"), "vendor", "TinyEngine")
+    assert (wide.state, wide.reason) == ("unsupported", "has int16 data, and TinyEngine's kernels are for int8")
 
 
 def test_the_tables_are_those_of_the_facts() -> None:
