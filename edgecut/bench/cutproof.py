@@ -18,7 +18,7 @@ from edgecut.records.proof import OutputProof
 from edgecut.records.report import Step
 from edgecut.runtime.session import Kernels, Session
 from edgecut.runtime.specs import file_format, read_graph, tensor_specs
-from edgecut.runtime.wire import numpy_dtype
+from edgecut.sandbox.wire import numpy_dtype
 from edgecut.tflite import cut as tflite_cut
 from edgecut.tflite.flatbuffer import TfliteGraph, read, read_content
 from edgecut.tflite.reach import short_names

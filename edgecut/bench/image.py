@@ -16,8 +16,8 @@ from pathlib import Path
 
 from edgecut.bench.runners.protocol import TIMEOUT_S
 from edgecut.errors import MissingRuntimeError, RefusedError, RunError
-from edgecut.runtime.child import last_line
-from edgecut.runtime.limits import read_limits
+from edgecut.sandbox.child import last_line
+from edgecut.sandbox.limits import read_limits
 
 COMPILER, EMULATOR = "arm-none-eabi-gcc", "qemu-system-arm"
 PACKAGES = {COMPILER: "gcc-arm-none-eabi, libnewlib-arm-none-eabi", EMULATOR: "qemu-system-arm"}

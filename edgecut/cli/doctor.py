@@ -43,6 +43,9 @@ PACKAGES: tuple[Package, ...] = (
 )
 
 
+_PROBE_S = 60.0
+
+
 @click.command("doctor", epilog="\b\nExample:\n  edgecut doctor")
 @with_output
 def command(output: Output) -> int:
@@ -51,19 +54,22 @@ def command(output: Output) -> int:
     Exit code 4: a required one is missing.
     """
     from edgecut.render.grid import grid
+    from edgecut.sandbox.child import run_job
 
     versions = {package.name: _version(package) for package in PACKAGES}
     table = grid("<package", "<version", "~for")
     for package in PACKAGES:
         table.add_row(package.name, versions[package.name] or _absent(package), package.use)
     host = f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.platform()}"
-    output.table(f"edgecut {__version__}, {host}", table)
+    has_network = bool(run_job("edgecut.sandbox.probe", {}, _PROBE_S)["network"])
+    output.table(f"edgecut {__version__}, {host}", table, network_words(not has_network))
     output.document(
         {
             "edgecut": __version__,
             "python": platform.python_version(),
             "platform": platform.platform(),
             "cores": os.cpu_count(),
+            "children_have_network": has_network,
             "packages": [{**p._asdict(), "version": versions[p.name]} for p in PACKAGES],
         }
     )
@@ -71,6 +77,15 @@ def command(output: Output) -> int:
     if absent:
         raise MissingRuntimeError(f"required and not here: {', '.join(absent)}; reinstall edgecut with pip")
     return 0
+
+
+def network_words(is_left: bool) -> str:
+    """Whether the child processes that open foreign files are without a network."""
+    if is_left:
+        return "files of others are opened in child processes without a network"
+    return (
+        "files of others are opened in child processes that have the network, which this system doesn't let them leave"
+    )
 
 
 def _version(package: Package) -> str | None:

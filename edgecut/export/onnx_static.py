@@ -15,9 +15,9 @@ import onnx
 
 from edgecut.errors import ExportError, RequestError, SourceError
 from edgecut.export.onnx_fusion import keep_pads
-from edgecut.runtime.child import ChildDied, run_job
-from edgecut.runtime.limits import read_limits
 from edgecut.runtime.onnx_graph import read_onnx
+from edgecut.sandbox.child import ChildDied, run_job
+from edgecut.sandbox.limits import read_limits
 
 
 @dataclass(frozen=True)

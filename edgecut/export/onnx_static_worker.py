@@ -16,18 +16,17 @@ from typing import TypedDict
 import numpy as np
 import onnx
 
-from edgecut.runtime.worker import limit_address_space, onnx_failures
+from edgecut.runtime.worker import onnx_failures
 from edgecut.streams import caught_output
 
 
 class Job(TypedDict):
-    """What main() is told, paths as text. address_bytes: of memory that the process may take."""
+    """What main() is told, paths as text."""
 
     source: str
     rows: str
     name: str
     written: str
-    address_bytes: int
 
 
 def main() -> None:
@@ -36,7 +35,6 @@ def main() -> None:
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     job = json.load(sys.stdin)
-    limit_address_space(job["address_bytes"])
     json.dump({"reason": _quantized(job)}, answers)
     answers.close()
 

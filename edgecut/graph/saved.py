@@ -14,6 +14,7 @@ from edgecut.errors import SourceError
 from edgecut.records.json_value import Json, JsonObject, items, table
 from edgecut.records.lfs import POINTER, is_pointer_file
 from edgecut.records.protobuf import fields
+from edgecut.sandbox.hdf5 import check_hdf5
 
 Kind = Literal["keras", "h5", "saved_model", "application", "tflite", "onnx"]
 
@@ -103,6 +104,7 @@ def keras_version(source: str) -> str | None:
     if kind == "h5":
         import h5py
 
+        check_hdf5(path)
         with h5py.File(path, "r") as file:
             version = file.attrs.get("keras_version")
         version = version.decode(errors="replace") if isinstance(version, bytes) else version
@@ -236,6 +238,7 @@ def _saved_objects(folder: Path) -> list[tuple[bytes, dict[str, Json]]]:
 def _h5_config(path: Path) -> dict[str, Json] | None:
     import h5py
 
+    check_hdf5(path)
     try:
         with h5py.File(path, "r") as file:
             text = file.attrs.get("model_config")

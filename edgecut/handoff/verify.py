@@ -22,7 +22,7 @@ from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import read_recipe
 from edgecut.records.report import Report
 from edgecut.runtime.files import FileRunner, dequantize_rows
-from edgecut.runtime.limits import read_limits
+from edgecut.sandbox.limits import read_limits
 
 if TYPE_CHECKING:
     from edgecut.handoff.native import CheckedC

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from edgecut.graph.saved import configs_of, objects_in
 from edgecut.graph.saved_functions import operator_fault
 from edgecut.records.json_value import JsonObject
-
-if TYPE_CHECKING:
-    import h5py
+from edgecut.sandbox.hdf5 import check_hdf5
 
 _TRUST = "pass --unsafe (unsafe=True) if you trust it"
 # Values that a configuration holds as objects; tf_keras makes them without a look at any module.
@@ -99,35 +95,5 @@ def _operator_fault(path: Path) -> str | None:
 
 def _link_fault(path: Path) -> str | None:
     """The sentence for weights that lie in another file, which HDF5 would open."""
-    if path.is_dir():
-        return None
-    import h5py
-
-    if not zipfile.is_zipfile(path):
-        with h5py.File(path, "r") as file:
-            return next(_links(file), None)
-    with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            if name.endswith(".h5"):
-                with archive.open(name) as content, h5py.File(content, "r") as file:
-                    for fault in _links(file):
-                        return fault
-    return None
-
-
-def _links(file: h5py.File) -> Iterator[str]:
-    """A sentence for each link of an HDF5 file that leaves it."""
-    import h5py
-
-    found: list[str] = []
-
-    def visit(name: str, link: object) -> None:
-        item = file[name] if isinstance(link, h5py.HardLink) else None
-        if isinstance(link, h5py.ExternalLink):
-            found.append(f"its weights {name!r} are a link to the file {link.filename!r}")
-        elif isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
-            other = item.external[0][0] if item.external else item.virtual_sources()[0].file_name
-            found.append(f"its weights {name!r} lie in the file {other!r}")
-
-    file.visititems_links(visit)
-    yield from (f"{fault}; save the model again where they are" for fault in found)
+    links = () if path.is_dir() else check_hdf5(path)
+    return f"{links[0]}; save the model again where they are" if links else None

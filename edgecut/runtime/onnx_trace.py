@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from edgecut.runtime.onnx_branches import inlined
-from edgecut.runtime.wire import Header
+from edgecut.sandbox.wire import Header
 
 
 def traced(job: Header, refusals: tuple[type[Exception], ...]) -> tuple[Header, list[np.ndarray]]:

@@ -13,9 +13,9 @@ import numpy as np
 from edgecut.errors import RunError
 from edgecut.memory import out_of_memory
 from edgecut.records.recipe import Format
-from edgecut.runtime.child import Child, ChildDied, death, the_child
-from edgecut.runtime.wire import Header
 from edgecut.runtime.worker import Key
+from edgecut.sandbox.child import Child, ChildDied, death, the_child
+from edgecut.sandbox.wire import Header
 
 Kernels = Literal["default", "plain", "reference"]
 """How a runtime computes. plain: without what it does by itself to be quicker, LiteRT's XNNPACK delegate or ONNX

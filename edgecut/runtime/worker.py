@@ -1,7 +1,7 @@
-"""The child process in which model files are run: it answers one message on stdin (wire.py) after the other on stdout.
+"""The child process in which model files are run: it answers a message (sandbox/wire.py) on stdin by one on stdout.
 
 A file stays open under its number until a message closes it. What the runtimes write goes to stderr. A failure that
-can be named is {"error": "..."}; whatever else happens ends the process, and the parent says of what (child.py).
+can be named is {"error": "..."}; whatever else happens ends the process, and sandbox/child.py says of what.
 It imports no more than it needs, since every command that runs a file starts one.
 """
 
@@ -10,14 +10,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgecut.runtime.onnx_trace import exposed, traced
-from edgecut.runtime.wire import Header, receive, send
+from edgecut.sandbox.confined import limit_address_space, limited
+from edgecut.sandbox.wire import Header, receive, send
 
 Key = str | int
 """A tensor: its index in a .tflite file, its name in an .onnx file."""
@@ -51,29 +51,6 @@ def main() -> None:
             send(answers, {"memory": True})
         except (IndexError, KeyError, NotImplementedError, OverflowError, RuntimeError, TypeError, ValueError) as exc:
             send(answers, {"error": str(exc) or type(exc).__name__})
-
-
-def limit_address_space(address_bytes: int) -> None:
-    """Let this process have so much address space at most, where the system knows such a limit."""
-    if sys.platform == "win32":
-        return
-    import resource
-
-    _, most = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (address_bytes if most < 0 else min(address_bytes, most), most))
-
-
-@contextmanager
-def limited(seconds: float) -> Iterator[None]:
-    """SIGALRM ends this process, whatever native code does, where the block takes longer."""
-    if sys.platform == "win32":
-        yield
-        return
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def onnx_failures() -> tuple[type[Exception], ...]:

@@ -20,6 +20,7 @@ from edgecut.records.document import closest
 from edgecut.records.json_value import Json
 from edgecut.records.proof import Proof
 from edgecut.records.recipe import InputShape, Source
+from edgecut.sandbox.hdf5 import check_hdf5
 from edgecut.source.onnx.conversion import Imported
 from edgecut.source.onnx.layers import REGISTERED
 from edgecut.source.policies import in_float32, keras_2_in_float32
@@ -92,6 +93,9 @@ def _read(asked: Source) -> Loaded:
             f"{source}: has Lambda layers ({', '.join(map(repr, lambdas))}), which run code that comes with the file; "
             "pass --unsafe (unsafe=True) if you trust it"
         )
+    links = check_hdf5(Path(source)) if kind in {"keras", "h5"} else ()
+    if links and not unsafe:
+        raise SourceError(f"{source}: {links[0]}; save the model again where they are")
     fault = overclaim(source, config) if config and kind in {"keras", "h5"} else None
     if fault:
         raise SourceError(f"{source}: {fault}; it is damaged, fetch or save it again")

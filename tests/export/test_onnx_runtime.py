@@ -16,8 +16,8 @@ from edgecut import export
 from edgecut.errors import ExportError, RequestError
 from edgecut.export.artifacts import quantize_onnx
 from edgecut.export.onnx_fusion import fusion_difference, keep_pads
-from edgecut.runtime.child import ChildDied
 from edgecut.runtime.files import FileRunner
+from edgecut.sandbox.child import ChildDied
 from edgecut.score.distance import distances
 from tests.command_line import run
 from tests.graph import models

@@ -16,7 +16,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("interrupts", "whole"),
     ("errors", "units", "streams", "rooms"),
     ("records",),
-    ("score", "tflite", "images", "render", "cache", "memory"),
+    ("memory",),
+    ("sandbox",),
+    ("score", "tflite", "images", "render", "cache"),
     ("graph", "runtime"),
     ("lowering", "engine"),
     ("keras2",),
@@ -61,7 +63,7 @@ LAZY = HEAVY
 LIGHT_ROOMS = {
     "interrupts", "memory",
     "errors", "streams", "records", "score", "tflite", "images", "render", "bench", "handoff", "cli", "runtime",
-    "engine",
+    "engine", "sandbox",
 }  # fmt: skip
 
 

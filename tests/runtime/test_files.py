@@ -19,11 +19,11 @@ from onnx import helper
 
 from edgecut.errors import RequestError, RunError, SourceError
 from edgecut.records.artifact import TensorSpec
-from edgecut.runtime.child import the_child
 from edgecut.runtime.files import FileRunner, dequantize, quantize
-from edgecut.runtime.limits import Limits, read_limits
 from edgecut.runtime.session import first_line
-from edgecut.runtime.wire import receive, send
+from edgecut.sandbox.child import the_child
+from edgecut.sandbox.limits import Limits, read_limits
+from edgecut.sandbox.wire import receive, send
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 INT8 = FIXTURES / "tiny.int8.tflite"
@@ -268,7 +268,7 @@ def test_limits_are_read_with_their_units(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_nothing_of_a_child_is_left_when_its_parent_ends() -> None:
     script = (
-        f"from edgecut.runtime.files import FileRunner\nfrom edgecut.runtime.child import the_child\n"
+        f"from edgecut.runtime.files import FileRunner\nfrom edgecut.sandbox.child import the_child\n"
         f"FileRunner({str(INT8)!r})\nprint(the_child()._process.pid)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

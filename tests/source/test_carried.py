@@ -167,7 +167,9 @@ def test_weights_in_another_file_are_not_fetched(kind: str, sound: Path, tmp_pat
     sentence = (
         f"its weights 'model_weights/fc/fc/kernel:0' {how} the file '{other}'; save the model again where they are"
     )
-    assert refused(path) == sentence
+    with pytest.raises(SourceError) as error:
+        load(path)
+    assert str(error.value) == f"{path}: {sentence}"
 
 
 def test_a_registered_class_and_every_own_layer_load(tmp_path: Path) -> None:

@@ -27,8 +27,8 @@ from edgecut.errors import MissingRuntimeError, RequestError, RunError
 from edgecut.records.measurement import UNITS, Measurement, measured
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Bench
-from edgecut.runtime.child import last_line
 from edgecut.runtime.specs import file_format
+from edgecut.sandbox.child import last_line
 
 if TYPE_CHECKING:
     from edgecut.bench.worker import Job, Result

@@ -14,7 +14,7 @@ from edgecut.errors import MissingRuntimeError, RefusedError, RunError
 from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Bench
-from edgecut.runtime import child
+from edgecut.sandbox import child
 
 if TYPE_CHECKING:
     from edgecut.bench.worker import Job, Result
@@ -49,7 +49,8 @@ def run_job(job: Job, files: Sequence[Path], *, module: str = WORKER, timeout_s:
     MissingRuntimeError if a package that it needs isn't installed.
     """
     try:
-        answer = child.run_job(module, {**job, "paths": [str(file) for file in files]}, timeout_s)
+        size_bytes = sum(file.stat().st_size for file in files if file.is_file())
+        answer = child.run_job(module, {**job, "paths": [str(file) for file in files]}, timeout_s, size_bytes)
     except child.ChildDied as exc:
         raise (RefusedError if exc.crashed else RunError)(f"{files[0]}: {exc}") from exc
     return checked(cast("Result", answer), files, "this machine", sys.executable)

@@ -27,7 +27,7 @@ from edgecut.errors import MissingRuntimeError, RequestError, RunError
 from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Bench
-from edgecut.runtime.child import last_line
+from edgecut.sandbox.child import last_line
 
 if TYPE_CHECKING:
     from io import FileIO

@@ -19,8 +19,8 @@ from edgecut.errors import MissingRuntimeError, RequestError, RunError
 from edgecut.records.measurement import Measurement, Place, measured
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Bench
-from edgecut.runtime.child import last_line
 from edgecut.runtime.specs import file_format
+from edgecut.sandbox.child import last_line
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph, read
 from edgecut.tflite.layers import layer_of
 

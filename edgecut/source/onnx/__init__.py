@@ -26,7 +26,7 @@ def convert(
 ) -> Imported:
     """The Keras model of an .onnx file; conversion.convert says more. Imports TensorFlow."""
     from edgecut.graph.quiet import import_keras_quietly
-    from edgecut.runtime.child import the_child
+    from edgecut.sandbox.child import the_child
 
     the_child()  # it gets ready while TensorFlow loads
     import_keras_quietly()

@@ -10,8 +10,8 @@ import numpy as np
 
 from edgecut.errors import RunError, SourceError
 from edgecut.memory import out_of_memory
-from edgecut.runtime.child import ChildDied, death, the_child
 from edgecut.runtime.session import first_line
+from edgecut.sandbox.child import ChildDied, death, the_child
 from edgecut.source.onnx.nodes import Network
 from edgecut.source.onnx.reading import OnnxFile
 

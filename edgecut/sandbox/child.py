@@ -17,14 +17,15 @@ import sys
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import IO, Any
 
 import numpy as np
 
 from edgecut.memory import out_of_memory
 from edgecut.records.units import format_bytes
-from edgecut.runtime.limits import Limits, read_limits
-from edgecut.runtime.wire import Header, receive, send
+from edgecut.sandbox.limits import Limits, read_limits
+from edgecut.sandbox.wire import Header, receive, send
 from edgecut.streams import nameless_file
 from edgecut.whole import uninterrupted
 
@@ -109,17 +110,18 @@ def the_child() -> Child:
     return child
 
 
-def run_job(module: str, job: Mapping[str, object], timeout_s: float) -> dict[str, Any]:
+def run_job(module: str, job: Mapping[str, object], timeout_s: float, size_bytes: int = 0) -> dict[str, Any]:
     """The JSON that a module, run once as a child process, answers to a job's JSON.
 
-    The job's "address_bytes" is the limit that the child sets itself. Raises ChildDied.
+    size_bytes: of the file that it works on, which says with the limits how much address space it gets.
+    Raises ChildDied.
     """
     limits = read_limits()
+    limits = replace(limits, address_bytes=limits.address_bytes_for(size_bytes))
     with _nameless() as noise:
-        child = _start(module, noise)
+        child = _start(module, noise, limits.address_bytes)
         try:
-            text = json.dumps({**job, "address_bytes": limits.address_bytes}).encode()
-            out, _ = child.communicate(text, timeout_s)
+            out, _ = child.communicate(json.dumps(job).encode(), timeout_s)
         except subprocess.TimeoutExpired as exc:
             raise ChildDied(f"the child process that ran it was stopped after {timeout_s:g} s") from exc
         finally:
@@ -180,10 +182,12 @@ def _child_of(process: int) -> Child:
     return Child()
 
 
-def _start(module: str, noise: IO[bytes]) -> subprocess.Popen[bytes]:
-    """`python -m module` in a session of its own, so that Ctrl-C reaches this process alone, which ends it."""
+def _start(module: str, noise: IO[bytes], address_bytes: int | None = None) -> subprocess.Popen[bytes]:
+    """`python -m module`, confined, in a session of its own: Ctrl-C reaches this process alone, which ends it."""
     # -P: a file named numpy.py in the user's folder must not be imported.
-    command = [sys.executable, "-P", "-m", module]
+    command = [sys.executable, "-P", "-m", "edgecut.sandbox.confined", module]
+    if address_bytes is not None:
+        command.append(str(address_bytes))
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     with uninterrupted():  # a child that nobody knows couldn't be ended
         return subprocess.Popen(
