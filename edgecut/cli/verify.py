@@ -76,6 +76,7 @@ def command(output: Output, *, bundle: Path, run_c: bool, trust: TrustFlags) -> 
             ],
             "shown": result.shown,
             "faults": list(result.faults),
+            "not_verified": list(result.not_verified),
             "notes": list(result.notes),
         }
     )
@@ -85,5 +86,6 @@ def command(output: Output, *, bundle: Path, run_c: bool, trust: TrustFlags) -> 
         raise VerifyError((f"{bundle}: the golden vectors were not run in plain C", *result.notes))
     counted = f"{bundle}: {result.files} files and {result.vectors} golden vectors are as the manifest says"
     output.table(f"{counted}, and the plain C gives what they expect" if result.plain_c else counted, result.shown)
+    output.remarks(*(f"not verified: {sentence}" for sentence in result.not_verified))
     output.remarks(*notes(result.notes))
     return 0

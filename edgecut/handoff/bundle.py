@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,10 @@ from edgecut.export.c_test import VectorFiles, c_test_files
 from edgecut.handoff.model_card import model_card
 from edgecut.handoff.plain_c import plain_c
 from edgecut.handoff.readme import Beside, readme
-from edgecut.handoff.recipe_text import portable, recipe_toml
+from edgecut.handoff.recipe_text import recipe_toml
 from edgecut.handoff.reproducible import lasting
 from edgecut.handoff.sbom import sbom
-from edgecut.handoff.seal import Release, finish, json_text
+from edgecut.handoff.seal import LOCK, Release, finish, json_text, lock_in
 from edgecut.handoff.vectors import (
     GoldenFiles,
     Vectors,
@@ -30,23 +30,14 @@ from edgecut.handoff.vectors import (
 from edgecut.images.device import model_input
 from edgecut.images.preprocess import affine
 from edgecut.records.artifact import Artifact
+from edgecut.records.lock import lock_text
 from edgecut.records.measurement import Measurement
 from edgecut.records.recipe import Recipe
 from edgecut.records.report import Report
 from edgecut.runtime.files import quantize
 
+LABELS = "labels.txt"
 _SMALLEST_FIRST = ("int8", "int16x8", "dynamic", "float16", "float32")
-
-
-@dataclass(frozen=True)
-class Locked:
-    """The text of recipe.lock.toml, "" for none, and {recipe key: SHA-256} of what was read."""
-
-    text: str = ""
-    inputs: Mapping[str, str] = field(default_factory=dict)
-
-
-UNLOCKED = Locked()
 
 
 def device_artifact(artifacts: Sequence[Artifact]) -> Artifact | None:
@@ -56,49 +47,61 @@ def device_artifact(artifacts: Sequence[Artifact]) -> Artifact | None:
 
 
 def write_bundle(
-    folder: Path,
-    release: Release,
-    *,
-    vectors: Vectors | None,
-    labels: Sequence[str],
-    lock: Locked = UNLOCKED,
-    notes: Sequence[str] | None = None,
+    folder: Path, release: Release, *, vectors: Vectors | None, labels: Sequence[str], lock: str = ""
 ) -> None:
     """Complete a bundle in `folder`, where the model files of the report's artifacts are already.
 
     vectors: of one artifact, None without. labels: class names in the outputs' order, left out if they are as many as
-    no output has values. notes: those of the report's that tell of no measured time; default: all. The same arguments
-    give the same bytes, and but for report.json and report.html so do other measured times.
+    no output has values. lock: the text of recipe.lock.toml, "" for none. The same arguments give the same bytes, and
+    but for the files that the manifest names so do other measured times.
     """
-    report, recipe = release.report, release.recipe
-    labels = labels if any(artifact.labelled(labels) for artifact in report.artifacts) else ()
-    told = lasting(report, notes)
-    whole = portable(recipe, release.recipe_folder or Path.cwd())
+    report = release.report
     artifact = _of_vectors(folder, report, vectors) or device_artifact(report.artifacts)
-    arena_bytes = arena_of(report, artifact) if artifact is not None else None
-    sheet: VectorSheet | None = None
+    sheet = None
     if artifact is not None and vectors is not None:
-        vectors, sheet = _written_vectors(folder, report, artifact, vectors)
-    if artifact is not None and artifact.format == "tflite":
-        (folder / "c").mkdir()
-        for name, text in c_texts(folder, report, whole, artifact, labels, sheet).items():
-            (folder / "c" / name).write_text(text, encoding="utf-8")
-    made = None
-    if artifact is not None:
-        made, _ = plain_c((folder / artifact.path).read_bytes(), report, whole, artifact)
-    texts = {
-        "recipe.toml": recipe_toml(whole),
-        "README.md": readme(told, whole, artifact, arena_bytes, vectors, labels, beside=Beside(bool(lock.text), made)),
-        "MODEL_CARD.md": model_card(told, whole, labels),
-        "sbom.cdx.json": json_text(sbom(told, recipe, lock.inputs)),
-    }
-    if lock.text:
-        texts["recipe.lock.toml"] = lock.text
-    if labels:
-        texts["labels.txt"] = "".join(f"{label}\n" for label in labels)
-    for name, text in texts.items():
+        sheet = _written_vectors(folder, report, artifact, vectors)
+    if lock:
+        (folder / LOCK).write_text(lock, encoding="utf-8")
+    if any(artifact.labelled(labels) for artifact in report.artifacts):
+        (folder / LABELS).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
+    for name, text in documents(folder, report, release.notes, sheet).items():
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
-    finish(folder, replace(release, recipe=whole))
+    finish(folder, release)
+
+
+def documents(folder: Path, report: Report, notes: int | None, sheet: VectorSheet | None) -> dict[str, str]:
+    """{path: text} of each document that follows from the report and the other files of the bundle in `folder`.
+
+    Those are the models, labels.txt, recipe.lock.toml, and the vectors, whose `sheet` is None without any. notes: as in
+    Release.
+    """
+    recipe, lock, labels = Recipe.model_validate(report.recipe), lock_in(folder), labels_in(folder)
+    told = lasting(report, report.notes[:notes])
+    artifact = next((a for a in report.artifacts if sheet is not None and a.path == sheet.artifact), None)
+    artifact = artifact or device_artifact(report.artifacts)
+    arena_bytes, made, texts = None, None, {}
+    if artifact is not None:
+        arena_bytes = arena_of(report, artifact)
+        made, _ = plain_c((folder / artifact.path).read_bytes(), report, recipe, artifact)
+    if artifact is not None and artifact.format == "tflite":
+        own = c_texts(folder, report, recipe, artifact, labels, sheet)
+        texts = {f"c/{name}": text for name, text in own.items()}
+    beside = Beside(lock is not None, made)
+    return {
+        **texts,
+        "recipe.toml": recipe_toml(recipe),
+        "README.md": readme(told, recipe, artifact, arena_bytes, sheet, labels, beside=beside),
+        "MODEL_CARD.md": model_card(told, recipe, labels),
+        "sbom.cdx.json": json_text(sbom(told, recipe, {} if lock is None else lock.inputs)),
+        **({} if lock is None else {LOCK: lock_text(lock)}),
+    }
+
+
+def labels_in(folder: Path) -> tuple[str, ...]:
+    """The classes in the outputs' order, none without labels.txt. Raises UnicodeDecodeError for one that is no text."""
+    path = folder / LABELS
+    return tuple(path.read_bytes().decode().split("\n")[:-1]) if path.is_file() else ()
 
 
 def arena_of(report: Report, artifact: Artifact) -> int | None:
@@ -158,14 +161,14 @@ def _of_vectors(folder: Path, report: Report, vectors: Vectors | None) -> Artifa
     return next((a for a in report.artifacts if (folder / a.path).resolve() == vectors.path.resolve()), None)
 
 
-def _written_vectors(folder: Path, report: Report, artifact: Artifact, vectors: Vectors) -> tuple[Vectors, VectorSheet]:
+def _written_vectors(folder: Path, report: Report, artifact: Artifact, vectors: Vectors) -> VectorSheet:
     measured = [m.value for m in arena_rows(report, artifact) if m.kind == "measured"]
     arena_bytes = max((int(value) for value in measured if value is not None), default=None)
     if arena_bytes is not None:
         vectors = tried_in_tflm(vectors, arena_bytes, artifact.macs or 0)
     vectors = replace(vectors, specs=artifact.inputs)
     found = agreements(folder, report.artifacts, vectors)
-    return vectors, write_vectors(vectors, folder / "vectors", artifact.path, found)
+    return write_vectors(vectors, folder / "vectors", artifact.path, found)
 
 
 def _takes_bgr(recipe: Recipe, artifact: Artifact) -> bool:

@@ -130,7 +130,8 @@ def _document_faults(folder: Path, manifest: Manifest, changed: Set[str]) -> Ite
         if report is None:
             yield "report.json: is no report of schema 'edgecut.report/1'"
         else:
-            told = {"status": report.status, "recipe": report.recipe, "edgecut": report.edgecut}
+            told = {key: getattr(report, key) for key in ("status", "recipe", "edgecut", "environment")}
+            told["name"] = report.recipe.get("name")
             for key in (key for key, value in told.items() if getattr(manifest, key) != value):
                 yield f"{MANIFEST}: has another {key} than report.json"
             for artifact in report.artifacts:

@@ -14,9 +14,8 @@ import edgecut
 from edgecut.bench.runners import tflm
 from edgecut.engine.c_text import c_symbol
 from edgecut.errors import RunError
-from edgecut.handoff.bundle import arena_rows, c_texts, device_artifact
+from edgecut.handoff.bundle import arena_rows, documents
 from edgecut.handoff.vectors import VectorSheet
-from edgecut.records.recipe import Recipe
 from edgecut.records.report import Report
 
 COMPILERS = ("cc", "gcc", "clang")
@@ -36,43 +35,28 @@ class CheckedC(NamedTuple):
     ran: bool = False
 
 
-def c_faults(
-    folder: Path, report: Report, recipe: Recipe, sheet: VectorSheet | None, *, run_c: bool = False
-) -> CheckedC:
-    """The folder c checked, whose files are as the manifest says. run_c: run the vectors in plain C, too.
+def c_faults(folder: Path, report: Report, sheet: VectorSheet | None) -> CheckedC:
+    """The C test compiled and run with the plain C, in a bundle whose files are as the manifest says.
 
     What is compiled and run is this edgecut's own text for the bundle, never the bundle's: a bundle from a stranger
     must not bring code. The bundle's files must be equal to it.
     """
-    artifact = next((a for a in report.artifacts if sheet is not None and a.path == sheet.artifact), None)
-    artifact = artifact or device_artifact(report.artifacts)
-    if artifact is None or artifact.format != "tflite":
-        return CheckedC([], [])
-    if report.edgecut != edgecut.__version__:
-        note = f"c: was written by edgecut {report.edgecut}; its test wasn't run, `make -C c test` runs it"
-        return CheckedC([], [note])
-    named = folder / "labels.txt"
-    try:
-        labels = named.read_bytes().decode().split("\n")[:-1] if named.is_file() else []
-    except UnicodeDecodeError:
-        return CheckedC(["labels.txt: is no UTF-8 text"], [])
-    texts = c_texts(folder, report, recipe, artifact, labels, sheet)
-    faults = [
-        f"c/{name}: isn't what edgecut writes for this bundle's model, recipe and vectors"
-        for name, text in texts.items()
-        if not (folder / "c" / name).is_file() or (folder / "c" / name).read_bytes() != text.encode()
-    ]
-    if faults:
-        return CheckedC(faults, [])
+    texts = documents(folder, report, None, sheet)
+    texts = {path.removeprefix("c/"): text for path, text in texts.items() if path.startswith("c/")}
+    name = str(report.recipe["name"])
+    if f"{name}_run.c" not in texts or sheet is None:
+        return CheckedC([], ["c: holds no plain C that could be run"])
+    others = [name for name, text in texts.items() if (folder / "c" / name).read_bytes() != text.encode()]
+    if others:
+        wrote = f"edgecut {report.edgecut} wrote it, and this one, {edgecut.__version__}, writes another"
+        return CheckedC([], [f"c/{others[0]}: isn't verified ({wrote}), so that nothing of the C was compiled"])
     compiler = next((path for name in COMPILERS if (path := shutil.which(name))), None)
     if compiler is None:
         return CheckedC([], ["c: the test wasn't compiled, since no C compiler (cc) is here"])
-    if artifact.size_bytes > _LARGEST_MODEL:
+    if any(a.size_bytes > _LARGEST_MODEL for a in report.artifacts if a.path == sheet.artifact):
         return CheckedC([], [f"c: the test wasn't compiled, since the model is larger than {_LARGEST_MODEL >> 20} MiB"])
-    runs = f"{recipe.name}_run.c" in texts
-    notes = ["c: holds no plain C that could be run"] if run_c and not runs else []
-    faults = _compiled(compiler, folder, recipe.name, texts, run_c=run_c and runs)
-    return CheckedC(faults, notes, run_c and runs and sheet is not None)
+    faults = _compiled(compiler, folder, name, texts)
+    return CheckedC(faults, [], True)
 
 
 def arena_faults(folder: Path, report: Report, sheet: VectorSheet, inputs: np.ndarray) -> tuple[list[str], list[str]]:
@@ -106,13 +90,12 @@ def arena_faults(folder: Path, report: Report, sheet: VectorSheet, inputs: np.nd
     return faults, []
 
 
-def _compiled(compiler: str, folder: Path, name: str, texts: dict[str, str], *, run_c: bool) -> list[str]:
+def _compiled(compiler: str, folder: Path, name: str, texts: dict[str, str]) -> list[str]:
     with tempfile.TemporaryDirectory() as scratch:
         for file, text in texts.items():
             (Path(scratch) / file).write_text(text, encoding="utf-8")
         command = [compiler, *_STRICT, "-o", "test.run", f"{name}_test.c", f"{name}_model.c"]
-        if run_c:
-            command += ["-O1", f"-D{c_symbol(name).upper()}_RUNTIME", f"{name}_run.c"]
+        command += ["-O1", f"-D{c_symbol(name).upper()}_RUNTIME", f"{name}_run.c"]
         try:
             built = subprocess.run(
                 command, cwd=scratch, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, check=False

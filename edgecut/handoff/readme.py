@@ -9,7 +9,7 @@ from edgecut.engine import Generated
 from edgecut.engine.c_text import c_symbol, signed
 from edgecut.export.c_source import input_rule
 from edgecut.handoff.plain_c import EQUAL_TO
-from edgecut.handoff.vectors import Vectors
+from edgecut.handoff.vectors import VectorSheet
 from edgecut.images.device import COLOURS, DEFAULT_ORDER
 from edgecut.images.preprocess import affine
 from edgecut.records.artifact import Artifact, TensorSpec
@@ -38,7 +38,7 @@ def readme(
     recipe: Recipe,
     artifact: Artifact | None,
     arena_bytes: int | None,
-    vectors: Vectors | None,
+    vectors: VectorSheet | None,
     labels: Sequence[str],
     *,
     beside: Beside = NOTHING_BESIDE,
@@ -162,7 +162,7 @@ def _classes(recipe: Recipe, artifact: Artifact, labels: Sequence[str]) -> dict[
     return {"kind": kind, "output": scores.name, "labels": labels, "are_shown": len(labels) <= _LABELS_SHOWN}
 
 
-def _vectors(vectors: Vectors) -> dict[str, object]:
+def _vectors(vectors: VectorSheet) -> dict[str, object]:
     rows = [(output.spec.name, output.tolerance) for output in vectors.outputs]
     outputs = [
         {
@@ -172,7 +172,7 @@ def _vectors(vectors: Vectors) -> dict[str, object]:
         }
         for name, allowed in rows
     ]
-    return {"from_camera": vectors.camera is not None, "outputs": outputs}
+    return {"from_camera": vectors.camera_shape is not None, "outputs": outputs}
 
 
 def _checks(report: Report) -> Iterator[dict[str, object]]:

@@ -11,21 +11,21 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from edgecut.handoff.model_card import accuracy_interval
-from edgecut.records.artifact import Artifact, sha256_of
+from edgecut.records.artifact import Artifact
 from edgecut.records.recipe import Recipe
 from edgecut.records.report import Report
 
 
-def sbom(report: Report, recipe: Recipe, hashes_of: Mapping[str, str] | None = None) -> dict[str, object]:
+def sbom(report: Report, recipe: Recipe, hashes_of: Mapping[str, str]) -> dict[str, object]:
     """The document: the model and its files, source model and data with their hashes, tools with their versions.
 
-    hashes_of: {recipe key: SHA-256} of what the build read, by default read now.
+    hashes_of: {recipe key: SHA-256} of what the build read.
 
     Without a time, so that the same inputs give the same bytes; the serial number comes from the artifacts' hashes.
     """
     hashes = "".join(artifact.sha256 for artifact in report.artifacts)
     main = f"model:{recipe.name}"
-    inputs = list(_inputs(report, recipe, hashes_of or {}))
+    inputs = list(_inputs(report, recipe, hashes_of))
     files = [_file(report, artifact) for artifact in report.artifacts]
     tools = [{"type": "application", "name": "edgecut", "version": report.edgecut}]
     tools += [
@@ -88,14 +88,13 @@ def _inputs(report: Report, recipe: Recipe, hashes_of: Mapping[str, str]) -> Ite
     for name, digest in report.source.files.items():
         yield {"type": "machine-learning-model", "bom-ref": f"source:{name}", "name": name, "hashes": [_sha256(digest)]}
     for key, given in (("train", recipe.data.train), ("val", recipe.data.val), ("labels", recipe.data.labels)):
-        path = None if given is None else Path(given)
-        if path is not None and path.exists():
-            digest = hashes_of.get(f"data.{key}") or sha256_of(path)
+        if given:
+            known = hashes_of.get(f"data.{key}")
             yield {
                 "type": "data",
                 "bom-ref": f"data:{key}",
-                "name": path.name,
-                "hashes": [_sha256(digest)],
+                "name": Path(given).name,
+                **({} if known is None else {"hashes": [_sha256(known)]}),
                 "data": [{"type": "dataset", "name": key}],
                 **_licensed("" if key == "labels" else recipe.data.licence),
             }

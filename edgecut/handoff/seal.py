@@ -11,25 +11,29 @@ from typing import Literal
 
 from pydantic import Field
 
+from edgecut.errors import RequestError
 from edgecut.graph.threads import THREADS
 from edgecut.handoff.filling import IN_PLACE
 from edgecut.handoff.plain_c import EQUAL_TO
 from edgecut.handoff.provenance import git_state
+from edgecut.handoff.statement import provenance
 from edgecut.records.artifact import sha256_of
-from edgecut.records.document import Record
+from edgecut.records.document import Record, parse, read_toml
 from edgecut.records.environment import Environment
-from edgecut.records.profile import Profile
-from edgecut.records.recipe import Recipe
+from edgecut.records.lock import Lock
 from edgecut.records.report import Report
+from edgecut.render.page import render_page
 
 MANIFEST, SEAL = "manifest.json", "manifest.sha256"
 SIGNATURES = tuple(f"{MANIFEST}.{end}" for end in ("sig", "minisig", "sigstore.json"))
 """Where signatures of the manifest lie, which it can't list; handoff/signatures.py makes them."""
 
+PROVENANCE, LOCK = "provenance.json", "recipe.lock.toml"
 VARIES = {
     "report.json": "times and memory measured on this machine, the checks that rest on them, what came from the cache",
     "report.html": "the same",
-    MANIFEST: "the hashes of these two, the status, and the state of git in the recipe's folder",
+    PROVENANCE: "the hashes of these two, and the state of git in the recipe's folder",
+    MANIFEST: "the hashes of these three, the status, and the state of git in the recipe's folder",
     SEAL: "the hash of manifest.json",
 }
 """The files that differ between two builds of the same inputs by the same versions, and why."""
@@ -46,11 +50,13 @@ class BundleFile(Record):
 class Reproducible(Record):
     """sha256: one hash of all files but those in `varies`, which says why each of them differs from build to build.
 
-    "*" among them: what the others depend on beside inputs and versions.
+    "*" among them: what the others depend on beside inputs and versions. notes: how many of report.json's notes, from
+    the first on, tell of no measured time, and are in README.md and MODEL_CARD.md too.
     """
 
     sha256: str
     varies: dict[str, str]
+    notes: int | None = None
 
 
 class PlainC(Record):
@@ -80,55 +86,76 @@ class Manifest(Record):
 class Release:
     """What a bundle tells of.
 
-    page_html: the report as a page. recipe_folder: where the recipe was read from, whose git state the manifest holds;
-    None: the current folder, since a request by flags has no file.
+    recipe_folder: where the recipe was read from, whose git state the manifest holds; None: the current folder, since a
+    request by flags has no file. notes: how many of the report's, from the first on, tell of no measured time; None:
+    all.
     """
 
     report: Report
-    recipe: Recipe
-    profiles: Sequence[Profile]
-    page_html: str
     recipe_folder: Path | None = None
+    notes: int | None = None
 
 
 def finish(folder: Path, release: Release) -> None:
-    """Write the files that tell of this very run, report.json and report.html, and seal the folder."""
-    (folder / "report.json").write_text(json_text(release.report.to_dict()), encoding="utf-8")
-    (folder / "report.html").write_text(release.page_html, encoding="utf-8")
+    """Write the documents that tell of this very run, and seal the folder, in which everything else is already."""
+    report = release.report
+    for name, text in run_texts(report).items():
+        (folder / name).write_text(text, encoding="utf-8")
     base = release.recipe_folder or Path.cwd()
     beside = folder.parent if folder.name == IN_PLACE else folder.with_name(folder.name.removesuffix(".partial"))
     ignored = [folder, beside, *base.glob("*.lock.toml")]  # no change in git
-    seal(folder, release.report, release.recipe, release.profiles, git_state(base, ignored))
+    git, lock = git_state(base, ignored), lock_in(folder)
+    files = files_in(folder)
+    statement = provenance(report, git, {} if lock is None else lock.inputs, {row.path: row.sha256 for row in files})
+    (folder / PROVENANCE).write_text(json_text(statement), encoding="utf-8")
+    manifest = manifest_of(report, git, files_in(folder), release.notes)
+    (folder / MANIFEST).write_text(json_text(manifest.to_dict()), encoding="utf-8")
+    (folder / SEAL).write_text(f"{sha256_of(folder / MANIFEST)}  {MANIFEST}\n", encoding="utf-8")
 
 
-def seal(
-    folder: Path,
-    report: Report,
-    recipe: Recipe,
-    profiles: Sequence[Profile],
-    git: dict[str, str | bool] | None,
-) -> None:
-    """Write manifest.json over every file in the folder, and its own hash beside it."""
+def run_texts(report: Report) -> dict[str, str]:
+    """{file: text} of the report and its page.
+
+    The report's keys stay in their order: pages tell operators in the order that a file has them in.
+    """
+    text = json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return {"report.json": text, "report.html": render_page(report)}
+
+
+def files_in(folder: Path) -> list[BundleFile]:
+    """Every file of a bundle that a manifest can list, sorted by path."""
     paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    files = [
+    return [
         BundleFile(path=path, sha256=sha256_of(folder / path), size_bytes=(folder / path).stat().st_size)
         for path in paths
         if path not in {MANIFEST, SEAL, *SIGNATURES}
     ]
-    manifest = Manifest(
-        name=recipe.name,
+
+
+def manifest_of(
+    report: Report, git: dict[str, str | bool] | None, files: Sequence[BundleFile], notes: int | None
+) -> Manifest:
+    """The manifest over these files. notes: as in Reproducible."""
+    return Manifest(
+        name=str(report.recipe["name"]),
         edgecut=report.edgecut,
         status=report.status,
         environment=report.environment,
-        recipe=recipe.to_dict(),
-        profiles=tuple(profile.id for profile in profiles),
+        recipe=report.recipe,
+        profiles=tuple(str(profile["id"]) for profile in report.profiles),
         git=git,
         files=tuple(files),
-        plain_c=_plain_c(paths),
-        reproducible=Reproducible(sha256=reproducible_hash(files), varies=VARIES | _varies_with(report)),
+        plain_c=_plain_c([file.path for file in files]),
+        reproducible=Reproducible(sha256=reproducible_hash(files), varies=VARIES | _varies_with(report), notes=notes),
     )
-    (folder / MANIFEST).write_text(json_text(manifest.to_dict()), encoding="utf-8")
-    (folder / SEAL).write_text(f"{sha256_of(folder / MANIFEST)}  {MANIFEST}\n", encoding="utf-8")
+
+
+def lock_in(folder: Path) -> Lock | None:
+    """The lock in a bundle; None if it has none, or one that can't be read."""
+    try:
+        return parse(Lock, read_toml(folder / LOCK), LOCK) if (folder / LOCK).is_file() else None
+    except RequestError:
+        return None
 
 
 def _plain_c(paths: Sequence[str]) -> PlainC | None:

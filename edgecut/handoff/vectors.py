@@ -19,6 +19,7 @@ from edgecut.records.artifact import Artifact, TensorSpec
 from edgecut.records.document import Record
 from edgecut.runtime.files import FileRunner, dequantize_rows, quantize_rows
 
+VECTORS = "vectors/vectors.json"
 _FLOAT_TOLERANCE = 1e-4
 # TFLM's reference kernels take about 10 ns per multiply-accumulate here, so this is half a second.
 _TFLM_MACS = 50_000_000

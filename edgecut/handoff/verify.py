@@ -12,14 +12,14 @@ import numpy as np
 
 from edgecut.errors import EdgecutError, RequestError
 from edgecut.handoff.checked import check, document
+from edgecut.handoff.rederived import rederived
 from edgecut.handoff.seal import MANIFEST, Manifest
 from edgecut.handoff.signature import NOBODY, Signature, Trust
 from edgecut.handoff.signatures import shown, signatures
-from edgecut.handoff.vectors import Tolerance, VectorSheet, distance
+from edgecut.handoff.vectors import VECTORS, Tolerance, VectorSheet, distance
 from edgecut.images.rows import columns, packed
 from edgecut.records.document import parse
 from edgecut.records.progress import SILENT, Progress
-from edgecut.records.recipe import read_recipe
 from edgecut.records.report import Report
 from edgecut.runtime.files import FileRunner, dequantize_rows
 from edgecut.sandbox.limits import read_limits
@@ -27,21 +27,20 @@ from edgecut.sandbox.limits import read_limits
 if TYPE_CHECKING:
     from edgecut.handoff.native import CheckedC
 
-VECTORS = "vectors/vectors.json"
-
 
 @dataclass(frozen=True)
 class VerifyResult:
     """How many files and vectors were checked, what differs (one sentence each), and remarks.
 
-    plain_c: whether the vectors ran in the bundle's plain C, too. signatures: those that are there, or one that isn't
-    and was expected; a refused one's fault is among the faults.
+    not_verified: what nothing proves but its hash. plain_c: whether the vectors ran in the bundle's plain C, too.
+    signatures: those that are there, or one that isn't and was expected; a refused one's fault is among the faults.
     """
 
     files: int
     vectors: int
     faults: tuple[str, ...]
     notes: tuple[str, ...]
+    not_verified: tuple[str, ...] = ()
     plain_c: bool = False
     signatures: tuple[Signature, ...] = ()
 
@@ -52,7 +51,7 @@ class VerifyResult:
 
 
 def verify(folder: Path, progress: Progress = SILENT, *, run_c: bool = False, trust: Trust = NOBODY) -> VerifyResult:
-    """Whether a bundle is what its manifest says, and does what its vectors say.
+    """Whether a bundle is what its manifest says, does what its vectors say, and has the documents that follow from it.
 
     run_c: also run the vectors in the bundle's plain C, which this edgecut writes anew and compiles in a folder of its
     own; the bundle's text must be equal to it. trust: whose signature the bundle must have; nothing is run of one that
@@ -81,21 +80,25 @@ def _verified(folder: Path, faults: list[str], progress: Progress, run_c: bool) 
     if is_refused:
         return VerifyResult(len(manifest.files), 0, tuple(faults), ("nothing was run, since the signature is refused",))
     vectors, found, notes = _vector_faults(folder, manifest, changed, progress)
-    faults += found
+    faults, files = [*faults, *found], len(manifest.files)
     if faults:
-        return VerifyResult(len(manifest.files), vectors, tuple(faults), tuple(notes))
-    with progress.task("compiling the C test, trying the arena"):
+        return VerifyResult(files, vectors, tuple(faults), tuple(notes))
+    with progress.task("making the documents anew"):
+        made = rederived(folder, manifest)
+    if made.faults:
+        return VerifyResult(files, vectors, made.faults, tuple(notes), made.not_verified)
+    with progress.task("trying the arena"):
         native = _native(folder, run_c)
-    return VerifyResult(len(manifest.files), vectors, tuple(native.faults), (*notes, *native.notes), native.ran)
+    return VerifyResult(files, vectors, tuple(native.faults), (*notes, *native.notes), made.not_verified, native.ran)
 
 
 def _native(folder: Path, run_c: bool) -> CheckedC:
-    """The C source and the arena, in a bundle whose files are sound."""
+    """The plain C where it is asked for, and the arena, in a bundle whose files are sound."""
     from edgecut.handoff.native import CheckedC, arena_faults, c_faults
 
     report = parse(Report, json.loads((folder / "report.json").read_bytes()), "report.json")
     sheet = document(folder, VECTORS, VectorSheet) if (folder / VECTORS).is_file() else None
-    checked = c_faults(folder, report, read_recipe(folder / "recipe.toml"), sheet, run_c=run_c)
+    checked = c_faults(folder, report, sheet) if run_c else CheckedC([], [])
     if sheet is None:
         return checked
     faults, notes = arena_faults(folder, report, sheet, _inputs(folder, sheet))

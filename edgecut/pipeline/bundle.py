@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecut.handoff.bundle import Locked, device_artifact, write_bundle
+from edgecut.handoff.bundle import device_artifact, write_bundle
 from edgecut.handoff.seal import VARIES, Release, finish
 from edgecut.handoff.vectors import Vectors, golden_vectors
 from edgecut.images.feed import Feed
 from edgecut.pipeline.cached import Cache, from_cache, named
-from edgecut.pipeline.lock import lock_of, lock_text
+from edgecut.pipeline.lock import lock_of
 from edgecut.pipeline.values import Checked, Done
+from edgecut.records.lock import lock_text
 from edgecut.records.report import Report
-from edgecut.render.page import render_page
 
 _VECTORS = 4  # of seeded bytes, where a camera's model has no images
 
@@ -24,11 +24,10 @@ def complete(cache: Cache, report: Report, feed: Feed, done: Done[Checked], *, k
     plan = cache.plan
     write_bundle(
         cache.folder,
-        Release(report, plan.recipe, plan.profiles, render_page(report), plan.base),
+        Release(report, plan.base, len({note for note in plan.notes if note})),
         vectors=_vectors(report, feed, done.value.stimuli, cache.folder),
         labels=done.value.labels,
-        lock=Locked(lock_text(lock_of(cache.inputs, named(plan), plan.profiles)), cache.inputs),
-        notes=plan.notes,
+        lock=lock_text(lock_of(cache.inputs, named(plan), plan.profiles)),
     )
     if keep and done.repeatable:
         paths = {path.relative_to(cache.folder).as_posix(): path for path in cache.folder.rglob("*") if path.is_file()}
@@ -43,7 +42,7 @@ def restored(cache: Cache) -> Report | None:
     report = Report.model_validate(entry["report"])
     report = report.model_copy(update={"steps": tuple(from_cache(step) for step in report.steps)})
     plan = cache.plan
-    finish(cache.folder, Release(report, named(plan), plan.profiles, render_page(report), plan.base))
+    finish(cache.folder, Release(report, plan.base, len({note for note in plan.notes if note})))
     return report
 
 

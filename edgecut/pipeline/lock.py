@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
-
-from pydantic import Field
 
 import edgecut
 from edgecut.cache.facts import versions
@@ -19,28 +14,12 @@ from edgecut.errors import DataError, RequestError, SourceError
 from edgecut.graph.saved import PREFIX, application_arguments
 from edgecut.pipeline.onnx_source import weight_files
 from edgecut.records.artifact import sha256_of
-from edgecut.records.document import Record, parse, read_toml
+from edgecut.records.document import parse, read_toml
+from edgecut.records.lock import Lock, value_hashes
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Recipe
-from edgecut.records.toml_text import toml_text
 
 _SHOWN = 12  # digits of a hash in a sentence
-
-
-class Lock(Record):
-    """NAME.lock.toml. inputs: {recipe key: SHA-256}; a model that is fetched by name has none.
-
-    recipe: {table: SHA-256 of its values, as flags and defaults leave them}. profiles: {id: SHA-256 of its values, with
-    those that it extends}. A lock of an earlier edgecut has neither.
-    """
-
-    schema_: Literal["edgecut.lock/1"] = Field(default="edgecut.lock/1", alias="schema")
-    edgecut: str
-    python: str
-    inputs: dict[str, str]
-    recipe: dict[str, str] = Field(default_factory=dict)
-    profiles: dict[str, str] = Field(default_factory=dict)
-    packages: dict[str, str]
 
 
 def input_hashes(recipe: Recipe, store: Store | None = None) -> dict[str, str]:
@@ -66,18 +45,9 @@ def lock_of(inputs: Mapping[str, str], recipe: Recipe, profiles: Sequence[Profil
         python=platform.python_version(),
         inputs=dict(inputs),
         packages=versions(),
-        recipe={table: _hash(value) for table, value in recipe.to_dict().items()},
-        profiles={profile.id: _hash(profile.to_dict()) for profile in profiles},
+        recipe=value_hashes(recipe.to_dict()),
+        profiles=value_hashes({profile.id: profile.to_dict() for profile in profiles}),
     )
-
-
-def _hash(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def lock_text(lock: Lock) -> str:
-    """recipe.lock.toml: the same inputs and versions give the same bytes."""
-    return "# Written by edgecut build; `edgecut build --locked` refuses what differs.\n" + toml_text(lock.to_dict())
 
 
 def lock_path(recipe_file: Path) -> Path:

@@ -20,10 +20,11 @@ from edgecut.handoff.signatures import signing
 from edgecut.pipeline.bundle import complete, restored
 from edgecut.pipeline.cached import WORK, Cache, build_store, hash_store, named
 from edgecut.pipeline.judge import judge, slower_notes
-from edgecut.pipeline.lock import check_lock, input_hashes, lock_of, lock_path, lock_text
+from edgecut.pipeline.lock import check_lock, input_hashes, lock_of, lock_path
 from edgecut.pipeline.plan import Plan, plan, read_paths
 from edgecut.pipeline.values import Body, Checked, Done
 from edgecut.records.environment import Environment
+from edgecut.records.lock import lock_text
 from edgecut.records.profile import Profile
 from edgecut.records.profile_files import find_profile
 from edgecut.records.progress import SILENT, Progress

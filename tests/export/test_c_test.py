@@ -14,7 +14,7 @@ from edgecut.export.c_source import Camera, c_files
 from edgecut.handoff.bundle import write_bundle
 from edgecut.handoff.seal import Release
 from tests.export.test_c_source import artifact, compiled
-from tests.handoff.test_bundle import FIXTURES, artifacts_in, bundle, recipe_of, report_of
+from tests.handoff.test_bundle import FIXTURES, artifacts_in, bundle, report_of
 
 COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
 needs_make = pytest.mark.skipif(not COMPILERS or shutil.which("make") is None, reason="no make and C compiler are here")
@@ -139,7 +139,7 @@ def test_a_float_bundle_and_one_without_vectors_pass(tmp_path: Path) -> None:
     assert "3 golden vectors are whole" in output
     bare = tmp_path / "bare"
     artifacts = artifacts_in(bare)
-    write_bundle(bare, Release(report_of(artifacts), recipe_of(), [], "", tmp_path), vectors=None, labels=[])
+    write_bundle(bare, Release(report_of(artifacts), tmp_path), vectors=None, labels=[])
     code, output = make(bare)
     assert code == 0
     assert "0 golden vectors are whole" in output

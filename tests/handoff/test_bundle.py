@@ -14,7 +14,7 @@ import pytest
 
 from edgecut.export.readback import read_artifact
 from edgecut.handoff.bundle import arena_of, byte_table, device_artifact, write_bundle
-from edgecut.handoff.seal import VARIES, Release, seal
+from edgecut.handoff.seal import VARIES, Release, manifest_of
 from edgecut.handoff.vectors import Vectors, VectorSheet, golden_vectors, tried_in_tflm
 from edgecut.images.device import model_input
 from edgecut.records.artifact import Artifact
@@ -49,7 +49,8 @@ def artifacts_in(folder: Path, files: tuple[str, ...] = FILES) -> tuple[Artifact
 def report_of(artifacts: tuple[Artifact, ...], *measurements: Measurement) -> Report:
     source = SourceFacts(path="/models/m.keras", sha256="", layers=1, calls=1, params=1, macs=1)
     return Report(
-        edgecut="0.1.0", status="unknown", recipe=recipe_of().to_dict(), profiles=(), environment={"python": "3.11"},
+        edgecut="0.1.0", status="unknown", recipe=recipe_of().to_dict(), environment={"python": "3.11"},
+        profiles=(find_profile("host").to_dict(),),
         source=source, steps=(), artifacts=artifacts, measurements=measurements, checks=(),
     )  # fmt: skip
 
@@ -70,10 +71,16 @@ def bundle(
     assert chosen is not None
     write_bundle(
         folder,
-        Release(report_of(artifacts, *measurements), recipe_of(), [find_profile("host")], "<p>page</p>", folder.parent),
+        Release(report_of(artifacts, *measurements), folder.parent),
         vectors=vectors_of(folder / chosen.path), labels=labels,
     )  # fmt: skip
     return folder
+
+
+def varies_of(report: Report) -> dict[str, str]:
+    reproducible = manifest_of(report, None, [], None).reproducible
+    assert reproducible is not None
+    return reproducible.varies
 
 
 def test_a_bundle_holds_what_the_contract_lists(tmp_path: Path) -> None:
@@ -83,7 +90,8 @@ def test_a_bundle_holds_what_the_contract_lists(tmp_path: Path) -> None:
     assert found == sorted([
         "MODEL_CARD.md", "README.md", "c/Makefile", "c/bell_io.h", "c/bell_model.c", "c/bell_model.h", "c/bell_ops.h",
         "c/bell_test.c", "labels.txt", "manifest.json", "manifest.sha256", *(f"models/bell.{name}" for name in FILES),
-        "recipe.toml", "report.html", "report.json", "sbom.cdx.json", *vectors, "vectors/vectors.json",
+        "provenance.json", "recipe.toml",
+        "report.html", "report.json", "sbom.cdx.json", *vectors, "vectors/vectors.json",
     ])  # fmt: skip
 
 
@@ -158,7 +166,7 @@ def test_a_bundle_of_onnx_alone_has_vectors_and_no_c_source(tmp_path: Path) -> N
 def test_a_bundle_without_images_has_no_vectors_and_no_labels(tmp_path: Path) -> None:
     folder = tmp_path / "dist"
     artifacts = artifacts_in(folder)
-    write_bundle(folder, Release(report_of(artifacts), recipe_of(), [], "", tmp_path), vectors=None, labels=[])
+    write_bundle(folder, Release(report_of(artifacts), tmp_path), vectors=None, labels=[])
     assert not (folder / "vectors").exists()
     assert not (folder / "labels.txt").exists()
     assert "`vectors/" not in (folder / "README.md").read_text()
@@ -252,9 +260,7 @@ def test_a_manifest_names_the_onnx_files_whose_loops_have_names_by_chance(tmp_pa
     artifacts = artifacts_in(tmp_path, ("float32.tflite", "float32.onnx"))
     loop = artifacts[1].model_copy(update={"operators": {"Loop": 1, "Gemm": 2}})
     report = report_of((artifacts[0].model_copy(update={"operators": {"WHILE": 1}}), loop))
-    (tmp_path / "README.md").write_text("")
-    seal(tmp_path, report, recipe_of(), [], None)
-    varies = json.loads((tmp_path / "manifest.json").read_text())["reproducible"]["varies"]
+    varies = varies_of(report)
     assert varies["*"] == (
         "the names inside the loops of models/bell.float32.onnx, which tf2onnx counts over the whole process"
     )
@@ -264,10 +270,8 @@ def test_a_manifest_names_the_onnx_files_whose_loops_have_names_by_chance(tmp_pa
 def test_a_manifest_names_the_threads_of_a_training_that_was_not_the_commands(
     environment: dict[str, Any], count: int | None, tmp_path: Path
 ) -> None:
-    folder = bundle(tmp_path / "dist")
     report = report_of(artifacts_in(tmp_path / "other")).model_copy(update={"environment": Environment(**environment)})
-    seal(folder, report, recipe_of(), [], None)
-    varies = json.loads((folder / "manifest.json").read_text())["reproducible"]["varies"]
+    varies = varies_of(report)
     assert varies.keys() - VARIES.keys() == ({"*"} if count else set())
     assert varies.get("*", f"TensorFlow trained with {count} threads").startswith(
         f"TensorFlow trained with {count} threads"

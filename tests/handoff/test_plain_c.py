@@ -17,7 +17,7 @@ from edgecut.handoff.seal import Release
 from edgecut.handoff.verify import verify
 from edgecut.records.profile_files import find_profile
 from tests.command_line import run
-from tests.handoff.test_bundle import artifacts_in, bundle, recipe_of, report_of, vectors_of
+from tests.handoff.test_bundle import artifacts_in, bundle, report_of, vectors_of
 from tests.handoff.test_verify import adopt
 
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler (cc) is here")
@@ -31,7 +31,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     chosen, profile = device_artifact(artifacts), find_profile(BOARD)
     assert chosen is not None
     report = report_of(artifacts).model_copy(update={"profiles": (profile.to_dict(),)})
-    release = Release(report, recipe_of(), [profile], "<p>page</p>", folder.parent)
+    release = Release(report, folder.parent)
     write_bundle(folder, release, vectors=vectors_of(folder / chosen.path), labels=())
     return folder
 
@@ -79,7 +79,7 @@ def test_an_output_that_the_c_gives_otherwise_is_named(whole: Path) -> None:
     texts["bell_run.c"] = texts["bell_run.c"].replace(
         "    memcpy(out + 0,", "    memset(out, 99, 4);\n    if (0) memcpy(out,"
     )
-    fault, *_ = native._compiled("cc", whole, "bell", texts, run_c=True)
+    fault, *_ = native._compiled("cc", whole, "bell", texts)
     assert fault.startswith("c/bell_test.c: vector 0: output 0, value 0: off by ")
 
 

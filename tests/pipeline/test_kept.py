@@ -119,6 +119,7 @@ def test_another_folder_day_process_and_thread_count_give_the_same_bytes(work: P
     assert (compared.equal, compared.differences) == (True, ())
     assert {verdict.state for verdict in compared.verdicts} == {"meets"}
     assert set(manifests[0]["reproducible"]["varies"]) == {
+        "provenance.json",
         "report.json",
         "report.html",
         "manifest.json",

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from edgecut.errors import RequestError
-from edgecut.pipeline.lock import check_lock, lock_of, lock_text
+from edgecut.pipeline.lock import check_lock, lock_of
+from edgecut.records.lock import lock_text
 from edgecut.records.profile import Profile
 from edgecut.records.profile_files import find_profile, shadow_notes
 from edgecut.records.recipe import make_recipe
