@@ -14,6 +14,7 @@ from edgecut.records.artifact import Artifact
 from edgecut.records.document import parse
 from edgecut.records.recipe import Preprocess, Recipe
 from edgecut.records.report import Report
+from edgecut.runtime.class_names import class_names
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,15 @@ def fault_notes(side: Side) -> list[str]:
 
 
 def label_names(side: Side) -> tuple[str, ...]:
-    """The classes in the outputs' order; none for a single file, or a bundle without them."""
+    """The classes in the order of the outputs: a bundle's labels.txt, or what a single file says itself."""
+    if side.report is None:
+        if not side.artifacts:
+            return ()
+        artifact = side.artifacts[0]
+        counts = frozenset(spec.shape[-1] for spec in artifact.outputs if spec.shape)
+        return class_names(side.folder / artifact.path, counts)
     try:
-        text = (side.folder / "labels.txt").read_bytes().decode() if side.report is not None else ""
+        text = (side.folder / "labels.txt").read_bytes().decode()
     except (OSError, UnicodeDecodeError):
         return ()
     return tuple(text.split("\n")[:-1])

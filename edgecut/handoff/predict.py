@@ -124,7 +124,8 @@ def _names(side: Side, labels: Path | None) -> tuple[tuple[str, ...], str]:
     if labels is not None:
         return read_class_names(labels, "--labels"), str(labels)
     names = label_names(side)
-    return names, str(side.folder / "labels.txt") if names else ""
+    place = side.path if side.report is None else side.folder / "labels.txt"
+    return names, str(place) if names else ""
 
 
 def _check_names(names: tuple[str, ...], names_from: str, artifact: Artifact, answers: Sequence[Answer]) -> None:

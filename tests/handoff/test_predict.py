@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
 from edgecut.images.device import CHANNELS, in_order, shown_pixels
 from edgecut.render.predictions import CSV_COLUMNS
+from edgecut.runtime.class_names import class_names
 from edgecut.runtime.files import FileRunner
 from tests.command_line import run
 from tests.handoff.test_bundle import FIXTURES, LABELS, bundle, camera
@@ -186,10 +189,12 @@ def test_what_cant_be_fed_is_one_sentence(
             2,
             f"{tmp_path / 'names.txt'}: holds 3 names, and models/bell.int8.tflite puts out 4; make them equal",
         ),
-        ((one, "--csv", "--json"), 2, "--csv and --json exclude each other; see `edgecut run --help`"),
     ]:
         answer = run(capsys, "run", str(folder), *words)
         assert (answer.code, answer.out, answer.err) == (code, "", f"edgecut: error: {sentence}\n")
+    answer = run(capsys, "run", str(folder), one, "--csv", "--json")
+    said = "--csv and --json exclude each other; see `edgecut run --help`"
+    assert (answer.code, json.loads(answer.out)["error"]["message"]) == (2, said)
 
 
 def test_arrays_give_the_answers_that_the_file_gives_row_by_row(
@@ -211,3 +216,52 @@ def test_arrays_give_the_answers_that_the_file_gives_row_by_row(
         2,
         f"edgecut: error: photo.png: {inside} takes arrays; one .npz that holds x_test is expected\n",
     )
+
+
+def with_names(path: Path, *names: str) -> Path:
+    """The int8 file with a label file behind it, as TFLite's metadata library packs one."""
+    path.write_bytes(INT8.read_bytes())
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("labels.txt", "\n".join(names))
+    return path
+
+
+def test_names_that_a_file_holds_are_its_answers(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = with_names(tmp_path / "named.int8.tflite", "w", "x", "y", "z")
+    answer = run(capsys, "run", str(named), str(photos), "--preprocess", "tf", "--json")
+    found = json.loads(answer.out)
+    assert found["labels_from"] == str(named)
+    assert {s["label"] for row in found["predictions"] for s in row["outputs"][0]["scores"]} <= set("wxyz")
+    fewer = with_names(tmp_path / "fewer.int8.tflite", "w", "x")
+    unnamed = json.loads(run(capsys, "run", str(fewer), str(photos), "--preprocess", "tf", "--json").out)
+    assert unnamed["labels_from"] == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("{0: 'cat', 1: 'dog'}", ("cat", "dog")),
+        ('["cat", "dog"]', ("cat", "dog")),
+        ("cat, dog", ("cat", "dog")),
+        ('{"1": "dog", "0": "cat"}', ("cat", "dog")),
+        ("{0: 'cat', 2: 'dog'}", ()),
+        ("[1, 2]", ()),
+        ("__import__('os')", ()),
+        ("[" * 5000, ()),
+    ],
+)
+def test_names_in_an_onnx_file_are_read_as_its_exporter_wrote_them(
+    text: str, names: tuple[str, ...], tmp_path: Path
+) -> None:
+    model = onnx.load(FIXTURES / "tiny.float32.onnx")
+    onnx.helper.set_model_props(model, {"names": text})
+    onnx.save(model, tmp_path / "m.onnx")
+    assert class_names(tmp_path / "m.onnx", frozenset({2})) == names
+    assert class_names(tmp_path / "m.onnx", frozenset({3})) == ()
+
+
+def test_bytes_behind_a_model_that_are_no_archive_are_no_names(tmp_path: Path) -> None:
+    (tmp_path / "m.tflite").write_bytes(INT8.read_bytes() + b"PK\x05\x06" + b"\0" * 18)
+    assert class_names(tmp_path / "m.tflite", frozenset({4})) == ()
