@@ -41,7 +41,12 @@ def read_by_hand(
 
 
 def measured_lines(path: str, figures: Sequence[DeviceFigures]) -> dict[str, str]:
-    """By device a line for a file of measurements, as records/figure_file.py reads it, of what was measured there."""
+    """By device a line for a file of measurements, as records/figure_file.py reads it, of what was measured there.
+
+    None of a file that isn't .tflite, to which nothing is fitted.
+    """
+    if not path.lower().endswith(".tflite"):
+        return {}
     return {row.profile: _line(path, row) for row in figures if _seconds(row)}
 
 

@@ -110,6 +110,8 @@ def command(
     for sentence in shadow_notes(profiles):
         output.note(sentence)
     settings = read_source(str(file), overrides).bench
+    if versus.other is not None and extras.by_hand:
+        raise RequestError("--measured: says what one file takes; --vs compares two on one machine: give either")
     if versus.other is not None:
         if output.as_csv:
             raise RequestError("--csv: is for what a file takes; --vs gives a ratio, which --json has")
@@ -140,7 +142,10 @@ def _measure(
     measurements = (*found.measurements, *told)
     figures = _figures(file, measurements, profiles)
     lines = _by_device(output, file, figures)
-    output.table(measurement_table(measurements, verbose=output.verbose))
+    # What isn't known of a device is said below its row already.
+    told_there = {row.profile for row in figures} if not output.verbose else set()
+    shown = [m for m in measurements if m.value is not None or m.profile not in told_there]
+    output.table(measurement_table(shown, verbose=output.verbose))
     output.rows(MEASUREMENT_COLUMNS, measurement_rows(measurements))
     document: dict[str, object] = {
         "measurements": [measurement.to_dict() for measurement in measurements],

@@ -110,3 +110,13 @@ def test_bench_tells_how_far_the_estimate_was(tmp_path: Path, capsys: pytest.Cap
     line = document["measured_lines"]["nucleo-l4r5zi"]
     assert next(csv.DictReader([",".join(COLUMNS), line])) == {"file": str(TINY), "latency": "2 ms", "arena": ""}
     assert f"\n{line}\n" in run(capsys, *words).out
+    both = run(capsys, "bench", str(TINY), "--vs", str(TINY), "--measured", "nano33ble=1ms")
+    assert (both.code, both.err) == (
+        2,
+        "edgecut: error: --measured: says what one file takes; --vs compares two on one machine: give either\n",
+    )
+
+
+def test_no_line_is_kept_of_a_file_that_nothing_is_fitted_to() -> None:
+    told = measured("latency", "m", [0.231], profile="board", where="board", method="by hand")
+    assert measured_lines("m.onnx", device_figures([told], {})) == {}
