@@ -69,7 +69,7 @@ def test_build_prints_json_and_nothing_else(pipeline: dict[str, Any], capsys: py
     assert json.loads(answer.out) == report().to_dict()
 
 
-def test_a_build_with_faults_prints_no_json(
+def test_a_build_with_faults_prints_them_as_json(
     monkeypatch: pytest.MonkeyPatch, pipeline: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     def plan(*arguments: Any, **options: Any) -> None:
@@ -77,7 +77,8 @@ def test_a_build_with_faults_prints_no_json(
 
     monkeypatch.setattr("edgecut.pipeline.plan.plan", plan)
     answer = run(capsys, "build", "m.keras", "-o", "dist", "--json")
-    assert answer == (2, "", "edgecut: error: m: a\nedgecut: error: m: b\n")
+    assert (answer.code, answer.err) == (2, "edgecut: error: m: a\nedgecut: error: m: b\n")
+    assert json.loads(answer.out) == {"error": {"code": 2, "kind": "document", "message": "m: a\nm: b"}}
 
 
 def test_plan_lists_steps_and_notes(pipeline: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
