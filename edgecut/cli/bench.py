@@ -185,7 +185,7 @@ def _by_device(output: Output, file: Path, figures: Sequence[DeviceFigures]) -> 
         output.table(device_table(figures, {}))
     for name, line in lines.items():
         output.table(f"to keep for `edgecut profile fit --base {name}`, below a line {','.join(COLUMNS)}:")
-        if not output.as_json:
+        if not (output.as_json or output.as_csv):
             click.echo(line)  # in one piece, however narrow the terminal is
     if figures:
         output.table("")

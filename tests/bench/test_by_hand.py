@@ -110,6 +110,8 @@ def test_bench_tells_how_far_the_estimate_was(tmp_path: Path, capsys: pytest.Cap
     line = document["measured_lines"]["nucleo-l4r5zi"]
     assert next(csv.DictReader([",".join(COLUMNS), line])) == {"file": str(TINY), "latency": "2 ms", "arena": ""}
     assert f"\n{line}\n" in run(capsys, *words).out
+    names, *rows = csv.reader(run(capsys, *words, "--csv").out.splitlines())
+    assert {len(row) for row in rows} == {len(names)}
     both = run(capsys, "bench", str(TINY), "--vs", str(TINY), "--measured", "nano33ble=1ms")
     assert (both.code, both.err) == (
         2,
