@@ -1,13 +1,14 @@
 """Proves the generated C: outputs, memory, flash and instructions of many files beside the TFLM interpreter.
 
     python tools/check_engine.py [FILE|FOLDER ...] [--operators 300] [--nets 200] [--inputs 16] [--boards cortex-m4,...]
-                                 [--seed 0] [--keep DIR] [--compiler gcc]
+                                 [--seed 0] [--share K/N] [--keep DIR] [--compiler gcc]
 
 Each file is generated, compiled for this host with sanitizers and run on noise beside the interpreter, as a whole, with
 the input in its place and by rows, then linked for each board and run in the emulator; a file of float inputs and
 outputs is compared on their integers. A row of the table: the C's work buffer, the interpreter's head and the smallest
 arena it runs in, flash and instructions by board, inputs with distinct outputs, outputs that differ. Files that can't
-be C are listed with the reason, and failing ones are kept. Exit code 1: an output differs, or something failed.
+be C are listed with the reason, and failing ones are kept. A share is every N-th drawn file from number K on, so that N
+processes divide the work. Exit code 1: an output differs, or something failed.
 """
 
 from __future__ import annotations
@@ -86,6 +87,7 @@ def main() -> int:
     parser.add_argument("--inputs", type=int, default=16)
     parser.add_argument("--boards", default="cortex-m4,cortex-m55")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--share", default="0/1")
     parser.add_argument("--keep", type=Path, default=Path("engine_failures"))
     parser.add_argument("--compiler", default="gcc")
     options = parser.parse_args()
@@ -137,7 +139,8 @@ def _named(paths: Sequence[Path]) -> Iterator[Case]:
 
 def _drawn(options: argparse.Namespace, scratch: Path) -> Iterator[Case]:
     drawn = (*single_operators(options.operators, options.seed), *random_nets(options.nets, options.seed))
-    for file in drawn:
+    first, step = map(int, options.share.split("/"))
+    for file in drawn[first::step]:
         path = scratch / f"{file.name}.tflite"
         path.write_bytes(file.content)
         yield Case(path, drawn=True)
