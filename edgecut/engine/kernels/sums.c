@@ -13,9 +13,9 @@ static void sum_row(const void *layer, int8_t *work, const place_t *place, int32
     const int8_t *in = row_at(work, place, row, k->row_bytes);
     const int32_t kept = k->kept_x * k->kept_c, begins = row % k->rows == 0;
     int8_t *sums = row_at(work, &place[1], row / k->rows, 4 * kept);
-    int32_t x, c, i, j;
+    int32_t x, i, j;
     for (x = 0; x < k->kept_x; x++) {
-        c = 0;
+        int32_t c = 0;
         for (; k->over_c == 1 && c + 3 < k->kept_c; c += 4, sums += 16) {
             int32_t four[4] = {k->start, k->start, k->start, k->start};
             if (!begins) memcpy(four, sums, sizeof four);
