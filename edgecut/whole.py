@@ -24,16 +24,28 @@ def write_whole(path: Path, content: bytes) -> None:
             target.write_bytes(content)
             return
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{secrets.token_hex(8)}.partial")
-        try:
-            with open(partial, "xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(target)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+        _moved(target, content, None)
+
+
+def replace_whole(path: Path, content: bytes, mode: int) -> None:
+    """The same in a folder where others may write, too: a link there is replaced, never followed. mode: permissions."""
+    with naming(path):
+        _moved(path, content, mode)
+
+
+def _moved(target: Path, content: bytes, mode: int | None) -> None:
+    partial = target.with_name(f".{secrets.token_hex(8)}.partial")
+    try:
+        with open(partial, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            if mode is not None:
+                os.chmod(partial, mode)
+        partial.replace(target)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager

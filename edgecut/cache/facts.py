@@ -7,6 +7,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGES = (
@@ -27,6 +28,7 @@ PACKAGES = (
 """The distributions that the bytes or the numbers of a result come from."""
 
 _SHOWS = ("cli/", "render/", "handoff/")
+_INPUTS = ("demo_data/", "profiles/")
 # What changes how TensorFlow computes.
 _SWITCHES = ("TF_ENABLE_ONEDNN_OPTS", "TF_DETERMINISTIC_OPS", "TF_USE_LEGACY_KERAS", "KERAS_BACKEND", "XNNPACK_FLAGS")
 
@@ -50,17 +52,25 @@ def machine() -> dict[str, object]:
 
 @functools.cache
 def code_hash(package: Path, leave_out: tuple[str, ...] = _SHOWS) -> str:
-    """A hash of the package's modules: another version computes anew.
+    """A hash of the package's modules, templates, kernels and whatever else they read: another version computes anew.
 
-    leave_out: beginnings of paths, by default of modules that only show results. Read once in a process, whose own code
-    doesn't change either.
+    leave_out: beginnings of paths, by default of what only shows results. Profiles and the demo's files are inputs,
+    which count by their own hashes. Read once in a process, whose own code doesn't change either.
     """
     digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        name = path.relative_to(package).as_posix()
-        if not name.startswith(leave_out):
-            digest.update(name.encode() + b"\0" + path.read_bytes())
+    for name in sorted(_names(package)):
+        if not name.startswith((*leave_out, *_INPUTS)):
+            content = (package / name).read_bytes()
+            digest.update(name.encode() + b"\0" + len(content).to_bytes(8) + content)
     return digest.hexdigest()
+
+
+def _names(package: Path) -> Iterator[str]:
+    for folder, folders, names in os.walk(package):
+        folders[:] = [name for name in folders if name != "__pycache__" and not name.startswith(".")]
+        here = Path(folder).relative_to(package)
+        # What an editor leaves beside a file isn't read.
+        yield from ((here / name).as_posix() for name in names if not name.startswith(".") and not name.endswith("~"))
 
 
 @functools.cache

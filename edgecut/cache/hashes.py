@@ -24,9 +24,9 @@ def remembered_hash(path: Path, store: Store) -> str:
     now = time.time_ns()
     state, newest_ns = _state(path)
     facts: dict[str, object] = {"path": str(path.absolute()), "state": state}
-    found = store.get("hash", None, **facts)
-    if found is not None:
-        return str(found["sha256"])
+    found = (store.get("hash", None, **facts) or {}).get("sha256")
+    if isinstance(found, str):
+        return found
     digest = sha256_of(path)
     if newest_ns < now - _RACY_NS and _state(path)[0] == state:
         with contextlib.suppress(OSError):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecut.cache.store import BLOBS, read_entry, strange_names, total_bytes
+from edgecut.cache.store import BLOBS, blob_fault, entry_files, read_entry, strange_names, total_bytes
 from edgecut.errors import OutputError, RequestError
 from edgecut.records.units import parse_bytes
 
@@ -56,8 +58,43 @@ def cache_limit() -> int | None:
 
 def kept(folder: Path) -> tuple[Kept, ...]:
     """The entries of a cache, the last used first; none where there is no such folder."""
-    paths = [path for path in folder.glob("*.json") if "-" in path.stem] if folder.is_dir() else []
-    return tuple(sorted((_kept(folder, path) for path in paths), key=lambda row: -row.modified))
+    rows = (_kept(folder, path) for path in entry_files(folder))
+    return tuple(sorted((row for row in rows if row is not None), key=lambda row: -row.modified))
+
+
+def faults(folder: Path) -> dict[Path, str]:
+    """{an entry, or a file of entries: what is wrong with it}, every file read and hashed.
+
+    A build would make anew what is named here; a file that no entry holds is none's fault.
+    """
+    found: dict[Path, str] = {}
+    checked: dict[str, str | None] = {}
+    for path in entry_files(folder):
+        entry = read_entry(path)
+        if entry is None:
+            if path.exists():
+                found[path] = "is damaged"
+            continue
+        for digest in set(entry["files"].values()):
+            blob = folder / BLOBS / digest
+            if digest not in checked:
+                checked[digest] = blob_fault(blob, digest)
+            fault = checked[digest]
+            if fault is not None:
+                found[path] = f"needs {BLOBS}/{digest[:12]}..., which {fault}"
+                if fault != "is missing":
+                    found[blob] = fault
+    return found
+
+
+def remove(paths: Iterable[Path]) -> int:
+    """Remove files; how many are gone. Those that may not be removed stay."""
+    gone = 0
+    for path in paths:
+        with contextlib.suppress(OSError):
+            path.unlink()
+            gone += 1
+    return gone
 
 
 def clear(folder: Path) -> int:
@@ -81,11 +118,14 @@ def clear(folder: Path) -> int:
     return freed
 
 
-def _kept(folder: Path, path: Path) -> Kept:
+def _kept(folder: Path, path: Path) -> Kept | None:
     kind, _, key = path.stem.rpartition("-")
-    entry, status = read_entry(path), path.stat()
-    digests = set(entry["files"].values()) if entry is not None else set()
-    blobs = [folder / BLOBS / digest for digest in digests]
-    size = status.st_size + sum(blob.stat().st_size for blob in blobs if blob.is_file())
-    sound = entry is not None and all(blob.is_file() for blob in blobs)
+    try:
+        entry, status = read_entry(path), path.stat()
+        digests = set(entry["files"].values()) if entry is not None else set()
+        blobs = [folder / BLOBS / digest for digest in digests]
+        size = status.st_size + sum(blob.stat().st_size for blob in blobs if blob.is_file())
+        sound = entry is not None and all(blob.is_file() for blob in blobs)
+    except FileNotFoundError:  # another process has just removed it
+        return None
     return Kept(kind, key, entry["title"] if entry is not None else "", size, status.st_mtime, sound)

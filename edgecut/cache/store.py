@@ -10,19 +10,21 @@ import math
 import os
 import re
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TypedDict
 
 from edgecut.records.artifact import file_states, sha256_of
-from edgecut.whole import write_whole
+from edgecut.whole import replace_whole
 
 BLOBS = "files"
 _TRIMMED = 0.9  # of the limit is left, so that not every entry that is put makes room again
 # Only files of these names are ever removed: somebody's EDGECUT_CACHE may hold other things.
 _ENTRY = re.compile(r"[a-z_]+-[0-9a-f]{32}\.json")
+_HASH = re.compile(r"[0-9a-f]{64}")
 _LEFT = re.compile(r"[0-9a-f]{64}|\.[a-z0-9_]{8}|\.[0-9a-f]{16}\.partial")
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})  # of the build's own folder, where no build can go on
 _LEFT_S = 3600.0  # after which what no entry holds was left by a build that ended early
@@ -64,7 +66,7 @@ class Store:
         if entry is None:
             return None
         if into is not None and not self._all_copied(entry["files"], into):
-            path.unlink(missing_ok=True)
+            self.forget(kind, **facts)
             return None
         with contextlib.suppress(OSError):
             os.utime(path)  # used now, which counts when the folder is full
@@ -82,9 +84,22 @@ class Store:
         entry: Entry = {"title": self._title, "document": document, "files": digests}
         # Not sorted: texts of a bundle list operators in the order in which a file was read.
         text = json.dumps({"sha256": _digest(entry), "entry": entry})
-        write_whole(self._path(kind, facts), text.encode())
+        self._share(self.folder)
+        replace_whole(self._path(kind, facts), text.encode(), _mode(self.folder))
         if self._limit_bytes is not None and total_bytes(self.folder) > self._limit_bytes:
             trim(self.folder, int(_TRIMMED * self._limit_bytes))
+
+    def forget(self, kind: str, **facts: object) -> None:
+        """Remove an entry that can't be used, where the folder permits it."""
+        with contextlib.suppress(OSError):
+            self._path(kind, facts).unlink()
+
+    def _share(self, folder: Path) -> None:
+        """Make a folder, which whoever may use the store's own may use, too."""
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(OSError):
+                folder.chmod(stat.S_IMODE(self.folder.stat().st_mode))
 
     def _all_copied(self, files: Mapping[str, str], into: Path) -> bool:
         into.mkdir(parents=True, exist_ok=True)
@@ -101,9 +116,12 @@ class Store:
         digest = sha256_of(path)
         blob = self._blob(digest)
         if not _is_file_of(blob, path.stat().st_size, digest):
-            blob.parent.mkdir(parents=True, exist_ok=True)
+            self._share(self.folder)
+            self._share(blob.parent)
             with tempfile.TemporaryDirectory(prefix=".", dir=blob.parent) as scratch:
-                os.replace(shutil.copyfile(path, Path(scratch) / digest), blob)
+                copy = shutil.copyfile(path, Path(scratch) / digest)
+                copy.chmod(_mode(self.folder))
+                os.replace(copy, blob)
         return digest
 
     def _blob(self, digest: str) -> Path:
@@ -115,14 +133,41 @@ class Store:
 
 
 def read_entry(path: Path) -> Entry | None:
-    """What an entry's file holds; None if it is absent or damaged."""
+    """What an entry's file holds; None if it is absent, damaged, or no entry that a store wrote."""
     try:
-        outer = json.loads(path.read_bytes())
+        outer = json.loads(path.read_bytes()) if path.is_file() else {}
         entry: Entry = outer["entry"]
-        sound = outer["sha256"] == _digest(entry)
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        sound = outer["sha256"] == _digest(entry) and isinstance(entry["title"], str)
+        # Whoever shares the folder could name any file of the machine, to be read, written over or removed.
+        sound = sound and all(_is_inside(name) and _HASH.fullmatch(hash_) for name, hash_ in entry["files"].items())
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     return entry if sound else None
+
+
+def blob_fault(blob: Path, digest: str) -> str | None:
+    """What is wrong with the file of an entry: "is missing", "can't be read", "is damaged"; None for nothing."""
+    try:
+        if not blob.is_file():
+            return "is missing"
+        return None if sha256_of(blob) == digest else "is damaged"
+    except OSError:
+        return "can't be read"
+
+
+def _is_inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts and "\0" not in name
+
+
+def _mode(folder: Path) -> int:
+    """The permissions of a store's files: those of its folder, without execution."""
+    return stat.S_IMODE(folder.stat().st_mode) & 0o666
+
+
+def entry_files(folder: Path) -> list[Path]:
+    """The files of a store's entries, sound or not, in no order."""
+    return [path for path in folder.glob("*.json") if _ENTRY.fullmatch(path.name)] if folder.is_dir() else []
 
 
 def total_bytes(folder: Path) -> int:
@@ -151,7 +196,7 @@ def trim(folder: Path, limit_bytes: int, older_than_s: float = math.inf) -> int:
     now, freed, total = time.time(), 0, total_bytes(folder)
     holders: dict[str, set[Path]] = {}
     entries = []
-    for path in (path for path in folder.glob("*.json") if _ENTRY.fullmatch(path.name)):
+    for path in entry_files(folder):
         entry = read_entry(path)
         digests = set(entry["files"].values()) if entry is not None else set()
         for digest in digests:
@@ -173,12 +218,12 @@ def trim(folder: Path, limit_bytes: int, older_than_s: float = math.inf) -> int:
 def _age_s(path: Path, now: float) -> float:
     try:
         return now - path.stat().st_mtime
-    except FileNotFoundError:
+    except OSError:
         return 0.0
 
 
 def _removed(path: Path) -> int:
-    """The bytes of what was removed; 0 where another process was quicker."""
+    """The bytes of what was removed; 0 where another process was quicker, or the folder's owner doesn't permit it."""
     if path.is_dir():
         size = sum(state.st_size for _, state in file_states(path))
         shutil.rmtree(path, ignore_errors=True)
@@ -186,7 +231,7 @@ def _removed(path: Path) -> int:
     try:
         size = path.stat().st_size
         path.unlink()
-    except FileNotFoundError:
+    except OSError:  # another process was quicker, or it is another user's
         return 0
     return size
 

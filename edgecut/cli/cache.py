@@ -18,7 +18,8 @@ def command() -> None:
     """The results that builds keep, so that a step of which nothing has changed isn't run again.
 
     They lie in EDGECUT_CACHE, else in the folder edgecut/builds of XDG_CACHE_HOME, else of ~/.cache. What wasn't used
-    for longest goes when they take more than EDGECUT_CACHE_MAX_SIZE, by default 5 GiB; 0 is no limit.
+    for longest goes when they take more than EDGECUT_CACHE_MAX_SIZE, by default 5 GiB; 0 is no limit. Users who share
+    a folder trust each other's results; its permissions are those of what lies in it.
     """
 
 
@@ -56,6 +57,34 @@ def _ls(output: Output) -> int:
         output.table(cache_table((r.title, r.kind, r.size_bytes, now - r.modified, r.sound) for r in rows), "")
     output.table(f"{folder}: {len(rows)} entries, {format_bytes(total)}; `edgecut cache clear` removes them")
     return 0
+
+
+@command.command("verify", epilog="\b\nExamples:\n  edgecut cache verify\n  edgecut cache verify --remove")
+@click.option("--remove", is_flag=True, help="Remove what is damaged.")
+@with_output
+def _verify(output: Output, *, remove: bool) -> int:
+    """Read everything that is kept, and say what is damaged. Exit code 1: something is.
+
+    No build uses what is damaged: each file is held against its hash whenever it is read.
+    """
+    from edgecut.cache.place import cache_folder, faults, kept
+    from edgecut.cache.place import remove as removed
+
+    folder = cache_folder()
+    found = faults(folder)
+    names = {path.relative_to(folder).as_posix(): fault for path, fault in found.items()}
+    gone = removed(found) if remove else 0
+    entries = len(kept(folder))
+    output.document(
+        {"schema": "edgecut.cache/1", "folder": str(folder), "entries": entries, "faults": names, "removed": gone}
+    )
+    output.table(*(f"{name}: {fault}" for name, fault in names.items()))
+    if not found:
+        output.table(f"{folder}: {entries} entries, all whole")
+        return 0
+    remedy = f"{gone} removed" if remove else "`edgecut cache verify --remove` removes them"
+    output.table(f"{folder}: {len(found)} damaged; builds make them anew; {remedy}")
+    return 0 if gone == len(found) else 1
 
 
 @command.command(

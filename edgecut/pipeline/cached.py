@@ -97,10 +97,9 @@ def cached(cache: Cache, stage: Stage, codec: Codec[T], make: Callable[[], Done[
     Steps that come from the cache say so, and took no time. What isn't repeatable, and what can't be kept, is made anew
     the next time.
     """
-    entry = cast("Entry | None", cache.get(stage))
-    if entry is not None:
-        steps = tuple(from_cache(Step.model_validate(row)) for row in entry["steps"])
-        return Done(codec.decode(entry["value"], cache.folder), steps, tuple(entry["notes"]))
+    found = _kept(cache, stage, codec)
+    if found is not None:
+        return found
     done = make()
     if cache.store is None or not done.repeatable:
         return done
@@ -111,6 +110,18 @@ def cached(cache: Cache, stage: Stage, codec: Codec[T], make: Callable[[], Done[
     document: Entry = {"value": value, "steps": [step.to_dict() for step in done.steps], "notes": list(done.notes)}
     why_not = cache.put(stage, document, files)
     return replace(done, notes=(*done.notes, why_not), repeatable=False) if why_not else done
+
+
+def _kept(cache: Cache, stage: Stage, codec: Codec[T]) -> Done[T] | None:
+    """What was kept; None also for an entry of another form, as another program that shares the folder may write."""
+    entry = cast("Entry | None", cache.get(stage))
+    if entry is None:
+        return None
+    try:
+        steps = tuple(from_cache(Step.model_validate(row)) for row in entry["steps"])
+        return Done(codec.decode(entry["value"], cache.folder), steps, tuple(map(str, entry["notes"])))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def from_cache(step: Step) -> Step:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import os
+import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,12 +15,14 @@ from pathlib import Path
 import pytest
 
 from edgecut.cache import hashes
+from edgecut.cache.facts import code_hash
 from edgecut.cache.hashes import remembered_hash
 from edgecut.cache.place import cache_folder, cache_limit, clear, kept
-from edgecut.cache.store import Store, total_bytes, trim
+from edgecut.cache.store import Store, read_entry, total_bytes, trim
 from edgecut.errors import OutputError, RequestError
-from edgecut.pipeline.cached import Cache, facts_of
+from edgecut.pipeline.cached import Cache, cached, facts_of
 from edgecut.pipeline.plan import plan
+from edgecut.pipeline.values import Done
 from edgecut.records.artifact import sha256_of
 from edgecut.records.recipe import make_recipe
 from tests.command_line import run
@@ -336,3 +341,148 @@ def test_a_damaged_or_missing_file_is_a_miss_and_leaves_nothing(store: Store, tm
     (tmp_path / "out").mkdir()
     assert store.get("made", tmp_path / "out", recipe={"name": "bell"}) is None
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["run.py", "engine/kernels/sums.c", "engine/rows.h.in", "bench/firmware/image.ld"])
+def test_whatever_the_package_reads_counts_as_code(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("one")
+    before = code_hash.__wrapped__(tmp_path)
+    for other in ("render/templates/page.html.j2", "__pycache__/run.pyc", ".run.py.swp", "demo_data/labels.txt"):
+        (tmp_path / other).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / other).write_text("x")
+    assert code_hash.__wrapped__(tmp_path) == before
+    path.write_text("two")
+    assert code_hash.__wrapped__(tmp_path) != before
+
+
+def test_the_templates_count_for_what_is_written_with_them(tmp_path: Path) -> None:
+    (tmp_path / "render" / "templates").mkdir(parents=True)
+    template = tmp_path / "render" / "templates" / "readme.md.j2"
+    template.write_text("one")
+    before = code_hash.__wrapped__(tmp_path, ("cli/",))
+    template.write_text("two")
+    assert code_hash.__wrapped__(tmp_path, ("cli/",)) != before
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"../outside": "0" * 64},
+        {"/outside": "0" * 64},
+        {"a/../../outside": "0" * 64},
+        {"a": "../../secret"},
+        {"a": "/etc/passwd"},
+        {"a": 1},
+        ["a"],
+        None,
+    ],
+)
+def test_an_entry_that_names_files_elsewhere_is_none(files: object, store: Store, tmp_path: Path) -> None:
+    """Whoever shares the folder can seal any entry."""
+    (tmp_path / "secret").write_text("mine")
+    (path,) = (tmp_path / "cache").glob("made-*.json")
+    entry = {**json.loads(path.read_bytes())["entry"], "files": files}
+    digest = hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
+    path.write_text(json.dumps({"sha256": digest, "entry": entry}))
+    assert store.get("made", tmp_path / "out" / "in", recipe={"name": "bell"}) is None
+    assert read_entry(path) is None
+    trim(tmp_path / "cache", 0)
+    assert (tmp_path / "secret").read_text() == "mine"
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_link_in_an_entrys_place_is_replaced_not_followed(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    (path,) = (tmp_path / "cache").glob("made-*.json")
+    path.unlink()
+    path.symlink_to(tmp_path / "mine")
+    store.put("made", {"size": 0.2}, recipe={"name": "bell"})
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert not path.is_symlink()
+    assert store.get("made", recipe={"name": "bell"}) == {"size": 0.2}
+
+
+@pytest.mark.parametrize(("folder", "files"), [(0o2775, 0o664), (0o700, 0o600), (0o1777, 0o666)])
+def test_what_is_kept_may_be_used_by_whoever_may_use_the_folder(folder: int, files: int, tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache").chmod(folder)
+    (tmp_path / "a").write_text("a")
+    before = os.umask(0o077)
+    try:
+        Store(tmp_path / "cache", {}).put("made", {}, {"a": tmp_path / "a"})
+    finally:
+        os.umask(before)
+    modes = {path.is_dir(): stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "cache").rglob("*")}
+    assert modes == {True: folder, False: files}
+
+
+def test_what_another_user_keeps_and_nobody_may_remove_is_a_miss(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (blob,) = (tmp_path / "cache" / "files").iterdir()
+    blob.write_bytes(b"another")
+
+    def refused(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(path))
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    assert store.get("made", tmp_path / "out", recipe={"name": "bell"}) is None
+    assert trim(tmp_path / "cache", 0) == 0
+
+
+class Numbers:
+    """A codec of numbers."""
+
+    def encode(self, value: tuple[int, ...], folder: Path) -> tuple[dict[str, object], dict[str, Path]]:
+        return {"numbers": list(value)}, {}
+
+    def decode(self, document: dict[str, object], folder: Path) -> tuple[int, ...]:
+        numbers = document["numbers"]
+        assert isinstance(numbers, list)
+        return tuple(map(int, numbers))
+
+
+def test_an_entry_of_another_form_is_made_anew(tmp_path: Path) -> None:
+    planned = plan(make_recipe({}, {"source.model": str(MODEL), "export.precisions": ["float32"]}, where="test"))
+    store = Store(tmp_path / "cache", {})
+    cache = Cache(store, planned, {}, tmp_path)
+    for document in (
+        {},
+        {"value": {}, "steps": [], "notes": []},
+        {"value": {"numbers": ["x"]}, "steps": [], "notes": []},
+        {"steps": 1},
+    ):
+        store.put("benched", document, **facts_of(planned, {}, "benched"))
+        made = cached(cache, "benched", Numbers(), lambda: Done((), (), ("anew",)))
+        assert made.notes == ("anew",)
+        assert cached(cache, "benched", Numbers(), lambda: Done((), (), ("again",))).notes == ("anew",)
+
+
+def test_verify_names_what_is_damaged_and_removes_it(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("EDGECUT_CACHE", str(folder))
+    store.put("edited", {})
+    assert run(capsys, "cache", "verify") == (0, f"{folder}: 2 entries, all whole\n", "")
+    (entry,), (blob,) = folder.glob("made-*.json"), (folder / "files").iterdir()
+    blob.write_bytes(b"another")
+    lines = [
+        f"{entry.name}: needs files/{blob.name[:12]}..., which is damaged",
+        f"files/{blob.name}: is damaged",
+        f"{folder}: 2 damaged; builds make them anew; `edgecut cache verify --remove` removes them",
+    ]
+    answer = run(capsys, "cache", "verify")
+    assert (answer.code, answer.out.splitlines()) == (1, lines)
+    assert json.loads(run(capsys, "cache", "verify", "--json").out)["faults"] == {
+        entry.name: f"needs files/{blob.name[:12]}..., which is damaged",
+        f"files/{blob.name}": "is damaged",
+    }
+    answer = run(capsys, "cache", "verify", "--remove")
+    assert answer.out.splitlines()[-1] == f"{folder}: 2 damaged; builds make them anew; 2 removed"
+    assert (answer.code, run(capsys, "cache", "verify").code, len(kept(folder))) == (0, 0, 1)
+    (folder / "edited-0.json").write_text("{")
+    entry.write_text("{")
+    assert f"{entry.name}: is damaged" in run(capsys, "cache", "verify").out

@@ -66,10 +66,13 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "board.toml").write_text(toml_text(board.to_dict()), encoding="utf-8")
     settings = {
         "source": {"model": str(DEMO / "cifar10_backbone.keras"), "preprocess": "tf", "licence": LICENCE},
-        "cut": {"to": "stem_relu"}, "stem": {"size": [16, 16]}, "head": {"classes": 10},
+        "cut": {"to": "stem_relu"},
+        "stem": {"size": [16, 16]},
+        "head": {"classes": 10},
         "data": {"train": str(folder / "d.npz"), "labels": str(folder / "labels.txt"), "licence": LICENCE},
-        "export": {"precisions": ["int8"]}, "bench": {"runs": 2, "warmup": 0},
-    }  # fmt: skip
+        "export": {"precisions": ["int8"]},
+        "bench": {"runs": 2, "warmup": 0},
+    }
     edgecut.build(make_recipe(settings, {}, where="test"), [str(folder / "board.toml")], folder / "dist")
     return folder / "dist"
 
@@ -85,9 +88,11 @@ def test_no_page_holds_a_sign_that_a_terminal_obeys(hostile: Path) -> None:
 
 @pytest.mark.parametrize("name", ["README.md", "MODEL_CARD.md"])
 def test_markdown_has_no_tag_no_link_and_no_forged_row(hostile: Path, name: str) -> None:
-    tokens = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).parse(
-        (hostile / name).read_text(encoding="utf-8")
-    )  # fmt: skip
+    tokens = (
+        MarkdownIt("commonmark", {"html": True})
+        .enable(["table", "strikethrough"])
+        .parse((hostile / name).read_text(encoding="utf-8"))
+    )
     inner = [child for token in tokens for child in token.children or ()]
     assert not {token.type for token in (*tokens, *inner)} & {"html_block", "html_inline", "link_open", "image"}
     headings = [tokens[k + 1].content for k, token in enumerate(tokens) if token.type == "heading_open"]

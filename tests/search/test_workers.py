@@ -175,9 +175,14 @@ def guarded(certificates: Path) -> Iterator[str]:
         files |= {f"tls_{role}_cert": certificates / "ours.pem", f"tls_{role}_key": certificates / "ours.key"}
     security = distributed.security.Security(require_encryption=True, **{key: str(path) for key, path in files.items()})
     with distributed.LocalCluster(
-        n_workers=1, processes=False, protocol="tls", host="127.0.0.1", security=security,
-        dashboard_address="127.0.0.1:0", silence_logs="CRITICAL",
-    ) as cluster:  # fmt: skip
+        n_workers=1,
+        processes=False,
+        protocol="tls",
+        host="127.0.0.1",
+        security=security,
+        dashboard_address="127.0.0.1:0",
+        silence_logs="CRITICAL",
+    ) as cluster:
         yield cluster.scheduler_address
 
 
