@@ -106,6 +106,15 @@ def test_an_image_that_is_averaged_never_stands_in_memory() -> None:
     assert plan(net.file([image], [x])).arena_bytes == 100 + 320 + 32 * 4 - 10
 
 
+@pytest.mark.parametrize("reshaped", [True, False])
+def test_an_image_that_a_dense_layer_flattens_never_stands_in_memory(*, reshaped: bool) -> None:
+    net = Int8Net(np.random.default_rng(1), tame=True)
+    image = net.image((1, 10, 10, 1))
+    x = net.conv(image, 32, (1, 1))
+    x = net.dense(net.reshape(x, (1, 3200)) if reshaped else x, 6, per_channel=True)
+    assert plan(net.file([image], [x])).arena_bytes == 100 + 320 + 6 * 4 - 10
+
+
 def test_an_image_that_is_averaged_and_read_again_stands_there_once() -> None:
     net = Int8Net(np.random.default_rng(1), tame=True)
     image = net.image((1, 10, 10, 1))
