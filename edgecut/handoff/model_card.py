@@ -29,7 +29,7 @@ def model_card(report: Report, recipe: Recipe, labels: Sequence[str]) -> str:
         edits=list(_edits(report)),
         accuracies=list(_accuracies(report)),
         has_head=recipe.head is not None,
-        limits=list(_limits(report)),
+        limits=list(limits(report)),
     )
 
 
@@ -63,7 +63,8 @@ def _accuracies(report: Report) -> Iterator[dict[str, object]]:
             yield {"file": row.artifact, "value": f"{row.value:.4f}", "interval": interval, "images": images}
 
 
-def _limits(report: Report) -> Iterator[str]:
+def limits(report: Report) -> Iterator[str]:
+    """What a model isn't known to do, or is known not to do, a sentence each."""
     missing = [m for m in report.measurements if m.value is None]
     yield from dict.fromkeys(f"{m.artifact}: {m.metric} isn't known: {m.reason}" for m in missing)
     for check in report.checks:

@@ -10,8 +10,10 @@ import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from edgecut.handoff.model_card import accuracy_interval
+from edgecut.handoff.model_card import accuracy_interval, limits
+from edgecut.handoff.reproducible import TIMED
 from edgecut.records.artifact import Artifact
+from edgecut.records.measurement import Measurement
 from edgecut.records.recipe import Recipe
 from edgecut.records.report import Report
 
@@ -26,7 +28,7 @@ def sbom(report: Report, recipe: Recipe, hashes_of: Mapping[str, str]) -> dict[s
     hashes = "".join(artifact.sha256 for artifact in report.artifacts)
     main = f"model:{recipe.name}"
     inputs = list(_inputs(report, recipe, hashes_of))
-    files = [_file(report, artifact) for artifact in report.artifacts]
+    files = [_file(report, recipe, artifact) for artifact in report.artifacts]
     tools = [{"type": "application", "name": "edgecut", "version": report.edgecut}]
     tools += [
         {"type": "library", "name": name, "version": version, "purl": f"pkg:pypi/{name}@{version}"}
@@ -49,23 +51,20 @@ def sbom(report: Report, recipe: Recipe, hashes_of: Mapping[str, str]) -> dict[s
     }
 
 
-def _file(report: Report, artifact: Artifact) -> dict[str, object]:
-    metrics = []
-    for row in report.measurements:
-        if row.artifact == artifact.name and row.metric == "accuracy" and row.value is not None:
-            metric: dict[str, object] = {"type": "accuracy", "value": f"{row.value:.6g}"}
-            ends = accuracy_interval(row)
-            if ends is not None:
-                metric["confidenceInterval"] = {"lowerBound": f"{ends[0]:.6g}", "upperBound": f"{ends[1]:.6g}"}
-            metrics.append(metric)
+def _file(report: Report, recipe: Recipe, artifact: Artifact) -> dict[str, object]:
     card: dict[str, object] = {
         "modelParameters": {
+            "datasets": [{"ref": f"data:{key}"} for key in ("train", "val") if getattr(recipe.data, key)],
             "inputs": [{"format": _format(spec.dtype, spec.shape)} for spec in artifact.inputs],
             "outputs": [{"format": _format(spec.dtype, spec.shape)} for spec in artifact.outputs],
         }
     }
+    metrics = [_metric(row) for row in report.measurements if row.artifact == artifact.name and _scores(row)]
     if metrics:
         card["quantitativeAnalysis"] = {"performanceMetrics": metrics}
+    known = list(limits(report))
+    if known:
+        card["considerations"] = {"technicalLimitations": known}
     return {
         "type": "machine-learning-model",
         "bom-ref": f"file:{artifact.path}",
@@ -73,6 +72,19 @@ def _file(report: Report, artifact: Artifact) -> dict[str, object]:
         "hashes": [_sha256(artifact.sha256)],
         "modelCard": card,
     }
+
+
+def _scores(row: Measurement) -> bool:
+    """Whether a figure says how well a file answers, not what it costs."""
+    return row.value is not None and row.kind == "measured" and row.metric not in {*TIMED, "size", "arena"}
+
+
+def _metric(row: Measurement) -> dict[str, object]:
+    metric: dict[str, object] = {"type": row.metric, "value": f"{row.value:.6g}"}
+    ends = accuracy_interval(row)
+    if ends is not None:
+        metric["confidenceInterval"] = {"lowerBound": f"{ends[0]:.6g}", "upperBound": f"{ends[1]:.6g}"}
+    return metric
 
 
 def _inputs(report: Report, recipe: Recipe, hashes_of: Mapping[str, str]) -> Iterator[dict[str, object]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from edgecut.graph.saved import PREFIX
 from edgecut.records.lock import value_hashes
 from edgecut.records.report import Report
 
@@ -62,7 +63,7 @@ def _dependencies(
     for key, digest in sorted(hashes.items()):
         if digest:
             yield {"name": key, "digest": {"sha256": digest}}
-        else:
+        elif report.source.path.startswith(PREFIX):
             yield {"name": key, "uri": report.source.path}  # a published model, fetched by name
     if git is not None:
         marks = {"annotations": {"dirty": git["dirty"]}} if "dirty" in git else {}

@@ -36,6 +36,32 @@ def test_the_bill_of_materials_is_valid_cyclonedx(tmp_path: Path) -> None:
     assert fault is None
 
 
+def test_the_bill_of_materials_tells_data_licences_scores_and_limits_as_a_model_card(tmp_path: Path) -> None:
+    source = {"model": "/m.keras", "licence": "Apache-2.0", "preprocess": "tf"}
+    data = {"train": "/a/train.npz", "val": "/a/val.npz", "licence": "MIT"}
+    sqnr = measured("sqnr", "bell.int8.tflite", [28.9], where="host", method="LiteRT")
+    latency = measured("latency", "bell.int8.tflite", [0.001], where="host", method="wall time", profile="host")
+    report = report_of(artifacts_in(tmp_path, ("int8.tflite",)), accuracy(), sqnr, latency)
+    report = report.model_copy(update={"notes": ("mind the gap",)})
+    document = sbom(report, recipe_of({"source": source, "data": data}), {"data.train": "ab" * 32})
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(document)) is None
+    parts = {row["bom-ref"]: row for row in document["components"]}
+    card = parts["file:models/bell.int8.tflite"]["modelCard"]
+    assert card["modelParameters"]["datasets"] == [{"ref": "data:train"}, {"ref": "data:val"}]
+    assert card["quantitativeAnalysis"]["performanceMetrics"] == [
+        {
+            "type": "accuracy",
+            "value": "0.8",
+            "confidenceInterval": {"lowerBound": "0.711171", "upperBound": "0.866633"},
+        },
+        {"type": "sqnr", "value": "28.9"},
+    ]
+    assert card["considerations"] == {"technicalLimitations": ["mind the gap"]}
+    assert parts["source"]["licenses"] == [{"license": {"name": "Apache-2.0"}}]
+    assert parts["data:train"]["licenses"] == parts["data:val"]["licenses"] == [{"license": {"name": "MIT"}}]
+    assert "hashes" not in parts["data:val"]
+
+
 def test_the_bill_of_materials_has_the_hashes_of_the_models_and_of_the_data(tmp_path: Path) -> None:
     artifacts = artifacts_in(tmp_path, ("int8.tflite",))
     recipe = recipe_of({"data": {"train": str(tmp_path / "train.npz")}})
