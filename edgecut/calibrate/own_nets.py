@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +15,14 @@ from edgecut.calibrate.measured import Measured
 from edgecut.errors import DocumentError, RequestError, SourceError
 from edgecut.export.readback import tflite_precision
 from edgecut.records.figure_file import Figure
+from edgecut.records.plausible import implausible
 from edgecut.records.profile import ArenaFacts, Profile, Reference
 from edgecut.records.units import format_seconds
 from edgecut.tflite.arena import CORTEX_M_ERROR
 from edgecut.tflite.flatbuffer import TfliteGraph, read
+from edgecut.tflite.ops import weight_scheme
 
+FAR_OFF = 30.0  # times an estimate, from which on a unit is doubted; kernels of one device differ by less
 SHOWN = 6  # measured files that a source names; it tells how many more there are
 
 
@@ -76,8 +79,21 @@ def fit_profile(figures: Sequence[Figure], table: Path, base: Profile, profile_i
     )
     if (facts.families or 0) < LEAST_FAMILIES:
         notes = (*notes, f"of fewer than {LEAST_FAMILIES} families the band is mostly what other devices give")
+    wrong = implausible(profile)
+    if wrong:
+        raise DocumentError([f"{table}: what comes of it is no device: {fault}" for fault in wrong])
     fits = tuple(_fit(figure, row, base, profile) for figure, row in zip(timed, rows, strict=True))
-    return Fitted(profile, fits, notes)
+    return Fitted(profile, fits, (*notes, *_far_off(fits, table)))
+
+
+def _far_off(fits: Sequence[Fit], table: Path) -> Iterator[str]:
+    """A sentence for each file whose time is so far from the estimate that its unit may be another."""
+    for fit in fits:
+        times = fit.measured_s / fit.before_s if fit.before_s else 1.0
+        if not 1 / FAR_OFF <= times <= FAR_OFF:
+            much = f"{times:.0f} times" if times > 1 else f"one {1 / times:.0f}th of"
+            took = format_seconds(fit.measured_s)
+            yield f"{table}: line {fit.line}: {took} is {much} what the base estimates; is the unit right?"
 
 
 def _measured(figure: Figure, graph: TfliteGraph) -> Measured:
@@ -135,6 +151,11 @@ def _graphs(figures: Sequence[Figure], table: Path, base: Profile) -> dict[int, 
             faults.append(f"{place}: {exc}")
             continue
         precision = tflite_precision(graph)
+        scheme, takes = weight_scheme(graph), base.runtime.weights
+        if takes and scheme not in {takes, ""}:
+            faults.append(
+                f"{place}: {figure.file} has weights quantized {scheme}; expected those of {base.id}: {takes}"
+            )
         if precision not in base.runtime.precisions:
             runs = ", ".join(base.runtime.precisions)
             faults.append(f"{place}: {figure.file} computes in {precision}; expected what {base.id} runs: {runs}")

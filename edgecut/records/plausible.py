@@ -27,11 +27,13 @@ RAM = {
 }
 CYCLES_PER_MAC = (0.001, 2000.0)
 MACS_PER_S = (1e4, 1e15)
+ARENA_RATIO = (0.2, 5.0)
+"""A measured arena beside the planner's: less than the activations need, or more than any kernel's scratch explains."""
 
 
 def implausible(profile: Profile) -> tuple[str, ...]:
     """One sentence for each number that can't be meant, beginning with its dotted path; () if there is none."""
-    return (*_processor(profile), *_memory(profile), *_runtime(profile), *_latency(profile))
+    return (*_processor(profile), *_memory(profile), *_runtime(profile), *_latency(profile), *_arena(profile))
 
 
 def _processor(profile: Profile) -> Iterator[str]:
@@ -97,3 +99,12 @@ def _latency(profile: Profile) -> Iterator[str]:
         yield f"latency.error_p50: {facts.error_p50:g} is more than error_p90, {facts.error_p90:g}; the other way round"
     if any(getattr(facts, name) for name in ("conv", "depthwise", "dense")) and profile.cpu.clock_hz is None:
         yield "latency: cycles per MAC say nothing without cpu.clock_hz; give the clock"
+
+
+def _arena(profile: Profile) -> Iterator[str]:
+    facts, (low, high) = profile.arena, ARENA_RATIO
+    if facts is not None and not low <= facts.ratio <= high:
+        yield (
+            f"arena.ratio: {facts.ratio:g} times what the planner gives is outside {low:g} to {high:g}; were the "
+            "measured arenas in bytes?"
+        )

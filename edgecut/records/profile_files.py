@@ -16,6 +16,7 @@ PACKAGED = Path(__file__).parents[1] / "profiles"
 CHECKOUT = Path(__file__).parents[2] / "profiles"
 AS_C = "-c"
 """What the id of a microcontroller ends in where generated C takes the place of its interpreter."""
+_INTERPRETER_S = frozenset({"runtime", "latency", "arena"})
 
 
 def profile_folders() -> tuple[Path, ...]:
@@ -72,13 +73,14 @@ def as_c(profile: Profile) -> Profile:
             f"profile {profile.id + AS_C!r}: generated C is for microcontrollers, and {profile.id} is of class "
             f"{profile.class_!r}"
         )
-    sources = tuple(row for row in profile.sources if row.field.partition(".")[0] not in {"runtime", "latency"})
+    sources = tuple(row for row in profile.sources if row.field.partition(".")[0] not in _INTERPRETER_S)
     own = {
         "id": profile.id + AS_C,
         "title": f"{profile.title}, generated C",
         "extends": "",
         "runtime": Runtime(name="c", precisions=("int8",)),
         "latency": None,
+        "arena": None,
         "sources": sources,
     }
     return profile.model_copy(update=own)

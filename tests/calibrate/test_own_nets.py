@@ -13,7 +13,7 @@ from edgecut.calibrate.own_nets import fit_profile
 from edgecut.errors import DocumentError, RequestError
 from edgecut.records.figure_file import Figure, read_figures
 from edgecut.records.profile import Profile
-from edgecut.records.profile_files import find_profile, read_profile
+from edgecut.records.profile_files import as_c, find_profile, read_profile
 from edgecut.tflite.flatbuffer import read
 from tests.command_line import run
 
@@ -93,6 +93,39 @@ def test_files_that_the_device_does_not_run_are_faults_of_their_lines(tmp_path: 
         "nucleo-l4r5zi runs: int8"
     )
     assert second.startswith(f"m.csv: line 4, column 'file': {damaged}: ")
+
+
+def test_files_of_another_scheme_are_faults_of_their_lines() -> None:
+    """The tiny file's weights are quantized per channel."""
+    with pytest.raises(DocumentError) as error:
+        fit_profile([figure()], TABLE, find_profile("stm32mp257f-dk"), "mine")
+    assert error.value.faults == (
+        f"m.csv: line 2, column 'file': {TINY} has weights quantized per-channel; expected those of stm32mp257f-dk: "
+        "per-tensor",
+    )
+
+
+def test_a_time_in_another_unit_is_doubted() -> None:
+    found = fit_profile([figure(3.0)], TABLE, board(), "mine")
+    before = found.rows[0].before_s
+    assert before is not None
+    assert found.notes[1] == (
+        f"m.csv: line 2: 3 s is {3.0 / before:.0f} times what the base estimates; is the unit right?"
+    )
+
+
+def test_an_arena_in_another_unit_is_refused() -> None:
+    with pytest.raises(DocumentError) as error:
+        fit_profile([figure(arena=9)], TABLE, board(), "mine")
+    (fault,) = error.value.faults
+    assert fault.startswith("m.csv: what comes of it is no device: arena.ratio: 0.001")
+    assert fault.endswith("times what the planner gives is outside 0.2 to 5; were the measured arenas in bytes?")
+
+
+def test_the_twin_of_generated_c_has_nothing_of_its_interpreter_s_arenas() -> None:
+    twin = as_c(fit_profile([figure(arena=9000)], TABLE, board(), "mine").profile)
+    assert (twin.arena, twin.latency) == (None, None)
+    assert not [row for row in twin.sources if row.field.startswith(("arena", "latency"))]
 
 
 def test_a_table_without_a_latency_is_refused() -> None:
