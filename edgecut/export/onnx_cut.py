@@ -10,6 +10,7 @@ from edgecut.errors import ExportError, GraphError, SourceError
 from edgecut.records.nearest import closest
 from edgecut.runtime.onnx_graph import other_kind, parse_onnx, tensors_read, with_shapes
 from edgecut.runtime.onnx_kinds import CHANNELS_FIRST, SAME_AXES
+from edgecut.runtime.onnx_native import Refused, passed
 from edgecut.tflite.reach import Network, Node, Part, matching, short_names
 
 if TYPE_CHECKING:
@@ -65,9 +66,9 @@ def cut_onnx(
         result.graph.input.extend(_constant_inputs(model.graph, result.graph))
     _keep_used_functions(result)
     try:
-        onnx.checker.check_model(result)
-    except (onnx.checker.ValidationError, ValueError) as exc:  # ValueError: a text in it that is no UTF-8
-        raise ExportError(f"cut: the part is no valid ONNX model: {str(exc).splitlines()[0]}") from exc
+        passed("check", result, "cut")
+    except Refused as exc:
+        raise ExportError(f"cut: the part is no valid ONNX model: {exc}") from exc
     return bytes(result.SerializeToString())
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecut.errors import SourceError
+from edgecut.errors import RunError, SourceError
 from edgecut.records.artifact import TensorSpec
+from edgecut.runtime.onnx_native import Refused, passed
 from edgecut.tflite.flatbuffer import read_content
 
 if TYPE_CHECKING:
@@ -76,15 +77,14 @@ def with_shapes(model: onnx.ModelProto, where: str, *, data_prop: bool = False) 
 
     data_prop: follow shapes that the graph computes, too. Raises SourceError for what inference takes for damage.
     """
-    import onnx
-
     try:
-        return onnx.shape_inference.infer_shapes(model, data_prop=data_prop)
-    except onnx.shape_inference.InferenceError:
-        return model
-    except (onnx.checker.ValidationError, ValueError) as exc:  # ValueError: a text in it that is no UTF-8
-        reason = str(exc).splitlines()[0].rstrip(".")
-        raise SourceError(f"{where}: is a damaged .onnx file ({reason}); get it again") from exc
+        return passed("infer values" if data_prop else "infer", model, where)
+    except RunError as exc:
+        raise SourceError(str(exc)) from exc
+    except Refused as exc:
+        if exc.by_inference:
+            return model
+        raise SourceError(f"{where}: is a damaged .onnx file ({exc}); get it again") from exc
 
 
 def other_kind(value: onnx.ValueInfoProto) -> str:

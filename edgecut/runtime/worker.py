@@ -69,6 +69,12 @@ def _answer(
             content = arrays[0].tobytes() if arrays else None
             file = files[header["file"]] = _load(header, content)
         return {"inputs": file.inputs, "outputs": file.outputs}, ()
+    if header["do"] == "onnx":
+        from edgecut.runtime.onnx_native import answer_of
+
+        limit_address_space(header["address_bytes"])
+        with limited(header["seconds"]):
+            return answer_of(header, arrays[0].tobytes())
     if header["do"] == "trace":
         limit_address_space(header["address_bytes"])
         with limited(header["seconds"] * (1 + len(header["inputs"]))):

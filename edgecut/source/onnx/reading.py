@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecut.errors import SourceError
-from edgecut.runtime.onnx_branches import inlined
+from edgecut.errors import RunError, SourceError
 from edgecut.runtime.onnx_graph import other_kind, parse_onnx
-from edgecut.runtime.session import first_line
+from edgecut.runtime.onnx_native import Refused, passed
 from edgecut.tflite.flatbuffer import read_content
 
 if TYPE_CHECKING:
@@ -62,12 +61,14 @@ def read_file(path: str | Path) -> OnnxFile:
 
 def _inlined(model: onnx.ModelProto, file: Path) -> onnx.ModelProto:
     """The model with its local functions, and the branches that are sure to be taken, in place."""
-    from onnx.checker import ValidationError
-
+    if not model.functions and all(node.op_type != "If" for node in model.graph.node):
+        return model
     try:
-        return inlined(model)
-    except (ValidationError, RuntimeError) as exc:
-        raise SourceError(f"{file}: is a damaged .onnx file ({first_line(exc)}); get it again") from exc
+        return passed("inline", model, str(file))
+    except RunError as exc:
+        raise SourceError(str(exc)) from exc
+    except Refused as exc:
+        raise SourceError(f"{file}: is a damaged .onnx file ({exc}); get it again") from exc
 
 
 def external_files(path: str | Path) -> tuple[str, ...]:
