@@ -9,6 +9,7 @@ from edgecut.records.device_figures import in_order
 from edgecut.records.measurement import Measurement, Metric
 from edgecut.records.profile import Profile
 from edgecut.records.report import State
+from edgecut.tflite.x_cube_ai import KERNELS
 
 HAVE_ARENAS = frozenset({"tflm", "c"})
 """Runtimes whose memory for activations is one piece of a fixed size."""
@@ -22,6 +23,11 @@ class Judgement:
     value: float | None
     basis: str
     reason: str = ""
+
+
+def has_arena(profile: Profile) -> bool:
+    """Whether a device's runtime has one number for the memory that a file's activations take."""
+    return profile.runtime.name in HAVE_ARENAS or profile.runtime.kernels.lower() == KERNELS
 
 
 def arena_limit(profile: Profile, *others: int | None) -> int | None:

@@ -8,8 +8,16 @@ from pathlib import Path
 
 from edgecut.bench.as_c import c_arena
 from edgecut.bench.devices import Benched, Device, devices, measure_on
-from edgecut.bench.fits import HAVE_ARENAS
-from edgecut.bench.predict import PLAIN, PLANNER, arena_estimate, predict_arena, predict_latency, unknown_scratch
+from edgecut.bench.fits import has_arena
+from edgecut.bench.predict import (
+    PLAIN,
+    PLANNER,
+    arena_estimate,
+    predict_arena,
+    predict_flash,
+    predict_latency,
+    unknown_scratch,
+)
 from edgecut.bench.runners import tflm, vela
 from edgecut.bench.runners.local import Local
 from edgecut.errors import RefusedError, RunError
@@ -97,7 +105,7 @@ def on_device(path: Path, device: Profile, artifact: str, threads: int | None = 
     """
     refusal = refused(path, device)
     if refusal:
-        metrics: tuple[Metric, ...] = ("arena", "latency") if device.runtime.name in HAVE_ARENAS else ("latency",)
+        metrics: tuple[Metric, ...] = ("arena", "latency") if has_arena(device) else ("latency",)
         return tuple(
             missing(m, artifact, refusal, where=device.id, method="not run", profile=device.id) for m in metrics
         )
@@ -141,7 +149,8 @@ def _arena(path: Path, graph: TfliteGraph, device: Profile, artifact: str) -> tu
     if device.runtime.name == "c":
         return (c_arena(path, device, artifact),)
     if device.runtime.name != "tflm":
-        return ()
+        known = predict_arena(graph, device, artifact), predict_flash(graph, device, artifact)
+        return tuple(measurement for measurement in known if measurement is not None)
     estimate = _estimated_arena(graph, device, artifact)
     if device.class_ == "npu":
         reason = "the NPU's compiler plans the memory itself, and it isn't here; Vela comes with the extra 'ethos-u'"

@@ -10,6 +10,7 @@ from edgecut.bench.terms import ALIKE, Tiles, group_of, terms
 from edgecut.export.readback import tflite_precision
 from edgecut.records.measurement import Measurement, measured, missing
 from edgecut.records.profile import Calibrated, LatencyFacts, Profile, Work
+from edgecut.tflite import x_cube_ai
 from edgecut.tflite.arena import CORTEX_M_ERROR, cortex_m_arena_bytes, esp_nn_arena_bytes
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
 from edgecut.tflite.layers import called
@@ -18,6 +19,7 @@ from edgecut.tflite.scratch import esp_nn_plain_requests, esp_nn_s3_requests
 
 METHOD = "from the profile's latency facts"
 PLANNER = "greedy planner with kernel scratch, tail fitted on four networks built for a Cortex-M4"
+ST_PLANNER = "outputs over inputs as ST's runtime plans, fitted on published figures of rebuilt nets"
 ESP_NN_PLANNER = "greedy planner with ESP-NN's scratch as its source asks for it, not confirmed on a device"
 
 NO_TIME = (
@@ -115,6 +117,8 @@ def usual_arena_bytes(graph: TfliteGraph, profile: Profile) -> int:
 
 def _arena_by_rule(graph: TfliteGraph, profile: Profile, artifact: str) -> Measurement | None:
     kernels = profile.runtime.kernels.lower()
+    if kernels == x_cube_ai.KERNELS and profile.runtime.name == "vendor":
+        return _st_arena(graph, profile, artifact)
     if profile.runtime.name != "tflm" or unknown_scratch(graph, profile):
         return None
     plain = cortex_m_arena_bytes(graph, "reference")
@@ -127,6 +131,34 @@ def _arena_by_rule(graph: TfliteGraph, profile: Profile, artifact: str) -> Measu
     value = esp_nn_arena_bytes(graph, _esp_nn(profile)) or plain
     error = CORTEX_M_ERROR + max(0, value - plain) / value
     return arena_estimate(value, profile, artifact, ESP_NN_PLANNER, error)
+
+
+def _st_arena(graph: TfliteGraph, profile: Profile, artifact: str) -> Measurement:
+    """Activations with input and output, and the RAM of ST's runtime itself; its flash is in the conditions."""
+    version = profile.runtime.version
+    activations = x_cube_ai.activation_bytes(graph, x_cube_ai.planning(version))
+    resident = x_cube_ai.runtime_bytes(graph, version)
+    found = arena_estimate(activations + resident, profile, artifact, ST_PLANNER, x_cube_ai.ERROR)
+    parts = {"activation_bytes": activations, "runtime_bytes": resident}
+    return found.model_copy(update={"conditions": found.conditions | parts})
+
+
+def predict_flash(graph: TfliteGraph, profile: Profile, artifact: str) -> Measurement | None:
+    """The weights and the runtime's code in bytes, estimated; None for a runtime of which no rule is known."""
+    if profile.runtime.kernels.lower() != x_cube_ai.KERNELS:
+        return None
+    weights, code = x_cube_ai.weights_bytes(graph), x_cube_ai.code_bytes(graph, profile.runtime.version)
+    parts: dict[str, object] = {"weights_bytes": weights, "code_bytes": code}
+    return measured(
+        "flash",
+        artifact,
+        [weights + code],
+        profile=profile.id,
+        kind="estimated",
+        where=profile.id,
+        method="weights as they are, code fitted on published figures of rebuilt nets",
+        conditions=parts,
+    )
 
 
 def unknown_scratch(graph: TfliteGraph, profile: Profile) -> str:

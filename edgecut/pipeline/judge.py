@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from edgecut.bench.fits import HAVE_ARENAS, arena_limit, fits, refusal, strictest
+from edgecut.bench.fits import arena_limit, fits, has_arena, refusal, strictest
 from edgecut.pipeline.sensor import sensor_check
 from edgecut.records.artifact import Artifact
 from edgecut.records.measurement import UNITS, Measurement, Metric, measured
@@ -37,9 +37,9 @@ def judge(
             sensed = sensor_check(recipe, artifact, profile)
             checks += [] if sensed is None else [sensed]
             checks += _runs(artifact, profile, measurements)
-            has_arena = profile.runtime.name in HAVE_ARENAS or not any(p.runtime.name in HAVE_ARENAS for p in takers)
+            known = has_arena(profile) or not any(map(has_arena, takers))
             for metric, limit in _limits(recipe, profile):
-                if metric == "arena" and not has_arena:
+                if metric == "arena" and not known:
                     continue
                 checks.append(_check(metric, limit, artifact, profile, measurements))
     return tuple(checks)

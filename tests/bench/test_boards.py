@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from edgecut.tflite.flatbuffer import read
+from edgecut.tflite.x_cube_ai import weights_bytes
 from tools.boards.families import Net, parsed
-from tools.boards.graphs import DATA, features, nets, restored, stored, weights_bytes
+from tools.boards.graphs import DATA, features, nets, restored, stored
+from tools.boards.memory import weights_kib
 from tools.boards.table import FIELDS, measurements
 
 FACTS = Path(__file__).parents[2] / "tools" / "facts"
@@ -31,20 +33,7 @@ def printed_weights() -> Iterator[tuple[str, float, float]]:
         flash = row["weights_flash_kib"]
         exact = row["runtime"] == "st-edge-ai" and row["version"] != "7.3.0" and not row["suspect_memory"]
         if exact and row["graph"] and flash and "N6" not in row["board"]:
-            yield row["graph"], weights_bytes(nets()[row["graph"]]) / 1024, float(flash) - anchors_kib(row)
-
-
-def anchors_kib(row: Row) -> float:
-    """The anchors that ST's SSDs put out as constants, four numbers each: floats since version 10."""
-    maps = {"st_ssd_mobilenet_v1": ((8, 16, 32, 64, 128), 1), "ssd_fpnlite": ((8, 16, 32, 64, 128), 0)}
-    if row["family"] not in maps:
-        return 0.0
-    steps, single = maps[row["family"]]
-    side = parsed(row["net"]).shape[0]
-    if row["family"] == "st_ssd_mobilenet_v1":
-        side, steps = (192, steps[:4]) if side == 192 else (256, steps)
-    places = sum((-(-side // step)) ** 2 for step in steps) + single
-    return places * 5 * 4 * (1 if row["version"].startswith("8") else 4) / 1024
+            yield row["graph"], weights_kib(row), float(flash)
 
 
 def test_table_is_what_the_facts_give() -> None:

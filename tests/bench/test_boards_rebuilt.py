@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from edgecut.tflite.flatbuffer import read
+from edgecut.tflite.x_cube_ai import weights_bytes
 from tools.boards.__main__ import lowered, write_net
-from tools.boards.graphs import features, nets, stored, weights_bytes
+from tools.boards.graphs import features, nets, stored
 
 pytestmark = pytest.mark.tensorflow
 

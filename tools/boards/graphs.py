@@ -12,14 +12,11 @@ from typing import Any
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
 from edgecut.tflite.ops import operator_macs
 from edgecut.tflite.scratch import window
+from edgecut.tflite.x_cube_ai import weights
 
 DATA = Path(__file__).parent / "data"
 NETS = DATA / "nets.jsonl"
 SPATIAL = ("CONV_2D", "DEPTHWISE_CONV_2D")
-# Operators that compute with constants: kernels and biases, factors, shifts and limits.
-WEIGHTED = frozenset(
-    {*SPATIAL, "FULLY_CONNECTED", "TRANSPOSE_CONV"} | {"ADD", "MAXIMUM", "MINIMUM", "MUL", "PRELU", "SUB"}
-)
 TYPES = ("int8", "int32", "float32", "int16", "bool", "int64")
 
 
@@ -48,16 +45,6 @@ def nets() -> Mapping[str, TfliteGraph]:
     """Net -> its graph, of every net that the data file holds."""
     with open(NETS, encoding="utf-8") as file:
         return {row["net"]: restored(row["graph"]) for row in map(json.loads, file)}
-
-
-def weights_bytes(graph: TfliteGraph) -> int:
-    """What the kernels and biases of a net take in flash: all constants that an operator multiplies or adds.
-
-    Each is rounded up to 4 bytes, as ST's runtime has them. Shapes, paddings and axes, which an operator has as
-    constants too, aren't weights: they are rows of a few int32.
-    """
-    used = {index for operator in graph.operators for index in _weights(graph, operator)}
-    return sum(-(-graph.tensors[index].size_bytes // 4) * 4 for index in used)
 
 
 def features(graph: TfliteGraph) -> tuple[Feature, ...]:
@@ -112,13 +99,5 @@ def _feature(graph: TfliteGraph, operator: Operator) -> Feature:
         operator_macs(graph, operator) or 0,
         sum(tensor.size_bytes for tensor in activations),
         sum(graph.tensors[k].size_bytes for k in operator.outputs),
-        sum(graph.tensors[k].size_bytes for k in _weights(graph, operator)),
+        sum(graph.tensors[k].size_bytes for k in weights(graph, operator)),
     )
-
-
-def _weights(graph: TfliteGraph, operator: Operator) -> list[int]:
-    """The constants that an operator computes with; the others are its settings."""
-    if operator.name not in WEIGHTED:
-        return []
-    setting = operator.inputs[:1] if operator.name == "TRANSPOSE_CONV" else ()
-    return [k for k in operator.inputs if k >= 0 and graph.tensors[k].is_constant and k not in setting]

@@ -1,0 +1,162 @@
+"""How well the memory of ST's runtime is estimated: each row of the table, a whole family of nets left out."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+from edgecut.tflite.x_cube_ai import (
+    Planning,
+    activation_bytes,
+    code_bytes,
+    planning,
+    runtime_bytes,
+    weights_bytes,
+)
+from tools.boards.families import parsed
+from tools.boards.graphs import nets
+
+# What the constants are chosen from when a family is left out.
+GRID = {"kernel_bytes": (4_000, 8_000, 13_000), "depthwise_bytes": (0, 8_000), "margin": (1.0, 1.02, 1.04, 1.06)}
+WITHIN = 0.10
+SERIES = ("STM32H7", "B-U585I")
+
+
+@dataclass(frozen=True)
+class MemoryRow:
+    """A printed activation RAM beside its estimate, and beside the estimate of constants that never saw its family."""
+
+    graph: str
+    family: str
+    board: str
+    version: str
+    printed_kib: float
+    estimated_kib: float
+    left_out_kib: float
+
+    @property
+    def error(self) -> float:
+        """Of the estimate that is shipped."""
+        return self.estimated_kib / self.printed_kib - 1
+
+    @property
+    def left_out_error(self) -> float:
+        """Of the estimate that didn't see the family."""
+        return self.left_out_kib / self.printed_kib - 1
+
+
+def memory_rows(table: Iterable[dict[str, str]], *, left_out: bool = True) -> list[MemoryRow]:
+    """The rows of microcontrollers that print an activation RAM and whose net is known.
+
+    left_out: else left_out_kib is the estimate of the shipped constants too.
+    """
+    rows = [row for row in table if _judged(row)]
+    keys = {(row["family"], planning(row["version"])) for row in rows}
+    constants = {key: _without(rows, *key) if left_out else key[1] for key in keys}
+    found = []
+    for row in rows:
+        own = planning(row["version"])
+        estimates = estimate_kib(row, own), estimate_kib(row, constants[row["family"], own])
+        values = (float(row["activation_ram_kib"]), *estimates)
+        found.append(MemoryRow(row["graph"], row["family"], row["board"], row["version"], *values))
+    return found
+
+
+def _without(rows: Sequence[dict[str, str]], family: str, start: Planning) -> Planning:
+    """The constants that the other families of one generation give."""
+    others = [row for row in rows if row["family"] != family and planning(row["version"]) == start]
+    return fitted(others, start) if others else start
+
+
+def fitted(rows: Sequence[dict[str, str]], start: Planning) -> Planning:
+    """The constants of GRID with which most rows are within a tenth, then the smallest median error."""
+    choices = (replace(start, **dict(zip(GRID, values, strict=True))) for values in itertools.product(*GRID.values()))
+    return min(choices, key=lambda constants: _badness(rows, constants))
+
+
+def estimate_kib(row: dict[str, str], constants: Planning) -> float:
+    """The estimated activation RAM of a row's net, with the anchors that ST's detectors put out as constants."""
+    # Version 7 has them elsewhere; a graph of the table is without.
+    anchors = 0.0 if row["version"].startswith("7.") else 4 * anchor_numbers(row["net"]) / 1024 * constants.margin
+    return _bytes(row["graph"], constants) / 1024 + anchors
+
+
+def anchor_numbers(net: str) -> int:
+    """How many numbers the anchors of ST's SSDs are: five of four for each place of each map; 0 for another net."""
+    steps = {"st_ssd_mobilenet_v1": (8, 16, 32, 64, 128), "ssd_fpnlite": (8, 16, 32, 64, 128)}.get(net.split()[0])
+    if steps is None:
+        return 0
+    side, last = parsed(net).shape[0], 0
+    if net.startswith("st_ssd"):
+        side, steps, last = (192, steps[:4], 1) if side == 192 else (256, steps, 1)
+    return 20 * (last + sum((-(-side // step)) ** 2 for step in steps))
+
+
+def memory_report(table: Sequence[dict[str, str]]) -> Iterator[str]:
+    """Lines: by board and version, then all of STM32H7 and U5, then weights."""
+    rows = memory_rows(table)
+    columns = "within 10 %  median   p90"
+    yield f"{'activation RAM':22s} {'version':8s} rows families {columns} | a family left out: {columns}"
+    keys = sorted({(row.board, row.version) for row in rows})
+    for board, version in keys:
+        yield _line(board, version, [row for row in rows if (row.board, row.version) == (board, version)])
+    yield _line("STM32H7 and U5", "all", [row for row in rows if row.board.startswith(SERIES)])
+    yield from _resident(table)
+    exact = [row for row in table if row["weights_flash_kib"] and _microcontroller(row) and row["graph"]]
+    same = [row for row in exact if abs(weights_kib(row) - float(row["weights_flash_kib"])) <= 0.0101]
+    yield f"weights flash: {len(same)} of {len(exact)} rows to the last printed digit"
+
+
+def _resident(table: Sequence[dict[str, str]]) -> Iterator[str]:
+    """Lines: the runtime's RAM and the code's flash of int8 nets, by version."""
+    judged = [row for row in table if _judged(row) and row["dtype"] == "int8"]
+    for field, rule in (("runtime_ram_kib", runtime_bytes), ("code_flash_kib", code_bytes)):
+        for version in sorted({row["version"] for row in judged}):
+            rows = [row for row in judged if row["version"] == version and row[field]]
+            errors = [abs(rule(nets()[r["graph"]], version) / 1024 / float(r[field]) - 1) for r in rows]
+            figures = f"median {statistics.median(errors):.1%}, p90 {quantile(errors):.1%}"
+            yield f"{field:22s} {version:8s} {len(rows):4d} rows: {figures}"
+
+
+def weights_kib(row: dict[str, str]) -> float:
+    """The weights of a row's net with its anchors: in int8 up to version 8, floats since."""
+    each = 1 if row["version"].startswith(("7.", "8.")) else 4
+    return (weights_bytes(nets()[row["graph"]]) + each * anchor_numbers(row["net"])) / 1024
+
+
+def _line(board: str, version: str, rows: Sequence[MemoryRow]) -> str:
+    both = ([abs(row.error) for row in rows], [abs(row.left_out_error) for row in rows])
+    parts = [f"{share(e):10.0%} {statistics.median(e):8.1%} {quantile(e):6.1%}" for e in both]
+    return f"{board:22s} {version:8s} {len(rows):4d} {len({r.family for r in rows}):8d} {parts[0]} | {parts[1]}"
+
+
+def share(errors: Sequence[float]) -> float:
+    """The share within a tenth."""
+    return sum(error <= WITHIN for error in errors) / len(errors)
+
+
+def quantile(errors: Sequence[float], at: float = 0.9) -> float:
+    """The value below which that share lies."""
+    return sorted(errors)[min(len(errors) - 1, int(at * len(errors)))]
+
+
+def _badness(rows: Sequence[dict[str, str]], constants: Planning) -> tuple[float, float]:
+    errors = [abs(estimate_kib(row, constants) / float(row["activation_ram_kib"]) - 1) for row in rows]
+    return -share(errors), statistics.mean(min(error, 0.5) for error in errors)
+
+
+def _judged(row: dict[str, str]) -> bool:
+    known = row["graph"] and row["activation_ram_kib"] and not row["suspect_memory"]
+    return bool(known) and _microcontroller(row)
+
+
+def _microcontroller(row: dict[str, str]) -> bool:
+    return row["runtime"] == "st-edge-ai" and "N6" not in row["board"]
+
+
+@cache
+def _bytes(graph: str, constants: Planning) -> int:
+    return activation_bytes(nets()[graph], constants)
