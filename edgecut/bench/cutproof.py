@@ -18,6 +18,7 @@ from edgecut.records.proof import OutputProof
 from edgecut.records.report import Step
 from edgecut.runtime.session import Kernels, Session
 from edgecut.runtime.specs import file_format, read_graph, tensor_specs
+from edgecut.sandbox.limits import check_array
 from edgecut.sandbox.wire import numpy_dtype
 from edgecut.tflite import cut as tflite_cut
 from edgecut.tflite.flatbuffer import TfliteGraph, read, read_content
@@ -89,6 +90,7 @@ def seeded(specs: Sequence[TensorSpec], random: np.random.Generator) -> dict[str
     arrays = {}
     for spec in specs:
         shape = tuple((1 if axis == 0 else OPEN_SIZE) if size < 0 else size for axis, size in enumerate(spec.shape))
+        check_array(f"cut: the input {spec.name!r}", shape)
         try:
             dtype = numpy_dtype(spec.dtype)
         except ValueError as exc:

@@ -18,6 +18,7 @@ from edgecut.records.recipe import Precision
 from edgecut.runtime.files import dequantize, quantize
 from edgecut.runtime.session import Kernels, Session
 from edgecut.runtime.specs import file_format, read_graph, tensor_specs
+from edgecut.sandbox.limits import check_array
 from edgecut.tflite.flatbuffer import read
 from edgecut.tflite.layers import called
 
@@ -82,6 +83,7 @@ def _seeded(source: Path) -> list[np.ndarray]:
     fed: list[np.ndarray] = []
     for spec in tensor_specs(read_graph(source))[0]:
         shape = (INPUTS, *(max(1, size) for size in spec.shape))
+        check_array(f"{source}: the input {spec.name!r}", shape)
         if spec.scale is not None:
             limits = np.iinfo(spec.dtype)
             fed.append(spec.scale * (random.integers(limits.min, limits.max, shape) - (spec.zero_point or 0)))

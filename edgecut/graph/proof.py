@@ -16,6 +16,7 @@ from edgecut.graph.clones import states_of
 from edgecut.graph.keras_types import Structure
 from edgecut.graph.rebuild import Splice, run
 from edgecut.records.proof import OutputProof
+from edgecut.sandbox.limits import check_array
 
 INPUTS = 8
 OPEN_SIZE = 96  # what an open height or width is tried at
@@ -32,6 +33,7 @@ def seeded_inputs(tensors: Sequence[Tensor], *, count: int = INPUTS, seed: int =
     for tensor in tensors:
         batch = count if not tensor.shape or tensor.shape[0] is None else tensor.shape[0]
         shape = (batch, *(OPEN_SIZE if size is None else size for size in tensor.shape[1:]))
+        check_array(f"the tensor {getattr(tensor, 'name', '')!r}", shape)
         if "float" in tensor.dtype:
             arrays.append(random.uniform(-1, 1, shape).astype("float32"))
         elif tensor.dtype == "string":

@@ -19,6 +19,7 @@ from edgecut.records.artifact import Artifact
 from edgecut.records.progress import Progress
 from edgecut.records.recipe import Data
 from edgecut.runtime.files import FileRunner
+from edgecut.sandbox.limits import check_array
 
 SEEDED = 64
 _BATCH = 64
@@ -153,6 +154,8 @@ def takes_pictures(artifact: Artifact) -> bool:
 def _seeded(artifact: Artifact) -> np.ndarray:
     """Bytes for pictures, else floats in -1..1, or whole numbers 0 and 1, which are in any vocabulary."""
     random = np.random.default_rng(0)
+    for spec in artifact.inputs:
+        check_array(f"{artifact.path}: the input {spec.name!r}", (SEEDED, *spec.shape[1:]))
     if takes_pictures(artifact):
         return random.integers(0, 256, (SEEDED, *artifact.inputs[0].shape[1:]), dtype=np.uint8)
     arrays = []

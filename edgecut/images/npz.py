@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 from edgecut.errors import DataError
 from edgecut.records.lfs import POINTER, is_pointer_file
+from edgecut.records.units import format_bytes
+from edgecut.sandbox.limits import read_limits
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,6 +83,14 @@ def load_array(path: Path, name: str, where: str) -> np.ndarray:
     import numpy as np
 
     try:
+        with zipfile.ZipFile(path) as archive:
+            size_bytes = archive.getinfo(f"{name}.npy").file_size
+        limits = read_limits()
+        if size_bytes > limits.address_bytes_for(path.stat().st_size):
+            raise DataError(
+                f"{where}: {path}: {name} unpacks to {format_bytes(size_bytes)}, where the file has "
+                f"{format_bytes(path.stat().st_size)}; {limits.hint('bytes')}"
+            )
         with np.load(path, allow_pickle=False) as arrays:
             return np.asarray(arrays[name])
     except (*_DAMAGE, OSError, RuntimeError) as exc:

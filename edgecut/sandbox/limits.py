@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgecut.errors import RequestError
+from edgecut.errors import RequestError, RunError
 from edgecut.records.units import format_bytes, parse_bytes, parse_seconds
 
 VARIABLE = "EDGECUT_LIMITS"
 _BYTES_PER_BYTE = 8  # a runtime holds a file, its parsed form, its weights and the kernels' repacked ones
+_NUMBER_BYTES = 8  # of a seeded number, before it gets its type
 
 
 @dataclass(frozen=True)
@@ -56,3 +59,15 @@ def read_limits() -> Limits:
             raise RequestError(f"{VARIABLE}: {part!r} lets nothing run; give more than 0")
         own.add(key)
     return Limits(seconds, address_bytes, frozenset(own))
+
+
+def check_array(name: str, shape: Sequence[int]) -> None:
+    """Nothing, for an array of numbers that the limits have room for; judged by its shape, before it is made.
+
+    name: what the shape, which a foreign file says, is of. Raises RunError.
+    """
+    limits, size_bytes = read_limits(), _NUMBER_BYTES * math.prod(shape)
+    if size_bytes > limits.address_bytes:
+        raise RunError(
+            f"{name} has the shape {list(shape)}, whose numbers take {format_bytes(size_bytes)}; {limits.hint('bytes')}"
+        )

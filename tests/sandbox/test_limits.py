@@ -1,0 +1,49 @@
+"""Arrays whose shapes a file says, judged before they are made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecut.bench.cutproof import seeded
+from edgecut.errors import DataError, RunError
+from edgecut.images.npz import load_array
+from edgecut.records.artifact import TensorSpec
+from edgecut.sandbox.limits import check_array
+
+
+def test_an_array_that_the_limits_have_no_room_for() -> None:
+    check_array("the input 'x'", (1, 2**29))
+    with pytest.raises(RunError) as refusal:
+        check_array("the input 'x'", (1, 2**30))
+    assert str(refusal.value) == (
+        "the input 'x' has the shape [1, 1073741824], whose numbers take 8 GiB; "
+        "EDGECUT_LIMITS='bytes=8GiB' raises the limit"
+    )
+
+
+def test_a_proof_makes_no_input_that_one_changed_bit_has_made_huge() -> None:
+    spec = TensorSpec(name="image", shape=(1, 2**30 + 32, 32, 3), dtype="int8")
+    with pytest.raises(RunError) as refusal:
+        seeded([spec], np.random.default_rng(0))
+    assert str(refusal.value) == (
+        "cut: the input 'image' has the shape [1, 1073741856, 32, 3], whose numbers take 768 GiB; "
+        "EDGECUT_LIMITS='bytes=8GiB' raises the limit"
+    )
+
+
+def test_an_array_that_unpacks_to_more_than_its_file_can_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "bomb.npz"
+    np.savez_compressed(path, x_train=np.zeros((16, 1 << 20), np.uint8))
+    monkeypatch.setenv("EDGECUT_LIMITS", "bytes=8MiB")
+    size = path.stat().st_size
+    with pytest.raises(DataError) as refusal:
+        load_array(path, "x_train", "data.train")
+    assert str(refusal.value) == (
+        f"data.train: {path}: x_train unpacks to 16 MiB, where the file has {size / 1024:.3g} KiB; "
+        "EDGECUT_LIMITS='bytes=16MiB' raises the limit"
+    )
+    monkeypatch.delenv("EDGECUT_LIMITS")
+    assert load_array(path, "x_train", "data.train").shape == (16, 1 << 20)
