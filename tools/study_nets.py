@@ -103,7 +103,7 @@ def _squeezenet(size: int, whole: bool) -> keras.Model:
     return keras.Model(inputs, _head(x))
 
 
-def _lite(size: int, stop: int | None) -> keras.Model:
+def _lite(size: int, stop: int | None, channels: int = 3) -> keras.Model:
     """EfficientNet-Lite0: no squeeze-excite, ReLU6."""
 
     def block(x: Tensor, filters: int, kernel: int, stride: int, expand: int) -> Tensor:
@@ -125,7 +125,7 @@ def _lite(size: int, stop: int | None) -> keras.Model:
         (1, 320, 3, 1, 6),
     )
     blocks = [(f, k, s if n == 0 else 1, e) for count, f, k, s, e in stages for n in range(count)]
-    inputs = layers.Input((size, size, 3))
+    inputs = layers.Input((size, size, channels))
     x = layers.Conv2D(32, 3, 2, padding="same", use_bias=False)(inputs)
     x = layers.ReLU(6.0)(layers.BatchNormalization()(x))
     for row in blocks[:stop]:
@@ -156,6 +156,9 @@ NETS: dict[str, Callable[[], keras.Model]] = {
     "squeezenet_fire5": lambda: _squeezenet(96, whole=False),
     "emotion": _emotion,
     "efficientnet_lite0_block_6": lambda: _lite(96, 6),
+    "efficientnet_lite0_block_6_gray": lambda: _lite(96, 6, channels=1),
+    "mobilenet_025_224": lambda: keras.applications.MobileNet((224, 224, 3), alpha=0.25, weights=None),
+    "mobilenetv2_035_160": lambda: keras.applications.MobileNetV2((160, 160, 3), alpha=0.35, weights=None),
     "mobilenetv2_224": lambda: keras.applications.MobileNetV2((224, 224, 3), weights=None),
     "efficientnet_lite0_224": lambda: _lite(224, None),
     "squeezenet_227": lambda: _squeezenet(227, whole=True),
