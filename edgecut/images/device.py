@@ -126,7 +126,9 @@ def _resized(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     result = np.empty((len(pixels), height, width, pixels.shape[-1]), np.uint8)
     for index, image in enumerate(pixels):
         picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else np.ascontiguousarray(image))
-        resized = np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
+        # Across, then down, each rounded to bytes: Pillow chose that order until 12, and from 13 on by the sizes.
+        across = picture.resize((width, picture.height), Image.Resampling.BILINEAR)
+        resized = np.asarray(across.resize((width, height), Image.Resampling.BILINEAR))
         result[index] = resized.reshape(result.shape[1:])
     return result
 
