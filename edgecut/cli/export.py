@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, get_args
@@ -10,11 +11,12 @@ import click
 
 from edgecut.cli.completion import files
 from edgecut.cli.files import check_target
-from edgecut.cli.flags import Overrides, grouped, recipe_flags
+from edgecut.cli.flags import Overrides, Parsed, grouped, recipe_flags
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
 from edgecut.cli.sources import load_model
 from edgecut.errors import DataError, OutputError, RequestError, several
+from edgecut.export.packages import Package
 from edgecut.records.precision import needs_images
 from edgecut.records.recipe import Exported, Format, Precision, Recipe
 from edgecut.records.units import format_bytes
@@ -23,10 +25,20 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
+    from edgecut.export.plain_c import Extras
     from edgecut.records.artifact import Artifact
 
 # Rounding alone was at most 1e-5 of the largest output in the real models.
 FUSION_TOLERANCE = 1e-3
+_LARGEST_SIDE = 16_384  # of a camera's frame: positions are 16-bit numbers
+
+
+class InC(NamedTuple):
+    """What is written beside plain C: --camera, --crop, --package."""
+
+    camera: tuple[int, int, int] | None
+    crop: tuple[int, int] | None
+    package: Package | None
 
 
 class Target(NamedTuple):
@@ -38,12 +50,26 @@ class Target(NamedTuple):
     force: bool
 
 
+def _camera(text: str) -> tuple[int, int, int]:
+    """(height, width, channels) of "240x320x3"; gray without channels."""
+    match = re.fullmatch(r"(\d+)[xX×](\d+)(?:[xX×]([13]))?", text.strip())
+    if match is None or not 0 < int(match[1]) <= _LARGEST_SIDE or not 0 < int(match[2]) <= _LARGEST_SIDE:
+        raise ValueError(f"{text!r} is no frame; height x width x channels (1 or 3) is expected, such as 240x320x3")
+    return int(match[1]), int(match[2]), int(match[3] or 1)
+
+
+def _crop(text: str) -> tuple[int, int]:
+    height, width, _ = _camera(text)
+    return height, width
+
+
 @click.command(
     "export",
     epilog="\b\nExamples:\n"
     "  edgecut export model.keras --precision float32 -o model.tflite\n"
     "  edgecut export model.keras --precision int8 --data photos --preprocess tf -o model.tflite\n"
     "  edgecut export model.tflite --format c -o c\n"
+    "  edgecut export model.tflite --format c --package arduino --camera 240x320x3 --crop 240x240 -o model\n"
     "  edgecut export float.onnx --quantizer ort --data photos --preprocess torch -o int8.onnx",
 )
 @click.argument("model", shell_complete=files)
@@ -51,6 +77,14 @@ class Target(NamedTuple):
 @click.option("--precision", type=click.Choice(get_args(Precision)), default="int8", show_default=True)
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The file to write; for c a folder.")
 @click.option("--force", is_flag=True, help="Replace what is there.")
+@click.option("--package", type=click.Choice(get_args(Package)), help="With --format c: what this tool installs.")
+@click.option(
+    "--camera",
+    type=Parsed(_camera, "HxWxC"),
+    metavar="HxWxC",
+    help="With --format c: also a frame of this size, gray or R, G, B, to the model's picture in C.",
+)
+@click.option("--crop", type=Parsed(_crop, "HxW"), metavar="HxW", help="With --camera: its middle part alone.")
 @recipe_flags(
     "--preprocess",
     "--order",
@@ -64,15 +98,17 @@ class Target(NamedTuple):
     "--dequantize",
 )
 @with_output
-@grouped(target=Target)
-def command(output: Output, *, model: str, target: Target, overrides: Overrides) -> int:
+@grouped(target=Target, in_c=InC)
+def command(output: Output, *, model: str, target: Target, in_c: InC, overrides: Overrides) -> int:
     """Write a model as it is to one .tflite or .onnx file, or to plain C, and show what the file holds.
 
     MODEL is a Keras model, a SavedModel folder of any origin, or an .onnx file, which is imported first. With
     --quantizer ort a float .onnx file is quantized as it is.
 
     With --format c OUT is a folder for the int8 .tflite file and the plain C that is generated from it, equal to TFLM
-    to the bit; MODEL may then also be an int8 .tflite file of any origin.
+    to the bit; MODEL may then also be an int8 .tflite file of any origin. --package makes the folder a library of
+    Arduino or PlatformIO, an ESP-IDF component, a Zephyr module or a CMSIS-Pack, with an example; --camera adds the
+    way from a camera's frame to the picture, equal to edgecut's own to the byte.
 
     int8 and int16x8 need images (--data) and what the model takes (--preprocess): of one made by "edgecut stem --pixels
     raw" that is raw, and the camera's bytes then pass into an int8 file unchanged. A model that takes no picture is
@@ -82,8 +118,10 @@ def command(output: Output, *, model: str, target: Target, overrides: Overrides)
 
     recipe = read_source(model, overrides)
     out = target.out
+    if target.format_ != "c" and any(in_c):
+        raise RequestError("--package, --camera, --crop: are for --format c; pass it, too")
     if target.format_ == "c":
-        artifact, notes = _export_c(output, recipe, target.precision, out, target.force)
+        artifact, notes = _export_c(output, recipe, target, _extras(in_c))
         output.table(*artifact_parts(artifact))
         output.remarks(*notes)
         output.document({"artifacts": [artifact.to_dict()], "notes": notes})
@@ -155,38 +193,59 @@ def _export(
     return artifact, []
 
 
-def _export_c(
-    output: Output, recipe: Recipe, precision: Precision, out: Path, force: bool
-) -> tuple[Artifact, list[str]]:
+def _extras(in_c: InC) -> Extras:
+    """Raises RequestError for a crop without a camera, or one that is larger than its frame."""
+    from edgecut.export.camera_c import Frame
+    from edgecut.export.plain_c import Extras
+
+    if in_c.camera is None:
+        if in_c.crop is not None:
+            raise RequestError("--crop: is a part of the camera's frame; pass --camera, too")
+        return Extras(package=in_c.package)
+    height, width, channels = in_c.camera
+    crop = in_c.crop
+    if crop is not None and (crop[0] > height or crop[1] > width):
+        raise RequestError(f"--crop: {crop[0]}x{crop[1]} is larger than the camera's frame of {height}x{width}")
+    return Extras(Frame((height, width), channels, crop), in_c.package)
+
+
+def _export_c(output: Output, recipe: Recipe, target: Target, extras: Extras) -> tuple[Artifact, list[str]]:
     """The .tflite file in the folder OUT, beside its C, and what the C takes."""
     from edgecut.export.plain_c import c_name, c_paths, write_c
     from edgecut.export.readback import read_artifact
     from edgecut.tflite.flatbuffer import read_content
 
-    source = recipe.source.model
+    source, out, precision = recipe.source.model, target.out, target.precision
     if precision != "int8":
         raise RequestError(f"--precision: C is generated from int8, found {precision}")
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out}: is a file; name a folder")
     name = c_name(source)
     standing = [path for path in c_paths(name, out) if path.exists()]
-    if standing and not force:
+    if extras.package is not None and out.is_dir() and any(out.iterdir()):
+        standing = [out]
+    if standing and not target.force:
         raise OutputError(f"{standing[0]}: exists; pass --force to replace it")
     if Path(source).suffix.lower() == ".tflite":
         content = read_content(Path(source))
     else:
         with tempfile.TemporaryDirectory() as scratch:
             written = Path(scratch) / f"{name}.tflite"
-            _check(recipe, "tflite", precision, written, force)
+            _check(recipe, "tflite", precision, written, target.force)
             _export(output, recipe, "tflite", precision, written)
             content = written.read_bytes()
-    made = write_c(content, name, out, source)
+    made = write_c(content, name, out, source, extras)
     artifact = read_artifact(out / f"{name}.tflite", name=f"{name}.tflite", precision=precision)
     rows = "" if made.rows_arena_bytes is None else f", {format_bytes(made.rows_arena_bytes)} by rows of a camera"
     return artifact, [
-        f"wrote {name}_run.c and {name}_run.h: work buffer {format_bytes(made.arena_bytes)}{rows}; "
+        f"wrote {_written(name, extras)}: work buffer {format_bytes(made.arena_bytes)}{rows}; "
         "computes as TFLM's reference kernels do (not run here: a bundle's golden vectors are)"
     ]
+
+
+def _written(name: str, extras: Extras) -> str:
+    more = "" if extras.camera is None else f", {name}_camera.c and {name}_camera.h"
+    return f"{name}_run.c and {name}_run.h{more}{f', for {extras.package}' if extras.package else ''}"
 
 
 def _quantize_onnx(output: Output, recipe: Recipe, out: Path) -> tuple[Artifact, list[str]]:

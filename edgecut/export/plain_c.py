@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgecut.engine import Generated, generate
 from edgecut.engine.c_text import c_symbol
-from edgecut.errors import OutputError
+from edgecut.errors import ExportError, OutputError
+from edgecut.export.camera_c import Frame, camera_files
+from edgecut.export.packages import Library, Package, package_files
+from edgecut.runtime.specs import tensor_specs
+from edgecut.tflite.flatbuffer import parse
 from edgecut.whole import write_whole
 
 
@@ -24,18 +30,49 @@ def c_paths(name: str, folder: Path) -> tuple[Path, ...]:
     return tuple(folder / file for file in (f"{name}.tflite", f"{name}_run.c", f"{name}_run.h"))
 
 
-def write_c(content: bytes, name: str, folder: Path, where: str) -> Generated:
-    """Write NAME.tflite, NAME_run.c and NAME_run.h; nothing is written if the content can't be C.
+@dataclass(frozen=True)
+class Extras:
+    """What is written beside the C. camera: what gives the frames, of which the picture is made in C, too. package:
+    the tool whose layout the folder has."""
 
-    where: what sentences call the content. Raises ExportError with a line for each operator without a kernel,
-    OutputError if the folder can't be made.
+    camera: Frame | None = None
+    package: Package | None = None
+
+
+NO_EXTRAS = Extras()
+
+
+def write_c(content: bytes, name: str, folder: Path, where: str, extras: Extras = NO_EXTRAS) -> Generated:
+    """Write NAME.tflite, NAME_run.c and NAME_run.h, or a package of them; nothing if the content can't be C.
+
+    where: what sentences call the content. Raises ExportError with a line for each operator without a kernel, or for a
+    camera of a model that takes no picture; OutputError if the folder can't be made.
     """
     made = generate(content, name, where)
+    files = dict(made.files)
+    if extras.camera is not None:
+        files |= camera_files(name, extras.camera, _picture(content, where))
+    texts = {file: text.encode() for file, text in files.items()}
+    if extras.package is not None:
+        outputs = math.prod(tuple(map(int, tensor_specs(parse(content, where))[1][0].shape[1:])))
+        texts = package_files(extras.package, Library(name, files, outputs))
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise OutputError(f"{folder}: can't be made ({exc.strerror}); name another folder") from exc
     write_whole(folder / f"{name}.tflite", content)
-    for file, text in made.files.items():
-        write_whole(folder / file, text.encode())
+    for file, text in texts.items():
+        path = folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, text)
     return made
+
+
+def _picture(content: bytes, where: str) -> tuple[int, int, int]:
+    """(height, width, channels) that a file takes. Raises ExportError if it is no picture."""
+    inputs, _ = tensor_specs(parse(content, where))
+    if len(inputs) == 1 and len(inputs[0].shape) == 4 and inputs[0].shape[3] in {1, 3}:
+        _, height, width, channels = inputs[0].shape
+        return height, width, channels
+    shapes = ", ".join(str(spec.shape) for spec in inputs)
+    raise ExportError(f"{where}: takes {shapes}, and --camera is for a picture of 1 or 3 channels; leave it out")
