@@ -11,7 +11,7 @@ from edgecut.export.readback import tflite_precision
 from edgecut.records.measurement import Measurement, measured, missing
 from edgecut.records.profile import Calibrated, LatencyFacts, Profile, Work
 from edgecut.tflite import x_cube_ai
-from edgecut.tflite.arena import CORTEX_M_ERROR, cortex_m_arena_bytes, esp_nn_arena_bytes
+from edgecut.tflite.arena import cortex_m_arena_bytes, cortex_m_error, esp_nn_arena_bytes
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
 from edgecut.tflite.layers import called
 from edgecut.tflite.ops import macs_by_class, not_modelled, weight_scheme
@@ -125,11 +125,12 @@ def _arena_by_rule(graph: TfliteGraph, profile: Profile, artifact: str) -> Measu
     if kernels in PLAIN:
         if not _like_cortex_m4(profile):
             return None
-        return arena_estimate(plain, profile, artifact, PLANNER, CORTEX_M_ERROR)
+        return arena_estimate(plain, profile, artifact, PLANNER, cortex_m_error(plain))
     if "cmsis" in kernels:
-        return arena_estimate(cortex_m_arena_bytes(graph), profile, artifact, PLANNER, CORTEX_M_ERROR)
+        value = cortex_m_arena_bytes(graph)
+        return arena_estimate(value, profile, artifact, PLANNER, cortex_m_error(value))
     value = esp_nn_arena_bytes(graph, _esp_nn(profile)) or plain
-    error = CORTEX_M_ERROR + max(0, value - plain) / value
+    error = cortex_m_error(value) + max(0, value - plain) / value
     return arena_estimate(value, profile, artifact, ESP_NN_PLANNER, error)
 
 

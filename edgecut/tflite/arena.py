@@ -20,6 +20,9 @@ ALIGNMENT = 16
 # Cortex-M4 is 4.6 % (tests/tflite/test_arena.py). Its constants were fitted on these four, so the
 # promised band is wider.
 CORTEX_M_ERROR = 0.10
+# What tables and records differ by at most on int8 files of 1 to 33 operators, every kind among them, from what the
+# interpreter holds less its wider pointers (tests/tflite/test_whole_arena.py): more than a tenth of a tiny arena.
+CORTEX_M_ERROR_BYTES = 260
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,25 @@ def planning_bytes(graph: TfliteGraph, scratch: Scratch = reference_requests, *,
     return request * requests + size * len(parts) + record * (tensors + requests) + 40 * planned
 
 
+def preparing_bytes(graph: TfliteGraph, *, wide: bool = False) -> int:
+    """What TFLM needs where the head will lie while an operator is prepared: more than the head in a tiny net.
+
+    A record for each tensor of the operator, and its zero points, one for each channel (micro_allocator.cc:
+    AllocateTempTfLiteTensor). A convolution holds its tensors once more, about 290 bytes. wide: with pointers of 64
+    bits; then within 60 bytes of the interpreter on operators of 1 to 24 tensors.
+    """
+    record, grid = (64, 28) if wide else (40, 16)
+    most = 0
+    for part in (graph, *graph.others):
+        for operator in part.operators:
+            tensors = [part.tensors[k] for k in (*operator.inputs, *operator.outputs) if k >= 0]
+            scales = [len(tensor.scales) for tensor in tensors if tensor.scales]
+            held = record * len(tensors) + sum(grid + 4 * count for count in scales)
+            again = record * 4 if operator.name == "CONV_2D" and scales else 0
+            most = max(most, held + again)
+    return most
+
+
 def live_bytes(graph: TfliteGraph) -> int:
     """The largest sum of tensors alive at once: what no planner can go below. It is not the arena."""
     buffers = lifetimes(graph)
@@ -91,6 +113,11 @@ def cortex_m_arena_bytes(graph: TfliteGraph, kernels: Literal["cmsis-nn", "refer
     """
     scratch = cmsis_nn_requests if kernels == "cmsis-nn" else reference_requests
     return _device_bytes(graph, scratch)
+
+
+def cortex_m_error(arena_bytes: int) -> float:
+    """The band of cortex_m_arena_bytes, relative to its value."""
+    return max(CORTEX_M_ERROR, CORTEX_M_ERROR_BYTES / max(arena_bytes, 1))
 
 
 def esp_nn_arena_bytes(
@@ -137,7 +164,8 @@ def aligned(size_bytes: int) -> int:
 
 
 def _device_bytes(graph: TfliteGraph, scratch: Scratch) -> int:
-    return max(planned_bytes(graph, scratch), planning_bytes(graph, scratch)) + tail_bytes(graph)
+    head = max(planned_bytes(graph, scratch), planning_bytes(graph, scratch), preparing_bytes(graph))
+    return head + tail_bytes(graph)
 
 
 def _offset(placement: Placement) -> int:

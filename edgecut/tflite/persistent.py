@@ -57,6 +57,11 @@ def _dense(graph: TfliteGraph, operator: Operator) -> int:
     return _by_channel(graph, operator) if len(graph.tensors[operator.inputs[1]].scales) > 1 else 0
 
 
+def _lstm(_graph: TfliteGraph, _operator: Operator) -> int:
+    """The parameters of four gates, beyond what every operator has."""
+    return 640
+
+
 def _softmax(graph: TfliteGraph, operator: Operator) -> int:
     """With 16 bits two tables of 513 values."""
     return 2 * _up(2 * 513) if graph.tensors[operator.inputs[0]].dtype == "int16" else 0
@@ -69,6 +74,7 @@ KEPT: dict[str, Rule] = {
     "FULLY_CONNECTED": _dense,  # fully_connected_common.cc
     "SOFTMAX": _softmax,  # softmax_common.cc
     "TRANSPOSE_CONV": _by_channel,  # transpose_conv.cc
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": _lstm,  # lstm_shared.h: OpDataLSTM
 }
 
 
