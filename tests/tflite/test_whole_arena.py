@@ -37,7 +37,7 @@ def narrowed(arena: tflm.TflmArena, graph: TfliteGraph) -> int:
 
 
 def files(folder: Path) -> list[Path]:
-    """Every sixth single operator and fourth net of the int8 files, and each operator that has a state or much scratch."""
+    """Every sixth operator and fourth net of the int8 files, and each operator that has a state or much scratch."""
     content = {f.name: f.content for f in (*list(single_operators(62))[::6], *list(random_nets(16))[::4])}
     content |= {name: operator_file(name, usual_types(name, "int8")) for name in STATEFUL}
     for name, data in content.items():
