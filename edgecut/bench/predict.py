@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+from edgecut.bench.fits import has_arena
 from edgecut.bench.priced import MANY_CORES, evidence, here, priced, unknown_threads
 from edgecut.bench.terms import ALIKE, Tiles, group_of, terms
 from edgecut.export.readback import tflite_precision
@@ -102,7 +103,7 @@ def predict_arena(graph: TfliteGraph, profile: Profile, artifact: str) -> Measur
     are beside the rule's, or beside the reference kernels' where there is none.
     """
     own = profile.arena
-    if own is None or profile.runtime.name != "tflm":
+    if own is None or profile.runtime.name == "c" or not has_arena(profile):
         return _arena_by_rule(graph, profile, artifact)
     value = round(usual_arena_bytes(graph, profile) * own.ratio)
     method = f"{PLANNER}, times {own.ratio:.3g} by {own.files} measured files"

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgecut.bench.fits import has_arena
 from edgecut.bench.predict import predict_latency, usual_arena_bytes
 from edgecut.bench.priced import LEAST_FAMILIES
 from edgecut.calibrate.board import fit_measured
@@ -130,7 +131,7 @@ def _arena(
     told = [figure for figure in figures if figure.arena_bytes]
     if not told:
         return None, ()
-    if base.runtime.name != "tflm" or base.class_ == "npu":
+    if base.runtime.name == "c" or base.class_ == "npu" or not has_arena(base):
         return None, (f"arenas are left out: none is estimated of {base.id}, which runs {base.runtime.name}",)
     ratios = [(f.arena_bytes or 0) / usual_arena_bytes(graphs[f.line], base) for f in told]
     errors = [abs(own / (statistics.median(ratios[:k] + ratios[k + 1 :] or [1.0])) - 1) for k, own in enumerate(ratios)]

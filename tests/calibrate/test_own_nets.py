@@ -54,7 +54,7 @@ def test_every_number_of_the_profile_has_its_source() -> None:
     assert profile.source_of("cpu.clock_hz") == board().source_of("cpu.clock_hz")
 
 
-@pytest.mark.parametrize("name", ["nucleo-l4r5zi", "xg24-dk2601b"])
+@pytest.mark.parametrize("name", ["nucleo-l4r5zi", "xg24-dk2601b", "stm32h747i-disco"])
 def test_measured_arenas_move_the_estimate_and_its_band(name: str) -> None:
     """Also for kernels whose scratch is not known, of which nothing was estimated before."""
     base, graph = find_profile(name), read(TINY)

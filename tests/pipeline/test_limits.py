@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecut.bench.fits import arena_fits, arena_limit
+from edgecut.bench.fits import arena_fits, arena_limit, has_arena
 from edgecut.pipeline.judge import judge
 from edgecut.records.document import parse
 from edgecut.records.measurement import measured
@@ -13,7 +13,7 @@ from edgecut.records.profile_files import known_profiles
 from edgecut.records.recipe import make_recipe
 from tests.reports import artifact
 
-ARENAS = tuple(p for p in known_profiles()[0] if p.class_ == "microcontroller" and p.runtime.name in {"tflm", "c"})
+ARENAS = tuple(p for p in known_profiles()[0] if p.class_ == "microcontroller" and has_arena(p))
 BANKED = [p for p in ARENAS if p.memory.banks]
 
 
