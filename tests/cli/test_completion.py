@@ -20,7 +20,7 @@ def offered(*words: str) -> list[str]:
     ("words", "found"),
     [
         (["be"], ["bench"]),
-        (["cache", ""], ["clear", "ls"]),
+        (["cache", ""], ["clear", "ls", "verify"]),
         (["build", "x", "--pre"], ["--preprocess", "--precision"]),
         (["build", "rec"], ["<file>"]),
         (["inspect", ""], ["<file>"]),
@@ -31,7 +31,7 @@ def offered(*words: str) -> list[str]:
         (["export", "x", "--format", ""], ["tflite", "onnx", "c"]),
         (["bench", "x", "--profile", "nucleo-l4r5zi-x"], ["nucleo-l4r5zi-xcubeai", "nucleo-l4r5zi-xcubeai-c"]),
         (["new", "x", "--profile", "nicla"], ["nicla-vision", "nicla-vision-c"]),
-        (["profile", "show", "esp32-"], ["esp32-c", "esp32-s3", "esp32-s3-c"]),
+        (["profile", "show", "esp32-s3"], ["esp32-s3", "esp32-s3-c", "esp32-s3-reference", "esp32-s3-reference-c"]),
         (["profile", "show", "own/"], ["<file>"]),
     ],
     ids=" ".join,

@@ -335,4 +335,4 @@ def test_where_a_document_was_expected_a_failure_is_one(
 def test_a_document_that_was_printed_stays_the_only_one(capsys: pytest.CaptureFixture[str]) -> None:
     file = Path(__file__).parents[1] / "fixtures" / "tiny.int8.tflite"
     answer = run(capsys, "bench", str(file), "--runs", "1", "--runner", "ssh://nobody@localhost:1", "--json")
-    assert (answer.code, list(json.loads(answer.out))) == (3, ["measurements", "failures"])
+    assert (answer.code, list(json.loads(answer.out))) == (3, ["measurements", "devices", "measured_lines", "failures"])
