@@ -21,6 +21,7 @@ from edgecut.cli.failures import Failures
 from edgecut.records.deprecated import OldWordWarning
 from edgecut.records.escapes import json_literals, terminal_line
 from edgecut.records.progress import SILENT, Progress
+from edgecut.sandbox.limits import limits_of
 from edgecut.whole import naming
 
 if TYPE_CHECKING:
@@ -113,17 +114,18 @@ def with_csv(function: Callable[..., int | None]) -> Callable[..., int | None]:
 
 
 def with_output(function: Callable[..., int | None]) -> Callable[..., int | None]:
-    """Adds --json, -q and -v to a command; its first argument is then an Output."""
+    """Adds --json, -q, -v and --limits to a command; its first argument is then an Output."""
 
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
     @click.option("-q", "--quiet", is_flag=True, help="No progress, hints or notes.")
     @click.option("-v", "--verbose", is_flag=True, help="Say more about each step.")
+    @click.option("--limits", metavar="TEXT", help="What opening a file may take: 'seconds=60,bytes=4GiB'.")
     @functools.wraps(function)
-    def run(*, as_json: bool, quiet: bool, verbose: bool, **options: object) -> int | None:
+    def run(*, as_json: bool, quiet: bool, verbose: bool, limits: str | None, **options: object) -> int | None:
         output = Output(as_json=as_json, quiet=quiet, verbose=verbose)
         for sentence in click.get_current_context().meta.get(OLD_WORDS, ()):
             output.note(sentence)
-        with _old_words_told(output):
+        with _old_words_told(output), limits_of(limits):
             return function(output, **options)
 
     return run

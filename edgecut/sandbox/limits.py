@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from edgecut.errors import RequestError, RunError
@@ -59,6 +60,26 @@ def read_limits() -> Limits:
             raise RequestError(f"{VARIABLE}: {part!r} lets nothing run; give more than 0")
         own.add(key)
     return Limits(seconds, address_bytes, frozenset(own))
+
+
+@contextmanager
+def limits_of(text: str | None) -> Iterator[None]:
+    """Let EDGECUT_LIMITS be a text meanwhile, for this process and those that it starts; None leaves it as it is.
+
+    Raises RequestError for a text of another form.
+    """
+    before = os.environ.get(VARIABLE)
+    if text is not None:
+        os.environ[VARIABLE] = text
+    try:
+        if text is not None:
+            read_limits()
+        yield
+    finally:
+        if before is not None:
+            os.environ[VARIABLE] = before
+        elif text is not None:
+            os.environ.pop(VARIABLE, None)
 
 
 def check_array(name: str, shape: Sequence[int]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -12,6 +13,7 @@ from edgecut.errors import DataError, RunError
 from edgecut.images.npz import load_array
 from edgecut.records.artifact import TensorSpec
 from edgecut.sandbox.limits import check_array
+from tests.command_line import run
 
 
 def test_an_array_that_the_limits_have_no_room_for() -> None:
@@ -47,3 +49,25 @@ def test_an_array_that_unpacks_to_more_than_its_file_can_hold(tmp_path: Path, mo
     )
     monkeypatch.delenv("EDGECUT_LIMITS")
     assert load_array(path, "x_train", "data.train").shape == (16, 1 << 20)
+
+
+def test_a_flag_sets_the_limits_of_its_command_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGECUT_LIMITS", "bytes=1GiB")
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file.create_dataset("bomb", (1 << 30,), "float32", chunks=(1 << 20,))
+    path = str(tmp_path / "m.h5")
+    answer = run(capsys, "plan", path, "--precision", "float32", "--limits", "bytes=2GiB")
+    assert answer.err == (
+        f"edgecut: error: m: source.model: {path}: 'bomb' brings what it unpacks to over 1,073,741,824 bytes; "
+        "EDGECUT_LIMITS='bytes=4GiB' raises the limit\n"
+    )
+    answer = run(capsys, "plan", path, "--precision", "float32")
+    assert "over 536,870,912 bytes" in answer.err
+    answer = run(capsys, "plan", path, "--limits", "size=1")
+    assert (answer.code, answer.err) == (
+        2,
+        "edgecut: error: EDGECUT_LIMITS: 'size=1' is neither seconds=... nor bytes=...; 'seconds=60,bytes=4GiB' is "
+        "the form\n",
+    )
