@@ -7,7 +7,9 @@ import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Literal
 
+from edgecut.tflite.arena import cortex_m_arena_bytes
 from edgecut.tflite.x_cube_ai import (
     Planning,
     activation_bytes,
@@ -108,6 +110,40 @@ def memory_report(table: Sequence[dict[str, str]]) -> Iterator[str]:
     exact = [row for row in table if row["weights_flash_kib"] and _microcontroller(row) and row["graph"]]
     same = [row for row in exact if abs(weights_kib(row) - float(row["weights_flash_kib"])) <= 0.0101]
     yield f"weights flash: {len(same)} of {len(exact)} rows to the last printed digit"
+    yield from _elsewhere(table)
+
+
+def _elsewhere(table: Sequence[dict[str, str]]) -> Iterator[str]:
+    """Lines: figures of a source that nothing was fitted on, TinyEngine's README for an STM32H743."""
+    rows = [row for row in table if row["board"] == "STM32H743" and row["graph"] and row["ram_kib"]]
+    rows = [row for row in rows if not row["suspect_memory"]]
+    graphs = nets()
+    st = [row for row in rows if row["runtime"] == "st-edge-ai"]
+    ram = [_total_ram(row) / 1000 / float(row["ram_kib"]) - 1 for row in st]
+    flash = [
+        (weights_bytes(graphs[r["graph"]]) + code_bytes(graphs[r["graph"]], r["version"]))
+        / 1000
+        / float(r["flash_kib"])
+        - 1
+        for r in st
+        if r["flash_kib"]
+    ]
+    for name, errors in (("RAM", list(map(abs, ram))), ("flash", list(map(abs, flash)))):
+        worst = f"median {statistics.median(errors):.1%}, worst {max(errors):.1%}"
+        yield f"STM32H743, X-CUBE-AI 7.3.0, {name}: {len(errors)} rows, {share(errors):.0%} within 10 %, {worst}"
+    tflm = [row for row in rows if row["runtime"].startswith("tflm")]
+    more = [float(r["ram_kib"]) - cortex_m_arena_bytes(graphs[r["graph"]], _kernels(r)) / 1000 for r in tflm]
+    spread = f"{min(more):.0f} to {max(more):.0f} kB, median {statistics.median(more):.0f}"
+    yield f"STM32H743, TFLM: the firmware's printed RAM is {spread}, above the estimated arena in {len(more)} rows"
+
+
+def _total_ram(row: dict[str, str]) -> int:
+    graph = nets()[row["graph"]]
+    return activation_bytes(graph, planning(row["version"])) + runtime_bytes(graph, row["version"])
+
+
+def _kernels(row: dict[str, str]) -> Literal["cmsis-nn", "reference"]:
+    return "cmsis-nn" if row["runtime"].endswith("cmsis-nn") else "reference"
 
 
 def _resident(table: Sequence[dict[str, str]]) -> Iterator[str]:
