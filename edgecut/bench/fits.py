@@ -9,6 +9,7 @@ from edgecut.records.device_figures import in_order
 from edgecut.records.measurement import Measurement, Metric
 from edgecut.records.profile import Profile
 from edgecut.records.report import State
+from edgecut.records.units import format_bytes
 from edgecut.tflite.x_cube_ai import KERNELS
 
 HAVE_ARENAS = frozenset({"tflm", "c"})
@@ -63,12 +64,21 @@ def fits(rows: Iterable[Measurement], limit: float, without: str) -> Judgement:
 
 
 def arena_fits(rows: Iterable[Measurement], profile: Profile, *others: int | None) -> Judgement | None:
-    """Whether a file's arena fits a device, by the one limit that there is for it; None where nothing limits it."""
+    """Whether a file's arena fits a device, by the one limit that there is for it; None where nothing limits it.
+
+    Where it doesn't fit the chip, and no budget forbids more, a board's external memory leaves it open.
+    """
     limit = arena_limit(profile, *others)
     if limit is None:
         return None
+    known = tuple(rows)
     why = f"{profile.id} runs {profile.runtime.name}, which has no arena of a fixed size"
-    return fits(rows, limit, why)
+    found, outside = fits(known, limit, why), profile.memory.external_ram_bytes
+    room = strictest(profile.budget.arena_bytes, outside, *others)
+    if found.state != "misses" or not outside or not room or fits(known, room, why).state == "misses":
+        return found
+    reason = f"it is more than a piece of the chip's RAM, and the {format_bytes(outside)} outside the chip may hold it"
+    return Judgement("unknown", found.value, found.basis, reason)
 
 
 def refusal(rows: Iterable[Measurement], metrics: Sequence[Metric] = ("arena", "latency")) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from edgecut.bench.fits import arena_limit, fits, has_arena, refusal, strictest
+from edgecut.bench.fits import arena_fits, arena_limit, fits, has_arena, refusal, strictest
 from edgecut.pipeline.sensor import sensor_check
 from edgecut.records.artifact import Artifact
 from edgecut.records.measurement import UNITS, Measurement, Metric, measured
@@ -41,13 +41,14 @@ def judge(
             for metric, limit in _limits(recipe, profile):
                 if metric == "arena" and not known:
                     continue
-                checks.append(_check(metric, limit, artifact, profile, measurements))
+                checks.append(_check(metric, limit, artifact, profile, measurements, recipe.budget.arena_bytes))
     return tuple(checks)
 
 
 def _size_limit(recipe: Recipe, profile: Profile) -> int | None:
     memory = profile.memory
-    flash = memory.external_flash_bytes if memory.flash_bytes is None else memory.flash_bytes
+    # Weights may lie in a board's external flash, which is read as memory.
+    flash = max(filter(None, (memory.flash_bytes, memory.external_flash_bytes)), default=None)
     return strictest(recipe.budget.size_bytes, profile.budget.size_bytes, flash)
 
 
@@ -81,14 +82,21 @@ def _limits(recipe: Recipe, profile: Profile) -> Iterator[tuple[Metric, float]]:
 
 
 def _check(
-    metric: Metric, limit: float, artifact: Artifact, profile: Profile | None, measurements: Sequence[Measurement]
+    metric: Metric,
+    limit: float,
+    artifact: Artifact,
+    profile: Profile | None,
+    measurements: Sequence[Measurement],
+    budget: int | None = None,
 ) -> Check:
+    """budget: the recipe's own limit of an arena."""
     if metric == "size":
         size = measured("size", artifact.name, [artifact.size_bytes], where="file", method="bytes of the written file")
         rows = [size]
     else:
         rows = [m for m in measurements if m.artifact == artifact.name and m.metric == metric and answers(m, profile)]
-    found = fits(rows, limit, _why_unknown(metric, profile))
+    found = arena_fits(rows, profile, budget) if metric == "arena" and profile is not None else None
+    found = found or fits(rows, limit, _why_unknown(metric, profile))
     return Check(
         metric=metric,
         artifact=artifact.name,
@@ -114,8 +122,6 @@ def answers(measurement: Measurement, profile: Profile | None) -> bool:
 def _why_unknown(metric: Metric, profile: Profile | None) -> str:
     if profile is None:
         return f"{metric} could not be measured"
-    if metric == "arena":
-        return f"{profile.id} runs {profile.runtime.name}, which has no arena of a fixed size"
     return f"{profile.id} is not here to be measured, and its profile has no {metric} facts"
 
 

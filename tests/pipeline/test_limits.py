@@ -41,8 +41,11 @@ def test_inspect_and_build_agree_on_every_device(profile: Profile) -> None:
     limit = arena_limit(profile)
     if limit is None:
         return
-    for size, state in ((limit // 2, "meets"), (limit, "unknown"), (2 * limit, "misses")):
+    outside = profile.memory.external_ram_bytes or 0
+    beyond = "unknown" if outside > 2 * limit else "misses"
+    for size, state in ((limit // 2, "meets"), (limit, "unknown"), (2 * limit, beyond)):
         assert states(profile, size) == (state, state)
+    assert states(profile, 4 * (limit + outside)) == ("misses", "misses")
 
 
 def test_banked_devices_are_among_them() -> None:
@@ -72,3 +75,31 @@ def test_an_arena_may_take_no_more_than_one_piece(profile: Profile) -> None:
 )
 def test_the_largest_piece_is_what_one_buffer_may_have(memory: dict[str, object], limit: int | None) -> None:
     assert arena_limit(board(**memory)) == limit
+
+
+@pytest.mark.parametrize(
+    ("memory", "budget", "size", "state", "reason"),
+    [
+        ({"external_ram_bytes": 8000}, None, 3000, "unknown", "it is more than a piece of the chip's RAM, and the "
+         "7.81 KiB outside the chip may hold it"),
+        ({"external_ram_bytes": 8000}, None, 9000, "misses", ""),
+        ({"external_ram_bytes": 8000}, 2000, 3000, "misses", ""),
+        ({"external_ram_bytes": 8000}, None, 800, "meets", ""),
+        ({}, None, 3000, "misses", ""),
+    ],
+)  # fmt: skip
+def test_memory_outside_the_chip_leaves_open_what_the_chip_cannot_hold(
+    memory: dict[str, object], budget: int | None, size: int, state: str, reason: str
+) -> None:
+    row = measured("arena", "m", [size], profile="board", where="board", method="by hand")
+    found = arena_fits([row], board(ram_bytes=1000, **memory), budget)
+    assert found is not None
+    assert (found.state, found.reason) == (state, reason)
+
+
+def test_a_file_may_lie_in_the_flash_outside_the_chip() -> None:
+    recipe = make_recipe({"source": {"model": "m.keras"}}, {}, where="test")
+    file = artifact("int8", 5000)
+    for memory, limit in (({"flash_bytes": 4096}, 4096), ({"flash_bytes": 4096, "external_flash_bytes": 8192}, 8192)):
+        (size,) = [c for c in judge(recipe, [board(**memory)], [file], []) if c.metric == "size"]
+        assert (size.limit, size.state) == (limit, "meets" if limit > 5000 else "misses")
