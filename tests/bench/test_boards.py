@@ -14,6 +14,7 @@ from edgecut.tflite.x_cube_ai import weights_bytes
 from tools.boards.families import Net, parsed
 from tools.boards.graphs import DATA, features, nets, restored, stored
 from tools.boards.memory import weights_kib
+from tools.boards.names import net_of
 from tools.boards.table import FIELDS, measurements
 
 FACTS = Path(__file__).parents[2] / "tools" / "facts"
@@ -104,3 +105,13 @@ def test_a_wrong_name_is_refused_with_the_form() -> None:
     with pytest.raises(ValueError, match="net 'mobilenet 96': expected 'FAMILY HEIGHTxWIDTHxCHANNELS CLASSES"):
         parsed("mobilenet 96")
     assert parsed("vww 96x96x3 2") == Net("vww", (96, 96, 3), 2)
+
+
+def test_another_row_of_a_known_kind_has_its_net_and_one_without_classes_has_none() -> None:
+    row = {"source": "STMicroelectronics/stm32ai-modelzoo", "model": "MobileNet v2 1.4 fft", "dataset": "Person"}
+    row |= {"height": "160", "width": "160", "channels": "3", "classes": ""}
+    net = net_of(row)
+    assert net is not None
+    assert net.name == "mobilenetv2 160x160x3 1 alpha=1.4 top=no"
+    assert net_of(row | {"dataset": "unheard of"}) is None
+    assert net_of(row | {"model": "MobileNet v9"}) is None

@@ -9,8 +9,9 @@ from tools.boards.families import APPLICATIONS, Net
 
 Row = Mapping[str, str]
 
-# Classes of the data sets whose rows don't print them.
+# Outputs of the data sets whose rows don't print them, or print two where the zoo's code has one.
 CLASSES = {
+    "Person": 1,
     "COCO-Person": 1,
     "ST-Person": 1,
     "COCO-80": 80,
@@ -32,16 +33,19 @@ def net_of(row: Row) -> Net | None:
     return None
 
 
-def _net(family: str, row: Row, classes: int | None = None, **options: object) -> Net:
+def _net(family: str, row: Row, classes: int | None = None, **options: object) -> Net | None:
+    """The net of a row's size; None where a size or its classes aren't known."""
+    count = classes or CLASSES.get(row["dataset"]) or int(row["classes"] or 0)
+    if not (count and row["height"] and row["width"]):
+        return None
     shape = (int(row["height"]), int(row["width"]), int(row["channels"] or 3))
-    count = classes or int(row["classes"] or CLASSES.get(row["dataset"], 0))
     return Net(family, shape, count, tuple((key, str(value)) for key, value in options.items()))
 
 
-def _zoo(family: str) -> Callable[[Row, re.Match[str]], Net]:
+def _zoo(family: str) -> Callable[[Row, re.Match[str]], Net | None]:
     """A net of keras.applications in ST's zoo: with its own head for ImageNet, else with the mean and a Dense."""
 
-    def rule(row: Row, match: re.Match[str]) -> Net:
+    def rule(row: Row, match: re.Match[str]) -> Net | None:
         alpha = {"alpha": float(match["alpha"])} if "alpha" in match.groupdict() else {}
         top = {} if row["dataset"] == "ImageNet" else {"top": "no"}
         return _net(family, row, **alpha, **top)
@@ -49,10 +53,10 @@ def _zoo(family: str) -> Callable[[Row, re.Match[str]], Net]:
     return rule
 
 
-def _plain(family: str, **types: type) -> Callable[[Row, re.Match[str]], Net]:
+def _plain(family: str, **types: type) -> Callable[[Row, re.Match[str]], Net | None]:
     """A family whose options are the pattern's groups."""
 
-    def rule(row: Row, match: re.Match[str]) -> Net:
+    def rule(row: Row, match: re.Match[str]) -> Net | None:
         return _net(family, row, **{key: types[key](value) for key, value in match.groupdict().items()})
 
     return rule
@@ -63,13 +67,13 @@ def _efficientnet(row: Row, match: re.Match[str]) -> Net | None:
     return _zoo(family)(row, match) if family in APPLICATIONS else None
 
 
-def _st_yolox(row: Row, match: re.Match[str]) -> Net:
+def _st_yolox(row: Row, match: re.Match[str]) -> Net | None:
     """Printed as 0.33_0.25 or as d033_w025."""
     depth, width = (float(text) if "." in text else int(text) / 100 for text in (match["depth"], match["width"]))
     return _net("yolox", row, depth=depth, width=width, separable="yes", act="relu6")
 
 
-def _yolox(row: Row, match: re.Match[str]) -> Net:
+def _yolox(row: Row, match: re.Match[str]) -> Net | None:
     depth, width = {"s": (0.33, 0.5), "m": (0.67, 0.75), "l": (1.0, 1.0)}[match["size"].lower()]
     return _net("yolox", row, depth=depth, width=width)
 
