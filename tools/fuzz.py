@@ -85,7 +85,7 @@ def _run_kind(name: str, count: int, options: argparse.Namespace, work: Path) ->
         folder.mkdir()
         words = [sys.executable, __file__, "--child", str(folder), "--only", name, "--inputs", str(count - done),
                  "--seed", str(seed), "--engine", options.engine]  # fmt: skip
-        code, errors = _watched(words, folder)
+        code, errors = watched(words, folder)
         journal = [json.loads(line) for line in (folder / "journal").read_text().splitlines()] \
             if (folder / "journal").is_file() else []  # fmt: skip
         for row in journal:
@@ -109,7 +109,7 @@ def _run_kind(name: str, count: int, options: argparse.Namespace, work: Path) ->
     return done, codes, [f"{reason} ({kept})" for reason, kept in failed.items()]
 
 
-def _watched(words: list[str], folder: Path) -> tuple[int, str]:
+def watched(words: list[str], folder: Path) -> tuple[int, str]:
     """(exit code, end of stderr) of a child, which is killed when it has finished no input for long."""
     said = folder / "stderr"
     with open(said, "wb") as errors:
@@ -195,7 +195,7 @@ def _try(put: Callable[..., Path], commands: Callable[[Path], Any], content: Any
     os.chdir(folder)
     for words in commands(path):
         before = set(folder.rglob("*"))
-        code, output = _command(words, watch)
+        code, output = command(words, watch)
         codes.append(code)
         failure = failure or _failure(code, output, watch)
         if code != 0 and (left := set(folder.rglob("*")) - before):
@@ -227,7 +227,7 @@ class _Hang(BaseException):
     """Raised by the alarm; not an Exception, so that nobody takes it for a fault of the file."""
 
 
-def _command(words: list[str], watch: Watch) -> tuple[int | str, str]:
+def command(words: list[str], watch: Watch) -> tuple[int | str, str]:
     """(exit code, what was said on stderr) of one command line, run in this process."""
     out, err = io.StringIO(), io.StringIO()
     signal.signal(signal.SIGALRM, _alarm)
