@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import functools
-import io
 import json
 import math
 import os
@@ -19,7 +17,7 @@ import click
 
 from edgecut.cli.failures import Failures
 from edgecut.records.deprecated import OldWordWarning
-from edgecut.records.escapes import json_literals, terminal_line
+from edgecut.records.escapes import csv_text, json_literals, terminal_line
 from edgecut.records.progress import SILENT, Progress
 from edgecut.sandbox.limits import limits_of
 from edgecut.whole import naming
@@ -72,9 +70,8 @@ class Output:
         """Prints comma-separated values (RFC 4180) on stdout with --csv, a line of names first; nothing otherwise."""
         if not self.as_csv:
             return
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([columns, *rows])
-        _write(lambda: click.echo(text.getvalue(), nl=False))
+        text = csv_text([columns, *rows])
+        _write(lambda: click.echo(text, nl=False))
 
     def width(self) -> int:
         """The columns of the terminal, 80 where there is none."""

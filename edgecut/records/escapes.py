@@ -1,12 +1,15 @@
-"""Text of files of others, escaped for the place where it is shown: a terminal, XML, Markdown, C, JSON.
+"""Text of files of others, escaped for the place where it is shown: a terminal, XML, Markdown, C, JSON, CSV.
 
 It is put there by these functions alone, so that it is shown as it is and nothing in it is obeyed.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
+from collections.abc import Iterable, Sequence
 from html import escape
 
 # Unicode's control characters but tab and line end, the marks that turn the direction of what follows (UAX #9), line
@@ -27,6 +30,8 @@ _TAG = re.compile(r"<(?=[A-Za-z/!?])")
 _ENTITY = re.compile(r"&(?=#?[A-Za-z0-9]+;)")
 _BLOCK = re.compile(r"^(\s*)([#>+-]+)(?=\s|$)")
 _NUMBERED = re.compile(r"^(\s*\d+)([.)])(?=\s|$)")
+_FORMULA = re.compile(r"\s*[=+\-@\t\r]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|nan)")
 # A C99 compiler need take no string literal of more characters (5.2.4.1).
 _LONGEST_LITERAL = 4095
 
@@ -51,6 +56,21 @@ def terminal_line(text: str) -> str:
 def json_literals(text: str) -> str:
     """The JSON text of the same value, with JSON's escapes for signs that a terminal would obey."""
     return OBEYED.sub(lambda sign: json.dumps(sign[0])[1:-1], text)
+
+
+def csv_text(rows: Iterable[Sequence[str]]) -> str:
+    """Rows as comma-separated values (RFC 4180), each in one line, of which no spreadsheet calculates a text.
+
+    A text that one would take for a formula begins with an apostrophe (OWASP, CSV Injection); numbers are as they are.
+    """
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([_csv_cell(cell) for cell in row] for row in rows)
+    return text.getvalue()
+
+
+def _csv_cell(text: str) -> str:
+    line = terminal_line(text)
+    return f"'{line}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else line
 
 
 def xml_text(text: str) -> str:

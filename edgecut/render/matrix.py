@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -11,6 +9,7 @@ from markupsafe import Markup
 from rich.console import Group
 from rich.text import Text
 
+from edgecut.records.escapes import csv_text
 from edgecut.records.matrix import Matrix, MatrixCell, MatrixFile, MatrixRow
 from edgecut.records.report import Check
 from edgecut.records.units import format_bytes, format_seconds
@@ -78,9 +77,7 @@ def matrix_markdown(matrix: Matrix) -> str:
 
 def matrix_csv(matrix: Matrix) -> str:
     """The same as comma-separated values (RFC 4180): the axes behind CSV_COLUMNS; what is unknown is empty."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([[*CSV_COLUMNS, *matrix.axes], *matrix_rows(matrix)])
-    return text.getvalue()
+    return csv_text([[*CSV_COLUMNS, *matrix.axes], *matrix_rows(matrix)])
 
 
 def matrix_rows(matrix: Matrix) -> Iterator[list[str]]:

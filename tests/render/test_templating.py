@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt  # rich needs it
 from markupsafe import Markup
 
 from edgecut.records.comparison import Comparison, Difference, Verdict
-from edgecut.records.escapes import Markdown, harmless, markdown_cell, markdown_code, markdown_text, xml_text
+from edgecut.records.escapes import Markdown, csv_text, harmless, markdown_cell, markdown_code, markdown_text, xml_text
 from edgecut.records.matrix import Matrix, MatrixRow
 from edgecut.render.comparison import comparison_markdown
 from edgecut.render.junit import comparison_junit
@@ -121,3 +121,22 @@ def test_junit_of_a_file_with_an_odd_name_is_xml() -> None:
 def test_a_picture_of_odd_names_is_xml() -> None:
     rows = [Row(("\x1b\x00<a>", "\u202e"), legal=True, tooltip="\x07")]
     assert ElementTree.fromstring(graph_picture("\x01", ("a", "b"), rows, ())).findtext("{*}title") == "\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
+        ("@SUM(1+1)", "'@SUM(1+1)"),
+        ("+x", "'+x"),
+        (" -x", "' -x"),
+        ("\t=1", r"'\t=1"),
+        ("-0.5", "-0.5"),
+        ("+1e-07", "+1e-07"),
+        ("a,b", '"a,b"'),
+        ('"', '""""'),
+        ("a\nb\x1b[2J", r"a\nb\x1b[2J"),
+    ],
+)
+def test_a_spreadsheet_calculates_no_text(cell: str, shown: str) -> None:
+    assert csv_text([["x", cell]]) == f"x,{shown}\n"
