@@ -1,13 +1,13 @@
 """Crafted files and folders, each made to do harm, through every command that reads one.
 
-    tools/attack [--only KIND ...] [--quick] [--seed 0] [--keep DIR]
+    tools/attack [--only KIND ...] [--light] [--every 1] [--seed 0] [--keep DIR]
 
 Kinds: keras, h5, savedmodel, hdf5, zip, external, onnx, tflite, npz, git, labels, recipe, profile, bundle. The cases of
 a kind run in one child process, in which TensorFlow is imported once where it is needed. A case fails if code out of it
 ran (it would write a canary), if anything was written outside of OUT, if a result holds what lies in a file that wasn't
 named, or if a command ends as a bug (exit code 5), ends the process, takes over 20 seconds, or takes itself or a child
 beyond the limit of memory. The table shows what was counted; failing cases are kept; the exit code is 1 if there is
-one. --quick: a share of the cases of the kinds that need no TensorFlow.
+one. --light: only kinds that need no TensorFlow; --every N: each Nth case.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ PARENT_BYTES = 2 << 30
 """What the process of a command may take beyond what it had when the case began."""
 CHILD_BYTES = 3 << 30
 """Address space of the children that run files (EDGECUT_LIMITS)."""
-QUICK_EVERY = 5
 
 
 def main() -> int:
     """Runs all kinds, or some; 1 if a case failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*")
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--light", action="store_true")
+    parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, default=Path("attack_failures"))
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
@@ -70,10 +70,9 @@ def cases(seed: int) -> dict[str, list[Case]]:
 
 def chosen(options: argparse.Namespace) -> dict[str, list[Case]]:
     """The kinds and cases that the options ask for."""
-    table = cases(options.seed)
-    if options.quick:
-        table = {kind: rows[::QUICK_EVERY] for kind, rows in table.items() if kind not in HEAVY}
-    return {kind: rows for kind, rows in table.items() if options.only is None or kind in options.only}
+    table = {kind: rows[:: options.every] for kind, rows in cases(options.seed).items()}
+    asked = {kind for kind in table if not (options.light and kind in HEAVY)}
+    return {kind: rows for kind, rows in table.items() if kind in (options.only or asked)}
 
 
 def _all(options: argparse.Namespace, work: Path) -> int:
@@ -107,19 +106,8 @@ def _run_kind(kind: str, count: int, options: argparse.Namespace, work: Path) ->
     while len(journal) < count:
         folder = work / f"{kind}-{len(journal)}"
         folder.mkdir()
-        words = [
-            sys.executable,
-            __file__,
-            "--child",
-            str(folder),
-            "--only",
-            kind,
-            "--skip",
-            str(len(journal)),
-            "--seed",
-            str(options.seed),
-            *(["--quick"] if options.quick else []),
-        ]
+        words = [sys.executable, __file__, "--child", str(folder), "--only", kind, "--skip", str(len(journal))]
+        words += ["--seed", str(options.seed), "--every", str(options.every)]
         code, said = watched(words, folder)
         lines = (folder / "journal").read_text().splitlines() if (folder / "journal").is_file() else []
         journal += [json.loads(line) for line in lines]

@@ -296,7 +296,7 @@ _BUNDLES: dict[str, Callable[[Path, Place], None]] = {
     "evil report": lambda b, p: _put(b / "report.json", b'{"recipe": "' + b"\\u001b[2J" * 1000 + b'"}'),
     "name of options": lambda b, p: _put(b / "recipe.toml", b'name = "-o canary"\n'),
     "control names": lambda b, p: _put(b / "x\ny\x1b[2J", b""),
-    "model of 2 GiB": lambda b, p: os.truncate(b / "models" / "bell.float32.tflite", 2 << 30),
+    "model of half a GiB": lambda b, p: os.truncate(b / "models" / "bell.float32.tflite", 1 << 29),
     "vectors beyond": lambda b, p: _put(b / "vectors" / "vectors.json", b'{"inputs": [{"shape": [9e9, 9e9]}]}'),
 }
 
