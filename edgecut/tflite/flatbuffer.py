@@ -15,6 +15,7 @@ from ai_edge_litert import schema_py_generated as schema
 from edgecut.errors import SourceError
 from edgecut.records.lfs import POINTER, is_pointer_file
 from edgecut.tflite.arity import arity_fault
+from edgecut.tflite.counts import check_counts
 
 IDENTIFIER = b"TFL3"
 
@@ -230,7 +231,9 @@ def _model(content: bytes, where: str) -> schema.ModelT:
             f"{where}: is no .tflite file: bytes 4 to 8 are {content[4:8]!r}, and {IDENTIFIER!r} is expected"
         )
     try:
-        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+        root = schema.Model.GetRootAs(content, 0)
+        check_counts(root, len(content), where)
+        model = schema.ModelT.InitFromObj(root)
     except _DAMAGE as exc:
         raise SourceError(_damaged(where, content)) from exc
     if not model.subgraphs or not model.operatorCodes or not model.buffers:
