@@ -159,6 +159,7 @@ def predict_flash(graph: TfliteGraph, profile: Profile, artifact: str) -> Measur
         kind="estimated",
         where=profile.id,
         method="weights as they are, code fitted on published figures of rebuilt nets",
+        error=x_cube_ai.FLASH_ERROR,
         conditions=parts,
     )
 

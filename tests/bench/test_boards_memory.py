@@ -10,9 +10,9 @@ import pytest
 from edgecut.bench.predict import predict_arena, predict_flash
 from edgecut.records.profile_files import read_profile
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
-from edgecut.tflite.x_cube_ai import ERROR, activation_bytes, code_bytes, planning, runtime_bytes
+from edgecut.tflite.x_cube_ai import ERROR, FLASH_ERROR, activation_bytes, code_bytes, planning, runtime_bytes
 from tools.boards.graphs import DATA, nets
-from tools.boards.memory import SERIES, estimate_kib, fitted, memory_rows, quantile, share
+from tools.boards.memory import SERIES, estimate_kib, fitted, flash_errors, memory_rows, quantile, share
 
 PROFILES = Path(__file__).parents[2] / "profiles"
 STEM = "mobilenet 96x96x3 5 alpha=0.25 top=no"
@@ -84,7 +84,13 @@ def test_bench_gives_ram_and_flash_of_an_st_board_with_their_parts() -> None:
     activations, resident = activation_bytes(graph, planning(version)), runtime_bytes(graph, version)
     assert (arena.value, arena.error, arena.kind) == (activations + resident, ERROR, "estimated")
     assert arena.conditions["activation_bytes"] == activations
-    assert flash.value == 219_844 + code_bytes(graph, version)
+    assert (flash.value, flash.error) == (219_844 + code_bytes(graph, version), FLASH_ERROR)
+
+
+def test_nine_tenths_of_the_printed_flash_are_within_the_stated_band() -> None:
+    errors = [abs(error) for error in flash_errors(table())]
+    assert len(errors) >= 120
+    assert quantile(errors) <= FLASH_ERROR
 
 
 def test_flash_of_another_runtime_is_not_known_by_this_rule() -> None:

@@ -110,7 +110,20 @@ def memory_report(table: Sequence[dict[str, str]]) -> Iterator[str]:
     exact = [row for row in table if row["weights_flash_kib"] and _microcontroller(row) and row["graph"]]
     same = [row for row in exact if abs(weights_kib(row) - float(row["weights_flash_kib"])) <= 0.0101]
     yield f"weights flash: {len(same)} of {len(exact)} rows to the last printed digit"
+    errors = [abs(error) for error in flash_errors(table)]
+    figures = f"median {statistics.median(errors):.1%}, p90 {quantile(errors):.1%}"
+    yield f"weights and code: {len(errors)} rows, {share(errors):.0%} within 10 %, {figures}"
     yield from _elsewhere(table)
+
+
+def flash_errors(table: Iterable[dict[str, str]]) -> list[float]:
+    """estimated / printed - 1 of weights and code together, of int8 rows that print both."""
+    errors = []
+    for row in table:
+        if _judged(row) and row["dtype"] == "int8" and row["weights_flash_kib"] and row["code_flash_kib"]:
+            estimate = weights_kib(row) + code_bytes(nets()[row["graph"]], row["version"]) / 1024
+            errors.append(estimate / (float(row["weights_flash_kib"]) + float(row["code_flash_kib"])) - 1)
+    return errors
 
 
 def _elsewhere(table: Sequence[dict[str, str]]) -> Iterator[str]:
