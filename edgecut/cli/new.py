@@ -177,8 +177,8 @@ def _flag_help(key: str) -> str:
 
 def _profile_keys(profile: Profile | None, recipe: Recipe) -> dict[str, object]:
     """What a device says about a recipe: its image, unless arrays feed the model, its files, its limits."""
+    from edgecut.bench.sensor import sensor_keys
     from edgecut.pipeline.model_faults import planned_arrays
-    from edgecut.pipeline.sensor import sensor_keys
 
     if profile is None:
         return {}

@@ -76,7 +76,7 @@ def command(output: Output, *, model: str, out: Path, force: bool, overrides: Ov
 
 def _check_gray(recipe: Recipe) -> None:
     """Raises RequestError for a gray value that no picture gives, which a build and an export of the result refuse."""
-    from edgecut.pipeline.sensor import why_only_bytes
+    from edgecut.bench.sensor import why_only_bytes
 
     is_gray = recipe.stem.channels == 1 or recipe.stem.order == "gray"
     reason = why_only_bytes(1, None, recipe.source.preprocess) if is_gray and recipe.stem.pixels != "raw" else ""

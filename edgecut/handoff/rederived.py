@@ -13,6 +13,7 @@ import edgecut
 from edgecut.errors import EdgecutError
 from edgecut.handoff.bundle import LABELS, documents
 from edgecut.handoff.checked import document
+from edgecut.handoff.figures import figure_faults
 from edgecut.handoff.seal import LOCK, MANIFEST, PROVENANCE, Manifest, json_text, lock_in, manifest_of, run_texts
 from edgecut.handoff.statement import provenance
 from edgecut.handoff.vectors import VECTORS, VectorSheet
@@ -54,6 +55,7 @@ def rederived(folder: Path, manifest: Manifest) -> Rederived:
     faults = [f"{path}: isn't what edgecut writes for {_from_what(path)}" for path in others]
     faults += [f"{path}: is no file of a bundle; nothing in it names it" for path in unknown]
     faults += [*_told_faults(manifest, report, lock_in(folder)), *_manifest_faults(manifest, report)]
+    faults += figure_faults(folder, report)
     return Rederived(tuple(faults), never)
 
 

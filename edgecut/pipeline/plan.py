@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgecut.bench.sensor import why_only_bytes
 from edgecut.errors import DocumentError, RequestError, SourceError, faults_of
 from edgecut.graph.saved import PREFIX, config_of, kind_of, lambda_names, layer_names
 from edgecut.graph.saved_functions import operator_fault
 from edgecut.pipeline.model_faults import planned_arrays, planned_faults
 from edgecut.pipeline.onnx_source import import_faults, is_onnx, order_notes
 from edgecut.pipeline.operators import loop_notes, operator_faults, operator_notes
-from edgecut.pipeline.sensor import sensor_notes, why_only_bytes
+from edgecut.pipeline.sensor import sensor_notes
 from edgecut.pipeline.unchecked import unchecked
 from edgecut.records.artifact import sha256_of
 from edgecut.records.document import closest

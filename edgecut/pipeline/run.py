@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import edgecut
+from edgecut.bench.judge import judge, slower_notes
 from edgecut.bench.usage import file_uses
 from edgecut.cache.facts import versions
 from edgecut.errors import OutputError, RequestError
@@ -19,7 +20,6 @@ from edgecut.handoff.signatures import sign as sign_bundle
 from edgecut.handoff.signatures import signing
 from edgecut.pipeline.bundle import complete, restored
 from edgecut.pipeline.cached import WORK, Cache, build_store, hash_store, named
-from edgecut.pipeline.judge import judge, slower_notes
 from edgecut.pipeline.lock import check_lock, input_hashes, lock_of, lock_path
 from edgecut.pipeline.plan import Plan, plan, read_paths
 from edgecut.pipeline.values import Body, Checked, Done

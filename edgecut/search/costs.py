@@ -8,11 +8,11 @@ from pathlib import Path
 from edgecut.bench.as_c import foreseen_c_arena
 from edgecut.bench.at_cut import unforeseen
 from edgecut.bench.devices import Device, measure_on
+from edgecut.bench.judge import judge
 from edgecut.bench.measure import on_device, size
 from edgecut.bench.predict import predict_arena, predict_latency
 from edgecut.bench.runners.local import Local
 from edgecut.pipeline.bench import by_runners
-from edgecut.pipeline.judge import judge
 from edgecut.records.artifact import Artifact, TensorSpec
 from edgecut.records.front import DeviceCost
 from edgecut.records.measurement import Measurement

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgecut.bench.judge import judge
 from edgecut.bench.measure import on_device
 from edgecut.engine import plan
 from edgecut.export.readback import read_artifact
-from edgecut.pipeline.judge import judge
 from edgecut.records.artifact import Artifact
 from edgecut.records.profile_files import find_profile
 from edgecut.records.recipe import Recipe

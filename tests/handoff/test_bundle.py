@@ -49,7 +49,7 @@ def artifacts_in(folder: Path, files: tuple[str, ...] = FILES) -> tuple[Artifact
 def report_of(artifacts: tuple[Artifact, ...], *measurements: Measurement) -> Report:
     source = SourceFacts(path="/models/m.keras", sha256="", layers=1, calls=1, params=1, macs=1)
     return Report(
-        edgecut="0.1.0", status="unknown", recipe=recipe_of().to_dict(), environment={"python": "3.11"},
+        edgecut="0.1.0", status="meets", recipe=recipe_of().to_dict(), environment={"python": "3.11"},
         profiles=(find_profile("host").to_dict(),),
         source=source, steps=(), artifacts=artifacts, measurements=measurements, checks=(),
     )  # fmt: skip

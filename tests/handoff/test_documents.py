@@ -227,5 +227,5 @@ def test_texts_of_files_are_texts_in_the_readme_and_in_the_model_card(tmp_path: 
 def test_file_names_in_code_spans_are_unchanged(tmp_path: Path) -> None:
     artifact = artifacts_in(tmp_path, ("int8.tflite",))[0]
     page = readme(report_of((artifact,)), recipe_of({"name": "_bell_"}), artifact, None, None, [])
-    assert page.startswith("# \\_bell\\_\n\nMade by edgecut 0.1.0 from `/models/m.keras`. Budgets: **unknown**.\n")
+    assert page.startswith("# \\_bell\\_\n\nMade by edgecut 0.1.0 from `/models/m.keras`. Budgets: **meets**.\n")
     assert "add `c/_bell__model.c` to the firmware's sources.\n" in page

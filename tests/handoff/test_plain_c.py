@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from edgecut.bench.judge import judge
 from edgecut.engine import plan
 from edgecut.handoff import native
 from edgecut.handoff.bundle import device_artifact, write_bundle
@@ -16,8 +17,9 @@ from edgecut.handoff.plain_c import EQUAL_TO
 from edgecut.handoff.seal import Release
 from edgecut.handoff.verify import verify
 from edgecut.records.profile_files import find_profile
+from edgecut.records.report import overall
 from tests.command_line import run
-from tests.handoff.test_bundle import artifacts_in, bundle, report_of, vectors_of
+from tests.handoff.test_bundle import artifacts_in, bundle, recipe_of, report_of, vectors_of
 from tests.handoff.test_verify import adopt
 
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler (cc) is here")
@@ -30,7 +32,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     artifacts = artifacts_in(folder, ("float32.tflite", "int8.tflite"))
     chosen, profile = device_artifact(artifacts), find_profile(BOARD)
     assert chosen is not None
-    report = report_of(artifacts).model_copy(update={"profiles": (profile.to_dict(),)})
+    checks = judge(recipe_of(), [profile], artifacts, ())
+    told = {"profiles": (profile.to_dict(),), "checks": checks, "status": overall(checks)}
+    report = report_of(artifacts).model_copy(update=told)
     release = Release(report, folder.parent)
     write_bundle(folder, release, vectors=vectors_of(folder / chosen.path), labels=())
     return folder

@@ -10,11 +10,17 @@ from pathlib import Path
 import pytest
 
 import edgecut
+from edgecut.bench.judge import judge
+from edgecut.bench.predict import predict_arena, predict_latency
 from edgecut.handoff import native
-from edgecut.handoff.bundle import LABELS
-from edgecut.handoff.seal import BundleFile, files_in
+from edgecut.handoff.bundle import LABELS, documents, write_bundle
+from edgecut.handoff.seal import BundleFile, Release, files_in, finish
+from edgecut.handoff.vectors import VECTORS, VectorSheet
 from edgecut.handoff.verify import verify
-from tests.handoff.test_bundle import bundle
+from edgecut.records.profile_files import find_profile
+from edgecut.records.report import Report, overall
+from edgecut.tflite.flatbuffer import read
+from tests.handoff.test_bundle import artifacts_in, bundle, recipe_of, report_of, vectors_of
 from tests.handoff.test_plain_c import needs_compiler
 from tests.handoff.test_plain_c import whole as plain
 from tests.handoff.test_verify import TOLD, adopt, reseal
@@ -223,3 +229,67 @@ def test_rows_of_files_are_sorted_by_path(folder: Path) -> None:
     rows = files_in(folder)
     assert all(isinstance(row, BundleFile) for row in rows)
     assert [row.path for row in rows] == sorted(row.path for row in rows)
+
+
+def board_bundle(folder: Path) -> Path:
+    """A bundle for a board whose report is judged as a build judges it."""
+    profile, artifacts = find_profile("nucleo-l4r5zi"), artifacts_in(folder, ("int8.tflite",))
+    path, name = folder / artifacts[0].path, artifacts[0].name
+    rows = [predict_latency(read(path), profile, name), predict_arena(read(path), profile, name)]
+    figures = tuple(row for row in rows if row is not None)
+    recipe = recipe_of({"budget": {"latency_s": 1.0}})
+    report = report_of(artifacts, *figures)
+    checks = judge(recipe, [profile], artifacts, figures)
+    told = {"profiles": (profile.to_dict(),), "recipe": recipe.to_dict(), "checks": checks, "status": overall(checks)}
+    report = report.model_copy(update=told)
+    write_bundle(folder, Release(report, folder.parent), vectors=vectors_of(path), labels=())
+    return folder
+
+
+def forge(folder: Path, change: Callable[[dict], None]) -> tuple[str, ...]:
+    """The faults of a bundle of which edgecut itself writes every document, for a report that says other figures."""
+    tables = json.loads((folder / "report.json").read_text())
+    change(tables)
+    report = Report.model_validate(tables)
+    sheet = VectorSheet.model_validate(json.loads((folder / VECTORS).read_text()))
+    for name, text in documents(folder, report, None, sheet).items():
+        (folder / name).write_text(text)
+    for path in (folder / "provenance.json", *folder.glob("manifest.*")):
+        path.unlink()
+    finish(folder, Release(report, folder.parent))
+    return verify(folder).faults
+
+
+def test_figures_that_the_files_and_the_profiles_give_are_made_anew(tmp_path: Path) -> None:
+    folder = board_bundle(tmp_path / "dist")
+    assert forge(folder, lambda tables: None) == ()
+    name = "bell.int8.tflite"
+
+    def faster(tables: dict) -> None:
+        tables["measurements"][0]["value"] = 1e-6
+        tables["checks"] = [c | {"value": 1e-6} if c["metric"] == "latency" else c for c in tables["checks"]]
+
+    (fault,) = forge(folder, faster)
+    said = f"report.json: the latency of {name} on nucleo-l4r5zi is estimated as 1e-06, and the file and the profile "
+    assert fault.startswith(f"{said}give ")
+
+
+def test_verdicts_that_do_not_follow_from_the_figures_are_named(tmp_path: Path) -> None:
+    folder = board_bundle(tmp_path / "dist")
+    said = "isn't what its figures, the recipe and the profiles give"
+    latency = f"report.json: the check of latency on bell.int8.tflite {said}"
+    shutil.copytree(folder, tmp_path / "b")
+
+    def looser(tables: dict) -> None:
+        tables["checks"] = [c | {"limit": 9.0} if c["metric"] == "latency" else c for c in tables["checks"]]
+
+    assert forge(folder, looser) == (latency,)
+    assert forge(tmp_path / "b", lambda tables: tables.update(status="misses")) == (
+        "report.json: has status 'misses', and its checks give 'meets'",
+    )
+
+
+def test_checks_that_are_left_out_are_named(tmp_path: Path) -> None:
+    folder = board_bundle(tmp_path / "dist")
+    (fault,) = forge(folder, lambda tables: tables["checks"].pop())
+    assert fault.endswith("on bell.int8.tflite isn't what its figures, the recipe and the profiles give")

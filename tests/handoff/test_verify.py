@@ -276,7 +276,7 @@ def test_vectors_that_name_a_file_outside_of_the_manifest_are_a_fault(folder: Pa
 
 
 def test_a_manifest_that_contradicts_the_report_or_itself_is_a_fault(folder: Path) -> None:
-    reseal(folder, lambda tables: tables.update(status="meets", recipe={**tables["recipe"], "name": "other"}))
+    reseal(folder, lambda tables: tables.update(status="misses", recipe={**tables["recipe"], "name": "other"}))
     assert verify(folder).faults == (
         "manifest.json: has another status than report.json", "manifest.json: has another recipe than report.json",
     )  # fmt: skip

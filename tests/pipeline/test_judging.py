@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edgecut.bench.fits import arena_limit
-from edgecut.pipeline.judge import judge
+from edgecut.bench.judge import judge
 from edgecut.records.artifact import Artifact, TensorSpec
 from edgecut.records.measurement import UNITS, Measurement, missing
 from edgecut.records.profile import Profile

@@ -94,18 +94,19 @@ def changed(work: Path, out: Path, **overrides: object) -> Report:
     return edgecut.build(recipe, out=out)
 
 
-def test_another_folder_day_process_and_thread_count_give_the_same_bytes(work: Path, tmp_path: Path) -> None:
+def test_a_bundles_own_recipe_and_lock_give_the_same_bytes_in_another_checkout(work: Path, tmp_path: Path) -> None:
+    """Another folder, day, process, home, cache and number of threads; tools/rebuild makes the environment, too."""
     elsewhere = tmp_path / "moved" / "checkout"
     elsewhere.mkdir(parents=True)
-    for name in ("m.keras", "data.npz", "recipe.toml"):
-        (elsewhere / name).write_bytes((work / name).read_bytes())
+    for place, names in ((work, ("m.keras", "data.npz")), (work / "dist", ("recipe.toml", "recipe.lock.toml"))):
+        for name in names:
+            (elsewhere / name).write_bytes((place / name).read_bytes())
+    homes = {name: str(tmp_path / name) for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "EDGECUT_CACHE")}
     later = "import time\nreal = time.time\ntime.time = lambda: real() + 86_400 * 400\n"
     (tmp_path / "sitecustomize.py").write_text(later)
     threads = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    environment = {**os.environ, **threads, "PYTHONPATH": first_on_path(tmp_path), "PYTHONHASHSEED": "7",
-                   "EDGECUT_CACHE": str(tmp_path / "cache")}  # fmt: skip
+    environment = {**os.environ, **threads, **homes, "PYTHONPATH": first_on_path(tmp_path), "PYTHONHASHSEED": "7"}
     words = ["build", "recipe.toml", "-o", "out/other", "--locked", "-q"]
-    (elsewhere / "recipe.lock.toml").write_bytes((work / "recipe.lock.toml").read_bytes())
     child = subprocess.run([sys.executable, "-m", "edgecut", *words], cwd=elsewhere, env=environment, check=False)
     assert child.returncode == 0
     one, other = contents(work / "dist"), contents(elsewhere / "out" / "other")

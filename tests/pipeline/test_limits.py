@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgecut.bench.fits import arena_fits, arena_limit, has_arena
-from edgecut.pipeline.judge import judge
+from edgecut.bench.judge import judge
 from edgecut.records.document import parse
 from edgecut.records.measurement import measured
 from edgecut.records.profile import Profile

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecut.pipeline.judge import slower_notes
+from edgecut.bench.judge import slower_notes
 from edgecut.pipeline.plan import plan
 from edgecut.records.artifact import Artifact
 from edgecut.records.measurement import Measurement, measured

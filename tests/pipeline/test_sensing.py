@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import edgecut
+from edgecut.bench.judge import judge
 from edgecut.cli.new import _profile_keys as profile_keys
 from edgecut.lowering.saved_shapes import picture_shape
-from edgecut.pipeline.judge import judge
 from edgecut.pipeline.plan import plan
 from edgecut.records.artifact import Artifact, TensorSpec
 from edgecut.records.document import parse

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from edgecut.bench.fits import arena_fits, arena_limit, fits, has_arena, refusal, strictest
-from edgecut.pipeline.sensor import sensor_check
+from edgecut.bench.sensor import sensor_check
 from edgecut.records.artifact import Artifact
 from edgecut.records.measurement import UNITS, Measurement, Metric, measured
 from edgecut.records.precision import taken_by
