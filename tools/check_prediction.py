@@ -1,9 +1,9 @@
 """Predicted beside measured latency, of models that no fit has seen; and the stated bands of microcontrollers.
 
-`check_prediction.py MODELS [--profile FILE] [--runner R] [-o FILE]` calibrates the machine (or takes a profile that was
-calibrated there), times every .tflite file of the folder MODELS (tools/prediction_models.py writes them), and prints
-predicted / measured for each. `check_prediction.py --tiny FACTS` leaves one model of mlperf_tiny.csv out of each
-profile in turn. Exit code 1: a bar is missed.
+`python -m tools.check_prediction MODELS [--profile FILE] [--runner R] [-o FILE]` calibrates the machine (or takes a
+profile that was calibrated there), times every .tflite file of the folder MODELS (tools/prediction_models.py writes
+them), and prints predicted / measured for each. `python -m tools.check_prediction --tiny FACTS` leaves one model of
+mlperf_tiny.csv out of each profile in turn. Exit code 1: a bar is missed.
 """
 
 from __future__ import annotations
@@ -14,9 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from make_profiles import BENCHMARKED
-from profile_bands import left_out_rows
-from profile_toml import read_rows
 
 from edgecut.bench.predict import predict_latency
 from edgecut.bench.runners.table import machine_of
@@ -27,6 +24,9 @@ from edgecut.records.profile import Profile
 from edgecut.records.profile_files import read_profile
 from edgecut.records.toml_text import toml_text
 from edgecut.tflite.flatbuffer import parse
+from tools.make_profiles import BENCHMARKED
+from tools.profile_bands import left_out_rows
+from tools.profile_toml import read_rows
 
 # What is asked of them: median error, shares within 10 and 20 %, share within the profile's own band.
 MEDIAN_MOST, WITHIN_10, WITHIN_20, WITHIN_BAND = 0.06, 0.80, 0.97, 0.90

@@ -1,4 +1,4 @@
-"""Write the shipped device profiles from the tables of facts: `python tools/make_profiles.py tools/facts profiles`.
+"""Write the shipped device profiles from the tables of facts: `python -m tools.make_profiles tools/facts profiles`.
 
 The tables are devices.csv, mlperf_tiny.csv and latency_published.csv. A cell that the tables don't source
 stays absent from the profile; every number that is written has its own [[sources]] row.
@@ -13,12 +13,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from profile_bands import band as tiny_band
-from profile_boards import boards, npu_256
-from profile_memory import memory
-from profile_runtimes import measured_boards
-from profile_tiny import TINY_MACS
-from profile_toml import (
+
+from tools.board_fits import with_fits
+from tools.profile_bands import band as tiny_band
+from tools.profile_boards import boards, npu_256
+from tools.profile_memory import memory
+from tools.profile_runtimes import measured_boards
+from tools.profile_tiny import TINY_MACS
+from tools.profile_toml import (
     Numbers,
     Texts,
     cell_source,
@@ -108,6 +110,8 @@ def profiles(facts: Path) -> dict[str, str]:
     found = [_host(), *_microcontrollers(devices, tiny), _esp32(devices, published)]
     found += [*_raspberries(devices, published), _ethos(devices), npu_256(devices), *boards(devices, published)]
     found += measured_boards(devices)
+    clocks = {texts["id"]: int(numbers["cpu.clock_hz"][0]) for texts, numbers in found if "cpu.clock_hz" in numbers}
+    found = with_fits(found, clocks)
     return {texts["id"]: profile_toml(texts, numbers) for texts, numbers in found}
 
 

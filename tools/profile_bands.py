@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from profile_tiny import TINY_MACS, clock_mhz
+
+from tools.profile_tiny import TINY_MACS, clock_mhz
 
 System = tuple[str, str, str]  # (round, organisation, system) as in mlperf_tiny.csv
 Times = Mapping[str, float]  # model -> ms

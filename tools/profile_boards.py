@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from profile_memory import memory
-from profile_toml import Numbers, Texts, cell_source, chip_of, counted, profile_texts, three_digits
+from tools.profile_memory import memory
+from tools.profile_toml import Numbers, Texts, cell_source, chip_of, counted, profile_texts, three_digits
 
 Rows = Mapping[str, Mapping[str, str]]
 

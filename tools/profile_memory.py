@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from profile_toml import Numbers, cell_source
+from tools.profile_toml import Numbers, cell_source
 
 KIB = 1024
 

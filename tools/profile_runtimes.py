@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from profile_memory import memory
-from profile_toml import Numbers, Texts, cell_source, chip_of, profile_texts
+from tools.profile_memory import memory
+from tools.profile_toml import Numbers, Texts, cell_source, chip_of, profile_texts
 
 
 class Software(NamedTuple):
@@ -31,6 +31,8 @@ ETHOS_U = Software(("tflm", "", "ethos-u"), ["int8"])
 X_LINUX_AI = Software(
     ("litert", "", "xnnpack"), ["float32", "float16", "dynamic", "int8", "int16x8"], ", 32-bit OS, X-LINUX-AI"
 )
+# As X-LINUX-AI 5.0 ran all files, and later versions those that XNNPACK doesn't take: no kernel of XNNPACK.
+BUILTIN = X_LINUX_AI._replace(runtime=("litert", "", "builtin"), suffix=f"{X_LINUX_AI.suffix}, without XNNPACK")
 PER_TENSOR = Software(("vendor", "", "OpenVX"), ["int8"], ", NPU, weights per tensor", "per-tensor")
 PER_CHANNEL = Software(("vendor", "", "OpenVX"), ["int8"], ", GPU, weights per channel", "per-channel")
 
@@ -57,6 +59,8 @@ NPUS = (
 LINUX = (
     ("stm32mp135f-dk", "stm32mp135f-dk", "cortex-a7", X_LINUX_AI),
     ("stm32mp157f-dk2", "stm32mp157f-dk2", "cortex-a7", X_LINUX_AI),
+    ("stm32mp135f-dk-builtin", "stm32mp135f-dk", "cortex-a7", BUILTIN),
+    ("stm32mp157f-dk2-builtin", "stm32mp157f-dk2", "cortex-a7", BUILTIN),
     ("stm32mp257f-dk", "stm32mp257f-dk", "gcnanoultra31", PER_TENSOR),
     ("stm32mp257f-dk-per-channel", "stm32mp257f-dk", "gcnanoultra31", PER_CHANNEL),
 )

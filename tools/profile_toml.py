@@ -57,12 +57,32 @@ def profile_toml(texts: Texts, numbers: Numbers) -> str:
     values: dict[str, Any] = {**texts, **{field: number for field, (number, _) in numbers.items()}}
     lines += [f"{key} = {_value(value)}" for key, value in values.items() if "." not in key]
     for table in TABLES:
-        rows = [(key.rpartition(".")[2], value) for key, value in values.items() if key.rpartition(".")[0] == table]
+        rows = [
+            (key.rpartition(".")[2], value)
+            for key, value in values.items()
+            if key.rpartition(".")[0] == table and key != "latency.work"
+        ]
         if rows:
             lines += ["", f"[{table}]", *(f"{key} = {_value(value)}" for key, value in rows)]
+    for row in texts.get("latency.work", ()):
+        lines += _work_lines(row)
     for field, source in _sources(numbers).items():
         lines += ["", "[[sources]]", f"field = {_value(field)}", f"what = {_value(source)}"]
     return "\n".join(lines) + "\n"
+
+
+def _work_lines(row: Mapping[str, Any]) -> list[str]:
+    """A table of prices, what it has by kind of work or by version below it."""
+    plain = {key: value for key, value in row.items() if not isinstance(value, dict)}
+    lines = ["", "[[latency.work]]", *(f"{key} = {_value(value)}" for key, value in plain.items())]
+    for key, value in row.items():
+        if isinstance(value, dict) and value:
+            lines += [
+                "",
+                f"[latency.work.{key}]",
+                *(f"{_value(name)} = {_value(price)}" for name, price in value.items()),
+            ]
+    return lines
 
 
 def _sources(numbers: Numbers) -> dict[str, str]:

@@ -66,7 +66,9 @@ def predict_latency(graph: TfliteGraph, profile: Profile, artifact: str, threads
         return _missing(profile, artifact, f"{reason} {scheme}")
     if facts.calibrated:
         return _by_prices(graph, facts, profile, precision, artifact)
-    table = next((table for table in facts.work if table.precision == precision), None)
+    # Files with float16 weights compute in float32.
+    computed = "float32" if precision == "float16" else precision
+    table = next((table for table in facts.work if table.precision == computed), None)
     if table is not None:
         return _by_work(graph, facts, table, profile, artifact, threads)
     if threads is not None and profile.class_ in MANY_CORES:
@@ -238,7 +240,7 @@ def _by_work(
     found = None if unknown else priced(graph, table)
     if found is None:
         return _missing(profile, artifact, unknown or "the file has no operator whose work could be counted")
-    conditions: dict[str, object] = {"precision": table.precision, "error_p50": found.error_p50}
+    conditions: dict[str, object] = {"precision": tflite_precision(graph), "error_p50": found.error_p50}
     conditions |= {"nets": table.nets, "families": table.families} | found.unlike()
     if threads or table.threads:
         conditions["threads"] = threads or table.threads

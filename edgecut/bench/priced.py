@@ -12,7 +12,7 @@ from edgecut.tflite.flatbuffer import TfliteGraph
 
 # How much a band grows, as a logarithm, with the share of the time that no measured net spent in that way, and with
 # each factor e of size beyond the measured range: found with whole families left out (tools/check_boards.py).
-UNSEEN, OUTSIDE = 1.0, 0.2
+UNSEEN, OUTSIDE = 0.5, 0.1
 # Of fewer families a device's own errors tell too little: its band is then what other boards give.
 LEAST_FAMILIES = 3
 # Whose runtimes share an operator between threads.
@@ -44,7 +44,8 @@ class Priced:
 
 def priced(graph: TfliteGraph, table: Work) -> Priced | None:
     """What a table gives for a graph at its own clock and threads; None if there is nothing to price."""
-    spent = {kind: amount * table.seconds.get(kind, 0.0) for kind, amount in work(graph, table.internal_bytes).items()}
+    amounts = work(graph, table.internal_bytes, table.flash_bytes)
+    spent = {kind: amount * table.seconds.get(kind, 0.0) for kind, amount in amounts.items()}
     seconds = sum(spent.values())
     if not seconds:
         return None

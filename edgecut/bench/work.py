@@ -9,56 +9,92 @@ only moved, weights that are fetched, activations that don't fit the internal me
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
 from edgecut.tflite.kinds import RENAMES
 from edgecut.tflite.ops import COUNTED, operator_macs
 
 KINDS = (
-    "conv.macs", "narrow.macs", "pointwise.macs", "depthwise.macs", "broad.macs", "dense.macs", "results", "moved",
-    "copied", "curves", "weights", "far", "operators",
+    "conv.macs", "narrow.macs", "pointwise.macs", "depthwise.macs", "broad.macs", "dense.macs", "distant.macs",
+    "results", "moved", "copied", "curves", "weights", "far", "operators",
 )  # fmt: skip
 # Each element goes through an exponential or a table.
 CURVES = {"ELU", "EXP", "GELU", "HARD_SWISH", "LOGISTIC", "LOG_SOFTMAX", "RSQRT", "SOFTMAX", "TANH"}
+SLOPES = ("LEAKY_RELU", "PRELU", "RELU", "RELU6")
 # What a compiler that places tensors need not do at all.
 COPIES = {"CONCATENATION", "PACK", "PAD", "PADV2", "SLICE", "SPLIT", "SPLIT_V", "STRIDED_SLICE", "UNPACK"}
 # A convolution that sees fewer channels than a word holds int8 values fills no lane of a multiplier: the first, mostly.
 NARROW = 4
 
 
-def work(graph: TfliteGraph, internal_bytes: int | None = None) -> dict[str, float]:
+def work(graph: TfliteGraph, internal_bytes: int | None = None, flash_bytes: int | None = None) -> dict[str, float]:
     """The amount of each of KINDS in a graph, those that it hasn't left out.
 
     conv, narrow, pointwise, depthwise, broad, dense: multiply-accumulates. narrow are those of convolutions with fewer
     channels than NARROW, broad depthwise ones of other kernels than 3x3, dense those whose weight is used once.
+    distant: those of convolutions, once more, in a graph whose constants are more than flash_bytes; none without it.
     results: elements that such operators write. curves, copied: elements that operators of CURVES and COPIES write.
     moved: elements that all others read and write. weights: bytes of constants.
     far: bytes of activations that operators move beyond internal_bytes, none without it.
     """
     found: Counter[str] = Counter()
+    distant = flash_bytes is not None and flash_bytes < sum(t.size_bytes for t in graph.tensors if t.is_constant)
     for operator in graph.operators:
         if not operator.outputs or operator.name in RENAMES:
             continue
         tensors = [graph.tensors[index] for index in operator.inputs if index >= 0]
-        fed = [tensor for tensor in tensors if not tensor.is_constant]
         made = [graph.tensors[index] for index in operator.outputs]
         elements = sum(tensor.elements for tensor in made)
         found["operators"] += 1
         found["weights"] += sum(tensor.size_bytes for tensor in tensors if tensor.is_constant)
         if operator.name in COUNTED and not operator.custom:
-            found[_kernel(graph, operator, made)] += operator_macs(graph, operator) or 0
+            macs = operator_macs(graph, operator) or 0
+            found[_kernel(graph, operator, made)] += macs
+            found["distant.macs"] += macs if distant and operator.name == "CONV_2D" else 0
             found["results"] += elements
         elif operator.name in CURVES:
             found["curves"] += elements
         elif operator.name in COPIES:
             found["copied"] += elements
         else:
-            found["moved"] += elements + sum(tensor.elements for tensor in fed)
-        if internal_bytes is not None:
-            size = sum(tensor.size_bytes for tensor in (*fed, *made))
-            found["far"] += max(0, size - internal_bytes)
+            found["moved"] += elements + sum(tensor.elements for tensor in tensors if not tensor.is_constant)
+    if internal_bytes is not None:
+        found["far"] = sum(max(0, size - internal_bytes) for size in _held(graph))
     return {kind: float(amount) for kind in KINDS if (amount := found[kind])}
+
+
+def _held(graph: TfliteGraph) -> list[int]:
+    """The bytes of activations that each operator reads and writes.
+
+    A convolution whose result a pool alone reads, by way of an activation or none, is one step with it: compilers that
+    place tensors never write the larger of the two.
+    """
+    readers: defaultdict[int, list[Operator]] = defaultdict(list)
+    for operator in graph.operators:
+        for index in operator.inputs:
+            readers[index].append(operator)
+    sizes, melted = [], set[int]()
+    for operator in graph.operators:
+        if operator.index in melted or not operator.outputs or operator.name in RENAMES:
+            continue
+        chain = _pooled(operator, readers) if operator.name == "CONV_2D" else [operator]
+        melted |= {step.index for step in chain[1:]}
+        ends = [index for index in (*operator.inputs, *chain[-1].outputs) if index >= 0]
+        sizes.append(sum(graph.tensors[index].size_bytes for index in ends if not graph.tensors[index].is_constant))
+    return sizes
+
+
+def _pooled(first: Operator, readers: Mapping[int, Sequence[Operator]]) -> list[Operator]:
+    """A convolution and what is one step with it."""
+    chain = [first]
+    while chain[-1].name != "MAX_POOL_2D":
+        following = readers[chain[-1].outputs[0]]
+        if len(following) != 1 or following[0].name not in ("MAX_POOL_2D", *SLOPES):
+            return [first]
+        chain.append(following[0])
+    return chain
 
 
 def _kernel(graph: TfliteGraph, operator: Operator, made: list[Tensor]) -> str:

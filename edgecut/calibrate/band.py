@@ -10,16 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-from edgecut.bench.priced import beyond, unseen_share, widening
+from edgecut.bench.priced import LEAST_FAMILIES, beyond, unseen_share, widening
 from edgecut.bench.work import KINDS
 from edgecut.calibrate.measured import Fitted, Measured, Prior, fitted
 
 # What families are off by where nothing else is known, as a logarithm, and how many families that counts as: over the
 # boards of tools/boards, of nets that are like the measured ones.
-USUAL, USUAL_FAMILIES = 0.14, 4
+USUAL, USUAL_FAMILIES = 0.2, 4
 # Few families are off by much, and they make the spread: of all rows left out on these boards, and of their bands made
 # without them, nine tenths stay within this part of it (tools/check_boards.py).
-PART = 0.75
+PART = 0.65
+# Most nets are unlike those of one family or two, in more than the kinds of work tell.
+FEW = 1.5
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def bands(rows: Sequence[LeftOut]) -> tuple[float, float]:
     """The relative errors that half and nine tenths of nets like the measured ones stay within.
 
     Each family counts once: its rows differ by what sets families apart. Of few families the spread is mostly what is
-    usual, and less sure, which Student's distribution widens.
+    usual, and less sure, which Student's distribution widens, and below three families wide.
     """
     families: defaultdict[str, list[float]] = defaultdict(list)
     for row in rows:
@@ -88,10 +90,10 @@ def bands(rows: Sequence[LeftOut]) -> tuple[float, float]:
         families[row.row.family].append(off**2)
     freedom = USUAL_FAMILIES + len(families)
     total = USUAL_FAMILIES * USUAL**2 + sum(float(np.mean(off)) for off in families.values())
-    spread = math.sqrt(total / freedom)
+    spread = math.sqrt(total / freedom) * (1 if len(families) >= LEAST_FAMILIES else FEW)
     half, most = (float(student.ppf(0.5 + share / 2, freedom)) for share in (0.5, 0.9))
     return math.expm1(PART * spread * half), math.expm1(PART * spread * most)
 
 
 def _spent(row: Measured, prices: Fitted) -> dict[str, float]:
-    return {k: a * p for k, a, p in zip(KINDS, row.amounts(), prices.at(row.place), strict=True)}
+    return {k: a * p for k, a, p in zip(KINDS, row.amounts, prices.at(row.place), strict=True)}

@@ -20,20 +20,21 @@ from edgecut.records.recipe import Precision
 GENERAL: dict[str, dict[str, tuple[float, float]]] = {
     "cpu": {
         "conv.macs": (1, 0.6), "narrow.macs": (2, 0.6), "pointwise.macs": (1.2, 0.6), "depthwise.macs": (2, 0.6),
-        "broad.macs": (3, 0.6), "dense.macs": (2, 0.6), "results": (8, 0.8), "moved": (4, 0.8), "copied": (4, 0.8),
-        "curves": (15, 0.8), "weights": (1, 1.2), "far": (4, 1.2), "operators": (2000, 1.2),
+        "broad.macs": (3, 0.6), "dense.macs": (2, 0.6), "results": (10, 0.8), "moved": (6, 0.8), "copied": (6, 0.8),
+        "curves": (30, 0.8), "distant.macs": (0.4, 0.8), "weights": (1, 1.2), "far": (6, 1.2),
+        "operators": (10_000, 1.2),
     },
     "npu": {
         "conv.macs": (0.005, 0.8), "narrow.macs": (0.01, 0.8), "pointwise.macs": (0.004, 0.8),
         "depthwise.macs": (0.01, 0.8), "broad.macs": (0.02, 0.8), "dense.macs": (0.005, 0.8), "results": (1.4, 0.5),
         "moved": (1, 0.8), "copied": (0.2, 0.8), "curves": (3, 0.8), "weights": (2.65, 0.15), "far": (5, 0.8),
-        "operators": (8000, 0.8),
+        "operators": (8000, 0.8), "distant.macs": (0.002, 0.8),
     },
     "gpu": {
         "conv.macs": (0.02, 0.6), "narrow.macs": (0.1, 0.6), "pointwise.macs": (0.04, 0.6),
         "depthwise.macs": (0.3, 0.6), "broad.macs": (0.5, 0.6), "dense.macs": (0.05, 0.6), "results": (3, 0.8),
         "moved": (2, 0.8), "copied": (2, 0.8), "curves": (3, 0.8), "weights": (3, 1.2), "far": (5, 1.2),
-        "operators": (30_000, 1.2),
+        "operators": (30_000, 1.2), "distant.macs": (0.01, 0.8),
     },
 }  # fmt: skip
 
@@ -59,20 +60,20 @@ def fit_measured(rows: Sequence[Measured], base: Profile, basis: str = "") -> La
         known = base.latency.work if base.latency is not None else ()
         below = next((table for table in known if table.precision == precision), None)
         if precision is not None:
-            inside = below.internal_bytes if below else None
-            placed = [replace(row, place=base.id, internal_bytes=inside) for row in own]
+            inside, flash = (below.internal_bytes, below.flash_bytes) if below else (None, None)
+            placed = [replace(row, place=base.id, internal_bytes=inside, flash_bytes=flash) for row in own]
             tables.append(work_of(placed, precision, _prior(base, below), base.cpu.clock_hz))
     return facts_of(tables, basis)
 
 
 def facts_of(tables: Sequence[Work], basis: str) -> LatencyFacts:
-    """The facts of a device whose tables are known."""
-    most = max(tables, key=lambda table: table.nets)
+    """The facts of a device whose tables are known; its own band and counts are those of int8, or of most nets."""
+    most = max(tables, key=lambda table: (table.precision == "int8", table.nets))
     return LatencyFacts(
         kind="published",
         basis=basis,
-        error_p50=max(table.error_p50 for table in tables),
-        error_p90=max(table.error_p90 for table in tables),
+        error_p50=most.error_p50,
+        error_p90=most.error_p90,
         nets=most.nets,
         families=most.families,
         work=tuple(tables),
@@ -92,6 +93,7 @@ def work_of(
         seconds={kind: _digits(price) for kind, price in zip(KINDS, found.at(place), strict=True)},
         clock_hz=clock_hz,
         internal_bytes=rows[0].internal_bytes,
+        flash_bytes=rows[0].flash_bytes,
         versions={version: _digits(factor) for (_, version), factor in found.versions.items() if version},
         threads=threads,
         nets=len({row.net for row in rows}),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -22,7 +23,7 @@ Label = TypeVar("Label", str, tuple[str, str])
 # Logarithms: what one net is off by that no prices explain, what a version of a runtime changes, how far a board's
 # prices are from those of others with its runtime. Chosen on the boards of tools/boards with whole families left out;
 # half or twice as much of each changes the median error there by less than a tenth of it.
-NOISE, VERSION, BOARD = 0.2, 0.15, 0.3
+NOISE, VERSION, BOARD = 0.2, 0.15, 0.25
 # What a place's speed is beside another's: free.
 SPEED = 3.0
 
@@ -31,7 +32,7 @@ SPEED = 3.0
 class Measured:
     """A net and its time at a place: a board with its runtime. family: nets of one architecture, whatever their size.
 
-    internal_bytes: what its activations may take there before they are far.
+    internal_bytes, flash_bytes: what its activations and weights may take there before they are far.
     """
 
     net: str
@@ -41,10 +42,12 @@ class Measured:
     place: str = ""
     version: str = ""
     internal_bytes: int | None = None
+    flash_bytes: int | None = None
 
+    @cached_property
     def amounts(self) -> list[float]:
         """The work of the net, by KINDS."""
-        found = work(self.graph, self.internal_bytes)
+        found = work(self.graph, self.internal_bytes, self.flash_bytes)
         return [found.get(kind, 0.0) for kind in KINDS]
 
 
@@ -75,7 +78,7 @@ class Fitted:
 
     def seconds(self, row: Measured) -> float:
         """The time of a net at a place that was among the rows; a version that wasn't changes nothing."""
-        total = float(np.dot(row.amounts(), self.at(row.place)))
+        total = float(np.dot(row.amounts, self.at(row.place)))
         return total * self.versions.get((row.place, row.version), 1.0)
 
 
@@ -84,26 +87,32 @@ def fitted(rows: Sequence[Measured], prior: Prior) -> Fitted:
 
     The rows of one net at one place count together as one row does, in whatever versions it was measured.
     """
-    amounts, times = np.array([row.amounts() for row in rows]), np.log([row.seconds for row in rows])
+    amounts, times = np.array([row.amounts for row in rows]), np.log([row.seconds for row in rows])
     places, versions = _columns([row.place for row in rows]), _columns([(row.place, row.version) for row in rows])
-    start, spreads = np.log(prior.prices), np.array(prior.spreads)
+    labels = np.array([*places.values(), *versions.values()]).T
     counts = Counter((row.place, row.net) for row in rows)
     pull = np.array([counts[row.place, row.net] ** -0.5 for row in rows]) / NOISE
     kinds, ends = len(KINDS), len(KINDS) + len(places)
-    per_place, per_version = np.array(list(places.values())).T, np.array(list(versions.values())).T
+    off = times - np.log(amounts @ np.array(prior.prices))
+    speeds = [np.median(off[np.array(own) > 0]) for own in places.values()]
+    start = np.concatenate([np.log(prior.prices), speeds, np.zeros(len(versions))])
+    widths = np.concatenate([prior.spreads, np.full(len(places), SPEED), np.full(len(versions), VERSION)])
 
     def misfit(values: np.ndarray) -> np.ndarray:
-        logs, speeds, changes = values[:kinds], values[kinds:ends], values[ends:]
-        off = np.log(amounts @ np.exp(logs)) + per_place @ speeds + per_version @ changes - times
-        return np.concatenate([pull * off, (logs - start) / spreads, (speeds - usual) / SPEED, changes / VERSION])
+        off = np.log(amounts @ np.exp(values[:kinds])) + labels @ values[kinds:] - times
+        return np.concatenate([pull * off, (values - start) / widths])
 
-    off = times - np.log(amounts @ np.exp(start))
-    usual = np.array([np.median(off[np.array(own) > 0]) for own in places.values()])
-    found = least_squares(misfit, np.concatenate([start, usual, np.zeros(len(versions))]))
+    def slopes(values: np.ndarray) -> np.ndarray:
+        spent = amounts * np.exp(values[:kinds])
+        shares = spent / spent.sum(axis=1, keepdims=True)
+        return np.vstack([pull[:, None] * np.hstack([shares, labels]), np.diag(1 / widths)])
+
+    # A net that no prices explain pulls less, as do prices far from the prior.
+    found = least_squares(misfit, start, slopes, loss="soft_l1")
     sure = np.sqrt(np.diag(np.linalg.pinv(found.jac.T @ found.jac))[:kinds])
     return Fitted(
         tuple(np.exp(found.x[:kinds]).tolist()),
-        tuple(np.minimum(sure, spreads).tolist()),
+        tuple(np.minimum(sure, prior.spreads).tolist()),
         dict(zip(places, np.exp(found.x[kinds:ends]).tolist(), strict=True)),
         dict(zip(versions, np.exp(found.x[ends:]).tolist(), strict=True)),
     )

@@ -123,18 +123,20 @@ class Work(Record):
     """Prices of one precision, fitted to the published times of few nets (calibrate/measured.py).
 
     seconds: the price of one unit of each kind of work, as bench/work.py counts it, at clock_hz where that is known.
-    internal_bytes: what activations may take before they leave the internal memory. versions: the factor of each
-    version of the runtime; the one that the profile names is meant, or 1. threads: of the measurements, and
-    thread_factors: of other numbers of threads, where something tells of them. nets, families: how many were measured
-    on this device with this runtime; 0: the prices are lent from others. error_p50, error_p90: the relative error that
-    half and nine tenths of nets of a family stay within that the fit hadn't seen. seen: the largest share of a measured
-    net's time in each kind; least_s, most_s: the range of their times. What lies beyond them widens the band.
+    internal_bytes, flash_bytes: what activations and weights may take before they leave the internal memory. versions:
+    the factor of each version of the runtime; the one that the profile names is meant, or 1. threads: of the
+    measurements, and thread_factors: of other numbers of threads, where something tells of them. nets, families: how
+    many were measured on this device with this runtime; 0: the prices are lent from others. error_p50, error_p90: the
+    relative error that half and nine tenths of nets of a family stay within that the fit hadn't seen. seen: the largest
+    share of a measured net's time in each kind; least_s, most_s: the range of their times. What lies beyond them widens
+    the band.
     """
 
     precision: Precision
     seconds: dict[str, Price]
     clock_hz: int | None = Field(default=None, gt=0, le=10**12)
     internal_bytes: SizeBytes | None = None
+    flash_bytes: SizeBytes | None = None
     versions: dict[str, Factor] = Field(default_factory=dict)
     threads: int | None = Field(default=None, gt=0)
     thread_factors: dict[str, Factor] = Field(default_factory=dict)

@@ -45,6 +45,21 @@ def test_activations_beyond_the_internal_memory_are_far() -> None:
     assert work(graph(), 200)["far"] == 24 + 88
 
 
+def test_a_convolution_whose_result_a_pool_alone_reads_is_one_step_with_it() -> None:
+    tensors = (*graph().tensors[:3], Tensor(3, "", (1, 4, 4, 8), "int8"), Tensor(4, "", (1, 2, 2, 8), "int8"))
+    rows = [("CONV_2D", (0, 1), 2), ("LEAKY_RELU", (2,), 3), ("MAX_POOL_2D", (3,), 4)]
+    operators = tuple(Operator(k, name, 1, fed, (made,)) for k, (name, fed, made) in enumerate(rows))
+    # The picture and what the pool writes, 16 + 32 bytes; with a second reader each step moves its own.
+    assert work(TfliteGraph(tensors, operators, (0,), (4,)), 40)["far"] == 8
+    again = (*operators, Operator(3, "ADD", 1, (2, 2), (3,)))
+    assert work(TfliteGraph(tensors, again, (0,), (4,)), 40)["far"] == (144 - 40) + (256 - 40) + (160 - 40) + (384 - 40)
+
+
+def test_convolutions_whose_weights_leave_the_flash_are_distant() -> None:
+    assert work(graph(), flash_bytes=1000)["distant.macs"] == AMOUNTS["narrow.macs"] + AMOUNTS["pointwise.macs"]
+    assert "distant.macs" not in work(graph(), flash_bytes=2000)
+
+
 def test_a_convolution_of_few_channels_is_narrow_and_a_square_by_channels_is_depthwise() -> None:
     wide = Tensor(1, "", (8, 3, 3, 4), "int8", is_constant=True)
     square = Tensor(5, "", (1, 3, 3, 6), "int8", is_constant=True)
@@ -103,13 +118,13 @@ def test_threads_change_the_time_or_it_is_unknown() -> None:
 def test_work_that_no_measured_net_had_so_much_of_widens_the_band() -> None:
     found = estimate(seen={"narrow.macs": 0.5, "operators": 1.0})
     share = 1152e-6 / SECONDS - 0.5
-    assert found.error == pytest.approx(1.3 ** (1 + share) - 1)
+    assert found.error == pytest.approx(1.3 ** (1 + 0.5 * share) - 1)
     assert found.conditions["unseen_share"] == round(share, 2)
 
 
 def test_a_time_beyond_the_measured_ones_widens_the_band() -> None:
     found = estimate(least_s=SECONDS / 4, most_s=SECONDS / 2)
-    assert found.error == pytest.approx(1.3 ** (1 + 0.2 * math.log(2)) - 1)
+    assert found.error == pytest.approx(1.3 ** (1 + 0.1 * math.log(2)) - 1)
     assert found.conditions["times_outside"] == 2.0
 
 

@@ -35,7 +35,7 @@ def net(filters: int, kernel: int, layers: int = 2) -> TfliteGraph:
 def row(family: str, filters: int, kernel: int, prices: dict[str, float]) -> Measured:
     """A net whose time is made of prices."""
     found = Measured(f"{family} {filters}", family, net(filters, kernel), 1.0)
-    times = dict(zip(KINDS, found.amounts(), strict=True))
+    times = dict(zip(KINDS, found.amounts, strict=True))
     return replace(found, seconds=sum(prices.get(kind, 0.0) * amount for kind, amount in times.items()))
 
 
@@ -75,7 +75,7 @@ def test_places_differ_by_their_speed_alone() -> None:
 def test_other_boards_prices_are_less_sure_than_they_were_there() -> None:
     prior = lent(ROWS, general("cpu"))
     assert prior.prices == pytest.approx(general("cpu").prices, rel=1e-3)
-    assert min(prior.spreads) >= 0.3
+    assert min(prior.spreads) >= 0.25
     assert lent([], general("cpu")) == general("cpu")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import re
-import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,15 +46,7 @@ BENCHMARKED = {
 
 @pytest.fixture(scope="module")
 def maker() -> ModuleType:
-    # As when it is run: its own folder is where its neighbours are found.
-    sys.path.insert(0, str(ROOT / "tools"))
-    spec = importlib.util.spec_from_file_location("make_profiles", ROOT / "tools" / "make_profiles.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["make_profiles"] = module
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module("tools.make_profiles")
 
 
 def numbers(tables: Any, path: str = "") -> Iterator[str]:
@@ -130,7 +121,7 @@ def test_the_published_cycles_are_the_fit_to_the_benchmark_rows(maker: ModuleTyp
 
 def test_bands_that_were_stated_without_a_row_hold_for_nine_tenths_of_the_rows(maker: ModuleType) -> None:
     """Price and band of each MLPerf Tiny row are made without it; no profile misses more than one of its four."""
-    import profile_bands
+    from tools import profile_bands
 
     rows = list(profile_bands.left_out_rows(maker.read_rows(FACTS / "mlperf_tiny.csv"), maker.BENCHMARKED))
     assert {row.profile: getattr(maker, BENCHMARKED[row.profile]) for row in rows} == maker.BENCHMARKED
@@ -139,7 +130,7 @@ def test_bands_that_were_stated_without_a_row_hold_for_nine_tenths_of_the_rows(m
 
 
 def test_a_band_without_a_row_does_not_know_it(maker: ModuleType) -> None:
-    import profile_bands
+    from tools import profile_bands
 
     tiny = maker.read_rows(FACTS / "mlperf_tiny.csv")
     system = maker.L4R5_CMSIS
