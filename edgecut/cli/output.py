@@ -116,13 +116,15 @@ def with_output(function: Callable[..., int | None]) -> Callable[..., int | None
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
     @click.option("-q", "--quiet", is_flag=True, help="No progress, hints or notes.")
     @click.option("-v", "--verbose", is_flag=True, help="Say more about each step.")
-    @click.option("--limits", metavar="TEXT", help="What opening a file may take: 'seconds=60,bytes=4GiB'.")
+    @click.option(
+        "--limits", "of_children", metavar="TEXT", help="What opening a file may take: 'seconds=60,bytes=4GiB'."
+    )
     @functools.wraps(function)
-    def run(*, as_json: bool, quiet: bool, verbose: bool, limits: str | None, **options: object) -> int | None:
+    def run(*, as_json: bool, quiet: bool, verbose: bool, of_children: str | None, **options: object) -> int | None:
         output = Output(as_json=as_json, quiet=quiet, verbose=verbose)
         for sentence in click.get_current_context().meta.get(OLD_WORDS, ()):
             output.note(sentence)
-        with _old_words_told(output), limits_of(limits):
+        with _old_words_told(output), limits_of(of_children):
             return function(output, **options)
 
     return run

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 
+import click
 import pytest
 
 from edgecut.cli.examples import folded
-from edgecut.cli.main import COMMANDS
+from edgecut.cli.main import COMMANDS, edgecut
 from tests.command_line import run
 
-GROUPS = {"cache": ["ls", "clear"], "profile": ["list", "show", "check", "calibrate"]}
+GROUPS = {"cache": ["ls", "verify", "clear"], "profile": ["list", "show", "check", "calibrate"]}
 PAGES = [[], *([name] for name in COMMANDS), *([group, name] for group, names in GROUPS.items() for name in names)]
 
 
@@ -40,3 +41,15 @@ def test_a_folded_example_is_the_same_command() -> None:
     assert folded(whole, 60) == (
         "  edgecut compare released dist --data 'my photos' \\\n      --junit gate.xml --fail-on 'size>+2%, arena>+0'"
     )
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_no_two_options_of_a_command_have_one_name(name: str) -> None:
+    """click would hand the second one to whoever asks for the first."""
+    pending = [edgecut.get_command(click.Context(edgecut), name)]
+    while pending:
+        command = pending.pop()
+        assert command is not None
+        names = [param.name for param in command.params]
+        assert len(names) == len(set(names)), (command.name, sorted(names))
+        pending += command.commands.values() if isinstance(command, click.Group) else []
