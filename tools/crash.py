@@ -14,6 +14,7 @@ signal; the exit code is 1 if there is a fault.
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import json
 import os
@@ -91,8 +92,9 @@ def main() -> int:
     rng = random.Random(options.seed)
     done, failed = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
     until = time.monotonic() + 60 * options.minutes
-    with tempfile.TemporaryDirectory(prefix="edgecut-crash-") as name:
-        work = Path(name)
+    # By hand: what a TemporaryDirectory does at the end of a process, each forked one would do, too.
+    work = Path(tempfile.mkdtemp(prefix="edgecut-crash-"))
+    try:
         table = {key: row for key, row in _operations(work).items() if options.only is None or key in options.only}
         lasts = {key: row.last_s or _undisturbed(key, row, work) for key, row in table.items()}
         rounds = [key for key, row in table.items() for _ in range(round(options.kills * row.share))]
@@ -105,6 +107,8 @@ def main() -> int:
             if fault:
                 failed[key, way] += 1
                 print(f"round {number}: {key}, {way}: {fault}", flush=True)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
     _show(done, failed, list(table))
     return min(failed.total(), 1)
 
@@ -259,6 +263,7 @@ def _begin(operation: Operation, folder: Path, file_bytes: int) -> int:
     except BaseException:
         code = 70
     finally:
+        atexit._run_exitfuncs()  # as at the end of any process: TensorFlow removes files then
         os._exit(code if isinstance(code, int) else 0)
 
 
