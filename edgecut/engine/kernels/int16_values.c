@@ -32,8 +32,8 @@ static void mul16_row(const void *layer, int8_t *work, const place_t *place, int
 /*@ softmax16_row: row_at value_at scaled leading_zeros */
 /* A value between two of a table's entries, which are 128 apart. */
 static int32_t interpolated(const int16_t *table, int32_t x) {
-    const int32_t at = x < -32768 ? -32768 : x > 32767 ? 32767 : x, base = table[256 + (at >> 7)];
-    return base + (((table[257 + (at >> 7)] - base) * (at & 127) + 64) >> 7);
+    const int32_t at = x < -32768 ? 0 : x > 32767 ? 65535 : x + 32768, base = table[at >> 7];
+    return base + (((table[(at >> 7) + 1] - base) * (at & 127) + 64) >> 7);
 }
 
 static void softmax16_row(const void *layer, int8_t *work, const place_t *place, int32_t row) {

@@ -37,7 +37,9 @@ def _reduced(model: Model, op: Operator, *, total: bool) -> Lowered | tuple[Lowe
         stays = rank - 2 not in axes, rank - 1 not in axes
         low, high = LIMITS[output.dtype]
         return summed(model, op, stays, -data.zero_points[0] * count, end | {"divisor": 0, "low": low, "high": high})
-    fields = _loops(data, axes) | rescaling
+    # The kernel of 16-bit values has none of the ways that divide.
+    ways = rescaling if size == 1 else {name: rescaling[name] for name in ("start", "multiplier", "shift", "out_zero")}
+    fields = _loops(data, axes) | ways
     view = whole_view(output)
     return Lowered(
         Call("mean" if size == 1 else "mean16", fields),
