@@ -1,12 +1,12 @@
 """What published times of boards say of their predicted ones, with every family of nets left out in turn.
 
-    python -m tools.check_boards [--strict] [--nets] [PLACE ...]
+    python -m tools.check_boards [--strict] [--nets] [--memory] [PLACE ...]
 
 For each board and runtime: nets, families and rows; the error (measured / predicted - 1) of rows whose whole family the
 board's prices have not seen: median and 90th percentile; the share of these rows inside the band that is stated without
 that family; and the band that the shipped profile states. --strict: the family is left out on the boards as well whose
-prices are the prior; by default it is left out on the board itself. --nets: a line for each net. Exit code 1: a bar is
-missed.
+prices are the prior; by default it is left out on the board itself. --nets: a line for each net. Then the memory of
+ST's runtime, as tools/boards/memory.py judges it; --memory: that alone. Exit code 1: a bar is missed.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from edgecut.calibrate.band import LeftOut, bands, covered, left_out, unlike
 from edgecut.calibrate.measured import Measured, Prior, fitted
 from tools.board_places import Place, measured, prior_of
 from tools.boards.graphs import DATA
+from tools.boards.memory import memory_failures, memory_report
 from tools.profile_toml import read_rows as read_table
 
 # What is asked: over int8 rows of places with so many families, and of all bands.
@@ -51,8 +52,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("places", nargs="*")
     parser.add_argument("--strict", action="store_true")
     parser.add_argument("--nets", action="store_true")
+    parser.add_argument("--memory", action="store_true")
     options = parser.parse_args(arguments)
-    found = {place: own.rows for place, own in measured(read_table(DATA / "measurements.csv")).items()}
+    table = read_table(DATA / "measurements.csv")
+    failures = [] if options.memory else times(table, options)
+    if options.memory or not options.places:
+        print("\n".join(memory_report(table)))
+        failures += memory_failures(table)
+    print("\n".join(failures) or "all as asked")
+    raise SystemExit(1 if failures else 0)
+
+
+def times(table: Sequence[dict[str, str]], options: argparse.Namespace) -> list[str]:
+    """Prints a line for each place; the bars that its times miss."""
+    found = {place: own.rows for place, own in measured(table).items()}
     rows: dict[Place, list[Judged]] = {}
     print(f"{'board and runtime':42s} nets fam. rows  median    p90 inside  stated")
     for place in sorted(found, key=lambda place: (place.profile == "", place.name)):
@@ -62,9 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(line(found[place], rows[place], bands(left_out(found[place], prior_of(place, found)))[1], place.name))
         if options.nets:
             print("\n".join(net_lines(rows[place])))
-    failures = list(overall(found, rows))
-    print("\n".join(failures) or "all as asked")
-    raise SystemExit(1 if failures else 0)
+    return list(overall(found, rows))
 
 
 def judged(place: Place, found: Mapping[Place, Sequence[Measured]], *, strict: bool) -> list[Judged]:
