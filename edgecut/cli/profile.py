@@ -77,7 +77,7 @@ def show(output: Output, *, profile: str) -> int:
 
     found = find_profile(profile)
     if not output.as_json:
-        click.echo(toml_text(found.to_dict(), found.number_sources()), nl=False)
+        click.echo(toml_text(found.to_dict(), found.number_remarks()), nl=False)
     output.document(found.to_dict())
     return 0
 

@@ -213,14 +213,28 @@ class Profile(Record):
 
     def source_of(self, field: str) -> str:
         """Where the number at a dotted path is from: its own source, or that of the nearest table; "" without one."""
-        known = {row.field: row.what for row in self.sources}
+        return {row.field: row.what for row in self.sources}.get(self.sourced_by(field), "")
+
+    def sourced_by(self, field: str) -> str:
+        """The field of the source of a number: its own path, or the nearest table's; "" without one."""
+        known = {row.field for row in self.sources}
         while field and field not in known:
             field = field.rpartition(".")[0]
-        return known.get(field, "")
+        return field
 
     def number_sources(self) -> dict[str, str]:
         """Dotted path of each number that the profile states -> where it is from, "" where nobody says."""
         return {field: self.source_of(field) for field in _numbers(self.to_dict())}
+
+    def number_remarks(self) -> dict[str, str]:
+        """The same, but that of the numbers of a table the first alone has the table's source, and others name it."""
+        found: dict[str, str] = {}
+        told: set[str] = set()
+        for field, source in self.number_sources().items():
+            table = self.sourced_by(field)
+            found[field] = f"source: {table}, below" if table in told and table != field else source
+            told.add(table)
+        return found
 
 
 def _numbers(tables: Mapping[str, object], before: str = "") -> Iterator[str]:

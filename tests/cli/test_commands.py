@@ -136,7 +136,8 @@ def test_profile_show_says_where_each_number_is_from(capsys: pytest.CaptureFixtu
     sources = {row["field"]: row["what"] for row in tomllib.loads(shown)["sources"]}
     lines = dict(line.split(" = ", 1) for line in shown.splitlines() if " = " in line)
     assert lines["ram_bytes"] == f"1081344  # {sources['memory.ram_bytes']}"
-    assert lines["axi_sram"] == f"524288  # {sources['memory.banks']}"
+    assert lines["itcm"] == f"65536  # {sources['memory.banks']}"
+    assert lines["axi_sram"] == "524288  # source: memory.banks, below"
     assert lines["reserved_ram_bytes"] == "0"
 
 
