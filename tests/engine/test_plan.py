@@ -164,6 +164,16 @@ def test_a_model_that_has_an_image_beside_a_series_keeps_its_rows() -> None:
     assert [network.storages[k].view.rows for k in network.inputs] == [1, 6]
 
 
+@pytest.mark.parametrize("axes", [[3], [1, 2], [1]])
+def test_a_mean_over_axes_of_one_element_still_steps(axes: list[int]) -> None:
+    """Cortex-M4's kernel runs up to an address, which a step of 0 never leaves: the mean of nothing came out."""
+    net = Int8Net(np.random.default_rng(1))
+    image = net.image((1, 1, 1, 1) if axes != [3] else (1, 9, 8, 1))
+    network = read_network(net.file([image], [net.reduce("MEAN", image, axes, keep=True)]), "net")
+    fields = network.nodes[0].call.fields
+    assert all(fields[f"{name}_step_{k}"] != 0 for name in ("kept", "over") for k in range(2))
+
+
 def test_a_part_of_a_split_that_nothing_reads_is_not_made() -> None:
     net = Int8Net(np.random.default_rng(1))
     x = net.image((1, 6, 5, 4))

@@ -64,7 +64,8 @@ def _loops(data: Tensor, axes: set[int]) -> dict[str, Value]:
     for name, reduced in (("kept", False), ("over", True)):
         if len(runs[reduced]) > 2:
             raise Refused("reduces axes that lie in more than two groups")
-        padded = [*[(1, 0)] * (2 - len(runs[reduced])), *runs[reduced]]
+        # One step of one element, not of none: add4() in reduction.c runs up to the address behind the last.
+        padded = [*[(1, 1)] * (2 - len(runs[reduced])), *runs[reduced]]
         for k, (extent, by) in enumerate(padded):
             fields |= {f"{name}_{k}": extent, f"{name}_step_{k}": by}
     return fields
