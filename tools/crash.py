@@ -43,6 +43,7 @@ import tensorflow  # noqa: E402, F401
 
 from edgecut.cache.place import clear, faults  # noqa: E402
 from edgecut.cache.store import Store, trim  # noqa: E402
+from edgecut.cli.failures import Failures  # noqa: E402
 from edgecut.cli.main import main as edgecut  # noqa: E402
 from edgecut.handoff.verify import verify  # noqa: E402
 
@@ -89,6 +90,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it starts with `&` ignore it
     rng = random.Random(options.seed)
     done, failed = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
     until = time.monotonic() + 60 * options.minutes
@@ -172,6 +174,11 @@ def _operations(work: Path) -> dict[str, Operation]:
 
 def _churn() -> None:
     """Entries put, read and trimmed, as builds of several versions would."""
+    with Failures([]):  # which answers signals as every command does
+        _put_and_trim()
+
+
+def _put_and_trim() -> None:
     store = Store(Path(os.environ["EDGECUT_CACHE"]), {}, limit_bytes=400_000)
     random_ = random.Random(os.getpid())
     for number in range(60):
