@@ -11,6 +11,7 @@ from edgecut.calibrate.board import general
 from edgecut.calibrate.measured import Measured, Prior, lent
 from edgecut.records.recipe import Precision
 from tools.boards.graphs import nets
+from tools.boards.names import plain
 
 MIB = 2**20
 # Architectures that differ by size, width or head alone are one family, and so are near relatives of a family.
@@ -64,12 +65,18 @@ BOARDS = {
     "we2": Place("Grove Vision AI V2", "ethos-u", "grove-vision-ai-v2", "npu"),
 }
 # Other names of a board.
-ALIASES = {"STM32N6": "STM32N6570-DK", "STM32H769I-DISCO": "STM32F769I-DISCO"}
+ALIASES = {"STM32N6": "STM32N6570-DK", "STM32H769I-DISCO": "STM32F769I-DISCO", "Raspberry Pi 4": "Raspberry Pi 4B"}
+# Pool -> the runtimes whose rows the boards above are places of; "" is one that isn't printed.
+RUN_BY = {
+    "x-cube-ai": ("st-edge-ai", ""), "neural-art": ("st-edge-ai", ""), "xnnpack": ("x-linux-ai", "litert"),
+    "ethos-u": ("tflm ethos-u", "litert"), "mvp": ("tflm mvp",), "esp-nn": ("tflm esp-nn", "litert"),
+}  # fmt: skip
 H743 = {
     "tflm cmsis-nn": ("nucleo-h743zi", "cmsis-nn"), "tflm reference": ("nucleo-h743zi-reference", "reference"),
     "st-edge-ai": ("nucleo-h743zi-xcubeai", "x-cube-ai"), "tinyengine": ("nucleo-h743zi-tinyengine", "tinyengine"),
 }  # fmt: skip
 ESP = {"ESP32": "esp32", "ESP32-S3": "esp32-s3", "ESP32-C3": "esp32c3", "ESP32-P4": "esp32p4"}
+NAMES = {plain(name): name for name in (*BOARDS, *ALIASES, *ESP, "STM32H743", "STM32MP257F-DK2")}
 # X-LINUX-AI before 5.1 ran LiteRT's own kernels; since then XNNPACK takes most files, and of these families none: their
 # times are the same before and after, the others' a half (boards_sources.md, "Version labels are not reliable"). Those
 # of st_yolo_lc fell a version earlier.
@@ -83,15 +90,27 @@ TINY_CHIPS = ("L4R5", "H7A3", "U575", "U585", "F746", "G0B1", "NRF5340", "4343",
 
 def place_of(row: Mapping[str, str]) -> Place | None:
     """The place of a row of measurements.csv, None for one that is compared with nothing here."""
-    board = ALIASES.get(row["board"], row["board"])
+    board = board_of(row["board"])
     found = _special(row, board) or BOARDS.get(board)
-    if found is None or row["dtype"] == found.precision:
+    if found is None or (found == BOARDS.get(board) and row["runtime"] not in RUN_BY[found.pool]):
+        return None
+    if row["dtype"] == found.precision:
         return found
     if row["dtype"] not in ("float32", "float16"):
         return None
     # Files with float16 weights compute in float32.
     name, pool = f"{found.name} float", f"{found.pool} float"
     return Place(name, pool, found.profile, found.kind, "float32", threads=found.threads)
+
+
+def board_of(text: str) -> str:
+    """The board's name here, however its letters and signs are written."""
+    name = NAMES.get(_letters(text), text)
+    return ALIASES.get(name, name)
+
+
+def _letters(text: str) -> str:
+    return plain(text.lower().replace("+", "plus").replace("model", ""))
 
 
 def _special(row: Mapping[str, str], board: str) -> Place | None:

@@ -1,27 +1,40 @@
 """What published times of boards say of their predicted ones, with every family of nets left out in turn.
 
     python -m tools.check_boards [--strict] [--nets] [--memory] [PLACE ...]
+    python -m tools.check_boards --rows OTHER.csv
 
 For each board and runtime: nets, families and rows; the error (measured / predicted - 1) of rows whose whole family the
 board's prices have not seen: median and 90th percentile; the share of these rows inside the band that is stated without
 that family; and the band that the shipped profile states. --strict: the family is left out on the boards as well whose
 prices are the prior; by default it is left out on the board itself. --nets: a line for each net. Then the memory of
 ST's runtime, as tools/boards/memory.py judges it; --memory: that alone. Exit code 1: a bar is missed.
+
+--rows: rows of the columns of tools/facts/boards.csv, of other boards, nets or versions, against the shipped profiles
+as they are: what a user would have been told. A net that isn't among tools/boards/data is built with TensorFlow. Exit
+code 2: the file can't be read.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 
 from edgecut.bench.priced import widened
 from edgecut.calibrate.band import LeftOut, bands, covered, left_out, unlike
 from edgecut.calibrate.measured import Measured, Prior, fitted
+from edgecut.errors import RequestError
+from edgecut.tflite.flatbuffer import TfliteGraph
 from tools.board_places import Place, measured, prior_of
-from tools.boards.graphs import DATA
+from tools.board_report import report
+from tools.board_rows import board_rows
+from tools.board_rows import judged as judged_row
+from tools.boards.graphs import DATA, NETS, nets
 from tools.boards.memory import memory_failures, memory_report
 from tools.profile_toml import read_rows as read_table
 
@@ -53,7 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--strict", action="store_true")
     parser.add_argument("--nets", action="store_true")
     parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--rows", type=Path)
     options = parser.parse_args(arguments)
+    if options.rows:
+        check_rows(options.rows)
+        return
     table = read_table(DATA / "measurements.csv")
     failures = [] if options.memory else times(table, options)
     if options.memory or not options.places:
@@ -76,6 +93,27 @@ def times(table: Sequence[dict[str, str]], options: argparse.Namespace) -> list[
         if options.nets:
             print("\n".join(net_lines(rows[place])))
     return list(overall(found, rows))
+
+
+def check_rows(path: Path) -> None:
+    """Prints how rows that nothing is fitted to are met by the shipped profiles; exits 2 if they can't be read."""
+    try:
+        rows = board_rows(path)
+    except RequestError as exc:
+        print(exc, file=sys.stderr)
+        raise SystemExit(2) from exc
+    print("\n".join(report([judged_row(*row, graph_of) for row in rows])))
+
+
+@cache
+def graph_of(key: str) -> TfliteGraph:
+    """The graph of a net: of the data file, else built. Raises ValueError for one that can't be built."""
+    if key in nets():
+        return nets()[key]
+    from tools.boards.lowered import lowered
+
+    print(f"{key}: not in {NETS.name}, built with TensorFlow", flush=True)
+    return lowered(key)
 
 
 def judged(place: Place, found: Mapping[Place, Sequence[Measured]], *, strict: bool) -> list[Judged]:

@@ -50,7 +50,7 @@ def read_figures(path: Path) -> tuple[Figure, ...]:
     A measured file is looked for beside the CSV file, then from the working folder. Raises RequestError if it can't be
     read, DocumentError with a sentence for each fault: line, column, what was found and what was expected.
     """
-    table = _table(path)
+    table = csv_lines(path)
     if not table:
         raise RequestError(f"{path}: is empty; expected a line {','.join(COLUMNS)}, then a line for each measured file")
     (first, header), *rows = table
@@ -61,7 +61,7 @@ def read_figures(path: Path) -> tuple[Figure, ...]:
     if not rows:
         raise RequestError(f"{path}: names its columns and no measured file; expected a line for each, such as "
                            "model.tflite,231 ms,")  # fmt: skip
-    found = [_figure(path, line, dict(zip(columns, cells, strict=False)), faults) for line, cells in _whole(
+    found = [_figure(path, line, dict(zip(columns, cells, strict=False)), faults) for line, cells in even_lines(
         path, rows, len(columns), faults
     )]  # fmt: skip
     if faults:
@@ -69,7 +69,7 @@ def read_figures(path: Path) -> tuple[Figure, ...]:
     return tuple(figure for figure in found if figure is not None)
 
 
-def _table(path: Path) -> list[tuple[int, list[str]]]:
+def csv_lines(path: Path) -> list[tuple[int, list[str]]]:
     """(number, cells) of each line that isn't empty."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -103,10 +103,10 @@ def _header_faults(columns: Sequence[str], place: str) -> Iterator[str]:
         yield f"{place}: has no column {' and no column '.join(map(repr, missing))}; expected {_EXPECTED}"
 
 
-def _whole(
+def even_lines(
     path: Path, rows: Sequence[tuple[int, list[str]]], width: int, faults: list[str]
 ) -> Iterator[tuple[int, list[str]]]:
-    """The rows with no more cells than the first line has; what lacks cells at its end has empty ones there."""
+    """(number, cells) of the rows that have no more cells than the first line, filled up with empty ones at the end."""
     for line, cells in rows:
         if len(cells) > width and any(cell.strip() for cell in cells[width:]):
             more = 'text with a comma in it stands in quotation marks: "a, b.tflite"'

@@ -36,7 +36,7 @@ def places() -> dict[str, tuple[Place, list[str]]]:
         ({"board": "STM32H769I-DISCO", "runtime": "st-edge-ai"}, "STM32F769I-DISCO"),
         ({"board": "STM32H743", "runtime": "tinyengine"}, "STM32H743 tinyengine"),
         ({"board": "ESP32-S3", "runtime": "tflm reference"}, "ESP32-S3 reference"),
-        ({"board": "STM32H747I-DISCO", "dtype": "float32"}, "STM32H747I-DISCO float"),
+        ({"board": "STM32H747I-DISCO", "dtype": "float32", "runtime": "st-edge-ai"}, "STM32H747I-DISCO float"),
     ],
 )
 def test_a_row_belongs_to_its_board_with_its_runtime(changes: dict[str, str], name: str) -> None:

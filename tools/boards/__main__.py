@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecut.graph.quiet import import_keras_quietly
-from edgecut.tflite.flatbuffer import TfliteGraph
-from tools.boards.families import FLOAT, built, parsed
+from tools.boards.families import built, parsed
 from tools.boards.graphs import DATA, NETS, stored
+from tools.boards.lowered import lowered
 from tools.boards.table import measurements, write
 
 FACTS = Path(__file__).parents[1] / "facts"
@@ -47,17 +47,6 @@ def write_nets(rows: Sequence[dict[str, str]], path: Path) -> None:
         for key in keys:
             line = {"net": key, "graph": stored(lowered(key))}
             file.write(json.dumps(line, separators=(",", ":")) + "\n")
-
-
-def lowered(key: str) -> TfliteGraph:
-    """The graph of a net, int8 or float32, before any conversion."""
-    from edgecut.graph.callgraph import flat
-    from edgecut.graph.calls import calls
-    from edgecut.lowering.live import layer_calls
-    from edgecut.lowering.lower import lowering
-
-    graph = calls(built(parsed(key.removeprefix(FLOAT))))
-    return lowering(layer_calls(graph), "float32" if key.startswith(FLOAT) else "int8")(*flat(graph.outputs))
 
 
 def write_net(name: str, path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
@@ -81,9 +81,18 @@ def fitted(rows: Sequence[dict[str, str]], start: Planning) -> Planning:
 
 def estimate_kib(row: dict[str, str], constants: Planning) -> float:
     """The estimated activation RAM of a row's net, with the anchors that ST's detectors put out as constants."""
-    # Version 7 has them elsewhere; a graph of the table is without.
-    anchors = 0.0 if row["version"].startswith("7.") else 4 * anchor_numbers(row["net"]) / 1024 * constants.margin
-    return _bytes(row["graph"], constants) / 1024 + anchors
+    return _bytes(row["graph"], constants) / 1024 + active_anchors_kib(row, constants)
+
+
+def active_anchors_kib(row: Mapping[str, str], constants: Planning) -> float:
+    """What the anchors take of a row's activation RAM; version 7 has them elsewhere."""
+    return 0.0 if row["version"].startswith("7.") else 4 * anchor_numbers(row["net"]) / 1024 * constants.margin
+
+
+def constant_anchors_kib(row: Mapping[str, str]) -> float:
+    """What the anchors take of a row's weights: in int8 up to version 8, floats since."""
+    each = 1 if row["version"].startswith(("7.", "8.")) else 4
+    return each * anchor_numbers(row["net"]) / 1024
 
 
 def anchor_numbers(net: str) -> int:
@@ -178,9 +187,8 @@ def _resident(table: Sequence[dict[str, str]]) -> Iterator[str]:
 
 
 def weights_kib(row: dict[str, str]) -> float:
-    """The weights of a row's net with its anchors: in int8 up to version 8, floats since."""
-    each = 1 if row["version"].startswith(("7.", "8.")) else 4
-    return (weights_bytes(nets()[row["graph"]]) + each * anchor_numbers(row["net"])) / 1024
+    """The weights of a row's net with its anchors."""
+    return weights_bytes(nets()[row["graph"]]) / 1024 + constant_anchors_kib(row)
 
 
 def _line(board: str, version: str, rows: Sequence[MemoryRow]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tools.boards.families import FLOAT, Net
-from tools.boards.names import net_of
+from tools.boards.names import net_of, plain
 
 FIELDS = (
     "net", "graph", "family", "dtype", "scheme", "board", "engine", "clock_mhz", "runtime", "version", "latency_ms",
@@ -17,14 +17,17 @@ FIELDS = (
 )  # fmt: skip
 # As a source prints the runtime -> name, and what stands behind is the version.
 RUNTIMES = {
-    "STM32Cube.AI": "st-edge-ai", "STEdgeAI Core": "st-edge-ai", "X-CUBE-AI": "st-edge-ai", "X-LINUX-AI": "x-linux-ai",
+    "STM32Cube.AI": "st-edge-ai", "STEdgeAI Core": "st-edge-ai", "STEdgeAI": "st-edge-ai",
+    "X-CUBE-AI": "st-edge-ai", "X-LINUX-AI": "x-linux-ai",
     "TensorFlowLite": "x-linux-ai", "TFLM with ESP-NN": "tflm esp-nn", "TFLM without ESP-NN": "tflm reference",
     "TFLM": "tflm reference", "CMSIS-NN": "tflm cmsis-nn", "TinyEngine": "tinyengine", "ESP-DL": "esp-dl",
     "MLTK TFLM profiler": "tflm mvp", "TFLite(vela)": "tflm ethos-u", "TFLite": "litert", "TensorFlow Lite": "litert",
 }  # fmt: skip
+SCHEME = r"per[ _-]?(channel|tensor)"
 # What a slip says of the net of a row that another model than the published definition was measured for.
 UNKNOWN = "unknown"
-TYPES = {"int8": "int8", "float": "float32", "float32": "float32", "fp16": "float16", "hybrid": "hybrid", "": ""}
+TYPES = {"int8": "int8", "w8a8": "int8", "i8": "int8", "float": "float32", "float32": "float32", "fp32": "float32",
+         "f32": "float32", "fp16": "float16", "float16": "float16", "hybrid": "hybrid", "": ""}  # fmt: skip
 TINY_NETS = {"vww": "vww 96x96x3 2", "ic": "resnet_v1 32x32x3 10 depth=8", "kws": "kws 49x10x1 12",
              "ad": "autoencoder 1x1x640 640"}  # fmt: skip
 
@@ -37,9 +40,15 @@ def measurements(facts: Path) -> list[dict[str, str]]:
     memory, isn't to be fitted or judged on.
     """
     slips = _rows(facts / "boards_slips.csv")
-    found = [_measurement(_mended(row, slips), number) for number, row in enumerate(_rows(facts / "boards.csv"), 2)]
-    found += [*_tiny(facts), *_published(facts)]
-    return [{field: row.get(field, "") for field in FIELDS} | {"graph": _graph(row)} for row in found]
+    found = [measurement(mended(row, slips), f"boards.csv:{n}") for n, row in enumerate(_rows(facts / "boards.csv"), 2)]
+    others = [{field: row.get(field, "") for field in FIELDS} for row in (*_tiny(facts), *_published(facts))]
+    return found + [row | {"graph": _graph(row)} for row in others]
+
+
+def measurement(row: Mapping[str, str], place: str) -> dict[str, str]:
+    """A row of boards.csv as one of the table. place: where it stands, as "boards.csv:2"."""
+    found = _measurement(row, place)
+    return {field: found.get(field, "") for field in FIELDS} | {"graph": _graph(found)}
 
 
 def write(rows: Sequence[Mapping[str, str]], path: Path) -> None:
@@ -50,7 +59,7 @@ def write(rows: Sequence[Mapping[str, str]], path: Path) -> None:
         writer.writerows(rows)
 
 
-def _measurement(row: Mapping[str, str], line: int) -> dict[str, str]:
+def _measurement(row: Mapping[str, str], place: str) -> dict[str, str]:
     net = None if row.get("net") == UNKNOWN else net_of(row)
     name, version = _runtime(row)
     kept = {field: row.get(field, "").lstrip("~").strip() for field in FIELDS}
@@ -58,8 +67,8 @@ def _measurement(row: Mapping[str, str], line: int) -> dict[str, str]:
     return kept | {
         "net": net.name if net else "",
         "family": net.family if net else "",
-        "dtype": TYPES.get(row["dtype"].lower(), row["dtype"].lower()),
-        "scheme": row["quantization"],
+        "dtype": _dtype(row["dtype"]),
+        "scheme": _scheme(row["quantization"]) or _scheme(f"{row['dtype']} {row['model']}"),
         "engine": row["core_or_engine"],
         "runtime": name,
         "version": version,
@@ -67,7 +76,7 @@ def _measurement(row: Mapping[str, str], line: int) -> dict[str, str]:
         "ram_kib": _number(row["total_ram_kib"]),
         "flash_kib": _number(row["total_flash_kib"]),
         "suspect": row.get("suspect", "") or ("" if _number(row["latency_ms"]) else row["latency_ms"]),
-        "source": f"{row['source']} (boards.csv:{line})",
+        "source": f"{row['source']} ({place})",
     }
 
 
@@ -78,7 +87,7 @@ def _graph(row: Mapping[str, str]) -> str:
     return row["net"] if row["dtype"] == "int8" else FLOAT + row["net"]
 
 
-def _mended(row: Mapping[str, str], slips: Sequence[Mapping[str, str]]) -> dict[str, str]:
+def mended(row: Mapping[str, str], slips: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """The row after every correction whose conditions it meets as it was printed."""
     mended = dict(row)
     for slip in slips:
@@ -88,11 +97,25 @@ def _mended(row: Mapping[str, str], slips: Sequence[Mapping[str, str]]) -> dict[
     return mended
 
 
+def _dtype(text: str) -> str:
+    """The type of a cell that may say the scheme as well, as "Int8 per tensor"."""
+    return TYPES.get(plain(re.sub(SCHEME, "", text.lower())), text.lower())
+
+
+def _scheme(text: str) -> str:
+    match = re.search(SCHEME, text.lower())
+    return f"per-{match[1]}" if match else ""
+
+
 def _runtime(row: Mapping[str, str]) -> tuple[str, str]:
+    """The runtime's name and version, however its letters and signs are written."""
     printed = row["runtime"].split(" / ")[0]
-    for text, name in RUNTIMES.items():
-        if printed.startswith(text):
-            return name, printed.removeprefix(text).strip(" @v")
+    exact = ((re.escape(text), name) for text, name in RUNTIMES.items())
+    alike = ((r"[ ._-]*".join(map(re.escape, re.sub(r"[ ._-]", "", text))), name) for text, name in RUNTIMES.items())
+    for pattern, name in (*exact, *alike):
+        match = re.match(pattern, printed, re.IGNORECASE)
+        if match:
+            return name, printed[match.end() :].strip(" @vV")
     return printed.lower(), ""
 
 
