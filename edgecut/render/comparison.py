@@ -74,7 +74,7 @@ def ratio_table(ratios: Mapping[str, Paired], a: str, b: str, where: str) -> lis
     metric, ratio = next(iter(ratios.items()))
     change = f"B's {metric} is {abs(ratio.value - 1):.1%} {'more' if ratio.value > 1 else 'less'} than A's"
     found = change if ratio.differs else f"no difference in {metric} beyond the noise"
-    return [f"A {a}\nB {b}", table, f"{found}: {len(ratio.first)} rounds in turn, {where}"]
+    return [f"A {a}", f"B {b}", table, f"{found}: {len(ratio.first)} rounds in turn, {where}"]
 
 
 def comparison_markdown(comparison: Comparison) -> str:
