@@ -26,7 +26,9 @@ OTHERS = {
     "bench/runners/vela.py",
     "handoff/provenance.py",
     "render/front_plot.py",
+    "render/overview.py",
     "render/picture.py",
+    "render/scatter.py",
 }
 FILES = {("source", "keras")}
 
