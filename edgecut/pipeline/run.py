@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import edgecut
 from edgecut.bench.judge import judge, slower_notes
@@ -24,6 +25,7 @@ from edgecut.pipeline.lock import check_lock, input_hashes, lock_of, lock_path
 from edgecut.pipeline.plan import Plan, plan, read_paths
 from edgecut.pipeline.values import Body, Checked, Done
 from edgecut.records.environment import Environment
+from edgecut.records.keywords import check_keywords
 from edgecut.records.lock import lock_text
 from edgecut.records.profile import Profile
 from edgecut.records.profile_files import find_profile
@@ -40,29 +42,36 @@ def build(
     *,
     force: bool = False,
     cache: bool = True,
-    locked: bool = False,
     unsafe: bool = False,
-    progress: Progress = SILENT,
+    **options: Unpack[BuildOptions],
 ) -> Report:
     """The report of a whole build, whose bundle is then in `out`.
 
     recipe: a Recipe or a recipe file. profiles: Profiles, ids or files; default: this host.
     force: replace an existing `out`, which stays as it was if the build fails. cache: take steps of which nothing has
-    changed from earlier builds. locked: refuse inputs and versions that aren't those of the recipe's lock.
-    unsafe: let a recipe file whose source.unsafe is true run code that comes with its model.
+    changed from earlier builds. unsafe: let a recipe file whose source.unsafe is true run code that comes with its
+    model. locked: refuse inputs and versions other than the recipe's lock has. progress: who is told of the steps.
     Raises RequestError before anything is started, StepError for a step that failed.
 
     >>> report = edgecut.build("recipe.toml", ["nucleo-l4r5zi"], "dist")
     >>> report.status, [(check.metric, check.state) for check in report.checks]
     ('meets', [('size', 'meets'), ('arena', 'meets')])
     """
+    check_keywords("build", options, BuildOptions)
     file = None if isinstance(recipe, Recipe) else Path(recipe)
     request = recipe if isinstance(recipe, Recipe) else read_recipe(Path(recipe))
     if file is not None and not unsafe:
         check_consent(request, str(file), "pass unsafe=True")
     devices = [profile if isinstance(profile, Profile) else find_profile(profile) for profile in profiles]
     planned = plan(request, devices, Path(out), force, file)
-    return run(planned, Path(out), force=force, cache=cache, locked=locked, progress=progress)
+    return run(planned, Path(out), force=force, cache=cache, **options)
+
+
+class BuildOptions(TypedDict, total=False):
+    """The keywords of edgecut.build beside its arguments."""
+
+    locked: bool
+    progress: Progress
 
 
 def run(

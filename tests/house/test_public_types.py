@@ -55,3 +55,5 @@ def test_an_unknown_keyword_is_refused_as_python_refuses_it() -> None:
     search = function_of("search")
     with pytest.raises(TypeError, match=r"^search\(\) got an unexpected keyword argument 'sises'$"):
         search("m.keras", "photos", sises=[(96, 96)])
+    with pytest.raises(TypeError, match=r"^build\(\) got an unexpected keyword argument 'lokced'$"):
+        function_of("build")("recipe.toml", lokced=True)
