@@ -13,18 +13,14 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
-from edgecut.tflite.kinds import RENAMES
+from edgecut.tflite.kinds import BY_EXPONENTIAL, REARRANGES, RENAMES
 from edgecut.tflite.ops import COUNTED, operator_macs
 
 KINDS = (
     "conv.macs", "narrow.macs", "pointwise.macs", "depthwise.macs", "broad.macs", "dense.macs", "distant.macs",
     "results", "moved", "copied", "curves", "weights", "far", "operators",
 )  # fmt: skip
-# Each element goes through an exponential or a table.
-CURVES = {"ELU", "EXP", "GELU", "HARD_SWISH", "LOGISTIC", "LOG_SOFTMAX", "RSQRT", "SOFTMAX", "TANH"}
 SLOPES = ("LEAKY_RELU", "PRELU", "RELU", "RELU6")
-# What a compiler that places tensors need not do at all.
-COPIES = {"CONCATENATION", "PACK", "PAD", "PADV2", "SLICE", "SPLIT", "SPLIT_V", "STRIDED_SLICE", "UNPACK"}
 # A convolution that sees fewer channels than a word holds int8 values fills no lane of a multiplier: the first, mostly.
 NARROW = 4
 
@@ -35,7 +31,7 @@ def work(graph: TfliteGraph, internal_bytes: int | None = None, flash_bytes: int
     conv, narrow, pointwise, depthwise, broad, dense: multiply-accumulates. narrow are those of convolutions with fewer
     channels than NARROW, broad depthwise ones of other kernels than 3x3, dense those whose weight is used once.
     distant: those of convolutions, once more, in a graph whose constants are more than flash_bytes; none without it.
-    results: elements that such operators write. curves, copied: elements that operators of CURVES and COPIES write.
+    results: elements that such operators write. curves, copied: those that BY_EXPONENTIAL and REARRANGES write.
     moved: elements that all others read and write. weights: bytes of constants.
     far: bytes of activations that operators move beyond internal_bytes, none without it.
     """
@@ -54,9 +50,9 @@ def work(graph: TfliteGraph, internal_bytes: int | None = None, flash_bytes: int
             found[_kernel(graph, operator, made)] += macs
             found["distant.macs"] += macs if distant and operator.name == "CONV_2D" else 0
             found["results"] += elements
-        elif operator.name in CURVES:
+        elif operator.name in BY_EXPONENTIAL:
             found["curves"] += elements
-        elif operator.name in COPIES:
+        elif operator.name in REARRANGES:
             found["copied"] += elements
         else:
             found["moved"] += elements + sum(tensor.elements for tensor in tensors if not tensor.is_constant)

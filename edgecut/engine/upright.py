@@ -9,7 +9,7 @@ import numpy as np
 
 from edgecut.engine.lowered import MISFIT, Model, option
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
-from edgecut.tflite.kinds import BINARY, RENAMES
+from edgecut.tflite.kinds import BINARY, PIXELWISE, RENAMES
 
 _MOST_STEPS = 50_000  # of time over all tensors: planning and proving as many takes seconds
 _SWAPPED, _INSERTED, _SAME = (0, 2, 1, 3), (0, 1, 3), (0, 1, 2, 3)
@@ -78,7 +78,7 @@ class _Turn:
         pixels = [len(tensor.shape) != 3 and max(tensor.shape[1:3], default=1) == 1 for tensor in ends]
         seen = [t for t, pixel in zip(ends, pixels, strict=True) if not (t.is_constant or pixel)]
         ways = {_axes(tensor) for tensor in seen if len(tensor.shape) >= 3}
-        if op.name in RENAMES or ways <= {_SAME} or op.name in _AS_THEY_ARE:
+        if op.name in RENAMES or ways <= {_SAME} or op.name in PIXELWISE:
             return op
         if len(ways) > 1 or op.name not in _TURNS or op.custom:
             raise _Stays
@@ -169,21 +169,6 @@ def _sliced(fills: Sequence[int]) -> Callable[[_Turn, Operator, Axes], Operator]
     return turned
 
 
-# What does one thing to each value, or to each group of channels.
-_AS_THEY_ARE = frozenset(
-    {
-        "DEQUANTIZE",
-        "FULLY_CONNECTED",
-        "HARD_SWISH",
-        "LEAKY_RELU",
-        "LOGISTIC",
-        "QUANTIZE",
-        "RELU",
-        "RELU6",
-        "SOFTMAX",
-        "TANH",
-    }
-)
 _TURNS: Mapping[str, Callable[[_Turn, Operator, Axes], Operator]] = {
     "AVERAGE_POOL_2D": _windowed(None),
     "CONCATENATION": _joined,

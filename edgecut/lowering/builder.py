@@ -11,7 +11,7 @@ from edgecut.lowering.layer_call import LayerCall
 from edgecut.lowering.layer_operators import ACTIVATIONS
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
 from edgecut.tflite.flatbuffer import Tensor as FileTensor
-from edgecut.tflite.kinds import BINARY, CONSTANTS, FLOAT_ONLY, FUSED, FUSES_RELU, OF_MANY
+from edgecut.tflite.kinds import BINARY, BOUNDS, CONSTANTS, FLOAT_ONLY, FUSED, FUSES_RELU, OF_MANY
 
 Activations = Literal["int8", "float32"]
 
@@ -93,7 +93,7 @@ class GraphBuilder:
         """The constants that an operator takes besides: equal ones are one tensor, but for the factors of a layer."""
         if name in BINARY and len(inputs) == 1:
             # A limit is one number; a factor or a shift has one for each channel.
-            shape = () if name in {"MAXIMUM", "MINIMUM"} else self.tensors[output].shape[-1:]
+            shape = () if name in BOUNDS else self.tensors[output].shape[-1:]
             return (self.constant(shape, self.activations),)
         if name not in CONSTANTS or len(inputs) > 1:
             return ()

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
+from edgecut.tflite.kinds import CONVOLUTIONS
 from edgecut.tflite.scratch import Window, window
 
 # What changes no value in memory, or is computed by the operator before it.
@@ -21,7 +22,6 @@ _FUSED = frozenset({"LEAKY_RELU", "RELU", "RELU6"})
 # Operators whose output may take the place of an input, row by row.
 _LOCAL = frozenset({"ADD", "AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "LOGISTIC", "MAXIMUM", "MAX_POOL_2D",
                     "MINIMUM", "MUL"})  # fmt: skip
-_CONVOLUTIONS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D"})
 # The first convolution of a MobileNet, which isn't written over its input: bytes, and bytes for each column. To the
 # last printed digit for MobileNetV1 0.25 at 96, 192, 224 and 256 under version 10.
 _STEM_BYTES, _STEM_COLUMN_BYTES = 17_879, 48
@@ -131,7 +131,7 @@ def weights(graph: TfliteGraph, operator: Operator) -> list[int]:
 def _fitted(graph: TfliteGraph, table: Mapping[str, tuple[float, float, float]], version: str) -> int:
     constant, each, other = table.get(version.partition(".")[0], table[""])
     names = [operator.name for operator in graph.operators if operator.name not in _MOVES_NOTHING]
-    convolutions = sum(name in _CONVOLUTIONS for name in names)
+    convolutions = sum(name in CONVOLUTIONS for name in names)
     return round(1024 * (constant + each * convolutions + other * (len(names) - convolutions)))
 
 
@@ -190,7 +190,7 @@ def _stem_scratch(graph: TfliteGraph, operator: Operator) -> float:
 
 
 def _scratch(graph: TfliteGraph, operator: Operator, constants: Planning) -> float:
-    if operator.name not in _CONVOLUTIONS or graph.tensors[operator.outputs[0]].dtype != "int8":
+    if operator.name not in CONVOLUTIONS or graph.tensors[operator.outputs[0]].dtype != "int8":
         return 0.0
     w = window(graph, operator)
     if w.kernel_height * w.kernel_width == 1:
