@@ -157,6 +157,7 @@ def test_a_table_without_a_column_is_refused_on_the_error_stream(
     [
         ("MobileNet v2 0.75", {}, "mobilenetv2 224x224x3 5 alpha=0.75 top=no"),
         ("mobilenetv2_a075", {}, "mobilenetv2 224x224x3 5 alpha=0.75 top=no"),
+        ("mobilenetv2b_a075_pt_224", {"dataset": "ImageNet"}, "mobilenetv2 224x224x3 1000 alpha=0.75"),
         ("mobilenet_v2_0.35_224_fft_int8", {}, "mobilenetv2 224x224x3 5 alpha=0.35 top=no"),
         ("MobileNetV2", {"alpha_or_variant": "0.5"}, "mobilenetv2 224x224x3 5 alpha=0.5 top=no"),
         ("MobileNet v1 0.5", {"dataset": "ImageNet-1k", "classes": "1000"}, "mobilenet 224x224x3 1000 alpha=0.5"),
