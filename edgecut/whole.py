@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import shutil
 import signal
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+
+PARTIAL = re.compile(r"\.[0-9a-f]{16}\.partial")
+"""The names of files that are on their way to be another."""
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -27,14 +33,20 @@ def write_whole(path: Path, content: bytes) -> None:
         _moved(target, content, None)
 
 
-def replace_whole(path: Path, content: bytes, mode: int) -> None:
-    """The same in a folder where others may write, too: a link there is replaced, never followed. mode: permissions."""
+def replace_whole(path: Path, content: bytes, mode: int | None = None, by: Path | None = None) -> None:
+    """The same in a folder where others may write, too: a link there is replaced, never followed.
+
+    mode: permissions. by: the file that is written first and then moved, by one process at a time; one of that name is
+    replaced. Without it, one of a name of its own beside `path` (PARTIAL), which a process that is killed leaves.
+    """
     with naming(path):
-        _moved(path, content, mode)
+        if by is not None:
+            by.unlink(missing_ok=True)
+        _moved(path, content, mode, by)
 
 
-def _moved(target: Path, content: bytes, mode: int | None) -> None:
-    partial = target.with_name(f".{secrets.token_hex(8)}.partial")
+def _moved(target: Path, content: bytes, mode: int | None, by: Path | None = None) -> None:
+    partial = by or target.with_name(f".{secrets.token_hex(8)}.partial")
     try:
         with open(partial, "xb") as file:
             file.write(content)
@@ -85,3 +97,20 @@ def uninterrupted() -> Iterator[None]:
             signal.signal(number, handler)
         if came:
             signal.raise_signal(came[0])
+
+
+@contextmanager
+def scratch_folder(prefix: str = "edgecut-", dir: Path | None = None) -> Iterator[Path]:
+    """A new empty folder that is gone when the context ends, whenever a signal comes.
+
+    tempfile.TemporaryDirectory leaves it where one comes before it is entered, or while it is removed.
+    """
+    folder: str | None = None
+    try:
+        with uninterrupted():
+            folder = tempfile.mkdtemp(prefix=prefix, dir=dir)
+        yield Path(folder)
+    finally:
+        if folder is not None:
+            with uninterrupted():
+                shutil.rmtree(folder, ignore_errors=True)

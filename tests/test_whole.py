@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+import signal
 import stat
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from edgecut.streams import caught_output
-from edgecut.whole import naming, write_whole
+from edgecut.whole import naming, scratch_folder, write_whole
 from tests.machine import full_disk
 
 
@@ -65,3 +69,26 @@ def test_streams_come_back_where_nothing_can_be_written(
     print("told", file=sys.stderr)
     out, err = capfd.readouterr()
     assert (out.splitlines()[-1], err) == ("said", "told\n")
+
+
+def interrupted(function: Callable[..., object]) -> Callable[..., object]:
+    """The function, as if Ctrl-C came while it ran."""
+
+    def run(*arguments: object, **options: object) -> object:
+        result = function(*arguments, **options)
+        signal.raise_signal(signal.SIGINT)
+        return result
+
+    return run
+
+
+def test_a_signal_while_a_scratch_folder_is_made_or_removed_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """tempfile.TemporaryDirectory leaves the folder where the signal comes between its making and its entering."""
+    for module, name in ((tempfile, "mkdtemp"), (shutil, "rmtree")):
+        with monkeypatch.context() as patched:
+            patched.setattr(module, name, interrupted(getattr(module, name)))
+            with pytest.raises(KeyboardInterrupt), scratch_folder(dir=tmp_path) as folder:
+                (folder / "file").touch()
+        assert list(tmp_path.iterdir()) == []

@@ -18,6 +18,7 @@ from edgecut.bench.runners.protocol import TIMEOUT_S
 from edgecut.errors import MissingRuntimeError, RefusedError, RunError
 from edgecut.sandbox.child import last_line
 from edgecut.sandbox.limits import read_limits
+from edgecut.whole import scratch_folder
 
 COMPILER, EMULATOR = "arm-none-eabi-gcc", "qemu-system-arm"
 PACKAGES = {COMPILER: "gcc-arm-none-eabi, libnewlib-arm-none-eabi", EMULATOR: "qemu-system-arm"}
@@ -107,8 +108,7 @@ def emulate(program: Program, board: Board, timeout_s: float = TIMEOUT_S) -> Emu
     if lacking:
         packages = ", ".join(PACKAGES[each] for each in lacking)
         raise MissingRuntimeError(f"qemu: {' and '.join(lacking)} can't be run; install the packages {packages}")
-    with tempfile.TemporaryDirectory(prefix="edgecut-image-") as scratch:
-        folder = Path(scratch)
+    with scratch_folder(prefix="edgecut-image-") as folder:
         _write(program, board, folder)
         _compile(program, board, folder, timeout_s)
         sections = _sections((folder / "image.elf").read_bytes())

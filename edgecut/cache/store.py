@@ -11,14 +11,13 @@ import os
 import re
 import shutil
 import stat
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import TypedDict
 
 from edgecut.records.artifact import file_states, sha256_of
-from edgecut.whole import replace_whole
+from edgecut.whole import replace_whole, scratch_folder
 
 BLOBS = "files"
 _TRIMMED = 0.9  # of the limit is left, so that not every entry that is put makes room again
@@ -103,13 +102,13 @@ class Store:
 
     def _all_copied(self, files: Mapping[str, str], into: Path) -> bool:
         into.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".", dir=into) as scratch:
+        with scratch_folder(prefix=".", dir=into) as scratch:
             for digest in set(files.values()):
-                if not _copied(self._blob(digest), Path(scratch) / digest, digest):
+                if not _copied(self._blob(digest), scratch / digest, digest):
                     return False
             for name, digest in files.items():
                 (into / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(Path(scratch) / digest, into / name)
+                shutil.copyfile(scratch / digest, into / name)
         return True
 
     def _kept(self, path: Path) -> str:
@@ -118,8 +117,8 @@ class Store:
         if not _is_file_of(blob, path.stat().st_size, digest):
             self._share(self.folder)
             self._share(blob.parent)
-            with tempfile.TemporaryDirectory(prefix=".", dir=blob.parent) as scratch:
-                copy = shutil.copyfile(path, Path(scratch) / digest)
+            with scratch_folder(prefix=".", dir=blob.parent) as scratch:
+                copy = shutil.copyfile(path, scratch / digest)
                 copy.chmod(_mode(self.folder))
                 os.replace(copy, blob)
         return digest

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 import statistics
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +18,7 @@ from edgecut.records.document import parse
 from edgecut.records.profile import Calibrated, Profile
 from edgecut.tflite.flatbuffer import TfliteGraph
 from edgecut.tflite.flatbuffer import parse as parse_tflite
+from edgecut.whole import scratch_folder
 
 if TYPE_CHECKING:
     from edgecut.bench.worker import Job, Result, State
@@ -101,8 +100,8 @@ def timed(machine: Machine, files: Sequence[Specimen], tell: Tell = lambda done,
     conditions: State | None = None
     for number, batch in enumerate(batches):
         tell(number + 1, len(batches))
-        with tempfile.TemporaryDirectory() as folder:
-            paths = [Path(folder) / f"{file.name}.tflite" for file in batch]
+        with scratch_folder() as folder:
+            paths = [folder / f"{file.name}.tflite" for file in batch]
             for path, file in zip(paths, batch, strict=True):
                 path.write_bytes(file.content)
             job: Job = {"job": "rounds", "rounds": ROUNDS, "threads": 1, "seconds": SECONDS / len(batches)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, get_args
 
@@ -20,6 +19,7 @@ from edgecut.export.packages import Package
 from edgecut.records.precision import needs_images
 from edgecut.records.recipe import Exported, Format, Precision, Recipe
 from edgecut.records.units import format_bytes
+from edgecut.whole import scratch_folder
 
 if TYPE_CHECKING:
     import keras
@@ -229,8 +229,8 @@ def _export_c(output: Output, recipe: Recipe, target: Target, extras: Extras) ->
     if Path(source).suffix.lower() == ".tflite":
         content = read_content(Path(source))
     else:
-        with tempfile.TemporaryDirectory() as scratch:
-            written = Path(scratch) / f"{name}.tflite"
+        with scratch_folder() as scratch:
+            written = scratch / f"{name}.tflite"
             _check(recipe, "tflite", precision, written, target.force)
             _export(output, recipe, "tflite", precision, written)
             content = written.read_bytes()

@@ -29,10 +29,14 @@ def command(output: Output, *, bundle: Path, key: str) -> int:
 
     Exit code 1: the bundle isn't what its manifest says, and nothing is signed. 4: the program is absent.
     """
-    from edgecut.handoff.signatures import sign, signing
+    from edgecut.handoff.seal import MANIFEST
+    from edgecut.handoff.signatures import left_by_signing, sign, signing
     from edgecut.handoff.verify import verify
 
     signing(key)
+    for path in left_by_signing(bundle) if (bundle / MANIFEST).is_file() else ():
+        path.unlink()
+        output.note(f"{path}: was left by a signing that was killed, and is removed")
     result = verify(bundle, progress=output.progress())
     if result.faults:
         raise VerifyError((*result.faults, f"{bundle}: wasn't signed"))

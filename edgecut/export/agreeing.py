@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from edgecut.runtime.specs import file_format, read_graph, tensor_specs
 from edgecut.sandbox.limits import check_array
 from edgecut.tflite.flatbuffer import read
 from edgecut.tflite.layers import called
+from edgecut.whole import scratch_folder
 
 INPUTS = 4
 FLOAT_BOUNDS: Mapping[str, float] = {"float32": 1e-3, "float16": 0.1}
@@ -56,8 +56,8 @@ def check_against_model(
         answers = [[to_array(y) for y in tree.flatten(call_flat(model, _batch(row, model)))] for row in rows]
     expected = [np.stack(column) for column in zip(*answers, strict=True)]
     names = [tensor._keras_history.operation.name for tensor in model.outputs]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.tflite"
+    with scratch_folder() as folder:
+        path = folder / "model.tflite"
         path.write_bytes(content)
         _check(path, [np.stack(x)[:, None] for x in zip(*rows, strict=True)], expected, names, precision)
 

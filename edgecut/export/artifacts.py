@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from edgecut.records.precision import is_written, needs_images, precisions_of
 from edgecut.records.recipe import Exported, Format, Precision, Quantizer
 from edgecut.source.policies import in_float32
 from edgecut.tflite.flatbuffer import parse
-from edgecut.whole import write_whole
+from edgecut.whole import scratch_folder, write_whole
 
 ORT_WRITES = "quantizer ort writes int8 ONNX files"
 
@@ -53,8 +52,8 @@ def export(
         raise RequestError(f"export: {ORT_WRITES}, found {format} {precision}")
     model = in_float32(model).model
     arrays = [calibration] if isinstance(calibration, np.ndarray) else calibration
-    with tempfile.TemporaryDirectory() as folder:
-        saved_model = Path(folder) / "saved_model"
+    with scratch_folder() as folder:
+        saved_model = folder / "saved_model"
         write_saved_model(model, saved_model, loops=not needs_images(precision))
         if quantizer == "ort":
             write_static(converted(saved_model, model, "float32"), arrays, target)
@@ -70,8 +69,8 @@ def _export_c(
     if precision != "int8":
         raise RequestError(f"export: C is generated from int8, found {precision!r}")
     name = c_name(model.name)
-    with tempfile.TemporaryDirectory() as scratch:
-        written = Path(scratch) / f"{name}.tflite"
+    with scratch_folder() as scratch:
+        written = scratch / f"{name}.tflite"
         export(model, "tflite", precision, calibration, written)
         write_c(written.read_bytes(), name, folder, model.name)
     return read_artifact(folder / f"{name}.tflite", name=f"{name}.tflite", precision=precision)
@@ -83,8 +82,8 @@ def quantize_onnx(source: Path, calibration: np.ndarray, path: Path) -> Artifact
     calibration: array (n, height, width, channels) as the model takes it, whatever its layout. Nothing is left at
     `path` if it fails. Raises RequestError, SourceError or ExportError.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        written = Path(folder) / "int8.onnx"
+    with scratch_folder() as folder:
+        written = folder / "int8.onnx"
         _quantize(source, calibration, written)
         _put(written, path)
     return read_artifact(path, name=path.name, precision="int8")
@@ -97,8 +96,8 @@ def write_static(tflite: bytes, calibration: Sequence[np.ndarray] | None, target
     """
     if calibration is None or len(calibration) != 1:
         raise RequestError("export: int8 needs data to calibrate on; set data.train or pass --data")
-    with tempfile.TemporaryDirectory() as folder:
-        source, written = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
+    with scratch_folder() as folder:
+        source, written = folder / "float.onnx", folder / "int8.onnx"
         write_file(tflite, "onnx", source)
         _quantize(source, calibration[0], written)
         _put(written, target)
@@ -113,12 +112,12 @@ def _quantize(source: Path, images: np.ndarray, target: Path) -> None:
 
 def write_file(tflite: bytes, format: Format, target: Path) -> None:
     """Write a TFLite file's content to `target` in a format, whole or not at all."""
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "model.tflite"
+    with scratch_folder() as folder:
+        source = folder / "model.tflite"
         source.write_bytes(tflite)
         written = source
         if format == "onnx":
-            written = Path(folder) / "model.onnx"
+            written = folder / "model.onnx"
             write_onnx(source, written)
             check_against_file(written, source, tflite_precision(parse(tflite, source.name)))
         _put(written, target)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from edgecut.export.onnx_fusion import keep_pads
 from edgecut.runtime.onnx_graph import read_onnx
 from edgecut.sandbox.child import ChildDied, run_job
 from edgecut.sandbox.limits import read_limits
+from edgecut.whole import scratch_folder
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ def quantize_static(source: Path, images: np.ndarray, target: Path) -> None:
     if images.shape[1:] != (picture.height, picture.width, picture.channels):
         shape = (picture.height, picture.width, picture.channels)
         raise RequestError(f"{source}: takes pictures of {shape}, found calibration images of {images.shape[1:]}")
-    with tempfile.TemporaryDirectory() as folder:
-        rows, written = Path(folder) / "rows.npy", Path(folder) / "int8.onnx"
+    with scratch_folder() as folder:
+        rows, written = folder / "rows.npy", folder / "int8.onnx"
         np.save(rows, np.concatenate(list(picture.rows(images))), allow_pickle=False)
         job = {"source": str(source.absolute()), "rows": str(rows), "name": picture.name, "written": str(written)}
         try:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -17,6 +15,7 @@ from edgecut.errors import GraphError
 from edgecut.graph.keras_private import Operation, SafeModeScope
 from edgecut.graph.keras_types import S
 from edgecut.graph.sentences import telling_line
+from edgecut.whole import scratch_folder
 
 
 def clone_operation(
@@ -157,9 +156,9 @@ def _copy_assets(source: keras.Layer, clone: keras.Layer) -> None:
     """Copy what a layer keeps in files besides its variables: the vocabulary of a lookup."""
     for old, new in zip(source._flatten_layers(), clone._flatten_layers(), strict=False):
         if hasattr(old, "save_assets") and hasattr(new, "load_assets"):
-            with tempfile.TemporaryDirectory() as folder:
+            with scratch_folder() as folder:
                 old.save_assets(folder)
-                if any(Path(folder).iterdir()):
+                if any(folder.iterdir()):
                     store: dict[str, np.ndarray] = {}
                     old.save_own_variables(store)
                     new.load_own_variables(store)

@@ -17,6 +17,7 @@ from edgecut.records.document import Record, parse
 from edgecut.records.progress import SILENT, Advance, Progress
 from edgecut.records.recipe import read_recipe
 from edgecut.records.report import Report
+from edgecut.whole import PARTIAL
 
 R = TypeVar("R", bound=Record)
 _NEEDED = ("report.json", "report.html", "recipe.toml", "README.md", "MODEL_CARD.md", "sbom.cdx.json")
@@ -109,7 +110,8 @@ def _file_faults(folder: Path, manifest: Manifest, advance: Advance) -> Iterator
         elif name in SIGNATURES and not path.is_file():
             yield name, f"{name}: is no file, and a signature is expected there"
         elif name not in known and (path.is_symlink() or not path.is_dir() or not any(path.iterdir())):
-            yield name, f"{name}: isn't in the manifest"
+            left = "; a signing that was killed has left it, remove it" if PARTIAL.fullmatch(name) else ""
+            yield name, f"{name}: isn't in the manifest{left}"
 
 
 def _has_other_line_ends(path: Path, entry: BundleFile) -> bool:

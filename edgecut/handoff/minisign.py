@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import tempfile
 from pathlib import Path
 
 from edgecut.handoff.seal import MANIFEST
 from edgecut.handoff.signature import Signature, Trust, ask, key_text, last_line, let_sign, need_program, refused
+from edgecut.whole import scratch_folder
 
 KIND = "minisign"
 FILE = f"{MANIFEST}.minisig"
@@ -38,8 +38,8 @@ def sign(manifest: bytes, key: str) -> bytes:
     """The signature's file; the same one for the same manifest, since its comment has no time. Raises StepError."""
     program = need_program("minisign", "the package minisign")
     comment = f"edgecut bundle, {MANIFEST} {hashlib.sha256(manifest).hexdigest()}"
-    with tempfile.TemporaryDirectory() as scratch:
-        path, signature = Path(scratch) / MANIFEST, Path(scratch) / FILE
+    with scratch_folder() as scratch:
+        path, signature = scratch / MANIFEST, scratch / FILE
         path.write_bytes(manifest)
         secret = str(Path(key).absolute())
         let_sign([program, "-S", "-s", secret, "-m", str(path), "-x", str(signature), "-t", comment], key)
@@ -55,8 +55,8 @@ def judge(manifest: bytes, signature: bytes, trust: Trust) -> Signature:
     if not _is_plain(signature):
         return refused(FILE, KIND, "isn't as minisign writes signatures; something was put into it")
     faults = []
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / MANIFEST
+    with scratch_folder() as scratch:
+        path = scratch / MANIFEST
         path.write_bytes(manifest)
         path.with_name(FILE).write_bytes(signature)
         for key in keys:

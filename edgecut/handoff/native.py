@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ from edgecut.errors import RunError
 from edgecut.handoff.bundle import arena_rows, documents
 from edgecut.handoff.vectors import VectorSheet
 from edgecut.records.report import Report
+from edgecut.whole import scratch_folder
 
 COMPILERS = ("cc", "gcc", "clang")
 _STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O0")
@@ -91,9 +91,9 @@ def arena_faults(folder: Path, report: Report, sheet: VectorSheet, inputs: np.nd
 
 
 def _compiled(compiler: str, folder: Path, name: str, texts: dict[str, str]) -> list[str]:
-    with tempfile.TemporaryDirectory() as scratch:
+    with scratch_folder() as scratch:
         for file, text in texts.items():
-            (Path(scratch) / file).write_text(text, encoding="utf-8")
+            (scratch / file).write_text(text, encoding="utf-8")
         command = [compiler, *_STRICT, "-o", "test.run", f"{name}_test.c", f"{name}_model.c"]
         command += ["-O1", f"-D{c_symbol(name).upper()}_RUNTIME", f"{name}_run.c"]
         try:
@@ -103,7 +103,7 @@ def _compiled(compiler: str, folder: Path, name: str, texts: dict[str, str]) -> 
             if built.returncode != 0:
                 said = next((line for line in built.stderr.splitlines() if "error" in line), "no message").strip()
                 return [f"c/{name}_test.c: {Path(compiler).name} refuses it: {said}"]
-            words = [str(Path(scratch) / "test.run"), str((folder / "vectors").absolute())]
+            words = [str(scratch / "test.run"), str((folder / "vectors").absolute())]
             done = subprocess.run(
                 words, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, check=False
             )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import tempfile
 from pathlib import Path
 
 from edgecut.handoff.seal import MANIFEST
 from edgecut.handoff.signature import Signature, Trust, ask, key_text, last_line, let_sign, need_program, refused
+from edgecut.whole import scratch_folder
 
 KIND = "OpenSSH"
 FILE = f"{MANIFEST}.sig"
@@ -48,8 +48,8 @@ def needs() -> None:
 
 def sign(manifest: bytes, key: str) -> bytes:
     """The signature's file. Raises StepError."""
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / MANIFEST
+    with scratch_folder() as scratch:
+        path = scratch / MANIFEST
         path.write_bytes(manifest)
         let_sign([_program(), "-Y", "sign", "-f", str(Path(key).absolute()), "-n", NAMESPACE, str(path)], key)
         return path.with_name(FILE).read_bytes()
@@ -64,8 +64,8 @@ def judge(manifest: bytes, signature: bytes, trust: Trust) -> Signature:
     if not _is_plain(signature):
         return refused(FILE, KIND, "isn't as ssh-keygen writes signatures; something was put into it")
     faults = []
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / FILE
+    with scratch_folder() as scratch:
+        path = scratch / FILE
         path.write_bytes(signature)
         for key in keys:
             by, fault = _tried(program, path, manifest, key, trust.identity)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+from edgecut.whole import scratch_folder
 
 _TIMEOUT_S = 20
 _LONGEST_EXCLUDES_BYTES = 1 << 20
@@ -41,8 +42,8 @@ def git_state(folder: Path, ignore: Sequence[Path] = ()) -> dict[str, str | bool
     commit, (top, own, shared) = commit.strip(), said.splitlines()
     inside = [path for path in (p.absolute() for p in ignore) if path.is_relative_to(folder.absolute())]
     skipped = [f":(exclude,literal){path.relative_to(folder.absolute()).as_posix()}" for path in inside]
-    with tempfile.TemporaryDirectory(prefix="edgecut-git-") as scratch:
-        environment = _apart(Path(scratch), commit, Path(own), Path(shared))
+    with scratch_folder(prefix="edgecut-git-") as scratch:
+        environment = _apart(scratch, commit, Path(own), Path(shared))
         asked = ("status", "--porcelain", "--no-renames", "--ignore-submodules=dirty", "--", ".", *skipped)
         settings = [word for pair in _settings(folder) for word in ("-c", pair)]
         changes = _git(folder, *settings, *asked, environment={**environment, "GIT_WORK_TREE": top})

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from edgecut.errors import RequestError
+from edgecut.errors import RequestError, StepError
 from edgecut.handoff import minisign, openssh, sigstore
+from edgecut.handoff.output import MARK
 from edgecut.handoff.seal import MANIFEST
 from edgecut.handoff.signature import Scheme, Signature, Trust, refused
-from edgecut.whole import write_whole
+from edgecut.whole import PARTIAL, replace_whole
+
+if sys.platform != "win32":
+    import fcntl
 
 SCHEMES: tuple[Scheme, ...] = (openssh, minisign, sigstore)
 _LARGEST = 1 << 20  # a sigstore bundle has some 10 KiB
@@ -31,11 +38,45 @@ def signing(key: str) -> Scheme:
 def sign(folder: Path, key: str) -> str:
     """The name of the signature that is now in a bundle, in the place of an earlier one of its kind.
 
-    Raises as signing() does, and StepError where the key can't be used.
+    Raises as signing() does, and StepError where the key can't be used or another process signs the bundle.
     """
     scheme = signing(key)
-    write_whole(folder / scheme.FILE, scheme.sign((folder / MANIFEST).read_bytes(), key))
+    content = scheme.sign((folder / MANIFEST).read_bytes(), key)
+    with _alone(folder):
+        replace_whole(folder / scheme.FILE, content, by=_beside(folder.resolve()))
     return scheme.FILE
+
+
+def left_by_signing(folder: Path) -> list[Path]:
+    """Files in a bundle that a process which was killed while it signed has left there; none of them is needed."""
+    return [path for path in folder.iterdir() if PARTIAL.fullmatch(path.name) and not path.is_dir()]
+
+
+def _beside(folder: Path) -> Path | None:
+    """Where a signature is written before it is moved, so that a killed process leaves the bundle whole.
+
+    None where that is no place: it can't be written, or is of another file system; and for a folder that is being
+    written itself, and goes as a whole.
+    """
+    parent = folder.parent
+    is_near = not (folder / MARK).is_dir() and parent != folder and parent.stat().st_dev == folder.stat().st_dev
+    return parent / f".{folder.name}.signature.partial" if is_near and os.access(parent, os.W_OK | os.X_OK) else None
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold what only one process may do with a bundle at a time. Raises StepError if another one does."""
+    if sys.platform == "win32":
+        yield
+        return
+    descriptor = os.open(folder / MANIFEST, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as exc:
+        raise StepError(f"{folder}: another process is signing it; wait for that") from exc
+    finally:
+        os.close(descriptor)
 
 
 def signatures(folder: Path, trust: Trust) -> tuple[Signature, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from edgecut.records.progress import Progress
 from edgecut.records.recipe import Bench, Recipe
 from edgecut.runtime.files import FileRunner
 from edgecut.score.answers import Answer
+from edgecut.whole import scratch_folder
 
 WORD = "uncompressed"
 ROUNDS = 7  # of both files in turn, each in a process of its own
@@ -56,7 +56,7 @@ def compare_uncompressed(
     notes: list[str] = []
     losses: list[str] = []
     exam = _exam(fitted.before, images, recipe)
-    with timed(WORD, progress) as clock, tempfile.TemporaryDirectory() as folder:
+    with timed(WORD, progress) as clock, scratch_folder() as folder:
         if exam is not None:
             score = exam.answer.scores(fitted.uncompressed[exam.place], exam.labels)
             name = f"{recipe.name}.{WORD}.keras"
@@ -64,8 +64,8 @@ def compare_uncompressed(
         for file in (file for file in files if file.artifact.format == "tflite"):
             rows.append(_gzip(file.path, file.artifact.name))
             precision = file.artifact.precision
-            path = Path(folder) / f"{recipe.name}.{WORD}.{precision}.tflite"
-            scratch = Path(folder) / precision
+            path = folder / f"{recipe.name}.{WORD}.{precision}.tflite"
+            scratch = folder / precision
             scratch.mkdir()
             content = content_of(fitted.before, images, recipe, precision, scratch, progress)
             write_file(content.value.content, "tflite", path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from edgecut.records.facts import StepFacts
 from edgecut.records.precision import needs_images, written_as
 from edgecut.records.progress import Progress
 from edgecut.records.recipe import Format, Recipe, Wanted
+from edgecut.whole import scratch_folder
 
 Files = Sequence[tuple[Format, Wanted]]
 
@@ -45,8 +45,7 @@ def write_files(
     precisions = list(dict.fromkeys(precision for _, precision in files))
     written: list[WrittenFile] = []
     contents: list[Done[Converted]] = []
-    with timed("export", progress) as clock, tempfile.TemporaryDirectory() as place:
-        scratch = Path(place)
+    with timed("export", progress) as clock, scratch_folder() as scratch:
         with progress.task("export", len(precisions)) as advance:
             for precision in precisions:
                 content = content_of(fitted, images, recipe, precision, scratch, progress)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -17,6 +15,7 @@ from edgecut.graph.rebuild import run
 from edgecut.images.rows import columns
 from edgecut.quantize.explain import Reference
 from edgecut.quantize.names import LayerOutput
+from edgecut.whole import scratch_folder
 
 # What all values of all tensors may take up; fewer images are used where they would take more.
 VALUES_BYTES = 600_000_000
@@ -47,9 +46,9 @@ def images_that_fit(model: keras.Model, wanted: int) -> int:
 
 def float_file(model: keras.Model) -> bytes:
     """The float .tflite file of a model. Raises ExportError or RequestError if there can be none."""
-    with tempfile.TemporaryDirectory(prefix="edgecut-explain-") as folder:
-        write_saved_model(model, Path(folder) / "float")
-        return convert(Path(folder) / "float", model, "float32")
+    with scratch_folder(prefix="edgecut-explain-") as folder:
+        write_saved_model(model, folder / "float")
+        return convert(folder / "float", model, "float32")
 
 
 def reference(model: keras.Model, images: np.ndarray, float32: bytes | None = None) -> Reference:

@@ -7,7 +7,6 @@ constants of the first.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from edgecut.runtime.onnx_branches import inlined
 from edgecut.sandbox.wire import Header
+from edgecut.whole import scratch_folder
 
 
 def traced(job: Header, refusals: tuple[type[Exception], ...]) -> tuple[Header, list[np.ndarray]]:
@@ -61,7 +61,7 @@ def exposed(path: str, tensors: Collection[str], options: Any, batch_axes: Mappi
     outputs = {value.name for value in model.graph.output}
     made = [name for node in model.graph.node for name in node.output if name in tensors and name not in outputs]
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in made)
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         file = f"{folder}/exposed.onnx"
         with open(file, "wb") as stream:
             stream.write(model.SerializeToString())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +27,7 @@ from edgecut.search.inputs import Workbench, outputs_of
 from edgecut.search.request import COLOURS, Choice, Request, recipe_for
 from edgecut.tflite.flatbuffer import read
 from edgecut.tflite.ops import macs
+from edgecut.whole import scratch_folder
 
 
 class Made(Record):
@@ -70,8 +70,8 @@ def make(bench: Workbench, choice: Choice) -> tuple[Made, bytes]:
     recipe = recipe_for(request, choice, outputs_of(dataset), name.removesuffix(f"_{choice.precision}"))
     profiles = [p for p in request.profiles if taken_by(p, "tflite", choice.precision)]
     body = edit(bench.source, recipe, progress).value
-    with tempfile.TemporaryDirectory(prefix="edgecut-search-") as scratch:
-        fitted, written = write(body, dataset, plan(recipe, profiles), Path(scratch), progress)
+    with scratch_folder(prefix="edgecut-search-") as scratch:
+        fitted, written = write(body, dataset, plan(recipe, profiles), scratch, progress)
         file = next(file for file in written.value.files if file.artifact.format == "tflite")
         scores = predict_file(FileRunner(file.path), dataset.val.pixels, fitted.feed, title=name, progress=progress)
         float_model = fitted.before or fitted

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from edgecut.records.front import CutScore
 from edgecut.score.metrics import SCORES, Score
 from edgecut.search.inputs import Workbench, outputs_of
 from edgecut.search.request import Size, words
-from edgecut.whole import naming
+from edgecut.whole import naming, scratch_folder
 
 ToInput = Callable[[np.ndarray], np.ndarray]
 PROJECTED = 256  # features that the cheap probe sees
@@ -64,8 +63,8 @@ def sweep(bench: Workbench, size: Size | None, channels: int | None) -> tuple[Cu
     few = dataset.train.pixels[np.linspace(0, len(targets) - 1, min(_GRADIENT_IMAGES, len(targets))).astype(int)]
     gradients = gradient_x_activation(graph, tensors, pictures.to_input(few))
     # One thread for BLAS, as in head/probe.py, for the projections and the CKA between the probes.
-    with tempfile.TemporaryDirectory(prefix="edgecut-search-") as scratch, threadpool_limits(1, user_api="blas"):
-        features = _features(bench, graph, tensors, pictures, Path(scratch), title)
+    with scratch_folder(prefix="edgecut-search-") as scratch, threadpool_limits(1, user_api="blas"):
+        features = _features(bench, graph, tensors, pictures, scratch, title)
         final = project(features.of(tensors.index(final_feature(graph))))[:_CKA_IMAGES]
         same, widths = equivalents(graph, tensors), [int(tensor.shape[-1] or 0) for tensor in tensors]
         probes, alike = list[float](), list[float]()

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from edgecut.handoff import minisign, openssh
 from edgecut.handoff.checked import check
 from edgecut.handoff.seal import SIGNATURES
 from edgecut.handoff.signature import Trust
-from edgecut.handoff.signatures import SCHEMES, sign, signatures
+from edgecut.handoff.signatures import SCHEMES, _alone, sign, signatures
 from edgecut.handoff.verify import verify
 from tests.command_line import run
 from tests.handoff.test_bundle import bundle
@@ -306,6 +307,54 @@ def test_a_bundle_that_differs_is_not_signed(folder: Path, keys: Path, capsys: p
         f"edgecut: error: labels.txt: is missing\nedgecut: error: {folder}: wasn't signed\n",
     )
     assert not (folder / "manifest.json.sig").exists()
+
+
+def killed(folder: Path, key: Path) -> None:
+    """Sign in a process that is killed right before the signature gets its name."""
+    process = os.fork()
+    if not process:
+        Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[method-assign, assignment, return-value]
+        sign(folder, str(key))
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
+
+
+@needs_ssh
+def test_a_signing_that_is_killed_leaves_the_bundle_whole_and_the_next_one_leaves_nothing(
+    folder: Path, keys: Path
+) -> None:
+    killed(folder, keys / "ssh")
+    assert [path.name for path in folder.parent.iterdir() if path != folder] == [".dist.signature.partial"]
+    assert verify(folder).faults == ()
+    sign(folder, str(keys / "ssh"))
+    assert list(folder.parent.iterdir()) == [folder]
+    assert verify(folder, trust=Trust((keys / "ssh.pub",))).faults == ()
+
+
+@needs_ssh
+def test_what_a_killed_signing_left_in_a_bundle_is_named_and_the_next_one_removes_it(
+    folder: Path, keys: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where only the bundle itself can be written."""
+    monkeypatch.setattr("edgecut.handoff.signatures._beside", lambda folder: None)
+    killed(folder, keys / "ssh")
+    (left,) = (path for path in folder.iterdir() if path.suffix == ".partial")
+    assert verify(folder).faults == (
+        f"{left.name}: isn't in the manifest; a signing that was killed has left it, remove it",
+    )
+    assert run(capsys, "sign", str(folder), "--key", str(keys / "ssh")) == (
+        0,
+        f"wrote {folder / FILES['ssh']}\n",
+        f"edgecut: {left}: was left by a signing that was killed, and is removed\n",
+    )
+    assert verify(folder).faults == ()
+
+
+@needs_ssh
+def test_a_bundle_is_signed_by_one_process_at_a_time(folder: Path, keys: Path) -> None:
+    with _alone(folder), pytest.raises(StepError) as caught:
+        sign(folder, str(keys / "ssh"))
+    assert str(caught.value) == f"{folder}: another process is signing it; wait for that"
 
 
 @needs_minisign

@@ -12,7 +12,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from edgecut.records.profile import Profile
 from edgecut.records.recipe import Bench
 from edgecut.runtime.specs import file_format
 from edgecut.sandbox.child import last_line
+from edgecut.whole import scratch_folder
 
 if TYPE_CHECKING:
     from edgecut.bench.worker import Job, Result
@@ -97,8 +97,8 @@ class Adb:
             names = [f"{number}{file.suffix.lower()}" for number, file in enumerate(files)]
             for file, name in zip(files, names, strict=True):
                 self._push(file, name)
-            with tempfile.TemporaryDirectory() as scratch:
-                request = Path(scratch) / "job.json"
+            with scratch_folder() as scratch:
+                request = scratch / "job.json"
                 request.write_text(json.dumps({**job, "paths": names}))
                 asked = self._push(request, "job.json")
             answer = f"{FOLDER}/result.json"

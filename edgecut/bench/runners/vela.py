@@ -9,7 +9,6 @@ import csv
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from edgecut.runtime.specs import file_format
 from edgecut.sandbox.child import last_line
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph, read
 from edgecut.tflite.layers import layer_of
+from edgecut.whole import scratch_folder
 
 ACCELERATOR = "ethos-u"  # what the cpu.core of a profile begins with
 METHOD = "Vela's cycles / the clock"
@@ -146,10 +146,10 @@ def simulate(path: Path, profile: Profile | None, timeout_s: float = TIMEOUT_S) 
     program, graph = _program(), read(path)
     if program is None:
         raise MissingRuntimeError("Vela is absent; install edgecut's extra 'ethos-u' (the package 'ethos-u-vela')")
-    with tempfile.TemporaryDirectory() as folder:
-        _compile(program, path, device.cpu.core.lower(), Path(folder), timeout_s)
-        summary = _table(Path(folder), "*_summary_*.csv")
-        layers = _table(Path(folder), "*_per-layer.csv")
+    with scratch_folder() as folder:
+        _compile(program, path, device.cpu.core.lower(), folder, timeout_s)
+        summary = _table(folder, "*_summary_*.csv")
+        layers = _table(folder, "*_per-layer.csv")
     if not summary or not float(summary[0]["cycles_total"] or 0):
         raise RunError(f"{path}: Vela leaves every operator to the processor; an int8 file is expected")
     vela_hz = float(summary[0]["core_clock"])
