@@ -12,12 +12,14 @@ _NUMBER = re.compile(r"\s*([0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\s*([A-
 def parse_bytes(value: object) -> int:
     """A size in bytes from 262144, "262144", "256 KiB" (1024) or "256 kB" (1000).
 
-    Raises ValueError if the text is no size, is negative or is no whole number of bytes.
+    "98.4 KiB", which is no whole number of bytes, is the nearest one. Raises ValueError if the text is no size, is
+    negative or is a part of a byte.
     """
     size = _parse(value, _BYTES, "a size such as '256 KiB'")
-    if size != int(size):
+    in_bytes = not isinstance(value, str) or not value.strip().lower().endswith(("kb", "mb", "gb", "ib"))
+    if in_bytes and size != int(size):
         raise ValueError(f"{value!r} is no whole number of bytes")
-    return int(size)
+    return round(size)
 
 
 def parse_seconds(value: object) -> float:
