@@ -19,8 +19,8 @@ from edgecut.bench.runners.remote import end_with_parent
 from edgecut.handoff.output import output_folder
 from edgecut.pipeline.workers import HERE, Spread, workers
 from edgecut.records.artifact import Artifact
+from edgecut.records.device_figures import answer
 from edgecut.records.matrix import CellState, Matrix, MatrixCell, MatrixFile, MatrixRow
-from edgecut.records.measurement import Measurement
 from edgecut.records.precision import taken_by
 from edgecut.records.profile import Profile
 from edgecut.records.progress import SILENT, Progress
@@ -188,7 +188,7 @@ def _file(report: Report, name: str) -> MatrixFile:
     artifact = next(artifact for artifact in report.artifacts if artifact.name == name)
     rows = [m for m in report.measurements if m.artifact == name and m.value is not None]
     values = {m.metric: m.value for m in reversed(rows)}
-    arenas = [m.value for m in sorted(rows, key=lambda m: m.kind != "measured") if m.metric == "arena"]
+    arena = answer(m for m in rows if m.metric == "arena")
     latency = {
         m.profile or m.where: m.value for m in reversed(rows) if m.metric == "latency"
     }  # the first of a profile's rows counts
@@ -199,7 +199,7 @@ def _file(report: Report, name: str) -> MatrixFile:
         precision=artifact.precision,
         size_bytes=artifact.size_bytes,
         accuracy=values.get("accuracy"),
-        arena_bytes=None if not arenas or arenas[0] is None else int(arenas[0]),
+        arena_bytes=None if arena is None or arena.value is None else int(arena.value),
         latency=latency,
         cells=tuple(_cell(report, artifact, device) for device in devices),
     )
@@ -211,8 +211,8 @@ def _cell(report: Report, artifact: Artifact, device: Profile) -> MatrixCell:
         takes = f"takes {', '.join(device.runtime.formats)} in {', '.join(device.runtime.precisions)}"
         return MatrixCell(profile=device.id, state="unsupported", reason=takes)
     rows = [m for m in report.measurements if (m.artifact, m.profile) == (artifact.name, device.id)]
-    latency = next((m for m in rows if m.metric == "latency"), None)
-    arena = min((m for m in rows if m.metric == "arena" and m.value is not None), key=_less_sure, default=None)
+    latency = answer(m for m in rows if m.metric == "latency")
+    arena = answer(m for m in rows if m.metric == "arena" and m.value is not None)
     checks = {c.state for c in report.checks if c.profile == device.id and c.artifact in {artifact.name, ""}}
     state: CellState = next((s for s in _WORST_FIRST if s in checks), "no limit")
     return MatrixCell(
@@ -223,9 +223,6 @@ def _cell(report: Report, artifact: Artifact, device: Profile) -> MatrixCell:
         latency_error=None if latency is None else latency.error,
         arena_bytes=None if arena is None or arena.value is None else int(arena.value),
         arena_kind="" if arena is None else arena.kind,
+        arena_error=None if arena is None else arena.error,
         reason="the profile has no latency facts" if latency is None else latency.reason,
     )
-
-
-def _less_sure(row: Measurement) -> bool:
-    return row.kind != "measured"

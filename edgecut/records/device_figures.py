@@ -22,6 +22,13 @@ def in_order(rows: Iterable[Measurement]) -> list[Measurement]:
     return sorted(rows, key=lambda m: (m.value is None, m.method != BY_HAND, _ANSWERS.index(m.kind)))
 
 
+def answer(rows: Iterable[Measurement]) -> Measurement | None:
+    """What is known best of one thing: the first in order, but a figure before a lower bound of it."""
+    ordered = in_order(rows)
+    whole = (m for m in ordered if m.value is not None and not m.conditions.get("at_least"))
+    return next(whole, next(iter(ordered), None))
+
+
 @dataclass(frozen=True)
 class Miss:
     """An estimate beside what was measured of the same thing. error: measured / estimate - 1, as bands are."""
@@ -107,18 +114,12 @@ def _figures(profile: str, artifact: str, measurements: Sequence[Measurement], s
         return in_order(m for m in measurements if (m.metric, m.artifact, m.profile) == (metric, artifact, profile))
 
     found = {metric: rows(metric) for metric in ("arena", "flash", "latency")}
-    arena, flash, latency = (_answer(found[metric]) for metric in ("arena", "flash", "latency"))
+    arena, flash, latency = (answer(found[metric]) for metric in ("arena", "flash", "latency"))
     if flash is None and size is not None:
         more = {"at_least": True}
         flash = measured("flash", artifact, [size], where="file", method="bytes of the file", conditions=more)
     misses = (miss for metric in ("latency", "arena") for miss in _misses(metric, found[metric]))
     return DeviceFigures(profile, artifact, arena, flash, latency, tuple(misses))
-
-
-def _answer(rows: Sequence[Measurement]) -> Measurement | None:
-    """The first in order, but a figure before a lower bound of it."""
-    whole = (m for m in rows if m.value is not None and not m.conditions.get("at_least"))
-    return next(whole, next(iter(rows), None))
 
 
 def _misses(metric: Metric, rows: Sequence[Measurement]) -> Iterable[Miss]:

@@ -16,7 +16,7 @@ class MatrixCell(Record):
     """A file on a device. state: of its limits there; "unsupported": its runtime doesn't take such a file.
 
     latency in seconds, with its kind ("measured", "simulated", "estimated") and, of an estimate, its relative band;
-    arena in bytes, with its kind. None: unknown, and reason says why where that is known.
+    arena in bytes, with the same. None: unknown, and reason says why where that is known.
     """
 
     profile: str
@@ -26,6 +26,7 @@ class MatrixCell(Record):
     latency_error: float | None = None
     arena_bytes: int | None = None
     arena_kind: str = ""
+    arena_error: float | None = None
     reason: str = ""
 
 

@@ -167,7 +167,7 @@ def _words(matrix: Matrix, each: Line, *, brief: bool) -> list[str]:
         return [axes, NOTHING, NOTHING, NOTHING, cell.profile or NOTHING, NOTHING, NOTHING, state]
     accuracy = NOTHING if file.accuracy is None else fraction_words(file.accuracy)
     known = cell.state != "unsupported"
-    arena = _of_kind(None if cell.arena_bytes is None else format_bytes(cell.arena_bytes), cell.arena_kind, None, brief)
+    arena = None if cell.arena_bytes is None else format_bytes(cell.arena_bytes)
     latency = None if cell.latency is None else format_seconds(cell.latency)
     return [
         axes,
@@ -175,7 +175,7 @@ def _words(matrix: Matrix, each: Line, *, brief: bool) -> list[str]:
         format_bytes(file.size_bytes),
         accuracy,
         cell.profile or NOTHING,
-        arena if known else NOTHING,
+        _of_kind(arena, cell.arena_kind, cell.arena_error, brief) if known else NOTHING,
         _of_kind(latency, cell.latency_kind, cell.latency_error, brief) if known else NOTHING,
         state if cell.profile else row.status,
     ]

@@ -21,9 +21,12 @@ from edgecut.cli.matrix import _of_row, parse_axis, row_words
 from edgecut.cli.request import Request
 from edgecut.pipeline import matrix as rows
 from edgecut.records.matrix import Matrix, MatrixCell, MatrixFile, MatrixRow, matrix_code
+from edgecut.records.measurement import measured
+from edgecut.records.profile_files import find_profile
 from edgecut.records.report import Check
 from edgecut.render.matrix import CSV_COLUMNS, matrix_csv, matrix_markdown, matrix_table, render_matrix
 from tests.command_line import run
+from tests.reports import report
 
 DEMO = Path(__file__).parents[2] / "edgecut" / "demo_data" / "recipe.toml"
 
@@ -213,6 +216,21 @@ def seen() -> Matrix:
     told = {"files": files, "checks": (missed,), "unsupported": {"esp32": "takes tflite in float32"}}
     found = whole.model_copy(update=told), rows._failed(failed, "<why>", 2)
     return Matrix(edgecut="1", name="bell", axes=axes, rows=found)
+
+
+def test_of_an_arena_the_figure_answers_before_its_lower_bound_with_its_band() -> None:
+    """As on every other page: the interpreter on this host has none of the scratch of the device's kernels."""
+    told = {"artifact": "clothes.int8.tflite", "profile": "esp32-s3", "metric": "arena", "method": "m"}
+    bound = measured(values=[40_528], where="TFLM interpreter on host", conditions={"at_least": True}, **told)
+    whole = measured(values=[108_302], where="esp32-s3", kind="estimated", error=0.74, **told)
+    board = find_profile("esp32-s3").to_dict()
+    built = report().model_copy(update={"profiles": (board,), "measurements": (bound, whole)})
+    file = rows._file(built, "clothes.int8.tflite")
+    assert file.arena_bytes == 108_302
+    assert [(c.arena_bytes, c.arena_kind, c.arena_error) for c in file.cells] == [(108_302, "estimated", 0.74)]
+    task = rows.RowTask("a", (), (), Path("a"))
+    found = row(task).model_copy(update={"files": (file,)})
+    assert "| 106 KiB (estimated ±74 %) |" in matrix_markdown(Matrix(edgecut="1", name="bell", axes={}, rows=(found,)))
 
 
 def test_the_text_has_a_row_for_each_file_and_says_why_one_failed_or_misses_a_limit() -> None:
