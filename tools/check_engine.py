@@ -18,19 +18,18 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import numpy as np
-
 from edgecut.bench.image import BOARDS, Emulated, Program, absent, emulate
+from edgecut.bench.integer_io import in_integers, recoded
 from edgecut.bench.runners import tflm
 from edgecut.bench.runners.qemu import noise
 from edgecut.engine import Generated, generate
 from edgecut.errors import EdgecutError
-from edgecut.tflite.flatbuffer import Tensor, TfliteGraph, read
+from edgecut.tflite.flatbuffer import TfliteGraph, read
 from edgecut.tflite.ops import macs_by_class
 from tools.host_proof import Verdict, compare, compile_host, run_host
 from tools.int8_files import random_nets, single_operators
@@ -117,11 +116,14 @@ def check(batch: Sequence[Case], count: int, boards: Sequence[str], compiler: st
     if not ready:
         return
     graphs = [read(case.path) for case in ready]
-    rows = [[_as_floats(graph, values) for values in case.inputs] for graph, case in zip(graphs, ready, strict=True)]
+    rows = [
+        [recoded(graph, values, in_integers(graph).inputs, graph.inputs) for values in case.inputs]
+        for graph, case in zip(graphs, ready, strict=True)
+    ]
     found = tflm.interpreter_outputs([case.path for case in ready], rows, 1800)
     heads = tflm.interpreter_heads([case.path for case in ready], 600)
     for case, graph, outputs, head in zip(ready, graphs, found, heads, strict=True):
-        case.expected = outputs if isinstance(outputs, str) else [_as_integers(graph, values) for values in outputs]
+        case.expected = outputs if isinstance(outputs, str) else _as_integers(graph, outputs)
         case.head = head if isinstance(head, int) else 0
         if not case.drawn and case.head:
             case.used = tflm.smallest_arena_bytes(case.path, 600).smallest_bytes
@@ -155,7 +157,7 @@ def _generate(case: Case, count: int) -> None:
     except EdgecutError as exc:
         case.refusal = str(exc).removeprefix(f"{case.path}: ").partition("\n")[0]
         return
-    inside = replace(graph, inputs=_entered(graph), outputs=_left(graph))
+    inside = in_integers(graph)
     sides = [[graph.tensors[index] for index in side] for side in (inside.inputs, inside.outputs)]
     if any(tensor.dtype not in ("int8", "int16") for side in sides for tensor in side):
         case.refusal = "its inputs and outputs aren't integers that TFLM gives; not compared"
@@ -165,46 +167,9 @@ def _generate(case: Case, count: int) -> None:
     case.macs = sum(macs_by_class(graph).values())
 
 
-def _entered(graph: TfliteGraph) -> tuple[int, ...]:
-    """The tensors that the C takes: behind the QUANTIZE of an input of floats, else the input."""
-    behind = {op.inputs[0]: op.outputs[0] for op in graph.operators if op.name == "QUANTIZE"}
-    return tuple(behind.get(k, k) if graph.tensors[k].dtype == "float32" else k for k in graph.inputs)
-
-
-def _left(graph: TfliteGraph) -> tuple[int, ...]:
-    """The tensors that the C gives: before the DEQUANTIZE to an output of floats, else the output."""
-    before = {op.outputs[0]: op.inputs[0] for op in graph.operators if op.name == "DEQUANTIZE"}
-    return tuple(before.get(k, k) if graph.tensors[k].dtype == "float32" else k for k in graph.outputs)
-
-
-def _as_floats(graph: TfliteGraph, values: bytes) -> bytes:
-    """What the interpreter takes for the integers that the C takes: a QUANTIZE makes the same of it."""
-    rows, start = b"", 0
-    for outer, inner in zip(graph.inputs, _entered(graph), strict=True):
-        tensor = graph.tensors[inner]
-        part = values[start : start + tensor.size_bytes]
-        start += tensor.size_bytes
-        rows += part if outer == inner else _floats(tensor, part)
-    return rows
-
-
-def _floats(tensor: Tensor, values: bytes) -> bytes:
-    integers = np.frombuffer(values, tensor.dtype).astype(np.float64)
-    return ((integers - tensor.zero_points[0]) * tensor.scales[0]).astype(np.float32).tobytes()
-
-
-def _as_integers(graph: TfliteGraph, values: bytes) -> bytes:
-    """The integers of what the interpreter gives, each of which is one float behind a DEQUANTIZE."""
-    rows, start = b"", 0
-    for outer, inner in zip(graph.outputs, _left(graph), strict=True):
-        tensor, size = graph.tensors[inner], graph.tensors[outer].size_bytes
-        part = values[start : start + size]
-        start += size
-        if outer != inner:
-            floats = np.frombuffer(part, np.float32) / np.float64(tensor.scales[0])
-            part = (np.rint(floats) + tensor.zero_points[0]).astype(tensor.dtype).tobytes()
-        rows += part
-    return rows
+def _as_integers(graph: TfliteGraph, outputs: Sequence[bytes]) -> list[bytes]:
+    inside = in_integers(graph)
+    return [recoded(graph, values, graph.outputs, inside.outputs) for values in outputs]
 
 
 def _on_host(cases: Sequence[Case], compiler: str) -> None:

@@ -12,6 +12,7 @@ from edgecut.engine.operators import INT16X8, OPERATORS, OPTIONS
 from edgecut.engine.refusal import Refused
 from edgecut.engine.upright import upright
 from edgecut.errors import ExportError, SourceError, several
+from edgecut.tflite.ends import integer_ends
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, parse
 from edgecut.tflite.kinds import RENAMES, WINDOWED
 from edgecut.tflite.layers import called
@@ -96,7 +97,7 @@ def read_network(content: bytes, where: str) -> Network:
 def network_of(model: Model, where: str) -> Network:
     """The network of a graph and its constants; raises as read_network does."""
     _check_graph(model.graph, where)
-    inputs, outputs = _integer_ends(model.graph)
+    inputs, outputs = integer_ends(model.graph)
     turned = upright(model)
     needed = _needed(turned.graph, inputs, outputs)
     lowered, alias = _lower(turned, needed, where)
@@ -121,26 +122,6 @@ def _check_graph(graph: TfliteGraph, where: str) -> None:
     made = next((op for op in graph.operators if not set(graph.inputs).isdisjoint(op.outputs)), None)
     if made is not None:
         raise SourceError(f"{where}: {called(graph, made)} makes an input of the model; get the file again")
-
-
-def _integer_ends(graph: TfliteGraph) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The tensors behind a float input's QUANTIZE, and before a float output's DEQUANTIZE."""
-    readers: dict[int, list[Operator]] = {}
-    for op in graph.operators:
-        for index in op.inputs:
-            readers.setdefault(index, []).append(op)
-    makers = {index: op for op in graph.operators for index in op.outputs}
-
-    def entered(index: int) -> int:
-        using = readers.get(index, [])
-        quantizes = len(using) == 1 and using[0].name == "QUANTIZE" and graph.tensors[index].dtype == "float32"
-        return using[0].outputs[0] if quantizes else index
-
-    def left(index: int) -> int:
-        op = makers.get(index)
-        return op.inputs[0] if op and op.name == "DEQUANTIZE" and graph.tensors[index].dtype == "float32" else index
-
-    return tuple(map(entered, graph.inputs)), tuple(map(left, graph.outputs))
 
 
 def _needed(graph: TfliteGraph, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> list[Operator]:

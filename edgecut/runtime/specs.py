@@ -30,10 +30,11 @@ def tensor_specs(graph: TfliteGraph | OnnxGraph) -> tuple[tuple[TensorSpec, ...]
     """The inputs and the outputs of a graph."""
     if isinstance(graph, OnnxGraph):
         return graph.inputs, graph.outputs
-    return _tflite_specs(graph, graph.inputs), _tflite_specs(graph, graph.outputs)
+    return tflite_specs(graph, graph.inputs), tflite_specs(graph, graph.outputs)
 
 
-def _tflite_specs(graph: TfliteGraph, indices: Sequence[int]) -> tuple[TensorSpec, ...]:
+def tflite_specs(graph: TfliteGraph, indices: Sequence[int]) -> tuple[TensorSpec, ...]:
+    """Tensors of a graph by their indices."""
     specs = []
     for tensor in (graph.tensors[index] for index in indices):
         single = len(tensor.scales) == 1

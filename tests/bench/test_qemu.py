@@ -5,16 +5,19 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgecut.bench import image
 from edgecut.bench.devices import devices
+from edgecut.bench.integer_io import in_integers, recoded
 from edgecut.bench.runners import qemu, tflm
 from edgecut.bench.runners.qemu import Qemu, golden_inputs, qemu_of
 from edgecut.errors import ExportError, MissingRuntimeError, RequestError, RunError
 from edgecut.records.profile_files import find_profile
 from edgecut.records.recipe import Bench
 from edgecut.tflite.flatbuffer import read
+from edgecut.tflite.write import Draft
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 INT8 = FIXTURES / "tiny.int8.tflite"
@@ -114,3 +117,40 @@ def test_the_runner_is_of_the_profiles_with_c_that_it_emulates() -> None:
     assert [d.profile and d.profile.id for d in devices(["qemu"], boards)] == ["nano33ble-c", "nucleo-h743zi-c"]
     assert [d.profile and d.profile.id for d in devices(["qemu://cortex-m7"], boards)] == ["nucleo-h743zi-c"]
     assert [d.profile for d in devices(["qemu://cortex-m55"], boards)] == [None]
+
+
+def of_floats(path: Path) -> Path:
+    """A file that takes and gives floats: a QUANTIZE, a RELU of int8, a DEQUANTIZE."""
+    draft = Draft()
+    x, y = draft.tensor((1, 3, 2, 1), "float32"), draft.tensor((1, 3, 2, 1), "float32")
+    inner, positive = draft.tensor((1, 3, 2, 1), "int8", 0.5, -3), draft.tensor((1, 3, 2, 1), "int8", 0.25, -128)
+    draft.operator("QUANTIZE", [x], [inner])
+    draft.operator("RELU", [inner], [positive])
+    draft.operator("DEQUANTIZE", [positive], [y])
+    path.write_bytes(draft.file([x], [y]))
+    return path
+
+
+@needs_qemu
+@needs_tflm
+@pytest.mark.parametrize("golden", [False, True])
+def test_a_file_of_floats_is_run_on_the_integers_that_its_c_takes(golden: bool, tmp_path: Path) -> None:
+    path = of_floats(tmp_path / "floats.tflite")
+    if golden:
+        (tmp_path / "vectors").mkdir()
+        (tmp_path / "vectors" / "input_0.bin").write_bytes(np.array([-9, -1.5, 0, 1.5, 9, 99], np.float32).tobytes())
+    rows = Qemu("cortex-m4").measure(path, Bench(runs=4), artifact="floats", profile=None)
+    assert {m.conditions["equal_to"] for m in rows} == {"TFLM"}
+    assert {m.conditions["runs"] for m in rows} == {1 if golden else 4}
+    assert {m.conditions["distinct_outputs"] for m in rows} == {1 if golden else 3}
+
+
+def test_the_integers_of_a_file_of_floats_are_those_of_its_quantize(tmp_path: Path) -> None:
+    graph = read(of_floats(tmp_path / "floats.tflite"))
+    inside = in_integers(graph)
+    floats = np.array([-99, -0.25, 0, 0.3, 1, 99], np.float32).tobytes()
+    integers = recoded(graph, floats, graph.inputs, inside.inputs)
+    assert list(np.frombuffer(integers, np.int8)) == [-128, -4, -3, -2, -1, 127]
+    again = recoded(graph, integers, inside.inputs, graph.inputs)
+    assert list(np.frombuffer(again, np.float32)) == [-62.5, -0.5, 0, 0.5, 1, 65]
+    assert recoded(inside, integers, inside.inputs, inside.inputs) == integers

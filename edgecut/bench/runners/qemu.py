@@ -15,6 +15,7 @@ from typing import TypedDict
 import numpy as np
 
 from edgecut.bench.image import BOARDS, EMULATOR, Board, Emulated, Program, emulate
+from edgecut.bench.integer_io import in_integers, recoded
 from edgecut.bench.runners import tflm
 from edgecut.engine import generate
 from edgecut.errors import RequestError, RunError
@@ -56,12 +57,13 @@ class Qemu:
             raise RequestError(f"{path}: an int8 .tflite file becomes C, found an .onnx file")
         graph = read(path)
         made = generate(path, "model")
-        vectors = golden_inputs(path, graph)
-        inputs = vectors or noise(graph, min(settings.runs, 8))
-        expected = tflm.interpreter_outputs([path], [inputs])[0] if tflm.is_here() else None
+        inside = in_integers(graph)
+        vectors = [recoded(graph, row, graph.inputs, inside.inputs) for row in golden_inputs(path, graph)]
+        inputs = vectors or noise(inside, min(settings.runs, 8))
+        expected = _expected(path, graph, inputs) if tflm.is_here() else None
         rows: list[Measurement] = []
         for board in boards:
-            size = sum(graph.tensors[index].size_bytes for index in graph.outputs)
+            size = sum(graph.tensors[index].size_bytes for index in inside.outputs)
             program = Program("model", "model", made.files, made.arena_bytes, inputs, size)
             result = emulate(program, board, settings.timeout_s)
             conditions = _conditions(path, board, result, len(inputs), bool(vectors), expected)
@@ -108,6 +110,16 @@ def noise(graph: TfliteGraph, count: int) -> list[bytes]:
         values = rng.integers(-128, 128, size) if k % 2 == 0 else 127 - abs((walk + 128) % 510 - 255)
         rows.append(np.clip(values, -128, 127).astype(np.int8).tobytes())
     return [*rows, *(bytes([end]) * size for end in (0x80, 0x7F))][:count]
+
+
+def _expected(path: Path, graph: TfliteGraph, inputs: Sequence[bytes]) -> list[bytes] | str:
+    """What the interpreter gives for the integers that the C takes, or in its words why it doesn't run the file."""
+    inside = in_integers(graph)
+    fed = [recoded(graph, row, inside.inputs, graph.inputs) for row in inputs]
+    outputs = tflm.interpreter_outputs([path], [fed])[0]
+    if isinstance(outputs, str):
+        return outputs
+    return [recoded(graph, row, graph.outputs, inside.outputs) for row in outputs]
 
 
 def _conditions(
