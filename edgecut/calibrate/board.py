@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from edgecut.bench.work import KINDS
-from edgecut.calibrate.band import bands, covered, left_out
+from edgecut.calibrate.band import bands, covered, left_out, own_errors
 from edgecut.calibrate.measured import BOARD, Measured, Prior, fitted
 from edgecut.errors import RequestError
 from edgecut.export.readback import tflite_precision
@@ -83,10 +83,10 @@ def facts_of(tables: Sequence[Work], basis: str) -> LatencyFacts:
 def work_of(
     rows: Sequence[Measured], precision: Precision, prior: Prior, clock_hz: int | None, threads: int | None = None
 ) -> Work:
-    """The prices of one place, with the band that leaving out each family there gives."""
+    """The prices of one place, with the band that leaving out each family there gives: no narrower than the rows'."""
     found = fitted(rows, prior)
     known = covered(rows, found)
-    p50, p90 = bands(left_out(rows, prior))
+    p50, p90 = map(max, bands(left_out(rows, prior)), own_errors(rows, found))
     place = rows[0].place
     return Work(
         precision=precision,

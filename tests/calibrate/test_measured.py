@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from edgecut.bench.predict import predict_latency
 from edgecut.bench.work import KINDS
 from edgecut.calibrate.band import bands, left_out
 from edgecut.calibrate.board import fit_measured, general
 from edgecut.calibrate.measured import Measured, Prior, fitted, lent
 from edgecut.errors import RequestError
 from edgecut.records.document import parse
-from edgecut.records.profile import Profile
+from edgecut.records.profile import LatencyFacts, Profile
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
 
 SURE = Prior(general("cpu").prices, (1e-6,) * len(KINDS))
@@ -92,6 +93,22 @@ def test_a_band_widens_with_errors_and_with_few_families() -> None:
     worse = bands(left_out([replace(r, seconds=r.seconds * (3 if r.family == "b" else 1)) for r in ROWS], SURE))
     assert more[1] < few[1] < worse[1]
     assert all(p50 < p90 for p50, p90 in (few, more, worse))
+
+
+def test_no_band_is_narrower_than_the_errors_of_the_nets_that_it_was_fitted_to() -> None:
+    """Here of one net that was measured twice, and of two sizes of a family that contradict each other."""
+    twice = [replace(ROWS[0], seconds=ROWS[0].seconds * factor) for factor in (1.0, 100.0)]
+    apart = [replace(r, seconds=r.seconds * (4.0 if k == 1 else 1.0)) for k, r in enumerate(ROWS)]
+    for rows in (twice, apart):
+        facts = fit_measured(rows, profile(), "mine")
+        errors = sorted(abs(r.seconds / (predict_latency(r.graph, board(facts), r.net).value or 0) - 1) for r in rows)
+        assert errors[-1] > 0.5
+        assert facts.error_p90 == pytest.approx(errors[-1], abs=0.006)
+        assert (facts.error_p50, facts.error_p90) == (facts.work[0].error_p50, facts.work[0].error_p90)
+
+
+def board(facts: LatencyFacts) -> Profile:
+    return profile(latency=facts.to_dict())
 
 
 def profile(**latency: object) -> Profile:
