@@ -10,7 +10,7 @@ from edgecut.cli.files import check_svg
 from edgecut.engine import plan
 from edgecut.errors import ExportError, RequestError
 from edgecut.records.profile import Profile
-from edgecut.records.units import format_bytes
+from edgecut.records.units import format_bytes, format_exact_bytes
 from edgecut.render.words import NOTHING
 from edgecut.tflite.flatbuffer import TfliteGraph
 from edgecut.tflite.peak import LiveTensor, live_tensors, peak
@@ -56,7 +56,8 @@ def c_facts(path: Path) -> tuple[str, dict[str, object]]:
     except ExportError as exc:
         reason = str(exc).removeprefix(f"{path}: ").partition("\n")[0]
         return f"arena, C: {NOTHING}: {reason}", {"arena_bytes": None, "reason": reason}
-    words = f"arena, C: {format_bytes(made.arena_bytes)}, exact, in {len(made.segments)} stretches"
+    count = len(made.segments)
+    words = f"arena, C: {format_exact_bytes(made.arena_bytes)}, exact, in {count} stretch{'es' if count > 1 else ''}"
     return words, {"arena_bytes": made.arena_bytes, "reason": ""}
 
 

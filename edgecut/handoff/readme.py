@@ -16,7 +16,7 @@ from edgecut.records.artifact import Artifact, TensorSpec
 from edgecut.records.measurement import Measurement
 from edgecut.records.recipe import CustomPreprocess, Recipe
 from edgecut.records.report import Report
-from edgecut.records.units import format_bytes, format_seconds
+from edgecut.records.units import format_exact_bytes, format_seconds
 from edgecut.render.templating import markdown
 
 _LABELS_SHOWN = 40
@@ -97,8 +97,8 @@ def _device(
     ]
     return {
         "is_tflite": artifact.format == "tflite",
-        "flash": _size(artifact.size_bytes),
-        "arena": None if arena_bytes is None else _size(arena_bytes),
+        "flash": format_exact_bytes(artifact.size_bytes),
+        "arena": None if arena_bytes is None else format_exact_bytes(arena_bytes),
         "arena_figures": list(dict.fromkeys(_words(m) for m in known)),
         "operators": ", ".join(f"{name} x{count}" for name, count in artifact.operators.items()),
         "inputs": [_tensor(spec) | {"rule": input_rule(spec)} for spec in artifact.inputs],
@@ -111,8 +111,8 @@ def _device(
 
 def _plain(made: Generated) -> dict[str, object]:
     """What the C takes of memory, and what it is equal to."""
-    rows = None if made.rows_arena_bytes is None else _size(made.rows_arena_bytes)
-    return {"arena": _size(made.arena_bytes), "rows": rows, "equal_to": EQUAL_TO}
+    rows = None if made.rows_arena_bytes is None else format_exact_bytes(made.rows_arena_bytes)
+    return {"arena": format_exact_bytes(made.arena_bytes), "rows": rows, "equal_to": EQUAL_TO}
 
 
 def _tensor(spec: TensorSpec) -> dict[str, object]:
@@ -197,7 +197,3 @@ def _number(value: float | str | None, unit: str) -> str:
     if unit == "s":
         return format_seconds(value)
     return f"{value:.0f} bytes" if unit == "bytes" else f"{value:.4g}" + (f" {unit}" if unit == "dB" else "")
-
-
-def _size(size_bytes: int) -> str:
-    return f"{size_bytes} bytes ({format_bytes(size_bytes)})"

@@ -35,6 +35,11 @@ def format_bytes(size: float) -> str:
     return f"{_short(size)} B"
 
 
+def format_exact_bytes(size: int) -> str:
+    """262144 as "262144 bytes (256 KiB)", 512 as "512 bytes": of what code has to reserve to the byte."""
+    return f"{size} bytes ({format_bytes(size)})" if size >= 2**10 else f"{size} bytes"
+
+
 def format_seconds(seconds: float) -> str:
     """0.0123 as "12.3 ms", 2.0 as "2 s", 4.5e-5 as "45 µs"."""
     for unit, factor in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):

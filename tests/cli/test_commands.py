@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from edgecut.cli.main import COMMANDS
+from edgecut.engine import generate
 from edgecut.errors import DataError, DocumentError
 from edgecut.graph.threads import THREADS, threads
 from edgecut.handoff.verify import VerifyResult
@@ -173,6 +174,13 @@ def test_inspect_lists_the_operators_of_a_file(capsys: pytest.CaptureFixture[str
     assert sum(counted.values()) == len(document["operators"])
     assert sum(row["macs"] for row in document["operators"]) == document["artifact"]["macs"]
     assert [m["profile"] for m in document["measurements"]] == ["nucleo-l4r5zi"]
+
+
+def test_the_work_buffer_of_the_c_is_told_to_the_byte(capsys: pytest.CaptureFixture[str]) -> None:
+    assert generate(TINY, "tiny").arena_bytes == 1680
+    assert run(capsys, "inspect", str(TINY)).out.splitlines()[-1] == (
+        "arena, C: 1680 bytes (1.64 KiB), exact, in 2 stretches"
+    )
 
 
 def test_inspect_lists_the_nodes_of_an_onnx_file(capsys: pytest.CaptureFixture[str]) -> None:
