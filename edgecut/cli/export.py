@@ -59,8 +59,11 @@ def _camera(text: str) -> tuple[int, int, int]:
 
 
 def _crop(text: str) -> tuple[int, int]:
-    height, width, _ = _camera(text)
-    return height, width
+    """(height, width) of "240x240"."""
+    match = re.fullmatch(r"(\d+)[xX×](\d+)", text.strip())
+    if match is None or 0 in (sides := (int(match[1]), int(match[2]))):
+        raise ValueError(f"{text!r} is no part of a frame; height x width is expected, such as 240x240")
+    return sides
 
 
 @click.command(

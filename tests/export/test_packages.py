@@ -160,6 +160,10 @@ def test_what_is_no_camera_or_isnt_for_c_is_refused(tmp_path: Path, capsys: pyte
     for words, sentence in [
         (("--camera", "48"), "'--camera': '48' is no frame; height x width x channels (1 or 3) is expected, such as "
                              "240x320x3"),
+        (("--camera", "8x8", "--crop", "8x8x3"),
+         "'--crop': '8x8x3' is no part of a frame; height x width is expected, such as 240x240"),
+        (("--camera", "8x8", "--crop", "0x8"),
+         "'--crop': '0x8' is no part of a frame; height x width is expected, such as 240x240"),
         (("--crop", "8x8"), "--crop: is a part of the camera's frame; pass --camera, too"),
         (("--camera", "8x8", "--crop", "9x8"), "--crop: 9x8 is larger than the camera's frame of 8x8"),
     ]:  # fmt: skip
