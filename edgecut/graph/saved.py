@@ -21,6 +21,7 @@ Kind = Literal["keras", "h5", "saved_model", "application", "tflite", "onnx"]
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 PREFIX = "keras:"
 _LONGEST_JSON_BYTES = 64 << 20
+_MOST_MEMBERS = 1000  # Keras unpacks each by itself; a model has a handful, and one more for each table of words
 # Settings of layers that have at least as many weights, and what is never worth a look.
 _COUNTS = ("units", "filters", "input_dim", "output_dim")
 _FEW = 1 << 20
@@ -199,6 +200,12 @@ def _member(path: Path, name: str) -> Json:
     """What a JSON file within an archive holds; None if it isn't there. Raises SourceError if it is damaged."""
     try:
         with zipfile.ZipFile(path) as archive:
+            count = len(archive.namelist())
+            if count > _MOST_MEMBERS:
+                raise SourceError(
+                    f"{path}: its archive has {count:,} members, and at most {_MOST_MEMBERS:,} are read; get the file "
+                    "from a source that you trust"
+                )
             if name not in archive.namelist():
                 return None
             size = archive.getinfo(name).file_size

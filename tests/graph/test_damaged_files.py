@@ -37,6 +37,17 @@ def test_an_archive_that_unpacks_to_very_much_is_not_unpacked(tmp_path: Path) ->
     )
 
 
+def test_an_archive_of_very_many_members_is_not_unpacked(tmp_path: Path) -> None:
+    """Keras unpacks each by itself: 20,000 take 20 s and more."""
+    members = {f"assets/{number}": b"" for number in range(20_000)}
+    path = archive(tmp_path / "m.keras", config=b"{}", **members)
+    with pytest.raises(SourceError) as caught:
+        kind_of(str(path))
+    assert str(caught.value) == (
+        f"{path}: its archive has 20,001 members, and at most 1,000 are read; get the file from a source that you trust"
+    )
+
+
 @pytest.mark.parametrize("metadata", [b"{", b"\xff", b""])
 def test_damaged_metadata_is_said_to_be_damaged(tmp_path: Path, metadata: bytes) -> None:
     path = archive(tmp_path / "m.keras", config=json.dumps({}).encode(), metadata=metadata)
