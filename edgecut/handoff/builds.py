@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgecut.errors import DocumentError, RequestError, SourceError
 from edgecut.export.readback import guess_precision, read_artifact
-from edgecut.handoff.checked import check, reread
+from edgecut.handoff.checked import check, check_manifest, reread
 from edgecut.handoff.seal import MANIFEST, Manifest
 from edgecut.records.artifact import Artifact
 from edgecut.records.document import parse
@@ -43,8 +43,7 @@ def read_side(path: Path, preprocess: Preprocess) -> Side:
     if not path.is_dir():
         artifact = read_artifact(path, name=path.name, precision=guess_precision(path), expects="normalized")
         return Side(path, Path(), (artifact,), preprocess)
-    if not (path / MANIFEST).is_file():
-        raise RequestError(f"{path}: is no bundle: it has no {MANIFEST}")
+    check_manifest(path)
     try:
         manifest = parse(Manifest, json.loads((path / MANIFEST).read_bytes()), MANIFEST)
         report = parse(Report, json.loads((path / "report.json").read_bytes()), "report.json")

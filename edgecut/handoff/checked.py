@@ -17,9 +17,11 @@ from edgecut.records.document import Record, parse
 from edgecut.records.progress import SILENT, Advance, Progress
 from edgecut.records.recipe import read_recipe
 from edgecut.records.report import Report
+from edgecut.sandbox.limits import over_limits
 from edgecut.whole import PARTIAL
 
 R = TypeVar("R", bound=Record)
+_LARGEST_DOCUMENT = 64 << 20  # a report of a large search has a few MiB
 _NEEDED = ("report.json", "report.html", "recipe.toml", "README.md", "MODEL_CARD.md", "sbom.cdx.json")
 
 
@@ -48,6 +50,23 @@ def check(folder: Path, progress: Progress = SILENT) -> Checked:
             faults.append(fault)
     faults += _document_faults(folder, manifest, changed)
     return Checked(manifest, tuple(faults), changed)
+
+
+def over_room(path: Path) -> str:
+    """Why a bundle's file isn't read, the end of a sentence; "" for one that is. A document unpacks to many objects."""
+    size = path.stat().st_size
+    if path.suffix == ".json" and size > _LARGEST_DOCUMENT:
+        return f"has {size:,} bytes, and at most {_LARGEST_DOCUMENT:,} are read of a document"
+    return over_limits(size)
+
+
+def check_manifest(folder: Path) -> None:
+    """Nothing for a bundle whose manifest and report may be read. Raises RequestError for no bundle, and for others."""
+    if not (folder / MANIFEST).is_file():
+        raise RequestError(f"{folder}: is no bundle: it has no {MANIFEST}")
+    for path in (folder / name for name in (MANIFEST, "report.json")):
+        if path.is_file() and (over := over_room(path)):
+            raise RequestError(f"{path}: {over}")
 
 
 def reread(folder: Path, artifact: Artifact) -> Artifact:
@@ -98,6 +117,8 @@ def _file_faults(folder: Path, manifest: Manifest, advance: Advance) -> Iterator
             lines = ", since its line ends are CRLF now; copy the folder as it is (git: `* -text`)"
             why = lines if _has_other_line_ends(path, entry) else ""
             yield entry.path, f"{entry.path}: has {size} bytes, and the manifest says {entry.size_bytes}{why}"
+        elif over := over_room(path):
+            yield entry.path, f"{entry.path}: {over}"
         elif sha256_of(path) != entry.sha256:
             yield entry.path, f"{entry.path}: is not the file that the manifest lists (its SHA-256 differs)"
         advance(1)

@@ -14,7 +14,7 @@ from edgecut.records.artifact import Artifact
 from edgecut.records.comparison import Difference, Subject
 from edgecut.records.recipe import Recipe
 from edgecut.records.report import Report
-from edgecut.tflite.flatbuffer import Tensor, parse
+from edgecut.tflite.flatbuffer import Tensor, parse, read_content
 from edgecut.tflite.patch import constants
 
 _PATHS = {"source.model", "data.train", "data.val", "data.labels"}
@@ -114,7 +114,7 @@ def _tensors(a: Side, b: Side, one: Artifact, other: Artifact) -> Iterator[Diffe
     """The tensors whose values or scales differ, of two .tflite files that have the same tensors."""
     if (one.format, other.format) != ("tflite", "tflite"):
         return
-    contents = [(side.folder / file.path).read_bytes() for side, file in ((a, one), (b, other))]
+    contents = [read_content(side.folder / file.path) for side, file in ((a, one), (b, other))]
     graphs = [parse(content, file.path) for content, file in zip(contents, (one, other), strict=True)]
     shapes = [[(t.name, t.shape, t.dtype) for t in graph.tensors] for graph in graphs]
     if shapes[0] != shapes[1]:

@@ -74,7 +74,8 @@ def _texts(folder: Path, report: Report, manifest: Manifest, sheet: VectorSheet 
 
 
 def _differs(folder: Path, path: str, text: str) -> bool:
-    return not (folder / path).is_file() or (folder / path).read_bytes() != text.encode()
+    there, content = folder / path, text.encode()
+    return not there.is_file() or there.stat().st_size != len(content) or there.read_bytes() != content
 
 
 def _from_what(path: str) -> str:

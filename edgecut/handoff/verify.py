@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgecut.errors import EdgecutError, RequestError
-from edgecut.handoff.checked import check, document
+from edgecut.handoff.checked import check, check_manifest, document
 from edgecut.handoff.rederived import rederived
 from edgecut.handoff.seal import MANIFEST, Manifest
 from edgecut.handoff.signature import NOBODY, Signature, Trust
@@ -63,8 +63,7 @@ def verify(folder: Path, progress: Progress = SILENT, *, run_c: bool = False, tr
     read_limits()  # a fault of EDGECUT_LIMITS is the caller's, not the bundle's
     if not folder.is_dir():
         raise RequestError(f"{folder}: is no folder; the folder of a bundle is expected")
-    if not (folder / MANIFEST).is_file():
-        raise RequestError(f"{folder}: is no bundle: it has no {MANIFEST}")
+    check_manifest(folder)
     signed = signatures(folder, trust)
     result = _verified(folder, [each.fault for each in signed if each.fault], progress, run_c)
     return replace(result, signatures=signed)

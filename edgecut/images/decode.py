@@ -15,6 +15,7 @@ from edgecut.errors import DataError, faults_of, several
 from edgecut.images.device import to_device
 from edgecut.records.lfs import POINTER, is_pointer_file
 from edgecut.records.progress import SILENT, Progress
+from edgecut.sandbox.limits import over_limits
 
 # Decoding and resizing leave Python's lock, so a second thread helps.
 _THREADS = 2
@@ -36,6 +37,7 @@ _FORMATS = (
 _MAGICS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"P5", b"P6")
 # About 0.1 s of JPEG files on one core of 2020.
 _QUICK_FILES, _QUICK_BYTES = 400, 2 << 20
+_PIXEL_BYTES = 4  # Pillow holds three channels as four
 _SHOWN = 20  # files named
 
 # What Pillow's readers and the libraries behind them raise on a damaged file.
@@ -68,6 +70,7 @@ def decode(path: Path, where: str) -> np.ndarray:
         raise DataError(f"{where}: {path} {POINTER}")
     try:
         with Image.open(path, formats=_FORMATS) as opened:
+            _check_size(opened, path, where)
             return _bytes_of(ImageOps.exif_transpose(opened), path, where)
     except UnidentifiedImageError as exc:
         raise DataError(f"{where}: {path} is no image that can be decoded; replace or remove it") from exc
@@ -144,6 +147,13 @@ def _begins_as_picture(path: Path) -> bool:
     except OSError:
         return False
     return head.startswith(_MAGICS) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
+
+
+def _check_size(picture: Image.Image, path: Path, where: str) -> None:
+    """Nothing, for a picture that the limits have room for; judged by what its header says, before it is decoded."""
+    over = over_limits(_PIXEL_BYTES * picture.width * picture.height)
+    if over:
+        raise DataError(f"{where}: {path} of {picture.width} x {picture.height} pixels {over}")
 
 
 def _bytes_of(picture: Image.Image, path: Path, where: str) -> np.ndarray:

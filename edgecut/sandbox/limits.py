@@ -13,6 +13,7 @@ from edgecut.records.units import format_bytes, parse_bytes, parse_seconds
 
 VARIABLE = "EDGECUT_LIMITS"
 _BYTES_PER_BYTE = 8  # a runtime holds a file, its parsed form, its weights and the kernels' repacked ones
+_HELD = 4  # a file that this process reads is held as it is, parsed, in its constants, and while one of them is copied
 _NUMBER_BYTES = 8  # of a seeded number, before it gets its type
 
 
@@ -92,3 +93,12 @@ def check_array(name: str, shape: Sequence[int]) -> None:
         raise RunError(
             f"{name} has the shape {list(shape)}, whose numbers take {format_bytes(size_bytes)}; {limits.hint('bytes')}"
         )
+
+
+def over_limits(size_bytes: int) -> str:
+    """Why a foreign file of a size isn't read into this process, the end of a sentence; "" if the limits let it."""
+    limits = read_limits()
+    if _HELD * size_bytes <= limits.address_bytes:
+        return ""
+    largest = format_bytes(limits.address_bytes // _HELD)
+    return f"has {format_bytes(size_bytes)}, and up to {largest} are read; {limits.hint('bytes')}"

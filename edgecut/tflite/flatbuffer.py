@@ -14,6 +14,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgecut.errors import SourceError
 from edgecut.records.lfs import POINTER, is_pointer_file
+from edgecut.sandbox.limits import over_limits
 from edgecut.tflite.arity import arity_fault
 from edgecut.tflite.counts import check_counts
 
@@ -131,12 +132,15 @@ def read(path: Path) -> TfliteGraph:
 
 
 def read_content(path: Path) -> bytes:
-    """The bytes of a file. Raises SourceError if it can't be read."""
+    """The bytes of a file. Raises SourceError if it can't be read, or is larger than the limits let it be."""
     if path.exists() and not path.is_file() and not path.is_dir():
         raise SourceError(f"{path}: is a pipe or a device; a .tflite or .onnx file is expected")
     if is_pointer_file(path):
         raise SourceError(f"{path}: {POINTER}")
     try:
+        over = over_limits(Path(path).stat().st_size)
+        if over:
+            raise SourceError(f"{path}: {over}")
         return Path(path).read_bytes()
     except FileNotFoundError as exc:
         raise SourceError(f"{path}: no such file") from exc

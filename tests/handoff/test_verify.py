@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from edgecut.errors import RequestError
+from edgecut.handoff.compare import compare
 from edgecut.handoff.rederived import Rederived
 from edgecut.handoff.verify import VerifyResult, verify
 from tests.command_line import run
@@ -74,6 +76,10 @@ def adopt(folder: Path, name: str) -> None:
         row.update(sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
 
     reseal(folder, change)
+
+
+def row_of(tables: dict, name: str) -> dict:
+    return next(row for row in tables["files"] if row["path"] == name)
 
 
 def test_a_whole_bundle_has_no_fault(whole: Path) -> None:
@@ -354,3 +360,29 @@ def test_limits_that_let_nothing_run_are_the_callers_fault(
     assert run(capsys, "verify", str(whole)) == (
         2, "", "edgecut: error: EDGECUT_LIMITS: 'seconds=0' lets nothing run; give more than 0\n",
     )  # fmt: skip
+
+
+def test_a_sealed_file_that_is_larger_than_the_limits_is_named_and_never_read(folder: Path, whole: Path) -> None:
+    """Sparse, sealed anew by whoever made them so; compare refuses what verify names."""
+    faults = []
+    for name, size in (("models/bell.float32.tflite", 2 << 30), ("vectors/input_0.bin", 3 << 30)):
+        os.truncate(folder / name, size)
+        reseal(folder, lambda tables, name=name, size=size: row_of(tables, name).update(size_bytes=size))
+        faults.append(
+            f"{name}: has {size >> 30} GiB, and up to 1 GiB are read; EDGECUT_LIMITS='bytes=8GiB' raises the limit"
+        )
+    found = verify(folder).faults
+    assert set(faults) <= set(found)
+    with pytest.raises(RequestError) as caught:
+        compare(whole, folder)
+    assert str(caught.value) == f"{folder}: is a damaged bundle; `edgecut verify {folder}` says where"
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "report.json"])
+def test_a_document_that_is_larger_than_any_is_never_read(name: str, folder: Path, whole: Path) -> None:
+    os.truncate(folder / name, 1 << 30)
+    text = f"{folder / name}: has 1,073,741,824 bytes, and at most 67,108,864 are read of a document"
+    for check in (lambda: verify(folder), lambda: compare(whole, folder)):
+        with pytest.raises(RequestError) as caught:
+            check()
+        assert str(caught.value) == text

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 from edgecut.bench.cutproof import seeded
-from edgecut.errors import DataError, RunError
+from edgecut.errors import DataError, RunError, SourceError
+from edgecut.images.decode import decode
 from edgecut.images.npz import load_array
 from edgecut.records.artifact import TensorSpec
 from edgecut.sandbox.limits import check_array
+from edgecut.tflite.flatbuffer import read
 from tests.command_line import run
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 
 def test_an_array_that_the_limits_have_no_room_for() -> None:
@@ -49,6 +55,35 @@ def test_an_array_that_unpacks_to_more_than_its_file_can_hold(tmp_path: Path, mo
     )
     monkeypatch.delenv("EDGECUT_LIMITS")
     assert load_array(path, "x_train", "data.train").shape == (16, 1 << 20)
+
+
+def test_a_picture_is_judged_by_its_header_before_it_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGECUT_LIMITS", "bytes=8MiB")
+    for number, ending in enumerate(("png", "bmp", "gif", "jpg", "tif", "webp")):
+        path = tmp_path / f"{number}.{ending}"
+        Image.new("L", (1024, 768)).save(path)
+        with pytest.raises(DataError) as refusal:
+            decode(path, "data.train")
+        assert str(refusal.value) == (
+            f"data.train: {path} of 1024 x 768 pixels has 3 MiB, and up to 2 MiB are read; "
+            "EDGECUT_LIMITS='bytes=16MiB' raises the limit"
+        )
+    monkeypatch.delenv("EDGECUT_LIMITS")
+    assert decode(path, "data.train").shape == (768, 1024, 3)
+
+
+def test_a_file_that_is_larger_than_the_limits_is_not_read(tmp_path: Path) -> None:
+    """Sparse: nothing of it is on the disk, and all of it would be in memory."""
+    path = tmp_path / "m.tflite"
+    path.write_bytes((FIXTURES / "tiny.int8.tflite").read_bytes())
+    os.truncate(path, 2 << 30)
+    with pytest.raises(SourceError) as refusal:
+        read(path)
+    assert str(refusal.value) == (
+        f"{path}: has 2 GiB, and up to 1 GiB are read; EDGECUT_LIMITS='bytes=8GiB' raises the limit"
+    )
 
 
 def test_a_flag_sets_the_limits_of_its_command_alone(
