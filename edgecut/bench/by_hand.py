@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from edgecut.errors import RequestError
 from edgecut.records.device_figures import BY_HAND, HOST, DeviceFigures
@@ -17,27 +17,30 @@ EXAMPLE = "nucleo-l4r5zi=231ms"
 
 
 def read_by_hand(
-    texts: Sequence[str], profiles: Sequence[Profile], artifact: str
-) -> tuple[tuple[Profile, ...], tuple[Measurement, ...]]:
-    """(the profiles, those that the texts name besides behind them; what the texts say of a file).
+    texts: Sequence[str], profiles: Mapping[str, Profile], artifact: str
+) -> tuple[dict[str, Profile], tuple[Measurement, ...]]:
+    """(the profiles, each once, those that the texts name besides behind them; what the texts say of a file).
 
-    texts: PROFILE=TIME for a latency, PROFILE=SIZE for an arena; several of one kind are taken as runs. Raises
-    RequestError for a text of another form, and for an unknown profile.
+    profiles: by the word that names each, an id or a file. texts: PROFILE=TIME for a latency, PROFILE=SIZE for an
+    arena; several of one kind are taken as runs. Raises RequestError for a text of another form, and for an unknown
+    profile.
     """
-    known = {profile.id: profile for profile in profiles}
+    known: dict[str, tuple[str, Profile]] = {}
+    for word, profile in profiles.items():
+        known.setdefault(profile.id, (word, profile))
     found: dict[tuple[str, Metric], list[float]] = {}
     for text in texts:
         name, metric, value = _read(text)
-        profile = known.get(name) or find_profile(name)
+        profile = known[name][1] if name in known else find_profile(name)
         if profile.class_ == HOST:
             raise RequestError(f"--measured: {name} is this machine, which measures itself; name the device")
-        known.setdefault(profile.id, profile)
+        known.setdefault(profile.id, (name, profile))
         found.setdefault((profile.id, metric), []).append(value)
     rows = (
         measured(metric, artifact, values, profile=name, where=name, method=BY_HAND)
         for (name, metric), values in found.items()
     )
-    return tuple(known.values()), tuple(rows)
+    return dict(known.values()), tuple(rows)
 
 
 def measured_lines(path: str, figures: Sequence[DeviceFigures]) -> dict[str, str]:

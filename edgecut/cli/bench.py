@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
@@ -106,8 +107,8 @@ def command(
     from edgecut.bench.by_hand import read_by_hand
 
     named = profile_names or (() if extras.by_hand else ("host",))
-    profiles, told = read_by_hand(extras.by_hand, [find_profile(name) for name in named], file.name)
-    for sentence in shadow_notes(profiles):
+    profiles, told = read_by_hand(extras.by_hand, {name: find_profile(name) for name in named}, file.name)
+    for sentence in shadow_notes(tuple(profiles.values())):
         output.note(sentence)
     settings = read_source(str(file), overrides).bench
     if versus.other is not None and extras.by_hand:
@@ -126,22 +127,24 @@ def command(
 def _measure(
     output: Output,
     file: Path,
-    profiles: Sequence[Profile],
+    named: Mapping[str, Profile],
     settings: Bench,
     extras: Extras,
     told: Sequence[Measurement],
 ) -> int:
+    """named: the profiles by the word of the request that names each."""
     from edgecut.bench.measure import bench_for
     from edgecut.bench.spread import machine_states, warnings
     from edgecut.render.csv_rows import MEASUREMENT_COLUMNS, measurement_rows
     from edgecut.render.tables import measurement_table
 
+    profiles = tuple(named.values())
     place = " and ".join(settings.runners or [profile.id for profile in profiles])
     with output.progress().task(f"measuring for {place}"):
         found = bench_for(file, profiles, settings)
     measurements = (*found.measurements, *told)
     figures = _figures(file, measurements, profiles)
-    lines = _by_device(output, file, figures)
+    lines = _by_device(output, file, figures, {profile.id: word for word, profile in named.items()})
     # What isn't known of a device is said below its row already.
     told_there = {row.profile for row in figures} if not output.verbose else set()
     shown = [m for m in measurements if m.value is not None or m.profile not in told_there]
@@ -174,8 +177,10 @@ def _figures(file: Path, measurements: Sequence[Measurement], profiles: Sequence
     return device_figures(measurements, {file.name: file.stat().st_size}, flashed=flashed)
 
 
-def _by_device(output: Output, file: Path, figures: Sequence[DeviceFigures]) -> dict[str, str]:
-    """Shows a row for each device; by device a line to keep of what was measured there."""
+def _by_device(
+    output: Output, file: Path, figures: Sequence[DeviceFigures], words: Mapping[str, str]
+) -> dict[str, str]:
+    """Shows a row for each device; by device a line to keep of what was measured there. words: what names an id."""
     from edgecut.bench.by_hand import measured_lines
     from edgecut.records.figure_file import COLUMNS
     from edgecut.render.devices import device_table
@@ -184,7 +189,8 @@ def _by_device(output: Output, file: Path, figures: Sequence[DeviceFigures]) -> 
     if figures:
         output.table(device_table(figures, {}))
     for name, line in lines.items():
-        output.table(f"to keep for `edgecut profile fit --base {name}`, below a line {','.join(COLUMNS)}:")
+        base = shlex.quote(words.get(name, name))
+        output.table(f"to keep for `edgecut profile fit --base {base}`, below a line {','.join(COLUMNS)}:")
         if not (output.as_json or output.as_csv):
             click.echo(line)  # in one piece, however narrow the terminal is
     if figures:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -31,8 +32,11 @@ def estimate(seconds: float, error: float | None = 0.32, **conditions: object) -
 def test_times_are_runs_and_sizes_are_arenas() -> None:
     board = find_profile("nucleo-l4r5zi")
     texts = [f"{board.id}=231ms", f"{board.id}=0.229 s", f"{board.id}=39.6KiB", "esp32-s3=1 s"]
-    profiles, rows = read_by_hand(texts, [board], "m")
-    assert [profile.id for profile in profiles] == ["nucleo-l4r5zi", "esp32-s3"]
+    profiles, rows = read_by_hand(texts, {board.id: board, "STM32L4R5ZI": board}, "m")
+    assert {word: profile.id for word, profile in profiles.items()} == {
+        "nucleo-l4r5zi": "nucleo-l4r5zi",
+        "esp32-s3": "esp32-s3",
+    }
     assert [(m.profile, m.metric, m.value, m.values) for m in rows] == [
         ("nucleo-l4r5zi", "latency", pytest.approx(0.230), (pytest.approx(0.231), pytest.approx(0.229))),
         ("nucleo-l4r5zi", "arena", 40550, ()),
@@ -61,7 +65,7 @@ def test_times_are_runs_and_sizes_are_arenas() -> None:
 )  # fmt: skip
 def test_what_is_no_figure_is_refused(text: str, sentence: str) -> None:
     with pytest.raises(RequestError) as error:
-        read_by_hand([text], [], "m")
+        read_by_hand([text], {}, "m")
     assert str(error.value) == sentence
 
 
@@ -117,6 +121,22 @@ def test_bench_tells_how_far_the_estimate_was(tmp_path: Path, capsys: pytest.Cap
         2,
         "edgecut: error: --measured: says what one file takes; --vs compares two on one machine: give either\n",
     )
+
+
+def test_the_base_of_a_kept_line_is_named_as_the_request_names_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An id alone finds no profile that lies in a file elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    Path("of mine").mkdir()
+    for path in (Path("my.toml"), Path("of mine/other.toml")):
+        path.write_text(
+            f'id = "{path.stem}"\ntitle = "T"\nclass = "microcontroller"\nextends = "nucleo-l4r5zi"\n', encoding="utf-8"
+        )
+    words = ("--profile", "my.toml", "--measured", "my=2ms", "--measured", "of mine/other.toml=3ms", "--runs", "1")
+    told = run(capsys, "bench", str(TINY.resolve()), *words, "--measured", "nano33ble=1ms")
+    bases = re.findall(r"fit --base (.*?)`", told.out)
+    assert (bases, told.code) == (["my.toml", "'of mine/other.toml'", "nano33ble"], 0), told.err
 
 
 def test_no_line_is_kept_of_a_file_that_nothing_is_fitted_to() -> None:
