@@ -121,13 +121,13 @@ def _windowed(filters: int | None, shape: int | None = None) -> Callable[[_Turn,
 
 
 def _spread(turn: _Turn, op: Operator, axes: Axes) -> Operator:
-    """Of two sides, of which a constant is spread over the axes of the other."""
+    """Of two sides, of which a constant, or a value for each channel, is spread over the axes of the other."""
     for place, index in enumerate(op.inputs[:2]):
         if index in turn.constants:
             values = turn.constants[index]
             full = (1,) * (len(axes) - values.ndim) + values.shape
             op = turn.constant(op, place, values.reshape(_placed(full, axes, 1)))
-        elif len(turn.graph.tensors[index].shape) != len(axes):
+        elif len(shape := turn.graph.tensors[index].shape) != len(axes) and any(n != 1 for n in shape[:-1]):
             raise _Stays
     return op
 

@@ -156,6 +156,18 @@ def test_a_series_comes_by_steps_of_time(shape: tuple[int, ...]) -> None:
     assert made.rows_arena_bytes == 3 * 4 + 3 * 8 + 4 * 8 + 8 + 2 * (4 + 4)
 
 
+@pytest.mark.parametrize("shape", [(8,), (1, 8), (1, 1, 8)])
+def test_a_series_that_is_weighed_by_channel_comes_by_steps_of_time(shape: tuple[int, ...]) -> None:
+    """Squeeze-and-excite, whose weights a converter leaves without the axis of time."""
+    net = Int8Net(np.random.default_rng(1), tame=True)
+    image = net.image((1, 40, 4))
+    x = net.reshape(net.conv(net.reshape(image, (1, 1, 40, 4)), 8, (1, 3)), (1, 40, 8))
+    weights = net.reshape(net.unary("LOGISTIC", net.reduce("MEAN", x, [1], keep=False)), shape)
+    made = generate(net.file([image], [net.binary("MUL", x, weights)]), "net")
+    assert "#define NET_ROWS 40\n#define NET_ROW_BYTES 4\n" in made.files["net_run.h"]
+    assert (made.arena_bytes, made.rows_arena_bytes) == (328, 344)
+
+
 def test_a_model_that_has_an_image_beside_a_series_keeps_its_rows() -> None:
     net = Int8Net(np.random.default_rng(1), tame=True)
     steps, image = net.image((1, 1, 9, 4)), net.image((1, 6, 5, 4))
