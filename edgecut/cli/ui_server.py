@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,13 +13,12 @@ from typing import TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from edgecut.errors import DocumentError, RequestError
-from edgecut.records.document import parse
+from edgecut.records.document import MOST_JSON_BYTES, parse, read_json
 from edgecut.records.front import Front
 from edgecut.records.report import Report
 from edgecut.render.overview import Place, render_overview, render_side_by_side, render_walk
 
 _MOST_DOCUMENTS = 500
-_LARGEST_BYTES = 64 << 20
 _DEEPEST = 6
 # Nothing is loaded from anywhere; a report that came from elsewhere runs as if from another site.
 _OWN = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; form-action 'self'"
@@ -47,7 +45,7 @@ def listing(folder: Path) -> Listing:
     for path in _documents(folder):
         name = path.parent.relative_to(folder).as_posix()
         page = path.parent / "report.html"
-        shown = page.relative_to(folder).as_posix() if page.is_file() else None
+        shown = page.relative_to(folder).as_posix() if _is_served(page, folder) else None
         try:
             if path.name == "report.json":
                 builds.append(Place(name, _read(path, Report), shown))
@@ -70,12 +68,15 @@ def _documents(folder: Path) -> Iterator[Path]:
                 yield Path(parent) / name
 
 
+def _is_served(page: Path, folder: Path) -> bool:
+    """Whether a page is a file of the folder, and no link that leads out of it."""
+    is_inside = page.is_file() and page.resolve().is_relative_to(folder.resolve())
+    return is_inside and page.stat().st_size <= MOST_JSON_BYTES
+
+
 def _read(path: Path, kind: type[T]) -> T:
     """Raises OSError, ValueError, RecursionError or DocumentError."""
-    size = path.stat().st_size
-    if size > _LARGEST_BYTES:
-        raise ValueError(f"is {size} bytes large; at most {_LARGEST_BYTES} are read")
-    return parse(kind, json.loads(path.read_bytes()), path.name)
+    return parse(kind, read_json(path), path.name)
 
 
 class _Handler(BaseHTTPRequestHandler):

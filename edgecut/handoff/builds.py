@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from edgecut.export.readback import guess_precision, read_artifact
 from edgecut.handoff.checked import check, check_manifest, reread
 from edgecut.handoff.seal import MANIFEST, Manifest
 from edgecut.records.artifact import Artifact
-from edgecut.records.document import parse
+from edgecut.records.document import parse, read_json
 from edgecut.records.recipe import Preprocess, Recipe
 from edgecut.records.report import Report
 from edgecut.runtime.class_names import class_names
@@ -45,8 +44,8 @@ def read_side(path: Path, preprocess: Preprocess) -> Side:
         return Side(path, Path(), (artifact,), preprocess)
     check_manifest(path)
     try:
-        manifest = parse(Manifest, json.loads((path / MANIFEST).read_bytes()), MANIFEST)
-        report = parse(Report, json.loads((path / "report.json").read_bytes()), "report.json")
+        manifest = parse(Manifest, read_json(path / MANIFEST), MANIFEST)
+        report = parse(Report, read_json(path / "report.json"), "report.json")
         recipe = Recipe.model_validate(manifest.recipe)
         artifacts = tuple(_there(path, artifact) for artifact in report.artifacts)
     except (OSError, ValueError, TypeError, RecursionError, DocumentError, SourceError) as exc:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -13,7 +12,7 @@ from edgecut.errors import DocumentError, EdgecutError, RequestError
 from edgecut.export.readback import read_artifact
 from edgecut.handoff.seal import MANIFEST, SEAL, SIGNATURES, BundleFile, Manifest, reproducible_hash
 from edgecut.records.artifact import Artifact, sha256_of
-from edgecut.records.document import Record, parse
+from edgecut.records.document import MOST_JSON_BYTES, Record, parse, read_json
 from edgecut.records.progress import SILENT, Advance, Progress
 from edgecut.records.recipe import read_recipe
 from edgecut.records.report import Report
@@ -21,7 +20,6 @@ from edgecut.sandbox.limits import over_limits
 from edgecut.whole import PARTIAL
 
 R = TypeVar("R", bound=Record)
-_LARGEST_DOCUMENT = 64 << 20  # a report of a large search has a few MiB
 _NEEDED = ("report.json", "report.html", "recipe.toml", "README.md", "MODEL_CARD.md", "sbom.cdx.json")
 
 
@@ -55,8 +53,8 @@ def check(folder: Path, progress: Progress = SILENT) -> Checked:
 def over_room(path: Path) -> str:
     """Why a bundle's file isn't read, the end of a sentence; "" for one that is. A document unpacks to many objects."""
     size = path.stat().st_size
-    if path.suffix == ".json" and size > _LARGEST_DOCUMENT:
-        return f"has {size:,} bytes, and at most {_LARGEST_DOCUMENT:,} are read of a document"
+    if path.suffix == ".json" and size > MOST_JSON_BYTES:
+        return f"has {size:,} bytes, and at most {MOST_JSON_BYTES:,} are read of a document"
     return over_limits(size)
 
 
@@ -81,19 +79,24 @@ def reread(folder: Path, artifact: Artifact) -> Artifact:
     )
 
 
+def holds(path: Path, content: bytes) -> bool:
+    """Whether a file has this content and no more; one of another size isn't read."""
+    return path.stat().st_size == len(content) and path.read_bytes() == content
+
+
 def _seal_faults(folder: Path) -> Iterator[str]:
     path = folder / SEAL
     if not path.is_file():
         yield f"{SEAL}: is missing"
-    elif path.read_bytes() != f"{sha256_of(folder / MANIFEST)}  {MANIFEST}\n".encode():
+    elif not holds(path, f"{sha256_of(folder / MANIFEST)}  {MANIFEST}\n".encode()):
         yield f"{MANIFEST}: is not the file whose hash {SEAL} holds"
 
 
 def _manifest(folder: Path, *, sealed: bool) -> Manifest | None:
     """The manifest; None if it can't be read and its seal is broken, too."""
     try:
-        tables = json.loads((folder / MANIFEST).read_bytes())
-        if sealed and isinstance(tables, dict) and tables.get("schema") != "edgecut.bundle/1":
+        tables = read_json(folder / MANIFEST)
+        if sealed and tables.get("schema") != "edgecut.bundle/1":
             found = tables.get("schema")
             raise RequestError(f"{folder}: is of schema {found!r}, and this edgecut reads 'edgecut.bundle/1'")
         return parse(Manifest, tables, MANIFEST)
@@ -191,6 +194,6 @@ def _figure_faults(folder: Path, report: Report, artifact: Artifact) -> Iterator
 def document(folder: Path, name: str, record: type[R]) -> R | None:
     """A bundle's JSON document; None if it is no such record."""
     try:
-        return parse(record, json.loads((folder / name).read_bytes()), name)
+        return parse(record, read_json(folder / name), name)
     except (ValueError, TypeError, RecursionError, DocumentError):
         return None

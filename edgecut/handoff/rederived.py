@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,12 @@ from pydantic import ValidationError
 import edgecut
 from edgecut.errors import EdgecutError
 from edgecut.handoff.bundle import LABELS, documents
-from edgecut.handoff.checked import document
+from edgecut.handoff.checked import document, holds
 from edgecut.handoff.figures import figure_faults
 from edgecut.handoff.seal import LOCK, MANIFEST, PROVENANCE, Manifest, json_text, lock_in, manifest_of, run_texts
 from edgecut.handoff.statement import provenance
 from edgecut.handoff.vectors import VECTORS, VectorSheet
-from edgecut.records.document import parse
+from edgecut.records.document import parse, read_json
 from edgecut.records.lock import Lock, value_hashes
 from edgecut.records.report import Report
 
@@ -39,7 +38,7 @@ def rederived(folder: Path, manifest: Manifest) -> Rederived:
     In a bundle of another version of edgecut, whose words, pages and C may be others, what isn't equal is named as not
     verified. Its files must be those that the manifest lists.
     """
-    report = parse(Report, json.loads((folder / "report.json").read_bytes()), "report.json")
+    report = parse(Report, read_json(folder / "report.json"), "report.json")
     sheet = document(folder, VECTORS, VectorSheet) if (folder / VECTORS).is_file() else None
     texts = _texts(folder, report, manifest, sheet)
     if isinstance(texts, str):
@@ -74,8 +73,7 @@ def _texts(folder: Path, report: Report, manifest: Manifest, sheet: VectorSheet 
 
 
 def _differs(folder: Path, path: str, text: str) -> bool:
-    there, content = folder / path, text.encode()
-    return not there.is_file() or there.stat().st_size != len(content) or there.read_bytes() != content
+    return not (folder / path).is_file() or not holds(folder / path, text.encode())
 
 
 def _from_what(path: str) -> str:

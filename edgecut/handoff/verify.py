@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from edgecut.handoff.signature import NOBODY, Signature, Trust
 from edgecut.handoff.signatures import shown, signatures
 from edgecut.handoff.vectors import VECTORS, Tolerance, VectorSheet, distance
 from edgecut.images.rows import columns, packed
-from edgecut.records.document import parse
+from edgecut.records.document import parse, read_json
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.report import Report
 from edgecut.runtime.files import FileRunner, dequantize_rows
@@ -95,7 +94,7 @@ def _native(folder: Path, run_c: bool) -> CheckedC:
     """The plain C where it is asked for, and the arena, in a bundle whose files are sound."""
     from edgecut.handoff.native import CheckedC, arena_faults, c_faults
 
-    report = parse(Report, json.loads((folder / "report.json").read_bytes()), "report.json")
+    report = parse(Report, read_json(folder / "report.json"), "report.json")
     sheet = document(folder, VECTORS, VectorSheet) if (folder / VECTORS).is_file() else None
     checked = c_faults(folder, report, sheet) if run_c else CheckedC([], [])
     if sheet is None:

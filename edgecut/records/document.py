@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,7 +37,19 @@ Seconds = Annotated[float, BeforeValidator(parse_seconds)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
-__all__ = ["Channels", "Finite", "Record", "Seconds", "SizeBytes", "check_order", "closest", "parse", "read_toml"]
+__all__ = [
+    "MOST_JSON_BYTES",
+    "Channels",
+    "Finite",
+    "Record",
+    "Seconds",
+    "SizeBytes",
+    "check_order",
+    "closest",
+    "parse",
+    "read_json",
+    "read_toml",
+]
 
 
 class Record(BaseModel):
@@ -52,6 +65,7 @@ class Record(BaseModel):
 R = TypeVar("R", bound=Record)
 # A device may never end, and no recipe or profile is near this.
 _MOST_BYTES = 4 * 2**20
+MOST_JSON_BYTES = 64 * 2**20  # a report of a large search has a few MiB
 
 
 def read_toml(path: Path) -> dict[str, object]:
@@ -78,6 +92,22 @@ def read_toml(path: Path) -> dict[str, object]:
         raise RequestError(f"{path}: is no valid TOML: {exc}") from exc
     except ValueError as exc:  # a whole number of more digits than Python reads
         raise RequestError(f"{path}: is no valid TOML: {str(exc).partition(';')[0]}") from exc
+
+
+def read_json(path: Path) -> dict[str, object]:
+    """The object in a JSON file of a folder that others filled. Links are followed.
+
+    Raises OSError, RecursionError, and ValueError for what is no file, larger than any report, or no JSON object.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError("is no file (a folder, a pipe or a device)")
+    size = path.stat().st_size
+    if size > MOST_JSON_BYTES:
+        raise ValueError(f"is {size} bytes large; at most {MOST_JSON_BYTES} are read")
+    value: object = json.loads(path.read_bytes())
+    if not isinstance(value, dict):
+        raise ValueError("is no JSON object")
+    return value
 
 
 def parse(record: type[R], data: Mapping[str, object], where: str) -> R:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -21,7 +22,7 @@ from tests.reports import report
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two builds, a search, a damaged document, a hidden folder, and a page that no build is of."""
+    """Three builds, one with a page that lies elsewhere, a search, documents that none are, and a page of no build."""
     top = tmp_path_factory.mktemp("builds")
     for name in ("a", "b/c"):
         (top / name).mkdir(parents=True)
@@ -29,8 +30,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (top / name / "report.html").write_text(f"<p>report of {name}</p>")
     (top / "search <1>").mkdir()
     (top / "search <1>" / "front.json").write_text(json.dumps(front().to_dict()))
-    for name in ("damaged", ".hidden", "alone"):
+    for name in ("damaged", ".hidden", "alone", "leads out", "pipe", "without end"):
         (top / name).mkdir()
+    (top / "leads out" / "report.json").write_text(json.dumps(report().to_dict()))
+    (top / "leads out" / "report.html").symlink_to(__file__)
+    os.mkfifo(top / "pipe" / "report.json")
+    (top / "without end" / "report.json").symlink_to("/dev/zero")
     (top / "damaged" / "report.json").write_text("{")
     (top / ".hidden" / "report.json").write_text(json.dumps(report().to_dict()))
     (top / "alone" / "report.html").write_text("<p>no build</p>")
@@ -57,10 +62,12 @@ def get(port: int, path: str, method: str = "GET", host: str | None = None) -> t
 def test_the_list_has_every_build_and_search_and_says_what_cant_be_read(port: int) -> None:
     status, page, headers = get(port, "/")
     assert status == 200
-    assert re.findall(r'name="build" value="([^"]*)"', page) == ["a", "b/c"]
+    assert re.findall(r'name="build" value="([^"]*)"', page) == ["a", "b/c", "leads out"]
     assert "search &lt;1&gt;" in page
     assert "walk?path=search%20%3C1%3E&amp;device=board" in page
     assert "damaged/report.json: Expecting property name" in page
+    for name in ("pipe", "without end"):
+        assert f"{name}/report.json: is no file (a folder, a pipe or a device)" in page
     assert ".hidden" not in page
     assert headers["Content-Security-Policy"].startswith("default-src 'none'")
 
@@ -82,7 +89,8 @@ def test_a_report_opens_as_if_from_another_site(port: int) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/file/alone/report.html", "/file/a/report.json", "/file/../a/report.html", "/file/%2e%2e/%2e%2e/etc/passwd",
+    ["/file/alone/report.html", "/file/leads%20out/report.html",
+     "/file/a/report.json", "/file/../a/report.html", "/file/%2e%2e/%2e%2e/etc/passwd",
      "/file//etc/passwd", "/nothing", "/walk?path=a&device=board", "/walk?path=search%20%3C1%3E&device=no"],
 )  # fmt: skip
 def test_nothing_else_is_answered(port: int, path: str) -> None:

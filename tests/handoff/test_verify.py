@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from edgecut.errors import RequestError
+from edgecut.handoff.builds import read_side
 from edgecut.handoff.compare import compare
 from edgecut.handoff.rederived import Rederived
 from edgecut.handoff.verify import VerifyResult, verify
@@ -299,6 +300,14 @@ def test_line_ends_that_a_checkout_changed_are_said_to_be_the_reason(folder: Pat
         "labels.txt: has 23 bytes, and the manifest says 19, since its line ends are CRLF now; copy the folder as it "
         "is (git: `* -text`)",
     )
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "report.json"])
+def test_a_pipe_in_the_place_of_a_document_is_not_waited_for(name: str, folder: Path) -> None:
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(RequestError, match="is a damaged bundle" if name == "report.json" else "has no manifest.json"):
+        read_side(folder, "none")
 
 
 def test_a_path_that_leaves_the_bundle_is_a_fault(folder: Path) -> None:
