@@ -142,7 +142,8 @@ def _has_other_line_ends(path: Path, entry: BundleFile) -> bool:
     """Whether a file is the listed one but for carriage returns, as git and editors put them in on Windows."""
     if path.stat().st_size > 2 * entry.size_bytes:
         return False
-    return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest() == entry.sha256
+    content = path.read_bytes().replace(b"\r\n", b"\n")
+    return len(content) == entry.size_bytes and hashlib.sha256(content).hexdigest() == entry.sha256
 
 
 def _document_faults(folder: Path, manifest: Manifest, changed: Set[str]) -> Iterator[str]:

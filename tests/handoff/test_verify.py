@@ -302,6 +302,12 @@ def test_line_ends_that_a_checkout_changed_are_said_to_be_the_reason(folder: Pat
     )
 
 
+def test_another_size_in_the_manifest_is_no_matter_of_line_ends(folder: Path) -> None:
+    size = (folder / "labels.txt").stat().st_size
+    reseal(folder, lambda t: next(row for row in t["files"] if row["path"] == "labels.txt").update(size_bytes=2**70))
+    assert verify(folder).faults == (f"labels.txt: has {size} bytes, and the manifest says {2**70}",)
+
+
 @pytest.mark.parametrize("name", ["manifest.json", "report.json"])
 def test_a_pipe_in_the_place_of_a_document_is_not_waited_for(name: str, folder: Path) -> None:
     (folder / name).unlink()
