@@ -28,6 +28,7 @@ from edgecut.bench.integer_io import in_integers, recoded
 from edgecut.bench.runners import tflm
 from edgecut.bench.runners.qemu import noise
 from edgecut.engine import Generated, generate
+from edgecut.engine.c_text import c_symbol
 from edgecut.errors import EdgecutError
 from edgecut.tflite.flatbuffer import TfliteGraph, read
 from edgecut.tflite.ops import macs_by_class
@@ -149,8 +150,7 @@ def _drawn(options: argparse.Namespace, scratch: Path) -> Iterator[Case]:
 
 
 def _generate(case: Case, count: int) -> None:
-    name = "".join(c if c.isalnum() else "_" for c in case.path.stem)
-    name = name if name[0].isalpha() else f"m{name}"
+    name = c_symbol(case.path.stem)
     try:
         graph = read(case.path)
         made = generate(case.path, name)

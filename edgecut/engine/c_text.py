@@ -6,8 +6,8 @@ import re
 
 
 def c_symbol(name: str) -> str:
-    """The name as the beginning of C identifiers: letters, digits and _, without the reserved beginnings."""
-    symbol = re.sub(r"[^A-Za-z0-9_]", "_", name).lstrip("_") or "model"
+    """The name as the beginning of C identifiers: letters, digits and single _, since C++ reserves two in any place."""
+    symbol = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_") or "model"
     return f"m{symbol}" if symbol[0].isdigit() else symbol
 
 

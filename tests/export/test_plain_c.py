@@ -97,3 +97,17 @@ def test_c_of_other_precisions_is_a_fault_of_the_recipe() -> None:
         DocumentError, match=r"export\.formats: c is generated from int8 and auto; add one to export.prec"
     ):
         plan(recipe)
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("my net-1 (β).tflite", "my_net_1"),
+        ("a__b.tflite", "a_b"),
+        ("__x_.int8.tflite", "x"),
+        ("7.tflite", "m7"),
+        ("---.tflite", "model"),
+    ],
+)
+def test_no_identifier_is_one_that_c_or_cpp_reserves(file: str, name: str) -> None:
+    assert c_name(file) == name
