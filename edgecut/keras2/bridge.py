@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from inspect import isfunction
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from edgecut.errors import GraphError, SourceError
+from edgecut.graph.bounded import bounded
 from edgecut.graph.callgraph import data_calls
 from edgecut.graph.calls import Call, Calls, Tensor, calls, flat
 from edgecut.graph.keras_types import Structure, TensorFunction
@@ -70,9 +72,10 @@ def read_keras_2(path: str, *, unsafe: bool = False) -> tf_keras.Model:
     fault = None if unsafe else carried_fault(path, _known(k2))
     if fault:
         raise GraphError(fault)
-    options = {} if Path(path).is_dir() else {"safe_mode": not unsafe}
+    is_folder = Path(path).is_dir()
+    options = {} if is_folder else {"safe_mode": not unsafe}
     try:
-        with caught_output():
+        with caught_output(), bounded(path) if is_folder else nullcontext():
             return k2.models.load_model(path, compile=False, **options)
     except LOADING_FAULTS as exc:
         raise SourceError(f"{path}: can't be loaded by tf_keras: {_first_line(exc)}") from exc

@@ -9,16 +9,18 @@ import keras
 import tensorflow as tf
 
 from edgecut.errors import SourceError
+from edgecut.graph.bounded import bounded
 from edgecut.graph.saved_functions import operator_fault
 from edgecut.streams import caught_output
 
 
 class ServingFunction(keras.layers.Layer):
-    """A layer that calls a SavedModel's function, whose variables stay its own."""
+    """A layer that calls a SavedModel's function, whose variables stay its own. A call is limited in time."""
 
     def __init__(self, folder: str, signature: str, **options: object) -> None:
         """signature: the name of the function in the SavedModel."""
         super().__init__(trainable=False, **options)
+        self._folder = folder
         self._loaded = tf.saved_model.load(folder)
         self._function = self._loaded.signatures[signature]
 
@@ -29,7 +31,8 @@ class ServingFunction(keras.layers.Layer):
 
     def call(self, *inputs: tf.Tensor) -> tf.Tensor:
         """The function's outputs: one tensor, or a dict of them by name."""
-        results = self._function(**dict(zip(self.specs, inputs, strict=True)))
+        with bounded(self._folder):
+            results = self._function(**dict(zip(self.specs, inputs, strict=True)))
         return next(iter(results.values())) if len(results) == 1 else results
 
 
@@ -38,21 +41,22 @@ def load_exported(source: str, *, unsafe: bool = False) -> keras.Model:
 
     What was exported from Keras 2 or 3, or written by TensorFlow alone, loads alike. TensorFlow runs what makes a
     SavedModel's resources when it loads it. unsafe: allow operators that may reach something outside of the model.
-    Raises SourceError if the folder has such and needn't be trusted, can't be read, or has no serving function.
+    Raises SourceError if the folder has such and needn't be trusted, can't be read, runs longer than the limits let it,
+    or has no serving function.
     """
     folder = Path(source)
     fault = None if unsafe else operator_fault(folder)
     if fault:
         raise SourceError(f"{source}: {fault}; pass --unsafe (unsafe=True) if you trust it")
     try:
-        with caught_output():
+        with caught_output(), bounded(source):
             names = tf.saved_model.load(source).signatures.keys()
     except (OSError, ValueError, KeyError, AttributeError, tf.errors.OpError) as exc:
         raise SourceError(f"{source}: can't be loaded as a SavedModel: {str(exc).splitlines()[0][:200]}") from exc
     signature = next((name for name in ("serving_default", "serve", *names) if name in names), None)
     if signature is None:
         raise SourceError(f"{source}: has no serving function; save it with model.export()")
-    with caught_output():
+    with caught_output(), bounded(source):
         layer = ServingFunction(source, signature, name=f"{_identifier(folder.name)}_function")
         inputs = [
             keras.Input(batch_shape=(1, *spec.shape[1:]), dtype=spec.dtype.name, name=name)
