@@ -57,7 +57,7 @@ def sign(manifest: bytes, key: str) -> bytes:
 
 def judge(manifest: bytes, signature: bytes, trust: Trust) -> Signature:
     """Whether one of the keys has signed, or who is named; "unchecked" without a key of OpenSSH's."""
-    keys = [key for key in trust.keys if is_public(key)]
+    keys = sorted((key for key in trust.keys if is_public(key)), key=_is_single)  # who names the signer shows more
     if not keys:
         return Signature(FILE, KIND)
     program = _program()
@@ -70,7 +70,7 @@ def judge(manifest: bytes, signature: bytes, trust: Trust) -> Signature:
         for key in keys:
             by, fault = _tried(program, path, manifest, key, trust.identity)
             if by:
-                return Signature(FILE, KIND, "verified", by)
+                return Signature(FILE, KIND, "verified", by, identity=None if _is_single(key) else trust.identity)
             faults.append(fault)
         whose = _whose(program, path, manifest)
     return refused(FILE, KIND, f"is no signature of {MANIFEST} by {' or '.join(faults)}{whose}")

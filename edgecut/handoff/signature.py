@@ -43,6 +43,7 @@ class Signature:
     """A signature file of a bundle, and what was shown of it.
 
     state: "unchecked" without a key. by: who has signed, of a verified one. fault: a sentence, of a refused one.
+    identity: the one that Trust names, where the signature shows it.
     """
 
     file: str
@@ -50,6 +51,7 @@ class Signature:
     state: Literal["unchecked", "verified", "refused"] = "unchecked"
     by: str = ""
     fault: str = ""
+    identity: str | None = None
 
 
 class Scheme(Protocol):

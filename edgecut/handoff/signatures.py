@@ -83,14 +83,16 @@ def signatures(folder: Path, trust: Trust) -> tuple[Signature, ...]:
     """Each signature of a bundle, and what the keys and identities show of it.
 
     With somebody to trust, none but theirs may be there: nothing covers a signature, so that another one is a file that
-    nobody vouches for. None at all is one refused signature, of no file.
+    nobody vouches for; and with an identity, one of them must be by it. One that is missing is a refused signature, of
+    no file.
     Raises RequestError for what is no key, and for one that can't name the identity; MissingRuntimeError, StepError for
     what checks them.
     """
+    is_nameable = trust.issuer is not None or any(openssh.names_signers(key) for key in trust.keys)
     for key in trust.keys:
         if not any(each.is_public(key) for each in SCHEMES):
             raise RequestError(f"{key}: is no key to check with; a public key or an allowed_signers file is expected")
-        if trust.identity is not None and trust.issuer is None and not openssh.names_signers(key):
+        if trust.identity is not None and not is_nameable:
             raise RequestError(f"--identity: {key} is a key that names nobody; pass an allowed_signers file as --key")
     there = [each for each in SCHEMES if (folder / each.FILE).is_file() and not (folder / each.FILE).is_symlink()]
     sigstore.check_request(trust, is_signed=sigstore in there)
@@ -102,7 +104,12 @@ def signatures(folder: Path, trust: Trust) -> tuple[Signature, ...]:
         expected = " or ".join([*map(str, trust.keys), *([repr(trust.identity)] if not trust.keys else [])])
         fault = f"{MANIFEST}: has no signature, and one by {expected} is expected"
         return (Signature(MANIFEST, "none", "refused", fault=fault),)
-    return tuple(_expected(each) for each in judged)
+    results = [_expected(each) for each in judged]
+    are_verified = all(each.state == "verified" for each in results)
+    if are_verified and trust.identity not in {None, *(each.identity for each in results)}:
+        fault = f"{MANIFEST}: has no signature by {trust.identity!r}, and one is expected"
+        results.append(Signature(MANIFEST, "none", "refused", fault=fault))
+    return tuple(results)
 
 
 def shown(found: Sequence[Signature]) -> str:

@@ -80,7 +80,9 @@ def judge(manifest: bytes, signature: bytes, trust: Trust) -> Signature:
         verifier.verify_artifact(manifest, bundle, policy)
     except (VerificationError, InvalidBundle, ValueError) as exc:
         return refused(FILE, KIND, f"is no signature of {MANIFEST} by {expected} ({_line(exc)})")
-    return Signature(FILE, KIND, "verified", f"{trust.identity}, vouched for by {trust.issuer}")
+    return Signature(
+        FILE, KIND, "verified", f"{trust.identity}, vouched for by {trust.issuer}", identity=trust.identity
+    )
 
 
 def check_request(trust: Trust, *, is_signed: bool) -> None:

@@ -276,6 +276,33 @@ def test_a_key_that_names_nobody_can_not_be_held_against_an_identity(
         )
 
 
+@needs_ssh
+@needs_minisign
+def test_an_identity_is_shown_by_one_signature_and_keys_vouch_for_the_others(whole: Path, keys: Path) -> None:
+    for trusted in (("signers", "minisign.pub"), ("minisign.pub", "ssh.pub", "signers")):
+        trust = Trust(tuple(keys / name for name in trusted), identity="release@example.com")
+        found = signatures(whole, trust)
+        assert [(each.file, each.state, each.identity) for each in found] == [
+            ("manifest.json.sig", "verified", "release@example.com"), ("manifest.json.minisig", "verified", None),
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize("issuer", [None, "https://issuer.example.com"])
+@pytest.mark.parametrize("kind", BOTH)
+def test_a_key_does_not_stand_in_for_the_identity(kind: str, issuer: str | None, folder: Path, keys: Path) -> None:
+    sign(folder, str(keys / kind))
+    names = (f"{kind}.pub", *(["signers"] if (keys / "signers").is_file() else []))
+    if issuer is None and "signers" not in names:
+        pytest.skip("ssh-keygen is not here")
+    trust = Trust(tuple(keys / name for name in names), identity="mallory@example.com", issuer=issuer)
+    first, missing = signatures(folder, trust)
+    assert (first.state, missing.state, missing.fault) == (
+        "verified",
+        "refused",
+        "manifest.json: has no signature by 'mallory@example.com', and one is expected",
+    )
+
+
 def test_what_is_no_key_is_refused_before_anything_is_built(
     whole: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
