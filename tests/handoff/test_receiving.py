@@ -78,6 +78,12 @@ def test_the_commands_of_the_guide_name_a_file_that_was_added(folder: Path) -> N
         (folder / name).unlink()
 
 
+def test_a_line_end_in_a_name_hides_no_file_from_the_commands_of_the_guide(folder: Path) -> None:
+    (folder / "manifest.json.sig\nmanifest.sha256").write_text("int evil;")
+    code, said = outcome(folder, "sed")
+    assert (code, said.splitlines()[1:]) == (1, ["> manifest.json.sig?manifest.sha256"])
+
+
 def test_the_commands_of_the_guide_refuse_another_manifest(folder: Path) -> None:
     with open(folder / "manifest.json", "a") as file:
         file.write(" ")
