@@ -25,10 +25,11 @@ from edgecut.records.prediction import PredictedOutput, Prediction, Predictions,
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import CustomPreprocess, Preprocess
 from edgecut.runtime.activation import last_activation
+from edgecut.sandbox.limits import check_array
 from edgecut.score.answers import Answer, answer_for
 
 STDIN = "-"
-_AT_ONCE = 256  # pictures in memory
+_AT_ONCE, _AT_ONCE_BYTES = 256, 64 << 20  # pictures in memory
 _VALUES = 8  # of an output that is neither classes nor tags
 
 
@@ -168,6 +169,7 @@ def _parts(side: Side, artifact: Artifact, inputs: Sequence[str], progress: Prog
     if not takes_pictures(artifact):
         yield from _array_parts(side, artifact, inputs)
         return
+    check_array(f"{artifact.path}: the input {artifact.inputs[0].name!r}", artifact.inputs[0].shape)
     height, width = artifact.inputs[0].shape[1:3]
     order = camera_order(side, artifact)
     if STDIN in inputs:
@@ -176,8 +178,9 @@ def _parts(side: Side, artifact: Artifact, inputs: Sequence[str], progress: Prog
         yield from _frames(height, width, order)
         return
     files = list(_picture_files(inputs))
-    for first in range(0, len(files), _AT_ONCE):
-        some = files[first : first + _AT_ONCE]
+    at_once = max(1, min(_AT_ONCE, _AT_ONCE_BYTES // (height * width * 3)))
+    for first in range(0, len(files), at_once):
+        some = files[first : first + at_once]
         pixels = decode_all(
             some, height=height, width=width, channels=1 if order == "gray" else 3, where="run", progress=progress
         )

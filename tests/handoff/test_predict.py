@@ -13,6 +13,7 @@ import onnx
 import pytest
 from PIL import Image
 
+from edgecut.errors import RunError
 from edgecut.images.device import CHANNELS, in_order, shown_pixels
 from edgecut.render.predictions import CSV_COLUMNS
 from edgecut.runtime.class_names import class_names
@@ -265,3 +266,15 @@ def test_names_in_an_onnx_file_are_read_as_its_exporter_wrote_them(
 def test_bytes_behind_a_model_that_are_no_archive_are_no_names(tmp_path: Path) -> None:
     (tmp_path / "m.tflite").write_bytes(INT8.read_bytes() + b"PK\x05\x06" + b"\0" * 18)
     assert class_names(tmp_path / "m.tflite", frozenset({4})) == ()
+
+
+def test_a_file_of_larger_pictures_than_the_limits_have_room_for_reads_none(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(name: str, shape: tuple[int, ...]) -> None:
+        raise RunError(f"{name} of {shape} is too large")
+
+    monkeypatch.setattr("edgecut.handoff.predict.check_array", check)
+    answer = run(capsys, "run", str(folder), "nothing.png")
+    said = "models/bell.int8.tflite: the input 'serving_default_image:0' of (1, 12, 12, 1) is too large"
+    assert (answer.code, answer.err) == (3, f"edgecut: error: {said}\n")
