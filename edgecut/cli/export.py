@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import click
 
+from edgecut import __version__
 from edgecut.cli.completion import files
 from edgecut.cli.files import check_target
 from edgecut.cli.flags import Overrides, Parsed, grouped, recipe_flags
@@ -204,12 +205,12 @@ def _extras(in_c: InC) -> Extras:
     if in_c.camera is None:
         if in_c.crop is not None:
             raise RequestError("--crop: is a part of the camera's frame; pass --camera, too")
-        return Extras(package=in_c.package)
+        return Extras(package=in_c.package, version=__version__)
     height, width, channels = in_c.camera
     crop = in_c.crop
     if crop is not None and (crop[0] > height or crop[1] > width):
         raise RequestError(f"--crop: {crop[0]}x{crop[1]} is larger than the camera's frame of {height}x{width}")
-    return Extras(Frame((height, width), channels, crop), in_c.package)
+    return Extras(Frame((height, width), channels, crop), in_c.package, __version__)
 
 
 def _export_c(output: Output, recipe: Recipe, target: Target, extras: Extras) -> tuple[Artifact, list[str]]:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Literal
 from xml.etree import ElementTree
 
-from edgecut import __version__
 from edgecut.engine.c_text import c_symbol
 
 Package = Literal["arduino", "esp-idf", "zephyr", "cmsis-pack", "platformio"]
@@ -24,12 +23,13 @@ _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 class Library:
     """Generated C to package. files: {name: text} of C sources and headers; the first header is NAME_run.h.
 
-    outputs: how many values the model puts out.
+    outputs: how many values the model puts out. version: of the package.
     """
 
     name: str
     files: Mapping[str, str]
     outputs: int
+    version: str
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -45,7 +45,7 @@ class Library:
 def package_files(kind: Package, library: Library) -> dict[str, bytes]:
     """{path: content} of a package, by the rules of the tool that installs it.
 
-    >>> made = package_files("platformio", Library("net", {"net_run.c": "", "net_run.h": ""}, 10))
+    >>> made = package_files("platformio", Library("net", {"net_run.c": "", "net_run.h": ""}, 10, "1.0.0"))
     >>> sorted(made)
     ['examples/net/main.c', 'library.json', 'src/net_run.c', 'src/net_run.h']
     """
@@ -62,7 +62,7 @@ def _arduino(library: Library) -> dict[str, str | bytes]:
     """docs.arduino.cc/arduino-cli: library specification 1.5."""
     name = library.name
     properties = (
-        f"name={name}\nversion={__version__}\nauthor={_VENDOR}\nmaintainer={_VENDOR}\nsentence={_SENTENCE}\n"
+        f"name={name}\nversion={library.version}\nauthor={_VENDOR}\nmaintainer={_VENDOR}\nsentence={_SENTENCE}\n"
         "paragraph=No interpreter, no heap, no floating point.\ncategory=Data Processing\nurl=\narchitectures=*\n"
         f"includes={name}_run.h\n"
     )
@@ -83,7 +83,7 @@ def _arduino(library: Library) -> dict[str, str | bytes]:
 def _platformio(library: Library) -> dict[str, str | bytes]:
     """docs.platformio.org: library.json."""
     manifest = {
-        "name": library.name, "version": __version__, "description": _SENTENCE, "frameworks": "*", "platforms": "*",
+        "name": library.name, "version": library.version, "description": _SENTENCE, "frameworks": "*", "platforms": "*",
         "headers": list(library.headers), "build": {"srcDir": "src", "includeDir": "src"},
         "examples": [{"name": library.name, "base": f"examples/{library.name}", "files": ["main.c"]}],
     }  # fmt: skip
@@ -101,7 +101,7 @@ def _esp_idf(library: Library) -> dict[str, str | bytes]:
     return {
         **_sources(library, ""),
         "CMakeLists.txt": f'idf_component_register(SRCS {sources} INCLUDE_DIRS ".")\n',
-        "idf_component.yml": f'version: "{__version__}"\ndescription: {_SENTENCE}\n',
+        "idf_component.yml": f'version: "{library.version}"\ndescription: {_SENTENCE}\n',
         f"{example}/CMakeLists.txt": (
             'cmake_minimum_required(VERSION 3.16)\nset(EXTRA_COMPONENT_DIRS "../..")\n'
             f"include($ENV{{IDF_PATH}}/tools/cmake/project.cmake)\nproject({name}_example)\n"
@@ -147,10 +147,10 @@ def _cmsis_pack(library: Library) -> dict[str, str | bytes]:
     for tag, text in (("vendor", _VENDOR), ("name", name), ("description", _SENTENCE), ("url", "")):
         ElementTree.SubElement(package, tag).text = text
     releases = ElementTree.SubElement(package, "releases")
-    ElementTree.SubElement(releases, "release", {"version": __version__, "date": _DATE}).text = _SENTENCE
+    ElementTree.SubElement(releases, "release", {"version": library.version, "date": _DATE}).text = _SENTENCE
     components = ElementTree.SubElement(package, "components")
     component = ElementTree.SubElement(
-        components, "component", {"Cclass": "Machine Learning", "Cgroup": name, "Cversion": __version__}
+        components, "component", {"Cclass": "Machine Learning", "Cgroup": name, "Cversion": library.version}
     )
     ElementTree.SubElement(component, "description").text = _SENTENCE
     listed = ElementTree.SubElement(component, "files")
@@ -168,7 +168,7 @@ def _cmsis_pack(library: Library) -> dict[str, str | bytes]:
         "template/main.c": _main(library),
         f"{_VENDOR}.{name}.pdsc": pdsc,
     }
-    return {**files, f"{_VENDOR}.{name}.{__version__}.pack": _zipped(files)}
+    return {**files, f"{_VENDOR}.{name}.{library.version}.pack": _zipped(files)}
 
 
 def _zipped(files: Mapping[str, str | bytes]) -> bytes:

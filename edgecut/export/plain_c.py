@@ -33,10 +33,11 @@ def c_paths(name: str, folder: Path) -> tuple[Path, ...]:
 @dataclass(frozen=True)
 class Extras:
     """What is written beside the C. camera: what gives the frames, of which the picture is made in C, too. package:
-    the tool whose layout the folder has."""
+    the tool whose layout the folder has. version: of the package."""
 
     camera: Frame | None = None
     package: Package | None = None
+    version: str = ""
 
 
 NO_EXTRAS = Extras()
@@ -55,7 +56,7 @@ def write_c(content: bytes, name: str, folder: Path, where: str, extras: Extras 
     texts = {file: text.encode() for file, text in files.items()}
     if extras.package is not None:
         outputs = math.prod(tuple(map(int, tensor_specs(parse(content, where))[1][0].shape[1:])))
-        texts = package_files(extras.package, Library(name, files, outputs))
+        texts = package_files(extras.package, Library(name, files, outputs, extras.version))
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
