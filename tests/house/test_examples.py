@@ -15,6 +15,7 @@ import yaml
 
 from edgecut.cli.main import edgecut as root
 from edgecut.records.report import Report
+from edgecut.tflite.flatbuffer import parse
 from tests.command_line import run
 from tests.demo import DEMO
 
@@ -88,3 +89,19 @@ def test_the_pre_commit_hooks_pass_sound_files_and_stop_faults(tmp_path: Path) -
     assert faulty.returncode == 1
     assert "no layer 'block_2_rel'" in faulty.stdout
     assert "nucleo-l4r5zi.toml: runtime: is missing" in faulty.stdout
+
+
+def test_the_script_of_the_three_ways_makes_its_file(tmp_path: Path) -> None:
+    """What the guide compares with does the job: the cut, ten classes, int8; on as many lines as the guide says."""
+    script = EXAMPLES / "first-hour" / "to_litert.py"
+    words = [sys.executable, script, DEMO / "cifar10_backbone.keras", DEMO / "fashion_mnist.npz", tmp_path]
+    child = subprocess.run(words, capture_output=True, text=True, check=True)
+    answers = dict(line.split(": ", 1) for line in child.stdout.splitlines() if ": " in line)
+    content = (tmp_path / "model.tflite").read_bytes()
+    assert answers["size"] == f"{len(content)} bytes"
+    assert float(answers["int8 accuracy"]) > 0.7
+    file = parse(content, "the file")
+    (camera,) = [file.tensors[each] for each in file.inputs]
+    assert (camera.dtype, camera.shape) == ("uint8", (1, 32, 32, 1))
+    guide = (EXAMPLES.parent / "docs" / "guides" / "three-ways.md").read_text("utf-8")
+    assert f": {len(script.read_text('utf-8').splitlines())} lines" in guide
