@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+from edgecut.version import __version__
+
 # The module `typing` would take longer than everything that a program does before it answers Ctrl-C.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from edgecut.search.run import search as search
     from edgecut.source.load import load as load
     from edgecut.stem.edit import stem as stem
-
-__version__ = "0.1.0"
 
 # From 1.29 on, ONNX Runtime tells Microsoft of each session: file and graph names, hashes of weights, times. It reads
 # this when it is loaded, here and in child processes; whoever wants it sets the variable to 0.

@@ -45,10 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def version_of(root: Path) -> str:
-    """The version, which edgecut/__init__.py alone says."""
-    found = re.search(r'^__version__ = "([^"]+)"$', (root / "edgecut/__init__.py").read_text("utf-8"), re.MULTILINE)
+    """The version, which edgecut/version.py alone says."""
+    found = re.search(r'^__version__ = "([^"]+)"$', (root / "edgecut/version.py").read_text("utf-8"), re.MULTILINE)
     if found is None:
-        raise ValueError("edgecut/__init__.py: has no __version__")
+        raise ValueError("edgecut/version.py: has no __version__")
     return found[1]
 
 

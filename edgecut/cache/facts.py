@@ -10,6 +10,9 @@ import platform
 from collections.abc import Iterator
 from pathlib import Path
 
+PACKAGE = Path(__file__).parents[1]
+"""The folder of edgecut itself."""
+
 PACKAGES = (
     "tensorflow",
     "keras",

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import click
 
-from edgecut import __version__
 from edgecut.cli.output import Output, with_output
 from edgecut.errors import MissingRuntimeError
+from edgecut.version import __version__
 
 
 class Package(NamedTuple):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import click
 
-from edgecut import __version__
 from edgecut.cli.completion import files
 from edgecut.cli.files import check_target
 from edgecut.cli.flags import Overrides, Parsed, grouped, recipe_flags
@@ -20,6 +19,7 @@ from edgecut.export.packages import Package
 from edgecut.records.precision import needs_images
 from edgecut.records.recipe import Exported, Format, Precision, Recipe
 from edgecut.records.units import format_bytes
+from edgecut.version import __version__
 from edgecut.whole import scratch_folder
 
 if TYPE_CHECKING:

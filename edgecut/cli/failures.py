@@ -19,13 +19,13 @@ from types import TracebackType
 
 import click
 
-from edgecut import __version__
 from edgecut.errors import EdgecutError, RequestError, faults_of
 from edgecut.interrupts import SENTENCES, Interrupted, Interrupts, exit_code
 from edgecut.memory import address_limit, is_out_of_memory
 from edgecut.records.escapes import json_literals, terminal_line
 from edgecut.records.nearest import closest
 from edgecut.records.units import format_bytes
+from edgecut.version import __version__
 from edgecut.whole import uninterrupted, write_whole
 
 USAGE = RequestError.exit_code

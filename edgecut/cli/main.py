@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 import click
 
-from edgecut import __version__
 from edgecut.cli.failures import Failures
 from edgecut.cli.groups import WORDS, Group
 from edgecut.errors import RequestError
 from edgecut.graph.threads import hold_threads
 from edgecut.memory import check_room
+from edgecut.version import __version__
 from edgecut.whole import naming
 
 COMMANDS: dict[str, tuple[str, str]] = {

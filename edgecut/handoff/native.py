@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-import edgecut
 from edgecut.bench.runners import tflm
 from edgecut.engine.c_text import c_symbol
 from edgecut.errors import RunError
 from edgecut.handoff.bundle import arena_rows, documents
 from edgecut.handoff.vectors import VectorSheet
 from edgecut.records.report import Report
+from edgecut.version import __version__
 from edgecut.whole import scratch_folder
 
 COMPILERS = ("cc", "gcc", "clang")
@@ -48,7 +48,7 @@ def c_faults(folder: Path, report: Report, sheet: VectorSheet | None) -> Checked
         return CheckedC([], ["c: holds no plain C that could be run"])
     others = [name for name, text in texts.items() if (folder / "c" / name).read_bytes() != text.encode()]
     if others:
-        wrote = f"edgecut {report.edgecut} wrote it, and this one, {edgecut.__version__}, writes another"
+        wrote = f"edgecut {report.edgecut} wrote it, and this one, {__version__}, writes another"
         return CheckedC([], [f"c/{others[0]}: isn't verified ({wrote}), so that nothing of the C was compiled"])
     compiler = next((path for name in COMPILERS if (path := shutil.which(name))), None)
     if compiler is None:

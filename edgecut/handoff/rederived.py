@@ -8,7 +8,6 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-import edgecut
 from edgecut.errors import EdgecutError
 from edgecut.handoff.bundle import LABELS, documents
 from edgecut.handoff.checked import document, holds
@@ -19,6 +18,7 @@ from edgecut.handoff.vectors import VECTORS, VectorSheet
 from edgecut.records.document import parse, read_json
 from edgecut.records.lock import Lock, value_hashes
 from edgecut.records.report import Report
+from edgecut.version import __version__
 
 _ONLY_MEASURED = "report.json: {metrics}, which only the build could measure"
 _TOLD = "report.json: the source, the machine and the versions, and git's state, as the builder tells them"
@@ -46,9 +46,9 @@ def rederived(folder: Path, manifest: Manifest) -> Rederived:
     others = tuple(path for path, text in texts.items() if _differs(folder, path, text))
     unknown = _unknown(manifest, report, sheet, texts)
     never = tuple(_never_verified(manifest, report))
-    if report.edgecut != edgecut.__version__:
-        why = f"(edgecut {report.edgecut} wrote it, and this one, {edgecut.__version__}, writes another)"
-        strange = f"(no file that this edgecut, {edgecut.__version__}, knows)"
+    if report.edgecut != __version__:
+        why = f"(edgecut {report.edgecut} wrote it, and this one, {__version__}, writes another)"
+        strange = f"(no file that this edgecut, {__version__}, knows)"
         named = (*(f"{path} {why}" for path in others), *(f"{path} {strange}" for path in unknown))
         return Rederived((*_told_faults(manifest, report, lock_in(folder)),), (*named, *never))
     faults = [f"{path}: isn't what edgecut writes for {_from_what(path)}" for path in others]

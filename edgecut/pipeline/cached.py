@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol, TypedDict, TypeVar, cast
 
-import edgecut
-from edgecut.cache.facts import code_hash, machine, versions
+from edgecut.cache.facts import PACKAGE, code_hash, machine, versions
 from edgecut.cache.place import cache_folder, cache_limit
 from edgecut.cache.store import Store
 from edgecut.errors import OutputError, StepError
@@ -135,7 +134,7 @@ def build_store(plan: Plan) -> Store:
     Raises OutputError where there is no place for them.
     """
     facts = {
-        "code": code_hash(Path(edgecut.__file__).parent),
+        "code": code_hash(PACKAGE),
         "python": platform.python_version(),
         "versions": versions(),
         "machine": machine(),
@@ -180,7 +179,7 @@ def facts_of(plan: Plan, inputs: Mapping[str, str], stage: Stage) -> Document:
     if stage != "edited" and recipe.trains:
         facts["threads"] = threads()
     if stage == "bundle":
-        facts["writers"] = code_hash(Path(edgecut.__file__).parent, ("cli/",))
+        facts["writers"] = code_hash(PACKAGE, ("cli/",))
     if "bench" not in unread:
         facts["profiles"] = [profile.to_dict() for profile in plan.profiles]
     return facts

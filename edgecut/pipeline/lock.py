@@ -6,7 +6,6 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import edgecut
 from edgecut.cache.facts import versions
 from edgecut.cache.hashes import remembered_hash
 from edgecut.cache.store import Store
@@ -18,6 +17,7 @@ from edgecut.records.document import parse, read_toml
 from edgecut.records.lock import Lock, value_hashes
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Recipe
+from edgecut.version import __version__
 
 _SHOWN = 12  # digits of a hash in a sentence
 
@@ -41,7 +41,7 @@ def lock_of(inputs: Mapping[str, str], recipe: Recipe, profiles: Sequence[Profil
     recipe: with file names relative to its folder, so that it is the same in another checkout.
     """
     return Lock(
-        edgecut=edgecut.__version__,
+        edgecut=__version__,
         python=platform.python_version(),
         inputs=dict(inputs),
         packages=versions(),

@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import edgecut
 from edgecut.bench.runners.remote import end_with_parent
 from edgecut.handoff.output import output_folder
 from edgecut.pipeline.workers import HERE, Spread, workers
@@ -25,6 +24,7 @@ from edgecut.records.precision import taken_by
 from edgecut.records.profile import Profile
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.report import Report
+from edgecut.version import __version__
 
 _REPORTED = (0, 1)  # exit codes of a build that wrote its bundle
 _WORST_FIRST: tuple[CellState, ...] = ("misses", "unknown", "meets")
@@ -101,7 +101,7 @@ def build_rows(
                         shutil.rmtree(remains, ignore_errors=True)
                 advance(1)
         matrix = Matrix(
-            edgecut=edgecut.__version__,
+            edgecut=__version__,
             name=rows.name,
             axes={key: tuple(values) for key, values in rows.axes.items()},
             rows=tuple(done[task.name] for task in tasks),

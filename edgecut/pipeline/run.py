@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypedDict, Unpack
 
-import edgecut
 from edgecut.bench.judge import judge, slower_notes
 from edgecut.bench.usage import file_uses
 from edgecut.cache.facts import versions
@@ -32,6 +31,7 @@ from edgecut.records.profile_files import find_profile
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Recipe, check_consent, read_recipe
 from edgecut.records.report import Report, Step, overall
+from edgecut.version import __version__
 from edgecut.whole import write_whole
 
 
@@ -175,7 +175,7 @@ def _report(cache: Cache, body: Body, done: Done[Checked], no_place: str) -> Rep
     # Where a training's last bits depend on the number of threads.
     trained = {"threads": threads()} if plan.recipe.trains else {}
     return Report(
-        edgecut=edgecut.__version__,
+        edgecut=__version__,
         status=overall(checks),
         recipe=request.to_dict(),
         profiles=tuple(profile.to_dict() for profile in plan.profiles),

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import edgecut
 from edgecut.bench.usage import file_use
 from edgecut.handoff.recipe_text import recipe_toml, resolved
 from edgecut.records.environment import Environment
@@ -21,6 +20,7 @@ from edgecut.search.building import halves, name_of
 from edgecut.search.request import Choice, Request, Size, recipe_for
 from edgecut.search.tasks import source_hash
 from edgecut.tflite.flatbuffer import read
+from edgecut.version import __version__
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def front_of(
     points = [_marked(point, marks.get(named(point), [])) for point in _points(request, done, candidates)]
     marked = [made for made in all_built if named(made.point) in marks]
     return Front(
-        edgecut=edgecut.__version__,
+        edgecut=__version__,
         source=request.recipe.source.model,
         sha256=source_hash(request.recipe.source.model),
         metric=request.scored_by,

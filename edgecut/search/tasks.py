@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
 
-import edgecut
 from edgecut.bench.at_cut import unforeseen
-from edgecut.cache.facts import code_hash
+from edgecut.cache.facts import PACKAGE, code_hash
 from edgecut.errors import RequestError, RunError, StemError, StepError
 from edgecut.graph.features import poolable
 from edgecut.graph.saved import PREFIX
@@ -153,7 +152,7 @@ def facts_of(request: Request) -> dict[str, object]:
         "accuracy_drop": recipe.budget.accuracy_drop if "auto" in recipe.export.precisions else None,
         "metric": request.scored_by,
         "environment": environment().to_dict(),
-        "code": code_hash(Path(edgecut.__file__).parent),
+        "code": code_hash(PACKAGE),
     }
 
 

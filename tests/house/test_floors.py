@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[2] / "edgecut"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("interrupts", "whole"),
-    ("errors", "units", "streams", "rooms"),
+    ("errors", "units", "streams", "rooms", "version"),
     ("records",),
     ("memory",),
     ("sandbox",),
@@ -90,9 +90,8 @@ def imports_of(tree: ast.AST) -> Iterator[tuple[str, int, bool]]:
             yield from ((alias.name, node.lineno, node not in later) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"line {node.lineno}: imports are absolute"
-            yield node.module or "", node.lineno, node not in later
-            if node.module == "edgecut":
-                yield from ((f"edgecut.{a.name}", node.lineno, node not in later) for a in node.names)
+            names = [f"edgecut.{a.name}" for a in node.names] if node.module == "edgecut" else [node.module or ""]
+            yield from ((name, node.lineno, node not in later) for name in names)
 
 
 def _is_type_checking(node: ast.AST) -> bool:
@@ -107,7 +106,7 @@ def breaches(room: str, source: str) -> list[str]:
         other = rest.partition(".")[0]
         if package == "edgecut" and other in FLOOR and other != room and FLOOR[other] >= FLOOR[room]:
             faults.append(f"line {line}: {room} imports {module}, which is on no lower floor")
-        elif package == "edgecut" and other and other not in FLOOR and other != "__version__":
+        elif package == "edgecut" and other not in FLOOR:
             faults.append(f"line {line}: {module} is on no floor")
         if package in HOMES and room not in HOMES[package]:
             faults.append(f"line {line}: {room} imports {package}")
@@ -165,6 +164,8 @@ def test_a_module_imports_from_lower_floors_only(path: Path) -> None:
         ("render", "def f():\n    import keras", "line 2: render imports keras"),
         ("cli", "import keras", "line 1: cli imports keras with the file"),
         ("cli", "from edgecut.misc import x", "line 1: edgecut.misc is on no floor"),
+        ("cli", "import edgecut", "line 1: edgecut is on no floor"),
+        ("cli", "from edgecut import __version__", "line 1: edgecut.__version__ is on no floor"),
     ],
 )  # fmt: skip
 def test_a_breach_is_found(room: str, source: str, breach: str) -> None:
