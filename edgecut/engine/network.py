@@ -23,6 +23,7 @@ MOST_STEPS = 400_000  # of one run, each of which makes a row; a picture of 1,02
 MOST_BYTES = 2**25  # of one tensor: more than any microcontroller has
 MOST_BYTES_TOGETHER = 2**31 - 1  # of all tensors: a replay gives each byte a number of 32 bits
 CUT = "cut the model before it"
+WITHOUT = "make the file without it"  # where nothing is before it
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def network_of(model: Model, where: str) -> Network:
     inputs, outputs = integer_ends(model.graph)
     turned = upright(model)
     needed = _needed(turned.graph, inputs, outputs)
-    lowered, alias = _lower(turned, needed, where)
+    lowered, alias = _lower(turned, needed, set(inputs), where)
     network = _linked(turned.graph, lowered, alias, inputs, outputs, where)
     # Tensors are told by the shapes that the file has.
     named = model.graph.tensors
@@ -113,6 +114,11 @@ def _check_graph(graph: TfliteGraph, where: str) -> None:
         graph.tensors[i] for i in graph.inputs if graph.tensors[i].dynamic and graph.tensors[i].shape[:1] != (1,)
     ]
     faults = [f"{where}: the input {t.name!r} has no fixed shape; export the model with fixed shapes" for t in dynamic]
+    for tensor in (graph.tensors[index] for index in graph.inputs):
+        readers = [op.name for op in graph.operators if tensor.index in op.inputs]
+        if tensor.dtype == "float32" and len(readers) > 1 and set(readers) == {"QUANTIZE"}:
+            what = f"the float32 input {tensor.name!r} is read by {len(readers)} QUANTIZE, and one is expected"
+            faults.append(f"{where}: {what}; export it with an int8 input")
     if graph.subgraphs > 1:
         faults.append(f"{where}: has {graph.subgraphs} subgraphs, and one is expected; export it without control flow")
     if not graph.operators or not graph.inputs or not graph.outputs:
@@ -126,23 +132,26 @@ def _check_graph(graph: TfliteGraph, where: str) -> None:
 
 def _needed(graph: TfliteGraph, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> list[Operator]:
     """The operators that the outputs depend on, in the file's order."""
-    wanted, operators = set(outputs), list[Operator]()
+    needed, operators = set(outputs), list[Operator]()
     for op in reversed(graph.operators):
-        if any(index in wanted and index not in inputs for index in op.outputs):
+        if any(index in needed and index not in inputs for index in op.outputs):
             operators.append(op)
-            wanted.update(op.inputs)
+            needed.update(op.inputs)
     return operators[::-1]
 
 
 def _lower(
-    model: Model, operators: list[Operator], where: str
+    model: Model, operators: list[Operator], inputs: set[int], where: str
 ) -> tuple[list[tuple[Operator, Lowered]], dict[int, int]]:
     """The operators bound to kernels, and the tensors that are others under another shape."""
+    tensors = model.graph.tensors
     lowered: list[tuple[Operator, Lowered]] = []
     alias: dict[int, int] = {}
     faults: list[str] = []
     whole: dict[str, list[str]] = {}
     for op in operators:
+        first = all(index in inputs for index in op.inputs if index >= 0 and not tensors[index].is_constant)
+        remedy = WITHOUT if first else CUT
         try:
             if op.name in RENAMES and not op.custom:
                 alias[op.outputs[0]] = _renamed(model, op)
@@ -152,9 +161,9 @@ def _lower(
             if refusal.remedy:
                 whole.setdefault(f"{refusal.reason}; {refusal.remedy}", []).append(called(model.graph, op))
             else:
-                faults.append(f"{where}: {called(model.graph, op)} {refusal.reason}; {CUT}")
+                faults.append(f"{where}: {called(model.graph, op)} {refusal.reason}; {remedy}")
         except MISFIT:
-            faults.append(f"{where}: {called(model.graph, op)} has shapes or options that don't fit together; {CUT}")
+            faults.append(f"{where}: {called(model.graph, op)} has shapes or options that don't fit together; {remedy}")
     faults += [f"{where}: {_together(names, reason)}" for reason, names in whole.items()]
     if faults:
         raise several(ExportError, faults)

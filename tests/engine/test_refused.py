@@ -29,7 +29,7 @@ def test_every_operator_without_a_kernel_is_named_at_once() -> None:
     draft.operator("ELU", [x], [y])
     draft.operator("ABS", [y], [z])
     assert refusal(draft.file([x], [z])) == [
-        "model: ELU (operator 0) has no kernel in C; cut the model before it",
+        "model: ELU (operator 0) has no kernel in C; make the file without it",
         "model: ABS (operator 1) has no kernel in C; cut the model before it",
     ]
 
@@ -47,7 +47,7 @@ def test_shapes_that_no_operator_makes_are_refused() -> None:
     draft.operator("MAX_POOL_2D", [x], [y], table="Pool2DOptions", options={"filterHeight": 2, "filterWidth": 2,
                    "strideH": 2, "strideW": 2})  # fmt: skip
     assert refusal(draft.file([x], [y])) == [
-        "model: MAX_POOL_2D (operator 0) has an output of 9 where 2 comes of its window; cut the model before it"
+        "model: MAX_POOL_2D (operator 0) has an output of 9 where 2 comes of its window; make the file without it"
     ]
 
 
@@ -67,7 +67,7 @@ def test_an_image_that_no_microcontroller_holds_is_refused() -> None:
     draft.operator("RELU", [x], [y])
     assert refusal(draft.file([x], [y])) == [
         "model: RELU (operator 0) has a tensor of shape [1, 60000, 60000, 1], and at most 33,554,432 bytes are "
-        "planned; cut the model before it"
+        "planned; make the file without it"
     ]
 
 
@@ -116,7 +116,7 @@ def test_a_tensor_without_elements_is_refused() -> None:
     x, y = (draft.tensor((1, 0, 4, 2), "int8", 0.1) for _ in range(2))
     draft.operator("RELU", [x], [y])
     assert refusal(draft.file([x], [y])) == [
-        "model: RELU (operator 0) has a tensor of shape [1, 0, 4, 2], which holds nothing; cut the model before it"
+        "model: RELU (operator 0) has a tensor of shape [1, 0, 4, 2], which holds nothing; make the file without it"
     ]
 
 
@@ -127,7 +127,7 @@ def test_weights_of_four_bits_are_called_so() -> None:
     draft._tensors[weights].type = 17  # schema.fbs: TensorType, INT4
     draft.operator("FULLY_CONNECTED", [x, weights, -1], [y], table="FullyConnectedOptions")
     assert refusal(draft.file([x], [y])) == [
-        "model: FULLY_CONNECTED (operator 0) has int4 constants, and int8 is expected; cut the model before it"
+        "model: FULLY_CONNECTED (operator 0) has int4 constants, and int8 is expected; make the file without it"
     ]
 
 
@@ -150,7 +150,7 @@ def test_an_order_of_axes_that_none_is_is_refused() -> None:
     x, y = (draft.tensor((1, 4, 4, 2), "int8", 0.1) for _ in range(2))
     draft.operator("TRANSPOSE", [x, draft.constant(np.array([0, 2, 2, -1], np.int32))], [y], table="TransposeOptions")
     assert refusal(draft.file([x], [y])) == [
-        "model: TRANSPOSE (operator 0) has the order [0, 2, 2, 3] of 4 axes; cut the model before it"
+        "model: TRANSPOSE (operator 0) has the order [0, 2, 2, 3] of 4 axes; make the file without it"
     ]
 
 
@@ -160,7 +160,7 @@ def test_a_slice_that_loses_an_axis_by_itself_is_refused() -> None:
     begin, size = (draft.constant(np.array(values, np.int32)) for values in ([0, 0, 0, 0], [1, 4, 4, 1]))
     draft.operator("SLICE", [x, begin, size], [y], table="SliceOptions")
     assert refusal(draft.file([x], [y])) == [
-        "model: SLICE (operator 0) makes shape [1, 4, 4] of shape [1, 4, 4, 2]; cut the model before it"
+        "model: SLICE (operator 0) makes shape [1, 4, 4] of shape [1, 4, 4, 2]; make the file without it"
     ]
 
 
@@ -175,21 +175,21 @@ def strided_slice(end: list[int], made: tuple[int, ...], stride: int = 1, **mask
 
 def test_a_slice_whose_end_gives_another_shape_than_its_output_has_is_refused() -> None:
     assert refusal(strided_slice([1, 3, 4, 2], (1, 3, 4, 2))) == [
-        "model: STRIDED_SLICE (operator 0) takes a part of shape [1, 2, 4, 2] into shape [1, 3, 4, 2]; cut the model "
-        "before it"
+        "model: STRIDED_SLICE (operator 0) takes a part of shape [1, 2, 4, 2] into shape [1, 3, 4, 2]; make the file "
+        "without it"
     ]
 
 
 def test_a_slice_that_the_interpreter_s_kernel_has_no_way_of_is_refused() -> None:
     assert refusal(strided_slice([1, 4, 4, 2], (1, 3, 4, 2), newAxisMask=1)) == [
-        "model: STRIDED_SLICE (operator 0) has an ellipsis, a new axis or an offset; cut the model before it"
+        "model: STRIDED_SLICE (operator 0) has an ellipsis, a new axis or an offset; make the file without it"
     ]
     assert refusal(strided_slice([1, 4, 4, 2], (1, 3, 4, 2), stride=0)) == [
-        "model: STRIDED_SLICE (operator 0) has a stride of 0; cut the model before it"
+        "model: STRIDED_SLICE (operator 0) has a stride of 0; make the file without it"
     ]
     assert refusal(strided_slice([1, 4, 4, 2], (1, 4, 2), stride=-1, shrinkAxisMask=2)) == [
         "model: STRIDED_SLICE (operator 0) takes an axis away by a negative stride, and the interpreter's kernel "
-        "writes nothing then; cut the model before it"
+        "writes nothing then; make the file without it"
     ]
 
 
@@ -222,8 +222,8 @@ def test_parts_of_different_sizes_are_no_split() -> None:
     axis = draft.constant(np.array(3, np.int32))
     draft.operator("SPLIT", [axis, x], parts, table="SplitOptions", options={"numSplits": 2})
     assert refusal(draft.file([x], parts)) == [
-        "model: SPLIT (operator 0) makes shapes [[1, 4, 4, 1], [1, 4, 4, 3]], and equal parts are expected; cut the "
-        "model before it"
+        "model: SPLIT (operator 0) makes shapes [[1, 4, 4, 1], [1, 4, 4, 3]], and equal parts are expected; make the "
+        "file without it"
     ]
 
 
@@ -235,4 +235,18 @@ def test_a_scale_without_a_zero_point_is_refused_since_tflm_takes_neither() -> N
     assert refusal(draft.file([x], [y])) == [
         "model: RELU (operator 0) has a scale without a zero point, which TensorFlow Lite Micro takes as not "
         "quantized; write the zero points into the file, too"
+    ]
+
+
+def test_a_float_input_of_two_quantizations_is_told_to_be_int8() -> None:
+    """No remedy says to quantize what is quantized."""
+    draft = Draft()
+    x = draft.tensor((1, 4, 4, 2), "float32")
+    a, b = (draft.tensor((1, 4, 4, 2), "int8", scale) for scale in (0.1, 0.2))
+    y = draft.tensor((1, 4, 4, 2), "int8", 0.1)
+    draft.operator("QUANTIZE", [x], [a])
+    draft.operator("QUANTIZE", [x], [b])
+    draft.operator("ADD", [a, b], [y], table="AddOptions")
+    assert refusal(draft.file([x], [y])) == [
+        "model: the float32 input 't0' is read by 2 QUANTIZE, and one is expected; export it with an int8 input"
     ]
