@@ -15,7 +15,7 @@ from edgecut.bench.runners.local import Local
 from edgecut.bench.runners.protocol import TIMEOUT_S, Machine
 
 if TYPE_CHECKING:
-    from edgecut.bench.worker import Job
+    from edgecut.bench.jobs import Job
 
 ROUNDS, RUNS, WARMUP = 9, 20, 5
 

@@ -21,7 +21,7 @@ from edgecut.tflite.flatbuffer import Operator, TfliteGraph, parse, read_content
 from edgecut.tflite.layers import layer_in, layer_of
 
 if TYPE_CHECKING:
-    from edgecut.bench.worker import Job, Row
+    from edgecut.bench.jobs import Job, Row
 
 LITERT_METHOD = "each operator as a file of its own, median processor time, the cost of an invoke included"
 VELA_METHOD = "Vela's cycles / the clock: simulated; what runs on the processor has no time"

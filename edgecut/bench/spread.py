@@ -10,7 +10,7 @@ from edgecut.records.measurement import Measurement, number_in
 from edgecut.records.units import format_seconds
 
 if TYPE_CHECKING:
-    from edgecut.bench.worker import TimedState
+    from edgecut.bench.jobs import TimedState
 
 # 50 runs of an idle core stay within a few percent; beyond a quarter a median says little about the next run.
 WIDE = 0.25

@@ -18,11 +18,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgecut.bench.worker import Job, Result, Row, random_input, serve
+from edgecut.bench.runtimes import random_input
+from edgecut.bench.worker import serve
 
 if TYPE_CHECKING:
     from ai_edge_litert.schema_py_generated import SubGraph
     from tflite_micro.python.tflite_micro.runtime import Interpreter
+
+    from edgecut.bench.jobs import Job, Result, Row
 
 # The interpreter crashes instead of failing with 200 bytes or less.
 SMALLEST_ARENA, LARGEST_ARENA, ARENA_STEP = 256, 2**30, 16

@@ -21,7 +21,7 @@ from edgecut.tflite.flatbuffer import parse as parse_tflite
 from edgecut.whole import scratch_folder
 
 if TYPE_CHECKING:
-    from edgecut.bench.worker import Job, Result, State
+    from edgecut.bench.jobs import Job, Result, State
 
 ROUNDS, SECONDS = 8, 70.0
 # A board of 1 GB holds a batch twice, as files and as its kernels pack them.

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-from edgecut.bench import worker
 from edgecut.bench.devices import devices
 from edgecut.bench.interleaved import Turns, interleave
 from edgecut.bench.operators import operator_times
-from edgecut.bench.runners import remote
+from edgecut.bench.runners import remote, sent
 from edgecut.bench.runners.ssh import OPTIONS
 from edgecut.bench.runners.table import machine_of
 from edgecut.errors import MissingRuntimeError, RunError
@@ -164,16 +164,42 @@ def test_a_file_that_its_runtime_refuses_there_is_told_in_that_runtimes_words(ss
     assert str(caught.value) == f"{path}: The model is not a valid Flatbuffer buffer"
 
 
-@pytest.mark.parametrize("module", [worker, remote])
-def test_what_is_sent_is_python_3_9(module: ModuleType) -> None:
+def sent_sources() -> dict[str, str]:
+    """What the archive has, and what unpacks it, by name."""
+    with zipfile.ZipFile(io.BytesIO(sent.archive())) as file:
+        found = {name: file.read(name).decode() for name in file.namelist() if name.startswith("edgecut/bench/")}
+    return {**found, "remote": Path(remote.__file__).read_text()}
+
+
+@pytest.mark.parametrize(("name", "source"), [each for each in sent_sources().items() if each[1]])
+def test_what_is_sent_is_python_3_9(name: str, source: str) -> None:
     """Small boards have old systems; annotations aside, which aren't evaluated."""
-    source = Path(module.__file__ or "").read_text()
-    ast.parse(source, feature_version=(3, 9))
+    ast.parse(source, name, feature_version=(3, 9))
     assert "from __future__ import annotations" in source
 
 
-def test_what_is_sent_imports_nothing_of_edgecut() -> None:
+def test_what_is_sent_imports_nothing_else_of_edgecut(tmp_path: Path) -> None:
     """The worker runs where only a runtime is installed."""
-    script = f"import runpy, sys; runpy.run_path({worker.__file__!r}); sys.exit('edgecut' in sys.modules)"
+    path = tmp_path / sent.NAME
+    path.write_bytes(sent.archive())
+    job = {"job": "latency", "paths": [str(INT8)], "runs": 1, "warmup": 0, "threads": 1}
+    script = (
+        "import runpy, sys\n"
+        "sys.path = [p for p in sys.path if 'edgecut' not in p]\n"
+        f"sys.path.insert(0, {str(path)!r})\n"
+        f"try: runpy.run_path({str(path)!r}, run_name='__main__')\n"
+        "finally: print({str(m.__file__) for n, m in sys.modules.items() if n.split('.')[0] == 'edgecut'}, "
+        "file=sys.stderr)\n"
+    )
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    assert subprocess.run([sys.executable, "-c", script], env=environment, check=False).returncode == 0
+    command = [sys.executable, "-P", "-c", script]
+    child = subprocess.run(
+        command, input=json.dumps(job), env=environment, capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    assert len(json.loads(child.stdout)["wall_s"]) == 1
+    loaded = ast.literal_eval(child.stderr.splitlines()[-1])
+    assert {name for name in loaded if not name.startswith(str(path))} == set()
+
+
+def test_the_same_sources_are_sent_as_the_same_bytes() -> None:
+    assert sent.archive() == sent.archive()

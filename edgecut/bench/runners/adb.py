@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecut.bench import worker
+from edgecut.bench.runners import sent
 from edgecut.bench.runners.local import checked
 from edgecut.bench.runners.protocol import TIMEOUT_S
 from edgecut.bench.runners.results import as_measurements, latency_job
@@ -31,7 +31,7 @@ from edgecut.sandbox.child import last_line
 from edgecut.whole import scratch_folder
 
 if TYPE_CHECKING:
-    from edgecut.bench.worker import Job, Result
+    from edgecut.bench.jobs import Job, Result
 
 BINARY = "EDGECUT_BENCHMARK_MODEL"
 """Environment variable: a benchmark_model on this machine, built for the device."""
@@ -93,11 +93,12 @@ class Adb:
                 f"that is built for the device, or push one to {HOME}"
             )
         with self._folder():
-            script = self._push(Path(worker.__file__), "worker.py")
             names = [f"{number}{file.suffix.lower()}" for number, file in enumerate(files)]
             for file, name in zip(files, names, strict=True):
                 self._push(file, name)
             with scratch_folder() as scratch:
+                (scratch / sent.NAME).write_bytes(sent.archive())
+                script = self._push(scratch / sent.NAME, sent.NAME)
                 request = scratch / "job.json"
                 request.write_text(json.dumps({**job, "paths": names}))
                 asked = self._push(request, "job.json")

@@ -17,7 +17,7 @@ from edgecut.records.recipe import Bench
 from edgecut.sandbox import child
 
 if TYPE_CHECKING:
-    from edgecut.bench.worker import Job, Result
+    from edgecut.bench.jobs import Job, Result
 
 WORKER = "edgecut.bench.worker"
 

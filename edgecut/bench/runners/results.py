@@ -9,7 +9,7 @@ from edgecut.records.profile import Profile
 from edgecut.records.recipe import Bench
 
 if TYPE_CHECKING:
-    from edgecut.bench.worker import Job, Result
+    from edgecut.bench.jobs import Job, Result
 
 
 def latency_job(settings: Bench) -> Job:

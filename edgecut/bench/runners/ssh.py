@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecut.bench import worker
-from edgecut.bench.runners import remote
+from edgecut.bench.runners import remote, sent
 from edgecut.bench.runners.local import checked
 from edgecut.bench.runners.protocol import TIMEOUT_S
 from edgecut.bench.runners.results import as_measurements, latency_job
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from io import FileIO
     from types import ModuleType
 
-    from edgecut.bench.worker import Job, Result
+    from edgecut.bench.jobs import Job, Result
 
 OPTIONS = "EDGECUT_SSH_OPTIONS"
 """Environment variable: more options for ssh, such as "-i key -o UserKnownHostsFile=hosts"."""
@@ -161,8 +160,8 @@ def ssh_of(text: str) -> Ssh:
 
 def _request(job: Job, files: Sequence[Path], timeout_s: float) -> list[bytes]:
     """What is written into the connection, in parts."""
-    contents = [_source(worker), *(file.read_bytes() for file in files)]
-    names = ["worker.py", *(f"{number}{file.suffix.lower()}" for number, file in enumerate(files))]
+    contents = [sent.archive(), *(file.read_bytes() for file in files)]
+    names = [sent.NAME, *(f"{number}{file.suffix.lower()}" for number, file in enumerate(files))]
     head = {
         "job": dict(job),
         "timeout_s": timeout_s,

@@ -23,7 +23,7 @@ from edgecut.tflite.arena import planned_bytes
 from edgecut.tflite.flatbuffer import read
 
 if TYPE_CHECKING:
-    from edgecut.bench.worker import Job, Result
+    from edgecut.bench.jobs import Job, Result
 
 PACKAGE = "tflite-micro"
 WHERE = "TFLM interpreter on host"
