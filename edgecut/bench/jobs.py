@@ -31,6 +31,7 @@ class Row(TypedDict, total=False):
     error: str
     operator: str
     name: str
+    node: int
     seconds: float
     head_bytes: int
     outputs: list[str]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,19 +13,29 @@ from edgecut.bench.runners.local import Local
 from edgecut.bench.runners.protocol import TIMEOUT_S, Machine
 from edgecut.bench.runners.table import machine_of
 from edgecut.bench.runners.vela import Vela, simulate
-from edgecut.errors import GraphError, RunError
-from edgecut.records.usage import OperatorTime, OperatorTimes
+from edgecut.errors import GraphError, MissingRuntimeError, RunError
+from edgecut.records.usage import FileTimes, OperatorTime, OperatorTimes
 from edgecut.runtime.specs import file_format
 from edgecut.tflite.cut import cut_tensors
-from edgecut.tflite.flatbuffer import Operator, TfliteGraph, parse, read_content
+from edgecut.tflite.flatbuffer import Operator, TfliteGraph, parse, read, read_content
 from edgecut.tflite.layers import layer_in, layer_of
 
 if TYPE_CHECKING:
     from edgecut.bench.jobs import Job, Row
 
-LITERT_METHOD = "each operator as a file of its own, median processor time, the cost of an invoke included"
+ALONE_METHOD = "each operator as a file of its own, median processor time, the cost of an invoke included"
+LITERT_METHOD = (
+    "LiteRT's own profile, median in whole microseconds, rounded down; fused operators are shown as it runs them"
+)
 VELA_METHOD = "Vela's cycles / the clock: simulated; what runs on the processor has no time"
 ONNX_METHOD = "ONNX Runtime's own profile, median of the kernel's wall time; fused operators are shown as it runs them"
+NOT_ALONE = "operators are timed one by one of a .tflite file alone, which can be cut at each"
+# What XNNPACK calls its kernels of weights -> the operators that they are made of (xnnpack/src/operators).
+KERNELS = {
+    "Convolution": {"CONV_2D", "DEPTHWISE_CONV_2D"},
+    "Fully Connected": {"FULLY_CONNECTED", "CONV_2D"},
+    "Deconvolution": {"TRANSPOSE_CONV"},
+}
 
 
 def operator_times(
@@ -36,18 +46,19 @@ def operator_times(
     threads: int = 1,
     timeout_s: float = TIMEOUT_S,
     device: Device | None = None,
-) -> OperatorTimes:
-    """One row for each operator, on a device, by default in a child process on this machine.
+) -> FileTimes:
+    """What each operator takes on a device, by default in a child process on this machine.
 
-    A .tflite file's operators are timed one by one, since LiteRT tells no times from Python; their sum is more than
-    the file's latency by an invoke for each. An .onnx file's come from the runtime's profile, an Ethos-U's from Vela.
-    Raises SourceError if the file can't be read, RunError if it doesn't run, RequestError for a device without times.
+    In the graph, by the profile of LiteRT or ONNX Runtime, or as Vela simulates it; and one by one, for a .tflite file:
+    their sum is more than the file's latency by an invoke for each, and less where one operator's memory slows another.
+    Raises SourceError if the file can't be read, RunError if no operator has a time, RequestError for a device without
+    times.
     """
     file, runner = Path(path), Local() if device is None else device.runner
     if isinstance(runner, Vela):
         simulated = simulate(file, None if device is None else device.profile, timeout_s).rows
         rows = [OperatorTime(k, r.operator, r.layer, r.seconds, reason=r.reason) for k, r in enumerate(simulated)]
-        return OperatorTimes(with_shares(rows), VELA_METHOD)
+        return FileTimes(OperatorTimes(with_shares(rows), VELA_METHOD), OperatorTimes((), "", NOT_ALONE))
     machine = machine_of(runner)
     settings: Job = {"runs": runs, "warmup": warmup, "threads": threads}
     if file_format(file) == "onnx":
@@ -57,8 +68,11 @@ def operator_times(
             OperatorTime(k, row["operator"], layer_in(row["name"]) or row["name"], row["seconds"])
             for k, row in enumerate(result["rows"])
         ]
-        return OperatorTimes(with_shares(rows), ONNX_METHOD)
-    return OperatorTimes(with_shares(_one_by_one(file, machine, settings, timeout_s)), LITERT_METHOD)
+        found = OperatorTimes(with_shares(rows), ONNX_METHOD)
+        return FileTimes(found, OperatorTimes((), "", NOT_ALONE), statistics.median(result["wall_s"]))
+    in_graph, file_s = _in_graph(file, machine, settings, timeout_s)
+    alone = OperatorTimes(with_shares(_one_by_one(file, machine, settings, timeout_s)), ALONE_METHOD)
+    return FileTimes(in_graph, alone, file_s)
 
 
 def with_shares(rows: Iterable[OperatorTime]) -> tuple[OperatorTime, ...]:
@@ -73,6 +87,41 @@ def with_shares(rows: Iterable[OperatorTime]) -> tuple[OperatorTime, ...]:
         before += share
         result.append(OperatorTime(row.index, row.operator, row.layer, row.seconds, share, before, row.reason))
     return tuple(result)
+
+
+def _in_graph(file: Path, machine: Machine, settings: Job, timeout_s: float) -> tuple[OperatorTimes, float | None]:
+    """(the operators of a .tflite file by LiteRT's profile, or why there are none; the seconds of the whole file)."""
+    try:
+        result = machine.run({**settings, "job": "litert_operators"}, [file], timeout_s=timeout_s)
+    except (RunError, MissingRuntimeError) as exc:
+        return OperatorTimes((), "", str(exc).removeprefix(f"{file}: ")), None
+    layers = layers_of(result["rows"], read(file))
+    rows = [
+        OperatorTime(k, row["operator"], layer, row["seconds"])
+        for k, (row, layer) in enumerate(zip(result["rows"], layers, strict=True))
+    ]
+    return OperatorTimes(with_shares(rows), LITERT_METHOD), statistics.median(result["wall_s"])
+
+
+def layers_of(rows: Sequence[Row], graph: TfliteGraph) -> list[str]:
+    """The layer of each operator that LiteRT's profile tells of, "" where it isn't sure.
+
+    What LiteRT runs itself has its number in the file. XNNPACK numbers its own: its kernels of weights are the file's
+    in their order, if there are as many and each is of the kind; others have no layer.
+    """
+    kinds = set[str]().union(*KERNELS.values())
+    ran = {row["node"]: k for k, row in enumerate(rows) if "node" in row}
+    found = {k: graph.operators[node] for node, k in ran.items() if node < len(graph.operators)}
+    own = [operator for operator in graph.operators if operator.name in kinds and operator.index not in ran]
+    told = [(k, kind) for k, row in enumerate(rows) if "node" not in row and (kind := _kernel(row["operator"]))]
+    if len(told) == len(own) and all(op.name in kind for (_, kind), op in zip(told, own, strict=True)):
+        found |= {k: operator for (k, _), operator in zip(told, own, strict=True)}
+    return [layer_of(graph, found[k]) if k in found else "" for k in range(len(rows))]
+
+
+def _kernel(name: str) -> set[str]:
+    """The operators that a kernel of XNNPACK may be made of; none for one without weights."""
+    return KERNELS.get(name.partition(" (")[0], set())
 
 
 def _one_by_one(file: Path, machine: Machine, settings: Job, timeout_s: float) -> list[OperatorTime]:

@@ -24,6 +24,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgecut.bench.litert_profile import profiled, same_order
 from edgecut.bench.machine_state import machine_state, memory_bytes
 from edgecut.bench.runtimes import load, onnx_feeds, version
 from edgecut.bench.timed import Invoke, timed
@@ -163,11 +164,13 @@ def rounds(job: Job) -> Result:
 def onnx_operators(job: Job) -> Result:
     """The median kernel time of each node that ONNX Runtime runs, in the order of their first run.
 
-    Job: paths (one), runs, warmup, threads. Result: rows of operator, name and seconds; conditions.
+    Job: paths (one), runs, warmup, threads. Result: rows of operator, name and seconds; wall_s, of the whole file in
+    runs without the profiler; conditions.
     """
     conditions = machine_state(job["threads"])
     import onnxruntime
 
+    wall_s = _whole(job)
     with tempfile.TemporaryDirectory() as folder:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.enable_profiling = job["threads"], True
@@ -187,10 +190,35 @@ def onnx_operators(job: Job) -> Result:
         {"operator": operator, "name": name, "seconds": statistics.median(seconds[job["warmup"] :])}
         for (operator, name), seconds in found.items()
     ]
-    return {"rows": rows, "conditions": conditions}
+    return {"rows": rows, "wall_s": wall_s, "conditions": conditions}
 
 
-JOBS = {job.__name__: job for job in (latency, times, interleaved, rounds, onnx_operators)}
+def litert_operators(job: Job) -> Result:
+    """The median time of each operator that LiteRT and its XNNPACK run, in their order, in whole microseconds.
+
+    Job: paths (one), runs, warmup, threads. Result: rows of operator, seconds, and node, the operator's number in the
+    file where LiteRT itself ran it; wall_s, of the whole file in runs without the profiler; conditions.
+    """
+    conditions = machine_state(job["threads"])
+    wall_s = _whole(job)
+    file = profiled(job["paths"][0], job["threads"])
+    for _ in range(job["warmup"]):
+        file.events()
+    rows: list[Row] = []
+    for event, seconds in same_order([file.events() for _ in range(job["runs"])]):
+        rows.append({"operator": event.name, "seconds": statistics.median(seconds)})
+        if event.node is not None:
+            rows[-1]["node"] = event.node
+    return {"rows": rows, "wall_s": wall_s, "conditions": conditions}
+
+
+JOBS = {job.__name__: job for job in (latency, times, interleaved, rounds, onnx_operators, litert_operators)}
+
+
+def _whole(job: Job) -> list[float]:
+    """The wall times of the whole file."""
+    prepare, _ = load(job["paths"][0], job["threads"])
+    return timed(prepare(), job)["wall_s"]
 
 
 def _in_child(job: Job) -> Result:

@@ -20,7 +20,7 @@ from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
 from edgecut.records.profile_files import find_profile, shadow_notes
 from edgecut.records.recipe import Bench
-from edgecut.records.usage import NO_TIMES, OperatorTimes
+from edgecut.records.usage import NO_TIMES, FileTimes, OperatorTimes
 from edgecut.whole import write_whole
 
 
@@ -163,7 +163,7 @@ def _measure(
     times = NO_TIMES
     if extras.operators and not found.failures:
         times = _operators(output, file, profiles, settings)
-        document |= {"operators": [asdict(row) for row in times.rows], "operators_method": times.method}
+        document |= _operators_document(times)
     if extras.html is not None:
         write_whole(extras.html, _page(file, profiles, measurements, times, figures).encode())
     output.document(document)
@@ -202,7 +202,7 @@ def _page(
     file: Path,
     profiles: Sequence[Profile],
     measurements: Sequence[Measurement],
-    times: OperatorTimes,
+    times: FileTimes,
     figures: Sequence[DeviceFigures],
 ) -> str:
     from edgecut.bench.usage import file_use
@@ -213,11 +213,11 @@ def _page(
     return render_bench(file.name, measurements, use, times, figures)
 
 
-def _operators(output: Output, file: Path, profiles: Sequence[Profile], settings: Bench) -> OperatorTimes:
+def _operators(output: Output, file: Path, profiles: Sequence[Profile], settings: Bench) -> FileTimes:
     """The time of each operator, which is printed as well."""
     from edgecut.bench.devices import devices
     from edgecut.bench.operators import operator_times
-    from edgecut.render.graphs import time_table
+    from edgecut.render.operator_times import times_table
 
     chosen = devices(settings.runners or ("local",), profiles)
     with output.progress().task("timing operators"):
@@ -229,8 +229,27 @@ def _operators(output: Output, file: Path, profiles: Sequence[Profile], settings
             device=chosen[0],
             timeout_s=settings.timeout_s,
         )
-    output.table("", f"operators by {chosen[0].runner.name}", time_table(times.rows), times.method)
+    output.table("", f"operators by {chosen[0].runner.name}", times_table(times, verbose=output.verbose))
     return times
+
+
+def _operators_document(times: FileTimes) -> dict[str, object]:
+    """operators: one by one where that was done, else as the runtime tells them, which is always beside it."""
+
+    def rows(way: OperatorTimes) -> list[dict[str, object]]:
+        return [asdict(row) for row in way.rows]
+
+    told, alone = times.in_graph, times.one_by_one
+    first = alone if alone.rows else told
+    sums = {"in_graph": told.seconds, "one_by_one": alone.seconds, "file": times.file_s}
+    return {
+        "operators": rows(first),
+        "operators_method": first.method,
+        "operators_in_graph": rows(told),
+        "operators_in_graph_method": told.method,
+        "operators_in_graph_reason": told.reason,
+        "operators_s": sums,
+    }
 
 
 def _compare(

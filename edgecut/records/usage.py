@@ -78,10 +78,28 @@ class OperatorTime:
 
 
 class OperatorTimes(NamedTuple):
-    """The times of a file's operators, and how they were taken."""
+    """The times of a file's operators, and how they were taken; without any, why there are none."""
 
     rows: tuple[OperatorTime, ...]
     method: str
+    reason: str = ""
+
+    @property
+    def seconds(self) -> float | None:
+        """The sum of those that have a time; None without any."""
+        known = [row.seconds for row in self.rows if row.seconds is not None]
+        return sum(known) if known else None
 
 
-NO_TIMES = OperatorTimes((), "")
+class FileTimes(NamedTuple):
+    """The same in two ways: as the runtime tells them of the whole file, and of each operator as a file of its own.
+
+    file_s: what the whole file takes there; None where it wasn't run.
+    """
+
+    in_graph: OperatorTimes
+    one_by_one: OperatorTimes
+    file_s: float | None = None
+
+
+NO_TIMES = FileTimes(OperatorTimes((), ""), OperatorTimes((), ""))

@@ -9,21 +9,20 @@ from markupsafe import Markup
 from edgecut.records.comparison import Change, Comparison, OutputChange
 from edgecut.records.device_figures import DeviceFigures
 from edgecut.records.measurement import Measurement
-from edgecut.records.units import format_seconds
-from edgecut.records.usage import NO_TIMES, FileUse, OperatorTimes
+from edgecut.records.usage import NO_TIMES, FileTimes, FileUse
 from edgecut.render.comparison import change_rows, headline
 from edgecut.render.devices import devices_html
+from edgecut.render.operator_times import times_html
 from edgecut.render.page import measurements_html
 from edgecut.render.page_parts import (
     Column,
-    folded,
     memory_html,
     operators_html,
     sentences,
     state_html,
     table,
 )
-from edgecut.render.templating import html, part
+from edgecut.render.templating import html
 from edgecut.render.words import NOTHING
 
 
@@ -31,7 +30,7 @@ def render_bench(
     file: str,
     measurements: Sequence[Measurement],
     use: FileUse | None = None,
-    times: OperatorTimes = NO_TIMES,
+    times: FileTimes = NO_TIMES,
     figures: Sequence[DeviceFigures] = (),
 ) -> str:
     """The page of a measured file.
@@ -42,7 +41,7 @@ def render_bench(
     sections = (
         ("On the devices", devices_html(figures, {})),
         ("Measurements", measurements_html(measurements, {})),
-        ("Time by operator, measured", _times(times)),
+        ("Time by operator, measured", times_html(times)),
         ("Memory over the run", memory_html(uses, {})),
         ("Cost by operator", operators_html(uses, {})),
     )
@@ -67,18 +66,6 @@ def render_comparison(found: Comparison) -> str:
         found=found,
         headline=headline(found),
     )
-
-
-def _times(times: OperatorTimes) -> Markup:
-    if not times.rows:
-        return Markup()
-    columns = (Column("operator"), Column("layer"), Column("time", True), Column("share", True), Column(""))
-    rows = []
-    for row in times.rows:
-        share = row.share or 0.0
-        time = NOTHING if row.seconds is None else format_seconds(row.seconds)
-        rows.append((row.operator, row.layer or NOTHING, time, f"{100 * share:.1f} %", part("bar", share)))
-    return folded(f"{len(times.rows)} operators: {times.method}", table(columns, rows), is_open=True)
 
 
 def _verdicts(found: Comparison) -> Markup:

@@ -66,30 +66,6 @@ class Point(Protocol):
         """The tensor's size for one image."""
 
 
-class Timed(Protocol):
-    """The time of one operator, as bench/operators.py measures it."""
-
-    @property
-    def operator(self) -> str:
-        """What the operator is."""
-
-    @property
-    def layer(self) -> str:
-        """The source model's layer, or the node's name."""
-
-    @property
-    def seconds(self) -> float | None:
-        """The median time."""
-
-    @property
-    def share(self) -> float | None:
-        """The fraction of all operators' time."""
-
-    @property
-    def cumulative(self) -> float | None:
-        """The fractions up to here."""
-
-
 class Cost(Protocol):
     """The estimates of a cut, as bench/at_cut.py makes them."""
 
@@ -199,18 +175,6 @@ def operator_table(rows: Iterable[OperatorRow]) -> Table:
             row.dtype,
             _macs(row.macs),
         )
-    return table
-
-
-def time_table(rows: Iterable[Timed]) -> Table:
-    """One row for each operator in execution order: its time, and its part of the sum."""
-    table = grid("<operator", "~layer", "ms", "%", "cumulative %")
-    for row in rows:
-        ms, share, cumulative = (
-            NOTHING if value is None else f"{value * factor:.{digits}f}"
-            for value, factor, digits in ((row.seconds, 1e3, 4), (row.share, 100, 1), (row.cumulative, 100, 1))
-        )
-        table.add_row(row.operator, row.layer or NOTHING, ms, share, cumulative)
     return table
 
 

@@ -70,7 +70,11 @@ def test_the_profile_s_own_prediction_stands_beside_what_is_measured(
 
 
 def test_operators_are_timed_there(ssh: Server) -> None:
-    rows, _ = operator_times(INT8, runs=3, warmup=1, device=devices([ssh.runner], [])[0])
+    found = operator_times(INT8, runs=3, warmup=1, device=devices([ssh.runner], [])[0])
+    assert [row.layer for row in found.in_graph.rows if row.layer] == [
+        "stem", "depthwise", "pointwise", "pool", "scores",
+    ]  # fmt: skip
+    rows = found.one_by_one.rows
     assert [row.layer for row in rows] == ["stem", "depthwise", "pointwise", "pool", "scores", ""]
     assert all(row.seconds for row in rows)
 

@@ -71,7 +71,7 @@ def test_an_npu_is_simulated_unasked_where_vela_is() -> None:
 
 @pytest.mark.usefixtures("recorded")
 def test_vela_s_steps_are_added_up_by_the_file_s_operators() -> None:
-    rows, method = operator_times(INT8, device=devices(["vela"], [U55])[0])
+    rows, method, _ = operator_times(INT8, device=devices(["vela"], [U55])[0]).in_graph
     assert [(row.operator, row.layer) for row in rows] == [
         ("CONV_2D", "stem"), ("DEPTHWISE_CONV_2D", "depthwise"), ("CONV_2D", "pointwise"), ("AVERAGE_POOL_2D", "pool"),
         ("FULLY_CONNECTED", "scores"), ("SOFTMAX", ""),
@@ -92,7 +92,7 @@ def test_what_is_left_to_the_processor_makes_the_time_a_lower_bound(
     latency = next(m for m in bench(INT8, U55, runner="vela") if m.metric == "latency" and "Vela" in m.where)
     assert latency.conditions["at_least"] is True
     assert latency.conditions["not_modelled"] == ["AVERAGE_POOL_2D"]
-    rows, _ = operator_times(INT8, device=devices(["vela"], [U55])[0])
+    rows = operator_times(INT8, device=devices(["vela"], [U55])[0]).in_graph.rows
     assert (rows[3].seconds, rows[3].reason) == (None, "runs on the processor, which Vela doesn't time")
 
 

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 NAME = "worker.pyz"
-MODULES = ("machine_state", "runtimes", "timed", "worker")
+MODULES = ("litert_profile", "machine_state", "runtimes", "timed", "worker")
 _MAIN = "from edgecut.bench import worker\n\nworker.serve(worker.JOBS)\n"
 _DATE = (1980, 1, 1, 0, 0, 0)
 
