@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from edgecut.cli.ask import with_asked_names
 from edgecut.cli.completion import files
 from edgecut.cli.crew import crew_flags
 from edgecut.cli.files import check_target
@@ -114,7 +115,8 @@ def command(
     for path in filter(None, pages):
         check_target(path, force=True)
     compared = _gate(gate.baseline, gate.limits)
-    planned = Planned(*request.read(), request.recipe_file, request.root)
+    recipe, profiles = request.read()
+    planned = Planned(with_asked_names(output, recipe), profiles, request.recipe_file, request.root)
     return run_build(output, planned, out, how, gate=compared, pages=pages)
 
 

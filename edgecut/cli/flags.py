@@ -7,6 +7,7 @@ import inspect
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple, TypeAlias, TypeVar
 
 import click
@@ -47,6 +48,11 @@ def _integer(text: str) -> int:
 
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def names_or_file(text: str) -> str | list[str]:
+    """data.labels as a text says it: a file, or the names themselves with commas."""
+    return _words(text) if "," in text and not Path(text).exists() else text
 
 
 def _units(text: str) -> list[int]:
@@ -152,7 +158,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag(("--data",), "data.train", str, "PATH", "Labelled images or arrays: class folders or an .npz file."),
     Flag(("--val",), "data.val", str, "PATH", "Images on which accuracy is measured."),
     Flag(("--kind",), "data.kind", str, "KIND", "What feeds the model: pictures, or arrays of its own input shapes."),
-    Flag(("--labels",), "data.labels", str, "FILE", "Class names, one per line."),
+    Flag(("--labels",), "data.labels", names_or_file, "FILE|A,B", "Class names: a file, one per line, or with commas."),
     Flag(
         ("--target",),
         "data.target",

@@ -42,7 +42,7 @@ def command(output: Output, *, request: Request, out: Path | None, force: bool) 
     output.document(
         {
             "schema": "edgecut.plan/1",
-            "recipe": recipe.to_dict(),
+            "recipe": plan.recipe.to_dict(),
             "profiles": [profile.to_dict() for profile in profiles],
             "steps": [{"name": name, "what": what} for name, what in plan.steps],
             "notes": list(plan.notes),

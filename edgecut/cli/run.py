@@ -73,7 +73,7 @@ def command(
         model,
         inputs,
         recipe.source.preprocess if "source.preprocess" in overrides else None,
-        Reading(None if recipe.data.labels is None else Path(recipe.data.labels), shown.top, shown.artifact),
+        Reading(recipe.data, shown.top, shown.artifact),
         output.progress(),
     )
     found = ran.predictions

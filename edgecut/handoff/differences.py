@@ -58,7 +58,8 @@ def _different(what: Subject, a: Mapping[str, str], b: Mapping[str, str]) -> Ite
 def _settings(recipe: Recipe) -> dict[str, str]:
     """{dotted key: value}; of files only the name, since the same request may lie in another folder."""
     flat = dict(_flat("", recipe.to_dict()))
-    return {key: json.dumps(Path(str(value)).name if key in _PATHS and value else value) for key, value in flat.items()}
+    paths = {key: Path(value).name for key, value in flat.items() if key in _PATHS and isinstance(value, str) and value}
+    return {key: json.dumps(value) for key, value in {**flat, **paths}.items()}
 
 
 def _flat(prefix: str, value: object) -> Iterator[tuple[str, object]]:

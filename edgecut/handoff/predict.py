@@ -17,13 +17,13 @@ from edgecut.images.arrays import ArrayInputs, array_faults, has_part
 from edgecut.images.decode import decode_all
 from edgecut.images.device import CHANNELS, COLOURS, in_order, shown_pixels
 from edgecut.images.feed import ArrayFeed
-from edgecut.images.listing import image_files, read_class_names
+from edgecut.images.listing import class_names_of, image_files
 from edgecut.images.npz import read_headers
 from edgecut.images.rows import load_rows
 from edgecut.records.artifact import Artifact
 from edgecut.records.prediction import PredictedOutput, Prediction, Predictions, Score
 from edgecut.records.progress import SILENT, Progress
-from edgecut.records.recipe import CustomPreprocess, Preprocess
+from edgecut.records.recipe import CustomPreprocess, Data, Preprocess
 from edgecut.runtime.activation import last_activation
 from edgecut.sandbox.limits import check_array
 from edgecut.score.answers import Answer, answer_for
@@ -35,10 +35,10 @@ _VALUES = 8  # of an output that is neither classes nor tags
 
 @dataclass(frozen=True)
 class Reading:
-    """How outputs become words: the names of the classes (None: the bundle's own), how many are listed, and which file
-    of a bundle is run (None: the one for the device)."""
+    """How outputs become words: the names of the classes, as data.labels has them (None: the bundle's own), how many
+    are listed, and which file of a bundle is run (None: the one for the device)."""
 
-    labels: Path | None = None
+    labels: Data | None = None
     top: int = 3
     artifact: str | None = None
 
@@ -120,10 +120,10 @@ def _chosen(side: Side, name: str | None) -> Artifact:
     return chosen
 
 
-def _names(side: Side, labels: Path | None) -> tuple[tuple[str, ...], str]:
+def _names(side: Side, labels: Data | None) -> tuple[tuple[str, ...], str]:
     """(the names of the outputs' places, where they are from)."""
-    if labels is not None:
-        return read_class_names(labels, "--labels"), str(labels)
+    if labels is not None and labels.labels is not None:
+        return class_names_of(labels, "--labels") or (), labels.labels_file or "--labels"
     names = label_names(side)
     place = side.path if side.report is None else side.folder / "labels.txt"
     return names, str(place) if names else ""

@@ -40,7 +40,9 @@ def renamed(recipe: Recipe, rename: Callable[[str], str]) -> Recipe:
     tables: dict[str, Record] = {"cut": recipe.cut.model_copy(update={"replace": rows})}
     for table, key in _PATHS:
         record: Record = tables.get(table) or getattr(recipe, table)
-        tables[table] = record.model_copy(update={key: name_of(getattr(record, key))})
+        name = getattr(record, key)
+        if not isinstance(name, tuple):  # data.labels may list the names themselves
+            tables[table] = record.model_copy(update={key: name_of(name)})
     return recipe.model_copy(update=tables)
 
 

@@ -99,7 +99,7 @@ def _inputs(report: Report, recipe: Recipe, hashes_of: Mapping[str, str]) -> Ite
     yield source
     for name, digest in report.source.files.items():
         yield {"type": "machine-learning-model", "bom-ref": f"source:{name}", "name": name, "hashes": [_sha256(digest)]}
-    for key, given in (("train", recipe.data.train), ("val", recipe.data.val), ("labels", recipe.data.labels)):
+    for key, given in (("train", recipe.data.train), ("val", recipe.data.val), ("labels", recipe.data.labels_file)):
         if given:
             known = hashes_of.get(f"data.{key}")
             yield {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgecut.errors import DataError, faults_of
 from edgecut.images.arrays import has_part
-from edgecut.images.listing import class_count_fault, class_folders, read_class_names
+from edgecut.images.listing import class_count_fault, class_folders, class_names_of
 from edgecut.images.npz import load_array, read_headers
 from edgecut.images.parts import label_faults, pair_names
 from edgecut.records.recipe import Data
@@ -15,7 +15,7 @@ from edgecut.records.recipe import Data
 Shape = Sequence[int | None]
 
 _SHOWN = 3  # classes named in a sentence
-_GIVE_LABELS = "name the outputs in their order, one to a line, in a file (data.labels, --labels)"
+GIVE_LABELS = "name the outputs in their order, one to a line, in a file (data.labels, --labels)"
 
 
 def folder_class_faults(
@@ -33,6 +33,8 @@ def folder_class_faults(
         names = tuple(folder.name for folder in class_folders(train, "data.train"))
     if names is not None:
         fault = class_names_fault(path, where, folders, names)
+        if fault is not None and data.labels is not None:
+            fault = f"{fault}; rename it, or name the outputs otherwise (data.labels, --labels)"
         if fault is None and where == "data.train" and not partial:
             fault = absent_class_fault(path, where, folders, names)
         return [] if fault is None else [fault]
@@ -72,18 +74,17 @@ def own_output_faults(data: Data, outputs: Sequence[Shape | None]) -> list[str]:
     shapes = [tuple(shape) for shape in outputs if shape is not None and shape[-1] is not None]
     if not shapes or len(shapes) < len(outputs):
         return []
-    if data.labels is not None:
-        names, lasts = read_class_names(Path(data.labels), "data.labels"), [shape[-1] for shape in shapes]
+    names = class_names_of(data)
+    if names is not None:
+        lasts = [shape[-1] for shape in shapes]
         if len(names) in map(_classes_of, lasts):
             return []
-        return [
-            f"data.labels: {data.labels} names {_counted(names)}, and the model has {_outputs(lasts)}; name each "
-            "output, in their order"
-        ]
+        named = f"data.labels: {data.labels_file} names" if data.labels_file else "data.labels: names"
+        return [f"{named} {_counted(names)}, and the model has {_outputs(lasts)}; name each output, in their order"]
     counts = [shape[-1] for shape in shapes if len(shape) == 2]
     if data.train is None or data.target != "classes" or not counts:
         return []
-    remedy = f"{_GIVE_LABELS}, or set data.target = 'features' if they only calibrate"
+    remedy = f"{GIVE_LABELS}, or set data.target = 'features' if they only calibrate"
     path = Path(data.train)
     if path.is_dir():
         folders = [folder.name for folder in class_folders(path, "data.train")]
@@ -103,8 +104,21 @@ def assumed_order(data: Data) -> str:
     folders = [folder.name for folder in class_folders(Path(data.train), "data.train")]
     return (
         f"the model's outputs are assumed to be the class folders of {data.train} in alphabetical order "
-        f"({_first(folders)}); where they have another order, {_GIVE_LABELS}"
+        f"({first_names(folders)}); where they have another order, {GIVE_LABELS}"
     )
+
+
+def absent_classes(data: Data) -> str:
+    """The sentence about names of a model's own outputs that no class folder has; "" where each has one."""
+    names = class_names_of(data)
+    if names is None or data.target != "classes" or data.train is None or not Path(data.train).is_dir():
+        return ""
+    folders = {folder.name for folder in class_folders(Path(data.train), "data.train")}
+    absent = [name for name in names if name not in folders]
+    if not absent:
+        return ""
+    count = f"{len(absent)} of the {len(names)} classes ({first_names(absent)})"
+    return f"{data.train} has no folder for {count}, so that nothing is measured of them"
 
 
 def one_class_fault(path: Path, where: str, name: object) -> str:
@@ -135,6 +149,11 @@ def absent_class_fault(path: Path, where: str, folders: Sequence[str], names: Se
     return None if absent is None else f"{where}: {path} has no folder for the class {absent!r} of data.labels"
 
 
+def first_names(names: Sequence[str]) -> str:
+    """The first of them, quoted, and dots for the others."""
+    return ", ".join(map(repr, names[:_SHOWN])) + (", ..." if len(names) > _SHOWN else "")
+
+
 def _highest(path: str | None, where: str) -> int:
     """The highest class of an .npz, -1 without a path, for folders, and where it holds no labels that can be read."""
     if path is None or Path(path).is_dir():
@@ -156,11 +175,7 @@ def _classes_of(width: int | None) -> int | None:
 
 
 def _counted(names: Sequence[str]) -> str:
-    return f"{len(names)} class{'es' if len(names) != 1 else ''} ({_first(names)})"
-
-
-def _first(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names[:_SHOWN])) + (", ..." if len(names) > _SHOWN else "")
+    return f"{len(names)} class{'es' if len(names) != 1 else ''} ({first_names(names)})"
 
 
 def _outputs(counts: Sequence[int | None]) -> str:

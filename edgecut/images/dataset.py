@@ -14,7 +14,7 @@ from edgecut.images.classes import one_class_fault, unnamed_numbers_fault
 from edgecut.images.decode import decode_faults
 from edgecut.images.faults import data_faults
 from edgecut.images.labels import check_labels
-from edgecut.images.listing import class_count_fault, read_class_names
+from edgecut.images.listing import class_count_fault, class_names_of
 from edgecut.images.npz import read_headers
 from edgecut.images.parts import pair_names
 from edgecut.images.rows import quick_value_faults
@@ -139,7 +139,7 @@ def _chosen(
         faults.insert(0, "data.train: is missing; a folder of class folders or an .npz is expected")
     if data.train is None or faults:
         raise several(DataError, faults)
-    names = read_class_names(Path(data.labels), "data.labels") if data.labels is not None else None
+    names = class_names_of(data)
     train = _open(data.train, "data.train", names, inputs)
     val = _open_val(data, data.train, names or train.names, inputs)
     labels, named = _class_names(train, val, names)

@@ -7,7 +7,7 @@ from pathlib import Path
 from edgecut.errors import DataError, faults_of
 from edgecut.images.arrays import ArrayInputs
 from edgecut.images.classes import folder_class_faults, number_faults
-from edgecut.images.listing import array_file_fault, class_count_fault, folder_faults, kind_fault, read_class_names
+from edgecut.images.listing import array_file_fault, class_count_fault, class_names_of, folder_faults, kind_fault
 from edgecut.images.npz import Header, read_headers
 from edgecut.images.parts import names_part, pair_faults, pair_names
 from edgecut.records.recipe import Data
@@ -24,11 +24,10 @@ def data_faults(
     """
     faults: list[str] = []
     names: tuple[str, ...] | None = None
-    if data.labels is not None:
-        try:
-            names = read_class_names(Path(data.labels), "data.labels")
-        except DataError as exc:
-            faults += faults_of(exc)
+    try:
+        names = class_names_of(data)
+    except DataError as exc:
+        faults += faults_of(exc)
     fault = None if names is None or classes is None else class_count_fault("data.labels", names, classes)
     faults += [] if fault is None else [fault]
     if data.target != "classes":

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edgecut.errors import DataError, faults_of
 from edgecut.records.lfs import POINTER, is_pointer
+from edgecut.records.recipe import Data
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".gif", ".webp", ".tif", ".tiff")
 
@@ -44,6 +45,13 @@ def has_image(folder: Path) -> bool:
 def is_image_name(name: str) -> bool:
     """Whether a file's name says that it is an image."""
     return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
+
+
+def class_names_of(data: Data, where: str = "data.labels") -> tuple[str, ...] | None:
+    """The names that data.labels lists, or that are in its file; None without. Raises DataError."""
+    if data.labels is None or isinstance(data.labels, tuple):
+        return data.labels
+    return read_class_names(Path(data.labels), where)
 
 
 def read_class_names(path: Path, where: str) -> tuple[str, ...]:

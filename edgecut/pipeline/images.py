@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -15,7 +14,7 @@ from edgecut.graph.predict import predict
 from edgecut.images.dataset import Dataset, Images, check_classes, read_arrays, read_data
 from edgecut.images.device import DEFAULT_ORDER, in_order
 from edgecut.images.feed import ArrayFeed, Feed, PictureFeed
-from edgecut.images.listing import read_class_names
+from edgecut.images.listing import class_names_of
 from edgecut.images.rows import columns
 from edgecut.pipeline.stem import array_inputs, refuse_request
 from edgecut.pipeline.values import Body, Done, Lazy, timed
@@ -87,9 +86,8 @@ def source_images(recipe: Recipe, source: keras.Model, feed: Feed, progress: Pro
 
 def class_names(recipe: Recipe, images: Dataset | None) -> tuple[str, ...]:
     """The names of the classes: those of data.labels, else those of the images; () where nothing names them."""
-    if recipe.data.labels is not None:
-        return read_class_names(Path(recipe.data.labels), "data.labels")
-    return images.labels if images is not None else ()
+    names = class_names_of(recipe.data)
+    return names if names is not None else images.labels if images is not None else ()
 
 
 def _pictures(recipe: Recipe, feed: PictureFeed, progress: Progress) -> Dataset:

@@ -92,8 +92,8 @@ def _paths(recipe: Recipe) -> Iterator[tuple[str, Path]]:
         yield from ((f"source.model:{name}", path) for name, path in weight_files(recipe.source).items())
     elif (weights := _weights(model)) is not None:
         yield "source.model", weights
-    for key in ("train", "val", "labels"):
-        name = getattr(recipe.data, key)
+    data = recipe.data
+    for key, name in (("train", data.train), ("val", data.val), ("labels", data.labels_file)):
         if name:
             yield f"data.{key}", Path(name)
     for k, row in enumerate(recipe.cut.replace):

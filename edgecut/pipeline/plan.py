@@ -13,6 +13,7 @@ from edgecut.graph.saved_functions import operator_fault
 from edgecut.pipeline.model_faults import planned_arrays, planned_faults
 from edgecut.pipeline.onnx_source import import_faults, is_onnx, order_notes
 from edgecut.pipeline.operators import loop_notes, operator_faults, operator_notes
+from edgecut.pipeline.output_names import name_notes, with_own_names
 from edgecut.pipeline.sensor import sensor_notes
 from edgecut.pipeline.unchecked import unchecked
 from edgecut.records.artifact import sha256_of
@@ -71,6 +72,7 @@ def plan(
     Raises DocumentError with every fault that can be seen without loading the model.
     """
     chosen = tuple(profiles) or (find_profile("host"),)
+    request, recipe = recipe, with_own_names(recipe)
     files = planned_files(recipe.export)
     faults = [
         *_source_faults(recipe),
@@ -90,6 +92,7 @@ def plan(
     notes = (
         *shadow_notes(chosen),
         *_notes(recipe, files),
+        *name_notes(request, recipe),
         *_untaken_notes(files, chosen),
         *operator_notes(recipe, written_files(files), chosen),
         *sensor_notes(recipe, written_files(files), chosen),
@@ -258,7 +261,7 @@ def read_paths(recipe: Recipe, recipe_file: Path | None) -> tuple[Path, ...]:
         recipe.source.model,
         recipe.data.train,
         recipe.data.val,
-        recipe.data.labels,
+        recipe.data.labels_file,
         *(r.with_ for r in recipe.cut.replace),
     )
     paths = [Path(name) for name in named if name and not name.startswith(PREFIX)]
@@ -350,10 +353,6 @@ def _notes(recipe: Recipe, files: Sequence[tuple[Format, Wanted]]) -> Iterator[s
         skipped = [p for p in recipe.export.precisions if ("onnx", p) not in files]
         if skipped:
             yield f"ONNX is written in {_words('onnx')}; {', '.join(skipped)} as TFLite only"
-    if recipe.head is None and recipe.data.train is not None:
-        from edgecut.images.classes import assumed_order
-
-        yield from filter(None, [assumed_order(recipe.data)])
     arrays = planned_arrays(recipe)
     if arrays is not None and is_onnx(recipe.source) and recipe.cut.start is None:
         yield from order_notes(recipe.source)

@@ -177,20 +177,37 @@ class Data(Record):
     kind: arrays are an .npz whose x_train, or x_train.NAME for each of several inputs, has the shape of the model's own
     input; by default pictures where the model takes one picture, else arrays. target: what y says: classes; values,
     (n,) or (n, outputs); tags, (n, outputs) of 0 and 1; features: no y, the head is fitted to what the source model's
-    last layer is told; input: no y, the model puts out again what it takes.
+    last layer is told; input: no y, the model puts out again what it takes. labels: a file of the classes' names, one
+    to a line in the outputs' order, or these names.
     """
 
     kind: Kind | None = None
 
     train: str | None = None
     val: str | None = None
-    labels: str | None = None
+    labels: str | tuple[str, ...] | None = None
     calibration: int = Field(default=200, ge=1)
     target: Target = "classes"
     limit: int | tuple[int, int] | None = None
     val_fraction: float = Field(default=0.2, gt=0, lt=1)
     licence: str = ""
     seed: int = Field(default=0, ge=0)
+
+    @property
+    def labels_file(self) -> str | None:
+        """The file of names; None where they are listed, or there are none."""
+        return self.labels if isinstance(self.labels, str) else None
+
+    @field_validator("labels")
+    @classmethod
+    def _names_differ(cls, labels: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+        if isinstance(labels, tuple):
+            for place, name in enumerate(labels):
+                if not name.strip() or len(name.splitlines()) > 1:
+                    raise ValueError(f"a class has a name of one line, found {name!r}")
+                if name in labels[:place]:
+                    raise ValueError(f"the class {name!r} is named twice")
+        return labels or None
 
     @field_validator("limit")
     @classmethod

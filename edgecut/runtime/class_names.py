@@ -23,10 +23,12 @@ _KEYS = ("names", "classes", "class_names", "labels")
 def class_names(path: Path, counts: frozenset[int]) -> tuple[str, ...]:
     """The names in a .tflite or .onnx file, as many as one of its outputs has values; () where it has none of them.
 
-    counts: how many values the outputs have. Raises SourceError for an .onnx file that can't be read.
+    counts: how many values the outputs have; a single one lies between two classes. Raises SourceError for an .onnx
+    file that can't be read.
     """
     found = _of_tflite(path) if file_format(path) == "tflite" else _of_onnx(path)
-    return next((names for names in found if len(names) in counts and all(names)), ())
+    fitting = counts | {2} if 1 in counts else counts
+    return next((names for names in found if len(names) in fitting and all(names)), ())
 
 
 def _of_tflite(path: Path) -> list[tuple[str, ...]]:

@@ -34,7 +34,9 @@ def pipeline(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         recipe: Any, profiles: Any, out: Any = None, force: bool = False, recipe_file: Any = None, root: Any = None
     ) -> Any:
         asked.update(recipe=recipe, profiles=[p.id for p in profiles], out=out, force=force)
-        return types.SimpleNamespace(steps=(("load", "m.keras"),), notes=("mind the gap",), unchecked=("the gap",))
+        return types.SimpleNamespace(
+            recipe=recipe, steps=(("load", "m.keras"),), notes=("mind the gap",), unchecked=("the gap",)
+        )
 
     def build(plan: Any, out: Path, *, force: bool, cache: bool, locked: bool, sign: Any, progress: Any) -> Any:
         asked.update(run=(out, force), cache=cache, locked=locked, sign=sign)

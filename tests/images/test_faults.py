@@ -273,7 +273,8 @@ def test_class_folders_that_the_labels_file_does_not_name_are_refused(tmp_path: 
     root, names = _folders(tmp_path / "train", "a", "b"), tmp_path / "labels.txt"
     names.write_text("a\nc\n")
     assert _both(train=root, labels=str(names)) == (
-        f"data.train: {root} has the class folder 'b', which is none of the classes ('a', 'c')"
+        f"data.train: {root} has the class folder 'b', which is none of the classes ('a', 'c'); rename it, or "
+        "name the outputs otherwise (data.labels, --labels)"
     )
     names.write_text("a\nb\nc\n")
     assert _both(train=root, labels=str(names)) == (

@@ -255,7 +255,8 @@ def test_a_missed_limit_is_said_and_the_bundle_is_written(tmp_path):
 
 
 def test_what_the_stem_leaves_open_is_among_the_reports_notes(tmp_path):
-    recipe = small_recipe(tmp_path, **{"export.precisions": ["float32"], "stem.size": [16, 12]})
+    labels = list("abcdef")
+    recipe = small_recipe(tmp_path, **{"export.precisions": ["float32"], "stem.size": [16, 12], "data.labels": labels})
     assert edgecut.build(recipe, out=tmp_path / "dist").notes == (
         "stem: reuse runs the source's own weights at 16x12: the proof doesn't say what that keeps of its answers at "
         "8x8; give images (data) for that",

@@ -79,8 +79,8 @@ def test_images_of_a_model_that_arrays_feed_are_refused() -> None:
 
 @pytest.mark.usefixtures("work")
 def test_a_stem_gives_an_open_input_its_size() -> None:
-    assert planned("open.keras", stem={"size": [8, 8]}).notes == ()
-    assert planned("two.keras").notes == ()
+    assert planned("open.keras", stem={"size": [8, 8]}, data={"labels": ["a", "b"]}).notes == ()
+    assert planned("two.keras", data={"labels": ["a", "b", "c"]}).notes == ()
 
 
 def spoil(work: Path) -> list[str]:
