@@ -123,7 +123,7 @@ def test_a_profile_is_read_in_any_size_of_its_events(between: int) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (event(3, 1), "this LiteRT's profile has a form that isn't known"),
+        (event(3, 3), "this LiteRT's profile has a form that isn't known"),
         (event(2, 1, subgraph=1), "it has loops or branches, whose operators LiteRT's profiler tells of twice"),
         (event(1, 1), "LiteRT's profiler told of no operator"),
     ],
