@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from edgecut.cli.output import Output, with_output
 from edgecut.errors import MissingRuntimeError
 from edgecut.version import __version__
+
+if TYPE_CHECKING:
+    from edgecut.render.grid import Fitted
 
 
 class Package(NamedTuple):
@@ -53,16 +57,12 @@ def command(output: Output) -> int:
 
     Exit code 4: a required one is missing.
     """
-    from edgecut.render.grid import grid
     from edgecut.sandbox.child import run_job
 
     versions = {package.name: _version(package) for package in PACKAGES}
-    table = grid("<package", "<version", "~for")
-    for package in PACKAGES:
-        table.add_row(package.name, versions[package.name] or _absent(package), package.use)
     host = f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.platform()}"
     has_network = bool(run_job("edgecut.sandbox.probe", {}, _PROBE_S)["network"])
-    output.table(f"edgecut {__version__}, {host}", table, network_words(not has_network))
+    output.table(f"edgecut {__version__}, {host}", package_table(versions), network_words(not has_network))
     output.document(
         {
             "edgecut": __version__,
@@ -77,6 +77,14 @@ def command(output: Output) -> int:
     if absent:
         raise MissingRuntimeError(f"required and not here: {', '.join(absent)}; reinstall edgecut with pip")
     return 0
+
+
+def package_table(versions: Mapping[str, str | None]) -> Fitted:
+    """A row for each of PACKAGES. versions: None for one that isn't here."""
+    from edgecut.render.grid import fitted
+
+    rows = [(package.name, versions[package.name] or _absent(package), package.use) for package in PACKAGES]
+    return fitted(("<package", "<version", "~for"), rows, ("for",))
 
 
 def network_words(is_left: bool) -> str:

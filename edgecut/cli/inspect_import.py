@@ -17,8 +17,8 @@ def inspect_import(output: Output, source: Source) -> int:
     """Show each operator with what it becomes, or why it doesn't and where to cut."""
     from edgecut.graph.saved import kind_of
     from edgecut.pipeline.onnx_source import check_shape
-    from edgecut.render.grid import notes
     from edgecut.render.imports import import_table
+    from edgecut.render.lines import notes
     from edgecut.source.onnx import survey
     from edgecut.source.onnx.operators import RULES
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 OLD_WORDS = "edgecut.old_words"
 """Where click's context holds what is to be said of old options that were given."""
 
+_UNLIMITED = 1_000_000
+_ROWS = 25  # no table asks how many there are
+
 
 class Output:
     """The channels of one command."""
@@ -48,7 +51,14 @@ class Output:
             return
         from rich.console import Console
 
-        console = Console(highlight=False, markup=False, emoji=False)
+        console = Console(
+            highlight=False,
+            markup=False,
+            emoji=False,
+            width=self.width(),
+            height=_ROWS,
+            color_system=None if os.environ.get("NO_COLOR") else "auto",
+        )
         for part in parts:
             _write(functools.partial(_show, console, part))
 
@@ -74,8 +84,8 @@ class Output:
         _write(lambda: click.echo(text, nl=False))
 
     def width(self) -> int:
-        """The columns of the terminal, 80 where there is none."""
-        return shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
+        """The columns of the terminal, or of COLUMNS in its place; as many as any table takes where there is none."""
+        return shutil.get_terminal_size().columns if sys.stdout.isatty() else _UNLIMITED
 
     def note(self, sentence: str) -> None:
         """Prints a warning or hint on stderr, unless quiet."""
@@ -160,7 +170,7 @@ def _show(console: Console, part: RenderableType) -> None:
     from edgecut.render.shown import Shown
 
     with console.capture() as capture:
-        console.print(Shown(part), soft_wrap=isinstance(part, str))
+        console.print(Shown(part), soft_wrap=isinstance(part, str), crop=False)
     sys.stdout.write(capture.get())
 
 

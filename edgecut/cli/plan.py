@@ -32,7 +32,7 @@ def command(output: Output, *, request: Request, out: Path | None, force: bool) 
     SOURCE is a recipe (recipe.toml) or a model with flags. Exit code 2: the request has faults.
     """
     from edgecut.pipeline.plan import plan as make_plan
-    from edgecut.render.grid import notes
+    from edgecut.render.lines import notes
     from edgecut.render.tables import plan_table
 
     recipe, profiles = request.read()

@@ -56,7 +56,7 @@ def command(output: Output, *, bundle: Path, run_c: bool, trust: TrustFlags) -> 
     """
     from edgecut.handoff.signature import Trust
     from edgecut.handoff.verify import verify
-    from edgecut.render.grid import notes
+    from edgecut.render.lines import notes
 
     if trust.identity is not None and not trust.identity.strip():
         raise RequestError("--identity: is empty, and the name of a signer is expected")

@@ -9,11 +9,10 @@ from typing import Protocol
 from rich.console import RenderableType
 
 from edgecut.records.comparison import Change, Comparison, OutputChange
-from edgecut.render.grid import grid, notes
+from edgecut.render.grid import Fitted, fitted
+from edgecut.render.lines import line, notes
 from edgecut.render.templating import markdown
-from edgecut.render.words import value_words
-
-_NOTHING = "–"
+from edgecut.render.words import NOTHING, value_words
 
 
 class Paired(Protocol):
@@ -45,48 +44,33 @@ class Paired(Protocol):
 
 
 def comparison_tables(comparison: Comparison, *, quiet: bool = False) -> list[RenderableType]:
-    """The comparison as tables that fit in 80 columns; quiet: without notes."""
-    parts: list[RenderableType] = [headline(comparison)]
-    table = grid("<metric", "~file", "A", "B", "change", "~how sure")
-    for row in comparison.changes:
-        table.add_row(row.metric, row.file, *_figures(row), _sure(row))
-    parts += ["", table] if comparison.changes else []
-    parts += [line for row in comparison.outputs for line in ("", _output(row))]
-    if comparison.differences:
-        other = grid("<what", "~name", "~A", "~B")
-        for difference in comparison.differences:
-            other.add_row(difference.what, difference.name, difference.a or _NOTHING, difference.b or _NOTHING)
-        parts += ["", other]
-    if comparison.verdicts:
-        limits = grid("<limit", "~file", "<state", "~found")
-        for verdict in comparison.verdicts:
-            limits.add_row(verdict.limit, verdict.file, verdict.state, verdict.found)
-        parts += ["", limits]
+    """The comparison as tables; quiet: without notes."""
+    parts: list[RenderableType] = [line(headline(comparison))]
+    changes, *others = _tables(comparison)
+    parts += ["", changes] if changes.rows else []
+    for output in comparison.outputs:
+        parts += ["", line(_output(output))]
+    for table in others:
+        parts += ["", table] if table.rows else []
     return [*parts, *([] if quiet else notes(comparison.notes))]
 
 
 def ratio_table(ratios: Mapping[str, Paired], a: str, b: str, where: str) -> list[RenderableType]:
     """By what factor B takes longer than A: one row for each metric, and the first one in words."""
-    table = grid("<metric", "A", "B", "B / A", "<95 % interval")
+    rows = []
     for metric, ratio in ratios.items():
         first, second = (value_words(statistics.median(times), "s") for times in (ratio.first, ratio.second))
-        table.add_row(metric, first, second, f"{ratio.value:.3f}", f"{ratio.low:.3f} to {ratio.high:.3f}")
+        rows.append((metric, first, second, f"{ratio.value:.3f}", f"{ratio.low:.3f} to {ratio.high:.3f}"))
+    table = fitted(("<metric", "A", "B", "B / A", "<95 % interval"), rows)
     metric, ratio = next(iter(ratios.items()))
     change = f"B's {metric} is {abs(ratio.value - 1):.1%} {'more' if ratio.value > 1 else 'less'} than A's"
     found = change if ratio.differs else f"no difference in {metric} beyond the noise"
-    return [f"A {a}", f"B {b}", table, f"{found}: {len(ratio.first)} rounds in turn, {where}"]
+    return [f"A {a}", f"B {b}", table, line(f"{found}: {len(ratio.first)} rounds in turn, {where}")]
 
 
 def comparison_markdown(comparison: Comparison) -> str:
     """The comparison as Markdown."""
-    tables = (
-        (("metric", "file", "A", "B", "change", "how sure"), change_rows(comparison.changes)),
-        (
-            ("what", "name", "A", "B"),
-            [(d.what, d.name, d.a or _NOTHING, d.b or _NOTHING) for d in comparison.differences],
-        ),
-        (("limit", "file", "state", "found"), [(v.limit, v.file, v.state, v.found) for v in comparison.verdicts]),
-    )
+    tables = [(table.headings(), table.rows) for table in _tables(comparison)]
     text = markdown(
         "comparison",
         headline=headline(comparison),
@@ -108,12 +92,27 @@ def headline(comparison: Comparison) -> str:
     return f"A {comparison.a}, B {comparison.b}: {found}"
 
 
+def _tables(comparison: Comparison) -> tuple[Fitted, Fitted, Fitted]:
+    """The figures that changed, what else differs, and the verdicts on limits."""
+    differences = [(d.what, d.name, d.a or NOTHING, d.b or NOTHING) for d in comparison.differences]
+    verdicts = [(v.limit, v.file, v.state, v.found) for v in comparison.verdicts]
+    return (
+        fitted(
+            ("<metric", "<file", "A", "B", "change", "~how sure"),
+            change_rows(comparison.changes),
+            ("how sure", "A", "B", "change"),
+        ),
+        fitted(("<what", "<name", "~A", "~B"), differences, ("A", "B")),
+        fitted(("<limit", "<file", "<state", "~found"), verdicts, ("found", "state")),
+    )
+
+
 def _figures(row: Change) -> tuple[str, str, str]:
     if row.unit == "of A":
         return "", "", "none"
-    a, b = (_NOTHING if x is None else value_words(x, row.unit) for x in (row.a, row.b))
+    a, b = (NOTHING if x is None else value_words(x, row.unit) for x in (row.a, row.b))
     if row.change is None:
-        return a, b, _NOTHING
+        return a, b, NOTHING
     if row.unit == "fraction":
         return a, b, f"{row.change * 100:+.2f} pp"
     return a, b, f"{row.change:+.2%}" if row.change else "none"

@@ -10,7 +10,8 @@ from rich.console import Group
 from edgecut.records.device_figures import DeviceFigures, Miss
 from edgecut.records.measurement import Measurement
 from edgecut.records.units import format_bytes, format_seconds
-from edgecut.render.grid import fitted, line
+from edgecut.render.grid import fitted, remarked
+from edgecut.render.lines import line
 from edgecut.render.page_parts import Column, sentences, table
 from edgecut.render.words import NOTHING, band_words, measured_words, rests_on
 
@@ -28,7 +29,8 @@ def device_table(rows: Sequence[DeviceFigures], labels: Mapping[str, str]) -> Gr
     named = labels or len({row.artifact for row in rows}) > 1
     shown = [name for name in COLUMNS if named or name != "file"]
     headings = [f"<{name}" if name in {"device", "file", "band", "evidence"} else name for name in shown]
-    cells = [_cells(row, labels) for row in rows]
+    arenas = remarked([_arena(row) for row in rows])
+    cells = [{**_cells(row, labels), "arena": arena} for row, arena in zip(rows, arenas, strict=True)]
     found = fitted(headings, [[words[name] for name in shown] for words in cells], DROPPED)
     return Group(found, *(line(sentence, "dim") for sentence in remarks(rows)))
 
@@ -73,12 +75,17 @@ def _cells(row: DeviceFigures, labels: Mapping[str, str]) -> dict[str, str]:
     return {
         "device": row.profile,
         "file": labels.get(row.artifact, row.artifact),
-        "arena": " ".join(filter(None, (_words(row.arena), "" if row.arena is None else band_words(row.arena.error)))),
+        "arena": " ".join(filter(None, _arena(row))),
         "flash": _words(row.flash),
         "latency": _words(latency),
         "band": "" if latency is None or latency.value is None else band_words(latency.error),
         "evidence": "" if latency is None else rests_on(latency),
     }
+
+
+def _arena(row: DeviceFigures) -> tuple[str, str]:
+    """What is said of an arena, and its band."""
+    return _words(row.arena), "" if row.arena is None else band_words(row.arena.error)
 
 
 def _words(measurement: Measurement | None) -> str:

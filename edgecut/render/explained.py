@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from edgecut.records.explanation import Explanation, LayerError
-from edgecut.render.grid import grid, line, notes
+from edgecut.render.grid import Cell, fitted
+from edgecut.render.lines import line, notes
 from edgecut.render.words import NOTHING
 
 LEGEND = (
-    "SQNR: signal over error; vary: the same for what varies within channels, dB.\n"
-    "shift: constant error in standard deviations; clip: values beyond the range;\n"
+    "SQNR: signal over error; vary: the same for what varies within channels, dB. "
+    "shift: constant error in standard deviations; clip: values beyond the range; "
     "use: how much of the range is used; adds: share of these rows' own errors."
 )
 # Below 10 dB the error has a third of the signal's size, and what follows sees a third of noise.
@@ -21,19 +24,10 @@ LOW_DB, FAIR_DB = 10.0, 20.0
 def explanation_tables(found: Explanation, *, verbose: bool = False) -> list[RenderableType]:
     """The verdicts, then one row for each layer; verbose: also what wasn't compared."""
     imported = any(layer.nodes for layer in found.layers)
-    table = grid(
-        "~layer",
-        *(["~ONNX nodes"] if imported else []),
-        "SQNR",
-        "vary",
-        "shift",
-        "clip",
-        "use",
-        "adds",
-        "~suspected cause",
-    )
-    for layer in found.layers:
-        table.add_row(
+    nodes = ["~ONNX nodes"] if imported else []
+    columns = ("<layer", *nodes, "SQNR", "vary", "shift", "clip", "use", "adds", "~suspected cause")
+    rows: list[Sequence[Cell]] = [
+        (
             layer.name,
             *([", ".join(layer.nodes)] if imported else []),
             f"{layer.sqnr:.1f}",
@@ -44,7 +38,10 @@ def explanation_tables(found: Explanation, *, verbose: bool = False) -> list[Ren
             share_words(layer.added),
             layer.cause or "",
         )
-    parts: list[RenderableType] = [line(headline(found), "bold"), "", Group(table, Text(LEGEND, "dim"))]
+        for layer in found.layers
+    ]
+    table = fitted(columns, rows, ("ONNX nodes", "use", "clip", "shift", "adds", "suspected cause", "SQNR"))
+    parts: list[RenderableType] = [line(headline(found), "bold"), "", Group(table, line(LEGEND, "dim"))]
     sentences = [*verdicts(found), *(f"{x.name}: {x.reason}" for x in found.layers if x.reason)]
     if verbose and found.unmatched:
         sentences.append(f"equal to no layer of the source, so not compared: {', '.join(found.unmatched)}")

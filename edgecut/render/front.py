@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 from rich.console import Group, RenderableType
-from rich.text import Text
 
 from edgecut.records.front import Front, FrontPoint, LimitCost, Recommendation
 from edgecut.records.units import format_bytes, format_seconds
@@ -20,7 +19,8 @@ from edgecut.render.front_plot import (
     input_shape,
     input_words,
 )
-from edgecut.render.grid import grid, line, notes
+from edgecut.render.grid import fitted
+from edgecut.render.lines import Hanging, Line, line, notes, unbroken
 from edgecut.render.page import checks_html, explained_html, measurements_html
 from edgecut.render.page_parts import (
     Column,
@@ -104,13 +104,15 @@ def metric_words(metric: str) -> str:
 
 
 def _recommended(r: Recommendation, called: str, folder: str) -> Group:
-    head = Text.assemble(
+    head = Line.assemble(
         line(r.profile, "bold"),
         ": ",
         (r.state, STYLES[r.state]),
         line(f"  {r.cut}, {input_words(r.size, r.channels)}, {r.precision}: {called} {fraction_words(r.accuracy)}"),
     )
-    return Group(head, *(line(f"  {sentence}", "dim") for sentence in _lines(r, folder)))
+    *sentences, build = _lines(r, folder)
+    # In one piece, to be copied.
+    return Group(head, *(Hanging("  ", sentence, "dim") for sentence in sentences), unbroken(line(f"  {build}", "dim")))
 
 
 def _lines(r: Recommendation, folder: str) -> list[str]:
@@ -132,11 +134,19 @@ def _limit_words(limit: LimitCost) -> str:
 
 
 def _table(title: str, points: Sequence[FrontPoint], heading: str) -> Group:
-    rows = grid("~cut", "<input", "<as", heading, "latency", "arena", "size", "MACs")
-    for p in points:
-        mark = "* " if p.recommended_for else ""
-        rows.add_row(f"{mark}{p.cut}", _short(p), p.precision, fraction_words(p.accuracy), *_cost_words(p))
-    return Group(Text(title, "bold"), rows)
+    rows = [
+        (
+            f"{'* ' if p.recommended_for else ''}{p.cut}",
+            _short(p),
+            p.precision,
+            fraction_words(p.accuracy),
+            *_cost_words(p),
+        )
+        for p in points
+    ]
+    columns = ("<cut", "<input", "<as", heading, "latency", "arena", "size", "MACs")
+    dropped = ("MACs", "size", "arena", "as", "input", "latency", heading)
+    return Group(line(title, "bold"), fitted(columns, rows, dropped))
 
 
 def _cost_words(p: FrontPoint) -> tuple[str, str, str, str]:

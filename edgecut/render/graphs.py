@@ -8,13 +8,13 @@ from types import MappingProxyType
 from typing import Protocol
 
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from edgecut.records.artifact import Artifact
 from edgecut.records.measurement import Measurement
 from edgecut.records.units import format_bytes
-from edgecut.render.grid import grid, line
+from edgecut.render.grid import Cell, Fitted, fitted
+from edgecut.render.lines import line
 from edgecut.render.words import (
     NOTHING,
     STYLES,
@@ -97,39 +97,45 @@ class OperatorRow:
 def artifact_parts(artifact: Artifact) -> list[RenderableType]:
     """What a file is: size, cost, inputs and outputs with their scales, operators by count."""
     operators = ", ".join(f"{name} {count}" for name, count in artifact.operators.items())
-    table = grid("<tensor", "<shape", "<type", "scale", "zero point")
+    rows = []
     for role, specs in (("in", artifact.inputs), ("out", artifact.outputs)):
         for spec in specs:
             scale = NOTHING if spec.scale is None else f"{spec.scale:.6g}"
             zero = NOTHING if spec.zero_point is None else str(spec.zero_point)
-            table.add_row(f"{role} {spec.name}", shape_words(spec.shape), spec.dtype, scale, zero)
+            rows.append((f"{role} {spec.name}", shape_words(spec.shape), spec.dtype, scale, zero))
     macs = "MACs not modelled" if artifact.macs is None else f"{count_words(artifact.macs)} MACs"
     head = f"{artifact.path}: {artifact_words(artifact)}, {format_bytes(artifact.size_bytes)}, {macs}"
-    return [head, table, f"operators: {operators}"]
+    table = fitted(
+        ("<tensor", "<shape", "<type", "scale", "zero point"), rows, ("zero point", "scale", "type", "shape")
+    )
+    return [head, table, line(f"operators: {operators}")]
 
 
-def point_table(points: Iterable[Point], *, bypass: bool = False, wide: bool = False) -> Table:
+def point_table(points: Iterable[Point], *, bypass: bool = False, wide: bool = False) -> Fitted:
     """One row for each tensor: what the model up to it costs, and whether a model can start there.
 
-    bypass: name the tensors that are needed besides where it can't; below the tensor's name in 80 columns, in a column
-    of their own if wide.
+    bypass: name the tensors that are needed besides where it can't; below the tensor's name in a narrow terminal, in a
+    column of their own if wide.
     """
-    table = grid("#", "~name", "<type", "<shape", "MACs", "params", "bytes", "~start")
-    table.columns[2].max_width = None if wide else 12
+    rows: list[Sequence[Cell]] = []
     for p in points:
         needs = f"needs {', '.join(p.bypass)}" if bypass and p.bypass else ""
-        name = Text.assemble(line(p.name), "\n", line(needs, "dim")) if needs and not wide else p.name
-        table.add_row(
-            str(p.position),
-            name,
-            p.type,
-            shape_words(p.shape[1:]),
-            _macs(p.macs),
-            count_words(p.params),
-            "?" if p.activation_bytes is None else format_bytes(p.activation_bytes),
-            "yes" if p.legal_start else (needs if wide else "") or "no",
+        rows.append(
+            (
+                str(p.position),
+                p.name,
+                p.type,
+                shape_words(p.shape[1:]),
+                _macs(p.macs),
+                count_words(p.params),
+                "?" if p.activation_bytes is None else format_bytes(p.activation_bytes),
+                "yes" if p.legal_start else (needs if wide else "") or "no",
+            )
         )
-    return table
+        if needs and not wide:
+            rows.append((line(f"     {needs}", "dim"),))
+    columns = ("#", "<name", "<type", "<shape", "MACs", "params", "bytes", "~start")
+    return fitted(columns, rows, ("type", "#", "params", "bytes", "shape", "MACs", "start"))
 
 
 def cost_table(
@@ -139,16 +145,18 @@ def cost_table(
 
     limit: what an arena may take there, None where nothing limits it; states: whether each cut's does, by its name.
     """
-    table = grid("~tensor", "latency", "arena", *(["<arena fits"] if states else []))
+    rows: list[Sequence[Cell]] = []
     for cost in costs:
         state = [Text(states[cost.name], STYLES[states[cost.name]])] if states else []
-        table.add_row(cost.name, measured_words(cost.latency), measured_words(cost.arena), *state)
+        rows.append((cost.name, measured_words(cost.latency), measured_words(cost.arena), *state))
+    columns = ("<tensor", "latency", "arena", *(["<arena fits"] if states else []))
+    table = fitted(columns, rows, ("latency", "arena", "arena fits"))
     figures = [m for cost in costs for m in (cost.latency, cost.arena)]
     known = {m.metric: f"{m.metric} {m.kind}, {_bands(figures, m.metric)}" for m in figures if m.value}
     reasons = dict.fromkeys(f"{m.metric} {NOTHING}: {m.reason}" for m in figures if m.value is None)
     room = [] if limit is None else [f"an arena may take {format_bytes(limit)}"]
     told = "; ".join([*known.values(), *room]) or "nothing known"
-    return ["", f"{profile}, a model that ends there: {told}", table, *reasons]
+    return ["", line(f"{profile}, a model that ends there: {told}"), table, *map(line, reasons)]
 
 
 def _bands(figures: Iterable[Measurement], metric: str) -> str:
@@ -160,14 +168,13 @@ def _bands(figures: Iterable[Measurement], metric: str) -> str:
     return " to ".join(dict.fromkeys(band_words(error) for error in (min(bands), max(bands))))
 
 
-def operator_table(rows: Iterable[OperatorRow]) -> Table:
+def operator_table(rows: Iterable[OperatorRow]) -> Fitted:
     """One row for each operator of a file, in execution order.
 
     TFLite names a fused operator's tensor after all that was fused, with semicolons; the first name is shown.
     """
-    table = grid("#", "<operator", "~output", "<shape", "<type", "MACs")
-    for row in rows:
-        table.add_row(
+    found = [
+        (
             str(row.index),
             row.name,
             row.output.partition(";")[0],
@@ -175,7 +182,10 @@ def operator_table(rows: Iterable[OperatorRow]) -> Table:
             row.dtype,
             _macs(row.macs),
         )
-    return table
+        for row in rows
+    ]
+    columns = ("#", "<operator", "<output", "<shape", "<type", "MACs")
+    return fitted(columns, found, ("type", "MACs", "shape", "output", "#"))
 
 
 def _macs(macs: int | None) -> str:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from rich.table import Table
-
-from edgecut.render.grid import grid
+from edgecut.render.grid import Fitted, fitted
 
 _PLACES = 3  # names of nodes that are shown of a refused operator
 
@@ -28,14 +26,14 @@ class Refusal(Protocol):
         """Why."""
 
 
-def import_table(operators: Mapping[str, int], becomes: Mapping[str, str], refused: Sequence[Refusal]) -> Table:
+def import_table(operators: Mapping[str, int], becomes: Mapping[str, str], refused: Sequence[Refusal]) -> Fitted:
     """One row for each operator: how often, and what it becomes, or why it doesn't and where it is."""
-    table = grid("<operator", "nodes", "~becomes")
     reasons = {item.operator: item for item in refused}
+    rows = []
     for operator, count in operators.items():
         item = reasons.get(operator)
-        table.add_row(operator, str(count), becomes.get(operator, "") if item is None else _refusal(item))
-    return table
+        rows.append((operator, str(count), becomes.get(operator, "") if item is None else _refusal(item)))
+    return fitted(("<operator", "nodes", "~becomes"), rows, ("nodes",))
 
 
 def _refusal(item: Refusal) -> str:

@@ -13,7 +13,8 @@ from edgecut.records.escapes import csv_text
 from edgecut.records.matrix import Matrix, MatrixCell, MatrixFile, MatrixRow
 from edgecut.records.report import Check
 from edgecut.records.units import format_bytes, format_seconds
-from edgecut.render.grid import fitted, line
+from edgecut.render.grid import fitted
+from edgecut.render.lines import line
 from edgecut.render.page_parts import Column, sentences, state_html, table
 from edgecut.render.scatter import PLOT_SCRIPT, PLOT_STYLE, Mark, figure, scatter
 from edgecut.render.templating import html, markdown, part

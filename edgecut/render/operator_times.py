@@ -9,7 +9,8 @@ from rich.console import Group
 
 from edgecut.records.units import format_seconds
 from edgecut.records.usage import FileTimes, OperatorTime, OperatorTimes
-from edgecut.render.grid import fitted, line
+from edgecut.render.grid import fitted
+from edgecut.render.lines import line
 from edgecut.render.page_parts import Column, folded, joined, sentences, table
 from edgecut.render.templating import part
 from edgecut.render.words import NOTHING

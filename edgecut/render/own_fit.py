@@ -9,7 +9,8 @@ from typing import Protocol
 from rich.console import Group
 
 from edgecut.records.profile import Profile
-from edgecut.render.grid import grid, line
+from edgecut.render.grid import fitted
+from edgecut.render.lines import line
 from edgecut.render.words import band_words, evidence_words, value_words
 
 
@@ -39,10 +40,12 @@ class Fit(Protocol):
 
 def fit_table(rows: Sequence[Fit], profile: Profile) -> Group:
     """One row for each measured file: what it took, and what the estimates were before the fit and are behind it."""
-    table = grid("~file", "~family", "measured", "before", "off", "fitted", "off")
+    cells = []
     for row in rows:
-        cells = (cell for value in (row.before_s, row.after_s) for cell in _estimate(value, row.measured_s))
-        table.add_row(Path(row.file).name, row.family, value_words(row.measured_s, "s"), *cells)
+        estimates = (cell for value in (row.before_s, row.after_s) for cell in _estimate(value, row.measured_s))
+        cells.append((Path(row.file).name, row.family, value_words(row.measured_s, "s"), *estimates))
+    columns = ("<file", "<family", "measured", "before", "off before", "fitted", "off")
+    table = fitted(columns, cells, ("before", "fitted", "off before", "family", "measured"))
     facts = profile.latency
     band = "" if facts is None else f"{evidence_words(facts)}, {band_words(facts.error_p90)}"
     remark = f"off: measured / estimate - 1; nine of ten nets of a family that the fit hasn't seen are within: {band}"

@@ -9,10 +9,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from PIL import Image
-from rich.table import Table
 
 from edgecut.records.prediction import PredictedOutput, Predictions, Score
-from edgecut.render.grid import grid
+from edgecut.render.grid import Fitted, fitted
 from edgecut.render.templating import html, part
 from edgecut.render.words import NOTHING
 
@@ -20,17 +19,18 @@ CSV_COLUMNS = ("input", "output", "kind", "index", "label", "value")
 _SIDE = 144  # pixels of a picture on the page
 
 
-def prediction_table(found: Predictions) -> Table:
+def prediction_table(found: Predictions) -> Fitted:
     """One row for each input and output: what it answers, and how sure that is."""
     several = any(len(row.outputs) > 1 for row in found.predictions)
     shared = shared_folder(found)
-    table = grid("~input", *(["~output"] if several else []), "~answer", "score", "~then")
+    columns = ("<input", *(["<output"] if several else []), "<answer", "score", "~then")
+    rows = []
     for row in found.predictions:
         for k, output in enumerate(row.outputs):
             first, score, others = _answer(output)
             name = [output.output] if several else []
-            table.add_row(row.input.removeprefix(shared) if k == 0 else "", *name, first, score, others)
-    return table
+            rows.append((row.input.removeprefix(shared) if k == 0 else "", *name, first, score, others))
+    return fitted(columns, rows, ("then", "score", "answer"))
 
 
 def shared_folder(found: Predictions) -> str:

@@ -27,7 +27,8 @@ _DEFINED: dict[Metric, tuple[str, ...]] = {
     "map": ("mAP: average precision of each tag over the images by score, averaged over tags.",),
     "r2": ("R²: 1 - squared error / variance of the targets.",),
 }
-_MARK = " *"
+MARK = " *"
+"""Behind what was lost beyond chance."""
 _MARKED = "*: more than chance, by two standard errors of the paired difference; see the notes."
 _SQNR = "SQNR dB: the float model's outputs over the error, both squared and summed."
 _LATENCY = "latency, p90: one inference on this machine, median and 90th percentile."
@@ -127,7 +128,7 @@ def _drop(report: Report, name: str) -> str:
         for m in report.measurements
         if (m.artifact, m.metric) == (name, "accuracy_drop")
     )
-    return _value(report, ("accuracy_drop",), name) + (_MARK if marked else "")
+    return _value(report, ("accuracy_drop",), name) + (MARK if marked else "")
 
 
 def _value(report: Report, metrics: Sequence[Metric], name: str, worst: Callable[..., float] | None = None) -> str:

@@ -19,5 +19,17 @@ class Shown:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The part's own segments."""
         part = console.render_str(terminal_line(self.part)) if isinstance(self.part, str) else self.part
-        for text, style, control in console.render(part, options):
-            yield Segment(harmless(text), style, control)
+        for shown in Segment.split_lines(console.render(part, options)):
+            for text, style, control in _without_blanks(shown):
+                yield Segment(harmless(text), style, control)
+            yield Segment.line()
+
+
+def _without_blanks(segments: list[Segment]) -> list[Segment]:
+    """The segments of a line but for the blanks at its end."""
+    while segments and not segments[-1].text.rstrip():
+        segments.pop()
+    if segments:
+        text, style, control = segments[-1]
+        segments[-1] = Segment(text.rstrip(), style, control)
+    return segments

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rich.console import RenderableType
-from rich.table import Table
 
 from edgecut.records.facts import Shape
 from edgecut.records.proof import Proof
 from edgecut.records.report import Step
 from edgecut.records.units import format_bytes
-from edgecut.render.grid import grid
+from edgecut.render.grid import Fitted, fitted
 from edgecut.render.words import NOTHING, count_words, shape_words
 
 COUNTS = {"params": "params", "weights_dropped": "dropped", "operators": "operators", "macs": "MACs"}
@@ -22,18 +21,17 @@ def step_parts(step: Step) -> list[RenderableType]:
     return [change_table(step), *([proof_sentence(step.proof)] if step.proof else [])]
 
 
-def change_table(step: Step) -> Table:
+def change_table(step: Step) -> Fitted:
     """A model's facts before and after a step, one row each."""
-    table = grid("<", "~before", "~after")
     sides = step.before, step.after
-    table.add_row("inputs", *(_tensors(side.inputs) for side in sides))
-    table.add_row("outputs", *(_tensors(side.outputs) for side in sides))
+    rows = [("inputs", *(_tensors(side.inputs) for side in sides))]
+    rows.append(("outputs", *(_tensors(side.outputs) for side in sides)))
     for key, title in COUNTS.items():
         if any(key in side for side in sides):
-            table.add_row(title, *(_count(getattr(side, key)) for side in sides))
+            rows.append((title, *(_count(getattr(side, key)) for side in sides)))
     if "size_bytes" in step.after:
-        table.add_row("size", *(_size(side.size_bytes) for side in sides))
-    return table
+        rows.append(("size", *(_size(side.size_bytes) for side in sides)))
+    return fitted(("<", "~before", "~after"), rows, ("before",))
 
 
 def proof_sentence(proof: Proof) -> str:

@@ -1,20 +1,21 @@
-"""Tables for the terminal. All of them fit in 80 columns."""
+"""Tables for the terminal. All of them fit in 60 columns, with less in them than in 120."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from edgecut.records.measurement import Measurement
 from edgecut.records.report import Check, Report, Step
 from edgecut.records.units import format_seconds
 from edgecut.render.devices import device_table
-from edgecut.render.grid import grid, line, notes
+from edgecut.render.grid import Cell, Fitted, fitted, remarked
+from edgecut.render.lines import Line, line, notes
 from edgecut.render.results import (
     COLUMNS,
+    MARK,
     figures,
     file_labels,
     has_losses,
@@ -22,6 +23,7 @@ from edgecut.render.results import (
     legend,
     result_rows,
 )
+from edgecut.render.trials import quantization_parts
 from edgecut.render.words import (
     STYLES,
     band_words,
@@ -34,12 +36,9 @@ from edgecut.render.words import (
 
 def report_tables(report: Report, *, verbose: bool = False, quiet: bool = False) -> list[RenderableType]:
     """A report as tables: files, devices, checks, notes; the steps with their proofs if verbose."""
-    # Here, since its tables are made with this module's grid.
-    from edgecut.render.trials import quantization_parts
-
     name = str(report.recipe.get("name", "model"))
     parts: list[RenderableType] = [
-        Text.assemble(line(name, "bold"), ": ", (report.status, STYLES[report.status]), _why(report))
+        Line.assemble(line(name, "bold"), ": ", (report.status, STYLES[report.status]), _why(report))
     ]
     if verbose and report.steps:
         parts.append(step_table(report.steps))
@@ -58,46 +57,58 @@ def report_tables(report: Report, *, verbose: bool = False, quiet: bool = False)
 
 def artifact_table(report: Report) -> Group:
     """One row for each file, and for the float model behind them, with what was measured here."""
-    table = grid("~file", "size", COLUMNS[judged_by(report)], "drop", "agree", "SQNR dB", "latency", "p90")
-    for r in result_rows(report):
-        sqnr = r.sqnr.removesuffix(" dB")
-        table.add_row(r.label, r.size, r.accuracy, r.drop, r.agree, sqnr, r.latency, r.latency_p90)
-    return Group(table, Text(legend(report), "dim"))
+    judged = COLUMNS[judged_by(report)]
+    found = result_rows(report)
+    drops = remarked([(r.drop.removesuffix(MARK), MARK.strip() if r.drop.endswith(MARK) else "") for r in found])
+    rows = [
+        (r.label, r.size, r.accuracy, drop, r.agree, r.sqnr.removesuffix(" dB"), r.latency, r.latency_p90)
+        for r, drop in zip(found, drops, strict=True)
+    ]
+    columns = ("<file", "size", judged, "drop", "agree", "SQNR dB", "latency", "p90")
+    table = fitted(columns, rows, ("p90", "agree", "SQNR dB", "drop", "latency", "size", judged))
+    return Group(table, *(line(sentence, "dim") for sentence in legend(report).splitlines()))
 
 
 def check_table(checks: Sequence[Check], labels: Mapping[str, str]) -> Group:
     """One row for each limit, by device. What is unknown says why underneath."""
-    table = grid("<check", "<file", ">limit", ">value", "<state", "<basis")
+    rows: list[Sequence[Cell]] = []
     reasons: list[tuple[str, str]] = []
-    for device, rows in _by_device(checks):
+    for device, of_device in _by_device(checks):
         if device:
-            table.add_row(line(device, "bold"))
-        for check in rows:
-            table.add_row(
-                f"{'  ' if device else ''}{check.metric}",
-                labels.get(check.artifact, check.artifact),
-                limit_words(check),
-                value_words(check.value, check.unit),
-                Text(check.state, STYLES[check.state]),
-                check.basis if check.value is not None else "",
+            rows.append((line(device, "bold"),))
+        for check in of_device:
+            rows.append(
+                (
+                    f"{'  ' if device else ''}{check.metric}",
+                    labels.get(check.artifact, check.artifact),
+                    limit_words(check),
+                    value_words(check.value, check.unit),
+                    Text(check.state, STYLES[check.state]),
+                    check.basis if check.value is not None else "",
+                )
             )
             if check.reason:
                 reasons.append((f"{device} {check.metric}".strip(), check.reason))
+    table = fitted(
+        ("<check", "<file", ">limit", ">value", "<state", "<basis"), rows, ("basis", "limit", "value", "file")
+    )
     return _with_reasons(table, reasons)
 
 
-def step_table(steps: Iterable[Step]) -> Table:
+def step_table(steps: Iterable[Step]) -> Fitted:
     """One row for each stop of the run, with its proof."""
-    table = grid("<step", "time", "~proof and notes")
+    rows: list[Sequence[Cell]] = []
     for step in steps:
         # The reason of a tolerance is a sentence of its own, for which report.html has room.
         proof = fact_words({key: value for key, value in step.proof.to_dict().items() if key != "tolerance_reason"})
-        table.add_row(
-            step.name,
-            "cached" if step.cached else format_seconds(step.seconds),
-            "; ".join(filter(None, [proof, *step.notes, *step.losses])),
+        rows.append(
+            (
+                step.name,
+                "cached" if step.cached else format_seconds(step.seconds),
+                "; ".join(filter(None, [proof, *step.notes, *step.losses])),
+            )
         )
-    return table
+    return fitted(("<step", "time", "~proof and notes"), rows, ("time",))
 
 
 def measurement_table(measurements: Iterable[Measurement], *, verbose: bool = False) -> Group:
@@ -105,24 +116,23 @@ def measurement_table(measurements: Iterable[Measurement], *, verbose: bool = Fa
 
     What could not be had says why underneath. verbose: also how each was found.
     """
-    table = grid("<metric", "value", "p10", "p90", "<kind", "~where", "<band", *(["~how"] if verbose else []))
+    columns = ("<metric", "value", "p10", "p90", "<kind", "<where", "<band", *(["~how"] if verbose else []))
+    rows: list[Sequence[Cell]] = []
     reasons: list[tuple[str, str]] = []
     for m in measurements:
         p10, p90 = (value_words(m.quantile(part), m.unit) if m.values else "" for part in (0.1, 0.9))
         kind = m.kind if m.value is not None else ""
         how = [m.method] if verbose else []
-        table.add_row(m.metric, measured_words(m), p10, p90, kind, m.where, band_words(m.error), *how)
+        rows.append((m.metric, measured_words(m), p10, p90, kind, m.where, band_words(m.error), *how))
         if m.value is None:
             reasons.append((f"{m.where} {m.metric}", m.reason))
-    return _with_reasons(table, reasons)
+    return _with_reasons(fitted(columns, rows, ("how", "p10", "p90", "kind", "band")), reasons)
 
 
-def plan_table(steps: Iterable[tuple[str, str]]) -> Table:
+def plan_table(steps: Iterable[tuple[str, str]]) -> Fitted:
     """One row for each step that would run."""
-    table = grid("#", "<step", "~what it does")
-    for number, (name, what) in enumerate(steps, 1):
-        table.add_row(str(number), name, what)
-    return table
+    rows = [(str(number), name, what) for number, (name, what) in enumerate(steps, 1)]
+    return fitted(("#", "<step", "~what it does"), rows, ("#",))
 
 
 def _by_device(checks: Iterable[Check]) -> Iterator[tuple[str, list[Check]]]:
@@ -134,7 +144,7 @@ def _by_device(checks: Iterable[Check]) -> Iterator[tuple[str, list[Check]]]:
         yield device, devices[device]
 
 
-def _with_reasons(table: Table, reasons: Iterable[tuple[str, str]]) -> Group:
+def _with_reasons(table: Fitted, reasons: Iterable[tuple[str, str]]) -> Group:
     """The table with sentences underneath that say why something isn't known, each once.
 
     reasons: (what isn't known, why).

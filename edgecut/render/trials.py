@@ -10,12 +10,13 @@ from rich.text import Text
 from edgecut.records.explanation import Explanation
 from edgecut.records.trial import Trial
 from edgecut.render.explained import headline, verdicts
-from edgecut.render.grid import grid, line
+from edgecut.render.grid import Cell, fitted, remarked
+from edgecut.render.lines import line
 from edgecut.render.words import NOTHING
 
 LEGEND = (
-    "drop ± its standard error, on images that don't judge; gained: less drop than\n"
-    "the best before. vary: what varies from image to image over the error, dB, by\n"
+    "drop ± its standard error, on images that don't judge; gained: less drop than "
+    "the best before. vary: what varies from image to image over the error, dB, by "
     "which a trial is kept: later ones build on it; chosen: the bundle's file."
 )
 HEADINGS = ("tried", "accuracy", "drop", "agree", "vary dB", "gained", "")
@@ -36,10 +37,17 @@ def _suspected(found: Explanation) -> list[Text]:
 
 def trial_table(trials: Sequence[Trial]) -> Group:
     """One row for each set of cures, in the order tried; a set is shown by what it adds."""
-    table = grid("~tried", "accuracy", "drop", "agree", "vary dB", "gained", "<")
-    for row in trial_rows(trials):
-        table.add_row(*row[:-1], Text(row[-1], {"chosen": "green", "kept": ""}.get(row[-1], "dim")))
-    return Group(table, Text(LEGEND, "dim"))
+    found = trial_rows(trials)
+    drops = remarked(
+        [(drop, f"± {error}" if error else "") for drop, _, error in (r[2].partition(" ± ") for r in found)]
+    )
+    rows: list[Sequence[Cell]] = [
+        (*row[:2], drop, *row[3:-1], Text(row[-1], {"chosen": "green", "kept": ""}.get(row[-1], "dim")))
+        for row, drop in zip(found, drops, strict=True)
+    ]
+    columns = ("~tried", "accuracy", "drop", "agree", "vary dB", "gained", "<state")
+    table = fitted(columns, rows, ("agree", "gained", "vary dB", "accuracy", "drop"))
+    return Group(table, line(LEGEND, "dim"))
 
 
 def trial_rows(trials: Sequence[Trial]) -> list[tuple[str, ...]]:

@@ -17,7 +17,7 @@ from edgecut.records.measurement import Measurement, measured
 from edgecut.records.profile_files import find_profile
 from edgecut.render.devices import device_table
 from tests.command_line import run
-from tests.render.test_tables import shown
+from tests.render.command_tables import shown
 
 TINY = Path("tests/fixtures/tiny.int8.tflite").resolve()
 

@@ -4,30 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from edgecut.records.document import parse
-from edgecut.records.profile import LatencyFacts, Profile
+from edgecut.records.profile import LatencyFacts
 from edgecut.records.profile_files import known_profiles
 from edgecut.render.profiles import profile_table
 from edgecut.render.words import evidence_words
-from tests.render.test_tables import golden, shown
-
-
-def profiles() -> list[Profile]:
-    board = {"title": "A board", "runtime": {"name": "tflm"}}
-    facts = {"error_p50": 0.1, "error_p90": 0.21, "kind": "published", "nets": 16, "families": 6}
-    return [
-        parse(Profile, {"id": name, "class": kind, **board, **more}, "test")
-        for name, kind, more in (
-            ("b", "microcontroller", {"cpu": {"clock_hz": 120_000_000}, "memory": {"ram_bytes": "64 KiB"}}),
-            ("a", "microcontroller", {"cpu": {"core": "cortex-m4"}, "chip": "STM32L4R5ZI", "latency": facts}),
-            ("host", "host", {}),
-        )
-    ]
-
-
-@pytest.mark.parametrize(("width", "name"), [(80, "profiles"), (160, "profiles_wide")])
-def test_profiles_are_listed_by_class(width: int, name: str) -> None:
-    assert shown(profile_table(profiles()), width=width) == golden(name)
+from tests.render.command_tables import shown
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 240])

@@ -1,20 +1,11 @@
 """One step on the terminal."""
 
-import io
-
 import pytest
-from rich.console import Console
 
 from edgecut.records.proof import Proof
 from edgecut.records.report import Step
 from edgecut.render.steps import proof_sentence, step_parts
-
-
-def shown(step: Step) -> str:
-    console = Console(file=io.StringIO(), width=80, highlight=False, markup=False)
-    for part in step_parts(step):
-        console.print(part)
-    return console.file.getvalue()  # type: ignore[attr-defined]
+from tests.render.command_tables import shown
 
 
 def test_a_step_shows_what_it_made_of_what() -> None:
@@ -27,7 +18,7 @@ def test_a_step_shows_what_it_made_of_what() -> None:
         },
         proof={"inputs": 8, "max_abs_error": 0.0, "exact": True},
     )  # fmt: skip
-    rows = [line.split() for line in shown(step).splitlines()]
+    rows = [line.split() for line in shown(*step_parts(step)).splitlines()]
     assert rows[2:] == [
         ["inputs", "image", "8×8×3", "image", "8×8×3"],
         ["outputs", "dense", "5", "a", "8×8×6,", "b", "4"],
@@ -39,7 +30,7 @@ def test_a_step_shows_what_it_made_of_what() -> None:
 
 
 def test_a_step_without_a_proof_claims_none() -> None:
-    assert "proof" not in shown(Step(name="load", changed=False, after={"params": 3}))
+    assert "proof" not in shown(*step_parts(Step(name="load", changed=False, after={"params": 3})))
 
 
 @pytest.mark.parametrize(
