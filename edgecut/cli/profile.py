@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,8 +14,7 @@ from edgecut.cli.files import check_target
 from edgecut.cli.groups import Group
 from edgecut.cli.output import Output, with_csv, with_output
 from edgecut.errors import DocumentError, RequestError, faults_of
-from edgecut.records.plausible import implausible
-from edgecut.records.profile_files import AS_C, find_profile, is_twin, known_profiles, read_profile
+from edgecut.records.profile_files import AS_C, find_profile, is_twin, known_profiles
 from edgecut.records.profile_names import matching, offered
 from edgecut.whole import write_whole
 
@@ -72,32 +73,64 @@ def list_profiles(output: Output, *, words: tuple[str, ...]) -> int:
 @click.argument("profile", shell_complete=profiles)
 @with_output
 def show(output: Output, *, profile: str) -> int:
-    """One profile as TOML, every default filled in, each number with its source. PROFILE is an id or a TOML file."""
+    """One profile as TOML, every default filled in, each number with that of its source. PROFILE: an id or a TOML file.
+
+    The sources stand at the end, each once.
+    """
     from edgecut.records.toml_text import toml_text
 
     found = find_profile(profile)
     if not output.as_json:
-        click.echo(toml_text(found.to_dict(), found.number_remarks()), nl=False)
+        click.echo(toml_text(*found.told_once()), nl=False)
     output.document(found.to_dict())
     return 0
 
 
-@command.command("check", epilog="\b\nExample:\n  edgecut profile check board.toml")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@command.command(
+    "check", epilog="\b\nExamples:\n  edgecut profile check board.toml\n  edgecut profile check my-board host"
+)
+@click.argument("names", nargs=-1, required=True, metavar="FILE|ID...", shell_complete=profiles)
 @with_output
-def check(output: Output, *, files: tuple[Path, ...]) -> int:
-    """Check profiles of your own: keys, units, and numbers that no such device has. Exit code 2: there are faults."""
+def check(output: Output, *, names: tuple[str, ...]) -> int:
+    """Check profiles: keys, units, and numbers that no such device has. Exit code 2: there are faults."""
     faults: list[str] = []
-    for path in files:
+    found: list[str] = []
+    for name in names:
         try:
-            faults += (f"{path}: {fault}" for fault in implausible(read_profile(path)))
+            profile = find_profile(name)
+            found.append(f"{name}: is a profile" + ("" if profile.id in name else f", {profile.id}"))
         except RequestError as exc:
             faults += faults_of(exc)
-    output.document({"files": [str(path) for path in files], "faults": faults})
+    output.document({"files": [*names], "faults": faults})
     if faults:
         raise DocumentError(faults)
-    output.table(*(f"{path}: is a profile" for path in files))
+    output.table(*found)
     return 0
+
+
+def _writes_profile(function: Callable[..., int]) -> Callable[..., int]:
+    """Adds -o and --force to a command, which gets `out`, a file that may be written, whose name is a profile's id."""
+
+    @click.option(
+        "-o",
+        "--out",
+        required=True,
+        metavar="FILE",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="The profile to write; its name without .toml is the profile's id.",
+    )
+    @click.option("--force", is_flag=True, help="Replace an existing FILE.")
+    @functools.wraps(function)
+    def run(output: Output, *, out: Path, force: bool, **options: object) -> int:
+        from edgecut.calibrate.cost_table import check_id
+
+        if out.suffix != ".toml":
+            raise RequestError(f"-o: a profile is a .toml file, found {str(out)!r}")
+        check_target(out, force=force)
+        check_id(out.stem)
+        return function(output, out=out, **options)
+
+    return run
 
 
 @command.command(
@@ -106,17 +139,9 @@ def check(output: Output, *, files: tuple[Path, ...]) -> int:
     "  edgecut profile calibrate --runner ssh://pi@raspberry -o pi4.toml",
 )
 @click.option("--runner", default="local", metavar="RUNNER", show_default=True, help="local, ssh://user@host, adb")
-@click.option(
-    "-o",
-    "--out",
-    required=True,
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The profile to write; its name without .toml is the profile's id.",
-)
-@click.option("--force", is_flag=True, help="Replace an existing FILE.")
 @with_output
-def calibrate_machine(output: Output, *, runner: str, out: Path, force: bool) -> int:
+@_writes_profile
+def calibrate_machine(output: Output, *, runner: str, out: Path) -> int:
     """Time a machine with small files, and write a profile that predicts any .tflite file's latency there.
 
     Some hundred single operators and chains, float32 and int8, one thread, in about a minute; nothing is left on the
@@ -124,13 +149,9 @@ def calibrate_machine(output: Output, *, runner: str, out: Path, force: bool) ->
     dropped out, or was too noisy to believe.
     """
     from edgecut.bench.runners.table import machine_of
-    from edgecut.calibrate.cost_table import calibrate, check_id
+    from edgecut.calibrate.cost_table import calibrate
     from edgecut.records.toml_text import toml_text
 
-    if out.suffix != ".toml":
-        raise RequestError(f"-o: a profile is a .toml file, found {str(out)!r}")
-    check_target(out, force=force)
-    check_id(out.stem)
     with output.progress().task(f"timing {runner}"):
         found = calibrate(machine_of(runner), out.stem)
     write_whole(out, toml_text(found.profile.to_dict()).encode())
@@ -160,33 +181,20 @@ def calibrate_machine(output: Output, *, runner: str, out: Path, force: bool) ->
 )
 @click.argument("measurements", type=click.Path(path_type=Path), metavar="MEASUREMENTS.csv")
 @click.option("--base", required=True, metavar="ID", shell_complete=profiles, help="The profile of the device.")
-@click.option(
-    "-o",
-    "--out",
-    required=True,
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The profile to write; its name without .toml is the profile's id.",
-)
-@click.option("--force", is_flag=True, help="Replace an existing FILE.")
 @with_output
-def fit(output: Output, *, measurements: Path, base: str, out: Path, force: bool) -> int:
+@_writes_profile
+def fit(output: Output, *, measurements: Path, base: str, out: Path) -> int:
     """Make a profile of what you measured on a device, with a band that your measurements earn.
 
     The first line names the columns: file (a .tflite file) and latency (with its unit) and, where known, arena, family
     (nets of one architecture) and version (of the runtime); `edgecut bench --measured` prints such lines. The band is
     what leaving out a whole family gives; with few families it is wide, and says so.
     """
-    from edgecut.calibrate.cost_table import check_id
     from edgecut.calibrate.own_nets import fit_profile
     from edgecut.records.figure_file import read_figures
     from edgecut.records.toml_text import toml_text
     from edgecut.render.own_fit import fit_table
 
-    if out.suffix != ".toml":
-        raise RequestError(f"-o: a profile is a .toml file, found {str(out)!r}")
-    check_target(out, force=force)
-    check_id(out.stem)
     found = fit_profile(read_figures(measurements), measurements, find_profile(base), out.stem)
     write_whole(out, toml_text(found.profile.to_dict()).encode())
     output.table(fit_table(found.rows, found.profile))

@@ -198,11 +198,13 @@ def _keys_beside(record: type[BaseModel], path: Sequence[int | str]) -> list[str
 
 
 def _member_at(annotation: object, part: int | str) -> object:
-    """The annotation one step further down: a record's field, or a list's element."""
+    """The annotation one step further down: a record's field, a list's element, or a table's value."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return _fields(annotation).get(str(part), object)
     if get_origin(annotation) is tuple:
         return get_args(annotation)[0]
+    if get_origin(annotation) is dict:
+        return get_args(annotation)[1]
     return object
 
 

@@ -7,10 +7,12 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from edgecut.errors import DocumentError, RequestError
 from edgecut.records.nearest import closest
+from edgecut.records.plausible import MOST_BYTES
+from edgecut.records.plausible_latency import MOST_S
 from edgecut.records.units import parse_bytes, parse_seconds
 
 COLUMNS = ("file", "latency", "arena")
@@ -18,7 +20,7 @@ COLUMNS = ("file", "latency", "arena")
 OPTIONAL = ("family", "version")
 _ALL = (*COLUMNS, *OPTIONAL)
 _EXPECTED = "file, latency and, where known, arena, family, version"
-T = TypeVar("T")
+T = TypeVar("T", int, float)
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,22 @@ class _Cell:
 
     text: str
     place: str
+
+
+@dataclass(frozen=True)
+class _Kind(Generic[T]):
+    """What a column's cells are. is_bare: they need no unit."""
+
+    parse: Callable[[object], T]
+    expected: str
+    most: float
+    is_bare: bool = False
+
+
+_TIME = _Kind(parse_seconds, "a time with its unit, such as '231 ms', of at most a day", MOST_S)
+_SIZE = _Kind(
+    parse_bytes, "a size in bytes, or with its unit, such as '39.5 KiB', of at most 4096 GiB", MOST_BYTES, is_bare=True
+)
 
 
 def read_figures(path: Path) -> tuple[Figure, ...]:
@@ -123,8 +141,7 @@ def _figure(path: Path, line: int, cells: Mapping[str, str], faults: list[str]) 
 
     before = len(faults)
     file, latency, arena = _file(path, cell("file"), faults), cell("latency"), cell("arena")
-    seconds = _number(latency, parse_seconds, "a time with its unit, such as '231 ms'", faults)
-    size = _number(arena, parse_bytes, "a size in bytes, or with its unit, such as '39.5 KiB'", faults, bare=True)
+    seconds, size = _number(latency, _TIME, faults), _number(arena, _SIZE, faults)
     if not latency.text and not arena.text:
         faults.append(f"{latency.place}: is empty; expected a time with its unit, such as '231 ms'")
     if file is None or len(faults) > before:
@@ -153,17 +170,15 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _number(
-    cell: _Cell, parse: Callable[[object], T], expected: str, faults: list[str], *, bare: bool = False
-) -> T | None:
-    """What a cell says; None where it is empty or, with a fault, no such number. bare: it needs no unit."""
+def _number(cell: _Cell, kind: _Kind[T], faults: list[str]) -> T | None:
+    """What a cell says; None where it is empty or, with a fault, no such number."""
     if not cell.text:
         return None
     try:
-        value = parse(cell.text)
+        value = kind.parse(cell.text)
     except ValueError:
         value = None
-    if not value or (not bare and cell.text[-1:].isdigit()):
-        faults.append(f"{cell.place}: found {cell.text!r}; expected {expected}")
+    if not value or value > kind.most or (not kind.is_bare and cell.text[-1:].isdigit()):
+        faults.append(f"{cell.place}: found {cell.text!r}; expected {kind.expected}")
         return None
     return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from edgecut.records.plausible_latency import MOST_ERROR, latency_faults
 from edgecut.records.profile import Profile
 from edgecut.records.units import format_bytes
 
@@ -25,15 +26,22 @@ RAM = {
     "npu": (16 * KIB, 4096 * GIB),
     "host": (32 * MIB, 4096 * GIB),
 }
-CYCLES_PER_MAC = (0.001, 2000.0)
-MACS_PER_S = (1e4, 1e15)
+MOST_BYTES = 4096 * GIB
+MOST_CORES, MOST_PIXELS = 1024, 65_536
 ARENA_RATIO = (0.2, 5.0)
 """A measured arena beside the planner's: less than the activations need, or more than any kernel's scratch explains."""
 
 
 def implausible(profile: Profile) -> tuple[str, ...]:
     """One sentence for each number that can't be meant, beginning with its dotted path; () if there is none."""
-    return (*_processor(profile), *_memory(profile), *_runtime(profile), *_latency(profile), *_arena(profile))
+    return (
+        *_processor(profile),
+        *_memory(profile),
+        *_runtime(profile),
+        *_sensor(profile),
+        *latency_faults(profile),
+        *_arena(profile),
+    )
 
 
 def _processor(profile: Profile) -> Iterator[str]:
@@ -43,8 +51,8 @@ def _processor(profile: Profile) -> Iterator[str]:
             f"cpu.clock_hz: {clock:_} Hz is outside {low:_} to {high:_} of any {profile.class_}; "
             "the unit is hertz (120 MHz is 120_000_000)"
         )
-    if profile.cpu.cores is not None and profile.cpu.cores > 1024:
-        yield f"cpu.cores: {profile.cpu.cores} cores; at most 1024 are expected"
+    if profile.cpu.cores is not None and profile.cpu.cores > MOST_CORES:
+        yield f"cpu.cores: {profile.cpu.cores:.4g} cores; at most {MOST_CORES} are expected"
 
 
 def _memory(profile: Profile) -> Iterator[str]:
@@ -55,9 +63,20 @@ def _memory(profile: Profile) -> Iterator[str]:
             f"memory.ram_bytes: {format_bytes(ram)} is outside {format_bytes(low)} to {format_bytes(high)} of any "
             f"{profile.class_}; the unit is bytes, or write it as '640 KiB'"
         )
+    pieces = {
+        "contiguous_bytes": memory.contiguous_bytes,
+        "flash_bytes": memory.flash_bytes,
+        "reserved_ram_bytes": memory.reserved_ram_bytes,
+        "external_ram_bytes": memory.external_ram_bytes,
+        "external_flash_bytes": memory.external_flash_bytes,
+        **{f"banks.{name}": size for name, size in memory.banks.items()},
+    }
+    for name, piece in pieces.items():
+        if piece is not None and piece > MOST_BYTES:
+            yield f"memory.{name}: {piece:.3g} bytes is more than the {format_bytes(MOST_BYTES)} of any device"
     if ram is not None and memory.contiguous_bytes is not None and memory.contiguous_bytes > ram:
-        piece = format_bytes(memory.contiguous_bytes)
-        yield f"memory.contiguous_bytes: {piece} is more than the {format_bytes(ram)} of memory.ram_bytes"
+        largest = format_bytes(memory.contiguous_bytes)
+        yield f"memory.contiguous_bytes: {largest} is more than the {format_bytes(ram)} of memory.ram_bytes"
     for name, size in memory.banks.items():
         if ram is not None and size > ram:
             whole = format_bytes(ram)
@@ -80,29 +99,17 @@ def _runtime(profile: Profile) -> Iterator[str]:
         yield f"runtime.formats: {profile.runtime.name} runs {takes[0]} files, found {', '.join(foreign)}"
 
 
-def _latency(profile: Profile) -> Iterator[str]:
-    facts = profile.latency
-    if facts is None:
-        return
-    for name in ("conv", "depthwise", "dense"):
-        value = getattr(facts, name)
-        if value is not None and not CYCLES_PER_MAC[0] <= value <= CYCLES_PER_MAC[1]:
-            yield (
-                f"latency.{name}: {value:g} cycles per MAC is outside {CYCLES_PER_MAC[0]:g} to {CYCLES_PER_MAC[1]:g}; "
-                "the unit is clock cycles for one multiply-accumulate"
-            )
-    for name in ("float32_macs_per_s", "int8_macs_per_s"):
-        value = getattr(facts, name)
-        if value is not None and not MACS_PER_S[0] <= value <= MACS_PER_S[1]:
-            yield f"latency.{name}: {value:g} is outside {MACS_PER_S[0]:g} to {MACS_PER_S[1]:g} MACs per second"
-    if facts.error_p50 > facts.error_p90:
-        yield f"latency.error_p50: {facts.error_p50:g} is more than error_p90, {facts.error_p90:g}; the other way round"
-    if any(getattr(facts, name) for name in ("conv", "depthwise", "dense")) and profile.cpu.clock_hz is None:
-        yield "latency: cycles per MAC say nothing without cpu.clock_hz; give the clock"
+def _sensor(profile: Profile) -> Iterator[str]:
+    sensor = profile.sensor
+    for name in ("height", "width") if sensor is not None else ():
+        if getattr(sensor, name) > MOST_PIXELS:
+            yield f"sensor.{name}: {getattr(sensor, name):.3g} pixels; at most {MOST_PIXELS} are expected"
 
 
 def _arena(profile: Profile) -> Iterator[str]:
     facts, (low, high) = profile.arena, ARENA_RATIO
+    if facts is not None and not facts.error <= MOST_ERROR:
+        yield f"arena.error: {facts.error:g} is no relative error of an estimate (0.2 is 20 %); at most {MOST_ERROR:g}"
     if facts is not None and not low <= facts.ratio <= high:
         yield (
             f"arena.ratio: {facts.ratio:g} times what the planner gives is outside {low:g} to {high:g}; were the "

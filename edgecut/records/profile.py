@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from edgecut.records.document import Channels, Finite, Record, Seconds, SizeBytes, check_order
 from edgecut.records.recipe import Format, Precision
@@ -112,8 +112,8 @@ class Calibrated(Record):
 
     precision: Precision
     tiles: tuple[Count, Count, Count]
-    error_p50: float = Field(gt=0)
-    error_p90: float = Field(gt=0)
+    error_p50: Factor
+    error_p90: Factor
     files: int = Field(gt=0)
     operators: tuple[str, ...]
     seconds: dict[str, Price]
@@ -142,8 +142,8 @@ class Work(Record):
     thread_factors: dict[str, Factor] = Field(default_factory=dict)
     nets: int = Field(ge=0)
     families: int = Field(ge=0)
-    error_p50: float = Field(gt=0)
-    error_p90: float = Field(gt=0)
+    error_p50: Factor
+    error_p90: Factor
     seen: dict[str, Price] = Field(default_factory=dict)
     least_s: Price = 0.0
     most_s: Price = 0.0
@@ -160,13 +160,13 @@ class LatencyFacts(Record):
     what the figures were taken.
     """
 
-    conv: float | None = Field(default=None, gt=0)
-    depthwise: float | None = Field(default=None, gt=0)
-    dense: float | None = Field(default=None, gt=0)
-    float32_macs_per_s: float | None = Field(default=None, gt=0)
-    int8_macs_per_s: float | None = Field(default=None, gt=0)
-    error_p50: float = Field(gt=0)
-    error_p90: float = Field(gt=0)
+    conv: Factor | None = None
+    depthwise: Factor | None = None
+    dense: Factor | None = None
+    float32_macs_per_s: Factor | None = None
+    int8_macs_per_s: Factor | None = None
+    error_p50: Factor
+    error_p90: Factor
     kind: Literal["measured", "published", "simulated"]
     nets: int | None = Field(default=None, ge=0)
     families: int | None = Field(default=None, ge=0)
@@ -187,7 +187,10 @@ class ArenaFacts(Record):
 
 
 class Reference(Record):
-    """Where a field's number is from; field may be a table ("memory.banks"), for all numbers below it."""
+    """Where a field's number is from; field may be a table ("memory.banks"), for all numbers below it.
+
+    A profile's file may name several with commas between them; here each has a reference of its own.
+    """
 
     field: str
     what: str
@@ -211,6 +214,11 @@ class Profile(Record):
     arena: ArenaFacts | None = None
     sources: tuple[Reference, ...] = ()
 
+    @field_validator("sources", mode="after")
+    @classmethod
+    def _one_field_each(cls, rows: tuple[Reference, ...]) -> tuple[Reference, ...]:
+        return tuple(Reference(field=field, what=row.what) for row in rows for field in fields_of(row.field))
+
     def source_of(self, field: str) -> str:
         """Where the number at a dotted path is from: its own source, or that of the nearest table; "" without one."""
         return {row.field: row.what for row in self.sources}.get(self.sourced_by(field), "")
@@ -226,15 +234,25 @@ class Profile(Record):
         """Dotted path of each number that the profile states -> where it is from, "" where nobody says."""
         return {field: self.source_of(field) for field in _numbers(self.to_dict())}
 
-    def number_remarks(self) -> dict[str, str]:
-        """The same, but that of the numbers of a table the first alone has the table's source, and others name it."""
-        found: dict[str, str] = {}
-        told: set[str] = set()
-        for field, source in self.number_sources().items():
-            table = self.sourced_by(field)
-            found[field] = f"source: {table}, below" if table in told and table != field else source
-            told.add(table)
-        return found
+    def told_once(self) -> tuple[dict[str, object], dict[str, str]]:
+        """(the profile's tables in which each source is one row, for all its fields, remarks on them).
+
+        remarks: dotted path of a number, or of a source's row, -> "[n]", the number of the source.
+        """
+        sources = {field: source for field, source in self.number_sources().items() if source}
+        fields: dict[str, list[str]] = {source: [] for source in sources.values()}
+        for row in self.sources:
+            fields.setdefault(row.what, []).append(row.field)
+        marks = {source: f"[{number}]" for number, source in enumerate(fields, 1)}
+        rows = [{"field": ", ".join(names), "what": source} for source, names in fields.items()]
+        remarks = {field: marks[source] for field, source in sources.items()}
+        remarks |= {f"sources.{number}": mark for number, mark in enumerate(marks.values())}
+        return {**self.to_dict(), "sources": rows}, remarks
+
+
+def fields_of(field: str) -> list[str]:
+    """The dotted paths that a source's field names."""
+    return [name.strip() for name in field.split(",")]
 
 
 def _numbers(tables: Mapping[str, object], before: str = "") -> Iterator[str]:

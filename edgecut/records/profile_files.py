@@ -9,7 +9,7 @@ from pathlib import Path
 from edgecut.errors import DocumentError, RequestError, faults_of
 from edgecut.records.document import closest, parse, read_toml
 from edgecut.records.plausible import implausible
-from edgecut.records.profile import Profile, Runtime
+from edgecut.records.profile import Profile, Runtime, fields_of
 from edgecut.records.profile_names import of_chip, offered
 
 PACKAGED = Path(__file__).parents[1] / "profiles"
@@ -176,7 +176,13 @@ def _tables_of_base(path: Path, seen: tuple[Path, ...]) -> dict[str, object]:
 
 def _sources(tables: Mapping[str, object]) -> list[dict[str, object]]:
     rows = tables.get("sources")
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list | tuple) else []
+    named = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list | tuple) else []
+    return [{**row, "field": field} for row in named for field in _named(row)]
+
+
+def _named(row: Mapping[str, object]) -> list[object]:
+    field = row.get("field")
+    return [*fields_of(field)] if isinstance(field, str) else [field]
 
 
 def _base_path(path: Path, base: str) -> Path:

@@ -20,7 +20,8 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 def toml_text(tables: Mapping[str, object], remarks: Mapping[str, str] = MappingProxyType({})) -> str:
     """The TOML text of nested tables; reads back as the same data, less None values, which TOML hasn't.
 
-    remarks: dotted path of a value -> what is said of it, as a comment behind it.
+    remarks: dotted path of a value, or of a row of a list of tables ("sources.0"), -> what is said of it, as a comment
+    behind it.
     """
     return "\n".join(_lines(tables, (), remarks)).strip() + "\n"
 
@@ -45,17 +46,21 @@ def _lines(table: Mapping[str, object], path: tuple[str, ...], remarks: Mapping[
     plain = {k: v for k, v in table.items() if not isinstance(v, Mapping) and not _is_table_list(v)}
     for key, value in plain.items():
         if value is not None:
-            remark = remarks.get(".".join((*path, key)))
-            yield f"{_key(key)} = {toml_value(value)}" + (f"  # {terminal_line(remark)}" if remark else "")
+            yield f"{_key(key)} = {toml_value(value)}" + _comment(remarks.get(".".join((*path, key))))
     for key, value in table.items():
         name = ".".join(_key(part) for part in (*path, key))
         if isinstance(value, Mapping):
             yield from ("", f"[{name}]")
             yield from _lines(value, (*path, key), remarks)
         elif _is_table_list(value):
-            for row in value:
-                yield from ("", f"[[{name}]]")
+            for number, row in enumerate(value):
+                remark = remarks.get(".".join((*path, key, str(number))))
+                yield from ("", f"[[{name}]]" + _comment(remark))
                 yield from _lines(row, (*path, key), remarks)
+
+
+def _comment(remark: str | None) -> str:
+    return f"  # {terminal_line(remark)}" if remark else ""
 
 
 def _is_table_list(value: object) -> TypeGuard[Sequence[Mapping[str, object]]]:

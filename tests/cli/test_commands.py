@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tomllib
 import types
@@ -136,12 +137,38 @@ def test_profile_show_prints_toml_that_reads_back(tmp_path: Path, capsys: pytest
 
 def test_profile_show_says_where_each_number_is_from(capsys: pytest.CaptureFixture[str]) -> None:
     shown = run(capsys, "profile", "show", "stm32h747i-disco").out
-    sources = {row["field"]: row["what"] for row in tomllib.loads(shown)["sources"]}
+    sources = tomllib.loads(shown)["sources"]
+    marked = re.findall(r'^\[\[sources\]\]  # (\[\d+\])\nfield = "(.*)"$', shown, flags=re.MULTILINE)
+    marks = {field: mark for mark, fields in marked for field in fields.split(", ")}
     lines = dict(line.split(" = ", 1) for line in shown.splitlines() if " = " in line)
-    assert lines["ram_bytes"] == f"1081344  # {sources['memory.ram_bytes']}"
-    assert lines["itcm"] == f"65536  # {sources['memory.banks']}"
-    assert lines["axi_sram"] == "524288  # source: memory.banks, below"
+    assert [mark for mark, _ in marked] == [f"[{number}]" for number in range(1, len(sources) + 1)]
+    assert lines["ram_bytes"] == f"1081344  # {marks['memory.ram_bytes']}"
+    assert lines["itcm"] == f"65536  # {marks['memory.banks']}"
+    assert lines["axi_sram"] == f"524288  # {marks['memory.banks']}"
     assert lines["reserved_ram_bytes"] == "0"
+
+
+def test_profile_show_says_each_source_once(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("stm32h747i-disco", "nucleo-l4r5zi", "nucleo-l4r5zi-c"):
+        shown = run(capsys, "profile", "show", name).out
+        whole = {row["what"] for row in json.loads(run(capsys, "profile", "show", name, "--json").out)["sources"]}
+        assert [what for what in whole if shown.count(f'"{what}"') != 1] == [], name
+
+
+def test_profile_check_takes_ids_and_names_of_chips_and_files_and_tells_all_faults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("board.toml").write_text(GOOD)
+    assert run(capsys, "profile", "check", "board.toml", "esp32-s3-c", "nrf52840") == (
+        0, "board.toml: is a profile\nesp32-s3-c: is a profile\nnrf52840: is a profile, nano33ble\n", "",
+    )  # fmt: skip
+    answer = run(capsys, "profile", "check", "host", "xyzzy", "x.toml")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.splitlines() == [
+        "edgecut: error: no profile 'xyzzy'; `edgecut profile list` shows all",
+        "edgecut: error: x.toml: no such file",
+    ]
 
 
 def test_profile_list_leaves_out_a_broken_one(

@@ -9,6 +9,8 @@ import pytest
 from edgecut.errors import DocumentError, RequestError
 from edgecut.records.figure_file import Figure, read_figures
 
+TIME = "a time with its unit, such as '231 ms', of at most a day"
+SIZE = "a size in bytes, or with its unit, such as '39.5 KiB', of at most 4096 GiB"
 NEEDED = "file, latency and, where known, arena, family, version"
 
 
@@ -66,22 +68,23 @@ def test_a_line_for_each_file_in_any_order_of_columns(folder: Path) -> None:
         ("file,arena\n", [f"{{}}: line 1: has no column 'latency'; expected {NEEDED}"]),
         (
             "file,latency,arena\na.tflite,231,\na.tflite,fast,none\n,3 ms,\nno.tflite,-3 ms,\na.tflite,,\n"
-            "a.tflite,3 ms,1 KiB,more\na.tflite,0 ms,0\n",
+            "a.tflite,3 ms,1 KiB,more\na.tflite,0 ms,0\n"
+            "a.tflite,1e30 s,1e30\n",
             [
-                "{}: line 2, column 'latency': found '231'; expected a time with its unit, such as '231 ms'",
-                "{}: line 3, column 'latency': found 'fast'; expected a time with its unit, such as '231 ms'",
-                "{}: line 3, column 'arena': found 'none'; expected a size in bytes, or with its unit, such as "
-                "'39.5 KiB'",
+                f"{{}}: line 2, column 'latency': found '231'; expected {TIME}",
+                f"{{}}: line 3, column 'latency': found 'fast'; expected {TIME}",
+                f"{{}}: line 3, column 'arena': found 'none'; expected {SIZE}",
                 "{}: line 4, column 'file': is empty; expected the .tflite file that was measured",
                 "{}: line 5, column 'file': found 'no.tflite', and no such file is there; expected a .tflite file, by "
                 "a path from FOLDER or from the working folder",
-                "{}: line 5, column 'latency': found '-3 ms'; expected a time with its unit, such as '231 ms'",
+                f"{{}}: line 5, column 'latency': found '-3 ms'; expected {TIME}",
                 "{}: line 6, column 'latency': is empty; expected a time with its unit, such as '231 ms'",
                 "{}: line 7: found 4 cells; expected 3, as in the first line; text with a comma in it stands in "
                 'quotation marks: "a, b.tflite"',
-                "{}: line 8, column 'latency': found '0 ms'; expected a time with its unit, such as '231 ms'",
-                "{}: line 8, column 'arena': found '0'; expected a size in bytes, or with its unit, such as "
-                "'39.5 KiB'",
+                f"{{}}: line 8, column 'latency': found '0 ms'; expected {TIME}",
+                f"{{}}: line 8, column 'arena': found '0'; expected {SIZE}",
+                f"{{}}: line 9, column 'latency': found '1e30 s'; expected {TIME}",
+                f"{{}}: line 9, column 'arena': found '1e30'; expected {SIZE}",
             ],
         ),
         (b"file,latency\na.tflite,3\xb5s\n", ["{}: line 2: is no UTF-8 text; save the table as CSV in UTF-8"]),
