@@ -105,14 +105,14 @@ def _rows(recipe: Any, folder: Path) -> tuple[list[Row], np.ndarray, np.ndarray 
     """The tools' rows, the float model's outputs on the held-out images, and the labels where they fit them."""
     import edgecut
     from edgecut.images.dataset import calibration_sample, read_data
-    from edgecut.images.device import model_input
+    from edgecut.images.device import PictureForm, model_input
     from edgecut.runtime.files import FileRunner
 
     if not (folder / "out").exists():
         edgecut.build(recipe, out=folder / "out")
     models = folder / "out" / "models"
     height, width, channels = FileRunner(models / "m.float32.tflite").inputs[0].shape[1:]
-    data = read_data(recipe.data, height=height, width=width, channels=channels)
+    data = read_data(recipe.data, PictureForm(height, width, channels))
 
     def fed(pixels: np.ndarray) -> np.ndarray:
         return model_input(pixels, recipe.source.preprocess, recipe.stem.pixels)

@@ -257,9 +257,10 @@ def _invoke(words: list[str]) -> int:
 
 def _read_pictures(path: Path) -> None:
     from edgecut.images.dataset import read_data
+    from edgecut.images.device import PictureForm
     from edgecut.records.recipe import Data
 
-    read_data(Data(train=str(path)), height=8, width=8, channels=3)
+    read_data(Data(train=str(path)), PictureForm(8, 8, 3))
 
 
 def _bugs_traced(said: str) -> str:

@@ -12,9 +12,9 @@ import re
 import shutil
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import TypedDict
+from typing import IO, TypedDict
 
 from edgecut.records.artifact import file_states, sha256_of
 from edgecut.whole import replace_whole, scratch_folder
@@ -72,12 +72,34 @@ class Store:
         document = entry["document"]
         return document if isinstance(document, dict) else None
 
+    def open(self, kind: str, name: str, **facts: object) -> IO[bytes] | None:
+        """A file of an entry where it lies, read to the end and sound; None as `get` says.
+
+        What is open can be read on when the entry is removed.
+        """
+        path = self._path(kind, facts)
+        entry = read_entry(path)
+        digest = entry["files"].get(name) if entry is not None else None
+        if digest is None:
+            return None
+        file = _sound(self._blob(digest), digest)
+        if file is None:
+            self.forget(kind, **facts)
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(path)
+        return file
+
     def put(
-        self, kind: str, document: Mapping[str, object], files: Mapping[str, Path] | None = None, **facts: object
+        self,
+        kind: str,
+        document: Mapping[str, object],
+        files: Mapping[str, Path] | None = None,
+        **facts: object,
     ) -> None:
         """Keep a document and files, by name. It is there whole or not at all, whenever the process ends.
 
-        Raises OSError where the folder can't be written.
+        Files that lie in scratch() are moved, others are copied. Raises OSError where the folder can't be written.
         """
         digests = {name: self._kept(path) for name, path in (files or {}).items()}
         entry: Entry = {"title": self._title, "document": document, "files": digests}
@@ -87,6 +109,18 @@ class Store:
         replace_whole(self._path(kind, facts), text.encode(), _mode(self.folder))
         if self._limit_bytes is not None and total_bytes(self.folder) > self._limit_bytes:
             trim(self.folder, int(_TRIMMED * self._limit_bytes))
+
+    def has_room(self, size_bytes: int) -> bool:
+        """Whether a file of that size would be left when others have gone for it."""
+        return self._limit_bytes is None or size_bytes <= _TRIMMED * self._limit_bytes
+
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A new folder for a large file on its way to the store; what is left in it is gone when the context ends."""
+        self._share(self.folder)
+        self._share(self.folder / BLOBS)
+        with scratch_folder(prefix=".", dir=self.folder / BLOBS) as folder:
+            yield folder
 
     def forget(self, kind: str, **facts: object) -> None:
         """Remove an entry that can't be used, where the folder permits it."""
@@ -115,10 +149,8 @@ class Store:
         digest = sha256_of(path)
         blob = self._blob(digest)
         if not _is_file_of(blob, path.stat().st_size, digest):
-            self._share(self.folder)
-            self._share(blob.parent)
-            with scratch_folder(prefix=".", dir=blob.parent) as scratch:
-                copy = shutil.copyfile(path, scratch / digest)
+            with self.scratch() as scratch:
+                copy = path if path.parent.parent == blob.parent else shutil.copyfile(path, scratch / digest)
                 copy.chmod(_mode(self.folder))
                 os.replace(copy, blob)
         return digest
@@ -152,6 +184,22 @@ def blob_fault(blob: Path, digest: str) -> str | None:
         return None if sha256_of(blob) == digest else "is damaged"
     except OSError:
         return "can't be read"
+
+
+def _sound(blob: Path, digest: str) -> IO[bytes] | None:
+    """The file of an entry, open at its beginning; None where it is missing or damaged, and then it is gone."""
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(open(blob, "rb"))
+        except OSError:
+            return None
+        if hashlib.file_digest(file, "sha256").hexdigest() == digest:
+            file.seek(0)
+            stack.pop_all()
+            return file
+    with contextlib.suppress(OSError):
+        blob.unlink()
+    return None
 
 
 def _is_inside(name: str) -> bool:
@@ -215,8 +263,9 @@ def trim(folder: Path, limit_bytes: int, older_than_s: float = math.inf) -> int:
 
 
 def _age_s(path: Path, now: float) -> float:
+    """Of a folder that of the file in it that was written last."""
     try:
-        return now - path.stat().st_mtime
+        return now - max(each.stat().st_mtime for each in (path, *(path.iterdir() if path.is_dir() else ())))
     except OSError:
         return 0.0
 

@@ -82,12 +82,13 @@ def _trained(output: Output, recipe: Recipe, out: Path) -> tuple[Step, Mapping[M
     from edgecut.graph.saving import save
     from edgecut.pipeline.answers import validation_scores
     from edgecut.pipeline.build import edit
+    from edgecut.pipeline.cached import file_store
     from edgecut.pipeline.head import fit_head
     from edgecut.pipeline.images import read_images
     from edgecut.pipeline.load import load_source
 
     body = edit(load_source(recipe, progress).value, recipe, progress).value
-    images = read_images(body, recipe, progress).value
+    images = read_images(body, recipe, progress, file_store("head")).value
     head = fit_head(body, images, recipe, progress)
     scores: dict[MetricName, float | None] = {metric_of(recipe.data.target): None}
     scores |= validation_scores(head.value.model, head.value.feed, images, recipe, progress)

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from edgecut.compress.tfmot import Packages, last_activation
 from edgecut.errors import StepError
+from edgecut.images.mapped import forget
 from edgecut.images.sampling import split
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Compress
@@ -147,6 +148,7 @@ def batches_of(lessons: Lessons, count: int) -> Iterator[np.ndarray]:
     chosen = np.sort(np.random.default_rng(lessons.seed).permutation(training)[:count])
     for start in range(0, len(chosen), lessons.wanted.batch):
         yield lessons.to_input(lessons.images[chosen[start : start + lessons.wanted.batch]])
+        forget(lessons.images)
 
 
 def _batches(
@@ -162,6 +164,7 @@ def _batches(
             for start in range(0, len(chosen), size):
                 part = chosen[start : start + size]
                 yield lessons.to_input(lessons.images[part]), lessons.labels[part]
+                forget(lessons.images)
             if not shuffled:
                 return
 

@@ -13,6 +13,7 @@ from edgecut.graph.naming import unique_name
 from edgecut.graph.predict import BATCH
 from edgecut.graph.proof import call_flat
 from edgecut.graph.rebuild import rebuild
+from edgecut.images.mapped import batches
 from edgecut.images.rows import columns
 from edgecut.records.progress import SILENT, Progress
 
@@ -60,9 +61,8 @@ def predict_each(
     """
     forward = tf.function(lambda *inputs: keras.tree.flatten(call_flat(model, inputs)), reduce_retracing=True)
     with progress.task(title, len(images)) as advance:
-        for first in range(0, len(images), BATCH):
-            batch = images[first : first + BATCH]
-            yield first, [x.numpy() for x in forward(*map(tf.constant, columns(to_input(batch))))]
+        for k, batch in enumerate(batches(images, BATCH)):
+            yield k * BATCH, [x.numpy() for x in forward(*map(tf.constant, columns(to_input(batch))))]
             advance(len(batch))
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from edgecut.graph.proof import call_flat
+from edgecut.images.mapped import batches, gathered_each
 from edgecut.images.rows import columns
 from edgecut.records.progress import SILENT, Progress
 
@@ -23,19 +24,20 @@ def predict_outputs(
     title: str = "forward pass",
     progress: Progress = SILENT,
 ) -> tuple[np.ndarray, ...]:
-    """Every output of a model, each (n, ...), in its own dtype.
+    """Every output of a model, each (n, ...), in its own dtype; large ones lie in a file (images/mapped.py).
 
     images: (n, ...), kept as they are (bytes); to_input makes a batch of them what the model takes, in rows
     (images/rows.py) for each of several inputs.
     """
     forward = tf.function(lambda *inputs: keras.tree.flatten(call_flat(model, inputs)), reduce_retracing=True)
-    outputs: list[list[np.ndarray]] = []
-    with progress.task(title, len(images)) as advance:
-        for first in range(0, len(images), BATCH):
-            batch = images[first : first + BATCH]
-            outputs.append([row.numpy() for row in forward(*map(tf.constant, columns(to_input(batch))))])
-            advance(len(batch))
-    return tuple(np.concatenate(column) for column in zip(*outputs, strict=True))
+
+    def each() -> Iterator[tuple[np.ndarray, ...]]:
+        with progress.task(title, len(images)) as advance:
+            for batch in batches(images, BATCH):
+                yield tuple(row.numpy() for row in forward(*map(tf.constant, columns(to_input(batch)))))
+                advance(len(batch))
+
+    return gathered_each(each(), len(images))
 
 
 def predict(

@@ -15,7 +15,7 @@ from edgecut.handoff.bundle import device_artifact
 from edgecut.handoff.stimuli import array_inputs, camera_order, check_range, outputs_of, takes_pictures
 from edgecut.images.arrays import ArrayInputs, array_faults, has_part
 from edgecut.images.decode import decode_all
-from edgecut.images.device import CHANNELS, COLOURS, in_order, shown_pixels
+from edgecut.images.device import CHANNELS, COLOURS, PictureForm, in_order, shown_pixels
 from edgecut.images.feed import ArrayFeed
 from edgecut.images.listing import class_names_of, image_files
 from edgecut.images.npz import read_headers
@@ -181,9 +181,8 @@ def _parts(side: Side, artifact: Artifact, inputs: Sequence[str], progress: Prog
     at_once = max(1, min(_AT_ONCE, _AT_ONCE_BYTES // (height * width * 3)))
     for first in range(0, len(files), at_once):
         some = files[first : first + at_once]
-        pixels = decode_all(
-            some, height=height, width=width, channels=1 if order == "gray" else 3, where="run", progress=progress
-        )
+        form = PictureForm(height, width, 1 if order == "gray" else 3)
+        pixels = np.concatenate([*decode_all(some, form, where="run", progress=progress)])
         yield Part(tuple(map(str, some)), in_order(pixels, order), pixels)
 
 

@@ -12,7 +12,7 @@ from edgecut.handoff.builds import Side, label_names
 from edgecut.images.arrays import ArrayInput, ArrayInputs
 from edgecut.images.classes import assumed_order
 from edgecut.images.dataset import Dataset, read_arrays, read_data
-from edgecut.images.device import DEFAULT_ORDER, in_order, model_input
+from edgecut.images.device import DEFAULT_ORDER, PictureForm, model_input
 from edgecut.images.feed import ArrayFeed
 from edgecut.images.rows import packed
 from edgecut.records.artifact import Artifact
@@ -89,20 +89,18 @@ def _fed_arrays(
 def _fed_pictures(
     sides: tuple[Side, Side], pair: tuple[Artifact, Artifact], wanted: Data, progress: Progress
 ) -> tuple[tuple[Fed, ...], str]:
-    read: dict[tuple[int, ...], Dataset] = {}
+    read: dict[PictureForm, Dataset] = {}
     found = []
     for side, artifact in zip(sides, pair, strict=True):
         check_range(side, artifact)
         height, width = artifact.inputs[0].shape[1:3]
         order = camera_order(side, artifact)
-        shape = (height, width, 1 if order == "gray" else 3)
-        if shape not in read:
-            read[shape] = read_data(
-                wanted, height=shape[0], width=shape[1], channels=shape[2], partial=True, progress=progress
-            )
-        labels, why = _own_labels(side, artifact, read[shape])
+        form = PictureForm.in_order(height, width, order)
+        if form not in read:
+            read[form] = read_data(wanted, form, partial=True, progress=progress)
+        labels, why = _own_labels(side, artifact, read[form])
         assumed = assumed_order(wanted) if labels is not None and not label_names(side) else ""
-        found.append(Fed(in_order(read[shape].val.pixels, order), labels, why, assumed))
+        found.append(Fed(read[form].val.pixels, labels, why, assumed))
     return tuple(found), f"validation images of {wanted.val or wanted.train}"
 
 

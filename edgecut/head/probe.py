@@ -1,8 +1,4 @@
-"""A linear head in closed form: ridge regression on features, the penalty chosen by leave-one-out.
-
-Hastie, Tibshirani, Friedman, The Elements of Statistical Learning, 3.4.1 (ridge by the singular values) and
-7.10 (leave-one-out of a linear smoother from its hat matrix).
-"""
+"""A linear head in closed form: ridge regression on features (ridge.py), the penalty chosen by leave-one-out."""
 
 from __future__ import annotations
 
@@ -13,13 +9,13 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from edgecut.errors import HeadError
+from edgecut.head.ridge import ROWS, DualBasis, PrimalBasis, Rows, slices
 from edgecut.images.labels import check_labels
+from edgecut.images.mapped import batches, forget
 from edgecut.score.metrics import Score, accuracy, r2
 
 # Penalties per sample, on features of unit variance.
 PENALTIES: tuple[float, ...] = tuple(10.0 ** (k / 2) for k in range(-10, 5))
-# Below this share of the largest value of the channel, a deviation is the rounding of float32.
-_DEAD_RELATIVE_STD = 1e-5
 _TEMPERATURES = (1e-2, 1e2)
 _BISECTIONS = 50
 # tensorflow.org/lite/performance/quantization_spec: weights are symmetric, -127..127.
@@ -81,15 +77,16 @@ def fit_ridge(
     penalty: on eight sets of MobileNetV1 features of CIFAR-10 (2,000 and 1,000 images) held-out accuracy differs by
     -0.003 to +0.004.
 
-    features: (n, d), float; computed in float64. labels: (n,), whole numbers in 0..classes-1; a class without
-    images gets a score of 0. penalties: per sample, greater than 0, on features of unit variance; all are
-    tried with one eigendecomposition of min(n, d) squared. score: what loo_accuracy is. Raises DataError for a
-    label that is no class, HeadError for features that can't be fitted.
+    features: (n, d), float; computed in float64, a part of many rows after the other. labels: (n,), whole numbers in
+    0..classes-1; a class without images gets a score of 0. penalties: per sample, greater than 0, on features of unit
+    variance; all are tried with one eigendecomposition of min(n, d) squared. score: what loo_accuracy is. Raises
+    DataError for a label that is no class, HeadError for features that can't be fitted.
     """
     labels = np.asarray(labels).reshape(-1)
     _check(features, labels, penalties)
     check_labels(labels, classes, "labels")
-    probe, left_out = _fitted(features, np.eye(classes)[labels], penalties)
+    ones = np.eye(classes)
+    probe, left_out = _fitted(features, lambda part: ones[labels[part]], penalties)
     return replace(probe, temperature=fit_temperature(left_out, labels), loo_accuracy=score(left_out, labels))
 
 
@@ -100,45 +97,35 @@ def fit_values(
     _check(features, targets, penalties)
     if targets.ndim != 2 or not np.all(np.isfinite(targets)):
         raise HeadError(f"head: targets of shape {targets.shape} can't be fitted; finite (n, outputs) are expected")
-    probe, left_out = _fitted(features, np.asarray(targets, np.float64), penalties)
+    probe, left_out = _fitted(features, lambda part: np.asarray(targets[part], np.float64), penalties)
     return replace(probe, loo_accuracy=score(left_out, targets))
 
 
-def _fitted(features: np.ndarray, targets: np.ndarray, penalties: Sequence[float]) -> tuple[Probe, np.ndarray]:
+def _fitted(features: np.ndarray, targets: Rows, penalties: Sequence[float]) -> tuple[Probe, np.ndarray]:
     """The head with the best penalty, its temperature 1 and its score not yet known, and its leave-one-out scores.
 
     BLAS gets one thread: two that wait for each other on a busy machine took 0.2 to 2 s of processor time for what
     one does in 0.005 to 0.11 s (256 to 1,000 features, OpenBLAS 0.3), and the bits don't depend on how many there are.
     """
+    count, width = features.shape
     with threadpool_limits(1, user_api="blas"):
-        return _fitted_alone(features, targets, penalties)
-
-
-def _fitted_alone(features: np.ndarray, targets: np.ndarray, penalties: Sequence[float]) -> tuple[Probe, np.ndarray]:
-    wide = np.asarray(features, np.float64)
-    mean = wide.mean(axis=0)
-    deviation, alive = _deviation(wide)
-    inverse = np.where(alive, 1 / np.where(alive, deviation, 1), 0)
-    standard = (wide - mean) * inverse
-    prior = targets.mean(axis=0)
-    basis = _Basis(standard, targets - prior)
-    # One trial is held beside the best: of 1,000 targets and 10,000 images each takes 80 MB.
-    least, best, left_out = np.inf, penalties[0], targets
-    for penalty in penalties:
-        trial = _leave_one_out(basis, targets, prior, penalty)
-        error = float(np.mean((targets - trial) ** 2))
-        if error < least:
-            least, best, left_out = error, penalty, trial
-    kernel = basis.weights(best) * inverse[:, None]
+        basis: PrimalBasis | DualBasis = (
+            PrimalBasis(features, targets, penalties)
+            if width <= count
+            else DualBasis(np.asarray(features, np.float64), targets(slice(count)), penalties)
+        )
+        errors = basis.errors()
+        best = int(np.argmin(errors))
+        left_out, kernel = basis.left_out(best), basis.weights(best) * basis.inverse[:, None]
     probe = Probe(
         kernel=kernel.astype(np.float32),
-        bias=(prior - mean @ kernel).astype(np.float32),
-        penalty=best,
+        bias=(basis.prior - basis.mean @ kernel).astype(np.float32),
+        penalty=penalties[best],
         temperature=1.0,
         loo_accuracy=0.0,
-        loo_error=float(least),
-        dead=int(np.sum(~alive)),
-        mean=mean.astype(np.float32),
+        loo_error=float(errors[best] / left_out.size),
+        dead=int(np.sum(~basis.alive)),
+        mean=basis.mean.astype(np.float32),
     )
     return probe, left_out
 
@@ -150,62 +137,21 @@ def fit_temperature(scores: np.ndarray, labels: np.ndarray) -> float:
     Networks, 2017, with 1 / temperature as the factor. The likelihood is concave in the factor, so its slope
     is bisected.
     """
-    own = scores[np.arange(len(labels)), labels]
     low, high = np.log(_TEMPERATURES)
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
-        scaled = scores * np.exp(middle)
-        weights = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-        expected = (weights * scores).sum(axis=1) / weights.sum(axis=1)
-        low, high = (middle, high) if np.sum(own - expected) >= 0 else (low, middle)
+        slope = sum(_slope(scores[part], labels[part], np.exp(middle)) for part in slices(len(labels)))
+        forget(scores)
+        low, high = (middle, high) if slope >= 0 else (low, middle)
     return float(np.exp((low + high) / 2))
 
 
-class _Basis:
-    """Standardised features turned to their principal axes, so that each further penalty costs little.
-
-    standard: (n, d) of zero mean; targets: (n, classes) of zero mean.
-    """
-
-    def __init__(self, standard: np.ndarray, targets: np.ndarray) -> None:
-        count, width = standard.shape
-        self.count = count
-        self._dual = standard if width > count else None
-        gram = standard @ standard.T if width > count else standard.T @ standard
-        energies, self._axes = np.linalg.eigh(gram)
-        self._energies = np.clip(energies, 0, None)
-        self._rows = self._axes * np.sqrt(self._energies) if width > count else standard @ self._axes
-        self._squares = self._rows**2
-        self._products = self._rows.T @ targets
-        self._targets = targets
-
-    def fit(self, penalty: float) -> tuple[np.ndarray, np.ndarray]:
-        """The fitted targets (n, classes), and the diagonal of the hat matrix (n,)."""
-        inverse = 1 / (self._energies + penalty * self.count)
-        return self._rows @ (inverse[:, None] * self._products), self._squares @ inverse
-
-    def weights(self, penalty: float) -> np.ndarray:
-        """The weights of the standardised features: (d, classes)."""
-        inverse = 1 / (self._energies + penalty * self.count)
-        if self._dual is None:
-            return self._axes @ (inverse[:, None] * self._products)
-        return self._dual.T @ (self._axes @ (inverse[:, None] * (self._axes.T @ self._targets)))
-
-
-def _leave_one_out(basis: _Basis, targets: np.ndarray, prior: np.ndarray, penalty: float) -> np.ndarray:
-    """The scores that each sample would get from a fit on all the others; (n, classes).
-
-    Exact for a fixed standardisation. The intercept isn't penalised and gives the hat matrix its 1 / n.
-    """
-    fitted, hat = basis.fit(penalty)
-    residual = targets - prior - fitted
-    return targets - residual / (1 - hat - 1 / basis.count)[:, None]
-
-
-def _deviation(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Each channel's standard deviation, and whether that is more than rounding; both (d,)."""
-    deviation = features.std(axis=0)
-    return deviation, deviation > _DEAD_RELATIVE_STD * np.abs(features).max(axis=0)
+def _slope(scores: np.ndarray, labels: np.ndarray, factor: float) -> float:
+    """By how much the scores of the labels are above those that a softmax expects; of some rows."""
+    scaled = scores * factor
+    weights = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    expected = (weights * scores).sum(axis=1) / weights.sum(axis=1)
+    return float(np.sum(scores[np.arange(len(labels)), labels] - expected))
 
 
 def _check(features: np.ndarray, labels: np.ndarray, penalties: Sequence[float]) -> None:
@@ -215,7 +161,7 @@ def _check(features: np.ndarray, labels: np.ndarray, penalties: Sequence[float])
         raise HeadError(f"head: {len(features)} rows of features and {len(labels)} labels; make them equal")
     if len(features) < 2 or not features.shape[1]:
         raise HeadError(f"head: features of shape {features.shape} can't be fitted; at least 2 rows are needed")
-    if not np.all(np.isfinite(features)):
+    if not all(np.isfinite(part).all() for part in batches(features, ROWS)):
         raise HeadError("head: the features hold NaN or infinity; check source.preprocess and the model's weights")
     if not penalties or min(penalties) <= 0:
         raise HeadError(f"head: penalties are greater than 0, found {list(penalties)}")

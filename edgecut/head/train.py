@@ -17,6 +17,7 @@ import numpy as np
 from edgecut.errors import HeadError
 from edgecut.graph.first_kernels import IMAGES, first_units, folded, holds_stem_constants, unfolded
 from edgecut.head.probe import fit_ridge, fit_values
+from edgecut.images.mapped import forget
 from edgecut.images.sampling import sampled
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Target, Training
@@ -219,8 +220,10 @@ class _Batches(keras.utils.PyDataset):
 
     def __getitem__(self, place: int) -> tuple[np.ndarray, np.ndarray]:
         """A batch: what the model takes, and what it should say."""
-        rows = self._order[place * self._batch : (place + 1) * self._batch]
-        return self._lessons.to_input(self._lessons.inputs[rows]), self._lessons.wanted[rows]
+        rows, inputs = self._order[place * self._batch : (place + 1) * self._batch], self._lessons.inputs
+        batch = self._lessons.to_input(inputs[rows])
+        forget(inputs)
+        return batch, self._lessons.wanted[rows]
 
     def on_epoch_end(self) -> None:
         """Shuffle."""

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from edgecut.cache.store import Store
 from edgecut.errors import DataError, faults_of, several
 from edgecut.images.arrays import ArrayInputs, has_part
 from edgecut.images.classes import one_class_fault, unnamed_numbers_fault
 from edgecut.images.decode import decode_faults
+from edgecut.images.device import PictureForm
 from edgecut.images.faults import data_faults
 from edgecut.images.labels import check_labels
 from edgecut.images.listing import class_count_fault, class_names_of
@@ -54,30 +56,42 @@ class Dataset:
 
 
 def read_data(
-    data: Data, *, height: int, width: int, channels: int, partial: bool = False, progress: Progress = SILENT
+    data: Data,
+    form: PictureForm,
+    *,
+    partial: bool = False,
+    store: Store | None = None,
+    progress: Progress = SILENT,
 ) -> Dataset:
-    """The recipe's images in the device's format; data.target "features" leaves the labels None.
+    """The recipe's images in the device's form; data.target "features" leaves the labels None.
 
     Training images come from data.train, class folders or an .npz (x_train, y_train). Validation images come
     from data.val (of an .npz: x_test, else x_train), else from x_test of the training .npz, else each class
     of the training images gives data.val_fraction of its own, chosen by data.seed. data.limit bounds each
     part: an .npz gives its first images, folders give evenly of each class in sorted order.
     partial: whether data.labels may name classes that no image has, as where they are a model's own outputs.
-    Raises DataError.
+    store: where they are kept for later builds. Raises DataError.
     """
 
     def read(source: PictureSource, chosen: np.ndarray) -> np.ndarray:
-        return source.read(chosen, height=height, width=width, channels=channels, progress=progress)
+        return source.read(chosen, form, store=store, progress=progress)
 
     return _read(data, read, None, partial)
 
 
-def read_arrays(data: Data, inputs: ArrayInputs, *, partial: bool = False, progress: Progress = SILENT) -> Dataset:
+def read_arrays(
+    data: Data,
+    inputs: ArrayInputs,
+    *,
+    partial: bool = False,
+    store: Store | None = None,
+    progress: Progress = SILENT,
+) -> Dataset:
     """The recipe's arrays as rows (rows.py), with labels, parts and limits as read_data has them of an .npz.
 
     Raises DataError.
     """
-    return _read(data, lambda source, chosen: source.rows(chosen, progress), inputs, partial)
+    return _read(data, lambda source, chosen: source.rows(chosen, store=store, progress=progress), inputs, partial)
 
 
 def _read(
@@ -123,7 +137,7 @@ def chosen_files(data: Data, *, partial: bool = False) -> dict[str, list[Path]]:
     chosen = _chosen(data, partial)[0] if data.target == "classes" else chosen_targets(data)
     files: dict[str, list[Path]] = {}
     for source, indices in chosen:
-        files.setdefault(source.where, []).extend(Path(source.pictures[index]) for index in indices)
+        files.setdefault(source.where, []).extend((source.files or ())[index] for index in indices)
     return files
 
 
@@ -195,8 +209,7 @@ def read_calibration(
     """
     source = open_any(str(path), where)
     chosen = sampled(source.labels, len(source), count if count is not None else len(source), seed)
-    height, width, channels = shape
-    return source.read(chosen, height=height, width=width, channels=channels, progress=progress)
+    return source.read(chosen, PictureForm(*shape), progress=progress)
 
 
 def read_calibration_arrays(
@@ -210,7 +223,7 @@ def read_calibration_arrays(
 ) -> np.ndarray:
     """The same of an .npz of arrays: rows of x_train. Raises DataError."""
     source = open_rows(Path(path), where, inputs)
-    return source.rows(sampled(source.labels, len(source), count or len(source), seed), progress)
+    return source.rows(sampled(source.labels, len(source), count or len(source), seed), progress=progress)
 
 
 def calibration_sample(images: Images, count: int, seed: int) -> np.ndarray:
@@ -263,7 +276,7 @@ def _class_names(
 def _limited(source: PictureSource, indices: np.ndarray, limit: int | None) -> np.ndarray:
     if limit is None or limit >= len(indices):
         return indices
-    if isinstance(source.pictures, np.ndarray):
+    if source.files is None:
         return indices[:limit]
     return indices[evenly(_labels(source)[indices], limit)]
 

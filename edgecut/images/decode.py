@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from edgecut.errors import DataError, faults_of, several
-from edgecut.images.device import to_device
+from edgecut.images.device import PictureForm
 from edgecut.records.lfs import POINTER, is_pointer_file
 from edgecut.records.progress import SILENT, Progress
 from edgecut.sandbox.limits import over_limits
 
-# Decoding and resizing leave Python's lock, so a second thread helps.
-_THREADS = 2
+T = TypeVar("T")
+U = TypeVar("U")
+_THREADS = min(8, os.cpu_count() or 1)
+_AT_ONCE = 16  # files that a thread takes
 # Pictures, whatever their name says. Not EPS, which Pillow hands to Ghostscript: a program in a picture's place.
 _FORMATS = (
     "BMP",
@@ -81,36 +86,57 @@ def decode(path: Path, where: str) -> np.ndarray:
 
 
 def decode_all(
-    files: Sequence[Path], *, height: int, width: int, channels: int, where: str, progress: Progress = SILENT
-) -> np.ndarray:
-    """The files in the device's format: (n, height, width, channels), uint8.
+    files: Sequence[Path], form: PictureForm, *, where: str, progress: Progress = SILENT
+) -> Iterator[np.ndarray]:
+    """The files in the device's form, in order, some at a time: (n, *form.shape), uint8.
 
-    Raises DataError that names every file that can't be decoded, in order; of many the first.
+    Raises DataError at the end that names every file that can't be decoded, in order; of many the first.
     """
-    result = np.empty((len(files), height, width, channels), np.uint8)
     faults: list[str] = []
+    with progress.task("reading images", len(files)) as advance:
+        for pixels, wrong in _mapped_ahead(
+            lambda some: _decoded(some, form, where), [files[k : k + _AT_ONCE] for k in range(0, len(files), _AT_ONCE)]
+        ):
+            faults += wrong
+            yield pixels
+            advance(len(pixels) + len(wrong))
+    if faults:
+        raise several(DataError, shortened(faults, where))
 
-    def pixels_of(path: Path) -> np.ndarray | DataError:
+
+def _decoded(files: Sequence[Path], form: PictureForm, where: str) -> tuple[np.ndarray, list[str]]:
+    """(the pictures of those files that can be decoded, what is wrong with the others)."""
+    pictures, faults = [np.empty((0, *form.shape), np.uint8)], list[str]()
+    for path in files:
         try:
-            return to_device(decode(path, where), height, width, channels)
+            pictures.append(form.of(decode(path, where)[None]))
         except DataError as exc:
-            return exc
+            faults.append(str(exc))
+    return np.concatenate(pictures), faults
 
-    pool = ThreadPoolExecutor(_THREADS)
+
+def _mapped_ahead(function: Callable[[T], U], tasks: Iterable[T]) -> Iterator[U]:
+    """The answers in order, by threads that are few tasks ahead: neither tasks nor answers pile up.
+
+    Decoding and resizing leave Python's lock, so that further threads help.
+    """
+    pool, running = ThreadPoolExecutor(_THREADS), deque[Future[U]]()
     try:
-        with progress.task("reading images", len(files)) as advance:
-            for index, pixels in enumerate(pool.map(pixels_of, files)):
-                if isinstance(pixels, DataError):
-                    faults.append(str(pixels))
-                else:
-                    result[index] = pixels
-                advance(1)
+        for task in tasks:
+            running.append(pool.submit(function, task))
+            if len(running) > 2 * _THREADS:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
     finally:
         # What was not begun is dropped, so that Ctrl-C doesn't wait for all the others.
         pool.shutdown(cancel_futures=True)
-    if faults:
-        raise several(DataError, shortened(faults, where))
-    return result
+
+
+def decoders() -> dict[str, str | None]:
+    """{library: version} of what pictures are decoded and resized by."""
+    codecs = ("jpg", "jpg_2000", "libtiff", "webp", "zlib", *(("avif",) if "avif" in features.modules else ()))
+    return {"pillow": features.version("pil"), **{name: features.version(name) for name in codecs}}
 
 
 def decode_faults(files: Sequence[Path], where: str) -> list[str]:

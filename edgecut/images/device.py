@@ -6,6 +6,7 @@ Training, calibration, checks and golden vectors all go through here.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -29,6 +30,32 @@ COLOURS = {
 }
 YUV_TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
 _RGB_TO_YUV = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+
+
+@dataclass(frozen=True)
+class PictureForm:
+    """What a device's pictures are. order: of their bytes; None: gray or rgb, as the channels say."""
+
+    height: int
+    width: int
+    channels: int
+    order: str | None = None
+
+    @classmethod
+    def in_order(cls, height: int, width: int, order: str) -> PictureForm:
+        """The form of pictures whose order alone is known."""
+        return cls(height, width, 1 if order == "gray" else 3, order)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of a picture's bytes."""
+        channels = self.channels if self.order is None else CHANNELS[self.order]
+        return (self.height, self.width, channels)
+
+    def of(self, images: np.ndarray) -> np.ndarray:
+        """Pictures as `to_device_batch` takes them, in this form: (n, *shape), uint8."""
+        pixels = to_device_batch(images, self.height, self.width, self.channels)
+        return pixels if self.order is None else in_order(pixels, self.order)
 
 
 def is_picture(inputs: Sequence[Sequence[int | None]]) -> bool:

@@ -12,6 +12,7 @@ import re
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _MAGIC = b"\x93NUMPY"
 _LONGEST_HEADER_BYTES = 1 << 20
+_PART_BYTES = 8 << 20
 _MOST_DEFLATED = 1032  # what deflate can unpack a byte to (zlib.net/zlib_tech.html)
 # What reading raises on a file that was damaged, or written by nobody who knows the format.
 _DAMAGE = (
@@ -83,18 +85,58 @@ def load_array(path: Path, name: str, where: str) -> np.ndarray:
     import numpy as np
 
     try:
-        with zipfile.ZipFile(path) as archive:
-            size_bytes = archive.getinfo(f"{name}.npy").file_size
-        limits = read_limits()
-        if size_bytes > limits.address_bytes_for(path.stat().st_size):
-            raise DataError(
-                f"{where}: {path}: {name} unpacks to {format_bytes(size_bytes)}, where the file has "
-                f"{format_bytes(path.stat().st_size)}; {limits.hint('bytes')}"
-            )
+        _check_unpacked(path, name, where)
         with np.load(path, allow_pickle=False) as arrays:
             return np.asarray(arrays[name])
     except (*_DAMAGE, OSError, RuntimeError) as exc:
         raise DataError(f"{where}: {path}: {name} can't be read, the file is damaged ({exc})") from exc
+
+
+@dataclass(frozen=True)
+class Member:
+    """An array of an .npz whose values aren't read yet. where: put in front of what is wrong with it."""
+
+    path: Path
+    name: str
+    header: Header
+    where: str
+
+    def __len__(self) -> int:
+        """The number of its rows."""
+        return self.header.shape[0]
+
+    def parts(self) -> Iterator[np.ndarray]:
+        """Its rows, some at a time, so that memory doesn't grow with their number. Raises DataError for a damaged file.
+
+        Members may be compressed, and their checksum is behind the last row: all of it is read.
+        """
+        import numpy as np
+
+        try:
+            _check_unpacked(self.path, self.name, self.where)
+            with zipfile.ZipFile(self.path) as archive, archive.open(f"{self.name}.npy") as file:
+                version = np.lib.format.read_magic(file)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, by_columns, dtype = read(file)
+                if by_columns or not shape or dtype.hasobject:
+                    yield load_array(self.path, self.name, self.where)
+                    return
+                width = math.prod(shape[1:]) * dtype.itemsize
+                step = max(1, _PART_BYTES // max(1, width))
+                for first in range(0, shape[0], step):
+                    count = min(step, shape[0] - first)
+                    content = file.read(count * width)
+                    yield np.frombuffer(content, dtype).reshape(count, *shape[1:])
+                file.read(1)  # the end, where the checksum is
+        except (*_DAMAGE, OSError, RuntimeError) as exc:
+            raise DataError(
+                f"{self.where}: {self.path}: {self.name} can't be read, the file is damaged ({exc})"
+            ) from exc
+
+
+def open_member(path: Path, name: str, where: str) -> Member:
+    """An array of an .npz, whose values aren't read yet. Raises DataError if the file is none."""
+    return Member(path, name, read_headers(path, where)[name], where)
 
 
 def _read_header(archive: zipfile.ZipFile, name: str) -> Header:
@@ -114,6 +156,18 @@ def _read_header(archive: zipfile.ZipFile, name: str) -> Header:
         raise ValueError(f"{name} has the shape {shape!r}")
     _check_size(archive, name, shape, dtype, start=8 + size + length)
     return Header(tuple(int(extent) for extent in shape), dtype if isinstance(dtype, str) else "|V")
+
+
+def _check_unpacked(path: Path, name: str, where: str) -> None:
+    """Nothing, for an array that the limits let be unpacked. Raises DataError."""
+    with zipfile.ZipFile(path) as archive:
+        size_bytes = archive.getinfo(f"{name}.npy").file_size
+    limits = read_limits()
+    if size_bytes > limits.address_bytes_for(path.stat().st_size):
+        raise DataError(
+            f"{where}: {path}: {name} unpacks to {format_bytes(size_bytes)}, where the file has "
+            f"{format_bytes(path.stat().st_size)}; {limits.hint('bytes')}"
+        )
 
 
 def _check_size(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...], dtype: object, start: int) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from edgecut.errors import DataError, faults_of, several
 from edgecut.images.arrays import ArrayInput, ArrayInputs, array_names, has_part
-from edgecut.images.npz import Header, load_array, read_headers
+from edgecut.images.mapped import Form, gathered
+from edgecut.images.npz import Header, Member, read_headers
 from edgecut.records.recipe import Data
 
+_PART_BYTES = 8 << 20
 _QUICK_VALUES = 1 << 24  # 64 MiB of float32, a fifth of a second
 
 
@@ -37,22 +40,67 @@ def packed(arrays: Sequence[np.ndarray]) -> np.ndarray:
     return rows
 
 
-def load_rows(path: Path, part: str, inputs: ArrayInputs, where: str) -> np.ndarray:
-    """The samples of a part, "train" or "test", each in its input's dtype. Raises DataError with all faults.
+@dataclass(frozen=True)
+class RowMembers:
+    """The samples of a part as rows whose values aren't read yet, each input in its own dtype."""
 
-    Headers are right already (arrays.py); the values are looked at here.
-    """
-    arrays, faults = [], []
-    for name, each in zip(array_names(read_headers(path, where), part, inputs), inputs, strict=True):
-        values = load_array(path, name, where)
-        fault = value_fault(values, each)
-        if fault:
-            faults.append(f"{where}: {path}: {name} {fault}")
-        else:
-            arrays.append(values.astype(each.dtype))
-    if faults:
-        raise several(DataError, faults)
-    return packed(arrays)
+    members: tuple[Member, ...]
+    inputs: ArrayInputs
+
+    def __len__(self) -> int:
+        """The number of samples."""
+        return len(self.members[0])
+
+    @property
+    def form(self) -> Form:
+        """Of all rows."""
+        empty = [np.empty((0, *m.header.shape[1:]), e.dtype) for m, e in zip(self.members, self.inputs, strict=True)]
+        rows = packed(empty)
+        return Form((len(self), *rows.shape[1:]), rows.dtype)
+
+    def parts(self) -> Iterator[np.ndarray]:
+        """The rows, some at a time. Raises DataError with all faults of the values at the end."""
+        faults = [_ValueFault() for _ in self.inputs]
+        count = max(1, _PART_BYTES // max(1, self.form.size_bytes // max(1, len(self))))
+        for arrays in zip(*(regrouped(member.parts(), count) for member in self.members), strict=True):
+            for fault, values, each in zip(faults, arrays, self.inputs, strict=True):
+                fault.look(values, each)
+            if not any(fault.count for fault in faults):
+                yield packed([x.astype(each.dtype) for x, each in zip(arrays, self.inputs, strict=True)])
+        sentences = [
+            f"{member.where}: {member.path}: {member.name} {fault.sentence(each)}"
+            for member, fault, each in zip(self.members, faults, self.inputs, strict=True)
+            if fault.count
+        ]
+        if sentences:
+            raise several(DataError, sentences)
+
+
+def open_rows_of(path: Path, part: str, inputs: ArrayInputs, where: str) -> RowMembers:
+    """The samples of a part, "train" or "test", whose headers are right already (arrays.py)."""
+    headers = read_headers(path, where)
+    names = array_names(headers, part, inputs)
+    return RowMembers(tuple(Member(path, name, headers[name], where) for name in names), inputs)
+
+
+def load_rows(path: Path, part: str, inputs: ArrayInputs, where: str) -> np.ndarray:
+    """The same, read. Raises DataError with all faults of the values."""
+    rows = open_rows_of(path, part, inputs, where)
+    return gathered(rows.form, rows.parts())
+
+
+def regrouped(parts: Iterable[np.ndarray], count: int) -> Iterator[np.ndarray]:
+    """The same rows, `count` at a time; the last ones may be fewer."""
+    rest: list[np.ndarray] = []
+    for part in parts:
+        rest.append(part)
+        if sum(map(len, rest)) >= count:
+            joined = np.concatenate(rest)
+            whole = len(joined) // count * count
+            yield from (joined[first : first + count] for first in range(0, whole, count))
+            rest = [joined[whole:]]
+    if sum(map(len, rest)):
+        yield np.concatenate(rest)
 
 
 def quick_value_faults(data: Data, inputs: ArrayInputs) -> list[str]:
@@ -77,16 +125,33 @@ def are_quick(headers: Mapping[str, Header], names: Iterable[str]) -> bool:
     return sum(math.prod(headers[name].shape) for name in names if name in headers) <= _QUICK_VALUES
 
 
-def value_fault(values: np.ndarray, taken: ArrayInput) -> str:
-    """What is wrong with samples that should feed an input, and where; "" if nothing is."""
-    with np.errstate(over="ignore"):
-        cast = values.astype(taken.dtype)
-    wrong = ~np.isfinite(cast) if cast.dtype.kind == "f" else cast != values
-    if not wrong.any():
-        return ""
-    place = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
-    shown = f"[{', '.join(str(int(axis)) for axis in place)}]"
-    more = "" if wrong.sum() == 1 else f", and so {int(wrong.sum()) - 1} more"
-    if cast.dtype.kind == "f" and not np.isfinite(values[place]):
-        return f"holds {values[place]} at {shown}{more}; leave those samples out, or mend them"
-    return f"holds {values[place]} at {shown}{more}, which {taken.dtype} can't hold"
+class _ValueFault:
+    """What is wrong with the values of an array, looked at some rows at a time. count: of wrong ones."""
+
+    def __init__(self) -> None:
+        """Nothing was looked at."""
+        self.count = 0
+        self._rows = 0
+        self._place: tuple[int, ...] = ()
+        self._value: object = None
+        self._finite = True
+
+    def look(self, values: np.ndarray, taken: ArrayInput) -> None:
+        """See the next rows of what should feed an input."""
+        with np.errstate(over="ignore"):
+            cast = values.astype(taken.dtype)
+        wrong = ~np.isfinite(cast) if cast.dtype.kind == "f" else cast != values
+        if wrong.any() and not self.count:
+            place = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
+            self._value, self._finite = values[place], cast.dtype.kind != "f" or bool(np.isfinite(values[place]))
+            self._place = (self._rows + int(place[0]), *(int(axis) for axis in place[1:]))
+        self.count += int(wrong.sum())
+        self._rows += len(values)
+
+    def sentence(self, taken: ArrayInput) -> str:
+        """The end of a sentence about the array."""
+        more = "" if self.count == 1 else f", and so {self.count - 1} more"
+        shown = f"[{', '.join(map(str, self._place))}]"
+        if not self._finite:
+            return f"holds {self._value} at {shown}{more}; leave those samples out, or mend them"
+        return f"holds {self._value} at {shown}{more}, which {taken.dtype} can't hold"

@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
+from edgecut.cache.store import Store
 from edgecut.errors import DataError, several
 from edgecut.images.arrays import ArrayInputs
 from edgecut.images.classes import class_names_fault
-from edgecut.images.decode import decode_all
-from edgecut.images.device import to_device_batch
+from edgecut.images.decode import decode_all, decoders
+from edgecut.images.device import PictureForm
 from edgecut.images.listing import array_file_fault, class_folders, folder_faults, image_files, kind_fault
-from edgecut.images.npz import Header, load_array, read_headers
+from edgecut.images.mapped import Form, kept
+from edgecut.images.npz import Header, Member, load_array, open_member, read_headers
 from edgecut.images.parts import pair_faults, picture_faults, sample_faults
-from edgecut.images.rows import load_rows
-from edgecut.records.progress import Progress
+from edgecut.images.rows import RowMembers, open_rows_of
+from edgecut.records.progress import SILENT, Progress
 
 
 @dataclass(frozen=True, eq=False)
 class PictureSource:
     """Pictures that are not yet in the device's format, or rows of a model's own inputs (rows.py), which need no other.
 
-    pictures: files, one array (n, h, w) or (n, h, w, c) of bytes, or rows (n, ...). labels: (n,) int64, targets
-    (n, outputs) float32, or None. names: the class names that the folders give, None for an .npz.
+    path: the folder or the .npz. pictures: files, an array (n, h, w) or (n, h, w, c) of bytes, or rows (n, ...), none
+    of which is read yet. labels: (n,) int64, targets (n, outputs) float32, or None. names: the class names that the
+    folders give, None for an .npz.
     """
 
     where: str
-    pictures: Sequence[Path] | np.ndarray
+    path: Path
+    pictures: Sequence[Path] | Member | RowMembers
     labels: np.ndarray | None
     names: tuple[str, ...] | None
 
@@ -37,22 +42,68 @@ class PictureSource:
         """The number of pictures."""
         return len(self.pictures)
 
-    def read(self, chosen: np.ndarray, *, height: int, width: int, channels: int, progress: Progress) -> np.ndarray:
-        """The chosen pictures (indices) in the device's format: (n, height, width, channels), uint8."""
-        if isinstance(self.pictures, np.ndarray):
-            with progress.task("reading images", len(chosen)) as advance:
-                pixels = to_device_batch(as_bytes(self.pictures[chosen], self.where), height, width, channels)
-                advance(len(chosen))
-            return pixels
-        files = [self.pictures[index] for index in chosen]
-        return decode_all(files, height=height, width=width, channels=channels, where=self.where, progress=progress)
+    @property
+    def files(self) -> Sequence[Path] | None:
+        """The picture files; None for an .npz."""
+        return None if isinstance(self.pictures, Member | RowMembers) else self.pictures
 
-    def rows(self, chosen: np.ndarray, progress: Progress) -> np.ndarray:
-        """The chosen rows (indices) of an .npz as they are."""
-        with progress.task("reading arrays", len(chosen)) as advance:
-            rows = np.asarray(self.pictures)[chosen]
-            advance(len(chosen))
-        return rows
+    def read(
+        self, chosen: np.ndarray, form: PictureForm, *, store: Store | None = None, progress: Progress = SILENT
+    ) -> np.ndarray:
+        """The chosen pictures (sorted indices) in the device's form: (n, *form.shape), uint8."""
+        if isinstance(self.pictures, RowMembers):
+            raise DataError(f"{self.where}: {self.path} holds arrays, and pictures are expected")
+        if isinstance(self.pictures, Member):
+            parts = _pixels(self.pictures, chosen, form, progress)
+        else:
+            files = [self.pictures[index] for index in chosen]
+            parts = decode_all(files, form, where=self.where, progress=progress)
+        facts = {**self._origin(chosen), "pictures": asdict(form), "decoders": decoders()}
+        whole = Form((len(chosen), *form.shape), np.dtype(np.uint8))
+        return kept(store, whole, parts, source=self.path, facts=facts)
+
+    def rows(self, chosen: np.ndarray, *, store: Store | None = None, progress: Progress = SILENT) -> np.ndarray:
+        """The chosen rows (sorted indices) of an .npz, each input in its own dtype. Raises DataError."""
+        if not isinstance(self.pictures, RowMembers):
+            raise DataError(f"{self.where}: {self.path} holds pictures, and arrays are expected")
+        every = self.pictures.form
+        parts = _advancing(_chosen(self.pictures.parts(), chosen), len(chosen), "reading arrays", progress)
+        facts = {**self._origin(chosen), "inputs": [asdict(each) for each in self.pictures.inputs]}
+        whole = Form((len(chosen), *every.shape[1:]), every.dtype)
+        return kept(store, whole, parts, source=self.path, facts=facts)
+
+    def _origin(self, chosen: np.ndarray) -> dict[str, object]:
+        """Which of the source's pictures or rows are read."""
+        members = self.pictures
+        names = [m.name for m in members.members] if isinstance(members, RowMembers) else getattr(members, "name", "")
+        return {"arrays": names, "chosen": hashlib.sha256(chosen.astype("<i8").tobytes()).hexdigest()}
+
+
+def _pixels(member: Member, chosen: np.ndarray, form: PictureForm, progress: Progress) -> Iterator[np.ndarray]:
+    """The chosen pictures of an array in the device's form, some at a time. Raises DataError as `check_bytes` does."""
+    if member.header.dtype[1:] != "u1":
+        check_bytes(
+            _chosen(member.parts(), chosen), member.header.dtype, f"{member.where}: {member.path}: {member.name}"
+        )
+    parts = _advancing(_chosen(member.parts(), chosen), len(chosen), "reading images", progress)
+    yield from (form.of(part.astype(np.uint8, copy=False)) for part in parts)
+
+
+def _chosen(parts: Iterable[np.ndarray], chosen: np.ndarray) -> Iterator[np.ndarray]:
+    """The rows at sorted indices of the rows that come in parts."""
+    first = 0
+    for part in parts:
+        places = np.searchsorted(chosen, (first, first + len(part)))
+        if places[0] < places[1]:
+            yield part[chosen[places[0] : places[1]] - first]
+        first += len(part)
+
+
+def _advancing(parts: Iterable[np.ndarray], count: int, title: str, progress: Progress) -> Iterator[np.ndarray]:
+    with progress.task(title, count) as advance:
+        for part in parts:
+            yield part
+            advance(len(part))
 
 
 def open_folder(folder: Path, where: str, names: tuple[str, ...] | None) -> PictureSource:
@@ -76,7 +127,7 @@ def open_folder(folder: Path, where: str, names: tuple[str, ...] | None) -> Pict
         members = image_files(path)
         files += members
         labels += [known.index(path.name)] * len(members)
-    return PictureSource(where, files, np.array(labels, np.int64), found)
+    return PictureSource(where, folder, files, np.array(labels, np.int64), found)
 
 
 def open_npz(path: Path, where: str, pair: tuple[str, str], inputs: ArrayInputs | None = None) -> PictureSource:
@@ -86,7 +137,7 @@ def open_npz(path: Path, where: str, pair: tuple[str, str], inputs: ArrayInputs 
     if faults:
         raise several(DataError, faults)
     labels = load_array(path, pair[1], where).reshape(-1).astype(np.int64)
-    return PictureSource(f"{where}: {path}: {pair[0]}", _samples(path, pair[0], where, inputs), labels, None)
+    return PictureSource(f"{where}: {path}: {pair[0]}", path, _samples(path, pair[0], where, inputs), labels, None)
 
 
 def open_npz_targets(
@@ -98,7 +149,7 @@ def open_npz_targets(
     if pair[1] is not None:
         targets = load_array(path, pair[1], where).astype(np.float32)
         targets = targets.reshape(len(targets), -1)
-    return PictureSource(f"{where}: {path}: {pair[0]}", pictures, targets, None)
+    return PictureSource(f"{where}: {path}: {pair[0]}", path, pictures, targets, None)
 
 
 def open_rows(path: Path, where: str, inputs: ArrayInputs) -> PictureSource:
@@ -112,7 +163,7 @@ def open_rows(path: Path, where: str, inputs: ArrayInputs) -> PictureSource:
     faults = sample_faults(headers, "x_train", path, where, inputs)
     if faults:
         raise several(DataError, faults)
-    return PictureSource(f"{where}: {path}: x_train", load_rows(path, "train", inputs, where), None, None)
+    return PictureSource(f"{where}: {path}: x_train", path, open_rows_of(path, "train", inputs, where), None, None)
 
 
 def open_any(path: str, where: str) -> PictureSource:
@@ -129,34 +180,37 @@ def open_any(path: str, where: str) -> PictureSource:
     if not files:
         raise DataError(f"{where}: {path} holds no image")
     if any(file.parent == Path(path) for file in files):
-        return PictureSource(where, files, None, None)
+        return PictureSource(where, Path(path), files, None, None)
     tops = [file.relative_to(path).parts[0] for file in files]
-    return PictureSource(where, files, np.unique(tops, return_inverse=True)[1].astype(np.int64), None)
+    return PictureSource(where, Path(path), files, np.unique(tops, return_inverse=True)[1].astype(np.int64), None)
 
 
-def as_bytes(pictures: np.ndarray, where: str) -> np.ndarray:
-    """The same pictures as uint8. Raises DataError unless all values are whole numbers in 0..255.
+def check_bytes(parts: Iterable[np.ndarray], dtype: str, where: str) -> None:
+    """Nothing, if all values are whole numbers in 0..255, as pictures are; parts: of the array, of any type but bytes.
 
-    Values that are no bytes, and floats that never exceed 1, are taken for scaled pixels and refused.
+    Values that are no bytes, and floats that never exceed 1, are taken for scaled pixels. Raises DataError.
     """
-    if pictures.dtype == np.uint8:
-        return pictures
-    low, high = pictures.min(), pictures.max()
-    is_float = pictures.dtype.kind == "f"
-    if low >= 0 and high <= 255 and not (is_float and (high <= 1 or np.any(pictures != np.rint(pictures)))):
-        return pictures.astype(np.uint8)
+    lows, highs, fractions = list[float](), list[float](), False
+    is_float = np.dtype(dtype).kind == "f"
+    for part in parts:
+        lows.append(part.min())
+        highs.append(part.max())
+        fractions = fractions or (is_float and bool(np.any(part != np.rint(part))))
+    low, high = np.min(lows), np.max(highs)
+    if low >= 0 and high <= 255 and not fractions and not (is_float and high <= 1):
+        return
     scaled = is_float and low >= 0 and high <= 1
     remedy = "multiply by 255, round and save as uint8" if scaled else "save the original pixels as uint8"
     raise DataError(
-        f"{where} holds {pictures.dtype} values from {low:g} to {high:g}; bytes 0..255 are expected; {remedy}, or set "
+        f"{where} holds {np.dtype(dtype)} values from {low:g} to {high:g}; bytes 0..255 are expected; {remedy}, or set "
         "data.kind = 'arrays' (--kind arrays) if they are what the model takes"
     )
 
 
-def _samples(path: Path, name: str, where: str, inputs: ArrayInputs | None) -> np.ndarray:
+def _samples(path: Path, name: str, where: str, inputs: ArrayInputs | None) -> Member | RowMembers:
     if inputs is None:
-        return load_array(path, name, where)
-    return load_rows(path, name.removeprefix("x_"), inputs, where)
+        return open_member(path, name, where)
+    return open_rows_of(path, name.removeprefix("x_"), inputs, where)
 
 
 def _open_any_npz(path: Path, where: str) -> PictureSource:
@@ -169,7 +223,7 @@ def _open_any_npz(path: Path, where: str) -> PictureSource:
     faults = picture_faults(headers[name], name, path, where)
     if faults:
         raise DataError(faults[0])
-    return PictureSource(f"{where}: {path}: {name}", load_array(path, name, where), None, None)
+    return PictureSource(f"{where}: {path}: {name}", path, open_member(path, name, where), None, None)
 
 
 def _only_pictures(headers: dict[str, Header], path: Path, where: str) -> str:

@@ -34,7 +34,7 @@ def build_files(cache: Cache, progress: Progress) -> tuple[Body, Done[Checked]]:
     """
     plan, folder = cache.plan, cache.folder
     body = cached(cache, "edited", BodyCodec(plan.recipe), lambda: _edited(plan.recipe, progress))
-    checked = cached(cache, "made", CheckedCodec(), lambda: _made(body.value, plan, folder, progress))
+    checked = cached(cache, "made", CheckedCodec(), lambda: _made(body.value, cache, progress))
     files = tuple(WrittenFile(folder / artifact.path, artifact) for artifact in checked.value.artifacts)
     for file in files:  # they may come from a build for other profiles
         refuse_file(file.path, file.artifact.precision, plan.profiles, plan.recipe.export.formats)
@@ -79,10 +79,10 @@ def _edited(recipe: Recipe, progress: Progress) -> Done[Body]:
     return gathered(body.value, source, body)
 
 
-def _made(body: Body, plan: Plan, folder: Path, progress: Progress) -> Done[Checked]:
-    """Images, write, explain, check: files in `folder`, and what is known of them."""
-    recipe = plan.recipe
-    images = read_images(body, recipe, progress)
+def _made(body: Body, cache: Cache, progress: Progress) -> Done[Checked]:
+    """Images, write, explain, check: files in the cache's folder, and what is known of them."""
+    plan, recipe, folder = cache.plan, cache.plan.recipe, cache.folder
+    images = read_images(body, recipe, progress, cache.pictures)
     fitted, written = write(body, images.value, plan, folder, progress)
     files = written.value.files
     explained = explain_files(fitted, images.value, files, recipe, progress)

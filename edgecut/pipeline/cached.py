@@ -62,13 +62,15 @@ class Codec(Protocol[T]):
 class Cache:
     """Where the stages of one build are kept. store: None to run every step.
 
-    folder: of the bundle that is being made. inputs: {recipe key: SHA-256} of what is read.
+    folder: of the bundle that is being made. inputs: {recipe key: SHA-256} of what is read. pictures: where pictures
+    are kept as the device gives them, None for nowhere.
     """
 
     store: Store | None
     plan: Plan
     inputs: Mapping[str, str]
     folder: Path
+    pictures: Store | None = None
 
     def get(self, stage: Stage) -> Document | None:
         """What was kept for these facts, its files put into the folder; None if nothing was."""
@@ -142,10 +144,10 @@ def build_store(plan: Plan) -> Store:
     return Store(cache_folder(), facts, title=plan.recipe.name, limit_bytes=cache_limit())
 
 
-def hash_store(plan: Plan) -> Store | None:
-    """The hashes of what builds read, which depend on nothing else; None where there is no place for them."""
+def file_store(title: str) -> Store | None:
+    """What depends on files alone: their hashes, and pictures as devices give them; None where there is no place."""
     try:
-        return Store(cache_folder(), {}, title=plan.recipe.name, limit_bytes=cache_limit())
+        return Store(cache_folder(), {}, title=title, limit_bytes=cache_limit())
     except OutputError:
         return None
 

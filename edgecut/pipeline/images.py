@@ -7,12 +7,13 @@ from dataclasses import replace
 import keras
 import numpy as np
 
+from edgecut.cache.store import Store
 from edgecut.errors import DataError
 from edgecut.graph.calls import calls
 from edgecut.graph.features import final_feature, pooled_model
 from edgecut.graph.predict import predict
 from edgecut.images.dataset import Dataset, Images, check_classes, read_arrays, read_data
-from edgecut.images.device import DEFAULT_ORDER, in_order
+from edgecut.images.device import DEFAULT_ORDER, PictureForm
 from edgecut.images.feed import ArrayFeed, Feed, PictureFeed
 from edgecut.images.listing import class_names_of
 from edgecut.images.rows import columns
@@ -23,26 +24,34 @@ from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Recipe
 
 
-def read_images(body: Body, recipe: Recipe, progress: Progress) -> Done[Dataset | None]:
-    """The recipe's images in the device's format, or its arrays; None without data.train."""
+def read_images(body: Body, recipe: Recipe, progress: Progress, store: Store | None = None) -> Done[Dataset | None]:
+    """The recipe's images in the device's format, or its arrays; None without data.train.
+
+    store: where they are kept for later builds.
+    """
     refuse_request(recipe, body.model.value)  # what was edited for another request may come from the cache
     if recipe.data.train is None:
         return Done(None)
     with timed("data", progress) as clock:
-        dataset = dataset_of(recipe, body.feed, body.source.model, progress)
+        dataset = dataset_of(recipe, body.feed, body.source.model, progress, store)
         step = clock.step(changed=False, after=StepFacts(train=len(dataset.train.pixels), val=len(dataset.val.pixels)))
     return Done(dataset, (step,))
 
 
-def dataset_of(recipe: Recipe, feed: Feed, source: Lazy[keras.Model], progress: Progress = SILENT) -> Dataset:
+def dataset_of(
+    recipe: Recipe, feed: Feed, source: Lazy[keras.Model], progress: Progress = SILENT, store: Store | None = None
+) -> Dataset:
     """The recipe's images as a device gives them, or its arrays, for the model that `feed` feeds.
 
-    source: who is asked for targets where data.target is "features".
+    source: who is asked for targets where data.target is "features". store: where the images are kept.
     """
+    partial = recipe.head is None
     if isinstance(feed, ArrayFeed):
-        dataset = read_arrays(recipe.data, feed.inputs, partial=recipe.head is None, progress=progress)
+        dataset = read_arrays(recipe.data, feed.inputs, partial=partial, store=store, progress=progress)
     else:
-        dataset = _pictures(recipe, feed, progress)
+        height, width, channels = feed.shape
+        form = PictureForm.in_order(height, width, recipe.stem.order or DEFAULT_ORDER[channels])
+        dataset = read_data(recipe.data, form, partial=partial, store=store, progress=progress)
     if recipe.data.target == "features":
         dataset = with_features(dataset, recipe, source.value, feed, progress)
     elif recipe.data.target == "input":
@@ -80,7 +89,7 @@ def source_images(recipe: Recipe, source: keras.Model, feed: Feed, progress: Pro
             f"data: a source that takes gray or colour images can be asked about them, and this takes {shape}"
         )
     height, width = (shape[k + 1] or feed.shape[k] for k in (0, 1))
-    dataset = read_data(recipe.data, height=height, width=width, channels=shape[3] or 0, progress=progress)
+    dataset = read_data(recipe.data, PictureForm(height, width, shape[3] or 0), progress=progress)
     return dataset, PictureFeed((height, width, shape[3] or 0), recipe.source.preprocess)
 
 
@@ -88,24 +97,6 @@ def class_names(recipe: Recipe, images: Dataset | None) -> tuple[str, ...]:
     """The names of the classes: those of data.labels, else those of the images; () where nothing names them."""
     names = class_names_of(recipe.data)
     return names if names is not None else images.labels if images is not None else ()
-
-
-def _pictures(recipe: Recipe, feed: PictureFeed, progress: Progress) -> Dataset:
-    height, width, channels = feed.shape
-    order = recipe.stem.order or DEFAULT_ORDER[channels]
-    dataset = read_data(
-        recipe.data,
-        height=height,
-        width=width,
-        channels=1 if order == "gray" else 3,
-        partial=recipe.head is None,
-        progress=progress,
-    )
-    return replace(dataset, train=_in_order(dataset.train, order), val=_in_order(dataset.val, order))
-
-
-def _in_order(images: Images, order: str) -> Images:
-    return replace(images, pixels=in_order(images.pixels, order))
 
 
 def _with_itself(images: Images, feed: Feed) -> Images:

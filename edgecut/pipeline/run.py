@@ -19,7 +19,7 @@ from edgecut.handoff.output import output_folder
 from edgecut.handoff.signatures import sign as sign_bundle
 from edgecut.handoff.signatures import signing
 from edgecut.pipeline.bundle import complete, restored
-from edgecut.pipeline.cached import WORK, Cache, build_store, hash_store, named
+from edgecut.pipeline.cached import WORK, Cache, build_store, file_store, named
 from edgecut.pipeline.lock import check_lock, input_hashes, lock_of, lock_path
 from edgecut.pipeline.plan import Plan, plan, read_paths
 from edgecut.pipeline.values import Body, Checked, Done
@@ -91,7 +91,8 @@ def run(
     """
     if sign is not None:
         signing(sign)
-    inputs = input_hashes(plan.recipe, hash_store(plan) if cache else None)
+    files = file_store(plan.recipe.name) if cache else None
+    inputs = input_hashes(plan.recipe, files)
     lock = None if plan.recipe_file is None else lock_path(plan.recipe_file)
     now = lock_of(inputs, named(plan), plan.profiles)
     if locked:
@@ -105,7 +106,7 @@ def run(
         except OutputError as exc:
             no_place = str(exc)
     with output_folder(out, force, keep=read_paths(plan.recipe, plan.recipe_file)) as folder:
-        report = _bundled(Cache(store, plan, inputs, folder), no_place, progress)
+        report = _bundled(Cache(store, plan, inputs, folder, files), no_place, progress)
         if sign is not None:
             sign_bundle(folder, sign)
     if lock is not None and not locked:

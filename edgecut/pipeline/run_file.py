@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from edgecut.images.feed import Feed
+from edgecut.images.mapped import batches, gathered_each
 from edgecut.records.progress import Progress
 from edgecut.runtime.files import FileRunner, dequantize
 
@@ -24,14 +27,15 @@ def predict_file_outputs(
     A file that takes the camera's bytes is fed these.
     """
     takes_bytes = feed.shape is not None and runner.inputs[0].model_copy(update={"expects": feed.pixels}).takes_bytes
-    outputs = []
-    with progress.task(title, len(pictures)) as advance:
-        for first in range(0, len(pictures), BATCH):
-            part = pictures[first : first + BATCH]
-            if takes_bytes:
-                raw = runner.predict_raw_each((part ^ 0x80).view(np.int8))
-                outputs.append(tuple(dequantize(y, spec) for y, spec in zip(raw, runner.outputs, strict=True)))
-            else:
-                outputs.append(runner.predict_each(feed.values(part)))
-            advance(len(part))
-    return tuple(np.concatenate(column) for column in zip(*outputs, strict=True))
+
+    def each() -> Iterator[tuple[np.ndarray, ...]]:
+        with progress.task(title, len(pictures)) as advance:
+            for part in batches(pictures, BATCH):
+                if takes_bytes:
+                    raw = runner.predict_raw_each((part ^ 0x80).view(np.int8))
+                    yield tuple(dequantize(y, spec) for y, spec in zip(raw, runner.outputs, strict=True))
+                else:
+                    yield runner.predict_each(feed.values(part))
+                advance(len(part))
+
+    return gathered_each(each(), len(pictures))

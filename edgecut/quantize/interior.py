@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from edgecut.images.mapped import batches
 from edgecut.images.rows import columns
 from edgecut.quantize.grids import real_values
 from edgecut.records.progress import Advance
@@ -29,8 +30,8 @@ class Pictures:
         return Pictures(self.pixels[part], self.to_input)
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        for first in range(0, len(self.pixels), _CHUNK):
-            yield from self.to_input(self.pixels[first : first + _CHUNK])
+        for batch in batches(self.pixels, _CHUNK):
+            yield from self.to_input(batch)
 
 
 Images = np.ndarray | Pictures

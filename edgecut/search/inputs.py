@@ -10,6 +10,7 @@ from edgecut.graph.calls import calls
 from edgecut.images.dataset import Dataset
 from edgecut.images.feed import ArrayFeed, Feed, PictureFeed
 from edgecut.pipeline.build import edit
+from edgecut.pipeline.cached import file_store
 from edgecut.pipeline.images import dataset_of
 from edgecut.pipeline.load import load_source
 from edgecut.pipeline.stem import array_inputs
@@ -55,7 +56,7 @@ class Workbench:
             feed: Feed = ArrayFeed(array_inputs(self.source.model.value), recipe.source.preprocess)
             if size is not None and channels is not None:
                 feed = PictureFeed((*size, channels), recipe.source.preprocess, recipe.stem.pixels)
-            dataset = dataset_of(recipe, feed, self.source.model, self.progress)
+            dataset = dataset_of(recipe, feed, self.source.model, self.progress, file_store("search"))
             if dataset.train.labels is None or dataset.val.labels is None:
                 raise DataError("data.train: has no labels to choose by; give class folders or an .npz with y_train")
             self._dataset = (size, channels, dataset)

@@ -232,3 +232,17 @@ def test_probe_is_frozen() -> None:
     probe: Probe = fit_ridge(features, labels, 3)
     with pytest.raises(AttributeError):
         probe.penalty = 1.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("rows", [7, 10, 39])
+def test_rows_in_parts_give_what_they_give_at_once(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sums about each part's own mean add up, whatever is the parts' size; to the rounding of float64."""
+    features, labels = _clusters(40, 6)
+    whole = fit_ridge(features, labels, 3)
+    monkeypatch.setattr("edgecut.head.ridge.ROWS", rows)
+    parts = fit_ridge(features, labels, 3)
+    assert (parts.penalty, parts.loo_accuracy, parts.dead) == (whole.penalty, whole.loo_accuracy, whole.dead)
+    np.testing.assert_allclose(parts.kernel, whole.kernel, rtol=1e-6)
+    np.testing.assert_allclose(parts.bias, whole.bias, rtol=1e-6)
+    assert parts.loo_error == pytest.approx(whole.loo_error, rel=1e-12)
+    assert parts.temperature == pytest.approx(whole.temperature, rel=1e-9)

@@ -18,7 +18,7 @@ from edgecut.images.dataset import (
     read_calibration,
     read_data,
 )
-from edgecut.images.device import to_device, to_device_batch
+from edgecut.images.device import PictureForm, to_device, to_device_batch
 from edgecut.records.progress import Advance
 from edgecut.records.recipe import Data
 
@@ -43,7 +43,7 @@ def _folders(root: Path, counts: dict[str, int]) -> str:
 
 
 def _read(**data: Any) -> Dataset:
-    return read_data(Data(**data), height=8, width=8, channels=3)
+    return read_data(Data(**data), PictureForm(8, 8, 3))
 
 
 def test_npz_gives_its_training_and_its_test_part(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_npz_gives_its_training_and_its_test_part(tmp_path: Path) -> None:
 def test_pictures_come_in_the_devices_format(tmp_path: Path) -> None:
     x = _pixels(6)
     path = _npz(tmp_path, x_train=x, y_train=np.arange(6) % 2)
-    dataset = read_data(Data(train=path, val=path), height=5, width=9, channels=1)
+    dataset = read_data(Data(train=path, val=path), PictureForm(5, 9, 1))
     np.testing.assert_array_equal(dataset.train.pixels, to_device_batch(x, 5, 9, 1))
 
 
@@ -208,8 +208,11 @@ def test_reading_tells_its_progress(tmp_path: Path) -> None:
             yield told[-1][2].append
 
     root = _folders(tmp_path / "train", {"a": 2, "b": 1})
-    read_data(Data(train=root, val=root, limit=(3, 2)), height=8, width=8, channels=1, progress=Listener())
-    assert told == [("reading images", 3, [1, 1, 1]), ("reading images", 2, [1, 1])]
+    read_data(Data(train=root, val=root, limit=(3, 2)), PictureForm(8, 8, 1), progress=Listener())
+    assert [(title, total, sum(steps)) for title, total, steps in told] == [
+        ("reading images", 3, 3),
+        ("reading images", 2, 2),
+    ]
 
 
 def test_calibration_sample_is_even_over_the_classes_and_repeatable() -> None:
@@ -258,7 +261,7 @@ def test_one_function_brings_files_and_arrays_to_the_device(tmp_path: Path) -> N
 
 @pytest.mark.real
 def test_cifar10_is_read_in_order(real: Path) -> None:
-    dataset = read_data(Data(train=str(real / "cifar10.npz"), limit=(2000, 1000)), height=32, width=32, channels=3)
+    dataset = read_data(Data(train=str(real / "cifar10.npz"), limit=(2000, 1000)), PictureForm(32, 32, 3))
     with np.load(real / "cifar10.npz") as arrays:
         np.testing.assert_array_equal(dataset.train.pixels, arrays["x_train"][:2000])
         np.testing.assert_array_equal(dataset.val.labels, arrays["y_test"][:1000])

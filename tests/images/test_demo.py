@@ -9,6 +9,7 @@ import pytest
 
 import edgecut
 from edgecut.images.dataset import check_classes, read_data
+from edgecut.images.device import PictureForm
 from edgecut.images.faults import data_faults
 from edgecut.records.recipe import Data
 
@@ -18,7 +19,7 @@ DATA = Data(train=str(FOLDER / "fashion_mnist.npz"), labels=str(FOLDER / "labels
 
 def test_the_demos_images_are_a_thousand_of_ten_named_classes() -> None:
     assert data_faults(DATA, 10) == []
-    dataset = check_classes(read_data(DATA, height=32, width=32, channels=1), 10)
+    dataset = check_classes(read_data(DATA, PictureForm(32, 32, 1)), 10)
     assert dataset.labels[::9] == ("T-shirt", "Ankle boot")
     assert np.bincount(np.asarray(dataset.train.labels)).tolist() == [70] * 10
     assert np.bincount(np.asarray(dataset.val.labels)).tolist() == [30] * 10

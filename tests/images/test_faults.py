@@ -13,6 +13,7 @@ from PIL import Image
 from edgecut.errors import DataError
 from edgecut.images.dataset import check_classes, read_calibration, read_data
 from edgecut.images.decode import decode
+from edgecut.images.device import PictureForm
 from edgecut.images.faults import data_faults
 from edgecut.images.labels import check_labels
 from edgecut.records.recipe import Data
@@ -36,7 +37,7 @@ def _folders(root: Path, *names: str) -> str:
 
 def _refusal(**data: Any) -> str:
     with pytest.raises(DataError) as caught:
-        read_data(Data(**data), height=8, width=8, channels=3)
+        read_data(Data(**data), PictureForm(8, 8, 3))
     return str(caught.value)
 
 
@@ -237,7 +238,7 @@ def test_labels_in_range_pass() -> None:
 
 
 def test_labels_above_the_heads_classes_are_refused(tmp_path: Path) -> None:
-    dataset = read_data(Data(train=_npz(tmp_path, x_train=X, y_train=Y * 4)), height=8, width=8, channels=3)
+    dataset = read_data(Data(train=_npz(tmp_path, x_train=X, y_train=Y * 4)), PictureForm(8, 8, 3))
     with pytest.raises(DataError) as caught:
         check_classes(dataset, 3)
     assert str(caught.value) == (
@@ -250,7 +251,7 @@ def test_more_class_folders_than_the_head_has_classes_are_refused(tmp_path: Path
     message = "data.train: has 4 classes ('a', 'b', 'c', ...), and head.classes is 3; make them equal"
     assert data_faults(Data(train=root), 3) == [message]
     with pytest.raises(DataError) as caught:
-        check_classes(read_data(Data(train=root, val=root), height=8, width=8, channels=1), 3)
+        check_classes(read_data(Data(train=root, val=root), PictureForm(8, 8, 1)), 3)
     assert str(caught.value) == message
 
 
