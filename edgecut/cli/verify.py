@@ -51,6 +51,9 @@ def command(output: Output, *, bundle: Path, run_c: bool, trust: TrustFlags) -> 
     With --run-c this edgecut's own text for the bundle's plain C, to which the bundle's must be equal, is compiled in a
     temporary folder and run on the vectors.
 
+    What Finder, Explorer or an archiver left in the folder (.DS_Store, Thumbs.db, desktop.ini, __MACOSX, ._NAME) is
+    ignored if it is what its name says; -v tells of it.
+
     Exit code 1: something differs, each difference is named; or --run-c, and the plain C could not be run. 4: the
     program that checks the signature is absent.
     """
@@ -78,6 +81,7 @@ def command(output: Output, *, bundle: Path, run_c: bool, trust: TrustFlags) -> 
             "faults": list(result.faults),
             "not_verified": list(result.not_verified),
             "notes": list(result.notes),
+            "ignored": list(result.ignored),
         }
     )
     if result.faults:
@@ -86,6 +90,8 @@ def command(output: Output, *, bundle: Path, run_c: bool, trust: TrustFlags) -> 
         raise VerifyError((f"{bundle}: the golden vectors were not run in plain C", *result.notes))
     counted = f"{bundle}: {result.files} files and {result.vectors} golden vectors are as the manifest says"
     output.table(f"{counted}, and the plain C gives what they expect" if result.plain_c else counted, result.shown)
+    if output.verbose and result.ignored:
+        output.table(f"ignored, as left by a file manager or an archiver: {', '.join(result.ignored)}")
     output.remarks(*(f"not verified: {sentence}" for sentence in result.not_verified))
     output.remarks(*notes(result.notes))
     return 0

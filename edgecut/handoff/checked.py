@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from edgecut.errors import DocumentError, EdgecutError, RequestError
 from edgecut.export.readback import read_artifact
+from edgecut.handoff.leftovers import is_leftover
 from edgecut.handoff.seal import MANIFEST, SEAL, SIGNATURES, BundleFile, Manifest, reproducible_hash
 from edgecut.records.artifact import Artifact, sha256_of
 from edgecut.records.document import MOST_JSON_BYTES, Record, parse, read_json
@@ -25,11 +26,15 @@ _NEEDED = ("report.json", "report.html", "recipe.toml", "README.md", "MODEL_CARD
 
 @dataclass(frozen=True)
 class Checked:
-    """manifest: None if it can't be read. faults: one sentence each. changed: the paths that aren't as listed."""
+    """manifest: None if it can't be read. faults: one sentence each. changed: the paths that aren't as listed.
+
+    ignored: paths that it doesn't list, left there by a file manager or an archiver.
+    """
 
     manifest: Manifest | None
     faults: tuple[str, ...]
     changed: Set[str]
+    ignored: tuple[str, ...] = ()
 
 
 def check(folder: Path, progress: Progress = SILENT) -> Checked:
@@ -46,8 +51,11 @@ def check(folder: Path, progress: Progress = SILENT) -> Checked:
         for path, fault in _file_faults(folder, manifest, advance):
             changed.add(path)
             faults.append(fault)
+    others, ignored = _others(folder, manifest)
+    changed |= others.keys()
+    faults += others.values()
     faults += _document_faults(folder, manifest, changed)
-    return Checked(manifest, tuple(faults), changed)
+    return Checked(manifest, tuple(faults), changed, ignored)
 
 
 def over_room(path: Path) -> str:
@@ -107,7 +115,7 @@ def _manifest(folder: Path, *, sealed: bool) -> Manifest | None:
 
 
 def _file_faults(folder: Path, manifest: Manifest, advance: Advance) -> Iterator[tuple[str, str]]:
-    listed = {entry.path for entry in manifest.files}
+    """(path, sentence) of each listed file that isn't as the manifest says."""
     for entry in manifest.files:
         path = folder / entry.path
         parts = PurePosixPath(entry.path)
@@ -125,17 +133,29 @@ def _file_faults(folder: Path, manifest: Manifest, advance: Advance) -> Iterator
         elif sha256_of(path) != entry.sha256:
             yield entry.path, f"{entry.path}: is not the file that the manifest lists (its SHA-256 differs)"
         advance(1)
-    known = {*listed, MANIFEST, SEAL, *SIGNATURES}
+
+
+def _others(folder: Path, manifest: Manifest) -> tuple[dict[str, str], tuple[str, ...]]:
+    """({path: sentence} of links and of what isn't listed, the paths that are ignored)."""
+    faults: dict[str, str] = {}
+    ignored: list[str] = []
+    known = {*(entry.path for entry in manifest.files), MANIFEST, SEAL, *SIGNATURES}
     folders = {parent.as_posix() for name in known for parent in PurePosixPath(name).parents}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_symlink() and name in known | folders:
-            yield name, f"{name}: is a link, and what it leads to isn't part of the bundle; put the file itself there"
+            faults[name] = (
+                f"{name}: is a link, and what it leads to isn't part of the bundle; put the file itself there"
+            )
         elif name in SIGNATURES and not path.is_file():
-            yield name, f"{name}: is no file, and a signature is expected there"
+            faults[name] = f"{name}: is no file, and a signature is expected there"
         elif name not in known and (path.is_symlink() or not path.is_dir() or not any(path.iterdir())):
+            if is_leftover(path):
+                ignored.append(name)
+                continue
             left = "; a signing that was killed has left it, remove it" if PARTIAL.fullmatch(name) else ""
-            yield name, f"{name}: isn't in the manifest{left}"
+            faults[name] = f"{name}: isn't in the manifest{left}"
+    return faults, tuple(ignored)
 
 
 def _has_other_line_ends(path: Path, entry: BundleFile) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgecut.errors import EdgecutError, RequestError
-from edgecut.handoff.checked import check, check_manifest, document
+from edgecut.handoff.checked import Checked, check, check_manifest, document
 from edgecut.handoff.rederived import rederived
 from edgecut.handoff.seal import MANIFEST, Manifest
 from edgecut.handoff.signature import NOBODY, Signature, Trust
@@ -32,6 +32,7 @@ class VerifyResult:
     """How many files and vectors were checked, what differs (one sentence each), and remarks.
 
     not_verified: what nothing proves but its hash. plain_c: whether the vectors ran in the bundle's plain C, too.
+    ignored: what a file manager or an archiver left in the folder.
     signatures: those that are there, or one that isn't and was expected; a refused one's fault is among the faults.
     """
 
@@ -42,6 +43,7 @@ class VerifyResult:
     not_verified: tuple[str, ...] = ()
     plain_c: bool = False
     signatures: tuple[Signature, ...] = ()
+    ignored: tuple[str, ...] = ()
 
     @property
     def shown(self) -> str:
@@ -64,13 +66,14 @@ def verify(folder: Path, progress: Progress = SILENT, *, run_c: bool = False, tr
         raise RequestError(f"{folder}: is no folder; the folder of a bundle is expected")
     check_manifest(folder)
     signed = signatures(folder, trust)
-    result = _verified(folder, [each.fault for each in signed if each.fault], progress, run_c)
-    return replace(result, signatures=signed)
+    checked = check(folder, progress)
+    result = _verified(folder, [each.fault for each in signed if each.fault], checked, progress, run_c)
+    return replace(result, signatures=signed, ignored=checked.ignored)
 
 
-def _verified(folder: Path, faults: list[str], progress: Progress, run_c: bool) -> VerifyResult:
+def _verified(folder: Path, faults: list[str], checked: Checked, progress: Progress, run_c: bool) -> VerifyResult:
     """faults: of the signatures."""
-    is_refused, checked = bool(faults), check(folder, progress)
+    is_refused = bool(faults)
     manifest, changed = checked.manifest, checked.changed
     faults += checked.faults
     if manifest is None:
