@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -139,6 +140,7 @@ def command(
     """
     request = request._replace(overrides={**request.overrides, **dict(limits)})
     search = _request(request, out, space, spread)
+    words = {profile.id: word for profile, word in zip(search.profiles, request.profile_names, strict=False)}
     for sentence in shadow_notes(search.profiles):
         output.note(sentence)
     from edgecut.graph.quiet import import_keras_quietly
@@ -151,9 +153,9 @@ def command(
     try:
         front = run(search, progress)
     except SearchInterrupted as exc:
-        _show(output, exc.front, out)
+        _show(output, exc.front, out, words)
         raise
-    _show(output, front, out)
+    _show(output, front, out, words)
     return _exit_code(front)
 
 
@@ -184,11 +186,11 @@ def _request(request: Request, out: Path, space: Space, spread: Spread) -> searc
     return search
 
 
-def _show(output: Output, front: Front, out: Path) -> None:
+def _show(output: Output, front: Front, out: Path, words: Mapping[str, str]) -> None:
     from edgecut.render.csv_rows import FRONT_COLUMNS, front_rows
     from edgecut.render.front import front_tables
 
-    output.table(*front_tables(front, str(out), quiet=output.quiet), "", f"wrote {out}")
+    output.table(*front_tables(front, str(out), words, quiet=output.quiet), "", f"wrote {out}")
     output.rows(FRONT_COLUMNS, front_rows(front))
     output.document(front.to_dict())
 

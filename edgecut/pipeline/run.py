@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import platform
 import shutil
 import sys
@@ -86,8 +85,8 @@ def run(
 ) -> Report:
     """Carry out a plan into the folder `out`; the same as `build`, for a request that was checked already.
 
-    A recipe from a file gets a lock beside it; one that can't be written is left out. sign: a key of minisign or
-    OpenSSH, or the word "sigstore", that signs the bundle.
+    A recipe from a file gets a lock beside it; of one that can't be written the result's notes tell. sign: a key of
+    minisign or OpenSSH, or the word "sigstore", that signs the bundle.
     """
     if sign is not None:
         signing(sign)
@@ -110,8 +109,12 @@ def run(
         if sign is not None:
             sign_bundle(folder, sign)
     if lock is not None and not locked:
-        with contextlib.suppress(OSError):
+        try:
             write_whole(lock, lock_text(now).encode())
+        except OSError as exc:
+            reason = (exc.strerror or "the system refuses").lower()
+            told = f"{lock}: the lock couldn't be written ({reason}), and --locked would need it there"
+            return report.model_copy(update={"notes": (*report.notes, told)})
     return report
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from markupsafe import Markup
 from rich.console import Group, RenderableType
@@ -39,10 +40,12 @@ from edgecut.render.words import NOTHING, STYLES, count_words, fraction_words, v
 _LOOKED_AT = 8  # lines of the front that weren't built, on the terminal
 
 
-def front_tables(front: Front, folder: str, *, quiet: bool = False) -> list[RenderableType]:
+def front_tables(
+    front: Front, folder: str, words: Mapping[str, str] = MappingProxyType({}), *, quiet: bool = False
+) -> list[RenderableType]:
     """A front as tables: one recommended choice for each device, what was built, and the front that was looked at.
 
-    folder: where the front is. quiet: without notes.
+    folder: where the front is. words: by the id of a profile what names it, a file or a chip. quiet: without notes.
     """
     built = [point for point in front.front if point.basis.accuracy == "measured"]
     probed = [point for point in front.front if point.basis.accuracy == "probe"]
@@ -51,7 +54,7 @@ def front_tables(front: Front, folder: str, *, quiet: bool = False) -> list[Rend
     heading = "mAP" if front.metric == "map" else called
     parts: list[RenderableType] = [line(f"{front.source}: {len(front.cuts)} cuts looked at{state}", "bold")]
     for recommendation in front.recommendations:
-        parts += ["", _recommended(recommendation, called, folder)]
+        parts += ["", _recommended(recommendation, called, (folder, words.get(recommendation.profile, "")))]
     if built:
         parts += ["", _table("built and measured", built, heading)]
     if probed:
@@ -103,27 +106,32 @@ def metric_words(metric: str) -> str:
     return {"auc": "AUC", "map": "mean average precision", "r2": "R²"}.get(metric, metric)
 
 
-def _recommended(r: Recommendation, called: str, folder: str) -> Group:
+def _recommended(r: Recommendation, called: str, place: tuple[str, str]) -> Group:
     head = Line.assemble(
         line(r.profile, "bold"),
         ": ",
         (r.state, STYLES[r.state]),
         line(f"  {r.cut}, {input_words(r.size, r.channels)}, {r.precision}: {called} {fraction_words(r.accuracy)}"),
     )
-    *sentences, build = _lines(r, folder)
+    *sentences, build = _lines(r, *place)
     # In one piece, to be copied.
     return Group(head, *(Hanging("  ", sentence, "dim") for sentence in sentences), unbroken(line(f"  {build}", "dim")))
 
 
-def _lines(r: Recommendation, folder: str) -> list[str]:
+def _lines(r: Recommendation, folder: str, word: str = "") -> list[str]:
     """Why a choice was made, what would have to give, what its limits cost, and how to build it.
 
-    folder: that of the front, "" for a page that lies in it.
+    folder: that of the front, "" for a page that lies in it. word: what names the profile, "" for its id.
     """
     costs = [_limit_words(limit) for limit in r.limits]
     recipe = shlex.quote(os.path.join(folder, r.recipe))
     unsafe = " --unsafe" if tomllib.loads(r.recipe_text).get("source", {}).get("unsafe") else ""
-    return [r.why, *r.give, *costs, f"edgecut build {recipe}{unsafe} --profile {r.profile} -o dist"]
+    return [
+        r.why,
+        *r.give,
+        *costs,
+        f"edgecut build {recipe}{unsafe} --profile {shlex.quote(word or r.profile)} -o dist",
+    ]
 
 
 def _limit_words(limit: LimitCost) -> str:

@@ -132,6 +132,18 @@ def test_the_lock_lies_beside_the_recipe_and_in_the_bundle(work: Path) -> None:
     assert (work / "recipe.lock.toml").read_bytes() == (work / "dist" / "recipe.lock.toml").read_bytes()
 
 
+def test_a_lock_that_cannot_be_written_is_told_and_loses_nothing(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(work)
+    Path("other.toml").write_text(RECIPE)
+    Path("other.lock.toml").mkdir()
+    answer = run(capsys, "build", "other.toml", "-o", str(tmp_path / "out"), "--json")
+    assert (answer.code, verify(tmp_path / "out").faults) == (0, ())
+    told = "other.lock.toml: the lock couldn't be written (is a directory), and --locked would need it there"
+    assert told in json.loads(answer.out)["notes"]
+
+
 def test_an_unchanged_build_runs_no_step_and_needs_no_tensorflow(work: Path, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(BLOCKER.format(names=HEAVY))
     words = ["build", "recipe.toml", "-o", str(tmp_path / "again"), "--json"]

@@ -116,6 +116,8 @@ def test_the_command_that_builds_a_choice_names_its_recipe(folder: str, named: s
     from tests.render.test_tables import shown
 
     assert f"edgecut build {named}" in shown(*front_tables(front(), folder))
+    of_a_file = shown(*front_tables(front(), folder, {"board": "my boards/board.toml"}))
+    assert " --profile 'my boards/board.toml' -o dist" in of_a_file
     assert "edgecut build recipes/board.toml --profile board -o dist" in render_front(front())
 
 
