@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,11 +20,12 @@ from edgecut.bench.predict import (
 )
 from edgecut.bench.runners import tflm, vela
 from edgecut.bench.runners.local import Local
-from edgecut.errors import RefusedError, RunError
+from edgecut.errors import DocumentError, RefusedError, RunError, SourceError
 from edgecut.export.readback import guess_precision
 from edgecut.records.measurement import Measurement, Metric, measured, missing, refused_by
 from edgecut.records.profile import Profile
 from edgecut.records.profile_files import find_profile
+from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Bench
 from edgecut.runtime.specs import file_format, read_graph
 from edgecut.tflite.arena import cortex_m_arena_bytes, safe_arena_bytes
@@ -91,6 +92,32 @@ def bench_for(path: Path, profiles: Sequence[Profile], settings: Bench, artifact
         # This host was not asked for: that its runtime refuses the file keeps nothing from being known of the devices.
         found = Benched(found.measurements, ())
     return replace(found, measurements=(size(path, name), *before, *found.measurements))
+
+
+def bench_files(
+    files: Mapping[str, Path], profiles: Sequence[Profile], settings: Bench, progress: Progress = SILENT
+) -> Benched:
+    """The same of several files, by what the measurements call each.
+
+    Raises DocumentError for files that can't be read, before anything is measured; RequestError.
+    """
+    faults = []
+    for path in files.values():
+        try:
+            read_graph(path)
+        except SourceError as exc:
+            faults.append(exc)
+    if faults:
+        raise faults[0] if len(faults) == 1 else DocumentError([str(fault) for fault in faults])
+    place = " and ".join(settings.runners or [profile.id for profile in profiles])
+    found = []
+    with progress.task(f"measuring for {place}", len(files)) as advance:
+        for name, path in files.items():
+            found.append(bench_for(path, profiles, settings, name))
+            advance(1)
+    rows = tuple(m for each in found for m in each.measurements)
+    failures = tuple(failure for each in found for failure in each.failures)
+    return Benched(rows, failures, all(each.all_failed for each in found))
 
 
 def size(path: Path, artifact: str) -> Measurement:

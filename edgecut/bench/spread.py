@@ -27,23 +27,32 @@ def spread(measurement: Measurement) -> float | None:
 
 
 def warnings(measurements: Sequence[Measurement]) -> Iterator[str]:
-    """A sentence for each latency whose runs differ much, with the likely cause and what to do."""
+    """A sentence for each latency whose runs differ much, with the likely cause and what to do.
+
+    Of several files one for all that have one cause on a machine.
+    """
+    several = len({m.artifact for m in measurements}) > 1
+    unsteady: dict[tuple[str, str, str], list[str]] = {}
     for latency in (m for m in measurements if m.metric == "latency" and m.kind == "measured"):
         wide = spread(latency)
         low, high = latency.quantile(0.1), latency.quantile(0.9)
         if wide is None or wide <= WIDE or low is None or high is None:
             continue
-        cpu = next((m for m in measurements if m.metric == "cpu_time" and m.where == latency.where), None)
+        own = (m for m in measurements if (m.where, m.artifact) == (latency.where, latency.artifact))
+        cpu = next((m for m in own if m.metric == "cpu_time"), None)
         steady = cpu is not None and (spread(cpu) or 0.0) <= WIDE
         advice = "go by cpu_time, which is steady, or measure again" if steady else "measure again, with more --runs"
-        yield (
-            f"{latency.where}: the latency is unsteady: one run in ten took less than {format_seconds(low)}, one in "
-            f"ten more than {format_seconds(high)}; {_cause(latency.conditions)}; {advice}"
-        )
+        runs = f"one run in ten took less than {format_seconds(low)}, one in ten more than {format_seconds(high)}"
+        what = latency.artifact if several else runs
+        unsteady.setdefault((latency.where, _cause(latency.conditions), advice), []).append(what)
+    for (where, cause, advice), found in unsteady.items():
+        what = f"the latency of {', '.join(found)} is unsteady" if several else f"the latency is unsteady: {found[0]}"
+        yield f"{where}: {what}; {cause}; {advice}"
 
 
 def machine_states(measurements: Sequence[Measurement]) -> Iterator[str]:
     """A sentence for each machine that measured: what it is, how it was, and what is in each time beside the run."""
+    several = len({m.artifact for m in measurements}) > 1
     for latency in (m for m in measurements if m.metric == "latency" and "timer_s" in m.conditions):
         facts = cast("TimedState", latency.conditions)
         pinned, load, timer = facts["pinned_to"], facts["load"], facts["timer_s"]
@@ -54,8 +63,9 @@ def machine_states(measurements: Sequence[Measurement]) -> Iterator[str]:
             f"frequency governor {facts['governor'] or 'unknown'}",
             f"first run {format_seconds(facts['first_s'])}",
         ]
+        of = f", {latency.artifact}" if several else ""
         yield (
-            f"{latency.where}: {', '.join(words)}; the clock's own {format_seconds(timer['wall'])} (latency) and "
+            f"{latency.where}{of}: {', '.join(words)}; the clock's own {format_seconds(timer['wall'])} (latency) and "
             f"{format_seconds(timer['cpu'])} (cpu_time) are in each run"
         )
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
 import click
 
+from edgecut.cli.bench_operators import operators_document, show_operators
+from edgecut.cli.bench_pair import compare_pair
 from edgecut.cli.files import check_target
 from edgecut.cli.flags import Overrides, grouped, recipe_flags, several_profiles
 from edgecut.cli.output import Output, with_csv, with_output
@@ -20,7 +21,7 @@ from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
 from edgecut.records.profile_files import find_profile, shadow_notes
 from edgecut.records.recipe import Bench
-from edgecut.records.usage import NO_TIMES, FileTimes, OperatorTimes
+from edgecut.records.usage import FileTimes
 from edgecut.whole import write_whole
 
 
@@ -47,11 +48,16 @@ class Extras(NamedTuple):
     "  edgecut bench model.tflite --profile nucleo-l4r5zi,raspberry-pi-4 --json\n"
     "  edgecut bench model.tflite --profile raspberry-pi-4 --runner ssh://pi@kitchen --runner local\n"
     "  edgecut bench new.tflite --vs old.tflite\n"
+    "  edgecut bench models/*.tflite --profile nucleo-l4r5zi,esp32-s3 --html bench.html\n"
     "  edgecut bench model.tflite --measured nucleo-l4r5zi=231ms",
 )
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @several_profiles
-@click.option("--operators", is_flag=True, help="Also the time of each operator, by the first runner.")
+@click.option(
+    "--operators",
+    is_flag=True,
+    help="Also the time of each operator, by the first runner: in the graph, and one by one.",
+)
 @click.option(
     "--vs",
     "other",
@@ -76,17 +82,19 @@ class Extras(NamedTuple):
 def command(
     output: Output,
     *,
-    file: Path,
+    files: tuple[Path, ...],
     profile_names: tuple[str, ...],
     versus: Versus,
     extras: Extras,
     overrides: Overrides,
 ) -> int:
-    """Measure a .tflite or .onnx file on this machine or by runners, and say what it takes on devices.
+    """Measure .tflite or .onnx files on this machine or by runners, and say what they take on devices.
 
     Latency, memory and the TFLM arena are measured in a child process without TensorFlow. What can't be
     measured is simulated or estimated from the profile, and labelled so, with its error band. Without --profile:
-    this machine. Each device is a row: arena, flash, latency, its band, and on how much it rests.
+    this machine. Each device is a row: arena, flash, latency, its band, and on how much it rests. Several files are
+    one table with a row for each on each device: what was measured there apart from what is estimated, and with --html
+    a picture of it.
     With --runner, these measure alone: those of different machines at once. Exit code 3: one of
     them dropped out; the others' results are shown.
 
@@ -106,49 +114,64 @@ def command(
     """
     from edgecut.bench.by_hand import read_by_hand
 
+    paths = list(dict.fromkeys(files))
+    _check(paths, versus, extras, output)
     named = profile_names or (() if extras.by_hand else ("host",))
-    profiles, told = read_by_hand(extras.by_hand, {name: find_profile(name) for name in named}, file.name)
+    profiles, told = read_by_hand(extras.by_hand, {name: find_profile(name) for name in named}, paths[0].name)
     for sentence in shadow_notes(tuple(profiles.values())):
         output.note(sentence)
-    settings = read_source(str(file), overrides).bench
-    if versus.other is not None and extras.by_hand:
-        raise RequestError("--measured: says what one file takes; --vs compares two on one machine: give either")
+    settings = read_source(str(paths[0]), overrides).bench
     if versus.other is not None:
-        if output.as_csv:
-            raise RequestError("--csv: is for what a file takes; --vs gives a ratio, which --json has")
-        return _compare(output, (file, versus.other), settings, overrides, versus.rounds)
+        return compare_pair(output, (paths[0], versus.other), settings, overrides, versus.rounds)
     if extras.html is not None:
         check_target(extras.html, force=extras.force)
-    if versus.rounds is not None:
+    return _measure(output, names_apart(paths), profiles, settings, extras, told)
+
+
+def names_apart(paths: Sequence[Path]) -> dict[str, Path]:
+    """The files by their names, with as many of their folders as tell them apart."""
+    found = {}
+    for path in paths:
+        others = [other.parts for other in paths if other != path]
+        counts = range(1, len(path.parts) + 1)
+        parts = next((path.parts[-k:] for k in counts if path.parts[-k:] not in {o[-k:] for o in others}), path.parts)
+        found["/".join(parts)] = path
+    return found
+
+
+def _check(paths: Sequence[Path], versus: Versus, extras: Extras, output: Output) -> None:
+    """Raises RequestError for options that don't go together, before anything is read."""
+    if len(paths) > 1 and versus.other is not None:
+        raise RequestError(f"--vs: compares one file with another, found {len(paths)} before it")
+    if len(paths) > 1 and extras.by_hand:
+        raise RequestError(f"--measured: says what one file takes, found {len(paths)} files; bench each alone")
+    if versus.other is not None and extras.by_hand:
+        raise RequestError("--measured: says what one file takes; --vs compares two on one machine: give either")
+    if versus.other is not None and output.as_csv:
+        raise RequestError("--csv: is for what a file takes; --vs gives a ratio, which --json has")
+    if versus.other is None and versus.rounds is not None:
         raise RequestError("--rounds: is for --vs FILE; without it, --runs says how often the file is run")
-    return _measure(output, file, profiles, settings, extras, told)
 
 
 def _measure(
     output: Output,
-    file: Path,
+    files: Mapping[str, Path],
     named: Mapping[str, Profile],
     settings: Bench,
     extras: Extras,
     told: Sequence[Measurement],
 ) -> int:
-    """named: the profiles by the word of the request that names each."""
-    from edgecut.bench.measure import bench_for
+    """files: by name. named: the profiles by the word of the request that names each."""
+    from edgecut.bench.measure import bench_files
     from edgecut.bench.spread import machine_states, warnings
     from edgecut.render.csv_rows import MEASUREMENT_COLUMNS, measurement_rows
-    from edgecut.render.tables import measurement_table
 
     profiles = tuple(named.values())
-    place = " and ".join(settings.runners or [profile.id for profile in profiles])
-    with output.progress().task(f"measuring for {place}"):
-        found = bench_for(file, profiles, settings)
+    found = bench_files(files, profiles, settings, output.progress())
     measurements = (*found.measurements, *told)
-    figures = _figures(file, measurements, profiles)
-    lines = _by_device(output, file, figures, {profile.id: word for word, profile in named.items()})
-    # What isn't known of a device is said below its row already.
-    told_there = {row.profile for row in figures} if not output.verbose else set()
-    shown = [m for m in measurements if m.value is not None or m.profile not in told_there]
-    output.table(measurement_table(shown, verbose=output.verbose))
+    figures = _figures(files, measurements, profiles)
+    lines = _lines(files, figures)
+    show_measurements(output, measurements, figures, lines, {profile.id: word for word, profile in named.items()})
     output.rows(MEASUREMENT_COLUMNS, measurement_rows(measurements))
     document: dict[str, object] = {
         "measurements": [measurement.to_dict() for measurement in measurements],
@@ -160,135 +183,87 @@ def _measure(
         output.table(*machine_states(found.measurements))
     for sentence in warnings(found.measurements):
         output.note(sentence)
-    times = NO_TIMES
+    times: dict[str, FileTimes] = {}
     if extras.operators and not found.failures:
-        times = _operators(output, file, profiles, settings)
-        document |= _operators_document(times)
+        times = show_operators(output, files, profiles, settings)
+        document |= operators_document(times)
     if extras.html is not None:
-        write_whole(extras.html, _page(file, profiles, measurements, times, figures).encode())
+        write_whole(extras.html, _page(files, profiles, measurements, times, figures).encode())
     output.document(document)
     if found.failures:
         raise _one_of(found.failures)
     return 0
 
 
-def _figures(file: Path, measurements: Sequence[Measurement], profiles: Sequence[Profile]) -> tuple[DeviceFigures, ...]:
+def _figures(
+    files: Mapping[str, Path], measurements: Sequence[Measurement], profiles: Sequence[Profile]
+) -> tuple[DeviceFigures, ...]:
     flashed = (profile.id for profile in profiles if in_flash(profile))
-    return device_figures(measurements, {file.name: file.stat().st_size}, flashed=flashed)
+    sizes = {name: path.stat().st_size for name, path in files.items()}
+    return device_figures(measurements, sizes, flashed=flashed)
 
 
-def _by_device(
-    output: Output, file: Path, figures: Sequence[DeviceFigures], words: Mapping[str, str]
-) -> dict[str, str]:
-    """Shows a row for each device; by device a line to keep of what was measured there. words: what names an id."""
+def _lines(files: Mapping[str, Path], figures: Sequence[DeviceFigures]) -> dict[str, str]:
+    """By device the lines to keep of what was measured there, one for each file."""
     from edgecut.bench.by_hand import measured_lines
-    from edgecut.records.figure_file import COLUMNS
-    from edgecut.render.devices import device_table
 
-    lines = measured_lines(str(file), figures)
-    if figures:
+    found: dict[str, list[str]] = {}
+    for name, path in files.items():
+        own = [row for row in figures if row.artifact == name]
+        for device, line in measured_lines(str(path), own).items():
+            found.setdefault(device, []).append(line)
+    return {device: "\n".join(lines) for device, lines in found.items()}
+
+
+def show_measurements(
+    output: Output,
+    measurements: Sequence[Measurement],
+    figures: Sequence[DeviceFigures],
+    lines: Mapping[str, str],
+    words: Mapping[str, str],
+) -> None:
+    """Prints a row for each file on each device, and of one file each measurement. words: what names a profile's id."""
+    from edgecut.records.bench_rows import bench_rows
+    from edgecut.records.figure_file import COLUMNS
+    from edgecut.render.bench_rows import bench_table
+    from edgecut.render.devices import device_table
+    from edgecut.render.tables import measurement_table
+
+    several = len({m.artifact for m in measurements}) > 1
+    if several:
+        output.table(bench_table(bench_rows(measurements, figures)))
+    elif figures:
         output.table(device_table(figures, {}))
     for name, line in lines.items():
         base = shlex.quote(words.get(name, name))
         output.table(f"to keep for `edgecut profile fit --base {base}`, below a line {','.join(COLUMNS)}:")
         if not (output.as_json or output.as_csv):
             click.echo(line)  # in one piece, however narrow the terminal is
+    if several and not output.verbose:
+        return
     if figures:
         output.table("")
-    return lines
+    # What isn't known of a device is said below its row already.
+    told_there = {row.profile for row in figures} if not output.verbose else set()
+    shown = [m for m in measurements if m.value is not None or m.profile not in told_there]
+    output.table(measurement_table(shown, verbose=output.verbose))
 
 
 def _page(
-    file: Path,
+    files: Mapping[str, Path],
     profiles: Sequence[Profile],
     measurements: Sequence[Measurement],
-    times: FileTimes,
+    times: Mapping[str, FileTimes],
     figures: Sequence[DeviceFigures],
 ) -> str:
     from edgecut.bench.usage import file_use
+    from edgecut.export.readback import guess_precision
     from edgecut.render.bench_page import render_bench
     from edgecut.tflite.flatbuffer import read
 
-    use = file_use(read(file), file.name, profiles) if file.suffix == ".tflite" else None
-    return render_bench(file.name, measurements, use, times, figures)
-
-
-def _operators(output: Output, file: Path, profiles: Sequence[Profile], settings: Bench) -> FileTimes:
-    """The time of each operator, which is printed as well."""
-    from edgecut.bench.devices import devices
-    from edgecut.bench.operators import operator_times
-    from edgecut.render.operator_times import times_table
-
-    chosen = devices(settings.runners or ("local",), profiles)
-    with output.progress().task("timing operators"):
-        times = operator_times(
-            file,
-            runs=settings.runs,
-            warmup=settings.warmup,
-            threads=settings.threads_here,
-            device=chosen[0],
-            timeout_s=settings.timeout_s,
-        )
-    output.table("", f"operators by {chosen[0].runner.name}", times_table(times, verbose=output.verbose))
-    return times
-
-
-def _operators_document(times: FileTimes) -> dict[str, object]:
-    """operators: one by one where that was done, else as the runtime tells them, which is always beside it."""
-
-    def rows(way: OperatorTimes) -> list[dict[str, object]]:
-        return [asdict(row) for row in way.rows]
-
-    told, alone = times.in_graph, times.one_by_one
-    first = alone if alone.rows else told
-    sums = {"in_graph": told.seconds, "one_by_one": alone.seconds, "file": times.file_s}
-    return {
-        "operators": rows(first),
-        "operators_method": first.method,
-        "operators_in_graph": rows(told),
-        "operators_in_graph_method": told.method,
-        "operators_in_graph_reason": told.reason,
-        "operators_s": sums,
-    }
-
-
-def _compare(
-    output: Output, files: tuple[Path, Path], settings: Bench, overrides: Overrides, rounds: int | None
-) -> int:
-    from edgecut.bench.interleaved import ROUNDS, RUNS, WARMUP, Turns, interleave
-    from edgecut.bench.runners.table import machine_of
-    from edgecut.bench.spread import wide_interval
-    from edgecut.render.comparison import ratio_table
-    from edgecut.runtime.specs import read_graph
-
-    if len(settings.runners) > 1:
-        raise RequestError(f"--runner: --vs compares on one machine, found {len(settings.runners)}")
-    machine = machine_of((settings.runners or ("local",))[0].rpartition("=")[2])
-    for path in files:
-        read_graph(path)
-    with output.progress().task(f"{files[0].name} and {files[1].name} in turn"):
-        turns = Turns(
-            rounds=rounds or ROUNDS,
-            runs=settings.runs if "bench.runs" in overrides else RUNS,
-            warmup=settings.warmup if "bench.warmup" in overrides else WARMUP,
-            threads=settings.threads_here,
-        )
-        found = interleave(*files, turns, machine=machine, timeout_s=settings.timeout_s)
-    ratios = {"latency": found.wall, "cpu_time": found.cpu}
-    output.table(*ratio_table(ratios, str(files[0]), str(files[1]), found.where))
-    sentence = wide_interval(found.wall, found.conditions)
-    if sentence is not None:
-        output.note(sentence)
-    output.document(
-        {
-            "a": str(files[0]),
-            "b": str(files[1]),
-            "where": found.where,
-            "conditions": found.conditions,
-            **{metric: asdict(ratio) | {"differs": ratio.differs} for metric, ratio in ratios.items()},
-        }
-    )
-    return 0
+    uses = [file_use(read(path), name, profiles) for name, path in files.items() if path.suffix == ".tflite"]
+    precisions = {name: guess_precision(path) for name, path in files.items()}
+    return render_bench(precisions, measurements, [use for use in uses if use is not None], times, figures)
 
 
 def _one_of(failures: tuple[EdgecutError, ...]) -> EdgecutError:

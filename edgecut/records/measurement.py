@@ -94,6 +94,15 @@ class Measurement(Record):
         """Whether it is of the C that is generated from the file, not of the file in an interpreter."""
         return self.conditions.get("runtime") == AS_C
 
+    @property
+    def spread(self) -> tuple[float | None, float | None, float | None, float | None]:
+        """(least, p10, p90, most) of the raw values; the ends alone of a runner that tells no others."""
+        if self.values:
+            return min(self.values), self.quantile(0.1), self.quantile(0.9), max(self.values)
+        of_time = self.metric == "latency"
+        least, most = (number_in(self.conditions, key) if of_time else None for key in ("min_s", "max_s"))
+        return least, None, None, most
+
     def quantile(self, fraction: float) -> float | None:
         """The value below which `fraction` of the raw values lie (nearest rank); None without raw values."""
         if not self.values:

@@ -2,50 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from markupsafe import Markup
 
+from edgecut.records.bench_rows import bench_rows
 from edgecut.records.comparison import Change, Comparison, OutputChange
 from edgecut.records.device_figures import DeviceFigures
 from edgecut.records.measurement import Measurement
-from edgecut.records.usage import NO_TIMES, FileTimes, FileUse
+from edgecut.records.usage import FileTimes, FileUse
+from edgecut.render.bench_rows import bench_html
 from edgecut.render.comparison import change_rows, headline
 from edgecut.render.devices import devices_html
+from edgecut.render.latency_plot import latency_plot
 from edgecut.render.operator_times import times_html
 from edgecut.render.page import measurements_html
 from edgecut.render.page_parts import (
     Column,
+    folded,
+    joined,
     memory_html,
     operators_html,
     sentences,
     state_html,
     table,
 )
+from edgecut.render.scatter import PLOT_SCRIPT, PLOT_STYLE
 from edgecut.render.templating import html
 from edgecut.render.words import NOTHING
 
 
 def render_bench(
-    file: str,
+    precisions: Mapping[str, str],
     measurements: Sequence[Measurement],
-    use: FileUse | None = None,
-    times: FileTimes = NO_TIMES,
+    uses: Sequence[FileUse] = (),
+    times: Mapping[str, FileTimes] = MappingProxyType({}),
     figures: Sequence[DeviceFigures] = (),
 ) -> str:
-    """The page of a measured file.
+    """The page of measured files.
 
-    use: None for a file that isn't .tflite. figures: by device, which come first.
+    precisions: of the files, by name. uses: of those that are .tflite. times: by file. figures: by device, which come
+    first.
     """
-    uses = () if use is None else (use,)
+    files, rows = list(precisions), bench_rows(measurements, figures)
+    drawn = latency_plot(rows, precisions)
     sections = (
-        ("On the devices", devices_html(figures, {})),
+        ("On the devices", bench_html(rows) if len(files) > 1 else devices_html(figures, {})),
+        ("Latency", Markup(drawn)),
         ("Measurements", measurements_html(measurements, {})),
-        ("Time by operator, measured", times_html(times)),
-        ("Memory over the run", memory_html(uses, {})),
+        ("Time by operator, measured", joined(_named(files, name, times_html(each)) for name, each in times.items())),
+        ("Memory over the run", joined(_named(files, use.artifact, memory_html([use], {})) for use in uses)),
         ("Cost by operator", operators_html(uses, {})),
     )
-    return html("bench", title=f"bench: {file}", sections=sections, style="", script="", file=file)
+    title = files[0] if len(files) == 1 else f"{len(files)} files"
+    return html(
+        "bench",
+        title=f"bench: {title}",
+        sections=sections,
+        style=Markup(PLOT_STYLE if drawn else ""),
+        script=Markup(PLOT_SCRIPT if drawn else ""),
+        file=title,
+    )
+
+
+def _named(files: Sequence[str], name: str, content: Markup) -> Markup:
+    """What belongs to one of several files, folded below its name."""
+    return folded(name, content) if len(files) > 1 and content else content
 
 
 def render_comparison(found: Comparison) -> str:

@@ -17,7 +17,7 @@ Row = tuple[str, ...]
 
 MEASUREMENT_COLUMNS = (
     "artifact", "device", "metric", "unit", "value", "min", "p10", "p90", "max", "kind", "band", "where", "method",
-    "reason",
+    "reason", "at_least",
 )  # fmt: skip
 CHANGE_COLUMNS = ("metric", "file", "a", "b", "unit", "change", "low", "high", "p", "real", "reason")
 FRONT_COLUMNS = (
@@ -37,11 +37,10 @@ PROFILE_COLUMNS = (
 def measurement_rows(measurements: Iterable[Measurement]) -> Iterator[Row]:
     """A row for each measurement, as MEASUREMENT_COLUMNS names its values."""
     for m in measurements:
-        ends = (min(m.values), max(m.values)) if m.values else (None, None)
-        spread = (ends[0], m.quantile(0.1), m.quantile(0.9), ends[1])
         kind = m.kind if m.value is not None else ""
         of = (m.artifact, m.profile or m.where, m.metric, m.unit)
-        yield _row(*of, m.value, *spread, kind, m.error, m.where, m.method, m.reason)
+        bound = bool(m.conditions.get("at_least")) if m.value is not None else None
+        yield _row(*of, m.value, *m.spread, kind, m.error, m.where, m.method, m.reason, bound)
 
 
 def change_rows(comparison: Comparison) -> Iterator[Row]:

@@ -18,7 +18,7 @@ from edgecut.render.lines import line
 from edgecut.render.page_parts import Column, sentences, state_html, table
 from edgecut.render.scatter import PLOT_SCRIPT, PLOT_STYLE, Mark, figure, scatter
 from edgecut.render.templating import html, markdown, part
-from edgecut.render.words import NOTHING, STYLES, band_words, fraction_words, limit_words, value_words
+from edgecut.render.words import NOTHING, STYLES, fraction_words, limit_words, of_kind, value_words
 
 CSV_COLUMNS = (
     "row", "status", "file", "format", "precision", "size_bytes", "accuracy", "device", "state", "latency_s",
@@ -176,18 +176,10 @@ def _words(matrix: Matrix, each: Line, *, brief: bool) -> list[str]:
         format_bytes(file.size_bytes),
         accuracy,
         cell.profile or NOTHING,
-        _of_kind(arena, cell.arena_kind, cell.arena_error, brief) if known else NOTHING,
-        _of_kind(latency, cell.latency_kind, cell.latency_error, brief) if known else NOTHING,
+        of_kind(arena, cell.arena_kind, cell.arena_error, brief) if known else NOTHING,
+        of_kind(latency, cell.latency_kind, cell.latency_error, brief) if known else NOTHING,
         state if cell.profile else row.status,
     ]
-
-
-def _of_kind(words: str | None, kind: str, error: float | None, brief: bool) -> str:
-    """A value with how it came about."""
-    if words is None:
-        return NOTHING
-    band = f" {band_words(error)}" if error is not None else ""
-    return f"{words} {kind[:1]}{band}".strip() if brief else f"{words} ({kind}{band})" if kind else words
 
 
 def _number(value: float | None) -> str:

@@ -34,6 +34,7 @@ from edgecut.render.words import (
     band_words,
     count_words,
     fact_words,
+    how_words,
     limit_words,
     measured_words,
     shape_words,
@@ -159,14 +160,14 @@ def _change(step: Step) -> str:
 
 
 def measurements_html(measurements: Iterable[Measurement], labels: Mapping[str, str]) -> Markup:
-    """A row for each measurement."""
+    """A row for each measurement, by the device that it is about, else the machine that measured."""
     columns = (
         Column("metric"),
         Column("file"),
+        Column("device"),
         Column("value", True),
         Column("p90", True),
         Column("kind"),
-        Column("where"),
         Column("band"),
         Column("how"),
     )
@@ -178,12 +179,12 @@ def _measurement_row(m: Measurement, labels: Mapping[str, str]) -> tuple[str, ..
     return (
         m.metric,
         labels.get(m.artifact, m.artifact),
+        m.profile or m.where,
         measured_words(m),
         p90,
         m.kind if m.value is not None else "",
-        m.where,
         band_words(m.error),
-        m.reason or m.method,
+        m.reason or how_words(m),
     )
 
 

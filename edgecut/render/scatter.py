@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from edgecut.records.escapes import xml_text
 from edgecut.render.ticks import log_ticks, round_ticks
 
-_WIDTH, _HEIGHT = 760, 360
-_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 16, 14, 62
+_WIDTH, HEIGHT = 760, 360
+_LEFT, _RIGHT, _TOP, BOTTOM = 66, 16, 14, 62
 
 PLOT_STYLE = """
 svg.plot { width: 100%; height: auto; max-width: 60rem; display: block; font: 12px system-ui, sans-serif; }
 svg.plot text { fill: var(--soft); } svg.plot line, svg.plot path.axis { stroke: var(--line); }
 svg.plot path.depth { fill: none; stroke-width: 2; }
+svg.plot path.range { fill: none; stroke-width: 3; stroke-opacity: .35; } svg.plot path.core { stroke-width: 8; }
+svg.plot .group { fill: var(--ink); font-weight: 600; }
 .mark { stroke: var(--paper); stroke-width: 1.5; cursor: pointer; } .mark.probe { fill-opacity: .35; }
 svg.plot .name.chosen { fill: var(--ink); font-weight: 600; }
 .mark:focus { outline: none; stroke: var(--ink); stroke-width: 3; } .mark.chosen { stroke: var(--ink); }
@@ -23,7 +25,7 @@ svg.plot .name.chosen { fill: var(--ink); font-weight: 600; }
 .c3 { fill: #c026d3; stroke: #c026d3; } .c4 { fill: #dc2626; stroke: #dc2626; } .c5 { fill: #64748b; stroke: #64748b; }
 @media (max-width: 40rem) {
   svg.plot { font-size: 24px; } svg.plot .name, svg.plot .odd { display: none; }
-  .mark { r: 11px; } .mark.chosen { r: 15px; } path.depth ~ .mark { r: 5px; }
+  .mark { r: 11px; } .mark.chosen { r: 15px; } path.depth ~ .mark { r: 5px; } path.range ~ .mark { r: 8px; }
 }
 .copied { position: relative; }
 .copied button { position: absolute; top: .5rem; right: .5rem; font: inherit; font-size: .85em; color: var(--ink);
@@ -73,24 +75,52 @@ class Mark:
 
 def scatter(marks: Sequence[Mark], axis: str, units: Callable[[float], str]) -> str:
     """The marks with their axes, inside of an SVG. axis: what is across. units: a value across in words."""
-    low, high = min(mark.x for mark in marks), max(mark.x for mark in marks)
-    low, high = (low / 2, high * 2) if high < 1.3 * low else (low / 1.12, high * 1.12)
+    along = log_scale([mark.x for mark in marks])
     scale = scale_of([mark.y for mark in marks])
     drawn, places = [], []
     for mark in sorted(marks, key=lambda mark: mark.x):
-        across, down = across_of(math.log(mark.x / low) / math.log(high / low)), scale.down(mark.y)
-        says = xml_text(mark.label)
+        across, down = along.across(mark.x), scale.down(mark.y)
         places.append((across, down, mark.name, mark.chosen))
-        drawn.append(
-            f'<circle class="mark {mark.kind}{" chosen" if mark.chosen else ""}" data-k="{mark.place}" '
-            f'cx="{across:.1f}" cy="{down:.1f}" r="{9 if mark.chosen else 6}" tabindex="0" role="img" '
-            f'aria-label="{says}"><title>{says}</title></circle>'
-        )
-    ticks = [(math.log(tick / low) / math.log(high / low), units(tick)) for tick in log_ticks(low, high)]
-    return axes(axis, ticks, scale) + "".join(drawn) + _names(places)
+        drawn.append(circle(mark, across, down))
+    return axes(axis, along.ticks(units), scale) + "".join(drawn) + _names(places)
 
 
-def figure(content: str, title: str, colours: Mapping[str, int]) -> str:
+def circle(mark: Mark, across: float, down: float) -> str:
+    """A mark at its place in the drawing, which tells its numbers."""
+    says = xml_text(mark.label)
+    return (
+        f'<circle class="mark {mark.kind}{" chosen" if mark.chosen else ""}" data-k="{mark.place}" '
+        f'cx="{across:.1f}" cy="{down:.1f}" r="{9 if mark.chosen else 6}" tabindex="0" role="img" '
+        f'aria-label="{says}"><title>{says}</title></circle>'
+    )
+
+
+@dataclass(frozen=True)
+class LogScale:
+    """A logarithmic axis across."""
+
+    low: float
+    high: float
+
+    def across(self, value: float) -> float:
+        """Where a value is, in pixels."""
+        return across_of(self._share(value))
+
+    def ticks(self, units: Callable[[float], str]) -> list[tuple[float, str]]:
+        """(share of the width, what stands there) of round numbers."""
+        return [(self._share(tick), units(tick)) for tick in log_ticks(self.low, self.high)]
+
+    def _share(self, value: float) -> float:
+        return math.log(value / self.low) / math.log(self.high / self.low)
+
+
+def log_scale(values: Sequence[float]) -> LogScale:
+    """The axis that holds all of the values, each more than 0, with room at both ends."""
+    low, high = min(values), max(values)
+    return LogScale(low / 2, high * 2) if high < 1.3 * low else LogScale(low / 1.12, high * 1.12)
+
+
+def figure(content: str, title: str, colours: Mapping[str, int], height: float = HEIGHT) -> str:
     """A drawing with its legend, {words: number of a colour}."""
     legend = "".join(
         f'<span><svg viewBox="0 0 10 10" aria-hidden="true"><circle class="c{colour}" cx="5" cy="5" r="4"/></svg> '
@@ -99,7 +129,7 @@ def figure(content: str, title: str, colours: Mapping[str, int]) -> str:
     )
     return (
         f'<figure style="margin:0"><p class="legend">{legend}</p>'
-        f'<svg class="plot" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="group" '
+        f'<svg class="plot" viewBox="0 0 {_WIDTH} {height:g}" role="group" '
         f'aria-label="{xml_text(title)}">{content}</svg>'
         '<p class="says" aria-live="polite">Point at a mark, or tab to it, for its numbers.</p></figure>'
     )
@@ -114,7 +144,7 @@ class Scale:
     def down(self, score: float) -> float:
         """A score below the ticks, which R2 can have, stands at the foot."""
         share = (score - self.ticks[0]) / (self.ticks[-1] - self.ticks[0])
-        return _HEIGHT - _BOTTOM - max(0.0, share) * (_HEIGHT - _TOP - _BOTTOM)
+        return HEIGHT - BOTTOM - max(0.0, share) * (HEIGHT - _TOP - BOTTOM)
 
 
 def scale_of(scores: Sequence[float]) -> Scale:
@@ -132,7 +162,12 @@ def axes(title: str, across: Sequence[tuple[float, str]], scale: Scale) -> str:
         down = scale.down(tick)
         parts.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{down:.1f}" y2="{down:.1f}"/>')
         parts.append(f'<text x="{_LEFT - 8}" y="{down + 4:.1f}" text-anchor="end">{tick:.{digits}f}</text>')
-    bottom = _HEIGHT - _BOTTOM
+    return "".join(parts) + axis_across(title, across, HEIGHT - BOTTOM)
+
+
+def axis_across(title: str, across: Sequence[tuple[float, str]], bottom: float) -> str:
+    """The numbers below a drawing that ends at `bottom`."""
+    parts = []
     for place, (share, words) in enumerate(across):
         x, anchor = across_of(share), "start" if share < 0.04 else "end" if share > 0.96 else "middle"
         odd = ' class="odd"' if place % 2 else ""
@@ -153,7 +188,7 @@ def _names(places: Sequence[tuple[float, float, str, bool]]) -> str:
         around += [(x - 9 - width, y - 30, "end"), (x + 9, y + 38, "start")] * chosen
         for left, base, anchor in around:
             box = (left, base - 11, left + width, base + 3)
-            inside = box[0] >= _LEFT and box[2] <= _WIDTH - _RIGHT and box[1] >= 0 and box[3] <= _HEIGHT - _BOTTOM
+            inside = box[0] >= _LEFT and box[2] <= _WIDTH - _RIGHT and box[1] >= 0 and box[3] <= HEIGHT - BOTTOM
             if inside and not any(_overlap(box, other) for other in boxes):
                 at = {"start": left, "end": left + width, "middle": x}[anchor]
                 kind = "name chosen" if chosen else "name"

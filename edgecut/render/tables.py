@@ -28,6 +28,7 @@ from edgecut.render.words import (
     STYLES,
     band_words,
     fact_words,
+    how_words,
     limit_words,
     measured_words,
     value_words,
@@ -112,20 +113,22 @@ def step_table(steps: Iterable[Step]) -> Fitted:
 
 
 def measurement_table(measurements: Iterable[Measurement], *, verbose: bool = False) -> Group:
-    """One row for each measurement: its value, p10 and p90 where it was taken several times, kind, place and band.
+    """One row for each measurement: its value, p10 and p90 where it was taken several times, kind, device and band.
 
-    What could not be had says why underneath. verbose: also how each was found.
+    The device is the one that it is about, else the machine that measured. Of several files a column has each one's
+    name. What could not be had says why underneath. verbose: also how each was found, and where.
     """
-    columns = ("<metric", "value", "p10", "p90", "<kind", "<where", "<band", *(["~how"] if verbose else []))
+    found, reasons = list(measurements), list[tuple[str, str]]()
+    files = ["<file"] if len({m.artifact for m in found}) > 1 else []
+    columns = ("<metric", *files, "value", "p10", "p90", "<kind", "<device", "<band", *(["~how"] if verbose else []))
     rows: list[Sequence[Cell]] = []
-    reasons: list[tuple[str, str]] = []
-    for m in measurements:
+    for m in found:
         p10, p90 = (value_words(m.quantile(part), m.unit) if m.values else "" for part in (0.1, 0.9))
-        kind = m.kind if m.value is not None else ""
-        how = [m.method] if verbose else []
-        rows.append((m.metric, measured_words(m), p10, p90, kind, m.where, band_words(m.error), *how))
+        kind, device = m.kind if m.value is not None else "", m.profile or m.where
+        own, how = [m.metric, *([m.artifact] if files else [])], [how_words(m)] if verbose else []
+        rows.append((*own, measured_words(m), p10, p90, kind, device, band_words(m.error), *how))
         if m.value is None:
-            reasons.append((f"{m.where} {m.metric}", m.reason))
+            reasons.append((f"{device} {m.metric}", m.reason))
     return _with_reasons(fitted(columns, rows, ("how", "p10", "p90", "kind", "band")), reasons)
 
 

@@ -12,6 +12,8 @@ from edgecut.records.report import Check
 from edgecut.records.units import format_bytes, format_count, format_seconds
 
 NOTHING = "–"
+UNKNOWN = "none"
+"""Of what was asked for and isn't known; the reason stands beside it or below."""
 STYLES = {"meets": "green", "misses": "bold red", "failed": "bold red", "unknown": "yellow"}
 """How a state looks on a terminal."""
 
@@ -40,9 +42,11 @@ def value_words(value: float | str | None, unit: str) -> str:
 
 
 def measured_words(measurement: Measurement) -> str:
-    """A measurement's value with its unit; "at least" where not all operators are modelled."""
+    """A measurement's value with its unit; "at least" where not all operators are modelled; "none" without a value."""
+    if measurement.value is None:
+        return UNKNOWN
     words = value_words(measurement.value, measurement.unit)
-    return f"≥ {words}" if measurement.conditions.get("at_least") and measurement.value is not None else words
+    return f"≥ {words}" if measurement.conditions.get("at_least") else words
 
 
 def band_words(error: float | None) -> str:
@@ -50,6 +54,20 @@ def band_words(error: float | None) -> str:
     if error is None:
         return ""
     return f"±{error * 100:.0f} %" if error < 1 else f"×/÷ {1 + error:.2g}"
+
+
+def how_words(measurement: Measurement) -> str:
+    """How it was found, and where, if that is another place than the device that it is about."""
+    elsewhere = measurement.where not in {measurement.profile or measurement.where, "file"}
+    return f"{measurement.where}: {measurement.method}" if elsewhere else measurement.method
+
+
+def of_kind(words: str | None, kind: str, error: float | None, brief: bool) -> str:
+    """A value with how it came about: "12 ms e ±28 %" if brief, else "12 ms (estimated ±28 %)"; a dash for None."""
+    if words is None:
+        return NOTHING
+    band = f" {band_words(error)}" if error is not None else ""
+    return f"{words} {kind[:1]}{band}".strip() if brief else f"{words} ({kind}{band})" if kind else words
 
 
 def evidence_words(facts: LatencyFacts | None) -> str:
