@@ -11,18 +11,22 @@ from types import MappingProxyType
 from rich.console import Console, RenderableType
 
 from edgecut.bench.at_cut import CutCost
+from edgecut.bench.measure import on_device
 from edgecut.calibrate.own_nets import Fit
 from edgecut.cli.doctor import PACKAGES, package_table
+from edgecut.records.bench_rows import BenchRow, bench_rows
 from edgecut.records.comparison import Change, Comparison, Difference, OutputChange, Verdict
 from edgecut.records.device_figures import device_figures
 from edgecut.records.document import parse
 from edgecut.records.explanation import Explanation, LayerError, Suspicion
 from edgecut.records.matrix import Matrix, MatrixCell, MatrixFile, MatrixRow
-from edgecut.records.measurement import Measurement, missing
+from edgecut.records.measurement import Measurement, measured, missing
 from edgecut.records.prediction import PredictedOutput, Prediction, Predictions, Score
 from edgecut.records.profile import LatencyFacts, Profile
+from edgecut.records.profile_files import find_profile
 from edgecut.records.report import Check, Step
 from edgecut.records.trial import Trial
+from edgecut.render.bench_rows import bench_table
 from edgecut.render.comparison import comparison_tables, ratio_table
 from edgecut.render.devices import device_table
 from edgecut.render.explained import explanation_tables
@@ -45,6 +49,7 @@ from tests.reports import artifact, measurements, report
 WIDTHS: tuple[int | None, ...] = (60, 80, 120, None)
 """Columns of the terminal; None for a pipe."""
 GOLDEN = Path(__file__).parent / "golden"
+FLOAT = Path(__file__).parents[1] / "fixtures" / "tiny.float32.tflite"
 LONG = "efficientnetv2-b0/block6a_se_expand_activation/Sigmoid"
 
 
@@ -164,7 +169,7 @@ def _costs() -> list[RenderableType]:
     return cost_table("board", costs, 98_304, states)
 
 
-def _devices() -> list[RenderableType]:
+def _on_devices() -> tuple[Measurement, ...]:
     def of(
         profile: str, metric: str, value: float, kind: str, error: float | None, **conditions: object
     ) -> Measurement:
@@ -174,7 +179,7 @@ def _devices() -> list[RenderableType]:
             "conditions": conditions,
         })  # fmt: skip
 
-    rows = (
+    return (
         of("nucleo-l4r5zi", "latency", 0.231, "estimated", 0.28, nets=16, families=6),
         of("nucleo-l4r5zi", "arena", 98_304, "measured", None),
         of("esp32-s3", "latency", 0.0451, "estimated", 0.6, nets=4, families=1),
@@ -182,8 +187,24 @@ def _devices() -> list[RenderableType]:
         missing("latency", "m.int8.tflite", "profile 'ek-ra8d1' has no latency facts", where="ek-ra8d1",
                 method="not run", profile="ek-ra8d1"),
     )  # fmt: skip
+
+
+def _bench() -> list[RenderableType]:
+    rows = _on_devices()
     figures = device_figures(rows, {"m.int8.tflite": 300_000}, flashed=("nucleo-l4r5zi", "esp32-s3"))
     return [device_table(figures, {}), "", measurement_table(rows)]
+
+
+def bench_files() -> tuple[BenchRow, ...]:
+    """Two files on three devices and this machine; one is refused by a device, and one device has no facts."""
+    here = measured("latency", "m.int8.tflite", [0.0011, 0.0012, 0.0012, 0.0019], where="host", method="m")
+    device = on_device(FLOAT, find_profile("nucleo-l4r5zi"), "m.float32.tflite")
+    floats = measured("latency", "m.float32.tflite", [0.0041, 0.0042, 0.0042, 0.0052], where="host", method="m")
+    rows = (*_on_devices(), here, *device, floats)
+    figures = device_figures(
+        rows, {"m.int8.tflite": 300_000, "m.float32.tflite": 1_200_000}, flashed=("nucleo-l4r5zi",)
+    )
+    return bench_rows(rows, figures)
 
 
 def _compare() -> list[RenderableType]:
@@ -312,7 +333,8 @@ COMMANDS: Mapping[str, Callable[[], Sequence[RenderableType]]] = MappingProxyTyp
     "build": _build,
     "build_checks": _checks,
     "build_matrix": lambda: [matrix_table(_matrix())],
-    "bench": _devices,
+    "bench": _bench,
+    "bench_files": lambda: [bench_table(bench_files())],
     "bench_operators": lambda: [times_table(times()), measurement_table(measurements()[6:], verbose=True)],
     "bench_vs": lambda: ratio_table(
         {"latency": Pair((0.0123,), (0.0101,), 0.821, 0.8, 0.99, True)}, "old.tflite", "new.tflite", "host"

@@ -94,7 +94,7 @@ PAGES: dict[str, tuple[Callable[[], str], Callable[[], Any]]] = {
     ),
     "compare": (lambda: render_comparison(comparison()), lambda: comparison().to_dict()),
     "bench": (
-        lambda: render_bench("a<b>.tflite", measurements(), use(), times()),
+        lambda: render_bench({"a<b>.tflite": "int8"}, measurements(), [use()], {"a<b>.tflite": times()}),
         lambda: [
             [m.to_dict() for m in measurements()], use().to_dict(),
             [vars(row) for way in times()[:2] for row in way.rows],

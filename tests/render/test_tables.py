@@ -138,8 +138,8 @@ def test_cuts_are_held_against_what_an_arena_may_take_and_bands_have_their_range
         "take 8 KiB",
         "tensor  latency     arena  arena fits",
         "─────────────────────────────────────",
-        "small         –     1 KiB  meets",
-        "large         –  8.79 KiB  misses",
+        "small      none     1 KiB  meets",
+        "large      none  8.79 KiB  misses",
         "latency –: no facts",
     ]
 
