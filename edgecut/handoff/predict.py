@@ -17,7 +17,7 @@ from edgecut.images.arrays import ArrayInputs, array_faults, has_part
 from edgecut.images.decode import decode_all
 from edgecut.images.device import CHANNELS, COLOURS, PictureForm, in_order, shown_pixels
 from edgecut.images.feed import ArrayFeed
-from edgecut.images.listing import class_names_of, image_files
+from edgecut.images.listing import class_names_of, image_files, left_out_notes
 from edgecut.images.npz import read_headers
 from edgecut.images.rows import load_rows
 from edgecut.records.artifact import Artifact
@@ -101,7 +101,7 @@ def predict(
             takes=_takes(side, artifact),
             labels_from=names_from,
             predictions=tuple(rows),
-            notes=tuple(_notes(side, artifact, reading, preprocess, answers)),
+            notes=(*_notes(side, artifact, reading, preprocess, answers), *_left_out(artifact, inputs)),
         ),
         tuple(pictures),
     )
@@ -162,6 +162,11 @@ def _notes(
             "says another"
         )
     yield from dict.fromkeys(answer.assumed for answer in answers if answer.assumed)
+
+
+def _left_out(artifact: Artifact, inputs: Sequence[str]) -> Iterator[str]:
+    for folder in (Path(name) for name in inputs if takes_pictures(artifact) and Path(name).is_dir()):
+        yield from left_out_notes(folder, "INPUT", has_classes=False)
 
 
 def _parts(side: Side, artifact: Artifact, inputs: Sequence[str], progress: Progress) -> Iterator[Part]:

@@ -16,6 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from edgecut.errors import DataError, faults_of, several
 from edgecut.images.device import PictureForm
+from edgecut.images.listing import UNREAD_SUFFIXES
 from edgecut.records.lfs import POINTER, is_pointer_file
 from edgecut.records.progress import SILENT, Progress
 from edgecut.sandbox.limits import over_limits
@@ -78,6 +79,8 @@ def decode(path: Path, where: str) -> np.ndarray:
             _check_size(opened, path, where)
             return _bytes_of(ImageOps.exif_transpose(opened), path, where)
     except UnidentifiedImageError as exc:
+        if path.suffix.lower() in UNREAD_SUFFIXES:
+            raise DataError(f"{where}: {path} is {path.suffix}, which isn't read; convert it to JPEG") from exc
         raise DataError(f"{where}: {path} is no image that can be decoded; replace or remove it") from exc
     except _DAMAGE as exc:
         raise DataError(

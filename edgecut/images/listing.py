@@ -6,13 +6,30 @@ The standard library alone, so that `plan` is quick.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from edgecut.errors import DataError, faults_of
 from edgecut.records.lfs import POINTER, is_pointer
 from edgecut.records.recipe import Data
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".gif", ".webp", ".tif", ".tiff")
+IMAGE_SUFFIXES = (
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".bmp",
+    ".ppm",
+    ".pgm",
+    ".gif",
+    ".webp",
+    ".tif",
+    ".tiff",
+    ".avif",
+    ".jp2",
+    ".jfif",
+)
+# Of phones and cameras: HEIF, raw files of sensors, JPEG XL. Pillow has no reader of them.
+UNREAD_SUFFIXES = (".heic", ".heif", ".hif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2")
 
 
 def class_folders(folder: Path, where: str) -> list[Path]:
@@ -40,6 +57,25 @@ def image_files(folder: Path) -> list[Path]:
 def has_image(folder: Path) -> bool:
     """Whether image_files(folder) would find any, without listing them all."""
     return any(is_image_name(name) for _, _, names in os.walk(folder) for name in names)
+
+
+def left_out_notes(folder: Path, where: str, *, has_classes: bool) -> Iterator[str]:
+    """What of a folder of pictures isn't read, in sentences: other formats, and pictures beside the class folders."""
+    unread = sorted(
+        Path(parent) / name
+        for parent, _, names in os.walk(folder)
+        for name in names
+        if name.lower().endswith(UNREAD_SUFFIXES) and not name.startswith(".")
+    )
+    if unread:
+        formats = ", ".join(dict.fromkeys(path.suffix.lower() for path in unread))
+        noun = "picture" if len(unread) == 1 else "pictures"
+        such = str(unread[0].relative_to(folder))
+        yield f"{where}: {folder} has {len(unread)} {noun} as {formats}, such as {such!r}, left out; convert to JPEG"
+    loose = sorted(entry.name for entry in os.scandir(folder) if entry.is_file() and is_image_name(entry.name))
+    if has_classes and loose:
+        number = "1 picture" if len(loose) == 1 else f"{len(loose)} pictures"
+        yield f"{where}: {folder} has {number} beside the class folders, such as {loose[0]!r}, left out"
 
 
 def is_image_name(name: str) -> bool:

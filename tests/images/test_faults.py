@@ -16,11 +16,12 @@ from edgecut.images.decode import decode
 from edgecut.images.device import PictureForm
 from edgecut.images.faults import data_faults
 from edgecut.images.labels import check_labels
+from edgecut.images.listing import IMAGE_SUFFIXES
 from edgecut.records.recipe import Data
 
 X = np.full((4, 8, 8, 3), 9, np.uint8)
 Y = np.array([0, 1, 0, 1])
-SUFFIXES = "(.png, .jpg, .jpeg, .bmp, .ppm, .pgm, .gif, .webp, .tif, .tiff)"
+SUFFIXES = f"({', '.join(IMAGE_SUFFIXES)})"
 
 
 def _npz(folder: Path, **arrays: np.ndarray) -> str:
