@@ -236,8 +236,8 @@ def show_measurements(
         output.table(device_table(figures, {}))
     for name, line in lines.items():
         base = shlex.quote(words.get(name, name))
-        output.table(f"to keep for `edgecut profile fit --base {base}`, below a line {','.join(COLUMNS)}:")
-        if not (output.as_json or output.as_csv):
+        output.remarks(f"to keep for `edgecut profile fit --base {base}`, below a line {','.join(COLUMNS)}:")
+        if not (output.as_json or output.as_csv or output.quiet):
             click.echo(line)  # in one piece, however narrow the terminal is
     if several and not output.verbose:
         return

@@ -137,7 +137,9 @@ def run_build(
     report = run(plan, out, force=how.force, cache=cache, locked=how.locked, sign=how.sign, progress=progress)
     output.table(*report_tables(report, verbose=output.verbose, quiet=output.quiet))
     kept = all(step.cached for step in report.steps)
-    output.table("", f"wrote {out}{'; nothing has changed, so no step was run (--no-cache runs them)' if kept else ''}")
+    output.remarks(
+        "", f"wrote {out}{'; nothing has changed, so no step was run (--no-cache runs them)' if kept else ''}"
+    )
     _write(report, pages)
     output.rows(MEASUREMENT_COLUMNS, measurement_rows(report.measurements))
     code = exit_code(report, how.strict)

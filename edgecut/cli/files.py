@@ -48,7 +48,7 @@ def show_step(output: Output, step: Step, out: Path) -> None:
     output.table(*step_parts(step))
     for note in step.notes:
         output.note(note)
-    output.table(f"wrote {out}")
+    output.remarks(f"wrote {out}")
     output.document(step.to_dict())
 
 

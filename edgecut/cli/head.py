@@ -103,5 +103,5 @@ def _show(output: Output, step: Step, scores: Mapping[MetricName, float | None],
     output.table(step_table([step]))
     for metric, value in scores.items():
         output.table(f"{metric} on the validation data: {'not known' if value is None else f'{value:.4f}'}")
-    output.table(f"wrote {out}")
+    output.remarks(f"wrote {out}")
     output.document({**step.to_dict(), **{str(metric): value for metric, value in scores.items()}})

@@ -90,7 +90,8 @@ def run_matrix(output: Output, request: Request, rows: RowFlags, out: Path, how:
     )
     output.rows([*CSV_COLUMNS, *matrix.axes], matrix_rows(matrix))
     output.document(matrix.to_dict())
-    output.table(matrix_table(matrix), "", f"wrote {out}")
+    output.table(matrix_table(matrix))
+    output.remarks("", f"wrote {out}")
     return matrix_code(matrix, how.strict)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 
 import click
 from pydantic_core import PydanticUndefined
@@ -129,9 +130,11 @@ def command(
     text = recipe_text(_relative(settings, out.parent), profile)
     write_whole(out, text.encode())
     recipe = read_recipe(out)
-    flags = f"{' --unsafe' if recipe.source.unsafe else ''}{f' --profile {profile_name}' if profile_name else ''}"
-    ready = f"edgecut build {out}{flags} -o dist"
-    output.table(f"wrote {out}; edit it, then: {ready}")
+    flags = (
+        f"{' --unsafe' if recipe.source.unsafe else ''}{f' --profile {quote(profile_name)}' if profile_name else ''}"
+    )
+    ready = f"edgecut build {quote(str(out))}{flags} -o dist"
+    output.remarks(f"wrote {out}; edit it, then: {ready}")
     output.document({"path": str(out), "recipe": recipe.to_dict()})
     return 0
 

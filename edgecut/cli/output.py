@@ -39,7 +39,7 @@ class Output:
     def __init__(
         self, *, as_json: bool = False, as_csv: bool = False, quiet: bool = False, verbose: bool = False
     ) -> None:
-        """as_json, as_csv: one document on stdout and nothing else there. quiet: no progress, hints or notes."""
+        """as_json, as_csv: one document on stdout and nothing else there. quiet: the answer there, errors on stderr."""
         self.as_json = as_json
         self.as_csv = as_csv
         self.quiet = quiet
@@ -63,7 +63,7 @@ class Output:
             _write(functools.partial(_show, console, part))
 
     def remarks(self, *parts: RenderableType) -> None:
-        """Prints notes for people on stdout, below the tables; nothing with --json or if quiet."""
+        """Prints on stdout what isn't the answer: notes, what was written, what to do next; nothing if quiet."""
         if not self.quiet:
             self.table(*parts)
 
@@ -124,7 +124,7 @@ def with_output(function: Callable[..., int | None]) -> Callable[..., int | None
     """Adds --json, -q, -v and --limits to a command; its first argument is then an Output."""
 
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
-    @click.option("-q", "--quiet", is_flag=True, help="No progress, hints or notes.")
+    @click.option("-q", "--quiet", is_flag=True, help="The answer alone, without progress, hints or notes.")
     @click.option("-v", "--verbose", is_flag=True, help="Say more about each step.")
     @click.option(
         "--limits", "of_children", metavar="TEXT", help="What opening a file may take: 'seconds=60,bytes=4GiB'."

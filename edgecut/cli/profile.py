@@ -63,7 +63,7 @@ def list_profiles(output: Output, *, words: tuple[str, ...]) -> int:
     rows = [p for p in found if not (is_twin(p) and p.id.removesuffix(AS_C) in {other.id for other in found})]
     output.table(profile_table(rows))
     if len(rows) < len(found):
-        output.table(f"each microcontroller is also ID{AS_C}: the C of edgecut in its interpreter's place")
+        output.remarks(f"each microcontroller is also ID{AS_C}: the C of edgecut in its interpreter's place")
     output.rows(PROFILE_COLUMNS, profile_rows(found))
     output.document({"profiles": [profile.to_dict() for profile in found]})
     return 0

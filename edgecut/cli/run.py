@@ -80,8 +80,8 @@ def command(
     if page.html is not None:
         write_whole(page.html, render_predictions(found, ran.pictures).encode())
     folder = shared_folder(found)
-    where = [f"inputs of {folder}"] if folder else []
-    output.table(prediction_table(found), "", *where, f"{found.file} takes {found.takes}")
+    output.table(prediction_table(found), *(["", f"inputs of {folder}"] if folder else []))
+    output.remarks(*([] if folder else [""]), f"{found.file} takes {found.takes}")
     output.rows(CSV_COLUMNS, prediction_rows(found))
     for note in found.notes:
         output.note(note)

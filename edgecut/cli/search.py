@@ -190,7 +190,8 @@ def _show(output: Output, front: Front, out: Path, words: Mapping[str, str]) -> 
     from edgecut.render.csv_rows import FRONT_COLUMNS, front_rows
     from edgecut.render.front import front_tables
 
-    output.table(*front_tables(front, str(out), words, quiet=output.quiet), "", f"wrote {out}")
+    output.table(*front_tables(front, str(out), words, quiet=output.quiet))
+    output.remarks("", f"wrote {out}")
     output.rows(FRONT_COLUMNS, front_rows(front))
     output.document(front.to_dict())
 

@@ -42,5 +42,5 @@ def command(output: Output, *, bundle: Path, key: str) -> int:
         raise VerifyError((*result.faults, f"{bundle}: wasn't signed"))
     file = sign(bundle, key)
     output.document({"schema": "edgecut.sign/1", "bundle": str(bundle), "signature": file})
-    output.table(f"wrote {bundle / file}")
+    output.remarks(f"wrote {bundle / file}")
     return 0

@@ -110,5 +110,5 @@ def _show(output: Output, step: Step, out: Path) -> None:
     from edgecut.render.tables import step_table
 
     output.table(change_table(step), step_table([step]))
-    output.table(f"wrote {out}")
+    output.remarks(f"wrote {out}")
     output.document(step.to_dict())
