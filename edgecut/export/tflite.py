@@ -13,10 +13,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import tree
-from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.lite.python.convert_phase import ConverterError
+from tensorflow.python.eager.polymorphic_function.concrete_function import ConcreteFunction
 
 from edgecut.errors import ExportError, RequestError
+from edgecut.export.converter import converter_of, read_graph_def, run_converter
 from edgecut.graph.proof import call_flat
 from edgecut.graph.traced import NO_BIAS, traced_for_tflite, unrolled
 from edgecut.records.precision import needs_images
@@ -46,17 +47,29 @@ def write_saved_model(model: keras.Model, folder: Path, *, loops: bool = True) -
 
     with caught_output() as noise:
         try:
-            archive = keras.export.ExportArchive()
-            archive.track(model)
-            with nullcontext() if loops else unrolled(model):  # what is written holds the model's own call, too
-                with traced_for_tflite():
-                    archive.add_endpoint("serve", tf.function(serve, input_signature=specs))
-                archive.write_out(str(folder), verbose=False)
+            with nullcontext() if loops else unrolled(model), traced_for_tflite():
+                function = tf.function(serve, input_signature=specs).get_concrete_function()
+            # Twice, as Keras' own export does: what the converter calls the outputs depends on it.
+            signatures = {"serve": function, "serving_default": function}
+            tf.saved_model.save(_holder(function, model), str(folder), signatures)
         except (ValueError, TypeError, RuntimeError, NotImplementedError, tf.errors.OpError) as exc:
             _raise_if_full(exc, folder)
             raise ExportError(
                 f"export: {model.name!r} can't be written as a SavedModel: {reason_of(exc, noise())}"
             ) from exc
+
+
+def _holder(function: ConcreteFunction, model: keras.Model) -> tf.Module:
+    """What is saved with a traced function: its variables, and the model itself only where it reads anything else.
+
+    A Keras model is saved layer by layer, which takes longer than all the rest.
+    """
+    holder = tf.Module()
+    holder.state = list(function.variables)
+    handles = {id(variable.handle) for variable in function.variables}
+    if any(x.dtype == tf.resource and id(x) not in handles for x in function.captured_inputs):
+        holder.model = model  # a lookup table's layer
+    return holder
 
 
 def _remedy(shape: Sequence[int | None]) -> str:
@@ -100,7 +113,7 @@ def convert(
     Raises RequestError without the images that a precision needs, ExportError if the converter refuses the model. What
     it computes isn't looked at: agreeing.converted does that, for a file that is written as it is.
     """
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model))
+    converter, graph = converter_of(saved_model), read_graph_def(saved_model)
     if precision != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if precision == "float16":
@@ -108,7 +121,7 @@ def convert(
     if needs_images(precision):
         if calibration is None or not len(calibration) or not len(calibration[0]):
             raise RequestError(f"export: {precision} needs data to calibrate on; set data.train or pass --data")
-        _refuse_loops(saved_model, precision)
+        _refuse_loops(graph, precision)
         converter.representative_dataset = lambda: _samples(model, calibration)
         integers = tf.int8 if precision == "int8" else tf.int16
         converter.inference_input_type = converter.inference_output_type = integers
@@ -119,7 +132,7 @@ def convert(
         ]
     with caught_output() as noise:
         try:
-            content = converter.convert()
+            content = run_converter(converter, graph)
         except (ConverterError, ValueError, TypeError, RuntimeError, tf.errors.OpError) as exc:
             _raise_if_full(exc, saved_model)
             raise ExportError(f"export: the converter refuses {precision}: {reason_of(exc, noise())}") from exc
@@ -148,12 +161,9 @@ def _samples(model: keras.Model, calibration: Sequence[np.ndarray]) -> Iterator[
         yield {name: np.asarray(x).astype(dtype)[None] for name, dtype, x in zip(names, dtypes, row, strict=True)}
 
 
-def _refuse_loops(saved_model: Path, precision: Precision) -> None:
+def _refuse_loops(graph: tf.compat.v1.GraphDef, precision: Precision) -> None:
     """Raise ExportError for a loop, on which the calibrator of TensorFlow 2.21 ends the process with SIGSEGV."""
-    content = saved_model_pb2.SavedModel()
-    content.ParseFromString((saved_model / "saved_model.pb").read_bytes())
-    functions = [function for part in content.meta_graphs for function in part.graph_def.library.function]
-    nodes = (node for function in functions for node in function.node_def)
+    nodes = (node for function in graph.library.function for node in function.node_def)
     name = next((node.name for node in nodes if node.op in {"While", "StatelessWhile"}), None)
     if name is not None:
         raise ExportError(
