@@ -17,6 +17,7 @@ from edgecut.cli.output import Output, with_csv, with_output
 from edgecut.cli.request import BuildFlags, Request
 from edgecut.cli.sign import KEY_HELP
 from edgecut.errors import RequestError
+from edgecut.graph.threads import release_threads
 from edgecut.records.comparison import Comparison, comparison_code
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Recipe
@@ -130,6 +131,8 @@ def run_build(
     from edgecut.render.tables import report_tables
 
     recipe = planned.recipe
+    if not recipe.trains:
+        release_threads()
     plan = make_plan(recipe, planned.profiles, out, how.force, planned.recipe_file, planned.root)
     for sentence in plan.notes:
         output.note(sentence)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import tomllib
@@ -304,6 +305,19 @@ def test_a_command_trains_with_as_many_threads_on_any_machine(
     monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
     run(capsys, "--version")
     assert threads() == THREADS
+
+
+def test_a_build_that_trains_nothing_runs_on_as_many_threads_as_there_are_cores(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "")
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    model = str(FIXTURES.parents[1] / "edgecut/demo_data/cifar10_backbone.keras")
+    words = ["build", model, "--to", "no_such_layer", "--classes", "10", "-o", str(tmp_path / "out")]
+    run(capsys, *words, "--set", "head.train=fit")
+    assert threads() == THREADS
+    run(capsys, *words)
+    assert threads() == len(os.sched_getaffinity(0))
 
 
 def test_profile_list_is_searched_by_words(capsys: pytest.CaptureFixture[str]) -> None:
