@@ -1,4 +1,4 @@
-"""A release built, checked and tried: sdist and wheel, their metadata, their notes, and installs of the wheel."""
+"""A release built, checked and tried: both distributions, their metadata, their notes, and installs of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from edgecut.records.packages import LIGHT, WHOLE
+from tools.distributions import ROOT, build
+
 PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14")
 TOOLS = ("twine>=6", "uv>=0.9", "pipx>=1.7")
 
@@ -27,17 +29,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     faults = [*version_faults(ROOT, version, options.tag)]
     dist = ROOT / "dist"
     shutil.rmtree(dist, ignore_errors=True)
-    _run([sys.executable, "-m", "hatchling", "build", "-d", str(dist)])
-    wheel, sdist = (next(dist.glob(pattern)) for pattern in ("*.whl", "*.tar.gz"))
+    files = [path for name in (LIGHT, WHOLE) for path in build(name, dist)]
     with tempfile.TemporaryDirectory() as scratch:
         tools = Path(scratch) / "tools"
         _run([sys.executable, "-m", "venv", str(tools)])
         _run([str(tools / "bin/pip"), "install", "-q", "--disable-pip-version-check", *TOOLS])
-        said = _run([str(tools / "bin/twine"), "check", "--strict", str(wheel), str(sdist)], check=False)
+        said = _run([str(tools / "bin/twine"), "check", "--strict", *map(str, files)], check=False)
         print(said.stdout.strip())
         faults += [] if said.returncode == 0 else ["twine check"]
         if not options.quick:
-            faults += _installs(wheel, tools / "bin", Path(scratch))
+            faults += _installs(dist, tools / "bin", Path(scratch))
     (dist / "notes.md").write_text(notes(ROOT, version), "utf-8")
     for fault in faults:
         print(f"tools/release: {fault}", file=sys.stderr)
@@ -79,45 +80,48 @@ def _heading(root: Path, version: str) -> str | None:
     return None if found is None else found[1].strip()
 
 
-def _installs(wheel: Path, tools: Path, scratch: Path) -> Iterator[str]:
-    """The wheel installed and asked for its version in a fresh environment; what failed."""
+def _installs(dist: Path, tools: Path, scratch: Path) -> Iterator[str]:
+    """Each distribution installed and asked for its version in a fresh environment; what failed."""
     for name in PYTHONS:
         python = shutil.which(name)
         if python is None or _run([python, "--version"], check=False).returncode:
             print(f"{name}: isn't here")
             continue
         ways = ("uv", "pip", "pipx") if name == PYTHONS[0] else ("uv",)
-        for way in ways:
-            place = scratch / f"{name}-{way}"
-            said = _install(way, python, wheel, tools, place)
-            print(f"{name}, {way}: {said.splitlines()[-1] if said else 'nothing'}")
+        for distribution, way in ((each, way) for each in (LIGHT, WHOLE) for way in ways):
+            place = scratch / "place"
+            said = _install(way, python, _requirement(dist, distribution, way), tools, place)
+            print(f"{name}, {way}, {distribution}: {said.splitlines()[-1] if said else 'nothing'}")
             if not said.startswith("edgecut, version"):
-                yield f"{name}, {way}: {said}"
+                yield f"{name}, {way}, {distribution}: {said}"
             shutil.rmtree(place, ignore_errors=True)
 
 
-def _install(way: str, python: str, wheel: Path, tools: Path, place: Path) -> str:
-    """What `edgecut --version` prints after the install, else why there is none."""
+def _requirement(dist: Path, distribution: str, way: str) -> str:
+    """The file that is installed: by pip the sdist, by the others the wheel."""
+    [path] = dist.glob(f"{distribution.replace('-', '_')}-[0-9]*{'.tar.gz' if way == 'pip' else '.whl'}")
+    return str(path)
+
+
+def _install(way: str, python: str, file: str, tools: Path, place: Path) -> str:
+    """What `edgecut --version` prints after the install, else why there is none.
+
+    What a distribution needs of the other is beside it.
+    """
+    beside = ["--find-links", str(Path(file).parent)]
+    environment = {}
     if way == "pipx":
         environment = {"PIPX_HOME": str(place), "PIPX_BIN_DIR": str(place / "bin"), "PATH": "/usr/bin:/bin"}
-        commands = [[str(tools / "pipx"), "install", "-q", "--python", python, str(wheel)]]
+        pip = f"--pip-args={' '.join(beside)}"
+        commands = [[str(tools / "pipx"), "install", "-q", "--python", python, pip, file]]
     elif way == "uv":
-        environment = {}
+        uv = str(tools / "uv")
         commands = [
-            [str(tools / "uv"), "venv", "-q", "--python", python, str(place)],
-            [
-                str(tools / "uv"),
-                "pip",
-                "install",
-                "-q",
-                "-p",
-                str(place / "bin/python"),
-                str(wheel),
-            ],
+            [uv, "venv", "-q", "--python", python, str(place)],
+            [uv, "pip", "install", "-q", "-p", str(place / "bin/python"), *beside, file],
         ]
     else:
-        environment = {}
-        commands = [[python, "-m", "venv", str(place)], [str(place / "bin/pip"), "install", "-q", str(wheel)]]
+        commands = [[python, "-m", "venv", str(place)], [str(place / "bin/pip"), "install", "-q", *beside, file]]
     for command in commands:
         child = _run(command, check=False, **environment)
         if child.returncode:

@@ -24,6 +24,7 @@ from edgecut.interrupts import SENTENCES, Interrupted, Interrupts, exit_code
 from edgecut.memory import address_limit, is_out_of_memory
 from edgecut.records.escapes import json_literals, terminal_line
 from edgecut.records.nearest import closest
+from edgecut.records.packages import missing
 from edgecut.records.units import format_bytes
 from edgecut.version import __version__
 from edgecut.whole import uninterrupted, write_whole
@@ -76,7 +77,7 @@ class Failures:
     ) -> None:
         """Says what went wrong, and ends the process."""
         number = self._interrupts.end()
-        failure = error if number is None else Interrupted(number)
+        failure = _named(error) if number is None else Interrupted(number)
         if failure is None or isinstance(failure, SystemExit):
             return
         with uninterrupted():
@@ -87,6 +88,11 @@ class Failures:
             if sentences and not self.answered:
                 _answer(failure, code, sentences)
         raise SystemExit(code) from None
+
+
+def _named(error: BaseException | None) -> BaseException | None:
+    """The error, or of a package that isn't here what brings it."""
+    return (isinstance(error, ModuleNotFoundError) and missing(error.name)) or error
 
 
 def _explained(error: BaseException, arguments: Sequence[str]) -> tuple[tuple[str, ...], int]:

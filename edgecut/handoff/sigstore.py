@@ -5,12 +5,12 @@ The package is an extra, imported where a signature is made or checked.
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
-from edgecut.errors import MissingRuntimeError, RequestError, StepError
+from edgecut.errors import RequestError, StepError
 from edgecut.handoff.seal import MANIFEST
 from edgecut.handoff.signature import Signature, Trust, refused
+from edgecut.records.packages import missing
 
 KIND = "sigstore"
 FILE = f"{MANIFEST}.sigstore.json"
@@ -28,10 +28,8 @@ def is_public(key: Path) -> bool:
 
 def needs() -> None:
     """Nothing if the package is here. Raises MissingRuntimeError."""
-    if find_spec(KIND) is None:
-        raise MissingRuntimeError(
-            "sigstore: isn't here, and its signatures need it; install the extra edgecut[sigstore]"
-        )
+    if (error := missing(KIND)) is not None:
+        raise error
 
 
 def sign(manifest: bytes, key: str) -> bytes:

@@ -23,6 +23,7 @@ from typing import IO, Any
 import numpy as np
 
 from edgecut.memory import out_of_memory
+from edgecut.records.packages import missing_in
 from edgecut.records.units import format_bytes
 from edgecut.sandbox.limits import Limits, read_limits
 from edgecut.sandbox.wire import Header, receive, send
@@ -73,7 +74,7 @@ class Child:
     ) -> tuple[Header, list[np.ndarray], str]:
         """(the answer's header, its arrays, what was written to stderr meanwhile).
 
-        Raises ChildDied if there is none.
+        Raises ChildDied if there is none, MissingRuntimeError if it died of a package that isn't here.
         """
         with self._lock:
             close, self.unused = self.unused, []
@@ -91,7 +92,10 @@ class Child:
                 raise
             if answer is None or "memory" in answer[0]:
                 self._end(_LAST_WORDS_S if answer is None else 0)
-                raise ChildDied(death(None if answer else self._process.returncode, _text(self._noise), self.limits))
+                said = _text(self._noise)
+                raise missing_in(last_line(said)) or ChildDied(
+                    death(None if answer else self._process.returncode, said, self.limits)
+                )
             return *answer, _text(self._noise)
 
     def _end(self, patience_s: float) -> None:
@@ -114,7 +118,7 @@ def run_job(module: str, job: Mapping[str, object], timeout_s: float, size_bytes
     """The JSON that a module, run once as a child process, answers to a job's JSON.
 
     size_bytes: of the file that it works on, which says with the limits how much address space it gets.
-    Raises ChildDied.
+    Raises ChildDied, and MissingRuntimeError if it died of a package that isn't here.
     """
     limits = read_limits()
     limits = replace(limits, address_bytes=limits.address_bytes_for(size_bytes))
@@ -129,7 +133,7 @@ def run_job(module: str, job: Mapping[str, object], timeout_s: float, size_bytes
         if child.returncode != 0:
             said = _text(noise)
             crashed = -child.returncode in CRASHES and not out_of_memory(last_line(said))
-            raise ChildDied(death(child.returncode, said, limits), crashed=crashed)
+            raise missing_in(last_line(said)) or ChildDied(death(child.returncode, said, limits), crashed=crashed)
     result: dict[str, Any] = json.loads(out)
     return result
 

@@ -13,10 +13,10 @@ from types import SimpleNamespace as Made
 import pytest
 
 from edgecut.errors import RequestError, StepError
-from edgecut.handoff import sigstore
 from edgecut.handoff.signature import Trust
 from edgecut.handoff.signatures import sign, signatures
 from edgecut.handoff.verify import verify
+from edgecut.records import packages
 from tests.command_line import run
 from tests.handoff.test_bundle import bundle
 
@@ -130,9 +130,9 @@ def test_a_service_that_can_not_be_reached_is_a_step_that_failed(service: dict[s
 def test_without_sigstore_the_extra_is_named(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sigstore, "find_spec", lambda name: None)
+    monkeypatch.setattr(packages, "find_spec", lambda name: None)
     assert run(capsys, "sign", str(folder), "--key", "sigstore") == (
         4,
         "",
-        "edgecut: error: sigstore: isn't here, and its signatures need it; install the extra edgecut[sigstore]\n",
+        "edgecut: error: sigstore isn't here, and this needs it; it comes with: pip install 'edgecut[sigstore]'\n",
     )

@@ -10,6 +10,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from edgecut.records.packages import LIGHT
+from tools.distributions import project
+
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 EXTRAS = [row for rows in PROJECT["project"]["optional-dependencies"].values() for row in rows if "edgecut[" not in row]
@@ -19,6 +22,7 @@ LOCKS = {
         *PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["build"],
         *EXTRAS,
     ],
+    "light": project(LIGHT)["project"]["dependencies"],
     "uv": PROJECT["dependency-groups"]["lock"],
 }  # fmt: skip
 
@@ -56,7 +60,8 @@ def test_a_lock_names_no_place_to_get_packages_from(name: str) -> None:
     assert not re.search(r"://|--(extra-)?index-url|--find-links|^-[if]|/simple", text, flags=re.MULTILINE)
 
 
-def test_what_runs_is_locked_to_the_versions_that_are_tested() -> None:
+@pytest.mark.parametrize("name", ["run", "light"])
+def test_what_runs_is_locked_to_the_versions_that_are_tested(name: str) -> None:
     tested = blocks("test")
-    for package, pins in blocks("run").items():
+    for package, pins in blocks(name).items():
         assert [pin.specifier for pin, _ in pins] == [pin.specifier for pin, _ in tested[package]]

@@ -13,10 +13,11 @@ from rich.console import Console, RenderableType
 from edgecut.bench.at_cut import CutCost
 from edgecut.bench.measure import on_device
 from edgecut.calibrate.own_nets import Fit
-from edgecut.cli.doctor import PACKAGES, package_table
+from edgecut.cli.doctor import package_table
 from edgecut.records.bench_rows import BenchRow, bench_rows
 from edgecut.records.comparison import Change, Comparison, Difference, OutputChange, Verdict
 from edgecut.records.device_figures import device_figures
+from edgecut.records.packages import PACKAGES
 from edgecut.records.document import parse
 from edgecut.records.explanation import Explanation, LayerError, Suspicion
 from edgecut.records.matrix import Matrix, MatrixCell, MatrixFile, MatrixRow
@@ -342,7 +343,7 @@ COMMANDS: Mapping[str, Callable[[], Sequence[RenderableType]]] = MappingProxyTyp
     "cache": _cache,
     "compare": _compare,
     "cut": lambda: step_parts(STEP),
-    "doctor": lambda: [package_table({package.name: None if package.required else "1.2.3" for package in PACKAGES})],
+    "doctor": lambda: [package_table({p.name: None if p.whole == "" != p.light else "1.2.3" for p in PACKAGES})],
     "explain": lambda: explanation_tables(EXPLANATION, verbose=True),
     "head": lambda: [step_table([STEP.model_copy(update={"seconds": 12.3, "notes": ("12 classes of photos",)})])],
     "inspect": lambda: [point_table(POINTS)],
