@@ -31,10 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
+        demo = None if options.bundle else _demo(scratch)  # while the environment is made
         python = installed(scratch)
         faults = [*_contents(scratch / "venv", python)]
-        bundle = options.bundle or _demo(scratch)
-        faults += _commands(python, bundle, scratch)
+        if demo is not None and demo.wait() != 0:
+            faults.append(f"edgecut demo: exit code {demo.returncode}")
+        else:
+            faults += _commands(python, options.bundle or scratch / "demo", scratch)
     for fault in faults:
         print(f"tools/light: {fault}", file=sys.stderr)
     print(f"tools/light: {'no fault' if not faults else len(faults)}, {time.monotonic() - start:.0f} s")
@@ -63,11 +66,10 @@ def _contents(environment: Path, python: Path) -> Iterator[str]:
         yield "tensorflow can be imported"
 
 
-def _demo(scratch: Path) -> Path:
-    """The demo's bundle, made by the edgecut of the checkout."""
+def _demo(scratch: Path) -> subprocess.Popen[bytes]:
+    """What makes the demo's bundle, by the edgecut of the checkout."""
     command = [sys.executable, "-m", "edgecut", "demo", "-q", "-o", str(scratch / "demo")]
-    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return scratch / "demo"
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
 
 
 def _commands(python: Path, bundle: Path, scratch: Path) -> Iterator[str]:
