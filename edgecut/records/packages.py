@@ -45,7 +45,7 @@ PACKAGES: tuple[Package, ...] = (
     Package(
         "tflite-micro",
         "tflite_micro",
-        "measures a microcontroller's arena (Linux x86-64 only)",
+        "measures an arena (Linux x86-64 only)",
         light="edgecut-lite[tflm]",
         everywhere=False,
     ),

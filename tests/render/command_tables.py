@@ -17,11 +17,11 @@ from edgecut.cli.doctor import package_table
 from edgecut.records.bench_rows import BenchRow, bench_rows
 from edgecut.records.comparison import Change, Comparison, Difference, OutputChange, Verdict
 from edgecut.records.device_figures import device_figures
-from edgecut.records.packages import PACKAGES
 from edgecut.records.document import parse
 from edgecut.records.explanation import Explanation, LayerError, Suspicion
 from edgecut.records.matrix import Matrix, MatrixCell, MatrixFile, MatrixRow
 from edgecut.records.measurement import Measurement, measured, missing
+from edgecut.records.packages import PACKAGES
 from edgecut.records.prediction import PredictedOutput, Prediction, Predictions, Score
 from edgecut.records.profile import LatencyFacts, Profile
 from edgecut.records.profile_files import find_profile
