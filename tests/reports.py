@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgecut.records.artifact import Artifact, TensorSpec
+from edgecut.records.explanation import Explanation, LayerError, Suspicion
 from edgecut.records.measurement import Measurement, measured, missing
 from edgecut.records.report import Check, Report, SourceFacts, Step
 
@@ -65,3 +66,21 @@ def report(name: str = "clothes") -> Report:
         ),
         notes=("onnx is written in float32 and int8 alone, so dynamic is left out of it [see --format]",),
     )  # fmt: skip
+
+
+EXPLANATION = Explanation(
+    artifact="m.int8.tflite", images=16, collapses_at="pool", shift_starts_at="conv_1",
+    layers=(
+        LayerError(
+            name="conv_1", operator="CONV_2D", dtype="int8", sqnr=43.7, sqnr_varying=32.4, mean_shift=0.005,
+            shift_share=0.05, range=(0.0, 6.0), used=(0.0, 6.0), use=1.0, added=0.25,
+        ),
+        LayerError(
+            name="pool", operator="MEAN", dtype="int8", sqnr=21.8, sqnr_varying=6.4, mean_shift=0.435, shift_share=0.82,
+            range=(0.0, 4.0), used=(0.0, 3.8), use=0.95, added=0.75, saturation=0.004, cause="biased mean",
+            reason="82% of the error is a constant shift",
+        ),
+    ),
+    suspicions=(Suspicion(cause="biased mean", layer="pool", figure=0.4, sentence="a mean shift starts at 'pool'"),),
+    unmatched=("head (FULLY_CONNECTED)",),
+)  # fmt: skip

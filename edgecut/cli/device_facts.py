@@ -75,7 +75,7 @@ def device_document(graph: TfliteGraph, profiles: Sequence[Profile]) -> dict[str
 
 def write_picture(graph: TfliteGraph, title: str, path: Path) -> None:
     """Write the picture of the file's memory. Raises RequestError for another ending, OutputError if it can't be."""
-    from edgecut.render.memory_plot import Bar, memory_svg
+    from edgecut.render.memory_plot import Bar, arena_picture, memory_svg
 
     moment = peak(graph)
     check_svg(path)
@@ -83,7 +83,8 @@ def write_picture(graph: TfliteGraph, title: str, path: Path) -> None:
         raise RequestError(f"--svg: {title} has no operators to draw")
     bars = [Bar(_called(t), t.first, t.last, t.offset, t.size_bytes) for t in live_tensors(graph)]
     names = [operator.name for operator in graph.operators]
-    write_whole(path, memory_svg(title, bars, names, moment.operator, moment.planned_bytes).encode())
+    picture = arena_picture(title, bars, names, moment.operator, moment.planned_bytes)
+    write_whole(path, memory_svg(picture).encode())
 
 
 def _called(tensor: LiveTensor) -> str:

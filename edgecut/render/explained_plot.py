@@ -10,12 +10,11 @@ from typing import Literal
 
 from edgecut.records.escapes import xml_text
 from edgecut.records.explanation import Explanation, LayerError
-from edgecut.render.explained import FAIR_DB, LOW_DB, headline, share_words, verdicts
+from edgecut.render.explained import FAIR_DB, LOW_DB, SCALE_DB, headline, share_words, verdicts
 
 WIDTH, ROW, TOP = 1000, 22, 64
 NAMES, BARS, ADDED, CAUSES = 250, 260, 620, 760
 BARS_WIDTH, ADDED_WIDTH = 310, 90
-SCALE_DB = 50.0
 SIZE = 13
 
 Tone = Literal["ink", "soft", "line", "bad", "fair", "good"]
@@ -85,7 +84,7 @@ def svg(found: Explanation) -> bytes:
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height_of(found)}" '
         f'viewBox="0 0 {WIDTH} {height_of(found)}" font-family="system-ui, sans-serif" font-size="{SIZE}">',
-        f"<style>{rules}@media (prefers-color-scheme: dark){{{dark}}}</style>",
+        f"<style>svg{{max-width:100%;height:auto}}{rules}@media (prefers-color-scheme: dark){{{dark}}}</style>",
     ]
     for mark in marks(found):
         if isinstance(mark, Box):

@@ -13,6 +13,7 @@ from rich.console import Group, RenderableType
 
 from edgecut.records.front import Front, FrontPoint, LimitCost, Recommendation
 from edgecut.records.units import format_bytes, format_seconds
+from edgecut.render.explained import explained_html
 from edgecut.render.front_plot import (
     depth_plot,
     front_plot,
@@ -22,7 +23,7 @@ from edgecut.render.front_plot import (
 )
 from edgecut.render.grid import fitted
 from edgecut.render.lines import Hanging, Line, line, notes, unbroken
-from edgecut.render.page import checks_html, explained_html, measurements_html
+from edgecut.render.page import checks_html, measurements_html
 from edgecut.render.page_parts import (
     Column,
     folded,

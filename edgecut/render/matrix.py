@@ -18,7 +18,7 @@ from edgecut.render.lines import line
 from edgecut.render.page_parts import Column, sentences, state_html, table
 from edgecut.render.scatter import PLOT_SCRIPT, PLOT_STYLE, Mark, figure, scatter
 from edgecut.render.templating import html, markdown, part
-from edgecut.render.words import NOTHING, STYLES, fraction_words, limit_words, of_kind, value_words
+from edgecut.render.words import NOTHING, STYLES, check_words, fraction_words, of_kind
 
 CSV_COLUMNS = (
     "row", "status", "file", "format", "precision", "size_bytes", "accuracy", "device", "state", "latency_s",
@@ -200,9 +200,7 @@ def _remarks(matrix: Matrix) -> list[str]:
 def _check_words(title: str, check: Check) -> str:
     of = f" of {_file_words(check.artifact.removeprefix(f'{title}.'))}" if check.artifact else ""
     on = f" on {check.profile}" if check.profile else ""
-    found = f"{value_words(check.value, check.unit)}, " if check.value is not None else ""
-    why = f" ({check.reason})" if check.reason else ""
-    return f"{check.state} {check.metric}{of}{on}: {found}limit {limit_words(check)}{why}"
+    return f"{check.state} {check.metric}{of}{on}: {check_words(check)}"
 
 
 def _link(row: MatrixRow) -> str:

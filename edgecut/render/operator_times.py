@@ -60,7 +60,7 @@ def _milliseconds(seconds: float | None) -> str:
 
 
 def _folded(times: OperatorTimes, *, is_open: bool) -> Markup:
-    columns = (Column("operator"), Column("layer"), Column("time", True), Column("share", True), Column(""))
+    columns = (Column("operator"), Column("layer"), Column("time", True), Column("share", True), Column("of all"))
     rows = []
     for row in times.rows:
         share = row.share or 0.0

@@ -7,27 +7,27 @@ from collections.abc import Iterable, Mapping
 from markupsafe import Markup
 
 from edgecut.records.artifact import Artifact
-from edgecut.records.explanation import Explanation
 from edgecut.records.measurement import Measurement
 from edgecut.records.report import Check, Report, Step
 from edgecut.records.toml_text import toml_text
 from edgecut.records.units import format_bytes, format_seconds
-from edgecut.render.devices import devices_html
-from edgecut.render.explained import headline
-from edgecut.render.explained_plot import svg
+from edgecut.render.explained import explained_html
 from edgecut.render.page_parts import (
     Column,
     folded,
     joined,
     memory_html,
     operators_html,
+    remark,
     sentences,
     state_html,
     table,
 )
-from edgecut.render.results import COLUMNS, figures, file_labels, has_losses, judged_by, legend, result_rows
+from edgecut.render.results import COLUMNS, file_labels, has_losses, judged_by, legend, result_rows
+from edgecut.render.steps import step_sentences
 from edgecut.render.templating import html, part
 from edgecut.render.trials import HEADINGS, trial_rows
+from edgecut.render.verdict import verdicts_html
 from edgecut.render.words import (
     NOTHING,
     artifact_words,
@@ -48,19 +48,19 @@ def render_page(report: Report) -> str:
     """The page of a report: summary, devices, files, steps with proofs, checks, measurements, tensors, recipe."""
     name, titles = str(report.recipe.get("name", "model")), file_labels(report)
     sections = (
-        ("On the devices", devices_html(figures(report), titles)),
-        ("Files", _files(report)),
+        ("Does it fit?", verdicts_html(report)),
+        ("Files, and their times on this machine", _files(report)),
         ("Checks", checks_html(report.checks, titles)),
         ("Cures tried for int8", _trials(report)),
         ("Quantization error by layer", explained_html(report.explanations)),
         ("Memory over the run", memory_html(report.uses, titles, report.checks)),
         ("Time by operator", operators_html(report.uses, titles)),
         ("Steps", _steps(report.steps)),
-        ("Measurements", measurements_html(report.measurements, titles)),
+        ("Measurements", folded(f"{len(report.measurements)} rows", measurements_html(report.measurements, titles))),
         ("Inputs and outputs", _tensors(report.artifacts)),
         ("Operators", _operators(report.artifacts)),
         ("Notes", sentences(report.notes)),
-        ("Recipe", part("code_block", toml_text(report.recipe))),
+        ("Recipe", folded("recipe.toml", part("code_block", toml_text(report.recipe)))),
         ("Devices", _devices(report)),
         ("Environment", _facts(report.environment.to_dict())),
     )
@@ -87,8 +87,7 @@ def _files(report: Report) -> Markup:
         (r.label, r.size, r.accuracy, r.drop, r.agree, r.sqnr, r.max_error, r.latency, r.latency_p90)
         for r in result_rows(report)
     ]
-    lines = [Markup("<p>{}</p>\n").format(line) for line in legend(report).splitlines()]
-    return table(columns, rows) + Markup("").join(lines) if rows else Markup("")
+    return joined([table(columns, rows), *map(remark, legend(report).splitlines())]) if rows else Markup()
 
 
 def checks_html(checks: Iterable[Check], labels: Mapping[str, str]) -> Markup:
@@ -124,39 +123,9 @@ def _trials(report: Report) -> Markup:
     return table(columns, trial_rows(report.trials))
 
 
-def explained_html(explanations: Iterable[Explanation]) -> Markup:
-    """A picture for each quantized file, and what is suspected."""
-    parts = [
-        folded(headline(found), part("plain_picture", Markup(svg(found).decode())), is_open=True)
-        for found in explanations
-    ]
-    return joined(parts)
-
-
 def _steps(steps: Iterable[Step]) -> Markup:
-    columns = (
-        Column("step"),
-        Column("time", True),
-        Column("proof"),
-        Column("before → after"),
-        Column("notes"),
-    )
-    rows = [
-        (
-            step.name,
-            "cached" if step.cached else format_seconds(step.seconds),
-            fact_words(step.proof.to_dict()),
-            _change(step),
-            "; ".join((*step.notes, *step.losses)),
-        )
-        for step in steps
-    ]
-    return table(columns, rows)
-
-
-def _change(step: Step) -> str:
-    sides = [fact_words(side.to_dict()) for side in (step.before, step.after)]
-    return " → ".join(side for side in sides if side)
+    rows = [(s.name, "from the cache" if s.cached else format_seconds(s.seconds), step_sentences(s)) for s in steps]
+    return part("told_steps", rows) if rows else Markup()
 
 
 def measurements_html(measurements: Iterable[Measurement], labels: Mapping[str, str]) -> Markup:

@@ -11,9 +11,18 @@ from markupsafe import Markup
 from edgecut.records.report import Check
 from edgecut.records.units import format_seconds
 from edgecut.records.usage import FileUse, OperatorCost, PlainCUse
-from edgecut.render.memory_plot import Bar, Limit, memory_svg, work_buffer_svg
+from edgecut.render.memory_plot import (
+    Bar,
+    Limit,
+    MemoryPicture,
+    arena_picture,
+    memory_drawing,
+    work_buffer_picture,
+)
 from edgecut.render.templating import part
 from edgecut.render.words import NOTHING, count_words
+
+_LONGEST_WORD = 20  # letters
 
 
 class Column(NamedTuple):
@@ -28,7 +37,13 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Markup:
     if not rows:
         return Markup()
     kept = [k for k in range(len(columns)) if any(row[k] not in {"", NOTHING} for row in rows)]
-    return part("table", [columns[k] for k in kept], [[row[k] for k in kept] for row in rows])
+    return part("table", [columns[k] for k in kept], [[_breakable(row[k]) for k in kept] for row in rows])
+
+
+def _breakable(text: str) -> str:
+    """A text that may be broken anywhere if one of its words is long: a table is as wide as its words are."""
+    is_long = not isinstance(text, Markup) and any(len(word) > _LONGEST_WORD for word in text.split())
+    return part("long", text) if is_long else text
 
 
 def state_html(state: str) -> Markup:
@@ -39,6 +54,11 @@ def state_html(state: str) -> Markup:
 def sentences(found: Sequence[str]) -> Markup:
     """A list of sentences; nothing without any."""
     return part("sentences", found) if found else Markup()
+
+
+def remark(text: str) -> Markup:
+    """A paragraph in small type: what columns mean."""
+    return part("remark", text)
 
 
 def folded(title: str, content: Markup, *, is_open: bool = False) -> Markup:
@@ -52,19 +72,26 @@ def joined(parts: Iterable[Markup]) -> Markup:
 
 
 def memory_html(uses: Iterable[FileUse], titles: dict[str, str], checks: Iterable[Check] = ()) -> Markup:
-    """Each file's memory over the run of its operators. titles: what a file is called. checks: of limits on arenas."""
-    parts, on_arenas = [], [check for check in checks if check.metric == "arena"]
+    """Each file's memory over the run of its operators, the plain C's beside the interpreter's.
+
+    titles: what a file is called. checks: of limits on arenas.
+    """
+    pictures, on_arenas = [], [check for check in checks if check.metric == "arena"]
     for use in uses:
         limits = _arena_limits(check for check in on_arenas if check.artifact in {use.artifact, ""})
         bars = [Bar(t.name, t.first, t.last, t.offset, t.size_bytes) for t in use.tensors]
         names = [operator.operator for operator in use.operators]
         title = titles.get(use.artifact, use.artifact)
-        svg = memory_svg(title, bars, names, use.peak_operator, use.planned_bytes, limits)
-        parts.append(part("picture", Markup(svg)))
+        pair = [arena_picture(title, bars, names, use.peak_operator, use.planned_bytes, limits)]
         if use.plain_c is not None and use.plain_c.stretches:
-            svg = _work_buffer_svg(f"{title} as plain C", use.plain_c, use.planned_bytes, limits)
-            parts.append(part("picture", Markup(svg)))
-    return joined(parts)
+            pair.append(_work_buffer(f"{title} as plain C", use.plain_c, use.planned_bytes, limits))
+        pictures.append(part("columns", [_figure(picture) for picture in pair]))
+    return joined(pictures)
+
+
+def _figure(picture: MemoryPicture) -> Markup:
+    alive = f"Alive there: {picture.fullest}." if picture.fullest else ""
+    return part("picture", picture.title, picture.subtitle, alive, Markup(memory_drawing(picture)))
 
 
 def _arena_limits(checks: Iterable[Check]) -> list[Limit]:
@@ -76,10 +103,10 @@ def _arena_limits(checks: Iterable[Check]) -> list[Limit]:
     return [Limit(name, size) for size, name in sizes.items()]
 
 
-def _work_buffer_svg(title: str, use: PlainCUse, arena_bytes: int, limits: Sequence[Limit]) -> str:
+def _work_buffer(title: str, use: PlainCUse, arena_bytes: int, limits: Sequence[Limit]) -> MemoryPicture:
     bars = [Bar(room.name, room.first, room.last, room.offset, room.size_bytes) for room in use.rooms]
     ends = [max((b.offset + b.size_bytes for b in bars if b.first == k), default=0) for k in range(len(use.stretches))]
-    return work_buffer_svg(title, bars, use.operators, ends.index(max(ends)), use.arena_bytes, arena_bytes, limits)
+    return work_buffer_picture(title, bars, use.operators, ends.index(max(ends)), use.arena_bytes, arena_bytes, limits)
 
 
 def operators_html(uses: Iterable[FileUse], titles: dict[str, str]) -> Markup:

@@ -114,6 +114,12 @@ def limit_words(check: Check) -> str:
     return value_words(check.limit, check.unit)
 
 
+def check_words(check: Check) -> str:
+    """What was found against a limit, and why that says no more: "277 ms, limit 500 ms (the band reaches over it)"."""
+    value = f"{value_words(check.value, check.unit)}, " if check.value is not None else ""
+    return f"{value}limit {limit_words(check)}{f' ({check.reason})' if check.reason else ''}"
+
+
 def count_words(count: float | None) -> str:
     """7489536 as "7.49 M"; "not modelled" for None."""
     return "not modelled" if count is None else format_count(count)

@@ -16,8 +16,9 @@ import pytest
 
 from edgecut.cli.ui_server import serving
 from tests.command_line import run
-from tests.render.test_front_page import BROWSERS, front
+from tests.pages import front
 from tests.reports import report
+from tools.look import BROWSERS
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +76,9 @@ def test_the_list_has_every_build_and_search_and_says_what_cant_be_read(port: in
 def test_builds_stand_side_by_side(port: int) -> None:
     status, page, _ = get(port, "/compare?build=a&build=b%2Fc")
     assert status == 200
-    assert re.findall(r'<th class="number">([^<]*)</th>', page) == ["a", "b/c"]
+    assert re.findall(r'<th role="columnheader" class="number">([^<]*)</th>', page) == ["a", "b/c"]
     for name in ("status", "source"):
-        assert f"<td>{name}</td>" in page
+        assert f'data-title="figure">{name}</td>' in page
     assert get(port, "/compare?build=a")[:2] == (404, "tick two builds or more\n")
 
 

@@ -18,7 +18,6 @@ from edgecut.records.bench_rows import BenchRow, bench_rows
 from edgecut.records.comparison import Change, Comparison, Difference, OutputChange, Verdict
 from edgecut.records.device_figures import device_figures
 from edgecut.records.document import parse
-from edgecut.records.explanation import Explanation, LayerError, Suspicion
 from edgecut.records.matrix import Matrix, MatrixCell, MatrixFile, MatrixRow
 from edgecut.records.measurement import Measurement, measured, missing
 from edgecut.records.packages import PACKAGES
@@ -44,8 +43,8 @@ from edgecut.render.profiles import profile_table
 from edgecut.render.shown import Shown
 from edgecut.render.steps import step_parts
 from edgecut.render.tables import check_table, measurement_table, plan_table, report_tables, step_table
-from tests.render.test_front_page import front, times
-from tests.reports import artifact, measurements, report
+from tests.pages import front, times
+from tests.reports import EXPLANATION, artifact, measurements, report
 
 WIDTHS: tuple[int | None, ...] = (60, 80, 120, None)
 """Columns of the terminal; None for a pipe."""
@@ -93,22 +92,6 @@ TRIALS = (
         cures=(HEAD, "bias correction"), accuracy=0.64, drop=0.0, drop_error=0.004, agreement=0.95, sqnr_varying=20.1,
         gained=0.003, kept=True, chosen=True,
     ),
-)  # fmt: skip
-EXPLANATION = Explanation(
-    artifact="m.int8.tflite", images=16, collapses_at="pool", shift_starts_at="conv_1",
-    layers=(
-        LayerError(
-            name="conv_1", operator="CONV_2D", dtype="int8", sqnr=43.7, sqnr_varying=32.4, mean_shift=0.005,
-            shift_share=0.05, range=(0.0, 6.0), used=(0.0, 6.0), use=1.0, added=0.25,
-        ),
-        LayerError(
-            name="pool", operator="MEAN", dtype="int8", sqnr=21.8, sqnr_varying=6.4, mean_shift=0.435, shift_share=0.82,
-            range=(0.0, 4.0), used=(0.0, 3.8), use=0.95, added=0.75, saturation=0.004, cause="biased mean",
-            reason="82% of the error is a constant shift",
-        ),
-    ),
-    suspicions=(Suspicion(cause="biased mean", layer="pool", figure=0.4, sentence="a mean shift starts at 'pool'"),),
-    unmatched=("head (FULLY_CONNECTED)",),
 )  # fmt: skip
 STEP = Step(
     name="cut", changed=True,

@@ -22,7 +22,7 @@ from edgecut.render.csv_rows import (
     profile_rows,
 )
 from tests.command_line import run
-from tests.render.test_front_page import front
+from tests.pages import front
 from tests.reports import measurements
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"

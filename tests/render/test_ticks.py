@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edgecut.records.front import Basis, DeviceCost, FrontPoint
 from edgecut.render.front_plot import front_plot
-from edgecut.render.memory_plot import Bar, Limit, memory_svg
+from edgecut.render.memory_plot import Bar, Limit, arena_picture, memory_svg
 from edgecut.render.ticks import byte_ticks, log_ticks, round_ticks
 
 
@@ -78,10 +78,10 @@ def crowded() -> str:
     return front_plot(points, "board", {((96, 96), 3): 0}, "accuracy")
 
 
-def test_a_limit_near_the_arena_is_a_line_and_a_far_one_words() -> None:
+def test_a_limit_is_a_line_and_a_far_one_is_at_the_top() -> None:
     bars = [Bar("image", 0, 1, 0, 5000)]
-    svg = memory_svg("a", bars, ["CONV_2D"], 0, 5000, [Limit("near", 8192), Limit("far", 1 << 20)])
-    assert svg.count('class="limit"') == 1
-    assert ">near: 8 KiB</text>" in svg
-    assert "; far: 1 MiB" in svg
-    assert re.findall(r'text-anchor="end">([^<]+)<', svg) == ["0 B", "2 KiB", "4 KiB", "6 KiB", "8 KiB", "near: 8 KiB"]
+    svg = memory_svg(arena_picture("a", bars, ["CONV_2D"], 0, 5000, [Limit("near", 8192), Limit("far", 1 << 20)]))
+    assert svg.count('class="limit"') == 2
+    assert re.findall(r'<line class="limit" x1="90" x2="610" y1="([^"]*)"', svg) == ["56.0", "56.0"]
+    ends = [*("0 B", "2 KiB", "4 KiB", "6 KiB", "8 KiB"), "near: 8 KiB", "↑ far: 1 MiB", "operator"]
+    assert re.findall(r'text-anchor="end">([^<]+)<', svg) == ends

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecut.render.memory_plot import Bar, memory_svg
+from edgecut.render.memory_plot import Bar, arena_picture, memory_svg
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, read
 from edgecut.tflite.layers import layer_in
 from edgecut.tflite.peak import live_tensors, memory_by_operator, peak
@@ -175,7 +175,7 @@ def test_a_graph_without_operators_has_no_peak() -> None:
 
 def test_the_picture_has_a_bar_for_each_tensor_and_marks_the_peak() -> None:
     bars = [Bar("a<b", -1, 0, 0, 16), Bar("c", 0, 1, 16, 32), Bar("d", 1, 2, 0, 16)]
-    svg = ET.fromstring(memory_svg("x & y.tflite", bars, ["CONV_2D", "MEAN"], 0, 48))
+    svg = ET.fromstring(memory_svg(arena_picture("x & y.tflite", bars, ["CONV_2D", "MEAN"], 0, 48)))
     found = [e for e in svg.iter() if e.tag.endswith("rect")]
     assert [e.get("class") for e in found] == ["peak", "peak", "bar"]
     assert found[0][0].text == "a<b: 16 B, operators 0 to 0"
