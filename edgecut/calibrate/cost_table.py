@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from edgecut.calibrate.specimens import DTYPES, Specimen, specimens
 from edgecut.errors import RequestError, RunError
 from edgecut.records.document import parse
 from edgecut.records.profile import Calibrated, Profile
+from edgecut.records.progress import SILENT, Progress
 from edgecut.tflite.flatbuffer import TfliteGraph
 from edgecut.tflite.flatbuffer import parse as parse_tflite
 from edgecut.whole import scratch_folder
@@ -28,8 +29,6 @@ ROUNDS, SECONDS = 8, 70.0
 BATCH_BYTES, BATCH_FILES, BATCH_TIMEOUT_S = 150_000_000, 120, 900.0
 # Half of the files take longer or shorter by more in every other round: what is fitted to them means nothing.
 NOISE_MOST = 0.05
-
-Tell = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -58,16 +57,15 @@ class Calibration:
     busy: str = ""
 
 
-def calibrate(machine: Machine, profile_id: str, *, tell: Tell = lambda done, all_: None) -> Calibration:
+def calibrate(machine: Machine, profile_id: str, *, progress: Progress = SILENT) -> Calibration:
     """The profile of a machine, timed by its runner with about 550 files, one thread.
 
-    profile_id: what the profile is called, its file's name without ".toml". tell: called before each batch with its
-    number and their count. Raises RequestError for an id that a profile can't have; RunError if the machine
-    drops out, runs none of the files, or was too noisy to believe.
+    profile_id: what the profile is called, its file's name without ".toml". Raises RequestError for an id that a
+    profile can't have; RunError if the machine drops out, runs none of the files, or was too noisy to believe.
     """
     check_id(profile_id)
     files = list(specimens())
-    times = timed(machine, files, tell)
+    times = timed(machine, files, progress)
     found = noise(times.seconds)
     if found > NOISE_MOST:
         raise RunError(
@@ -91,28 +89,29 @@ def check_id(profile_id: str) -> None:
         )
 
 
-def timed(machine: Machine, files: Sequence[Specimen], tell: Tell = lambda done, all_: None) -> Times:
+def timed(machine: Machine, files: Sequence[Specimen], progress: Progress = SILENT) -> Times:
     """Each file's least processor time in each of several rounds, batch by batch. Raises RunError."""
     batches = list(_batches(files))
     seconds: dict[str, tuple[float, ...]] = {}
     failed: dict[str, str] = {}
     told: Result = {}
     conditions: State | None = None
-    for number, batch in enumerate(batches):
-        tell(number + 1, len(batches))
-        with scratch_folder() as folder:
-            paths = [folder / f"{file.name}.tflite" for file in batch]
-            for path, file in zip(paths, batch, strict=True):
-                path.write_bytes(file.content)
-            job: Job = {"job": "rounds", "rounds": ROUNDS, "threads": 1, "seconds": SECONDS / len(batches)}
-            told = machine.run(job, paths, timeout_s=BATCH_TIMEOUT_S)
-        # Later batches would find this calibration in the load.
-        conditions = conditions or told["conditions"]
-        for file, row in zip(batch, told["rows"], strict=True):
-            if "error" in row:
-                failed[file.name] = row["error"]
-            else:
-                seconds[file.name] = tuple(row["cpu_s"])
+    with progress.task(f"timing {machine.name}", len(files)) as advance:
+        for batch in batches:
+            with scratch_folder() as folder:
+                paths = [folder / f"{file.name}.tflite" for file in batch]
+                for path, file in zip(paths, batch, strict=True):
+                    path.write_bytes(file.content)
+                job: Job = {"job": "rounds", "rounds": ROUNDS, "threads": 1, "seconds": SECONDS / len(batches)}
+                told = machine.run(job, paths, timeout_s=BATCH_TIMEOUT_S)
+            # Later batches would find this calibration in the load.
+            conditions = conditions or told["conditions"]
+            for file, row in zip(batch, told["rows"], strict=True):
+                if "error" in row:
+                    failed[file.name] = row["error"]
+                else:
+                    seconds[file.name] = tuple(row["cpu_s"])
+            advance(len(batch))
     return Times(seconds, failed, told["runtime"], told["version"], conditions or told["conditions"])
 
 

@@ -152,8 +152,7 @@ def calibrate_machine(output: Output, *, runner: str, out: Path) -> int:
     from edgecut.calibrate.cost_table import calibrate
     from edgecut.records.toml_text import toml_text
 
-    with output.progress().task(f"timing {runner}"):
-        found = calibrate(machine_of(runner), out.stem)
+    found = calibrate(machine_of(runner), out.stem, progress=output.progress())
     write_whole(out, toml_text(found.profile.to_dict()).encode())
     for name, reason in found.failed.items():
         output.note(f"{name}: not timed: {reason}")

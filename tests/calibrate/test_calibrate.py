@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,20 @@ def found(files: list[Specimen]) -> Iterator[Calibration]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(room, "specimens", lambda: iter(files))
         yield calibrate(Played(), "my-board")
+
+
+@pytest.mark.usefixtures("small_set")
+def test_every_file_counts_in_the_time_that_is_left(files: list[Specimen]) -> None:
+    told: list[int] = []
+
+    class Told:
+        @contextmanager
+        def task(self, title: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+            told.append(-(total or 0))
+            yield told.append
+
+    calibrate(Played(), "my-board", progress=Told())
+    assert (told[0], sum(told[1:])) == (-len(files), len(files))
 
 
 def test_prices_of_a_made_up_machine_are_found_again(timings: list[Timed]) -> None:
@@ -210,7 +225,7 @@ def test_an_id_that_no_profile_can_have_is_refused_before_timing(name: str) -> N
 def test_the_command_writes_a_profile_that_check_accepts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], found: Calibration
 ) -> None:
-    monkeypatch.setattr(room, "calibrate", lambda machine, name: found)
+    monkeypatch.setattr(room, "calibrate", lambda machine, name, progress: found)
     path = tmp_path / "my-board.toml"
     answer = run(capsys, "profile", "calibrate", "-o", str(path), "--json")
     assert answer.code == 0, answer.err
@@ -246,7 +261,7 @@ def test_a_wrong_request_starts_nothing(
     ("changed", "fault"),
     [
         ({"tiles": [0, 16, 8]}, "tiles: expected a list of 3 whole numbers of more than 0, found [0, 16, 8]"),
-        ({"seconds": {"matrix.macs": -1.0}}, "seconds.matrix.macs: expected another value of at least 0.0, found -1.0"),
+        ({"seconds": {"matrix.macs": -1.0}}, "seconds.matrix.macs: expected a number of at least 0.0, found -1.0"),
         ({"precision": "int9"}, "precision: expected one of"),
     ],
 )

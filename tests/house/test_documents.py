@@ -65,12 +65,26 @@ def command_of(words: list[str]) -> tuple[click.Command, list[str]]:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_python_that_is_shown_is_python(page: Path) -> None:
-    for block in blocks(page.read_text(encoding="utf-8"), "python"):
+    faults = [fault for block in blocks(page.read_text(encoding="utf-8"), "python") for fault in _faults(block)]
+    assert faults == []
+
+
+@pytest.mark.parametrize(("block", "fault"), [("  x = 1\n  y = 2", []), ("x = (", ["'(' was never closed"])])
+def test_python_that_is_none_is_told(block: str, fault: list[str]) -> None:
+    assert _faults(block) == fault
+
+
+def _faults(block: str) -> list[str]:
+    """What the compiler says of a block; nothing of Python."""
+    try:
         lines = block.splitlines()
         indent = len(lines[0]) - len(lines[0].lstrip())
         # A line of a table, or one that returns, stands in a function.
         body = "\n".join(line[indent:] for line in lines)
         ast.parse(f"{{{body}}}" if body.startswith('"') and '": (' in body else body)
+    except SyntaxError as exc:
+        return [exc.msg]
+    return []
 
 
 def test_the_picture_of_the_rooms_is_true() -> None:

@@ -19,4 +19,9 @@ def test_a_mended_bug_skips_with_the_package_its_version_and_what_may_go_one_day
 
 
 def test_a_bug_that_is_there_goes_on() -> None:
-    skip_if_mended(False, "onnx", "keep_order")
+    skipped = []
+    try:
+        skip_if_mended(False, "onnx", "keep_order")
+    except pytest.skip.Exception as exc:
+        skipped.append(str(exc))
+    assert skipped == []
