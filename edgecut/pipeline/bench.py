@@ -30,7 +30,7 @@ def bench_files(
     host = host_of(profiles)
     rows: list[Measurement] = []
     failures: list[str] = []
-    with timed("bench", progress) as clock, progress.task("bench", len(files)) as advance:
+    with timed("bench", progress, len(files)) as clock:
         for file in files:
             name = file.artifact.name
             takers = [p for p in profiles if taken_by(p, file.artifact.format, file.artifact.precision)]
@@ -43,7 +43,7 @@ def bench_files(
             benched = by_runners(file.path, file.artifact, settings, profiles, takers)
             rows += benched.measurements
             failures += [str(failure) for failure in benched.failures]
-            advance(1)
+            clock.advance(1)
         step = clock.step(changed=False, after=StepFacts(measurements=len(rows)), notes=tuple(failures))
     return Done(tuple(rows), (step,), repeatable=not failures)
 

@@ -18,7 +18,7 @@ from edgecut.records.artifact import Artifact
 from edgecut.records.explanation import Explanation
 from edgecut.records.facts import StepFacts
 from edgecut.records.measurement import Measurement
-from edgecut.records.progress import Progress
+from edgecut.records.progress import Advance, Progress
 from edgecut.records.proof import Proof
 from edgecut.records.report import SourceFacts, Step
 from edgecut.records.trial import Trial
@@ -73,12 +73,17 @@ def gathered(value: U, *parts: Done[object]) -> Done[U]:
     )
 
 
+def _unheard(units: int) -> None:
+    """Nobody is told."""
+
+
 @dataclass(frozen=True)
 class Clock:
-    """A step that is running. began: seconds of time.perf_counter."""
+    """A step that is running. began: seconds of time.perf_counter. advance: is called with the units just done."""
 
     name: str
     began: float
+    advance: Advance = _unheard
 
     def step(
         self,
@@ -104,10 +109,10 @@ class Clock:
 
 
 @contextmanager
-def timed(name: str, progress: Progress) -> Iterator[Clock]:
-    """The clock of a step, which is shown while it runs."""
-    with progress.task(name):
-        yield Clock(name, time.perf_counter())
+def timed(name: str, progress: Progress, total: int | None = None) -> Iterator[Clock]:
+    """The clock of a step, which is shown while it runs. total: how many units it is told of by `advance`."""
+    with progress.task(name, total) as advance:
+        yield Clock(name, time.perf_counter(), advance)
 
 
 @dataclass(frozen=True)

@@ -45,21 +45,20 @@ def write_files(
     precisions = list(dict.fromkeys(precision for _, precision in files))
     written: list[WrittenFile] = []
     contents: list[Done[Converted]] = []
-    with timed("export", progress) as clock, scratch_folder() as scratch:
-        with progress.task("export", len(precisions)) as advance:
-            for precision in precisions:
-                content = content_of(fitted, images, recipe, precision, scratch, progress)
-                contents.append(content)
-                for form in (form for form, p in files if p == precision):
-                    path = folder / "models" / f"{recipe.name}.{precision}.{form}"
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    if (form, precision, recipe.export.quantizer) == ("onnx", "int8", "ort"):
-                        floats = content_of(fitted, images, recipe, "float32", scratch, progress).value
-                        write_static(floats.content, _calibration(fitted, images, recipe), path)
-                    else:
-                        write_file(content.value.content, form, path)
-                    written.append(WrittenFile(path, _read_back(path, fitted, precision, folder)))
-                advance(1)
+    with timed("export", progress, len(precisions)) as clock, scratch_folder() as scratch:
+        for precision in precisions:
+            content = content_of(fitted, images, recipe, precision, scratch, progress)
+            contents.append(content)
+            for form in (form for form, p in files if p == precision):
+                path = folder / "models" / f"{recipe.name}.{precision}.{form}"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if (form, precision, recipe.export.quantizer) == ("onnx", "int8", "ort"):
+                    floats = content_of(fitted, images, recipe, "float32", scratch, progress).value
+                    write_static(floats.content, _calibration(fitted, images, recipe), path)
+                else:
+                    write_file(content.value.content, form, path)
+                written.append(WrittenFile(path, _read_back(path, fitted, precision, folder)))
+            clock.advance(1)
         after = StepFacts.model_validate({file.artifact.name: file.artifact.size_bytes for file in written})
         step = clock.step(after=after, notes=tuple(_notes(fitted, precisions, written)))
     trials = tuple(trial for content in contents for trial in content.value.trials)

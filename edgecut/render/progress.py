@@ -16,31 +16,37 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 from edgecut.records.escapes import harmless
 from edgecut.records.progress import Advance
 from edgecut.records.units import format_seconds
 
+_FIGURES = 36  # columns of the mark, the count, the times and the gaps
+
 
 class RichProgress:
     """A Progress with one line per task on stderr: a bar where the total is known, else a spinner.
 
-    Finished tasks stay as one line each. Nothing is written where stderr is no terminal.
+    Finished tasks stay as one line each. Nothing is written where stderr is no terminal, or one that
+    can't go back in a line.
     """
 
     def __init__(self, console: Console | None = None) -> None:
         """console: where to write; stderr if not given."""
         console = console or Console(stderr=True)
+        bar = 24 if console.width >= 100 else 12
+        title = Column(no_wrap=True, overflow="ellipsis", max_width=max(8, console.width - bar - _FIGURES))
         self._bars = Progress(
             SpinnerColumn(finished_text="✓"),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
+            TextColumn("{task.description}", markup=False, table_column=title),
+            BarColumn(bar_width=bar),
             _Count(),
             TimeElapsedColumn(),
             _Left(),
             console=console,
-            disable=not console.is_terminal,
+            disable=not console.is_terminal or console.is_dumb_terminal,
         )
         self._open = 0
 

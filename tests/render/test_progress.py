@@ -6,6 +6,7 @@ import io
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from edgecut.cli.output import Output
 from edgecut.records.progress import SILENT
@@ -35,6 +36,22 @@ def test_a_terminal_shows_each_task_once_done() -> None:
 
 def test_nothing_is_written_where_there_is_no_terminal() -> None:
     assert written(terminal=False) == ""
+
+
+def test_a_dumb_terminal_gets_no_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    assert written(terminal=True) == ""
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_task_is_one_line_with_its_count_however_long_its_title_is(width: int) -> None:
+    stream = io.StringIO()
+    progress = RichProgress(Console(file=stream, force_terminal=True, width=width, no_color=True))
+    with progress.task("a title of many words " * 9, 100) as advance:
+        advance(100)
+    *_, last = (line for line in Text.from_ansi(stream.getvalue()).plain.splitlines() if line.strip())
+    assert "100/100" in last
+    assert len(last) <= width
 
 
 def test_a_failed_task_is_not_shown_as_done() -> None:
