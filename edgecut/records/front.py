@@ -38,7 +38,10 @@ class CutScore(Record):
 
 
 class DeviceCost(Record):
-    """What a choice costs on one device, and whether that fits. latency in seconds, arena in bytes; None: unknown."""
+    """What a choice costs on one device, and whether that fits. latency in seconds, arena in bytes; None: unknown.
+
+    reason: why the latency isn't known.
+    """
 
     profile: str
     state: State
@@ -48,6 +51,7 @@ class DeviceCost(Record):
     arena: float | None = None
     arena_kind: str = ""
     arena_error: float | None = None
+    reason: str = ""
     checks: tuple[Check, ...] = ()
 
 

@@ -23,6 +23,7 @@ CHANGE_COLUMNS = ("metric", "file", "a", "b", "unit", "change", "low", "high", "
 FRONT_COLUMNS = (
     "cut", "height", "width", "channels", "precision", "metric", "value", "basis", "device", "state", "latency_s",
     "latency_kind", "latency_band", "arena_bytes", "arena_kind", "size_bytes", "macs", "recommended",
+    "reason",
 )  # fmt: skip
 CUT_COLUMNS = (
     "position", "name", "type", "shape", "legal_start", "bypass", "macs", "params", "activation_bytes", "device",
@@ -57,7 +58,7 @@ def front_rows(front: Front) -> Iterator[Row]:
             yield _row(
                 p.cut, *size, p.channels, p.precision, front.metric, p.accuracy, p.basis.accuracy, d.profile, d.state,
                 d.latency, d.latency_kind, d.latency_error, d.arena, d.arena_kind, p.size_bytes, p.macs,
-                d.profile in p.recommended_for,
+                d.profile in p.recommended_for, d.reason,
             )  # fmt: skip
 
 

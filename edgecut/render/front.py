@@ -36,7 +36,7 @@ from edgecut.render.page_parts import (
 )
 from edgecut.render.scatter import PLOT_SCRIPT, PLOT_STYLE
 from edgecut.render.templating import html, part
-from edgecut.render.words import NOTHING, STYLES, count_words, fraction_words, value_words
+from edgecut.render.words import NOTHING, STYLES, UNKNOWN, count_words, fraction_words, value_words
 
 _LOOKED_AT = 8  # lines of the front that weren't built, on the terminal
 
@@ -155,11 +155,25 @@ def _table(title: str, points: Sequence[FrontPoint], heading: str) -> Group:
     ]
     columns = ("<cut", "<input", "<as", heading, "latency", "arena", "size", "MACs")
     dropped = ("MACs", "size", "arena", "as", "input", "latency", heading)
-    return Group(line(title, "bold"), fitted(columns, rows, dropped))
+    return Group(line(title, "bold"), fitted(columns, rows, dropped), *(line(each, "dim") for each in _costs(points)))
+
+
+def _costs(points: Sequence[FrontPoint]) -> list[str]:
+    """Sentences on which device the costs of the rows are of, and why a latency isn't known."""
+    shown = dict.fromkeys(p.devices[0].profile for p in points if p.devices)
+    others = len({cost.profile for p in points for cost in p.devices}) > 1
+    reasons = dict.fromkeys(
+        f"{cost.profile} latency: {cost.reason}"
+        for p in points
+        for cost in p.devices
+        if cost.latency is None and cost.reason
+    )
+    return [*([f"latency and arena: on {' or '.join(shown)}"] if others else []), *reasons]
 
 
 def _cost_words(p: FrontPoint) -> tuple[str, str, str, str]:
-    latency = NOTHING if p.latency is None else format_seconds(p.latency)
+    none = UNKNOWN if p.devices else NOTHING
+    latency = none if p.latency is None else format_seconds(p.latency)
     return latency, value_words(p.arena, "bytes"), format_bytes(p.size_bytes), count_words(p.macs)
 
 
@@ -216,7 +230,8 @@ def _points_html(points: Sequence[FrontPoint], called: str) -> Markup:
         )
         for p in points
     ]
-    return _numbers(titles, rows, words=("cut", "input", "precision", "by", "kind", "for"))
+    words = ("cut", "input", "precision", "by", "kind", "for")
+    return _numbers(titles, rows, words=words) + sentences(_costs(points))
 
 
 def _cuts_html(front: Front) -> Markup:

@@ -84,7 +84,8 @@ def depth_plot(cuts: Sequence[CutScore], colours: Mapping[Input, int], called: s
 
 
 def _point_words(p: FrontPoint, cost: DeviceCost, called: str) -> str:
-    latency = "latency not known" if cost.latency is None else f"{format_seconds(cost.latency)} ({cost.latency_kind})"
+    none = f"latency none{f': {cost.reason}' if cost.reason else ''}"
+    latency = none if cost.latency is None else f"{format_seconds(cost.latency)} ({cost.latency_kind})"
     taken = p.arena if cost.arena is None else cost.arena
     arena = "" if taken is None else f", arena {format_bytes(taken)}"
     chosen = f"; for {', '.join(p.recommended_for)}" if p.recommended_for else ""

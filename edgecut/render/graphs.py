@@ -18,6 +18,7 @@ from edgecut.render.lines import line
 from edgecut.render.words import (
     NOTHING,
     STYLES,
+    UNKNOWN,
     artifact_words,
     band_words,
     count_words,
@@ -153,7 +154,7 @@ def cost_table(
     table = fitted(columns, rows, ("latency", "arena", "arena fits"))
     figures = [m for cost in costs for m in (cost.latency, cost.arena)]
     known = {m.metric: f"{m.metric} {m.kind}, {_bands(figures, m.metric)}" for m in figures if m.value}
-    reasons = dict.fromkeys(f"{m.metric} {NOTHING}: {m.reason}" for m in figures if m.value is None)
+    reasons = dict.fromkeys(f"{m.metric} {UNKNOWN}: {m.reason}" for m in figures if m.value is None)
     room = [] if limit is None else [f"an arena may take {format_bytes(limit)}"]
     told = "; ".join([*known.values(), *room]) or "nothing known"
     return ["", line(f"{profile}, a model that ends there: {told}"), table, *map(line, reasons)]

@@ -18,7 +18,7 @@ from edgecut.render.lines import line
 from edgecut.render.page_parts import Column, sentences, state_html, table
 from edgecut.render.scatter import PLOT_SCRIPT, PLOT_STYLE, Mark, figure, scatter
 from edgecut.render.templating import html, markdown, part
-from edgecut.render.words import NOTHING, STYLES, check_words, fraction_words, of_kind
+from edgecut.render.words import NOTHING, STYLES, UNKNOWN, check_words, fraction_words, of_kind
 
 CSV_COLUMNS = (
     "row", "status", "file", "format", "precision", "size_bytes", "accuracy", "device", "state", "latency_s",
@@ -107,7 +107,7 @@ def render_matrix(matrix: Matrix) -> str:
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     sections = (
         ("Builds", table(columns, rows)),
-        ("Limits that aren't met, and rows that failed", sentences(_remarks(matrix))),
+        ("Limits that aren't met, rows that failed, and what isn't known", sentences(_remarks(matrix))),
         ("Accuracy against latency", part("columns", _charts(matrix))),
     )
     return html(
@@ -169,7 +169,7 @@ def _words(matrix: Matrix, each: Line, *, brief: bool) -> list[str]:
     accuracy = NOTHING if file.accuracy is None else fraction_words(file.accuracy)
     known = cell.state != "unsupported"
     arena = None if cell.arena_bytes is None else format_bytes(cell.arena_bytes)
-    latency = None if cell.latency is None else format_seconds(cell.latency)
+    latency = (UNKNOWN if cell.profile else None) if cell.latency is None else format_seconds(cell.latency)
     return [
         axes,
         _file_words(file.name.removeprefix(f"{row.title or matrix.name}.")),
@@ -187,11 +187,20 @@ def _number(value: float | None) -> str:
 
 
 def _remarks(matrix: Matrix) -> list[str]:
-    """Why rows failed, and which limits they don't meet; each reason once, behind the rows that it holds for."""
+    """Why rows failed, what isn't known of them, and which limits they don't meet.
+
+    Each reason once, behind the rows that it holds for.
+    """
     rows: dict[str, list[str]] = {}
     for row in matrix.rows:
         said = [row.error] if row.error else []
         said += [f"unsupported on {name}, which {why}" for name, why in row.unsupported.items()]
+        said += dict.fromkeys(
+            f"{cell.profile} latency {UNKNOWN}: {cell.reason}"
+            for file in row.files
+            for cell in file.cells
+            if cell.latency is None and cell.reason and cell.state != "unsupported"
+        )
         for reason in [*said, *(_check_words(row.title or matrix.name, check) for check in row.checks)]:
             rows.setdefault(reason, []).append(row.name)
     return [f"{', '.join(names)}: {reason}" for reason, names in rows.items()]

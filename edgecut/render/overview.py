@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from edgecut.records.device_figures import answer
 from edgecut.records.front import Front, FrontPoint
 from edgecut.records.report import Report
 from edgecut.records.units import format_bytes, format_seconds
@@ -159,10 +160,12 @@ def _figures(report: Report) -> dict[str, str]:
     for row in result_rows(report):
         values = {"size": row.size, COLUMNS[metric]: row.accuracy, "drop": row.drop, "latency here": row.latency}
         found |= {f"{row.label}: {name}": value for name, value in values.items() if value != NOTHING}
-    for m in report.measurements:
-        if m.profile not in {None, "host"} and m.value is not None:
-            kind = f"{measured_words(m)} ({m.kind})"
-            found[f"{labels.get(m.artifact, m.artifact)}: {m.metric} on {m.profile}"] = kind
+    own = [m for m in report.measurements if m.profile not in {None, "host"}]
+    for artifact, metric, profile in dict.fromkeys((m.artifact, m.metric, m.profile) for m in own):
+        m = answer(m for m in own if (m.artifact, m.metric, m.profile) == (artifact, metric, profile))
+        if m is not None:
+            words = measured_words(m) if m.value is None else f"{measured_words(m)} ({m.kind})"
+            found[f"{labels.get(artifact, artifact)}: {metric} on {profile}"] = words
     for check in report.checks:
         name = f"{labels.get(check.artifact, check.artifact)}: {check.metric}, limit {_limit(check.limit, check.unit)}"
         found[f"{name}{f' on {check.profile}' if check.profile else ''}"] = check.state

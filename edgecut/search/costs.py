@@ -96,7 +96,14 @@ def _device_cost(recipe: Recipe, profile: Profile, artifact: Artifact, rows: Seq
         arena=None if arena is None else arena.value,
         arena_kind="" if arena is None else arena.kind,
         arena_error=None if arena is None else arena.error,
+        reason=_why_none(rows, profile) if latency is None else "",
     )
+
+
+def _why_none(rows: Sequence[Measurement], profile: Profile) -> str:
+    """Why the latency on a device isn't known; "" where nothing says it."""
+    own = (m.reason for m in rows if m.metric == "latency" and m.profile == profile.id and m.reason)
+    return next(own, "this machine measures a choice when it builds it" if profile.class_ == "host" else "")
 
 
 def _best(rows: Sequence[Measurement], metric: str, profile: Profile) -> Measurement | None:

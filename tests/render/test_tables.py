@@ -140,7 +140,7 @@ def test_cuts_are_held_against_what_an_arena_may_take_and_bands_have_their_range
         "─────────────────────────────────────",
         "small      none     1 KiB  meets",
         "large      none  8.79 KiB  misses",
-        "latency –: no facts",
+        "latency none: no facts",
     ]
 
 
