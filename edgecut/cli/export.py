@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, get_args
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from edgecut.export.plain_c import Extras
     from edgecut.records.artifact import Artifact
+    from edgecut.records.measurement import Measurement
 
 # Rounding alone was at most 1e-5 of the largest output in the real models.
 FUSION_TOLERANCE = 1e-3
@@ -238,6 +240,8 @@ def _export_c(output: Output, recipe: Recipe, target: Target, extras: Extras) ->
             _check(recipe, "tflite", precision, written, target.force)
             _export(output, recipe, "tflite", precision, written)
             content = written.read_bytes()
+    if extras.package is not None:
+        extras = replace(extras, figures=_linked(output, content, name))
     made = write_c(content, name, out, source, extras)
     artifact = read_artifact(out / f"{name}.tflite", name=f"{name}.tflite", precision=precision)
     rows = "" if made.rows_arena_bytes is None else f", {format_bytes(made.rows_arena_bytes)} by rows of a camera"
@@ -245,6 +249,16 @@ def _export_c(output: Output, recipe: Recipe, target: Target, extras: Extras) ->
         f"wrote {_written(name, extras)}: work buffer {format_bytes(made.arena_bytes)}{rows}; "
         "computes as TFLM's reference kernels do (not run here: a bundle's golden vectors are)"
     ]
+
+
+def _linked(output: Output, content: bytes, name: str) -> tuple[Measurement, ...]:
+    """Flash and stack of the C that a file becomes."""
+    from edgecut.bench.linked import CORE, linked
+
+    with scratch_folder() as scratch, output.progress().task(f"linking it for a {CORE}"):
+        path = scratch / f"{name}.tflite"
+        path.write_bytes(content)
+        return linked(path)
 
 
 def _written(name: str, extras: Extras) -> str:

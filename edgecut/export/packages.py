@@ -11,6 +11,7 @@ from typing import Literal
 from xml.etree import ElementTree
 
 from edgecut.engine.c_text import c_symbol
+from edgecut.export.package_example import main_c, sketch
 
 Package = Literal["arduino", "esp-idf", "zephyr", "cmsis-pack", "platformio"]
 _VENDOR = "edgecut"
@@ -21,15 +22,19 @@ _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True)
 class Library:
-    """Generated C to package. files: {name: text} of C sources and headers; the first header is NAME_run.h.
+    """Generated C to package. files: {name: text} of C sources and headers, NAME_run.h among them.
 
-    outputs: how many values the model puts out. version: of the package.
+    outputs: how many values the model puts out. version: of the package. readme: the text of README.md, "" for none.
+    camera: whether NAME_camera.h is there. by_rows: whether the model takes a picture by rows.
     """
 
     name: str
     files: Mapping[str, str]
     outputs: int
     version: str
+    readme: str = ""
+    camera: bool = False
+    by_rows: bool = False
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -50,8 +55,21 @@ def package_files(kind: Package, library: Library) -> dict[str, bytes]:
     ['examples/net/main.c', 'library.json', 'src/net_run.c', 'src/net_run.h']
     """
     texts = _WRITERS[kind](library)
+    if library.readme:
+        texts = {**texts, "README.md": library.readme}
     found = {path: text if isinstance(text, bytes) else text.encode() for path, text in texts.items()}
     return dict(sorted(found.items()))
+
+
+def example_path(kind: Package, name: str) -> str:
+    """Where a package has its example."""
+    return {
+        "arduino": f"examples/{name}_once/{name}_once.ino",
+        "platformio": f"examples/{name}/main.c",
+        "esp-idf": f"examples/{name}/main/main.c",
+        "zephyr": f"samples/{name}/src/main.c",
+        "cmsis-pack": "template/main.c",
+    }[kind]
 
 
 def _sources(library: Library, folder: str) -> dict[str, str | bytes]:
@@ -66,17 +84,11 @@ def _arduino(library: Library) -> dict[str, str | bytes]:
         "paragraph=No interpreter, no heap, no floating point.\ncategory=Data Processing\nurl=\narchitectures=*\n"
         f"includes={name}_run.h\n"
     )
-    sketch = (
-        f"/* One inference of an empty picture. */\n#include <{name}_run.h>\n\n{_BUFFERS.format(**_words(library))}\n"
-        "void setup() {\n    Serial.begin(115200);\n}\n\n"
-        f"void loop() {{\n    int best = 0;\n    {c_symbol(name)}_run_in(work, input, output);\n"
-        f"    for (int k = 1; k < {library.outputs}; k++) if (output[k] > output[best]) best = k;\n"
-        "    Serial.println(best);\n    delay(1000);\n}\n"
-    )
+    once = sketch(name, library.outputs, camera=library.camera, by_rows=library.by_rows)
     return {
         **_sources(library, "src/"),
         "library.properties": properties,
-        f"examples/{name}_once/{name}_once.ino": sketch,
+        example_path("arduino", name): once,
     }
 
 
@@ -90,7 +102,7 @@ def _platformio(library: Library) -> dict[str, str | bytes]:
     return {
         **_sources(library, "src/"),
         "library.json": json.dumps(manifest, indent=2) + "\n",
-        f"examples/{library.name}/main.c": _main(library),
+        example_path("platformio", library.name): _main(library),
     }
 
 
@@ -107,7 +119,7 @@ def _esp_idf(library: Library) -> dict[str, str | bytes]:
             f"include($ENV{{IDF_PATH}}/tools/cmake/project.cmake)\nproject({name}_example)\n"
         ),
         f"{example}/main/CMakeLists.txt": 'idf_component_register(SRCS "main.c" INCLUDE_DIRS "")\n',
-        f"{example}/main/main.c": _main(library).replace("int main(void) {", "void app_main(void) {").replace(
+        example_path("esp-idf", name): _main(library).replace("int main(void) {", "void app_main(void) {").replace(
             "    return 0;\n", ""
         ),
     }  # fmt: skip
@@ -133,7 +145,7 @@ def _zephyr(library: Library) -> dict[str, str | bytes]:
             "target_sources(app PRIVATE src/main.c)\n"
         ),
         f"{sample}/prj.conf": f"{option}=y\nCONFIG_PRINTK=y\n",
-        f"{sample}/src/main.c": _main(library),
+        example_path("zephyr", name): _main(library),
     }
 
 
@@ -161,13 +173,17 @@ def _cmsis_pack(library: Library) -> dict[str, str | bytes]:
     ElementTree.SubElement(
         listed, "file", {"category": "source", "attr": "template", "select": "One inference", "name": "template/main.c"}
     )
+    if library.readme:
+        ElementTree.SubElement(listed, "file", {"category": "doc", "name": "README.md"})
     ElementTree.indent(package)
     pdsc = '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(package, encoding="unicode") + "\n"
     files: dict[str, str | bytes] = {
         **_sources(library, "src/"),
-        "template/main.c": _main(library),
+        example_path("cmsis-pack", name): _main(library),
         f"{_VENDOR}.{name}.pdsc": pdsc,
     }
+    if library.readme:
+        files["README.md"] = library.readme
     return {**files, f"{_VENDOR}.{name}.{library.version}.pack": _zipped(files)}
 
 
@@ -179,40 +195,8 @@ def _zipped(files: Mapping[str, str | bytes]) -> bytes:
     return content.getvalue()
 
 
-_BUFFERS = """\
-static int8_t work[{prefix}_ARENA_BYTES];
-static int8_t input[{prefix}_INPUT_BYTES];
-static int8_t output[{prefix}_OUTPUT_BYTES];
-"""
-_MAIN = """\
-/* One inference of an empty picture: put the camera's bytes into `input`, each as (int8_t)(byte ^ 0x80) where the model
-   takes them as they are. */
-#include <stdio.h>
-
-#include "{name}_run.h"
-
-{buffers}
-int main(void) {{
-    int best = 0, k;
-    {symbol}_run_in(work, input, output);
-    for (k = 1; k < {outputs}; k++) if (output[k] > output[best]) best = k;
-    printf("%d\\n", best);
-    return 0;
-}}
-"""
-
-
-def _words(library: Library) -> dict[str, str]:
-    return {"prefix": c_symbol(library.name).upper()}
-
-
 def _main(library: Library) -> str:
-    return _MAIN.format(
-        name=library.name,
-        buffers=_BUFFERS.format(**_words(library)),
-        symbol=c_symbol(library.name),
-        outputs=library.outputs,
-    )
+    return main_c(library.name, library.outputs, camera=library.camera, by_rows=library.by_rows)
 
 
 _WRITERS = {

@@ -10,7 +10,9 @@ from edgecut.engine import Generated, generate
 from edgecut.engine.c_text import c_symbol
 from edgecut.errors import ExportError, OutputError
 from edgecut.export.camera_c import Frame, camera_files
-from edgecut.export.packages import Library, Package, package_files
+from edgecut.export.package_readme import Packaged, package_readme
+from edgecut.export.packages import Library, Package, example_path, package_files
+from edgecut.records.measurement import Measurement
 from edgecut.runtime.specs import tensor_specs
 from edgecut.tflite.flatbuffer import parse
 from edgecut.whole import write_whole
@@ -33,11 +35,12 @@ def c_paths(name: str, folder: Path) -> tuple[Path, ...]:
 @dataclass(frozen=True)
 class Extras:
     """What is written beside the C. camera: what gives the frames, of which the picture is made in C, too. package:
-    the tool whose layout the folder has. version: of the package."""
+    the tool whose layout the folder has. version: of the package. figures: flash and stack for its README."""
 
     camera: Frame | None = None
     package: Package | None = None
     version: str = ""
+    figures: tuple[Measurement, ...] = ()
 
 
 NO_EXTRAS = Extras()
@@ -55,8 +58,19 @@ def write_c(content: bytes, name: str, folder: Path, where: str, extras: Extras 
         files |= camera_files(name, extras.camera, _picture(content, where))
     texts = {file: text.encode() for file, text in files.items()}
     if extras.package is not None:
-        outputs = math.prod(tuple(map(int, tensor_specs(parse(content, where))[1][0].shape[1:])))
-        texts = package_files(extras.package, Library(name, files, outputs, extras.version))
+        inputs, outputs = tensor_specs(parse(content, where))
+        packaged = Packaged(name, content, made, inputs, outputs, extras.camera, extras.figures)
+        library = Library(
+            name,
+            files,
+            outputs=math.prod(tuple(map(int, outputs[0].shape[1:]))),
+            version=extras.version,
+            readme=package_readme(packaged, extras.version, example_path(extras.package, name)),
+            camera=extras.camera is not None,
+            # Rows of a series are its steps, whatever its picture's rows are.
+            by_rows=made.rows_arena_bytes is not None and len(inputs[0].shape) == 4 and min(inputs[0].shape[1:3]) > 1,
+        )
+        texts = package_files(extras.package, library)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as exc:

@@ -10,10 +10,14 @@ import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 import yaml
 
 from edgecut import __version__
+from edgecut.bench.image import absent
+from edgecut.export.package_example import main_c
+from edgecut.runtime.files import FileRunner
 from tests.command_line import run
 
 INT8 = Path(__file__).parents[1] / "fixtures" / "tiny.int8.tflite"
@@ -23,7 +27,8 @@ FILES = {"tiny_camera.c", "tiny_camera.h", "tiny_run.c", "tiny_run.h"}
 # What a sketch needs of Arduino's core.
 ARDUINO_H = """
 #pragma once
-struct Port { void begin(long) {} void println(int) {} };
+#include <cstdio>
+struct Port { void begin(long) {} void println(int value) { std::printf("%d\\n", value); } };
 static Port Serial;
 static void delay(unsigned long) {}
 void setup(); void loop();
@@ -72,8 +77,70 @@ def test_the_example_compiles_and_runs(package: Path, tmp_path: Path) -> None:
         # ESP-IDF calls app_main instead of main.
         starts = [] if "int main(" in main.read_text() else ["-Dapp_main=start", str(_starter(tmp_path))]
         command = ["cc", *C_FLAGS, include, str(main), *starts]
-    subprocess.run([*command, *map(str, objects), "-o", str(tmp_path / "once")], check=True)
-    assert subprocess.run([str(tmp_path / "once")], check=True, capture_output=True).returncode == 0
+    text = main.read_text()
+    assert all(call in text for call in ("tiny_begin(work);", "tiny_camera_row(frame, y, pixels);", "tiny_push_row("))
+    assert ran([*command, *map(str, objects)], tmp_path) == class_of_black()
+
+
+def ran(command: list[str], folder: Path) -> str:
+    """What the program prints that the command builds; a sketch's port says nothing."""
+    subprocess.run([*command, "-o", str(folder / "once")], check=True)
+    return subprocess.run([str(folder / "once")], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def class_of_black() -> str:
+    """The class that LiteRT gives for a frame of zeros, which is a picture of -128."""
+    return str(int(FileRunner(INT8).predict(np.full((1, 12, 12, 1), -128, np.int8)).argmax()))
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler (cc) is here")
+def test_an_example_without_rows_or_without_a_camera_runs(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A model that has no rows to push gets the whole picture; without a camera it is an empty one."""
+    out = tmp_path / "plain"
+    assert run(capsys, "export", str(INT8), "--format", "c", "--package", "platformio", "-o", str(out)).code == 0
+    assert "tiny_run_in(work, input, output);" in (out / "examples/tiny/main.c").read_text()
+    sources = [str(path) for path in out.rglob("*.c")]
+    black = str(int(FileRunner(INT8).predict(np.zeros((1, 12, 12, 1), np.int8)).argmax()))
+    assert ran(["cc", *C_FLAGS, f"-I{out / 'src'}", *sources], tmp_path) == black
+    answer = run(
+        capsys,
+        "export",
+        str(INT8),
+        "--format",
+        "c",
+        "--package",
+        "platformio",
+        "--camera",
+        "48x64x3",
+        "-o",
+        str(tmp_path / "c"),
+    )
+    assert answer.code == 0
+    text = main_c("tiny", 4, camera=True, by_rows=False)
+    assert "tiny_camera(frame, picture);" in text
+    (tmp_path / "c/examples/tiny/main.c").write_text(text)
+    sources = [str(path) for path in (tmp_path / "c").rglob("*.c")]
+    assert ran(["cc", *C_FLAGS, f"-I{tmp_path / 'c' / 'src'}", *sources], tmp_path) == class_of_black()
+
+
+@of("esp-idf")
+def test_the_readme_says_what_it_takes_and_how_that_is_known(package: Path) -> None:
+    lines = (package / "README.md").read_text().splitlines()
+    rows = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines if line.startswith("| ")][1:]
+    counted = "exact: the plan of its memory"
+    known = [row for row in rows if "flash" not in row[0] and "stack" not in row[0]]
+    assert known == [
+        ("RAM: work buffer, `TINY_ARENA_BYTES`", "1680 bytes (1.64 KiB)", counted),
+        ("RAM: work buffer where rows are pushed, `TINY_ROWS_ARENA_BYTES`", "1690 bytes (1.65 KiB)", counted),
+        ("RAM: input, unless it is written into the work buffer", "144 bytes", counted),
+        ("RAM: output", "4 bytes", counted),
+        ("RAM: the camera's frame", "9216 bytes (9 KiB)", "exact: height x width x channels"),
+    ]
+    others = {row[0]: row[2].partition(":")[0] for row in rows if row not in known}
+    assert others.keys() == {"flash: code and constants", "RAM: stack"}
+    assert set(others.values()) == {"not measured" if absent() else "measured"}
 
 
 def _starter(folder: Path) -> Path:
@@ -153,6 +220,18 @@ def test_a_cmsis_pack_describes_what_it_holds(package: Path) -> None:
             assert archive.read(str(name)) == (package / str(name)).read_bytes()
     releases = tree.findall("releases/release")
     assert [release.get("version") for release in releases] == [__version__]
+
+
+def test_what_cannot_be_measured_here_is_unknown_in_the_readme(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgecut.bench.image.absent", lambda: ("qemu-system-arm",))
+    out = tmp_path / "c"
+    assert run(capsys, "export", str(INT8), "--format", "c", "--package", "zephyr", "-o", str(out)).code == 0
+    why = "not measured: qemu: qemu-system-arm can't be run; install the packages qemu-system-arm"
+    text = (out / "README.md").read_text()
+    assert f"| flash: code and constants | unknown | {why} |\n| RAM: stack | unknown | {why} |\n" in text
+    assert "which the flash above has in it" not in text
 
 
 def test_what_is_no_camera_or_isnt_for_c_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
