@@ -25,7 +25,7 @@ LEGEND = "min to max: latency measured on the row's device; estimated: from its 
 
 def bench_table(rows: Sequence[BenchRow]) -> Group:
     """A row for each file and device; underneath, what the columns are, and why figures are missing."""
-    cells = [_cells(row, brief=True) for row in rows]
+    cells = [_cells(row) for row in rows]
     said = [name for name in COLUMNS if {words[name] for words in cells} - {NOTHING}]
     headings = [f"<{name}" if name in {*NAMES, "band", "evidence"} else name for name in said]
     shown, before = [], ""
@@ -38,12 +38,12 @@ def bench_table(rows: Sequence[BenchRow]) -> Group:
 
 def bench_html(rows: Sequence[BenchRow]) -> Markup:
     """The same as a table of a page; nothing without rows."""
-    columns = [Column(name, name not in {*NAMES, "band", "evidence"}) for name in COLUMNS]
-    cells = [_cells(row, brief=False) for row in rows]
-    cells = [words | {name: part("whole", words[name]) for name in NAMES} for words in cells]
     if not rows:
         return Markup()
-    return table(columns, [[words[name] for name in COLUMNS] for words in cells]) + sentences(reasons(rows))
+    columns = [Column(name, name not in {*NAMES, "evidence"}) for name in COLUMNS]
+    cells = [_cells(row) for row in rows]
+    cells = [words | {name: part("whole", words[name]) for name in NAMES} for words in cells]
+    return table(columns, [[words[name] for name in COLUMNS] for words in cells]) + sentences([LEGEND, *reasons(rows)])
 
 
 def reasons(rows: Sequence[BenchRow]) -> list[str]:
@@ -63,7 +63,7 @@ def reasons(rows: Sequence[BenchRow]) -> list[str]:
     return found
 
 
-def _cells(row: BenchRow, *, brief: bool) -> dict[str, str]:
+def _cells(row: BenchRow) -> dict[str, str]:
     told, estimated = row.measured, row.estimated
     least, p10, p90, most = (NOTHING,) * 4
     if told is not None and told.value is not None:
@@ -79,8 +79,8 @@ def _cells(row: BenchRow, *, brief: bool) -> dict[str, str]:
         "estimated": _estimate(estimated),
         "band": NOTHING if estimated is None or estimated.value is None else band_words(estimated.error) or NOTHING,
         "evidence": NOTHING if estimated is None else rests_on(estimated) or NOTHING,
-        "arena": _memory(row.arena, brief),
-        "flash": _memory(row.flash, brief),
+        "arena": _memory(row.arena),
+        "flash": _memory(row.flash),
     }
 
 
@@ -90,7 +90,7 @@ def _estimate(found: Measurement | None) -> str:
     return f"{measured_words(found)}{' s' if found.kind == 'simulated' and found.value is not None else ''}"
 
 
-def _memory(found: Measurement | None, brief: bool) -> str:
+def _memory(found: Measurement | None) -> str:
     if found is None:
         return NOTHING
-    return UNKNOWN if found.value is None else of_kind(measured_words(found), found.kind, found.error, brief)
+    return UNKNOWN if found.value is None else of_kind(measured_words(found), found.kind, found.error, True)

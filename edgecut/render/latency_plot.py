@@ -19,22 +19,24 @@ _LETTER = 6.8
 def latency_plot(rows: Sequence[BenchRow], precisions: Mapping[str, str]) -> str:
     """A lane for each file below each device; "" where no latency is known.
 
-    precisions: of the files, by name, which have a colour each. A measured mark is filled, its lines go from the
-    shortest run to the longest and, thicker, from p10 to p90; an estimated one is pale, and its line is the band.
+    precisions: of the files, by name. Each file has a colour, or each precision where there aren't enough. A measured
+    mark is filled, its lines go from the shortest run to the longest and, thicker, from p10 to p90; an estimated one is
+    pale, and its line is the band.
     """
     known = [m for row in rows if (m := row.latency) is not None and m.value]
     if not known:
         return ""
     along = log_scale([value for m in known for value in (*_ends(m), m.value or 1.0)])
-    kinds = list(dict.fromkeys(precisions.get(row.artifact, "") for row in rows))
-    colours = {kind: place % _COLOURS for place, kind in enumerate(kinds)}
+    files = list(dict.fromkeys(row.artifact for row in rows))
+    told_by = {name: name if len(files) <= _COLOURS else precisions.get(name, "") for name in files}
+    colours = {kind: place % _COLOURS for place, kind in enumerate(dict.fromkeys(told_by.values()))}
     parts, down = [], float(_TOP)
     for device in dict.fromkeys(row.device for row in rows):
         down += _GROUP
         parts.append(f'<text class="group" x="{across_of(0):.0f}" y="{down - 12:.1f}">{xml_text(device)}</text>')
         parts.append(f'<line x1="{across_of(0):.0f}" x2="{across_of(1):.0f}" y1="{down - 6:.1f}" y2="{down - 6:.1f}"/>')
         for row in (row for row in rows if row.device == device):
-            parts.append(_lane(row, along, down + _LANE / 2, colours[precisions.get(row.artifact, "")]))
+            parts.append(_lane(row, along, down + _LANE / 2, colours[told_by[row.artifact]]))
             down += _LANE
     bottom = down + 8
     drawn = axis_across("latency (log)", along.ticks(format_seconds), bottom) + "".join(parts)
