@@ -78,11 +78,11 @@ def render_front(front: Front) -> str:
             (f"The front for {device}", Markup(front_plot(front.front, device, colours, called)))
             for device in front.profiles
         ),
+        ("Choices", choices_html(front.front, called)),
         (
             f"{called[:1].upper()}{called[1:]} along depth, by the probe",
             Markup(depth_plot(front.cuts, colours, called)),
         ),
-        ("Choices", _points_html(front.front, called)),
         ("Checks", _checks_html(front)),
         ("Memory over the run", memory_html(front.uses, titles)),
         ("Time by operator", operators_html(front.uses, titles)),
@@ -214,10 +214,12 @@ def _checks_html(front: Front) -> Markup:
     )
 
 
-def _points_html(points: Sequence[FrontPoint], called: str) -> Markup:
-    titles = ("cut", "input", "precision", called, "by", "latency", "kind", "arena", "size", "MACs", "for")
+def choices_html(points: Sequence[FrontPoint], called: str) -> Markup:
+    """A row for each choice of a front, with the number that it has in the pictures."""
+    titles = ("#", "cut", "input", "precision", called, "by", "latency", "kind", "arena", "size", "MACs", "for")
     rows = [
         (
+            str(number),
             p.cut,
             _short(p),
             p.precision,
@@ -228,9 +230,9 @@ def _points_html(points: Sequence[FrontPoint], called: str) -> Markup:
             *_cost_words(p)[1:],
             ", ".join(p.recommended_for),
         )
-        for p in points
+        for number, p in enumerate(points, 1)
     ]
-    words = ("cut", "input", "precision", "by", "kind", "for")
+    words = ("#", "cut", "input", "precision", "by", "kind", "for")
     return _numbers(titles, rows, words=words) + sentences(_costs(points))
 
 

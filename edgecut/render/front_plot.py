@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from edgecut.records.escapes import xml_text
 from edgecut.records.front import CutScore, DeviceCost, FrontPoint
 from edgecut.records.units import format_bytes, format_count, format_seconds
-from edgecut.render.scatter import Mark, across_of, axes, figure, scale_of, scatter
+from edgecut.render.scatter import Mark, across_of, axes, circle, figure, names, scale_of, scatter
+from edgecut.render.ticks import round_ticks
+from edgecut.render.words import fraction_words
 
 _COLOURS = 6  # classes c0 to c5 of PLOT_STYLE, one for each input
 
@@ -43,6 +44,8 @@ def front_plot(points: Sequence[FrontPoint], device: str, colours: Mapping[Input
             kind=f"c{colours[(p.size, p.channels)]} {p.basis.accuracy}",
             chosen=device in p.recommended_for,
             place=k,
+            value=fraction_words(p.accuracy),
+            number=str(k + 1),
         )
         for k, p, cost in own
         if (x := cost.latency if by_latency else p.macs)
@@ -53,7 +56,11 @@ def front_plot(points: Sequence[FrontPoint], device: str, colours: Mapping[Input
     drawn = scatter(marks, axis, format_seconds if by_latency else format_count)
     shown = {(points[mark.place].size, points[mark.place].channels) for mark in marks}
     used = {input_words(*kind): colours[kind] for kind in colours if kind in shown}
-    return figure(drawn, f"{called} against cost on {device}", used)
+    told = [f"Ringed is number {mark.number}, {mark.label}." for mark in marks if mark.chosen]
+    told.append(
+        "What is filled was measured, what is pale is what the probe foretells; numbers are those of the choices."
+    )
+    return figure(drawn, f"{called} against cost on {device}", used, remarks=told)
 
 
 def depth_plot(cuts: Sequence[CutScore], colours: Mapping[Input, int], called: str) -> str:
@@ -63,24 +70,28 @@ def depth_plot(cuts: Sequence[CutScore], colours: Mapping[Input, int], called: s
     kinds = {kind: colours[kind] for kind in colours if any((c.size, c.channels) == kind for c in cuts)}
     last = max(c.position for c in cuts) or 1
     scale = scale_of([c.score for c in cuts])
-    parts = []
-    for (size, channels), colour in kinds.items():
-        row = [c for c in cuts if (c.size, c.channels) == (size, channels)]
-        path = " ".join(
-            f"{'M' if k == 0 else 'L'}{across_of(c.position / last):.1f} {scale.down(c.score):.1f}"
-            for k, c in enumerate(row)
-        )
-        parts.append(f'<path class="depth c{colour}" style="fill:none" d="{path}"/>')
-        for c in row:
-            label = f"{c.cut}, {input_shape(size, channels)}: {c.score:.3f}{'' if c.exact else ' (projected)'}"
-            says = xml_text(label)
-            x, y = across_of(c.position / last), scale.down(c.score)
-            parts.append(
-                f'<circle class="mark c{colour}" cx="{x:.1f}" cy="{y:.1f}" '
-                f'r="3.5" tabindex="0" role="img" aria-label="{says}"><title>{says}</title></circle>'
-            )
-    drawn = axes("depth", ((0.0, "input"), (1.0, "output")), scale) + "".join(parts)
-    return figure(drawn, f"{called} along depth", {input_words(*kind): colour for kind, colour in kinds.items()})
+    lines: list[str] = []
+    places: list[tuple[float, float, Mark]] = []
+    told: list[str] = []
+    for kind, colour in kinds.items():
+        row = [c for c in cuts if (c.size, c.channels) == kind]
+        at = [(across_of(c.position / last), scale.down(c.score)) for c in row]
+        path = " ".join(f"{'M' if k == 0 else 'L'}{x:.1f} {y:.1f}" for k, (x, y) in enumerate(at))
+        lines.append(f'<path class="depth c{colour}" style="fill:none" d="{path}"/>')
+        best = max(row, key=lambda c: c.score)
+        told.append(f"The best of {input_words(*kind)} is {best.cut}: {fraction_words(best.score)}.")
+        places += [(x, y, _cut_mark(c, colour, c is best)) for c, (x, y) in zip(row, at, strict=True)]
+    circles = [circle(mark, x, y, 3.5) for x, y, mark in places]
+    ticks = [(tick / last, f"{tick:g}") for tick in round_ticks(0.0, last) if tick <= last and tick == int(tick)]
+    drawn = axes("the layer's place, from input to output", ticks, scale) + "".join([*lines, *circles]) + names(places)
+    used = {input_words(*kind): colour for kind, colour in kinds.items()}
+    return figure(drawn, f"{called} along depth", used, remarks=told)
+
+
+def _cut_mark(c: CutScore, colour: int, is_best: bool) -> Mark:
+    label = f"{c.cut}, {input_shape(c.size, c.channels)}: {c.score:.3f}{'' if c.exact else ' (projected)'}"
+    name, value = (c.cut, fraction_words(c.score)) if is_best else ("", "")
+    return Mark(x=c.position, y=c.score, name=name, label=label, kind=f"c{colour}", value=value)
 
 
 def _point_words(p: FrontPoint, cost: DeviceCost, called: str) -> str:

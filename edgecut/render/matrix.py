@@ -151,7 +151,8 @@ def _mark(matrix: Matrix, each: Line, colours: dict[str, int]) -> Mark:
     label = f"{', '.join(words[: len(matrix.axes) + 1])}: accuracy {accuracy:.3f}, {words[-2]}"
     name = " ".join(each.row.settings[axis] for axis in matrix.axes if axis != "export.precisions") or precision
     kind = f"c{colours[precision]} {'measured' if each.cell.latency_kind == 'measured' else 'probe'}"
-    return Mark(x=each.cell.latency or 1.0, y=accuracy, name=name.rpartition("/")[2], label=label, kind=kind)
+    value, name = fraction_words(accuracy), name.rpartition("/")[2]
+    return Mark(x=each.cell.latency or 1.0, y=accuracy, name=name, label=label, kind=kind, value=value)
 
 
 def _with_axes(matrix: Matrix, each: Line) -> list[str]:

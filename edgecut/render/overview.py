@@ -14,7 +14,7 @@ from edgecut.records.device_figures import answer
 from edgecut.records.front import Front, FrontPoint
 from edgecut.records.report import Report
 from edgecut.records.units import format_bytes, format_seconds
-from edgecut.render.front import metric_words
+from edgecut.render.front import choices_html, metric_words
 from edgecut.render.front_plot import front_plot, input_colours, input_shape
 from edgecut.render.page_parts import Column, joined, state_html, table
 from edgecut.render.results import COLUMNS, file_labels, judged_by, result_rows
@@ -82,6 +82,7 @@ def render_walk(place: Place[Front], device: str) -> str:
         ("Budgets", part("sliders", [(name, steps) for name, steps in sliders if steps])),
         ("What wins", Markup('<p id="wins" aria-live="polite"></p><ul id="why"></ul>')),
         (f"The front for {device}", Markup(front_plot(front.front, device, colours, called))),
+        ("Choices", choices_html(front.front, called)),
     )
     return html(
         "walk",

@@ -22,7 +22,7 @@ from edgecut.render.memory_plot import (
 from edgecut.render.templating import part
 from edgecut.render.words import NOTHING, count_words
 
-_LONGEST_WORD = 20  # letters
+_LONGEST_WORD, _SHORT = 20, 11  # letters
 
 
 class Column(NamedTuple):
@@ -37,7 +37,13 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Markup:
     if not rows:
         return Markup()
     kept = [k for k in range(len(columns)) if any(row[k] not in {"", NOTHING} for row in rows)]
-    return part("table", [columns[k] for k in kept], [[_breakable(row[k]) for k in kept] for row in rows])
+    short = [_is_short([row[k] for row in rows]) for k in kept]
+    return part("table", [columns[k] for k in kept], short, [[_breakable(row[k]) for k in kept] for row in rows])
+
+
+def _is_short(cells: Sequence[str]) -> bool:
+    """Whether two such cells have room beside each other on a narrow screen."""
+    return not any(isinstance(cell, Markup) or len(cell) > _SHORT for cell in cells)
 
 
 def _breakable(text: str) -> str:

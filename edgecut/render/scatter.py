@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from edgecut.records.escapes import xml_text
 from edgecut.render.ticks import log_ticks, round_ticks
 
-_WIDTH, HEIGHT = 760, 360
+_WIDTH, HEIGHT = 600, 340
 _LEFT, _RIGHT, _TOP, BOTTOM = 66, 16, 14, 62
+_LETTER = 6.8
 
 PLOT_STYLE = """
-svg.plot { width: 100%; height: auto; max-width: 60rem; display: block; font: 12px system-ui, sans-serif; }
+svg.plot { width: 100%; height: auto; max-width: 46rem; display: block; font: 12px system-ui, sans-serif; }
 svg.plot text { fill: var(--soft); } svg.plot line, svg.plot path.axis { stroke: var(--line); }
 svg.plot path.depth { fill: none; stroke-width: 2; }
 svg.plot path.range { fill: none; stroke-width: 3; stroke-opacity: .35; } svg.plot path.core { stroke-width: 8; }
@@ -23,15 +25,15 @@ svg.plot .name.chosen { fill: var(--ink); font-weight: 600; }
 .mark:focus { outline: none; stroke: var(--ink); stroke-width: 3; } .mark.chosen { stroke: var(--ink); }
 .c0 { fill: #2563eb; stroke: #2563eb; } .c1 { fill: #d97706; stroke: #d97706; } .c2 { fill: #059669; stroke: #059669; }
 .c3 { fill: #c026d3; stroke: #c026d3; } .c4 { fill: #dc2626; stroke: #dc2626; } .c5 { fill: #64748b; stroke: #64748b; }
-@media (max-width: 40rem) {
-  svg.plot { font-size: 24px; } svg.plot .name, svg.plot .odd { display: none; }
-  .mark { r: 11px; } .mark.chosen { r: 15px; } path.depth ~ .mark { r: 5px; } path.range ~ .mark { r: 8px; }
+@media screen and (max-width: 40rem) {
+  svg.plot { font-size: 19px; } svg.plot .rest, svg.plot .odd { display: none; }
+  .mark { r: 8px; } .mark.chosen { r: 11px; } path.depth ~ .mark { r: 4px; }
 }
 .copied { position: relative; }
 .copied button { position: absolute; top: .5rem; right: .5rem; font: inherit; font-size: .85em; color: var(--ink);
   background: var(--paper); border: 1px solid var(--line); border-radius: 4px; padding: .15rem .6rem; cursor: pointer; }
 @media print { .copied button, .says { display: none; } }
-.says { min-height: 3em; color: var(--soft); }
+.says { min-height: 1.5em; margin: .3rem 0; color: var(--soft); }
 .legend span { margin-right: 1rem; white-space: nowrap; } .legend svg { width: .8rem; height: .8rem; }
 """
 
@@ -62,7 +64,11 @@ document.querySelectorAll('.mark').forEach(function (mark) {
 
 @dataclass(frozen=True)
 class Mark:
-    """x > 0, on a logarithmic axis. label: its numbers. kind: its CSS classes. place: what a script knows it by."""
+    """x > 0, on a logarithmic axis. label: its numbers. kind: its CSS classes. place: what a script knows it by.
+
+    name, value: what stands beside it where there is room, the value last; number: what a table calls it, which stands
+    there on a narrow screen, too.
+    """
 
     x: float
     y: float
@@ -71,6 +77,8 @@ class Mark:
     kind: str
     chosen: bool = False
     place: int = 0
+    value: str = ""
+    number: str = ""
 
 
 def scatter(marks: Sequence[Mark], axis: str, units: Callable[[float], str]) -> str:
@@ -80,17 +88,18 @@ def scatter(marks: Sequence[Mark], axis: str, units: Callable[[float], str]) -> 
     drawn, places = [], []
     for mark in sorted(marks, key=lambda mark: mark.x):
         across, down = along.across(mark.x), scale.down(mark.y)
-        places.append((across, down, mark.name, mark.chosen))
+        places.append((across, down, mark))
         drawn.append(circle(mark, across, down))
-    return axes(axis, along.ticks(units), scale) + "".join(drawn) + _names(places)
+    return axes(axis, along.ticks(units), scale) + "".join(drawn) + names(places)
 
 
-def circle(mark: Mark, across: float, down: float) -> str:
-    """A mark at its place in the drawing, which tells its numbers."""
+def circle(mark: Mark, across: float, down: float, radius: float = 6) -> str:
+    """A mark at its place in the drawing, which tells its numbers. A chosen one is half again as large."""
     says = xml_text(mark.label)
+    drawn = f"{1.5 * radius if mark.chosen else radius:g}"
     return (
         f'<circle class="mark {mark.kind}{" chosen" if mark.chosen else ""}" data-k="{mark.place}" '
-        f'cx="{across:.1f}" cy="{down:.1f}" r="{9 if mark.chosen else 6}" tabindex="0" role="img" '
+        f'cx="{across:.1f}" cy="{down:.1f}" r="{drawn}" tabindex="0" role="img" '
         f'aria-label="{says}"><title>{says}</title></circle>'
     )
 
@@ -120,18 +129,22 @@ def log_scale(values: Sequence[float]) -> LogScale:
     return LogScale(low / 2, high * 2) if high < 1.3 * low else LogScale(low / 1.12, high * 1.12)
 
 
-def figure(content: str, title: str, colours: Mapping[str, int], height: float = HEIGHT) -> str:
-    """A drawing with its legend, {words: number of a colour}."""
+def figure(
+    content: str, title: str, colours: Mapping[str, int], height: float = HEIGHT, remarks: Sequence[str] = ()
+) -> str:
+    """A drawing with its legend, {words: number of a colour}. remarks: sentences below it."""
+    caption = "".join(f"<figcaption>{xml_text(remark)}</figcaption>" for remark in [" ".join(remarks)] if remark)
     legend = "".join(
         f'<span><svg viewBox="0 0 10 10" aria-hidden="true"><circle class="c{colour}" cx="5" cy="5" r="4"/></svg> '
         f"{xml_text(words)}</span>"
         for words, colour in colours.items()
     )
     return (
-        f'<figure style="margin:0"><p class="legend">{legend}</p>'
+        f'<figure><p class="legend">{legend}</p>'
         f'<svg class="plot" viewBox="0 0 {_WIDTH} {height:g}" role="group" '
         f'aria-label="{xml_text(title)}">{content}</svg>'
-        '<p class="says" aria-live="polite">Point at a mark, or tab to it, for its numbers.</p></figure>'
+        '<p class="says" aria-live="polite">Point at a mark, or tab to it, for its numbers.</p>'
+        f"{caption}</figure>"
     )
 
 
@@ -177,27 +190,59 @@ def axis_across(title: str, across: Sequence[tuple[float, str]], bottom: float) 
     return "".join(parts)
 
 
-def _names(places: Sequence[tuple[float, float, str, bool]]) -> str:
-    """The name of each mark that has room for it, the chosen ones first. places: (x, y, name, whether it's chosen)."""
-    boxes = [(x - 9, y - 9, x + 9, y + 9) for x, y, _, _ in places]
+def names(places: Sequence[tuple[float, float, Mark]]) -> str:
+    """What stands beside each mark that has room for it, the chosen ones first. places: (x, y, mark).
+
+    A mark without a name is only in the way.
+    """
+    boxes = [(x - 9, y - 9, x + 9, y + 9) for x, y, _ in places]
     parts = []
-    for x, y, name, chosen in sorted(places, key=lambda place: not place[3]):
-        width = 6.8 * len(name)
-        around = [(x + 12, y + 4, "start"), (x - 12 - width, y + 4, "end"), (x - width / 2, y - 13, "middle")]
-        around += [(x - width / 2, y + 22, "middle"), (x - 9 - width, y - 11, "end"), (x + 9, y + 20, "start")]
-        around += [(x - 9 - width, y - 30, "end"), (x + 9, y + 38, "start")] * chosen
-        for left, base, anchor in around:
-            box = (left, base - 11, left + width, base + 3)
-            inside = box[0] >= _LEFT and box[2] <= _WIDTH - _RIGHT and box[1] >= 0 and box[3] <= HEIGHT - BOTTOM
-            if inside and not any(_overlap(box, other) for other in boxes):
-                at = {"start": left, "end": left + width, "middle": x}[anchor]
-                kind = "name chosen" if chosen else "name"
-                parts.append(
-                    f'<text class="{kind}" x="{at:.1f}" y="{base:.1f}" text-anchor="{anchor}">{xml_text(name)}</text>'
-                )
-                boxes.append(box)
+    for x, y, mark in sorted(places, key=lambda place: not place[2].chosen):
+        words = " ".join(filter(None, (mark.number, mark.name)))
+        for text in dict.fromkeys(filter(None, (f"{words} {mark.value}".strip() if mark.name else "", words))):
+            spot = next((spot for spot in _around(x, y, len(text), mark.chosen) if _is_free(spot, boxes)), None)
+            if spot is not None:
+                boxes.append(_box(spot))
+                parts.append(_name(spot, text, mark, x))
                 break
     return "".join(parts)
+
+
+def _around(x: float, y: float, letters: int, chosen: bool) -> list[_Spot]:
+    """Where a text can stand beside a mark, the best place first."""
+    width = _LETTER * letters
+    spots = [(x + 13, y + 4, "start"), (x - 13 - width, y + 4, "end"), (x - width / 2, y - 13, "middle")]
+    spots += [(x - width / 2, y + 22, "middle"), (x - 9 - width, y - 11, "end"), (x + 9, y + 20, "start")]
+    spots += [(x - 9 - width, y - 30, "end"), (x + 9, y + 38, "start")] * chosen
+    return [_Spot(left, base, width, anchor) for left, base, anchor in spots]
+
+
+class _Spot(NamedTuple):
+    """Where a text begins, its base line, how wide it is, and where it is held."""
+
+    left: float
+    base: float
+    width: float
+    anchor: str
+
+
+def _box(spot: _Spot) -> tuple[float, float, float, float]:
+    return spot.left, spot.base - 11, spot.left + spot.width, spot.base + 3
+
+
+def _is_free(spot: _Spot, boxes: Sequence[tuple[float, ...]]) -> bool:
+    """Whether a text there is inside of the drawing and on nothing else."""
+    left, top, right, bottom = _box(spot)
+    inside = left >= _LEFT and right <= _WIDTH - _RIGHT and top >= 0 and bottom <= HEIGHT - BOTTOM
+    return inside and not any(_overlap((left, top, right, bottom), other) for other in boxes)
+
+
+def _name(spot: _Spot, text: str, mark: Mark, x: float) -> str:
+    at = {"start": spot.left, "end": spot.left + spot.width, "middle": x}[spot.anchor]
+    rest = xml_text(text.removeprefix(mark.number))
+    shown = f'{xml_text(mark.number)}<tspan class="rest">{rest}</tspan>'
+    kind = "name chosen" if mark.chosen else "name"
+    return f'<text class="{kind}" x="{at:.1f}" y="{spot.base:.1f}" text-anchor="{spot.anchor}">{shown}</text>'
 
 
 def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:

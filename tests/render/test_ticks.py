@@ -49,12 +49,15 @@ def test_log_ticks_are_round_numbers_inside_the_range(low: float, factor: float)
 
 
 def test_the_front_names_the_chosen_mark_and_no_two_names_overlap() -> None:
-    texts = re.findall(r'<text class="(name[^"]*)" x="([\d.]+)" y="([\d.]+)" text-anchor="(\w+)">([^<]+)<', crowded())
+    texts = re.findall(
+        r'<text class="(name[^"]*)" x="([\d.]+)" y="([\d.]+)" text-anchor="(\w+)">(.+?)</text>', crowded()
+    )
+    texts = [(*place, re.sub("<[^>]*>", "", words)) for *place, words in texts]
     boxes = []
     for _, x, y, anchor, name in texts:
         left = float(x) - {"start": 0.0, "middle": 3.4, "end": 6.8}[anchor] * len(name)
         boxes.append((left, float(y) - 11, left + 6.8 * len(name), float(y) + 3))
-    assert [name for kind, *_, name in texts if kind == "name chosen"] == ["block_7"]
+    assert [name for kind, *_, name in texts if kind == "name chosen"] == ["8 block_7 0.801"]
     assert 3 <= len(texts) < 60
     for k, a in enumerate(boxes):
         for b in boxes[:k]:
