@@ -24,6 +24,8 @@ from edgecut.records.recipe import Bench
 from edgecut.records.usage import FileTimes
 from edgecut.whole import write_whole
 
+KINDS = (".tflite", ".onnx")
+
 
 class Versus(NamedTuple):
     """--vs and --rounds: another file, timed in turn with the first."""
@@ -48,7 +50,7 @@ class Extras(NamedTuple):
     "  edgecut bench model.tflite --profile nucleo-l4r5zi,raspberry-pi-4 --json\n"
     "  edgecut bench model.tflite --profile raspberry-pi-4 --runner ssh://pi@kitchen --runner local\n"
     "  edgecut bench new.tflite --vs old.tflite\n"
-    "  edgecut bench models/*.tflite --profile nucleo-l4r5zi,esp32-s3 --html bench.html\n"
+    "  edgecut bench models/ --profile nucleo-l4r5zi,esp32-s3 --html bench.html\n"
     "  edgecut bench model.tflite --measured nucleo-l4r5zi=231ms",
 )
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -90,6 +92,8 @@ def command(
 ) -> int:
     """Measure .tflite or .onnx files on this machine or by runners, and say what they take on devices.
 
+    FILE may be a folder, or a bundle: all files in it.
+
     Latency, memory and the TFLM arena are measured in a child process without TensorFlow. What can't be
     measured is simulated or estimated from the profile, and labelled so, with its error band. Without --profile:
     this machine. Each device is a row: arena, flash, latency, its band, and on how much it rests. Several files are
@@ -114,7 +118,7 @@ def command(
     """
     from edgecut.bench.by_hand import read_by_hand
 
-    paths = list(dict.fromkeys(files))
+    paths = _listed(files)
     _check(paths, versus, extras, output)
     named = profile_names or (() if extras.by_hand else ("host",))
     profiles, told = read_by_hand(extras.by_hand, {name: find_profile(name) for name in named}, paths[0].name)
@@ -137,6 +141,18 @@ def names_apart(paths: Sequence[Path]) -> dict[str, Path]:
         parts = next((path.parts[-k:] for k in counts if path.parts[-k:] not in {o[-k:] for o in others}), path.parts)
         found["/".join(parts)] = path
     return found
+
+
+def _listed(paths: Sequence[Path]) -> list[Path]:
+    """The files, each once; of a folder all that lie in it, or in the models/ of a bundle. Raises RequestError."""
+    found: list[Path] = []
+    for path in paths:
+        inside = [sorted(folder.iterdir()) for folder in (path, path / "models") if folder.is_dir()]
+        own = [[file for file in files if file.suffix.lower() in KINDS and file.name[0] != "."] for files in inside]
+        if path.is_dir() and not any(own):
+            raise RequestError(f"{path}: holds no .tflite and no .onnx file")
+        found += next((files for files in own if files), [path])
+    return list(dict.fromkeys(found))
 
 
 def _check(paths: Sequence[Path], versus: Versus, extras: Extras, output: Output) -> None:
@@ -268,4 +284,5 @@ def _page(
 
 def _one_of(failures: tuple[EdgecutError, ...]) -> EdgecutError:
     """The error to end with, which says them all."""
-    return failures[0] if len(failures) == 1 else RunnersError([str(failure) for failure in failures])
+    sentences = list(dict.fromkeys(str(failure) for failure in failures))
+    return failures[0] if len(sentences) == 1 else RunnersError(sentences)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from edgecut.bench.spread import warnings
 from edgecut.cli.bench import names_apart
 from edgecut.records.bench_rows import bench_rows
 from edgecut.records.measurement import Measurement, measured, missing
@@ -130,3 +131,45 @@ def test_what_is_of_one_file_is_refused_for_several(
 ) -> None:
     result = run(capsys, "bench", str(INT8), str(FLOAT), *words)
     assert (result.code, message in result.err) == (2, True)
+
+
+def test_a_folder_stands_for_its_files_and_a_bundle_for_its_models(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "models").mkdir()
+    for name in ("b.tflite", "a.tflite", "._a.tflite", "notes.txt"):
+        (tmp_path / "models" / name).write_bytes(INT8.read_bytes())
+    for folder in (tmp_path, tmp_path / "models"):
+        found = json.loads(run(capsys, "bench", str(folder), *FAST, "--json").out)["measurements"]
+        assert list(dict.fromkeys(m["artifact"] for m in found)) == ["a.tflite", "b.tflite"]
+
+
+def test_a_folder_without_files_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    result = run(capsys, "bench", str(tmp_path))
+    assert (result.code, result.err) == (2, f"edgecut: error: {tmp_path}: holds no .tflite and no .onnx file\n")
+
+
+def test_a_machine_that_drops_out_is_told_once_and_the_others_rows_are_there(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    result = run(
+        capsys, "bench", str(INT8), str(FLOAT), *FAST, "-q", "--runner", "ssh://127.0.0.1:1", "--runner", "local"
+    )
+    assert (result.code, result.err.count("can't be reached")) == (3, 1)
+    assert result.out.count("  host  ") == 2
+
+
+def test_unsteady_files_of_one_cause_are_one_sentence() -> None:
+    def here(artifact: str, *seconds: float) -> Measurement:
+        return measured("latency", artifact, seconds, where="host", method="m", conditions={"load": 4.0, "cores": 2})
+
+    rows = [here("a", 1, 1, 2, 3, 4), here("b", 1, 1, 1, 1, 1), here("c", 1, 2, 2, 5, 9)]
+    assert list(warnings(rows)) == [
+        "host: the latency of a, c is unsteady; the machine had other work (load 4.0 on 2 cores); measure again, with "
+        "more --runs"
+    ]
+
+
+def test_the_ends_of_a_runner_that_keeps_no_runs_are_those_that_it_printed() -> None:
+    row = measured("latency", "a", [2.0], where="adb", method="m", conditions={"min_s": 1.0, "max_s": 4.0})
+    assert row.spread == (1.0, None, None, 4.0)
