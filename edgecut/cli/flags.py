@@ -55,6 +55,17 @@ def names_or_file(text: str) -> str | list[str]:
     return _words(text) if "," in text and not Path(text).exists() else text
 
 
+def _one_or_words(text: str) -> str | list[str]:
+    return _words(text) if "," in text else text
+
+
+def _threshold(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
 def _units(text: str) -> list[int]:
     return [_integer(word) for word in _words(text)]
 
@@ -159,6 +170,15 @@ FLAGS: tuple[Flag, ...] = (
     Flag(("--val",), "data.val", str, "PATH", "Images on which accuracy is measured."),
     Flag(("--kind",), "data.kind", str, "KIND", "What feeds the model: pictures, or arrays of its own input shapes."),
     Flag(("--labels",), "data.labels", names_or_file, "FILE|A,B", "Class names: a file, one per line, or with commas."),
+    Flag(("--units",), "data.units", _one_or_words, "UNIT|A,B", "Units of an output's values: one, or one for each."),
+    Flag(
+        ("--threshold",),
+        "data.threshold",
+        _threshold,
+        "N|f1|fpr=N",
+        "Above which score a class or tag is said: a number, or chosen on half of the validation images.",
+    ),
+    Flag(("--positive",), "data.positive", str, "NAME", "The class of two that a score above the threshold says."),
     Flag(
         ("--target",),
         "data.target",

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from edgecut.engine.c_text import c_symbol, signed
+from edgecut.export.c_legend import c_float, legend_header, legend_source
 from edgecut.images.device import COLOURS, DEFAULT_ORDER
 from edgecut.records.artifact import Artifact, TensorSpec
-from edgecut.records.escapes import c_comment, c_string
+from edgecut.records.escapes import c_comment
+from edgecut.records.legend import NO_LEGEND, Legend
 
 _BYTES_PER_LINE = 12
 _C_TYPES = {
@@ -52,21 +53,23 @@ def c_files(
     name: str,
     artifact: Artifact,
     arena_bytes: int | None,
-    labels: Sequence[str],
+    legend: Legend = NO_LEGEND,
     camera: Camera = NO_CAMERA,
 ) -> dict[str, str]:
     """{file name: text} of NAME_model.h, NAME_model.c and NAME_io.h.
 
     content: the model file that `artifact` describes. arena_bytes: the tensor arena to reserve, None if unknown.
-    labels: left out if no output has as many values, so that nobody reads past their end by an output's position.
-    camera: what the input is made of.
+    legend: of the outputs; labels are left out if no output has as many values, so that nobody reads past their end by
+    an output's position. camera: what the input is made of.
     """
     symbol = c_symbol(name)
-    labels = labels if artifact.labelled(labels) else ()
+    legend = legend if artifact.labelled(legend.labels) else replace(legend, labels=())
     return {
         f"{name}_model.h": _model_header(symbol, name, artifact),
-        f"{name}_model.c": _model_source(content, symbol, name, labels, camera.byte_table),
-        f"{name}_io.h": _io_header(name, artifact, arena_bytes, labels, camera),
+        f"{name}_model.c": _model_source(
+            content, symbol, name, legend_source(symbol, artifact, legend), camera.byte_table
+        ),
+        f"{name}_io.h": _io_header(name, artifact, arena_bytes, legend, camera),
     }
 
 
@@ -93,17 +96,13 @@ extern const char {symbol}_model_sha256[65];
     return _guarded(f"{symbol.upper()}_MODEL_H", f"{name}: the model file as an array", "#include <stddef.h>", body)
 
 
-def _model_source(content: bytes, symbol: str, name: str, labels: Sequence[str], byte_table: np.ndarray | None) -> str:
+def _model_source(content: bytes, symbol: str, name: str, outputs: str, byte_table: np.ndarray | None) -> str:
     digest = hashlib.sha256(content).hexdigest()
     table = ""
     if byte_table is not None:
         c_type = _C_TYPES[byte_table.dtype.name]
         rows = _table_rows(byte_table)
         table = f"\nconst {c_type} {symbol}_from_byte[{len(byte_table)}][256] = {{\n{rows}}};\n"
-    names = ""
-    if labels:
-        rows = "".join(f"    {c_string(label)},\n" for label in labels)
-        names = f"\nconst char *const {symbol}_labels[{len(labels)}] = {{\n{rows}}};\n"
     return f"""/* {c_comment(name)}: the model file as an array. Written by edgecut; do not edit.
    SHA-256 {digest} */
 #include "{name}_model.h"
@@ -122,13 +121,13 @@ def _model_source(content: bytes, symbol: str, name: str, labels: Sequence[str],
 
 const size_t {symbol}_model_len = {symbol.upper()}_MODEL_LEN;
 const char {symbol}_model_sha256[65] = "{digest}";
-{table}{names}
+{table}{outputs}
 {symbol.upper()}_ALIGNED const unsigned char {symbol}_model[{symbol.upper()}_MODEL_LEN] = {{
 {_array_rows(content)}}};
 """
 
 
-def _io_header(name: str, artifact: Artifact, arena_bytes: int | None, labels: Sequence[str], camera: Camera) -> str:
+def _io_header(name: str, artifact: Artifact, arena_bytes: int | None, legend: Legend, camera: Camera) -> str:
     symbol, byte_table = c_symbol(name), camera.byte_table
     prefix = symbol.upper()
     parts: list[str] = []
@@ -144,11 +143,7 @@ def _io_header(name: str, artifact: Artifact, arena_bytes: int | None, labels: S
             f"#define {prefix}_FROM_BYTE_ROWS {len(byte_table)}\n"
             f"extern const {c_type} {symbol}_from_byte[{prefix}_FROM_BYTE_ROWS][256];\n"
         )
-    if labels:
-        parts.append(
-            f"\n#define {prefix}_LABEL_COUNT {len(labels)}\n"
-            f"extern const char *const {symbol}_labels[{prefix}_LABEL_COUNT];\n"
-        )
+    parts.append(legend_header(symbol, artifact, legend))
     parts.append(
         "\n/* The size of the interpreter's tensor arena isn't known: no measurement answered it. */\n"
         if arena_bytes is None
@@ -186,7 +181,7 @@ def _tensor_macros(prefix: str, spec: TensorSpec, side: str) -> str:
     lines += [f"#define {prefix}_COUNT {count}"]
     lines += [f"#define {prefix}_BYTES {count * np.dtype(spec.dtype).itemsize}"]
     if spec.scale is not None:
-        lines += [f"#define {prefix}_SCALE {_float(spec.scale)}"]
+        lines += [f"#define {prefix}_SCALE {c_float(spec.scale)}"]
         lines += [f"#define {prefix}_ZERO_POINT ({spec.zero_point or 0})"]
     if side == "INPUT" and spec.expects is not None:
         lines += [f"#define {prefix}_EXPECTS_RAW {int(spec.expects == 'raw')}"]
@@ -228,9 +223,4 @@ def _table_rows(table: np.ndarray) -> str:
 
 
 def _number(value: float) -> str:
-    return _float(value) if isinstance(value, float) else str(value)
-
-
-def _float(value: float) -> str:
-    text = f"{value:.9g}"
-    return f"{text if set(text) & set('.e') else text + '.0'}f"
+    return c_float(value) if isinstance(value, float) else str(value)

@@ -30,6 +30,7 @@ from edgecut.handoff.vectors import (
 from edgecut.images.device import model_input
 from edgecut.images.preprocess import affine
 from edgecut.records.artifact import Artifact
+from edgecut.records.legend import Legend
 from edgecut.records.lock import lock_text
 from edgecut.records.measurement import Measurement
 from edgecut.records.recipe import Recipe
@@ -76,7 +77,8 @@ def documents(folder: Path, report: Report, notes: int | None, sheet: VectorShee
     Those are the models, labels.txt, recipe.lock.toml, and the vectors, whose `sheet` is None without any. notes: as in
     Release.
     """
-    recipe, lock, labels = Recipe.model_validate(report.recipe), lock_in(folder), labels_in(folder)
+    recipe, lock = Recipe.model_validate(report.recipe), lock_in(folder)
+    labels = labels_in(folder)
     told = lasting(report, report.notes[:notes])
     artifact = next((a for a in report.artifacts if sheet is not None and a.path == sheet.artifact), None)
     artifact = artifact or device_artifact(report.artifacts)
@@ -84,18 +86,25 @@ def documents(folder: Path, report: Report, notes: int | None, sheet: VectorShee
     if artifact is not None:
         arena_bytes = arena_of(report, artifact)
         made, _ = plain_c((folder / artifact.path).read_bytes(), report, recipe, artifact)
+    legend = legend_of(report, recipe, artifact, labels)
     if artifact is not None and artifact.format == "tflite":
-        own = c_texts(folder, report, recipe, artifact, labels, sheet)
+        own = c_texts(folder, report, recipe, artifact, legend, sheet)
         texts = {f"c/{name}": text for name, text in own.items()}
     beside = Beside(lock is not None, made)
     return {
         **texts,
         "recipe.toml": recipe_toml(recipe),
-        "README.md": readme(told, recipe, artifact, arena_bytes, sheet, labels, beside=beside),
+        "README.md": readme(told, recipe, artifact, arena_bytes, sheet, legend, beside=beside),
         "MODEL_CARD.md": model_card(told, recipe, labels),
         "sbom.cdx.json": json_text(sbom(told, recipe, {} if lock is None else lock.inputs)),
         **({} if lock is None else {LOCK: lock_text(lock)}),
     }
+
+
+def legend_of(report: Report, recipe: Recipe, artifact: Artifact | None, labels: Sequence[str]) -> Legend:
+    """What the outputs of a file mean. labels: the classes in their order."""
+    own = tuple(d for d in report.decisions if artifact is not None and d.artifact == artifact.name)
+    return Legend(labels, recipe.data.unit_names, own)
 
 
 def labels_in(folder: Path) -> tuple[str, ...]:
@@ -136,7 +145,7 @@ def byte_table(recipe: Recipe, artifact: Artifact) -> np.ndarray | None:
 
 
 def c_texts(
-    folder: Path, report: Report, recipe: Recipe, artifact: Artifact, labels: Sequence[str], sheet: VectorSheet | None
+    folder: Path, report: Report, recipe: Recipe, artifact: Artifact, legend: Legend, sheet: VectorSheet | None
 ) -> dict[str, str]:
     """{file name: text} of all that belongs into the bundle's folder c, from the other files of the bundle.
 
@@ -144,7 +153,7 @@ def c_texts(
     """
     name, content, table = recipe.name, (folder / artifact.path).read_bytes(), byte_table(recipe, artifact)
     camera = Camera(table, recipe.stem.order, _takes_bgr(recipe, artifact))
-    texts = c_files(content, name, artifact, arena_of(report, artifact), labels, camera)
+    texts = c_files(content, name, artifact, arena_of(report, artifact), legend, camera)
     texts[f"{name}_ops.h"] = ops_header(name, operators_of(content))
     made, _ = plain_c(content, report, recipe, artifact)
     texts |= {} if made is None else made.files

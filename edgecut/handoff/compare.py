@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from edgecut.bench.interleaved import ROUNDS, Turns, interleave
 from edgecut.bench.runners import tflm
 from edgecut.errors import EdgecutError, RunError
+from edgecut.handoff.answers import answers_of, chosen_words, decisions_of
 from edgecut.handoff.builds import Side, fault_notes, label, pair_label, paired, read_side
 from edgecut.handoff.differences import differences
 from edgecut.handoff.limits import Limit, judge_changes
@@ -17,10 +18,10 @@ from edgecut.handoff.stimuli import Fed, fed, outputs_of
 from edgecut.records.artifact import Artifact
 from edgecut.records.comparison import Change, ComparedMetric, Comparison, OutputChange
 from edgecut.records.measurement import Metric
+from edgecut.records.operating import DEFAULT
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Data, Preprocess
-from edgecut.runtime.activation import last_activation
-from edgecut.score.answers import Answer, answer_for, one_judged
+from edgecut.score.answers import Answer, one_judged
 from edgecut.score.distance import max_abs_error
 from edgecut.score.intervals import mcnemar
 
@@ -115,7 +116,8 @@ def _pair(
         found, rows = _outputs(sides, (one, other), *given)
     except RunError as exc:
         return [*changes, *_missing(name, NOT_RUN[1:], str(exc))], [], []
-    return [*changes, *found], rows, sorted({f"{name}: {row.assumed}" for row in given[0] if row.assumed})
+    notes = sorted({f"{name}: {row.assumed}" for row in given[0] if row.assumed})
+    return [*changes, *found], rows, [*notes, *_threshold_notes(sides, (one, other), judged=data is not None)]
 
 
 def _missing(file: str, metrics: Sequence[ComparedMetric], reason: str) -> list[Change]:
@@ -177,13 +179,14 @@ def _outputs(
         raise RunError(f"the files give other shapes, {shapes[0]} and {shapes[1]}")
     changes: list[Change] = []
     rows: list[OutputChange] = []
-    for k, (answer, y, z) in enumerate(
-        zip(_answers(sides[0], pair[0], ours, given[0].labels), ours, theirs, strict=True)
-    ):
+    answers = one_judged(answers_of(sides[0], pair[0], ours, given[0].labels))
+    others = one_judged(answers_of(sides[1], pair[1], theirs, given[1].labels))
+    for k, (answer, y, z) in enumerate(zip(answers, ours, theirs, strict=True)):
         name = pair_label(*pair) + (f", output {k}" if len(ours) > 1 else "")
-        decided = answer.decisions(y), answer.decisions(z)
+        other = others[k] if _decides_as(answer, others[k]) else answer
+        decided = answer.decisions(y), other.decisions(z)
         different = None if decided[0] is None or decided[1] is None else decided[0] != decided[1]
-        changes.append(_accuracy(name, answer, (y, z), given))
+        changes.append(_accuracy(name, (answer, other), (y, z), given))
         if different is not None and answer.agreement_metric is not None:
             share = float(different.mean())
             metric = _CHANGED[answer.agreement_metric]
@@ -195,14 +198,18 @@ def _outputs(
     return changes, rows
 
 
-def _answers(
-    side: Side, file: Artifact, outputs: Sequence[np.ndarray], labels: np.ndarray | None
-) -> tuple[Answer, ...]:
-    """How each output of a side's file is judged; labels: its classes, None where they aren't known."""
-    path = side.folder / file.path
-    return one_judged(
-        [answer_for(side.recipe, y.shape[1:], last_activation(path, k), labels) for k, y in enumerate(outputs)]
-    )
+def _decides_as(one: Answer, other: Answer) -> bool:
+    """Whether the decisions of two files can be held against each other, each at its own threshold."""
+    return one.threshold is not None and other.threshold is not None
+
+
+def _threshold_notes(sides: tuple[Side, Side], pair: tuple[Artifact, Artifact], *, judged: bool) -> Iterator[str]:
+    """The thresholds that bundles say, and that what chose them may be among what judges here."""
+    for name, side, artifact in zip("AB", sides, pair, strict=True):
+        for decision in decisions_of(side, artifact):
+            if decision.rule != DEFAULT:
+                mixed = "; some of these may be among the samples here" if judged and decision.chosen_on else ""
+                yield f"{label(artifact)}: {name}: {chosen_words(decision)}{mixed}"
 
 
 def _output_change(
@@ -221,15 +228,18 @@ def _output_change(
     )
 
 
-def _accuracy(name: str, answer: Answer, outputs: tuple[np.ndarray, np.ndarray], given: Sequence[Fed]) -> Change:
+def _accuracy(
+    name: str, answers: tuple[Answer, Answer], outputs: tuple[np.ndarray, np.ndarray], given: Sequence[Fed]
+) -> Change:
     """The change of accuracy of one output with its paired test, or why there is none."""
     first, second = (row.labels for row in given)
     if first is None or second is None:
         reason = next((row.why for row in given if row.why), "no labelled data; pass --data")
         return _missing(name, ("accuracy",), reason)[0]
+    answer, its = answers
     if answer.metric is None:
         return _missing(name, ("accuracy",), answer.unjudged)[0]
-    a, b = answer.hits(outputs[0], first), answer.hits(outputs[1], second)
+    a, b = answer.hits(outputs[0], first), its.hits(outputs[1], second)
     if a is None or b is None:
         return _missing(name, ("accuracy",), f"{answer.kind} are neither right nor wrong")[0]
     p = mcnemar(int((a & ~b).sum()), int((b & ~a).sum()))

@@ -12,6 +12,7 @@ from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Recipe
 from edgecut.records.report import Report, overall
+from edgecut.score.operating import least_code
 from edgecut.tflite.flatbuffer import read
 
 
@@ -32,9 +33,27 @@ def figure_faults(folder: Path, report: Report) -> Iterator[str]:
     status = overall(report.checks)
     if report.status not in {status, "failed"}:
         yield f"report.json: has status {report.status!r}, and its checks give {status!r}"
+    yield from _threshold_faults(report)
     for artifact in report.artifacts:
         if artifact.format == "tflite":
             yield from _estimate_faults(folder, report, artifact, profiles)
+
+
+def _threshold_faults(report: Report) -> Iterator[str]:
+    """The integers of thresholds that aren't what the thresholds are in the files' own scales."""
+    outputs = {(a.name, k): spec for a in report.artifacts for k, spec in enumerate(a.outputs)}
+    for decision in report.decisions:
+        spec = outputs.get((decision.artifact, decision.place))
+        if spec is None or spec.name != decision.output:
+            yield f"report.json: decides by the output {decision.output!r} of {decision.artifact}, which has none"
+            continue
+        for point in decision.points:
+            code = least_code(point.threshold, spec)
+            if code != point.code:
+                yield (
+                    f"report.json: the threshold {point.threshold:g} of {decision.artifact} has the integer "
+                    f"{point.code}, and its scale gives {code}"
+                )
 
 
 def _estimate_faults(folder: Path, report: Report, artifact: Artifact, profiles: Sequence[Profile]) -> Iterator[str]:

@@ -8,8 +8,11 @@ from edgecut.handoff.readme import import_words
 from edgecut.records.measurement import Measurement
 from edgecut.records.recipe import Recipe
 from edgecut.records.report import Report
+from edgecut.render.decisions import decision_sentences, rule_lines
 from edgecut.render.templating import markdown
 from edgecut.score.intervals import wilson
+
+_SHOWN = 40  # thresholds of a file
 
 
 def model_card(report: Report, recipe: Recipe, labels: Sequence[str]) -> str:
@@ -28,6 +31,10 @@ def model_card(report: Report, recipe: Recipe, labels: Sequence[str]) -> str:
         labels=labels,
         edits=list(_edits(report)),
         accuracies=list(_accuracies(report)),
+        decisions=[
+            f"{d.artifact}: {sentence}" for d in report.decisions for sentence in (*decision_sentences(d),)[:_SHOWN]
+        ],
+        rules=rule_lines(report.decisions),
         has_head=recipe.head is not None,
         limits=list(limits(report)),
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from edgecut.errors import DataError, RequestError
+from edgecut.handoff.answers import answers_of, chosen_words, decisions_of
 from edgecut.handoff.builds import Side, label, label_names, read_side
 from edgecut.handoff.bundle import device_artifact
 from edgecut.handoff.stimuli import array_inputs, camera_order, check_range, outputs_of, takes_pictures
@@ -21,12 +22,12 @@ from edgecut.images.listing import class_names_of, image_files, left_out_notes
 from edgecut.images.npz import read_headers
 from edgecut.images.rows import load_rows
 from edgecut.records.artifact import Artifact
+from edgecut.records.operating import DEFAULT
 from edgecut.records.prediction import PredictedOutput, Prediction, Predictions, Score
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import CustomPreprocess, Data, Preprocess
-from edgecut.runtime.activation import last_activation
 from edgecut.sandbox.limits import check_array
-from edgecut.score.answers import Answer, answer_for
+from edgecut.score.answers import Answer
 
 STDIN = "-"
 _AT_ONCE, _AT_ONCE_BYTES = 256, 64 << 20  # pictures in memory
@@ -81,14 +82,12 @@ def predict(
     check_range(side, artifact)
     names, names_from = _names(side, reading.labels)
     own = side.folder / artifact.path
-    answers: list[Answer] = []
+    answers: tuple[Answer, ...] = ()
     rows: list[Prediction] = []
     pictures: list[np.ndarray] = []
     for part in _parts(side, artifact, inputs, progress):
         outputs = outputs_of(side, artifact, part.values)
-        answers = answers or [
-            answer_for(side.recipe, y.shape[1:], last_activation(own, k)) for k, y in enumerate(outputs)
-        ]
+        answers = answers or answers_of(side, artifact, outputs)
         _check_names(names, names_from, artifact, answers)
         for place, name in enumerate(part.names):
             found = [y[place] for y in outputs]
@@ -161,7 +160,10 @@ def _notes(
             f"{artifact.path} doesn't say how pictures are scaled, and got bytes 0 to 255 as they are; --preprocess "
             "says another"
         )
-    yield from dict.fromkeys(answer.assumed for answer in answers if answer.assumed)
+    decisions = decisions_of(side, artifact)
+    yield from (chosen_words(decision) for decision in decisions if decision.rule != DEFAULT)
+    told = {decision.place for decision in decisions}
+    yield from dict.fromkeys(answer.assumed for k, answer in enumerate(answers) if answer.assumed and k not in told)
 
 
 def _left_out(artifact: Artifact, inputs: Sequence[str]) -> Iterator[str]:
@@ -252,8 +254,11 @@ def _read(
     artifact: Artifact, outputs: Sequence[np.ndarray], answers: Sequence[Answer], names: Sequence[str], top: int
 ) -> Iterator[PredictedOutput]:
     """Each output of one input, in words."""
+    named = artifact.labelled(names)
     for spec, y, answer in zip(artifact.outputs, outputs, answers, strict=True):
-        fits = len(names) == (2 if answer.kind == "binary" else y.shape[-1] if y.ndim else 1)
+        # Another output of as many values may be as many other things; one of the same shape has the same classes.
+        is_named = named is None or spec.shape == named.shape
+        fits = is_named and len(names) == (2 if answer.kind == "binary" else y.shape[-1] if y.ndim else 1)
         yield PredictedOutput(
             output=spec.name,
             kind=answer.kind,
@@ -265,11 +270,11 @@ def _read(
 
 def _scores(answer: Answer, y: np.ndarray, names: Sequence[str], top: int) -> Iterator[Score]:
     flat = y.reshape(-1).astype(np.float64)
+    decisions = answer.decisions(y[None])
     if answer.kind == "binary":
-        decided = int(flat[0] > (answer.threshold or 0.0))
-        values = {decided: flat[0]}
+        decided = 0 if decisions is None else int(decisions[0, 0])
+        values = {decided: flat[0] if answer.column is None else flat[decided]}
     elif answer.kind == "pixels":
-        decisions = answer.decisions(y[None])
         classes, counts = np.unique(np.zeros(1) if decisions is None else decisions, return_counts=True)
         values = {int(k): count / counts.sum() for k, count in zip(classes, counts, strict=True)}
     elif answer.kind == "values":
@@ -278,7 +283,7 @@ def _scores(answer: Answer, y: np.ndarray, names: Sequence[str], top: int) -> It
         values = dict(enumerate(flat))
     order = list(values) if answer.kind == "values" else sorted(values, key=lambda k: (-values[k], k))
     if answer.kind == "tags":
-        order = [k for k in order if values[k] > (answer.threshold or 0.0)]
+        order = [k for k in order if decisions is None or decisions[0, k]]
     for k in order if answer.kind in {"tags", "values"} else order[:top]:
         yield Score(index=k, label=names[k] if k < len(names) else "", value=float(values[k]))
 

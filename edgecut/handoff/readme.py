@@ -13,10 +13,12 @@ from edgecut.handoff.vectors import VectorSheet
 from edgecut.images.device import COLOURS, DEFAULT_ORDER
 from edgecut.images.preprocess import affine
 from edgecut.records.artifact import Artifact, TensorSpec
+from edgecut.records.legend import NO_LEGEND, Legend
 from edgecut.records.measurement import Measurement
 from edgecut.records.recipe import CustomPreprocess, Recipe
 from edgecut.records.report import Report
 from edgecut.records.units import format_exact_bytes, format_seconds
+from edgecut.render.decisions import decision_sentences, rule_lines
 from edgecut.render.templating import markdown
 
 _LABELS_SHOWN = 40
@@ -39,7 +41,7 @@ def readme(
     artifact: Artifact | None,
     arena_bytes: int | None,
     vectors: VectorSheet | None,
-    labels: Sequence[str],
+    legend: Legend = NO_LEGEND,
     *,
     beside: Beside = NOTHING_BESIDE,
 ) -> str:
@@ -56,12 +58,12 @@ def readme(
         imported=import_words(report),
         status=report.status,
         has_c=any(each.format == "tflite" for each in report.artifacts),
-        has_labels=bool(labels),
+        has_labels=bool(legend.labels),
         has_lock=beside.has_lock,
         vectors=None if vectors is None else _vectors(vectors),
         artifact=artifact,
         plain=None if beside.made is None else _plain(beside.made),
-        **({} if artifact is None else _device(report, recipe, artifact, arena_bytes, labels)),
+        **({} if artifact is None else _device(report, recipe, artifact, arena_bytes, legend)),
         checks=list(_checks(report)),
         figures=[
             (m.artifact, m.metric, _words(m))
@@ -88,7 +90,7 @@ def import_words(report: Report) -> str:
 
 
 def _device(
-    report: Report, recipe: Recipe, artifact: Artifact, arena_bytes: int | None, labels: Sequence[str]
+    report: Report, recipe: Recipe, artifact: Artifact, arena_bytes: int | None, legend: Legend
 ) -> dict[str, object]:
     known = [
         m
@@ -105,7 +107,10 @@ def _device(
         "camera": _camera(recipe, artifact.inputs[0]),
         "scaled": _scaling(recipe, artifact.inputs[0]),
         "outputs": [_tensor(spec) | {"real": _real(spec)} for spec in artifact.outputs],
-        "classes": _classes(recipe, artifact, labels),
+        "classes": _classes(recipe, artifact, legend.labels),
+        "units": _unit_words(artifact, legend),
+        "decisions": [sentence for d in legend.decisions for sentence in (*decision_sentences(d),)][:_LABELS_SHOWN],
+        "rules": rule_lines(legend.decisions),
     }
 
 
@@ -160,6 +165,17 @@ def _classes(recipe: Recipe, artifact: Artifact, labels: Sequence[str]) -> dict[
     if recipe.data.target in {"values", "tags"}:
         kind = "values"
     return {"kind": kind, "output": scores.name, "labels": labels, "are_shown": len(labels) <= _LABELS_SHOWN}
+
+
+def _unit_words(artifact: Artifact, legend: Legend) -> str:
+    """The units of the values of an output; "" without."""
+    units = legend.units_of(artifact)
+    if not units:
+        return ""
+    name = artifact.outputs[legend.place(artifact)].name
+    if len(set(units)) == 1:
+        return f"The values of {name} are in {units[0]}."
+    return f"The values of {name} are, in this order, in {', '.join(units)}."
 
 
 def _vectors(vectors: VectorSheet) -> dict[str, object]:

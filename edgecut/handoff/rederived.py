@@ -124,7 +124,11 @@ def _never_verified(manifest: Manifest, report: Report) -> Iterator[str]:
     if f"models/{manifest.name}.keras" in {row.path for row in manifest.files}:
         yield f"models/{manifest.name}.keras: the float model, which nothing here runs"
     rerun: Set[str] = {"size", "arena"}
-    metrics = dict.fromkeys(m.metric for m in report.measurements if m.kind == "measured" and m.metric not in rerun)
+    metrics: dict[str, None] = dict.fromkeys(
+        m.metric for m in report.measurements if m.kind == "measured" and m.metric not in rerun
+    )
+    if any(decision.measured_on for decision in report.decisions):
+        metrics |= dict.fromkeys(("thresholds", "precision", "recall", "false-positive rate"))
     if metrics:
         yield _ONLY_MEASURED.format(metrics=", ".join(metrics))
     yield _TOLD

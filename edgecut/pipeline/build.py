@@ -89,11 +89,12 @@ def _made(body: Body, cache: Cache, progress: Progress) -> Done[Checked]:
     checked = check_files(fitted, images.value, files, recipe, progress)
     value = Checked(
         artifacts=tuple(file.artifact for file in files),
-        measurements=checked.value,
+        measurements=checked.value.measurements,
         trials=written.value.trials,
         explanations=explained.value,
         stimuli=stimuli_of(fitted, images.value),
         labels=class_names(recipe, images.value),
+        decisions=checked.value.decisions,
     )
     done = gathered(value, images, written, explained, checked)
     if fitted.before is None:

@@ -18,11 +18,14 @@ from edgecut.images.dataset import Dataset
 from edgecut.images.feed import ArrayFeed, Feed
 from edgecut.images.rows import packed
 from edgecut.pipeline.answers import answers_of, judged_output, validation_outputs
+from edgecut.pipeline.images import class_names
 from edgecut.pipeline.losses import is_loss, sentence
+from edgecut.pipeline.operating import Chooser, chooser, overshoots
 from edgecut.pipeline.run_file import predict_file_outputs
 from edgecut.pipeline.values import Done, Fitted, WrittenFile, timed
 from edgecut.records.facts import StepFacts
 from edgecut.records.measurement import Measurement, Metric, measured, missing, number_in
+from edgecut.records.operating import Decision
 from edgecut.records.progress import Progress
 from edgecut.records.proof import Proof
 from edgecut.records.recipe import Recipe
@@ -45,24 +48,36 @@ class Conditions(TypedDict):
     fed: NotRequired[str]
 
 
+@dataclass(frozen=True)
+class Found:
+    """What is measured of the files, and how each of them decides."""
+
+    measurements: tuple[Measurement, ...]
+    decisions: tuple[Decision, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class _Reference:
     """What files are held against: the float model's outputs on these inputs, and how each is judged.
 
-    pixels: as the device feeds them by `feed`, or, where there are no images, as the model takes them. labels: of them,
-    None without. baseline: of the judged metric, before any compression; before: the outputs then. conditions: of each
-    measurement.
+    pixels: as the device feeds them by `feed`, or, where there are no images, as the model takes them; all of them. The
+    others are of those that chose no threshold: outputs, and labels, None without. answers: at the float model's own
+    thresholds. baseline: of the judged metric, before any compression; before, before_answers: what came out then.
+    plain: the answers without a chosen threshold. conditions: of each measurement.
     """
 
     pixels: np.ndarray
     feed: Feed | None
     outputs: Sequence[np.ndarray]
     names: Sequence[str]
+    plain: Sequence[Answer]
     answers: Sequence[Answer]
     labels: np.ndarray | None
     baseline: float | None
     before: Sequence[np.ndarray]
+    before_answers: Sequence[Answer]
     conditions: Conditions
+    chooser: Chooser
 
     def of_output(self, place: int) -> Conditions:
         """The conditions of what is measured of one of the outputs; of a single one nothing is added."""
@@ -71,7 +86,7 @@ class _Reference:
 
 def check_files(
     fitted: Fitted, images: Dataset | None, files: Sequence[WrittenFile], recipe: Recipe, progress: Progress
-) -> Done[tuple[Measurement, ...]]:
+) -> Done[Found]:
     """Each file run on the held-out images against the float model: errors and, with labels, accuracy.
 
     Without images: on seeded random inputs.
@@ -83,20 +98,21 @@ def check_files(
             measured(metric, name, [value], where="host", method="Keras", conditions=reference.conditions)
             for metric, value in scores.items()
         ]
+        decisions: list[Decision] = []
         for file in files:
-            rows += _check(file, reference, progress)
+            rows += _check(file, reference, decisions, progress)
             if judged_output(tuple(reference.answers)) is None and recipe.budget.accuracy_drop is not None:
                 why = _unjudged(reference)
                 rows.append(missing("accuracy_drop", file.artifact.name, why, where="host", method=_method(file)))
         metric = next(iter(scores), metric_of(recipe.data.target))
         step = clock.step(
             changed=False,
-            proof=_bytes_proof(files, rows).model_copy(update={"inputs": len(reference.pixels)}),
+            proof=_bytes_proof(files, rows).model_copy(update={"inputs": reference.conditions["images"]}),
             after=StepFacts.model_validate({f"float_{metric}": scores.get(metric)}),
-            notes=tuple(_notes(reference, scores)),
+            notes=(*_notes(reference, scores), *overshoots(decisions)),
             losses=tuple(_losses(files, rows, metric)),
         )
-    return Done(tuple(rows), (step,))
+    return Done(Found(tuple(rows), tuple(decisions)), (step,))
 
 
 def stimuli_of(fitted: Fitted, images: Dataset | None) -> np.ndarray | None:
@@ -132,23 +148,31 @@ def _reference(
     else:
         pixels, labels = seeded(model, feed), None
         outputs = predict_outputs(model, pixels, lambda x: x)
-    answers = answers_of(model, recipe, images)
-    place, before = judged_output(answers), fitted.uncompressed or outputs
-    scores = {} if place is None or labels is None else answers[place].scores(outputs[place], labels)
-    baseline = None
+    plain = answers_of(model, recipe, images)
+    place = judged_output(plain)
+    chosen = chooser(recipe.data, class_names(recipe, images), plain, place, labels)
+    answers, uncompressed = chosen.decided(plain, outputs), fitted.uncompressed or outputs
+    before, before_answers = chosen.judged(uncompressed), chosen.decided(plain, uncompressed)
+    outputs, labels = chosen.judged(outputs), None if labels is None else labels[chosen.judging]
+    scores, baseline = {}, None
     if place is not None and labels is not None:
-        baseline = next(iter(answers[place].scores(before[place], labels).values()))
-    conditions: Conditions = {"images": len(pixels), "inputs": _held_out(feed) if images else "seeded random"}
+        scores = answers[place].scores(outputs[place], labels)
+        baseline = next(iter(before_answers[place].scores(before[place], labels).values()))
+    inputs = f"{_held_out(feed)}{' that chose no threshold' if chosen.chooses else ''}" if images else "seeded random"
+    conditions: Conditions = {"images": len(outputs[0]), "inputs": inputs}
     reference = _Reference(
         pixels,
         None if images is None else feed,
         outputs,
         output_names(model),
+        plain,
         answers,
         labels,
         baseline,
         before,
+        before_answers,
         conditions,
+        chosen,
     )
     return reference, scores
 
@@ -161,7 +185,10 @@ def _method(file: WrittenFile) -> str:
     return "LiteRT" if file.artifact.format == "tflite" else "ONNX Runtime"
 
 
-def _check(file: WrittenFile, reference: _Reference, progress: Progress) -> Iterator[Measurement]:
+def _check(
+    file: WrittenFile, reference: _Reference, decisions: list[Decision], progress: Progress
+) -> Iterator[Measurement]:
+    """What is measured of a file; how it decides is added to `decisions`."""
     name, method = file.artifact.name, _method(file)
     try:
         runner = FileRunner(file.path)
@@ -170,7 +197,7 @@ def _check(file: WrittenFile, reference: _Reference, progress: Progress) -> Iter
             outputs = runner.predict_each(pixels)
         else:
             outputs = predict_file_outputs(runner, pixels, feed, title=name, progress=progress)
-        if [y.shape for y in outputs] != [y.shape for y in reference.outputs]:
+        if [y.shape[1:] for y in outputs] != [y.shape[1:] for y in reference.outputs]:
             shapes, own = ([y.shape[1:] for y in rows] for rows in (outputs, reference.outputs))
             raise RunError(f"{name}: puts out {shapes}, and the float model {own}")
     except RunError as exc:
@@ -178,18 +205,22 @@ def _check(file: WrittenFile, reference: _Reference, progress: Progress) -> Iter
         yield missing("accuracy", name, str(exc), where="host", method=method)
         return
     takes_bytes = feed is not None and file.artifact.inputs[0].takes_bytes
-    for place, (answer, floats, ours) in enumerate(zip(reference.answers, reference.outputs, outputs, strict=True)):
+    chosen = reference.chooser
+    decisions += chosen.decisions(file.artifact, reference.plain, outputs)
+    answers, outputs = chosen.decided(reference.plain, outputs, file.artifact.outputs), chosen.judged(outputs)
+    for place, (answer, floats, ours) in enumerate(zip(answers, reference.outputs, outputs, strict=True)):
         values: dict[Metric, float] = {**distances(floats, ours)}
         conditions = reference.of_output(place)
         if takes_bytes:
             conditions = {**conditions, "fed": "the camera's bytes xor 0x80"}
-        agreement = answer.agreement(floats, ours)
+        agreement = answer.agreement(floats, ours, reference.answers[place])
         if agreement is not None and answer.agreement_metric is not None:
             values[answer.agreement_metric] = agreement
         if answer.metric is not None and reference.labels is not None and reference.baseline is not None:
             scores = answer.scores(ours, reference.labels)
             values.update((metric, value) for metric, value in scores.items())
-            drop = answer.drops(reference.before[place], ours, reference.labels)[answer.metric]
+            by = reference.before_answers[place]
+            drop = answer.drops(reference.before[place], ours, reference.labels, by=by)[answer.metric]
             yield _drop(name, method, reference.baseline - scores[answer.metric], drop, conditions)
         for metric, value in values.items():
             more = _interval(value, conditions["images"]) if metric == "accuracy" else {}
@@ -235,10 +266,11 @@ def _notes(reference: _Reference, scores: dict[MetricName, float]) -> Iterator[s
             yield f"{where}{answer.assumed}"
     if reference.labels is None:
         return
+    yield from reference.chooser.notes()
     if judged_output(tuple(reference.answers)) is None:
         yield f"accuracy isn't measured: {_unjudged(reference)}"
     judged = next((answer for answer in reference.answers if answer.kind == "binary" and answer.metric), None)
-    share, count = scores.get("accuracy"), len(reference.pixels)
+    share, count = scores.get("accuracy"), reference.conditions["images"]
     if judged is not None and share is not None and wilson(round(share * count), count)[1] < 0.5:
         yield (
             f"the float model is right on {share:.3f} of the images, less than by chance: its one output may mean the "

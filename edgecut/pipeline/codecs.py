@@ -18,6 +18,7 @@ from edgecut.records.artifact import Artifact
 from edgecut.records.document import Record
 from edgecut.records.explanation import Explanation
 from edgecut.records.measurement import Measurement
+from edgecut.records.operating import Decision
 from edgecut.records.recipe import Recipe
 from edgecut.records.report import SourceFacts
 from edgecut.records.trial import Trial
@@ -80,6 +81,7 @@ class CheckedCodec:
             "measurements": value.measurements,
             "trials": value.trials,
             "explanations": value.explanations,
+            "decisions": value.decisions,
         }
         document: Document = {name: [row.to_dict() for row in records] for name, records in rows.items()}
         return {**document, "labels": list(value.labels)}, files
@@ -92,6 +94,7 @@ class CheckedCodec:
             measurements=tuple(Measurement.model_validate(row) for row in rows_in(document, "measurements")),
             trials=tuple(Trial.model_validate(row) for row in rows_in(document, "trials")),
             explanations=tuple(Explanation.model_validate(row) for row in rows_in(document, "explanations")),
+            decisions=tuple(Decision.model_validate(row) for row in rows_in(document, "decisions")),
             stimuli=np.load(stimuli, allow_pickle=False) if stimuli.is_file() else None,
             labels=tuple(str(label) for label in rows_in(document, "labels")),
         )

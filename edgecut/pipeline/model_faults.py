@@ -59,8 +59,14 @@ def planned_faults(recipe: Recipe) -> Iterator[str]:
     yield from planned_input_faults(recipe)
     part = planned_part(recipe)
     if part is None:
+        yield from unit_faults(recipe, ())
         return
     inputs, outputs = saved_inputs(*part), output_shapes(*part)
+    yield from unit_faults(recipe, outputs)
+    if recipe.head is None and recipe.data.threshold is not None and recipe.data.train and outputs:
+        widths = [0 if shape is None or len(shape) != 2 else shape[-1] or 0 for shape in outputs]
+        if recipe.data.target == "classes" and min(widths) > 2:
+            yield f"data.threshold: is of two classes or of tags, and the model tells {min(widths)} apart; leave it out"
     if inputs is not None:
         yield from target_faults(recipe, [each.shape for each in inputs], outputs)
     yield from output_faults(recipe, outputs)
@@ -151,6 +157,33 @@ def _values(shape: Shape) -> int | None:
     """How many values one sample of a shape has, the batch first; None where a size is open."""
     sizes = [size for size in shape[1:] if size is not None]
     return math.prod(sizes) if len(sizes) == len(shape) - 1 else None
+
+
+def threshold_faults(recipe: Recipe) -> Iterator[str]:
+    """Whether a threshold can be had of what the recipe makes, as far as it tells."""
+    data, head = recipe.data, recipe.head
+    if data.threshold is None and data.positive is None:
+        return
+    key = "data.positive" if data.threshold is None else "data.threshold"
+    if data.target not in {"classes", "tags"}:
+        yield f"{key}: decides classes or tags, and data.target is {data.target!r}; leave it out"
+    elif data.threshold_rule and data.train is None:
+        yield f"{key}: {data.threshold_rule} is chosen on labelled data; set data.train (--data), or give a number"
+    if data.target == "classes" and head is not None and head.classes > 2:
+        yield f"{key}: is of two classes or of tags, and head.classes is {head.classes}; leave it out"
+    elif data.target == "classes" and head is not None and head.classes == 2 and head.activation == "logits":
+        yield f"{key}: is of a softmax over two classes; set head.activation = 'softmax'"
+
+
+def unit_faults(recipe: Recipe, outputs: Sequence[Shape | None]) -> Iterator[str]:
+    """Whether there are as many units as values. outputs: of a model without a new head; None: a shape unknown."""
+    units = recipe.data.unit_names
+    if len(units) < 2 or (recipe.head is None and (not outputs or None in outputs)):
+        return
+    counts = [shape[-1] for shape in outputs if shape] if recipe.head is None else [recipe.head.classes]
+    if len(units) not in counts and None not in counts:
+        shown = " and ".join(map(str, counts))
+        yield f"data.units: names {len(units)} units, and an output has {shown} values; give one for each, or one"
 
 
 def output_faults(recipe: Recipe, outputs: Sequence[Shape | None]) -> list[str]:

@@ -11,7 +11,7 @@ from edgecut.errors import DocumentError, RequestError, SourceError, faults_of
 from edgecut.graph.saved import PREFIX, config_of, kind_of, lambda_names, layer_names
 from edgecut.graph.saved_functions import operator_fault
 from edgecut.images.listing import left_out_notes
-from edgecut.pipeline.model_faults import planned_arrays, planned_faults
+from edgecut.pipeline.model_faults import planned_arrays, planned_faults, threshold_faults
 from edgecut.pipeline.onnx_source import import_faults, is_onnx, order_notes
 from edgecut.pipeline.operators import loop_notes, operator_faults, operator_notes
 from edgecut.pipeline.output_names import name_notes, with_own_names
@@ -81,6 +81,7 @@ def plan(
         *(stem_faults(recipe) if planned_arrays(recipe) is None else ()),
         *_export_faults(recipe, files),
         *compress_faults(recipe),
+        *threshold_faults(recipe),
         *_profile_faults(files, chosen),
         *_output_faults(recipe, recipe_file, out, force),
         *operator_faults(recipe, written_files(files), chosen),

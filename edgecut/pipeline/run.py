@@ -192,5 +192,6 @@ def _report(cache: Cache, body: Body, done: Done[Checked], no_place: str) -> Rep
         notes=tuple(notes),
         trials=checked.trials,
         explanations=checked.explanations,
+        decisions=checked.decisions,
         uses=file_uses(cache.folder, checked.artifacts, plan.profiles),
     )

@@ -18,6 +18,7 @@ from edgecut.records.artifact import Artifact
 from edgecut.records.explanation import Explanation
 from edgecut.records.facts import StepFacts
 from edgecut.records.measurement import Measurement
+from edgecut.records.operating import Decision
 from edgecut.records.progress import Advance, Progress
 from edgecut.records.proof import Proof
 from edgecut.records.report import SourceFacts, Step
@@ -181,7 +182,8 @@ class Checked:
     """Files that were run against the float model, and what was found out about them.
 
     stimuli: what golden vectors are made of: pictures (n, height, width, channels), uint8, or, for a model that no
-    camera feeds, rows of its inputs; None where there can be none. labels: the names of the classes.
+    camera feeds, rows of its inputs; None where there can be none. labels: the names of the classes. decisions: how
+    each file decides.
     """
 
     artifacts: tuple[Artifact, ...]
@@ -190,6 +192,7 @@ class Checked:
     explanations: tuple[Explanation, ...] = ()
     stimuli: np.ndarray | None = None
     labels: tuple[str, ...] = ()
+    decisions: tuple[Decision, ...] = ()
 
     def with_measurements(self, rows: Sequence[Measurement]) -> Checked:
         """The same with more measurements."""

@@ -24,14 +24,15 @@ class PredictedOutput(Record):
 
     kind: what it answers. scores: of classes the largest first, of a binary output the decided class, of tags those
     above the threshold, of pixels the share of the map that each class takes, of values the first ones.
-    shape: of the output without the batch axis. threshold: what decides a binary output or a tag, None otherwise.
+    shape: of the output without the batch axis. threshold: what decides a binary output or tags, one for each tag where
+    they differ, None otherwise.
     """
 
     output: str
     kind: PredictionKind
     shape: tuple[int, ...]
     scores: tuple[Score, ...]
-    threshold: float | None = None
+    threshold: float | tuple[float, ...] | None = None
 
 
 class Prediction(Record):

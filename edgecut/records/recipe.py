@@ -9,6 +9,9 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from edgecut.errors import RequestError
+from edgecut.records.data import Data as Data
+from edgecut.records.data import Kind as Kind
+from edgecut.records.data import Target as Target
 from edgecut.records.deprecated import in_new_words
 from edgecut.records.document import Channels, Finite, Record, Seconds, SizeBytes, check_order, parse, read_toml
 
@@ -23,12 +26,6 @@ Quantizer = Literal["tflite", "ort"]
 LayerRef = str | int
 Size = Annotated[int, Field(ge=1)]
 InputShape = tuple[Size, ...] | dict[str, tuple[Size, ...]]
-# What the images' labels are: a class each, values or tags (n, outputs), or none: the source's own features, or the
-# model's input, which an autoencoder puts out again.
-Target = Literal["classes", "values", "tags", "features", "input"]
-# What feeds the model: pictures that are brought to its size, or arrays of its own input shapes.
-Kind = Literal["pictures", "arrays"]
-
 SCHEMA = "edgecut.recipe/1"
 
 
@@ -148,19 +145,19 @@ class Head(Record):
     """
 
     classes: int = Field(ge=1)
-    activation: Literal["softmax", "logits"] = "softmax"
+    activation: Literal["softmax", "logits"] = Field(default="softmax", validate_default=True)
     pool: Literal["avg", "max", "none"] = "avg"
     hidden: tuple[int, ...] = ()
     train: Literal["ridge", "fit", "distil", "finetune", "none"] = "ridge"
     training: Training = Training()
     unfreeze: str | None = None
 
-    @field_validator("classes")
+    @field_validator("activation")
     @classmethod
-    def _softmax_tells_two_apart(cls, classes: int, values: ValidationInfo) -> int:
-        if classes < 2 and values.data.get("activation") != "logits":
-            raise ValueError(f"expected a whole number of at least 2, found {classes}")
-        return classes
+    def _softmax_tells_two_apart(cls, activation: str, values: ValidationInfo) -> str:
+        if activation == "softmax" and values.data.get("classes") == 1:
+            raise ValueError("softmax tells at least 2 classes apart, and classes is 1; set 'logits'")
+        return activation
 
     @model_validator(mode="after")
     def _ridge_is_linear(self) -> Head:
@@ -169,52 +166,6 @@ class Head(Record):
         if (self.unfreeze is None) == (self.train == "finetune"):
             raise ValueError("unfreeze is the layer from which finetune trains on; set both or none")
         return self
-
-
-class Data(Record):
-    """Labelled images: class folders, or an .npz with x_train, y_train and perhaps x_test, y_test.
-
-    kind: arrays are an .npz whose x_train, or x_train.NAME for each of several inputs, has the shape of the model's own
-    input; by default pictures where the model takes one picture, else arrays. target: what y says: classes; values,
-    (n,) or (n, outputs); tags, (n, outputs) of 0 and 1; features: no y, the head is fitted to what the source model's
-    last layer is told; input: no y, the model puts out again what it takes. labels: a file of the classes' names, one
-    to a line in the outputs' order, or these names.
-    """
-
-    kind: Kind | None = None
-
-    train: str | None = None
-    val: str | None = None
-    labels: str | tuple[str, ...] | None = None
-    calibration: int = Field(default=200, ge=1)
-    target: Target = "classes"
-    limit: int | tuple[int, int] | None = None
-    val_fraction: float = Field(default=0.2, gt=0, lt=1)
-    licence: str = ""
-    seed: int = Field(default=0, ge=0)
-
-    @property
-    def labels_file(self) -> str | None:
-        """The file of names; None where they are listed, or there are none."""
-        return self.labels if isinstance(self.labels, str) else None
-
-    @field_validator("labels")
-    @classmethod
-    def _names_differ(cls, labels: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
-        if isinstance(labels, tuple):
-            for place, name in enumerate(labels):
-                if not name.strip() or len(name.splitlines()) > 1:
-                    raise ValueError(f"a class has a name of one line, found {name!r}")
-                if name in labels[:place]:
-                    raise ValueError(f"the class {name!r} is named twice")
-        return labels or None
-
-    @field_validator("limit")
-    @classmethod
-    def _limit_is_positive(cls, limit: int | tuple[int, int] | None) -> int | tuple[int, int] | None:
-        if limit is not None and min(limit if isinstance(limit, tuple) else (limit,)) < 1:
-            raise ValueError(f"at least 1 image is needed, found {limit}")
-        return limit
 
 
 class Prune(Record):

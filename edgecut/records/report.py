@@ -12,6 +12,7 @@ from edgecut.records.environment import Environment
 from edgecut.records.explanation import Explanation
 from edgecut.records.facts import StepFacts
 from edgecut.records.measurement import Measurement
+from edgecut.records.operating import Decision
 from edgecut.records.proof import Proof
 from edgecut.records.trial import Trial
 from edgecut.records.usage import FileUse
@@ -71,6 +72,7 @@ class Report(Record):
     """The whole run, as report.json holds it.
 
     trials: what precision "auto" tried; explanations: of the quantized .tflite files; uses: of all .tflite files.
+    decisions: of each file's outputs that a threshold decides.
     """
 
     schema_: Literal["edgecut.report/1"] = Field(default="edgecut.report/1", alias="schema")
@@ -88,6 +90,7 @@ class Report(Record):
     trials: tuple[Trial, ...] = ()
     explanations: tuple[Explanation, ...] = ()
     uses: tuple[FileUse, ...] = ()
+    decisions: tuple[Decision, ...] = ()
 
 
 def overall(checks: tuple[Check, ...]) -> State:

@@ -11,6 +11,8 @@ from edgecut.records.measurement import Measurement
 from edgecut.records.report import Check, Report, Step
 from edgecut.records.toml_text import toml_text
 from edgecut.records.units import format_bytes, format_seconds
+from edgecut.render.decisions import COLUMNS as DECISION_COLUMNS
+from edgecut.render.decisions import decision_rows, rule_lines
 from edgecut.render.explained import explained_html
 from edgecut.render.page_parts import (
     Column,
@@ -50,6 +52,7 @@ def render_page(report: Report) -> str:
     sections = (
         ("Does it fit?", verdicts_html(report)),
         ("Files, and their times on this machine", _files(report)),
+        ("Decisions", _decisions(report)),
         ("Checks", checks_html(report.checks, titles)),
         ("Cures tried for int8", _trials(report)),
         ("Quantization error by layer", explained_html(report.explanations)),
@@ -88,6 +91,12 @@ def _files(report: Report) -> Markup:
         for r in result_rows(report)
     ]
     return joined([table(columns, rows), *map(remark, legend(report).splitlines())]) if rows else Markup()
+
+
+def _decisions(report: Report) -> Markup:
+    columns = [Column(title, place > 1) for place, title in enumerate(DECISION_COLUMNS)]
+    rows = [row for decision in report.decisions for row in decision_rows(decision, file_labels(report))]
+    return joined([table(columns, rows), *map(remark, rule_lines(report.decisions))]) if rows else Markup()
 
 
 def checks_html(checks: Iterable[Check], labels: Mapping[str, str]) -> Markup:

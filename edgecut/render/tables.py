@@ -8,8 +8,10 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from edgecut.records.measurement import Measurement
+from edgecut.records.operating import DEFAULT
 from edgecut.records.report import Check, Report, Step
 from edgecut.records.units import format_seconds
+from edgecut.render.decisions import decision_table
 from edgecut.render.devices import device_table
 from edgecut.render.grid import Cell, Fitted, fitted, remarked
 from edgecut.render.lines import Line, line, notes
@@ -45,6 +47,8 @@ def report_tables(report: Report, *, verbose: bool = False, quiet: bool = False)
         parts.append(step_table(report.steps))
     if report.artifacts:
         parts.append(artifact_table(report))
+    if any(decision.rule != DEFAULT for decision in report.decisions):
+        parts.append(decision_table(report.decisions, file_labels(report)))
     on_devices = figures(report)
     if on_devices:
         parts.append(device_table(on_devices, file_labels(report)))

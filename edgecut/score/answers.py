@@ -43,14 +43,16 @@ class Answer:
     classes: the largest of its scores; binary: one score against the threshold, above it class 1; tags: each score
     against it; pixels: a decision for each place of a map, by the largest of its channels (threshold None) or each
     against the threshold; values: none. metric: what judges it by labels, None where nothing does; `unjudged` says why.
-    assumed: what was taken for granted, as a sentence, "" for nothing.
+    assumed: what was taken for granted, as a sentence, "" for nothing. threshold: one for each tag where they differ.
+    column: of the two scores of a binary answer, the one that is held against it; above it the class is `column`.
     """
 
     kind: AnswerKind
-    threshold: float | None = None
+    threshold: float | tuple[float, ...] | None = None
     metric: MetricName | None = None
     assumed: str = ""
     unjudged: str = ""
+    column: int | None = None
 
     @property
     def agreement_metric(self) -> Metric | None:
@@ -62,13 +64,19 @@ class Answer:
         if self.kind == "values":
             return None
         if self.threshold is not None:
-            return (outputs > self.threshold).reshape(len(outputs), -1).astype(np.int64)
+            above = (self.held(outputs) > np.asarray(self.threshold, np.float32)).astype(np.int64)
+            return 1 - above if self.column == 0 else above
         rows = outputs if self.kind == "pixels" else outputs.reshape(len(outputs), -1)
         return np.asarray(rows.argmax(axis=-1)).reshape(len(outputs), -1)
 
-    def agreement(self, reference: np.ndarray, outputs: np.ndarray) -> float | None:
-        """The fraction of decisions that are the reference's; None for values."""
-        theirs, ours = self.decisions(reference), self.decisions(outputs)
+    def held(self, outputs: np.ndarray) -> np.ndarray:
+        """The scores of outputs (n, ...) that are held against the threshold, (n, scores)."""
+        rows = outputs.reshape(len(outputs), -1)
+        return rows if self.column is None else rows[:, self.column : self.column + 1]
+
+    def agreement(self, reference: np.ndarray, outputs: np.ndarray, by: Answer | None = None) -> float | None:
+        """The fraction of decisions that are the reference's; None for values. by: what decides the reference."""
+        theirs, ours = (by or self).decisions(reference), self.decisions(outputs)
         return None if theirs is None or ours is None else float(np.mean(theirs == ours))
 
     def hits(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray | None:
@@ -85,7 +93,7 @@ class Answer:
         flat = outputs.reshape(len(outputs), -1)
         found: dict[MetricName, float] = {self.metric: self._figure(self.metric, flat, labels)}
         if self.kind == "binary":
-            found["auc"] = auc(flat, labels)
+            found["auc"] = self._figure("auc", flat, labels)
         if self.kind == "tags":
             found["tag_accuracy"] = self._figure("tag_accuracy", flat, labels)
         if self.kind == "values":
@@ -94,25 +102,34 @@ class Answer:
         return found
 
     def drops(
-        self, reference: np.ndarray, outputs: np.ndarray, labels: np.ndarray, judged_on: int = 0
+        self,
+        reference: np.ndarray,
+        outputs: np.ndarray,
+        labels: np.ndarray,
+        judged_on: int = 0,
+        by: Answer | None = None,
     ) -> dict[MetricName, Drop]:
         """What `outputs` lost against `reference`, by each metric that judges: its own, and auc of a binary answer.
 
         judged_on: how many other images the drop is to foretell, 0 if there is no end of them. {} without a metric.
+        by: what decides the reference, this by default.
         """
         metrics: tuple[MetricName, ...] = () if self.metric is None else (self.metric,)
         metrics += ("auc",) if self.kind == "binary" and self.metric == "accuracy" else ()
         a, b = (x.reshape(len(x), -1) for x in (reference, outputs))
-        return {metric: self._drop(metric, a, b, np.asarray(labels), judged_on) for metric in metrics}
+        return {metric: self._drop(metric, (a, by or self), b, np.asarray(labels), judged_on) for metric in metrics}
 
-    def _drop(self, metric: MetricName, a: np.ndarray, b: np.ndarray, labels: np.ndarray, judged_on: int) -> Drop:
-        theirs, ours = self.hits(a, labels), self.hits(b, labels)
+    def _drop(
+        self, metric: MetricName, before: tuple[np.ndarray, Answer], b: np.ndarray, labels: np.ndarray, judged_on: int
+    ) -> Drop:
+        a, by = before
+        theirs, ours = by.hits(a, labels), self.hits(b, labels)
         if metric == "accuracy" and theirs is not None and ours is not None:
             lost = theirs.astype(np.float64) - ours
             return Drop(float(lost.mean()), paired_error(lost, judged_on))
 
         def drop(rows: np.ndarray | slice) -> float:
-            return self._figure(metric, a[rows], labels[rows]) - self._figure(metric, b[rows], labels[rows])
+            return by._figure(metric, a[rows], labels[rows]) - self._figure(metric, b[rows], labels[rows])
 
         return Drop(drop(slice(None)), resampled_error(drop, len(a), judged_on))
 
@@ -123,7 +140,9 @@ class Answer:
         if metric == "tag_accuracy":
             decided = self.decisions(outputs)
             return 0.0 if decided is None else tag_accuracy(decided, labels)
-        return SCORES[metric](outputs, labels if metric == "auc" else _targets(labels))
+        if metric == "auc":
+            return auc(-self.held(outputs) if self.column == 0 else self.held(outputs), labels)
+        return SCORES[metric](outputs, _targets(labels))
 
 
 def answer_of(
@@ -154,6 +173,19 @@ def answer_of(
     if places > 1:
         return _map(width, activation, labels)
     return _one_score(activation, labels) if width == 1 else _scores(width, activation, labels)
+
+
+def thresholded(answer: Answer, shape: tuple[int, ...], activation: str, column: int) -> Answer | None:
+    """The answer where a threshold decides it, as that of one score, of tags, or of a softmax over two classes.
+
+    shape, activation: as answer_of has them. column: the class of a softmax whose score is held against it, at a half.
+    None where no threshold decides it.
+    """
+    if answer.kind in {"binary", "tags"}:
+        return answer
+    if answer.kind == "classes" and shape == (2,) and activation == "softmax":
+        return replace(answer, kind="binary", threshold=0.5, column=column)
+    return None
 
 
 def one_judged(answers: Sequence[Answer]) -> tuple[Answer, ...]:

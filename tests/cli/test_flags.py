@@ -107,7 +107,7 @@ def test_a_fault_names_the_flag_that_gave_the_value() -> None:
     with pytest.raises(DocumentError) as caught:
         read_source("m.keras", {"head.classes": 1, "export.formats": ["tflte"], "data.limits": 3})
     assert caught.value.faults == (
-        "--classes: head.classes: expected a whole number of at least 2, found 1",
+        "command line: head.activation: softmax tells at least 2 classes apart, and classes is 1; set 'logits'",
         "--set: data.limits: unknown key (closest: 'limit')",
         "--format: export.formats.0: expected one of 'tflite', 'onnx', 'c', found 'tflte' (closest: 'tflite')",
     )

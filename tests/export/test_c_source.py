@@ -16,6 +16,8 @@ from edgecut.engine.c_text import c_symbol
 from edgecut.export.c_source import Camera, c_files, input_rule
 from edgecut.records.artifact import Artifact, TensorSpec
 from edgecut.records.escapes import c_comment
+from edgecut.records.legend import NO_LEGEND, Legend
+from edgecut.records.operating import Decision, OperatingPoint
 
 CC = shutil.which("cc")
 needs_compiler = pytest.mark.skipif(CC is None, reason="no C compiler (cc) is here")
@@ -57,7 +59,7 @@ int main(void) {
     return 0;
 }
 """
-    printed = compiled(tmp_path, c_files(content, "bell", artifact(content), None, []), main)
+    printed = compiled(tmp_path, c_files(content, "bell", artifact(content), None), main)
     assert printed == f"{len(content)} 0 {content.hex()} {hashlib.sha256(content).hexdigest()}"
 
 
@@ -78,7 +80,7 @@ int main(void) {
     return 0;
 }
 """
-    printed = compiled(tmp_path, c_files(b"abc", "bell", artifact(b"abc"), 12_345, labels), main)
+    printed = compiled(tmp_path, c_files(b"abc", "bell", artifact(b"abc"), 12_345, Legend(labels)), main)
     assert printed == (
         "-128 1 4 5 2 40 40 0.00784313772 -1 0|2 3 0.00390625 -128|12345|" + "".join(f"{x};" for x in labels)
     )
@@ -88,7 +90,9 @@ int main(void) {
 def test_labels_of_another_count_than_the_outputs_are_no_array(count: int) -> None:
     labels = [f"class {k}" for k in range(count)]
     assert not [
-        text for text in c_files(b"abc", "bell", artifact(b"abc"), 1, labels).values() if "label" in text.lower()
+        text
+        for text in c_files(b"abc", "bell", artifact(b"abc"), 1, Legend(labels)).values()
+        if "label" in text.lower()
     ]
 
 
@@ -106,7 +110,7 @@ int main(void) {
 }
 """
     described = artifact(b"abc", dtype=dtype, scale=None, zero_point=None)
-    files = c_files(b"abc", "bell", described, None, [], Camera(table))
+    files = c_files(b"abc", "bell", described, None, NO_LEGEND, Camera(table))
     printed = np.array(compiled(tmp_path, files, main).split(), float)
     assert (printed.astype(dtype) == table.ravel()).all()
 
@@ -116,7 +120,7 @@ def test_both_headers_are_fit_for_cpp(tmp_path: Path) -> None:
     compiler = shutil.which("c++")
     if compiler is None:
         pytest.skip("no C++ compiler (c++) is here")
-    files = c_files(b"abc", "bell", artifact(b"abc"), 1, ["a", "b", "c"])
+    files = c_files(b"abc", "bell", artifact(b"abc"), 1, Legend(["a", "b", "c"]))
     use = "int main() { return bell_labels[0][0] == 'a' && bell_model[0] == 'a' ? 0 : 1; }"
     includes = '#include "bell_io.h"\n#include "bell_model.h"\n'
     (tmp_path / "use.cc").write_text(includes + use)
@@ -140,7 +144,7 @@ int main(void) {
 }
 """
     described = artifact(b"abc", name=f"{odd}\x00\n#error x\\")
-    files = c_files(b"abc", "bell", described.model_copy(update={"path": f"{odd}*"}), None, labels)
+    files = c_files(b"abc", "bell", described.model_copy(update={"path": f"{odd}*"}), None, Legend(labels))
     assert compiled(tmp_path, files, main) == "".join(f"{label}\n" for label in labels)
     assert all(text.isascii() and text.replace("\n", "").isprintable() for text in files.values())
 
@@ -157,14 +161,14 @@ def test_a_comment_holds_any_text(text: str) -> None:
 @needs_compiler
 @pytest.mark.parametrize("name", ["front-door", "_hidden", "__X", "int", "A9"])
 def test_any_recipe_name_compiles(tmp_path: Path, name: str) -> None:
-    files = c_files(b"abc", name, artifact(b"abc", name="in/*put*/ ??/\n"), None, ["a"])
+    files = c_files(b"abc", name, artifact(b"abc", name="in/*put*/ ??/\n"), None, Legend(["a"]))
     assert set(files) == {f"{name}_model.h", f"{name}_model.c", f"{name}_io.h"}
     main = f'#include "{name}_model.h"\nint main(void) {{ return {c_symbol(name)}_model[0] == 97 ? 0 : 1; }}\n'
     assert compiled(tmp_path, files, main) == ""
 
 
 def test_an_unknown_arena_is_said_and_not_defined() -> None:
-    text = c_files(b"abc", "bell", artifact(b"abc"), None, [])["bell_io.h"]
+    text = c_files(b"abc", "bell", artifact(b"abc"), None)["bell_io.h"]
     assert "ARENA_BYTES" not in text
     assert "/* The size of the interpreter's tensor arena isn't known: no measurement answered it. */" in text
 
@@ -189,6 +193,58 @@ def test_the_rule_for_float_is_the_value_itself() -> None:
 @given(st.binary(min_size=1, max_size=200))
 def test_every_byte_is_written_once_in_order(content: bytes) -> None:
     """The array's literals are the content."""
-    text = c_files(content, "bell", artifact(content), None, [])["bell_model.c"]
+    text = c_files(content, "bell", artifact(content), None)["bell_model.c"]
     rows = text[text.index("bell_model[BELL_MODEL_LEN] = {") :].split("{")[1].split("}")[0]
     assert bytes(int(word, 16) for word in rows.replace(",", " ").split()) == content
+
+
+def decided(*thresholds: float, column: int | None = None, labels: str = "") -> Decision:
+    points = tuple(
+        OperatingPoint(threshold=t, code=round(t * 256) - 127, label=label)
+        for t, label in zip(thresholds, labels or "-" * len(thresholds), strict=True)
+    )
+    return Decision(artifact="bell.int8.tflite", output="scores", column=column, rule="given", points=points)
+
+
+@needs_compiler
+def test_the_compiled_header_says_units_and_the_threshold_of_a_class(tmp_path: Path) -> None:
+    main = """#include <stdio.h>
+#include "bell_io.h"
+int main(void) {
+    printf("%d %.9g %d %d|%s %s %d %d", BELL_OUTPUT_THRESHOLD_VALUE, BELL_OUTPUT_THRESHOLD, BELL_OUTPUT_THRESHOLD_CODE,
+           BELL_LABEL_OUTPUT, bell_units[0], bell_units[2], BELL_UNIT_COUNT, BELL_UNIT_OUTPUT);
+    return 0;
+}
+"""
+    legend = Legend(("a", "b", "c"), ("m/s */",), (decided(0.25, column=1, labels="b"),))
+    files = c_files(b"abc", "bell", artifact(b"abc"), None, legend)
+    assert compiled(tmp_path, files, main) == "1 0.25 -63 0|m/s */ m/s */ 3 0"
+    said = "/* value 1 of scores above 0.25 (q >= -63) is b\n   threshold: as the recipe gives it; nothing was measured"
+    assert f"{said} at it. */\n" in files["bell_io.h"]
+
+
+@needs_compiler
+def test_the_compiled_source_has_the_thresholds_of_tags_and_their_integers(tmp_path: Path) -> None:
+    main = """#include <stdio.h>
+#include "bell_io.h"
+int main(void) {
+    int k;
+    for (k = 0; k < BELL_OUTPUT_THRESHOLD_COUNT; k++)
+        printf("%.9g %ld ", bell_output_thresholds[k], (long)bell_output_threshold_codes[k]);
+    return 0;
+}
+"""
+    legend = Legend(("a", "b", "c"), (), (decided(0.25, 0.5, 1.0, labels="abc"),))
+    printed = compiled(tmp_path, c_files(b"abc", "bell", artifact(b"abc"), None, legend), main)
+    assert printed == "0.25 -63 0.5 1 1 129 "  # 129 is above all of int8: never
+
+
+def test_tags_with_one_threshold_have_one_macro() -> None:
+    legend = Legend((), (), (decided(0.5, 0.5, 0.5),))
+    header = c_files(b"abc", "bell", artifact(b"abc"), None, legend)["bell_io.h"]
+    assert "#define BELL_OUTPUT_THRESHOLD 0.5f\n#define BELL_OUTPUT_THRESHOLD_CODE (1)\n" in header
+
+
+def test_units_of_another_count_than_the_values_are_left_out() -> None:
+    files = c_files(b"abc", "bell", artifact(b"abc"), None, Legend((), ("m", "s")))
+    assert not [text for text in files.values() if "unit" in text.lower()]

@@ -13,6 +13,7 @@ from edgecut.export.c_ops import METHODS, operators_of, ops_header
 from edgecut.export.c_source import Camera, c_files
 from edgecut.handoff.bundle import write_bundle
 from edgecut.handoff.seal import Release
+from edgecut.records.legend import NO_LEGEND
 from tests.export.test_c_source import artifact, compiled
 from tests.handoff.test_bundle import FIXTURES, artifacts_in, bundle, report_of
 
@@ -225,7 +226,7 @@ def test_the_channels_of_an_input_are_those_that_the_image_is_said_to_have(
 int main(void) { printf("%s %d%d%d", BELL_INPUT_ORDER, BELL_CAMERA_CHANNEL(0), BELL_CAMERA_CHANNEL(1),
                         BELL_CAMERA_CHANNEL(2)); return 0; }
 """
-    files = c_files(b"abc", "bell", colour, None, [], Camera(order=order, bgr=bgr))
+    files = c_files(b"abc", "bell", colour, None, NO_LEGEND, Camera(order=order, bgr=bgr))
     assert compiled(tmp_path, files, main) == printed
     assert f"A pixel is:\n   {pixel}\n" in files["bell_io.h"]
 

@@ -20,6 +20,7 @@ from edgecut.images.device import model_input
 from edgecut.records.artifact import Artifact
 from edgecut.records.environment import Environment
 from edgecut.records.measurement import Measurement, measured
+from edgecut.records.operating import Decision
 from edgecut.records.profile_files import find_profile
 from edgecut.records.recipe import Recipe, make_recipe, read_recipe
 from edgecut.records.report import Report, SourceFacts
@@ -64,14 +65,18 @@ def vectors_of(path: Path) -> Vectors:
 
 
 def bundle(
-    folder: Path, files: tuple[str, ...] = FILES, *measurements: Measurement, labels: list[str] = LABELS
+    folder: Path,
+    files: tuple[str, ...] = FILES,
+    *measurements: Measurement,
+    labels: list[str] = LABELS,
+    decisions: tuple[Decision, ...] = (),
 ) -> Path:
     artifacts = artifacts_in(folder, files)
     chosen = device_artifact(artifacts)
     assert chosen is not None
     write_bundle(
         folder,
-        Release(report_of(artifacts, *measurements), folder.parent),
+        Release(report_of(artifacts, *measurements).model_copy(update={"decisions": decisions}), folder.parent),
         vectors=vectors_of(folder / chosen.path), labels=labels,
     )  # fmt: skip
     return folder

@@ -20,6 +20,7 @@ from edgecut.handoff.readme import readme
 from edgecut.handoff.sbom import sbom
 from edgecut.handoff.vectors import write_vectors
 from edgecut.records.artifact import Artifact
+from edgecut.records.legend import Legend
 from edgecut.records.measurement import measured
 from edgecut.records.report import Check, Report, Step
 from edgecut.score.intervals import mcnemar, wilson
@@ -129,7 +130,7 @@ def test_the_readme_names_classes_where_the_output_has_one_value_for_each(
     artifact = artifacts_in(tmp_path, ("int8.tflite",))[0]
     output = artifact.outputs[0].model_copy(update={"shape": (1, 3)})
     artifact = artifact.model_copy(update={"outputs": (output,)})
-    page = readme(report_of((artifact,)), recipe_of(), artifact, None, None, labels)
+    page = readme(report_of((artifact,)), recipe_of(), artifact, None, None, Legend(labels))
     assert (sentence or "\n\n") in page
     assert ("is the class" in page) == bool(sentence)
 
@@ -137,7 +138,7 @@ def test_the_readme_names_classes_where_the_output_has_one_value_for_each(
 def test_the_readme_says_which_of_two_classes_a_single_value_is_for(tmp_path: Path) -> None:
     artifact = artifacts_in(tmp_path, ("int8.tflite",))[0]
     artifact = artifact.model_copy(update={"outputs": (artifact.outputs[0].model_copy(update={"shape": (1, 1)}),)})
-    page = readme(report_of((artifact,)), recipe_of(), artifact, None, None, ("cat", "dog"))
+    page = readme(report_of((artifact,)), recipe_of(), artifact, None, None, Legend(("cat", "dog")))
     assert "\n\nThe higher the value, the more is it dog rather than cat.\n" in page
 
 
@@ -147,7 +148,7 @@ def test_the_readme_says_that_a_model_takes_blue_first(tmp_path: Path) -> None:
     artifact = artifact.model_copy(update={"inputs": (colour,)})
     alike = {"scale": 0.5, "offset": -1.0, "order": "bgr"}
     recipe = recipe_of({"source": {"model": "/m.keras", "preprocess": alike}})
-    page = readme(report_of((artifact,)), recipe, artifact, None, None, [])
+    page = readme(report_of((artifact,)), recipe, artifact, None, None, Legend([]))
     assert "   r = byte * 0.5 - 1\n   The model takes the channels in the order B, G, R.\n" in page
 
 
@@ -157,7 +158,7 @@ def test_the_readme_finds_the_scores_among_several_outputs(tmp_path: Path) -> No
     outputs = tuple(artifact.outputs[0].model_copy(update={"name": n, "shape": s}) for n, s in shapes.items())
     inputs = (artifact.inputs[0].model_copy(update={"expects": None, "shape": (1, 7)}),)
     artifact = artifact.model_copy(update={"outputs": outputs, "inputs": inputs})
-    page = readme(report_of((artifact,)), recipe_of(), artifact, None, None, ["a", "b", "c"])
+    page = readme(report_of((artifact,)), recipe_of(), artifact, None, None, Legend(["a", "b", "c"]))
     assert "The position of the largest value of `scores` is the class: a, b, c.\n" in page
     assert "## The input\n" in page
     assert "camera" not in page
@@ -166,7 +167,7 @@ def test_the_readme_finds_the_scores_among_several_outputs(tmp_path: Path) -> No
 def test_the_readme_says_why_there_are_no_vectors_and_what_to_compare_with(tmp_path: Path) -> None:
     artifact = artifacts_in(tmp_path, ("int8.tflite",))[0]
     artifact = artifact.model_copy(update={"inputs": artifact.inputs * 2})
-    page = readme(report_of((artifact,)), recipe_of(), artifact, None, None, [])
+    page = readme(report_of((artifact,)), recipe_of(), artifact, None, None, Legend([]))
     sentence = "There are no golden vectors here, since the model takes 2 inputs. Compare the port's outputs with those"
     assert f"## Checking the port\n\n{sentence} that LiteRT gives for `{artifact.path}` on the same values.\n" in page
 
@@ -175,7 +176,9 @@ def test_a_thousand_classes_are_left_to_their_file(tmp_path: Path) -> None:
     artifact = artifacts_in(tmp_path, ("int8.tflite",))[0]
     output = artifact.outputs[0].model_copy(update={"shape": (1, 1000)})
     artifact = artifact.model_copy(update={"outputs": (output,)})
-    page = readme(report_of((artifact,)), recipe_of(), artifact, None, None, [f"class {k}" for k in range(1000)])
+    page = readme(
+        report_of((artifact,)), recipe_of(), artifact, None, None, Legend([f"class {k}" for k in range(1000)])
+    )
     assert "The position of the largest value is the class: `labels.txt` has their names, one a line.\n" in page
 
 
@@ -212,7 +215,7 @@ def test_texts_of_files_are_texts_in_the_readme_and_in_the_model_card(tmp_path: 
     vectors = replace(vectors, outputs=(vectors.outputs[0].model_copy(update={"spec": outputs[0]}),))
     sheet = write_vectors(vectors, tmp_path / "vectors", artifact.path, ())
     for page in (
-        readme(report, recipe, artifact, 10, sheet, labels),
+        readme(report, recipe, artifact, 10, sheet, Legend(labels)),
         model_card(report, recipe, labels),
     ):
         assert page.replace("\n", "").isprintable()
@@ -226,6 +229,6 @@ def test_texts_of_files_are_texts_in_the_readme_and_in_the_model_card(tmp_path: 
 
 def test_file_names_in_code_spans_are_unchanged(tmp_path: Path) -> None:
     artifact = artifacts_in(tmp_path, ("int8.tflite",))[0]
-    page = readme(report_of((artifact,)), recipe_of({"name": "_bell_"}), artifact, None, None, [])
+    page = readme(report_of((artifact,)), recipe_of({"name": "_bell_"}), artifact, None, None, Legend([]))
     assert page.startswith("# \\_bell\\_\n\nMade by edgecut 0.1.0 from `/models/m.keras`. Budgets: **meets**.\n")
     assert "add `c/_bell__model.c` to the firmware's sources.\n" in page

@@ -89,6 +89,13 @@ def test_an_unknown_table_is_always_a_fault(document: dict[str, Any], name: str)
     assert [fault.split(" (closest")[0] for fault in caught.value.faults] == [f"r.toml: {name}: unknown key"]
 
 
+def test_a_head_of_logits_may_have_one_output() -> None:
+    head = {"classes": 1, "activation": "logits"}
+    made = make_recipe({"source": {"model": "m"}, "head": head, "data": {"target": "values"}}, {}, where="test")
+    assert made.head is not None
+    assert made.head.classes == 1
+
+
 @pytest.mark.parametrize(
     ("tables", "fault"),
     [
@@ -117,7 +124,10 @@ def test_an_unknown_table_is_always_a_fault(document: dict[str, Any], name: str)
         ({"head": {"classes": "a"}}, "head.classes: expected a whole number, found 'a'"),
         ({"head": {"classes": "10"}}, "head.classes: expected a whole number, found '10'"),
         ({"head": {"classes": True}}, "head.classes: expected a whole number, found True"),
-        ({"head": {"classes": 1}}, "head.classes: expected a whole number of at least 2, found 1"),
+        (
+            {"head": {"classes": 1}},
+            "head.activation: softmax tells at least 2 classes apart, and classes is 1; set 'logits'",
+        ),
         (
             {"head": {"classes": 3, "train": "rige"}},
             "head.train: expected one of 'ridge', 'fit', 'distil', 'finetune', 'none', found 'rige' (closest: 'ridge')",
