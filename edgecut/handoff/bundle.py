@@ -12,6 +12,7 @@ import numpy as np
 from edgecut.export.c_ops import operators_of, ops_header
 from edgecut.export.c_source import Camera, c_files
 from edgecut.export.c_test import VectorFiles, c_test_files
+from edgecut.export.tflm_main import tflm_main
 from edgecut.handoff.model_card import model_card
 from edgecut.handoff.plain_c import plain_c
 from edgecut.handoff.readme import Beside, readme
@@ -155,6 +156,7 @@ def c_texts(
     camera = Camera(table, recipe.stem.order, _takes_bgr(recipe, artifact))
     texts = c_files(content, name, artifact, arena_of(report, artifact), legend, camera)
     texts[f"{name}_ops.h"] = ops_header(name, operators_of(content))
+    texts |= tflm_main(name, artifact, has_table=table is not None)
     made, _ = plain_c(content, report, recipe, artifact)
     texts |= {} if made is None else made.files
     vectors = [] if sheet is None else [_vector_files(folder / "vectors", row) for row in sheet.vectors]

@@ -94,7 +94,8 @@ def test_a_bundle_holds_what_the_contract_lists(tmp_path: Path) -> None:
     vectors = [f"vectors/{kind}_{k}.bin" for kind in ("camera", "expected", "input") for k in range(3)]
     assert found == sorted([
         "MODEL_CARD.md", "README.md", "c/Makefile", "c/bell_io.h", "c/bell_model.c", "c/bell_model.h", "c/bell_ops.h",
-        "c/bell_test.c", "labels.txt", "manifest.json", "manifest.sha256", *(f"models/bell.{name}" for name in FILES),
+        "c/bell_test.c", "c/bell_tflm.cc", "labels.txt", "manifest.json", "manifest.sha256",
+        *(f"models/bell.{name}" for name in FILES),
         "provenance.json", "recipe.toml",
         "report.html", "report.json", "sbom.cdx.json", *vectors, "vectors/vectors.json",
     ])  # fmt: skip

@@ -75,6 +75,7 @@ def test_the_bundle_holds_what_the_contract_names(demo):
         "manifest.json", "recipe.toml", "report.json", "report.html", "README.md", "labels.txt",
         "vectors/vectors.json", "vectors/input_0.bin", "vectors/expected_0.bin",
         "c/clothes_model.c", "c/clothes_model.h", "c/clothes_io.h", "c/clothes_ops.h", "c/clothes_test.c", "c/Makefile",
+        "c/clothes_tflm.cc",
         "MODEL_CARD.md", "sbom.cdx.json", "models/clothes.keras",
         "models/clothes.int8.tflite", "models/clothes.int8.onnx", "models/clothes.float32.tflite",
     } <= files  # fmt: skip
