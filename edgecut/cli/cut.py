@@ -132,7 +132,7 @@ def _cut_model(output: Output, recipe: Recipe, edits: Edits, out: Path) -> Step:
         from edgecut.graph.saving import save
 
         unsafe, cut = recipe.source.unsafe, recipe.cut
-        model = load_model(output, recipe.source)
+        model = load_model(output, recipe.source, progress)
     with progress.task("cutting"):
         result = edit(
             model,

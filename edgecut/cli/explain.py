@@ -96,7 +96,7 @@ def _explain(output: Output, recipe: Recipe, artifact: Path, count: int) -> Expl
         from edgecut.quantize.explain_file import explain_arrays, explain_file, picture_shape
         from edgecut.source.load import read_source as read_model
 
-        loaded = read_model(recipe.source)
+        loaded = read_model(recipe.source, progress)
     taken = [tuple(tensor.shape) for tensor in loaded.model.inputs]
     if kind_of(recipe.data, taken) == "arrays":
         inputs = array_inputs(loaded.model)

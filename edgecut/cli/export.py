@@ -186,7 +186,7 @@ def _export(
         # A SavedModel's function is what it computes, whatever wrote it; only cutting it needs its layers.
         is_function = kind_of(source) == "saved_model"
         unsafe = recipe.source.unsafe
-        model = load_exported(source, unsafe=unsafe) if is_function else load_model(output, recipe.source)
+        model = load_exported(source, unsafe=unsafe) if is_function else load_model(output, recipe.source, progress)
     images = _calibration_of(output, recipe, model) if needs_images(precision) else None
     if precision == "int8" and recipe.source.preprocess == "raw" and not is_function:
         from edgecut.stem.camera import for_bytes

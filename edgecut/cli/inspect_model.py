@@ -47,13 +47,14 @@ def inspect_model(
     cuts, legal, picture = view
     if picture is not None:
         check_svg(picture)
-    with output.progress().task("loading the model"):
+    progress = output.progress()
+    with progress.task("loading the model"):
         import_keras_quietly()
         from edgecut.graph.calls import calls
         from edgecut.graph.cuts import cut_points
         from edgecut.source.load import read_source
 
-        loaded = read_source(source)
+        loaded = read_source(source, progress)
         graph = calls(loaded.model)
         points = cut_points(graph)
     for note in loaded.notes:

@@ -94,7 +94,7 @@ def _edit(output: Output, recipe: Recipe, out: Path) -> Step:
         from edgecut.pipeline.stem import stem_of, stem_step
         from edgecut.pipeline.values import Clock
 
-        model = load_model(output, recipe.source)
+        model = load_model(output, recipe.source, progress)
     with progress.task("editing the stem"):
         result = stem_of(recipe, model, progress)
     with progress.task(f"writing {out}"):

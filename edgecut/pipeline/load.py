@@ -33,7 +33,7 @@ def load_source(recipe: Recipe, progress: Progress) -> Done[Source]:
     """The model that a recipe names; an .onnx file's is proven on the recipe's images, too."""
     source = recipe.source
     with timed("load", progress) as clock:
-        read = read_source(source)
+        read = read_source(source, progress)
         model = read.model
         graph = calls(model)
         facts = SourceFacts(

@@ -18,6 +18,7 @@ from edgecut.graph.saved import Kind, application_arguments, config_of, keras_ve
 from edgecut.graph.sentences import LOADING_FAULTS, telling_line
 from edgecut.records.document import closest
 from edgecut.records.json_value import Json
+from edgecut.records.progress import SILENT, Progress
 from edgecut.records.proof import Proof
 from edgecut.records.recipe import InputShape, Source
 from edgecut.sandbox.hdf5 import check_hdf5
@@ -63,22 +64,22 @@ def load(
     return read_source(Source(model=str(source), unsafe=unsafe, shape=shape, dequantize=dequantize)).model
 
 
-def read_source(source: Source) -> Loaded:
+def read_source(source: Source, progress: Progress = SILENT) -> Loaded:
     """The same as `load`, with the proof that what was read computes the same as what is in the file."""
-    loaded = _read(source)
+    loaded = _read(source, progress)
     brought = in_float32(loaded.model, source.model)
     return replace(
         loaded, model=brought.model, proof=brought.proof or loaded.proof, notes=(*loaded.notes, *brought.notes)
     )
 
 
-def _read(asked: Source) -> Loaded:
+def _read(asked: Source, progress: Progress) -> Loaded:
     source, unsafe = asked.model, asked.unsafe
     kind = kind_of(source)
     if kind == "application":
         return Loaded(_application(source), Proof())
     if kind == "onnx":
-        return _import(asked)
+        return _import(asked, progress)
     if kind == "tflite":
         raise SourceError(f"{source}: is a TFLite file; a model (.keras, .h5, .onnx) is expected here")
     config = config_of(source)
@@ -102,11 +103,13 @@ def _read(asked: Source) -> Loaded:
     return _read_file(source, kind, config or {}, unsafe=unsafe)
 
 
-def _import(source: Source) -> Loaded:
+def _import(source: Source, progress: Progress) -> Loaded:
     from edgecut.source.onnx import convert, prove
 
-    imported = convert(source.model, dequantize=source.dequantize, shape=source.shape)
-    return Loaded(imported.model, prove(imported, source.model).record, imported.notes, imported)
+    imported = convert(source.model, dequantize=source.dequantize, shape=source.shape, progress=progress)
+    with progress.task("proving the import"):
+        proof = prove(imported, source.model).record
+    return Loaded(imported.model, proof, imported.notes, imported)
 
 
 def _read_file(source: str, kind: Kind, config: dict[str, Json], *, unsafe: bool) -> Loaded:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
+from edgecut.cli.main import edgecut
 from edgecut.records.profile_files import find_profile
-from edgecut.render import csv_rows
+from edgecut.render import csv_rows, matrix, predictions
 from edgecut.render.csv_rows import (
     CUT_COLUMNS,
     FRONT_COLUMNS,
@@ -93,7 +96,35 @@ def test_inspect_has_csv_of_cuts_alone(capsys: pytest.CaptureFixture[str]) -> No
     )  # fmt: skip
 
 
-def test_the_columns_are_those_of_the_stability_page() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "stability.md").read_text()
-    for name in ("MEASUREMENT", "CHANGE", "FRONT", "CUT", "PROFILE"):
-        assert f"`{','.join(getattr(csv_rows, f'{name}_COLUMNS'))}`" in text, name
+STABILITY = (Path(__file__).parents[2] / "docs" / "stability.md").read_text(encoding="utf-8")
+COLUMNS = {
+    "build": csv_rows.MEASUREMENT_COLUMNS,
+    "bench": csv_rows.MEASUREMENT_COLUMNS,
+    "compare": csv_rows.CHANGE_COLUMNS,
+    "search": csv_rows.FRONT_COLUMNS,
+    "inspect": csv_rows.CUT_COLUMNS,
+    "profile list": csv_rows.PROFILE_COLUMNS,
+    "run": predictions.CSV_COLUMNS,
+    "build --matrix": matrix.CSV_COLUMNS,
+}
+
+
+@pytest.mark.parametrize("command", COLUMNS)
+def test_the_columns_are_those_of_the_stability_page(command: str) -> None:
+    rows = [row for row in STABILITY.splitlines() if f"`edgecut {command} " in row and "--csv`" in row]
+    assert [
+        f"`{','.join(COLUMNS[command])}`" in row for row in rows if ("--matrix" in row) == ("--matrix" in command)
+    ] == [True]
+
+
+def test_the_stability_page_has_every_command_that_prints_csv() -> None:
+    def with_csv(group: click.Group, path: str = "") -> Iterator[str]:
+        context = click.Context(group)
+        for name in group.list_commands(context):
+            command = group.get_command(context, name)
+            if isinstance(command, click.Group):
+                yield from with_csv(command, f"{path}{name} ")
+            elif command is not None and any("--csv" in parameter.opts for parameter in command.params):
+                yield f"{path}{name}"
+
+    assert {*with_csv(edgecut)} == {command.partition(" --")[0] for command in COLUMNS}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgecut.records.progress import SILENT, Progress
 from edgecut.source.onnx.survey import Refused, Survey, survey
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def convert(
     outputs: Sequence[str] | None = None,
     dequantize: bool = False,
     shape: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    progress: Progress = SILENT,
 ) -> Imported:
     """The Keras model of an .onnx file; conversion.convert says more. Imports TensorFlow."""
     from edgecut.graph.quiet import import_keras_quietly
@@ -32,7 +34,7 @@ def convert(
     import_keras_quietly()
     from edgecut.source.onnx import conversion
 
-    return conversion.convert(path, outputs=outputs, dequantize=dequantize, shape=shape)
+    return conversion.convert(path, outputs=outputs, dequantize=dequantize, shape=shape, progress=progress)
 
 
 def prove(

@@ -14,6 +14,7 @@ import numpy as np
 from edgecut.errors import SourceError
 from edgecut.graph.naming import counted_anew
 from edgecut.graph.sentences import telling_line
+from edgecut.records.progress import SILENT, Advance, Progress
 from edgecut.source.onnx.building import Build, Site, Unsupported
 from edgecut.source.onnx.fusion import fused
 from edgecut.source.onnx.inputs import axis_orders, model_dtype, used_inputs
@@ -85,6 +86,7 @@ def convert(
     outputs: Sequence[str] | None = None,
     dequantize: bool = False,
     shape: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    progress: Progress = SILENT,
 ) -> Imported:
     """The Keras model, channels last, that computes what an .onnx file computes.
 
@@ -99,15 +101,16 @@ def convert(
         raise SourceError(f"{path}: {refusal(surveyed)}")
     traced = trace(file, network, fixed_shapes(file, shape))
     with counted_anew():
-        return _converted(file, network, traced, surveyed)
+        return _converted(file, network, traced, surveyed, progress)
 
 
-def _converted(file: OnnxFile, network: Network, traced: Trace, surveyed: Survey) -> Imported:
+def _converted(file: OnnxFile, network: Network, traced: Trace, surveyed: Survey, progress: Progress) -> Imported:
     nodes, constants = fused(network, traced)
     traced = replace(traced, constants=constants)
     build = Build(traced, origins=weight_origins(file.model.graph))
     inputs = _inputs(file, build, nodes, axis_orders(file, network))
-    _walk(file, build, nodes, network)
+    with progress.task("making layers", len(nodes)) as advance:
+        _walk(file, build, nodes, network, advance)
     ends = [_port(build, name, f"output {name!r}") for name in network.outputs]
     before = [_port(build, name, name) for name in _before_ends(nodes, network)]
     _name_inner(build, [port.tensor for port in (*ends, *before)])
@@ -161,11 +164,12 @@ def _inputs(file: OnnxFile, build: Build, nodes: Sequence[Node], orders: Mapping
     return ports
 
 
-def _walk(file: OnnxFile, build: Build, nodes: Sequence[Node], network: Network) -> None:
+def _walk(file: OnnxFile, build: Build, nodes: Sequence[Node], network: Network, advance: Advance) -> None:
     """Make the layers of all nodes. Raises SourceError with every node that no layer computes."""
     names, faults = layer_names(nodes), dict[str, str]()
     lost: set[str] = set()
     for node in nodes:
+        advance(1)
         if lost.intersection(node.inputs):
             lost.update(node.outputs)
             continue
