@@ -61,6 +61,8 @@ class Failures:
         self._interrupts = Interrupts()
         self.answered = "--json" not in self._arguments
         """Whether stdout has its document, or is to have none."""
+        self.command = "edgecut"
+        """The command whose help page tells of a wrong line."""
 
     def __enter__(self) -> Failures:
         """Prepares the streams and takes the signals over."""
@@ -82,7 +84,7 @@ class Failures:
             return
         with uninterrupted():
             _settle_stdout()
-            sentences, code = _explained(failure, self._arguments)
+            sentences, code = _explained(failure, self._arguments, self.command)
             for sentence in sentences:
                 _tell(sentence)
             if sentences and not self.answered:
@@ -95,7 +97,7 @@ def _named(error: BaseException | None) -> BaseException | None:
     return (isinstance(error, ModuleNotFoundError) and missing(error.name)) or error
 
 
-def _explained(error: BaseException, arguments: Sequence[str]) -> tuple[tuple[str, ...], int]:
+def _explained(error: BaseException, arguments: Sequence[str], command: str) -> tuple[tuple[str, ...], int]:
     """What to say about an error, and the exit code."""
     match error:
         case EdgecutError():
@@ -106,7 +108,7 @@ def _explained(error: BaseException, arguments: Sequence[str]) -> tuple[tuple[st
             # A group without a command: click puts its whole help page into the message.
             return (error.format_message(),), USAGE
         case click.ClickException():
-            return (f"error: {_usage_sentence(error)}",), USAGE
+            return (f"error: {_usage_sentence(error, command)}",), USAGE
         case Interrupted():
             return (SENTENCES[signal.Signals(error.number)],), exit_code(error.number)
         case KeyboardInterrupt() | click.Abort():
@@ -177,7 +179,7 @@ def _shown(name: object, arguments: Sequence[str]) -> str:
     return text if text.isprintable() else repr(text)
 
 
-def _usage_sentence(error: click.ClickException) -> str:
+def _usage_sentence(error: click.ClickException, command: str) -> str:
     if isinstance(error, click.NoSuchOption):
         options = [name for param in error.ctx.command.params for name in param.opts] if error.ctx else []
         message = f"no option {error.option_name!r}{closest(error.option_name, options, count=1)}"
@@ -185,8 +187,7 @@ def _usage_sentence(error: click.ClickException) -> str:
         message = error.format_message().rstrip(".").replace("\n", " ")
         message = message[:1].lower() + message[1:]
     context = error.ctx if isinstance(error, click.UsageError) else None
-    command = context.command_path if context else "edgecut"
-    return f"{message}; see `{command} --help`"
+    return f"{message}; see `{context.command_path if context else command} --help`"
 
 
 def _tell(sentence: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from edgecut.cli.examples import folded
+from edgecut.cli.failures import Failures
 from edgecut.records.nearest import closest
 
 WORDS = "edgecut.words"
@@ -21,6 +22,9 @@ class Group(click.Group):
         name, known = args[0], self.list_commands(ctx)
         if name not in known and not name.startswith("-"):
             raise click.UsageError(f"no command {name!r}{closest(name, known, count=1)}", ctx=ctx)
+        failures = ctx.find_object(Failures)
+        if failures is not None:
+            failures.command = f"{ctx.command_path} {name}"
         found = super().resolve_command(ctx, args)
         command = found[1]
         if command is not None and command.epilog:

@@ -107,6 +107,11 @@ def test_a_bug_without_a_writable_cache_logs_to_the_temporary_folder(
             ["plan", "m.keras", "--set", "classes"],
             "edgecut: error: invalid value for '--set': 'classes' is no table.key=value; see `edgecut plan --help`\n",
         ),
+        (["build", "x", "-o"], "edgecut: error: option '-o' requires an argument; see `edgecut build --help`\n"),
+        (
+            ["profile", "fit", "--base"],
+            "edgecut: error: option '--base' requires an argument; see `edgecut profile fit --help`\n",
+        ),
         (["profile", "shwo"], "edgecut: error: no command 'shwo' (closest: 'show'); see `edgecut profile --help`\n"),
     ],
 )
