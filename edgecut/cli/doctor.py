@@ -65,7 +65,7 @@ def package_table(versions: Mapping[str, str | None]) -> Fitted:
     from edgecut.render.grid import fitted
 
     rows = [(p.name, versions[p.name] or _absent(p), _use(p)) for p in PACKAGES]
-    return fitted(("<package", "<version", "~for"), rows, ("for",))
+    return fitted(("<package", "<version", "~used for"), rows, ("used for",))
 
 
 def network_words(is_left: bool) -> str:

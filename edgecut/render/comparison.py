@@ -100,7 +100,7 @@ def _tables(comparison: Comparison) -> tuple[Fitted, Fitted, Fitted]:
         fitted(
             ("<metric", "<file", "A", "B", "change", "~how sure"),
             change_rows(comparison.changes),
-            ("how sure", "A", "B", "change"),
+            ("how sure", *(["file"] if len({row.file for row in comparison.changes}) == 1 else []), "A", "B", "change"),
         ),
         fitted(("<what", "<name", "~A", "~B"), differences, ("A", "B")),
         fitted(("<limit", "<file", "<state", "~found"), verdicts, ("found", "state")),

@@ -94,9 +94,9 @@ def check_table(checks: Sequence[Check], labels: Mapping[str, str]) -> Group:
             )
             if check.reason:
                 reasons.append((f"{device} {check.metric}".strip(), check.reason))
-    table = fitted(
-        ("<check", "<file", ">limit", ">value", "<state", "<basis"), rows, ("basis", "limit", "value", "file")
-    )
+    of_one = ["file"] if len({check.artifact for check in checks}) == 1 else []
+    columns = ("<check", "<file", ">limit", ">value", "<state", "<basis")
+    table = fitted(columns, rows, (*of_one, "basis", "limit", "value"))
     return _with_reasons(table, reasons)
 
 
