@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
+import edgecut
 from edgecut.bench.at_cut import CutCost
 from edgecut.cli.output import Output, json_text
 from edgecut.records.measurement import Measurement, missing
@@ -40,6 +42,13 @@ def test_no_name_is_cut_and_no_line_ends_in_a_blank_at_any_width(name: str) -> N
         assert "\u2026" not in text
         assert [line for line in text.splitlines() if line != line.rstrip()] == []
         assert names - set(text.split()) == set()
+
+
+def test_every_table_is_the_one_that_cuts_no_name() -> None:
+    """rich's own cuts what doesn't fit; its columns are those of progress bars alone."""
+    root = Path(edgecut.__file__).parent
+    users = {str(p.relative_to(root)) for p in root.rglob("*.py") if "rich.table" in p.read_text(encoding="utf-8")}
+    assert users == {"render/progress.py"}
 
 
 LONG_ROWS = [("a" * 70, "b" * 70, "a sentence of some words " * 8)]
