@@ -32,9 +32,11 @@ CLASSES = 10
 def main() -> None:
     """Prints the times and the memory; exits 1 if the first stage is slower than asked for."""
     import_keras_quietly()
+    from edgecut.cache.store import Store
     from edgecut.search.inputs import Workbench
+    from edgecut.search.looking import looked_at
     from edgecut.search.request import Request
-    from edgecut.search.sweep import sweep
+    from edgecut.search.tasks import Look
 
     name = sys.argv[1] if len(sys.argv) > 1 else "v1"
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
@@ -45,12 +47,15 @@ def main() -> None:
         images = _images(Path(folder), count)
         recipe = Recipe(source=Source(model=source, preprocess="tf"), data=Data(train=str(images)))
         bench = Workbench(Request(recipe, (find_profile("host"),), (SIZE,), (3,), ("int8",), Path(folder)))
-        bench.model(SIZE, 3)
+        bench.body(SIZE, 3)
         bench.images(SIZE, 3)
         before = _peak_mib()
         plain = _plain_forward(bench)
         began, cpu = time.perf_counter(), time.process_time()
-        cuts = len(sweep(bench, SIZE, 3))
+        look = Look(SIZE, 3)
+        store = Store(Path(folder) / "cache", {})
+        found = dict(looked_at(bench, store, lambda do, tasks: ((x, do(bench, x)) for x in tasks), [look]))
+        cuts = len(found[look].swept["cuts"])
         took, cpu = time.perf_counter() - began, time.process_time() - cpu
         print(f"{name}, {count} images, {cuts} cuts: plain forward {plain:.1f} s; first stage {took:.1f} s")
         print(f"that is {took / plain:.2f} forward passes ({cpu:.1f} s CPU); allowed: {1.5 * plain + 15:.1f} s")
@@ -77,7 +82,7 @@ def _plain_forward(bench: Workbench) -> float:
     from edgecut.graph.predict import predict
     from edgecut.images.device import model_input
 
-    model, dataset = bench.model(SIZE, 3), bench.images(SIZE, 3)
+    model, dataset = bench.body(SIZE, 3).model.value, bench.images(SIZE, 3)
     began = time.perf_counter()
     predict(model, dataset.train.pixels, lambda x: model_input(x, "tf", "normalized"))
     return time.perf_counter() - began

@@ -122,7 +122,7 @@ def rank_failures(front: Front, bench: Workbench, out: Path) -> list[str]:
 
 def held_out(bench: Workbench, size: tuple[int, int]) -> list[float]:
     """The held-out accuracy of each of CUTS in colour, its head fitted on all its features."""
-    from edgecut.graph.features import pooled_model, predict_each
+    from edgecut.graph.features import forward_of, pooled_model, predict_each
     from edgecut.head.probe import fit_ridge
     from edgecut.images.device import model_input
 
@@ -130,7 +130,7 @@ def held_out(bench: Workbench, size: tuple[int, int]) -> list[float]:
     model = pooled_model(graph, [graph.find(cut).outputs[0] for cut in CUTS])
     parts = []
     for images in (dataset.train, dataset.val):
-        rows = [x for _, x in predict_each(model, images.pixels, lambda x: model_input(x, "tf", "normalized"))]
+        rows = [x for x in predict_each(forward_of(model), images.pixels, lambda x: model_input(x, "tf", "normalized"))]
         parts.append([np.concatenate([row[k] for row in rows]) for k in range(len(CUTS))])
     train, val = np.asarray(dataset.train.labels), np.asarray(dataset.val.labels)
     return [

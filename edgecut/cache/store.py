@@ -127,6 +127,13 @@ class Store:
         with contextlib.suppress(OSError):
             self._path(kind, facts).unlink()
 
+    def drop(self, kind: str, **facts: object) -> None:
+        """Remove an entry with its files, where the folder permits it; another with one of them counts as none."""
+        entry = read_entry(self._path(kind, facts))
+        self.forget(kind, **facts)
+        for digest in entry["files"].values() if entry is not None else ():
+            _removed(self._blob(digest))
+
     def _share(self, folder: Path) -> None:
         """Make a folder, which whoever may use the store's own may use, too."""
         if not folder.is_dir():

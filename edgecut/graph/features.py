@@ -17,6 +17,7 @@ from edgecut.images.mapped import batches
 from edgecut.images.rows import columns
 from edgecut.records.progress import SILENT, Progress
 
+Forward = Callable[[np.ndarray], list[np.ndarray]]
 _POOLS: dict[int, type[keras.Layer]] = {
     5: keras.layers.GlobalAveragePooling3D,
     4: keras.layers.GlobalAveragePooling2D,
@@ -46,23 +47,28 @@ def pooled_model(graph: Calls, tensors: Sequence[Tensor]) -> keras.Model:
     return keras.Model(body.inputs, outputs)
 
 
+def forward_of(model: keras.Model) -> Forward:
+    """What gives every output of a model, float32 (batch, ...), for rows as it takes them; traced once."""
+    forward = tf.function(lambda *inputs: keras.tree.flatten(call_flat(model, inputs)), reduce_retracing=True)
+    return lambda rows: [x.numpy() for x in forward(*map(tf.constant, columns(rows)))]
+
+
 def predict_each(
-    model: keras.Model,
+    forward: Forward,
     images: np.ndarray,
     to_input: Callable[[np.ndarray], np.ndarray],
     *,
     title: str = "forward pass",
     progress: Progress = SILENT,
-) -> Iterator[tuple[int, list[np.ndarray]]]:
-    """Batch by batch: the position of its first image, and every output of the model, float32 (batch, ...).
+) -> Iterator[list[np.ndarray]]:
+    """Batch by batch every output of a model (forward_of), float32 (batch, ...).
 
     images: (n, ...), kept as they are (bytes); to_input makes a batch of them what the model takes, in rows
     (images/rows.py) for each of several inputs.
     """
-    forward = tf.function(lambda *inputs: keras.tree.flatten(call_flat(model, inputs)), reduce_retracing=True)
     with progress.task(title, len(images)) as advance:
-        for k, batch in enumerate(batches(images, BATCH)):
-            yield k * BATCH, [x.numpy() for x in forward(*map(tf.constant, columns(to_input(batch))))]
+        for batch in batches(images, BATCH):
+            yield forward(to_input(batch))
             advance(len(batch))
 
 

@@ -94,6 +94,22 @@ def read_arrays(
     return _read(data, lambda source, chosen: source.rows(chosen, store=store, progress=progress), inputs, partial)
 
 
+def index_data(
+    data: Data, inputs: ArrayInputs | None = None, *, partial: bool = False
+) -> tuple[PictureSource, Dataset]:
+    """What read_data would read, or read_arrays, and nothing is read: the source of the training images, and the
+    dataset with the indices of images in the place of their pixels. Raises DataError.
+    """
+    sources: list[PictureSource] = []
+
+    def read(source: PictureSource, chosen: np.ndarray) -> np.ndarray:
+        sources.append(source)
+        return chosen
+
+    dataset = _read(data, read, inputs, partial)
+    return sources[0], dataset
+
+
 def _read(
     data: Data, read: Callable[[PictureSource, np.ndarray], np.ndarray], inputs: ArrayInputs | None, partial: bool
 ) -> Dataset:

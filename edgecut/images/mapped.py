@@ -64,7 +64,7 @@ def kept(
             return gathered(form, parts)
         with naming(path):
             _write(file, form, parts)
-        array = _mapped(file, form)
+        array = mapped(file, form)
         with contextlib.suppress(OSError):
             if remembered_hash(source, store) == own["source"]:  # not changed while it was read
                 store.put(_KIND, {}, {_NAME: path}, **own)
@@ -79,7 +79,7 @@ def gathered(form: Form, parts: Iterable[np.ndarray]) -> np.ndarray:
             file = stack.enter_context(tempfile.TemporaryFile())
         with naming(tempfile.gettempdir()):
             _write(file, form, parts)
-        return _mapped(file, form)
+        return mapped(file, form)
 
 
 def gathered_each(parts: Iterator[Sequence[np.ndarray]], count: int) -> tuple[np.ndarray, ...]:
@@ -99,7 +99,7 @@ def gathered_each(parts: Iterator[Sequence[np.ndarray]], count: int) -> tuple[np
             for some in itertools.chain([first], parts):
                 for file, form, part in zip(files, forms, some, strict=True):
                     _append(file, form, part)
-        return tuple(_mapped(file, form) for file, form in zip(files, forms, strict=True))
+        return tuple(mapped(file, form) for file, form in zip(files, forms, strict=True))
 
 
 def batches(rows: np.ndarray, count: int) -> Iterator[np.ndarray]:
@@ -128,7 +128,7 @@ def _opened(store: Store, facts: Mapping[str, object], form: Form) -> np.ndarray
     if file is None:
         return None
     with file:
-        return _mapped(file, form)
+        return mapped(file, form)
 
 
 def _write(file: IO[bytes], form: Form, parts: Iterable[np.ndarray]) -> None:
@@ -146,7 +146,7 @@ def _append(file: IO[bytes], form: Form, part: np.ndarray) -> None:
     file.write(np.ascontiguousarray(part, form.dtype).reshape(-1).view(np.uint8).data)
 
 
-def _mapped(file: IO[bytes], form: Form) -> np.ndarray:
+def mapped(file: IO[bytes], form: Form) -> np.ndarray:
     """The rows at the end of a file that holds nothing behind them."""
     file.flush()
     start = file.seek(0, os.SEEK_END) - form.size_bytes

@@ -49,14 +49,18 @@ def dataset_of(
     if isinstance(feed, ArrayFeed):
         dataset = read_arrays(recipe.data, feed.inputs, partial=partial, store=store, progress=progress)
     else:
-        height, width, channels = feed.shape
-        form = PictureForm.in_order(height, width, recipe.stem.order or DEFAULT_ORDER[channels])
-        dataset = read_data(recipe.data, form, partial=partial, store=store, progress=progress)
+        dataset = read_data(recipe.data, picture_form(recipe, feed), partial=partial, store=store, progress=progress)
     if recipe.data.target == "features":
         dataset = with_features(dataset, recipe, source.value, feed, progress)
     elif recipe.data.target == "input":
         dataset = replace(dataset, train=_with_itself(dataset.train, feed), val=_with_itself(dataset.val, feed))
     return dataset if recipe.head is None else check_classes(dataset, recipe.head.classes)
+
+
+def picture_form(recipe: Recipe, feed: PictureFeed) -> PictureForm:
+    """What a device's pictures are, in the order that the recipe says."""
+    height, width, channels = feed.shape
+    return PictureForm.in_order(height, width, recipe.stem.order or DEFAULT_ORDER[channels])
 
 
 def with_features(

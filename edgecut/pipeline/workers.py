@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +27,8 @@ GivenUp = Callable[[Task, RunError], Answer]
 
 # How long a scheduler may take to answer, in seconds.
 _CONNECT_S = 10.0
+# How old the number of workers may be, in seconds.
+_COUNTED_S = 1.0
 _LOOPBACK = "127.0.0.1"
 
 
@@ -131,11 +135,13 @@ class Dask:
         from distributed import KilledWorker, as_completed
         from distributed.client import Future
 
-        rest, running = iter(tasks), dict[Future, Task]()
+        rest, running, places, counted_s = iter(tasks), dict[Future, Task](), 1, -math.inf
         done = as_completed()
         try:
             while True:
-                for task in _next(rest, max(1, len(self._client.nthreads())) - len(running)):
+                if time.monotonic() - counted_s > _COUNTED_S:  # a round trip, which many short tasks would wait for
+                    places, counted_s = max(1, len(self._client.nthreads())), time.monotonic()
+                for task in _next(rest, places - len(running)):
                     # A task is no pure function of its pickled form: what it reads may have changed since.
                     future = self._client.submit(function, task, pure=False)
                     running[future] = task

@@ -22,6 +22,8 @@ from edgecut.score.metrics import MetricName, metric_of
 
 Size = tuple[int, int]
 DEFAULT_TOP = 3
+PART = 1024
+"""Images of a part of a forward pass (passes.py), a multiple of a batch's."""
 COLOURS: dict[int, Literal["gray", "colour", "rgba"]] = {1: "gray", 3: "colour", 4: "rgba"}
 # What can rank the images' targets, the first by default, and what the flag calls it.
 _METRICS: dict[Target, tuple[MetricName, ...]] = {

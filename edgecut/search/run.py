@@ -30,6 +30,8 @@ from edgecut.search import choosing
 from edgecut.search.building import Made, name_of, priced
 from edgecut.search.fronts import Built, Findings, choice_of, front_of, inputs, named
 from edgecut.search.inputs import Workbench, own_size
+from edgecut.search.looking import looked_at
+from edgecut.search.passes import Pass, pass_part
 from edgecut.search.request import (
     DEFAULT_TOP,
     Choice,
@@ -40,10 +42,11 @@ from edgecut.search.request import (
     own_channels,
     words,
 )
-from edgecut.search.tasks import Look, Priced, Swept, choice, facts_of, look, sent, work
+from edgecut.search.tasks import Look, Looked, Priced, Swept, choice, facts_of, look, sent, work
+from edgecut.search.tasks import Task as Sendable
 from edgecut.whole import write_whole
 
-Task = TypeVar("Task", Look, Choice)
+Task = TypeVar("Task")
 Answer = TypeVar("Answer")
 
 _ROUNDS = 3  # how often further choices are built for a device that none built so far fits
@@ -126,7 +129,7 @@ class _Search:
     def __init__(self, request: Request, progress: Progress) -> None:
         self.began = time.monotonic()
         self.progress = progress
-        self.bench = Workbench(request, progress)
+        self.bench = Workbench(request, progress, in_parts=request.spread.is_asked)
         request = self.bench.request = _with_inputs(request, self.bench)
         self.request = request
         self.facts = facts_of(request)
@@ -157,18 +160,18 @@ class _Search:
         if isinstance(hands, Here):
             yield from hands.each(functools.partial(function, self.bench), tasks)
         else:
-            messages = (sent(self.request, self.facts, task) for task in tasks)
+            messages = (sent(self.request, self.facts, cast("Sendable", task)) for task in tasks)
             for message, answer in hands.each(work, messages):
                 yield cast("Task", message.task), cast("Answer", answer)
 
     def _in_time(self, tasks: Iterable[Task], name: Callable[[Task], str]) -> Iterator[Task]:
-        """The tasks that may begin; those after the time limit are noted."""
+        """The tasks that may begin; those after the time limit are noted, once by each name."""
         limit = self.request.time_limit_s
         for task in tasks:
             if limit is None or time.monotonic() - self.began < limit:
                 yield task
-            else:
-                self.late.append(f"{name(task)}: not looked at, the time limit was reached")
+            elif (late := f"{name(task)}: not looked at, the time limit was reached") not in self.late:
+                self.late.append(late)
 
     def _look(self, hands: Workers) -> None:
         """The scores of all cuts of each input, and what each would cost."""
@@ -180,8 +183,7 @@ class _Search:
                     self._take(task, swept, points)
                     advance(1)
             rest = [replace(task, swept=swept) for task, (swept, points) in known.items() if points is None]
-            in_time = self._in_time(rest, lambda task: words(task.size, task.channels))
-            for task, found in self._each(hands, look, in_time):
+            for task, found in self._looked(hands, rest):
                 if found.left_out:
                     self.left_out.append(found.left_out)
                 else:
@@ -198,6 +200,17 @@ class _Search:
         order = {task: place for place, task in enumerate(tasks)}
         self.candidates.sort(key=lambda p: order[Look(p.size, p.channels)])
         self.looked = {task: self.looked[task] for task in tasks if task in self.looked}
+
+    def _looked(self, hands: Workers, tasks: Sequence[Look]) -> Iterator[tuple[Look, Looked]]:
+        """The inputs' answers; here one input after the other, so that the images of one are read at a time."""
+
+        def each(function: Callable[[Workbench, Task], Answer], tasks: Iterable[Task]) -> Iterator[tuple[Task, Answer]]:
+            return self._each(hands, function, self._in_time(tasks, _input_of) if function is pass_part else tasks)
+
+        yield from self._each(hands, look, [task for task in tasks if task.swept is not None])
+        new = [task for task in tasks if task.swept is None]
+        for group in [[task] for task in new] if isinstance(hands, Here) else [new]:
+            yield from looked_at(self.bench, self.store, each, group)
 
     def _kept(self, task: Look) -> tuple[Swept | None, Priced | None]:
         swept = self.store.get("sweep", size=task.size, channels=task.channels)
@@ -318,6 +331,10 @@ class _Search:
         write_whole(self.request.out / "front.json", _text(front).encode())
         write_whole(self.request.out / "report.html", render_front(front).encode())
         return front
+
+
+def _input_of(task: object) -> str:
+    return words(task.size, task.channels) if isinstance(task, Pass) else ""
 
 
 def _text(front: Front) -> str:

@@ -11,9 +11,11 @@ from typing import TypedDict
 
 from edgecut.bench.at_cut import unforeseen
 from edgecut.cache.facts import PACKAGE, code_hash
-from edgecut.errors import RequestError, RunError, StemError, StepError
+from edgecut.cache.hashes import remembered_hash
+from edgecut.errors import RequestError, RunError, StepError
 from edgecut.graph.features import poolable
 from edgecut.graph.saved import PREFIX
+from edgecut.pipeline.cached import file_store
 from edgecut.pipeline.onnx_source import weight_files
 from edgecut.pipeline.run import environment
 from edgecut.pipeline.workers import HERE
@@ -22,9 +24,10 @@ from edgecut.records.front import Basis, CutScore, FrontPoint
 from edgecut.records.progress import SILENT, Progress
 from edgecut.search import costs
 from edgecut.search.building import Made, latency_basis, make, name_of
-from edgecut.search.inputs import Workbench, outputs_of
+from edgecut.search.inputs import Workbench
 from edgecut.search.lowering import lowered
-from edgecut.search.request import Choice, Request, Size, words
+from edgecut.search.passes import Pass, Passed, Probe, Probes, pass_part, probe
+from edgecut.search.request import Choice, Request, Size
 from edgecut.search.sweep import sweep
 
 
@@ -47,11 +50,16 @@ NOTHING_SWEPT: Swept = {"cuts": [], "images": {}, "outputs": 0}
 
 @dataclass(frozen=True)
 class Look:
-    """All cuts of one input. swept: what is known of them already; then they are only priced."""
+    """All cuts of one input. swept: what is known of them; then they are only priced. probes: what probes said."""
 
     size: Size | None
     channels: int | None
     swept: Swept | None = None
+    probes: Probes | None = None
+
+
+Task = Look | Choice | Pass | Probe
+"""What is done elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +84,14 @@ def look(bench: Workbench, task: Look) -> Looked:
     """What each cut of an input says, and what it would cost."""
     swept = task.swept
     if swept is None:
-        try:
-            scores = sweep(bench, task.size, task.channels)
-        except StemError as exc:
-            return Looked(NOTHING_SWEPT, {"points": []}, f"{words(task.size, task.channels)}: left out: {exc}")
-        dataset = bench.images(task.size, task.channels)
-        images = {"train": len(dataset.train.pixels), "held_out": len(dataset.val.pixels)}
-        swept = {"cuts": [s.to_dict() for s in scores], "images": images, "outputs": outputs_of(dataset)}
+        if task.probes is None:
+            raise ValueError("an input is looked at after its probes")
+        scores = sweep(bench, task.size, task.channels, task.probes)
+        swept = {
+            "cuts": [s.to_dict() for s in scores],
+            "images": bench.counts(task.size, task.channels),
+            "outputs": bench.outputs(task.size, task.channels),
+        }
     scores = tuple(CutScore.model_validate(row) for row in swept["cuts"])
     return Looked(swept, {"points": [p.to_dict() for p in _priced(bench, task, scores, swept["outputs"])]})
 
@@ -103,12 +112,12 @@ class Sent:
     facts: what the answer depends on, as the sender has it.
     """
 
-    task: Look | Choice
+    task: Task
     request: bytes
     facts: Mapping[str, object]
 
 
-def sent(request: Request, facts: Mapping[str, object], task: Look | Choice) -> Sent:
+def sent(request: Request, facts: Mapping[str, object], task: Task) -> Sent:
     """The task with all that a worker needs to know, its files by their full names."""
     recipe = request.recipe
     source = recipe.source
@@ -122,7 +131,7 @@ def sent(request: Request, facts: Mapping[str, object], task: Look | Choice) -> 
     return Sent(task, pickle.dumps(plain), facts)
 
 
-def work(sent: Sent) -> Looked | Built:
+def work(sent: Sent) -> Looked | Built | Passed | float:
     """What a worker does. Raises RunError where its code, packages or files aren't the sender's."""
     from edgecut.graph.quiet import import_keras_quietly
 
@@ -134,13 +143,22 @@ def work(sent: Sent) -> Looked | Built:
             f"workers: one has another {' and another '.join(different)} than this process; give all of them the same "
             "files under the same names, and install the same versions"
         )
+    if isinstance(sent.task, Pass):
+        return pass_part(bench, sent.task)
+    if isinstance(sent.task, Probe):
+        return probe(bench, sent.task)
     return look(bench, sent.task) if isinstance(sent.task, Look) else choice(bench, sent.task)
 
 
 def facts_of(request: Request) -> dict[str, object]:
     """What every evaluation depends on: by content, not by name."""
     recipe = request.recipe
-    files = {key: sha256_of(Path(path)) for key in ("train", "val", "labels") if (path := getattr(recipe.data, key))}
+    store = file_store("search")
+    files = {
+        key: sha256_of(Path(path)) if store is None else remembered_hash(Path(path), store)
+        for key in ("train", "val", "labels")
+        if (path := getattr(recipe.data, key))
+    }
     whole, data, source = recipe.to_dict(), recipe.data.to_dict(), recipe.source.to_dict()
     return {
         "model": source_hash(recipe.source.model) or recipe.source.model,
@@ -164,7 +182,7 @@ def source_hash(source: str) -> str:
 @functools.lru_cache(maxsize=1)
 def _bench(pickled: bytes, progress: Progress = SILENT) -> tuple[Workbench, dict[str, object]]:
     request: Request = pickle.loads(pickled)
-    return Workbench(request, progress), facts_of(request)
+    return Workbench(request, progress, in_parts=True), facts_of(request)
 
 
 def _plain(key: str, value: object) -> object:
