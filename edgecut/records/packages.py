@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 import re
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import NamedTuple
@@ -29,6 +31,13 @@ class Package(NamedTuple):
     everywhere: bool = True
 
 
+TFLM = Package(
+    "tflite-micro",
+    "tflite_micro",
+    "measures an arena (Linux x86-64 only)",
+    light="edgecut-lite[tflm]",
+    everywhere=False,
+)
 PACKAGES: tuple[Package, ...] = (
     Package("tensorflow", "tensorflow", "runs Keras models, converts to TFLite"),
     Package("keras", "keras", "loads, cuts and rebuilds models"),
@@ -42,13 +51,7 @@ PACKAGES: tuple[Package, ...] = (
     Package("threadpoolctl", "threadpoolctl", "gives a search's sums one thread"),
     Package("numpy", "numpy", "arrays", light=""),
     Package("pillow", "PIL", "decodes and resizes images", light=""),
-    Package(
-        "tflite-micro",
-        "tflite_micro",
-        "measures an arena (Linux x86-64 only)",
-        light="edgecut-lite[tflm]",
-        everywhere=False,
-    ),
+    TFLM,
     Package("ethos-u-vela", "ethosu", "simulates an Ethos-U", "edgecut-lite[ethos-u]", "edgecut[ethos-u]"),
     Package("distributed", "distributed", "spreads builds and searches", "edgecut[dask]", "edgecut[dask]"),
     Package("sigstore", "sigstore", "signs bundles by an identity", "edgecut-lite[sigstore]", "edgecut[sigstore]"),
@@ -89,11 +92,17 @@ def missing(module: str | None) -> MissingRuntimeError | None:
     """The error that says what brings a module that Python doesn't find; None for one that edgecut doesn't use."""
     root = (module or "").partition(".")[0]
     package = next((package for package in PACKAGES if package.module == root), None)
-    if package is None or find_spec(root) is not None:
-        return None
-    name = "TensorFlow" if root in _TENSORFLOW and find_spec("tensorflow") is None else package.name
+    return None if package is None or find_spec(root) is not None else absent(package)
+
+
+def absent(package: Package) -> MissingRuntimeError:
+    """The error that says what brings a package that isn't here, or that nothing does."""
+    name = "TensorFlow" if package.module in _TENSORFLOW and find_spec("tensorflow") is None else package.name
     needed = requirement(package)
-    remedy = f"it comes with: {pip_install(needed)}" if needed else f"reinstall {own_name()} with pip"
+    if not package.everywhere and (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        remedy = f"it has wheels for Linux x86-64 alone, found {sys.platform} on {platform.machine()}"
+    else:
+        remedy = f"it comes with: {pip_install(needed)}" if needed else f"reinstall {own_name()} with pip"
     return MissingRuntimeError(f"{name} isn't here, and this needs it; {remedy}")
 
 

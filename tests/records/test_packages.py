@@ -37,6 +37,17 @@ def test_the_sentence_names_what_brings_it(distribution: str) -> None:
     }
 
 
+@pytest.mark.parametrize(("system", "machine"), [("linux", "aarch64"), ("darwin", "arm64")])
+def test_what_has_no_wheel_here_is_not_said_to_be_installed(
+    distribution: str, monkeypatch: pytest.MonkeyPatch, system: str, machine: str
+) -> None:
+    monkeypatch.setattr(packages.sys, "platform", system)
+    monkeypatch.setattr(packages.platform, "machine", lambda: machine)
+    assert str(missing("tflite_micro")) == (
+        f"tflite-micro isn't here, and this needs it; it has wheels for Linux x86-64 alone, found {system} on {machine}"
+    )
+
+
 def test_keras_alone_is_named_where_tensorflow_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packages, "find_spec", lambda name: None if name == "keras" else object())
     assert str(missing("keras")).startswith("keras isn't here, and this needs it; ")

@@ -14,9 +14,10 @@ import numpy as np
 
 from edgecut.bench.runners.local import run_job
 from edgecut.bench.runners.protocol import TIMEOUT_S
-from edgecut.errors import MissingRuntimeError, RunError
+from edgecut.errors import RunError
 from edgecut.images.rows import columns
 from edgecut.records.measurement import Measurement, measured
+from edgecut.records.packages import TFLM, absent
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Bench
 from edgecut.tflite.arena import planned_bytes
@@ -25,7 +26,7 @@ from edgecut.tflite.flatbuffer import read
 if TYPE_CHECKING:
     from edgecut.bench.jobs import Job, Result
 
-PACKAGE = "tflite-micro"
+PACKAGE = TFLM.name
 WHERE = "TFLM interpreter on host"
 
 
@@ -161,6 +162,4 @@ def _run(job: Job, paths: Sequence[Path], timeout_s: float = TIMEOUT_S) -> Resul
 
 def _must_be_here() -> None:
     if not is_here():
-        raise MissingRuntimeError(
-            f"the TensorFlow Lite Micro interpreter is absent; install {PACKAGE!r} (on Linux x86-64)"
-        )
+        raise absent(TFLM)

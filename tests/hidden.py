@@ -1,0 +1,59 @@
+"""Commands run where Python doesn't find some packages, as on a system that has no wheel of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence, Set
+from pathlib import Path
+
+from tests.command_line import Answer
+
+HIDING = """
+import importlib.machinery, importlib.metadata
+find, version = importlib.machinery.PathFinder.find_spec, importlib.metadata.version
+
+def find_spec(cls, name, *rest):
+    return None if name.partition(".")[0] in {modules!r} else find(name, *rest)
+
+def version_of(name):
+    if name in {distributions!r}:
+        raise importlib.metadata.PackageNotFoundError(name)
+    return version(name)
+
+importlib.machinery.PathFinder.find_spec = classmethod(find_spec)
+importlib.metadata.version = version_of
+"""
+# One process does all: most of each command's time is the import of what they share.
+DRIVER = """
+import contextlib, io, json, sys
+from edgecut.cli.main import main
+answers = []
+for words in json.loads(sys.argv[1]):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stderr(err), contextlib.redirect_stdout(out):
+        try:
+            main(words)
+        except SystemExit as end:
+            answers.append([end.code, out.getvalue(), err.getvalue()])
+print(json.dumps(answers))
+"""
+
+
+def answers(
+    folder: Path, commands: Sequence[Sequence[str]], modules: Set[str], distributions: Set[str] = frozenset()
+) -> list[Answer]:
+    """What each command answers in `folder` where the modules can't be found, nor the distributions' metadata."""
+    (folder / "site").mkdir()
+    text = HIDING.format(modules=modules, distributions=distributions)
+    (folder / "site" / "sitecustomize.py").write_text(text)
+    cache = {"XDG_CACHE_HOME": str(folder), "EDGECUT_CACHE": str(folder / "cache")}
+    child = subprocess.run(
+        [sys.executable, "-c", DRIVER, json.dumps(commands)],
+        env={**os.environ, **cache, "PYTHONPATH": str(folder / "site"), "COLUMNS": "120"},
+        cwd=folder, capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip
+    assert child.returncode == 0, child.stderr
+    return [Answer(*row) for row in json.loads(child.stdout)]
