@@ -58,20 +58,22 @@ def _lane(row: BenchRow, along: LogScale, down: float, colour: int) -> str:
     label = f"{row.artifact} on {row.device}: {words} ({latency.kind}{band})"
     kind = f"c{colour} {'measured' if latency.kind == 'measured' else 'probe'}"
     mark = Mark(x=latency.value, y=0.0, name=row.artifact, label=label, kind=kind)
-    beside = _beside(f"{row.artifact} {words}", low, high, down)
-    return ranges + beside + circle(mark, along.across(latency.value), down)
+    middle = along.across(latency.value)
+    beside = _beside(f"{row.artifact} {words}", (low, middle, high), down)
+    return ranges + beside + circle(mark, middle, down)
 
 
-def _beside(words: str, low: float, high: float, down: float) -> str:
-    """The words behind the line of a lane, or before it where they have no room behind."""
+def _beside(words: str, places: tuple[float, float, float], down: float) -> str:
+    """The words behind the line of a lane, or before it, or over it where they have no room at its ends.
+
+    places: where the line begins, where its mark is, and where the line ends.
+    """
+    low, middle, high = places
     room = _LETTER * len(words) + 12
-    if high + room <= across_of(1):
-        x, anchor = high + 12, "start"
-    elif low - room >= across_of(0):
-        x, anchor = low - 12, "end"
-    else:
-        return ""
-    return _text(words, x, down, anchor)
+    for x, is_behind in ((high, True), (low, False), (middle, True), (middle, False)):
+        if x + room <= across_of(1) if is_behind else x - room >= across_of(0):
+            return _text(words, x + (12 if is_behind else -12), down, "start" if is_behind else "end")
+    return _text(words, across_of(0), down, "start")
 
 
 def _text(words: str, x: float, down: float, anchor: str) -> str:

@@ -15,6 +15,7 @@ from edgecut.records.bench_rows import bench_rows
 from edgecut.records.measurement import Measurement, measured, missing
 from edgecut.render.bench_rows import reasons
 from edgecut.render.latency_plot import latency_plot
+from edgecut.render.words import value_words
 from tests.command_line import run
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -68,6 +69,14 @@ def test_the_picture_has_a_lane_for_each_file_on_each_device_and_none_where_noth
     assert "b on host: 2 ms (measured)" in drawn
     assert ">b none</text>" in drawn
     assert latency_plot(bench_rows([nothing], ()), {"b": "int8"}) == ""
+
+
+@pytest.mark.parametrize("name", ["a", "a.float32.tflite", "a_very_long_name_of_a_file_" * 4])
+@pytest.mark.parametrize("ends", [(0.001, 0.0011), (0.001, 1.0), (0.9, 1.0)])
+def test_each_lane_has_its_name_and_value_however_wide_its_line_is(name: str, ends: tuple[float, float]) -> None:
+    rows = [measured("latency", "x", [0.001, 0.001, 1.0], where="host", method="m"),
+            measured("latency", name, [ends[0], ends[0], ends[1]], where="host", method="m")]  # fmt: skip
+    assert f">{name} {value_words(ends[0], 's')}</text>" in latency_plot(bench_rows(rows, ()), {})
 
 
 def test_several_files_are_one_table_and_one_page_in_which_each_row_names_its_device(
