@@ -9,7 +9,7 @@ from rich.console import Group
 
 from edgecut.records.bench_rows import BenchRow, unknown
 from edgecut.records.measurement import Measurement
-from edgecut.render.grid import fitted
+from edgecut.render.grid import fitted, remarked_words
 from edgecut.render.lines import line
 from edgecut.render.page_parts import Column, sentences, table
 from edgecut.render.templating import part
@@ -26,12 +26,14 @@ LEGEND = "min to max: latency measured on the row's device; estimated: from its 
 def bench_table(rows: Sequence[BenchRow]) -> Group:
     """A row for each file and device; underneath, what the columns are, and why figures are missing."""
     cells = [_cells(row) for row in rows]
+    arenas = remarked_words([words["arena"] for words in cells])
     said = [name for name in COLUMNS if {words[name] for words in cells} - {NOTHING}]
     headings = [f"<{name}" if name in {*NAMES, "band", "evidence"} else name for name in said]
     shown, before = [], ""
-    for row, words in zip(rows, cells, strict=True):
-        file, before = ("" if row.artifact == before else words["file"]), row.artifact
-        shown.append([file if name == "file" else words[name] for name in said])
+    for row, words, arena in zip(rows, cells, arenas, strict=True):
+        own = {"file": "" if row.artifact == before else words["file"], "arena": arena}
+        before = row.artifact
+        shown.append([own.get(name, words[name]) for name in said])
     remarks = (line(sentence, "dim") for sentence in (LEGEND, *reasons(rows)))
     return Group(fitted(headings, shown, DROPPED), *remarks)
 

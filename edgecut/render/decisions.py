@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from rich.console import Group
-from rich.text import Text
 
 from edgecut.records.operating import DEFAULT, GIVEN, Decision, OperatingPoint
-from edgecut.render.grid import Fitted
+from edgecut.render.grid import fitted
+from edgecut.render.lines import line
 from edgecut.render.words import NOTHING
 
 COLUMNS = ("file", "says", "threshold", "code", "precision", "recall", "false positives")
@@ -23,8 +23,8 @@ def decision_table(decisions: Iterable[Decision], labels: Mapping[str, str]) -> 
     headings = ("<file", "<says", *COLUMNS[2:])
     more = f"and {len(rows) - _SHOWN} more thresholds, which report.json has" if len(rows) > _SHOWN else ""
     lines = [*rule_lines(told), more]
-    table = Fitted(headings, rows[:_SHOWN], ("code", "precision"))
-    return Group(table, *(Text(line, "dim") for line in lines if line))
+    table = fitted(headings, rows[:_SHOWN], ("code", "precision", "false positives", "recall"))
+    return Group(table, *(line(each, "dim") for each in lines if each))
 
 
 def decision_rows(decision: Decision, labels: Mapping[str, str]) -> Iterator[tuple[str, ...]]:

@@ -19,6 +19,7 @@ _SENTENCE, _VALUE = 20, 12  # columns that a sentence and a value of several wor
 _WORD = 40  # columns up to which a sentence's column holds its longest word; a longer one goes beyond it
 _RULE = 60  # columns of a sentence that are underlined at most
 _NUMBER = re.compile(r"[-+<]?\d+(\.\d+)?")
+_FIGURE = re.compile(r"((?:≥ )?[\d.,]+ \S+) (.+)")
 
 Cell = str | Text
 
@@ -84,6 +85,12 @@ def remarked(figures: Sequence[tuple[str, str]]) -> list[str]:
     if not longest:
         return [figure for figure, _ in figures]
     return [f"{figure} {remark}{' ' * (longest - cell_len(remark))}" for figure, remark in figures]
+
+
+def remarked_words(cells: Sequence[str]) -> list[str]:
+    """The same of texts such as "231 ms e ±28 %", in which the remark stands behind the number and its unit."""
+    found = [_FIGURE.fullmatch(cell) for cell in cells]
+    return remarked([(cell, "") if not part else (part[1], part[2]) for cell, part in zip(cells, found, strict=True)])
 
 
 def _heading(column: str) -> str:

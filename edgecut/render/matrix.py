@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from markupsafe import Markup
+from rich.cells import cell_len
 from rich.console import Group
 from rich.text import Text
 
@@ -13,7 +14,7 @@ from edgecut.records.escapes import csv_text
 from edgecut.records.matrix import Matrix, MatrixCell, MatrixFile, MatrixRow
 from edgecut.records.report import Check
 from edgecut.records.units import format_bytes, format_seconds
-from edgecut.render.grid import fitted
+from edgecut.render.grid import fitted, remarked_words
 from edgecut.render.lines import line
 from edgecut.render.page_parts import Column, sentences, state_html, table
 from edgecut.render.scatter import PLOT_SCRIPT, PLOT_STYLE, Mark, figure, scatter
@@ -26,6 +27,8 @@ CSV_COLUMNS = (
 )  # fmt: skip
 _COLOURS = 6  # classes c0 to c5 of PLOT_STYLE
 _HEADINGS = ("size", "accuracy", "device", "arena", "latency", "state")
+_FIGURES = (5, 6)  # places of arena and latency in a line's words
+_LONG = 24  # columns of a row's axes beyond which they stand above the row
 _NONE = MatrixCell(profile="", state="no limit")
 
 
@@ -52,14 +55,20 @@ def lines_of(matrix: Matrix) -> Iterator[Line]:
 def matrix_table(matrix: Matrix) -> Group:
     """A line for each file of each build on each device; underneath, why builds failed, and which limits aren't met."""
     names = [axis.rpartition(".")[2] for axis in matrix.axes]
-    rows = [_words(matrix, each, brief=True) for each in lines_of(matrix)]
+    columns = list(zip(*(_words(matrix, each, brief=True) for each in lines_of(matrix)), strict=True))
+    columns = [tuple(remarked_words(cells)) if k in _FIGURES else cells for k, cells in enumerate(columns)]
+    rows = list(zip(*columns, strict=True))
+    is_long = any(cell_len(row[0]) > _LONG for row in rows)
     headings = [f"<{' '.join(names)}", "<file", "size", "accuracy", "<device", "arena", "latency", "<state"]
-    kept = [k for k in range(len(headings)) if k != 1 or any(len(row.files) > 1 for row in matrix.rows)]
+    several = any(len(row.files) > 1 for row in matrix.rows)
+    kept = [k for k in range(len(headings)) if (k != 1 or several) and (k != 0 or not is_long)]
     # A column that says nothing takes the place of one that does.
-    said = [k for k in kept if {row[k] for row in rows} != {NOTHING}]
+    said = [k for k in kept if {row[k].strip() for row in rows} != {NOTHING}]
     shown: list[list[str | Text]] = []
-    before = [""] * len(headings)
+    before = ("",) * len(headings)
     for row in rows:
+        if is_long and row[0] != before[0]:
+            shown.append([line(f"{' '.join(names)}: {row[0]}", "bold")])
         # What is the same as above is said once.
         cells = ["" if k < 4 and row[: k + 1] == before[: k + 1] else row[k] for k in said]
         shown.append([*cells[:-1], Text(cells[-1], STYLES.get(cells[-1], "bold red" if cells[-1] == "failed" else ""))])

@@ -20,6 +20,7 @@ from edgecut.records.device_figures import device_figures
 from edgecut.records.document import parse
 from edgecut.records.matrix import Matrix, MatrixCell, MatrixFile, MatrixRow
 from edgecut.records.measurement import Measurement, measured, missing
+from edgecut.records.operating import Decision, OperatingPoint
 from edgecut.records.packages import PACKAGES
 from edgecut.records.prediction import PredictedOutput, Prediction, Predictions, Score
 from edgecut.records.profile import LatencyFacts, Profile
@@ -28,6 +29,7 @@ from edgecut.records.report import Check, Step
 from edgecut.records.trial import Trial
 from edgecut.render.bench_rows import bench_table
 from edgecut.render.comparison import comparison_tables, ratio_table
+from edgecut.render.decisions import decision_table
 from edgecut.render.devices import device_table
 from edgecut.render.explained import explanation_tables
 from edgecut.render.front import front_tables
@@ -313,9 +315,21 @@ def _checks() -> list[RenderableType]:
     return [check_table([sensor, *report().checks], {sensor.artifact: "tflite float32"})]
 
 
+def _thresholds() -> list[RenderableType]:
+    points = (
+        OperatingPoint(label="a person at a door", threshold=0.62, code=31, precision=0.91, recall=0.8, fpr=0.02),
+        OperatingPoint(label="a dog", threshold=0.0625, code=-112, precision=0.8, recall=0.75),
+    )
+    decision = Decision(
+        artifact="clothes.int8.tflite", output="tags", rule="fpr=0.02", chosen_on=120, measured_on=280, points=points
+    )
+    return [decision_table([decision], {decision.artifact: "tflite int8"})]
+
+
 COMMANDS: Mapping[str, Callable[[], Sequence[RenderableType]]] = MappingProxyType({
     "build": _build,
     "build_checks": _checks,
+    "build_thresholds": _thresholds,
     "build_matrix": lambda: [matrix_table(_matrix())],
     "bench": _bench,
     "bench_files": lambda: [bench_table(bench_files())],
