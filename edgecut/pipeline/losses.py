@@ -31,17 +31,20 @@ def sentence(words: str, metric: str, figures: tuple[float, float], drop: Drop, 
     )
 
 
-def lost(answer: Answer, before: np.ndarray, after: np.ndarray, labels: np.ndarray, words: str) -> tuple[str, ...]:
+def lost(
+    answer: Answer, before: np.ndarray, after: np.ndarray, labels: np.ndarray, words: str, by: Answer | None = None
+) -> tuple[str, ...]:
     """That sentence where `after` is worse than `before` by more than chance; () where it isn't.
 
-    before, after: outputs (n, ...) for the same images, which the labels (n, ...) are of.
+    before, after: outputs (n, ...) for the same images, which the labels (n, ...) are of. by: what decides `before`,
+    the answer by default.
     """
     if answer.metric is None:
         return ()
-    drop = answer.drops(before, after, labels)[answer.metric]
+    drop = answer.drops(before, after, labels, by=by)[answer.metric]
     if not is_loss(drop, len(labels)):
         return ()
-    old, new = (answer.scores(outputs, labels)[answer.metric] for outputs in (before, after))
+    old, new = ((by or answer).scores(before, labels)[answer.metric], answer.scores(after, labels)[answer.metric])
     return (sentence(words, answer.metric, (old, new), drop, len(labels)),)
 
 

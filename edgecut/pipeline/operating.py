@@ -49,9 +49,14 @@ class Chooser:
         if not self.chooses or self.place is None:
             return tuple(answers)
         k = self.place
-        chosen = [choice[0] for choice in self._choices(answers[k], outputs[k], specs[k] if specs else None)]
-        threshold = chosen[0] if len(set(chosen)) == 1 else tuple(chosen)
-        return (*answers[:k], replace(answers[k], threshold=threshold), *answers[k + 1 :])
+        return (*answers[:k], self.at(answers[k], outputs[k], specs[k] if specs else None), *answers[k + 1 :])
+
+    def at(self, answer: Answer, outputs: np.ndarray, spec: TensorSpec | None) -> Answer:
+        """The judged answer at the thresholds of what one model puts out, (n, ...). spec: of a file's output."""
+        if not self.chooses:
+            return answer
+        chosen = [threshold for threshold, _ in self._choices(answer, outputs, spec)]
+        return replace(answer, threshold=chosen[0] if len(set(chosen)) == 1 else tuple(chosen))
 
     def decisions(
         self, artifact: Artifact, answers: Sequence[Answer], outputs: Sequence[np.ndarray]

@@ -18,17 +18,21 @@ from edgecut.images.feed import Feed
 from edgecut.pipeline.answers import answers_of, judged_output
 from edgecut.pipeline.bench import host_of
 from edgecut.pipeline.figures import comparison, figures_of, gzip_bytes
+from edgecut.pipeline.images import class_names
 from edgecut.pipeline.losses import lost
+from edgecut.pipeline.operating import Chooser, chooser
 from edgecut.pipeline.plan import Plan
 from edgecut.pipeline.run_file import predict_file_outputs
 from edgecut.pipeline.values import Done, Fitted, WrittenFile, timed
 from edgecut.pipeline.write import content_of
+from edgecut.records.artifact import TensorSpec
 from edgecut.records.measurement import Measurement, measured, missing
 from edgecut.records.profile import Profile
 from edgecut.records.progress import Progress
 from edgecut.records.recipe import Bench, Recipe
 from edgecut.runtime.files import FileRunner
 from edgecut.score.answers import Answer
+from edgecut.score.metrics import MetricName
 from edgecut.whole import scratch_folder
 
 WORD = "uncompressed"
@@ -58,7 +62,7 @@ def compare_uncompressed(
     exam = _exam(fitted.before, images, recipe)
     with timed(WORD, progress) as clock, scratch_folder() as folder:
         if exam is not None:
-            score = exam.answer.scores(fitted.uncompressed[exam.place], exam.labels)
+            score = exam.judged(fitted.uncompressed[exam.place], None).scores
             name = f"{recipe.name}.{WORD}.keras"
             rows += [measured(key, name, [value], where="host", method="Keras") for key, value in score.items()]
         for file in (file for file in files if file.artifact.format == "tflite"):
@@ -89,11 +93,32 @@ class _Exam:
     feed: Feed
     place: int
     answer: Answer
+    chooser: Chooser
 
-    def outputs(self, path: Path, progress: Progress) -> np.ndarray:
-        """The judged output of a file, (n, ...)."""
-        outputs = predict_file_outputs(FileRunner(path), self.pixels, self.feed, title=path.name, progress=progress)
-        return outputs[self.place]
+    def file(self, path: Path, progress: Progress) -> _Judged:
+        """A file's output, and how it is decided."""
+        runner = FileRunner(path)
+        outputs = predict_file_outputs(runner, self.pixels, self.feed, title=path.name, progress=progress)
+        return self.judged(outputs[self.place], runner.outputs[self.place])
+
+    def judged(self, outputs: np.ndarray, spec: TensorSpec | None) -> _Judged:
+        """Outputs (n, ...) for all pictures, and how they are decided. spec: of a file's."""
+        judging = self.chooser.judging
+        return _Judged(self.chooser.at(self.answer, outputs, spec), outputs[judging], self.labels[judging])
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """Outputs (n, ...) for the pictures that no threshold was chosen on, their labels, and what decides them."""
+
+    answer: Answer
+    outputs: np.ndarray
+    labels: np.ndarray
+
+    @property
+    def scores(self) -> dict[MetricName, float]:
+        """{metric: value}."""
+        return self.answer.scores(self.outputs, self.labels)
 
 
 def _exam(fitted: Fitted, images: Dataset | None, recipe: Recipe) -> _Exam | None:
@@ -102,32 +127,34 @@ def _exam(fitted: Fitted, images: Dataset | None, recipe: Recipe) -> _Exam | Non
     place = judged_output(answers)
     if images is None or images.val.labels is None or place is None:
         return None
-    return _Exam(images.val.pixels, np.asarray(images.val.labels), fitted.feed, place, answers[place])
+    labels = np.asarray(images.val.labels)
+    chosen = chooser(recipe.data, class_names(recipe, images), answers, place, labels)
+    return _Exam(images.val.pixels, labels, fitted.feed, place, answers[place], chosen)
 
 
 def _measure(
     path: Path, exam: _Exam | None, settings: Bench, host: Profile | None, progress: Progress
-) -> tuple[list[Measurement], np.ndarray | None]:
+) -> tuple[list[Measurement], _Judged | None]:
     """What is measured of a file, and its judged output; None where nothing judges it, or it doesn't run."""
-    rows, outputs = [size(path, path.name), _gzip(path, path.name)], None
+    rows: list[Measurement] = [size(path, path.name), _gzip(path, path.name)]
+    own: _Judged | None = None
     try:
         if exam is not None:
-            outputs = exam.outputs(path, progress)
-            scores = exam.answer.scores(outputs, exam.labels)
-            rows += [measured(key, path.name, [v], where="host", method="LiteRT") for key, v in scores.items()]
-        return [*rows, *Local().measure(path, settings, artifact=path.name, profile=host)], outputs
+            own = exam.file(path, progress)
+            rows += [measured(key, path.name, [v], where="host", method="LiteRT") for key, v in own.scores.items()]
+        return [*rows, *Local().measure(path, settings, artifact=path.name, profile=host)], own
     except RunError as exc:
-        return [*rows, missing("latency", path.name, str(exc), where="host", method="LiteRT")], outputs
+        return [*rows, missing("latency", path.name, str(exc), where="host", method="LiteRT")], own
 
 
-def _lost(before: np.ndarray, after: WrittenFile, exam: _Exam, progress: Progress) -> tuple[str, ...]:
+def _lost(before: _Judged, after: WrittenFile, exam: _Exam, progress: Progress) -> tuple[str, ...]:
     """What the compressed file lost against the other by more than chance; () where that can't be told."""
     try:
-        outputs = exam.outputs(after.path, progress)
+        own = exam.file(after.path, progress)
     except RunError:
         return ()
     words = f"tflite {after.artifact.precision}, against the uncompressed file"
-    return lost(exam.answer, before, outputs, exam.labels, words)
+    return lost(own.answer, before.outputs, own.outputs, own.labels, words, by=before.answer)
 
 
 def _ratio(before: Path, after: Path, settings: Bench) -> Ratio | None:

@@ -42,13 +42,14 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def built(folder: Path, out: Path, **data: object) -> Report:
+def built(folder: Path, out: Path, compress: object = None, preprocess: object = "none", **data: object) -> Report:
     tables = {
         "name": "light",
-        "source": {"model": str(folder / "net.keras")},
+        "source": {"model": str(folder / "net.keras"), "preprocess": preprocess},
         "data": {"train": str(folder / "light.npz"), **data},
         "export": {"precisions": ["float32", "int8"]},
         "bench": {"runs": 2, "warmup": 0},
+        **({} if compress is None else {"compress": compress}),
     }
     return edgecut.build(make_recipe(tables, {}, where="test"), out=out, cache=False)
 
@@ -96,6 +97,23 @@ def test_the_bundle_is_whole_and_is_run_at_its_threshold(
         answer = run(capsys, "run", str(work / "dist"), str(work / f"{name}.png"), "--json")
         (output,) = json.loads(answer.out)["predictions"][0]["outputs"]
         assert (output["scores"][0]["label"], output["threshold"]) == (name, point.threshold)
+
+
+def test_what_a_compressed_file_was_before_is_judged_on_the_same_images(work: Path, tmp_path: Path) -> None:
+    keras.utils.set_random_seed(0)
+    image = keras.Input((8, 8, 3), name="image")
+    maps = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(16, 3, activation="relu")(image))
+    keras.Model(image, keras.layers.Dense(1, activation="sigmoid")(maps)).save(tmp_path / "net.keras")
+    (tmp_path / "light.npz").write_bytes((work / "light.npz").read_bytes())
+    compress = {"prune": {"sparsity": 0.3}, "epochs": 2}
+    report = built(tmp_path, tmp_path / "dist", compress, {"scale": 1 / 255}, threshold="f1")
+    rows = {m.artifact: m.value for m in report.measurements if m.metric == "accuracy"}
+    for precision in ("float32", "int8"):
+        before, after = (rows[f"light{word}.{precision}.tflite"] for word in (".uncompressed", ""))
+        said = f"accuracy {after:.3f} against {before:.3f}"
+        assert any(said in note for step in report.steps for note in step.notes)
+        assert before is not None
+        assert before * 40 == pytest.approx(round(before * 40))  # 40 of the 80 choose
 
 
 def test_logits_of_two_classes_have_no_threshold(work: Path, tmp_path: Path) -> None:
