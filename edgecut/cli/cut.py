@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from edgecut.cli.completion import files
-from edgecut.cli.files import check_keras_name, check_target, export_hint, show_step
+from edgecut.cli.files import bench_hint, check_keras_name, check_target, export_hint, show_step
 from edgecut.cli.flags import Overrides, Parsed, grouped, recipe_flags
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
@@ -93,7 +92,7 @@ def command(output: Output, *, model: str, out: Path, force: bool, edits: Edits,
     is_file = kind in FILES and not (kind == "onnx" and out.suffix == ".keras")
     step = _cut_file(output, recipe, edits, out) if is_file else _cut_model(output, recipe, edits, out)
     show_step(output, step, out)
-    output.note(f"next: edgecut bench {quote(str(out))}" if is_file else export_hint(out, recipe))
+    output.note(bench_hint(out) if is_file else export_hint(out, recipe))
     return 0
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, get_args
 import click
 
 from edgecut.cli.completion import files
-from edgecut.cli.files import check_target
+from edgecut.cli.files import bench_hint, check_target
 from edgecut.cli.flags import Overrides, Parsed, grouped, recipe_flags
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
@@ -130,6 +130,7 @@ def command(output: Output, *, model: str, target: Target, in_c: InC, overrides:
         artifact, notes = _export_c(output, recipe, target, _extras(in_c))
         output.table(*artifact_parts(artifact))
         output.remarks(*notes)
+        output.note(bench_hint(out / artifact.name))
         output.document({"artifacts": [artifact.to_dict()], "notes": notes})
         return 0
     form = target.format_ or _format_of(out)
@@ -141,6 +142,7 @@ def command(output: Output, *, model: str, target: Target, in_c: InC, overrides:
     notes += _fusion_notes(out)
     output.table(*artifact_parts(artifact))
     output.remarks(*notes)
+    output.note(bench_hint(out))
     output.document({"artifacts": [artifact.to_dict()], "notes": notes})
     return 0
 

@@ -59,6 +59,11 @@ def check_svg(path: Path) -> None:
     check_target(path, force=True)
 
 
+def bench_hint(out: Path) -> str:
+    """The command that measures a .tflite or .onnx file that was written."""
+    return f"next: edgecut bench {quote(str(out))}"
+
+
 def export_hint(out: Path, recipe: Recipe) -> str:
     """The command that makes a file for a device of a Keras model that was written. recipe: what it was made by.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 
@@ -20,7 +21,8 @@ INT8 = FIXTURES / "tiny.int8.tflite"
 
 def test_a_file_is_written_beside_its_c(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answer = run(capsys, "export", str(INT8), "--format", "c", "-o", str(tmp_path / "c"))
-    assert (answer.code, answer.err) == (0, "")
+    assert (answer.code, answer.err) == (0, f"edgecut: next: edgecut bench {tmp_path / 'c' / 'tiny.tflite'}\n")
+    assert run(capsys, *shlex.split(answer.err)[3:], "--runs", "2", "--warmup", "0").code == 0
     assert sorted(path.name for path in (tmp_path / "c").iterdir()) == ["tiny.tflite", "tiny_run.c", "tiny_run.h"]
     assert (tmp_path / "c" / "tiny.tflite").read_bytes() == INT8.read_bytes()
     assert "wrote tiny_run.c and tiny_run.h: work buffer" in answer.out
