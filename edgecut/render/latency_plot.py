@@ -77,7 +77,7 @@ def _beside(words: str, places: tuple[float, float, float], down: float) -> str:
 
 
 def _text(words: str, x: float, down: float, anchor: str) -> str:
-    return f'<text class="rest" x="{x:.1f}" y="{down + 4:.1f}" text-anchor="{anchor}">{xml_text(words)}</text>'
+    return f'<text class="rest over" x="{x:.1f}" y="{down + 4:.1f}" text-anchor="{anchor}">{xml_text(words)}</text>'
 
 
 def _ends(latency: Measurement) -> tuple[float, float]:
