@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from bisect import insort
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
@@ -41,17 +43,19 @@ def place(buffers: Iterable[Buffer]) -> tuple[Placement, ...]:
     """
     rows = list(buffers)
     placed = [Placement(buffer, buffer.offset) for buffer in rows if buffer.offset is not None]
-    placed.sort(key=_offset)
-    for buffer in sorted((b for b in rows if b.offset is None), key=lambda b: (b.size_bytes, b.order), reverse=True):
-        offset = 0
-        for other in placed:
-            if other.buffer.last < buffer.first or buffer.last < other.buffer.first:
-                continue
-            if offset + aligned(buffer.size_bytes) <= other.offset:
+    # What is alive at a moment, sorted by offset: a buffer is held against these alone.
+    alive: dict[int, list[tuple[int, int]]] = {}
+    for placement in placed:
+        _note(alive, placement)
+    for buffer in sorted((b for b in rows if b.offset is None), key=_by_size, reverse=True):
+        size_bytes, offset = aligned(buffer.size_bytes), 0
+        for begin, end in _neighbours(alive, buffer):
+            if offset + size_bytes <= begin:
                 break
-            offset = max(offset, other.offset + aligned(other.buffer.size_bytes))
+            offset = max(offset, end)
         placed.append(Placement(buffer, offset))
-        placed.sort(key=_offset)
+        _note(alive, placed[-1])
+    placed.sort(key=_offset)
     return tuple(placed)
 
 
@@ -166,6 +170,23 @@ def aligned(size_bytes: int) -> int:
 def _device_bytes(graph: TfliteGraph, scratch: Scratch) -> int:
     head = max(planned_bytes(graph, scratch), planning_bytes(graph, scratch), preparing_bytes(graph))
     return head + tail_bytes(graph)
+
+
+def _neighbours(alive: Mapping[int, Sequence[tuple[int, int]]], buffer: Buffer) -> Sequence[tuple[int, int]]:
+    """(begin, end) of what is placed and alive together with a buffer, sorted; several times over where that is long."""
+    rows = [alive[moment] for moment in range(buffer.first, buffer.last + 1) if moment in alive]
+    return rows[0] if len(rows) == 1 else sorted(chain.from_iterable(rows))
+
+
+def _note(alive: dict[int, list[tuple[int, int]]], placement: Placement) -> None:
+    buffer = placement.buffer
+    place = placement.offset, placement.offset + aligned(buffer.size_bytes)
+    for moment in range(buffer.first, buffer.last + 1):
+        insort(alive.setdefault(moment, []), place)
+
+
+def _by_size(buffer: Buffer) -> tuple[int, int]:
+    return buffer.size_bytes, buffer.order
 
 
 def _offset(placement: Placement) -> int:
