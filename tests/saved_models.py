@@ -23,7 +23,8 @@ def classifier(size: int | None = 8, classes: int = 7) -> dict[str, Any]:
     """Pictures to classes: image, conv, pool, scores."""
     return functional([
         layer("InputLayer", "image", batch_shape=[None, size, size, 3]),
-        layer("Conv2D", "conv", "image", filters=4), layer("GlobalAveragePooling2D", "pool", "conv"),
+        layer("Conv2D", "conv", "image", filters=4, kernel_size=[3, 3]),
+        layer("GlobalAveragePooling2D", "pool", "conv"),
         layer("Dense", "scores", "pool", units=classes, activation="softmax"),
     ])  # fmt: skip
 

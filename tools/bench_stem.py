@@ -44,7 +44,8 @@ import edgecut  # noqa: E402
 from edgecut.errors import StemError  # noqa: E402
 from edgecut.export.tflite import convert, write_saved_model  # noqa: E402
 from edgecut.graph.calls import calls  # noqa: E402
-from edgecut.graph.cuts import macs_of  # noqa: E402
+from edgecut.graph.costs import macs_of  # noqa: E402
+from edgecut.graph.live import dataflow  # noqa: E402
 from edgecut.graph.rebuild import rebuild  # noqa: E402
 from edgecut.images.device import model_input, to_device_batch  # noqa: E402
 from edgecut.images.preprocess import affine  # noqa: E402
@@ -250,7 +251,7 @@ def table(case: Case, folds: Sequence[Fold]) -> Iterator[str]:
         marks += ["slower"] if way.ours and ratio > SLOWER else []
         difference = f"{agreement[1].mean() - agreed[0][1].mean():+.3f} [{low:+.3f}, {high:+.3f}]" if k else ""
         accuracy = f"{np.mean(found[k] == right):>7.3f}" if right is not None else f"{'':>7}"
-        count = sum(macs_of(call) or 0 for call in calls(way.models[0])) / 1e6
+        count = sum(macs_of(call) or 0 for call in dataflow(way.models[0])) / 1e6
         yield (
             f"  {way.label:<48}{count:>8.1f}{np.median(taken) * 1e3:>8.2f}{ratio:>10.2f}{agreement[0].mean():>7.3f}"
             f"{agreement[1].mean():>8.3f}{by_class(agreement[1], np.concatenate(colour)):>9.3f}{difference:>25}"

@@ -15,7 +15,8 @@ from edgecut.tflite.flatbuffer import TfliteGraph
 from edgecut.tflite.kinds import KINDS
 
 if TYPE_CHECKING:
-    from edgecut.graph.callgraph import Calls, Tensor
+    from edgecut.graph.dataflow import Dataflow
+    from edgecut.graph.tensor import Tensor
 
 # The activations were planned to the byte as in the exported file in all cuts tried: 58 files, int8 and float32, of
 # MobileNet, MobileNetV2, MobileNetV3Small, EfficientNetB0, ResNet50V2 and DenseNet121, whose int8 file has two pairs of
@@ -35,20 +36,19 @@ class CutCost:
     arena: Measurement
 
 
-def cut_costs(calls: Calls, profile: Profile) -> Iterator[CutCost]:
-    """Estimated latency and arena of a cut at each tensor, in the order of graph/cuts.py's cut_points.
+def cut_costs(flow: Dataflow, profile: Profile) -> Iterator[CutCost]:
+    """Estimated latency and arena of a cut at each tensor, in the order of graph/points.py.
 
     In int8 where the profile's runtime takes it, else in float32. Neither holds what a new head would add.
     """
-    from edgecut.lowering.live import layer_calls
     from edgecut.lowering.lower import lowering
 
-    lower = lowering(layer_calls(calls), "int8" if "int8" in profile.runtime.precisions else "float32")
-    open_ends = _open_ends(calls)
+    lower = lowering(flow.calls, "int8" if "int8" in profile.runtime.precisions else "float32")
+    open_ends = _open_ends(flow)
     last: tuple[TfliteGraph, Measurement, Measurement] | None = None
-    for call in calls:
+    for call in flow:
         for tensor in call.outputs:
-            name = calls.tensor_name[tensor]
+            name = flow.tensor_name[tensor]
             if tensor in open_ends:
                 reason = "a size of the model is open"
                 yield CutCost(
@@ -67,10 +67,10 @@ def unforeseen(graph: TfliteGraph) -> tuple[str, ...]:
     return tuple(sorted({operator.name for operator in graph.operators} - KINDS.keys()))
 
 
-def _open_ends(calls: Calls) -> set[Tensor]:
+def _open_ends(flow: Dataflow) -> set[Tensor]:
     """The tensors that are computed from one whose size is open, themselves included."""
     found: set[Tensor] = set()
-    for call in calls:
+    for call in flow:
         if any(None in tensor.shape[1:] for tensor in call.outputs) or not found.isdisjoint(call.inputs):
             found.update(call.outputs)
     return found

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from edgecut.bench.at_cut import CutCost
-    from edgecut.graph.callgraph import Calls
-    from edgecut.graph.cuts import CutPoint
+    from edgecut.graph.dataflow import Dataflow
+    from edgecut.graph.points import CutPoint
 
 # Columns from which the tensors that bypass a cut have room in the table.
 WIDE = 120
@@ -38,32 +38,20 @@ def inspect_model(
     view: View,
 ) -> int:
     """Show a model's calls."""
-    from edgecut.graph.quiet import import_keras_quietly
-    from edgecut.graph.saved import kind_of
+    from edgecut.graph.points import points_of, totals
     from edgecut.render.csv_rows import CUT_COLUMNS, cut_rows
     from edgecut.render.graphs import point_table
 
-    kind_of(source.model)
     cuts, legal, picture = view
     if picture is not None:
         check_svg(picture)
-    progress = output.progress()
-    with progress.task("loading the model"):
-        import_keras_quietly()
-        from edgecut.graph.calls import calls
-        from edgecut.graph.cuts import cut_points
-        from edgecut.source.load import read_source
-
-        loaded = read_source(source, progress)
-        graph = calls(loaded.model)
-        points = cut_points(graph)
-    for note in loaded.notes:
-        output.note(note)
+    graph, nodes = _read(output, source)
+    points = points_of(graph)
     shown = [p for p in points if p.legal_start] if legal else list(points)
     costs = _costs(output, graph, profiles) if cuts or picture is not None else {}
-    totals = _totals(graph)
+    whole = totals(graph)
     output.table(
-        _headline(source.model, totals),
+        _headline(source.model, whole),
         point_table(shown, bypass=cuts or output.verbose, wide=output.width() >= WIDE),
         *(part for p in profiles for part in (_cost_table(p, [costs[p.id][x.name] for x in shown]) if cuts else ())),
         *(_largest_activation(points, profile) for profile in profiles),
@@ -71,13 +59,38 @@ def inspect_model(
     if picture is not None:
         _draw(picture, source.model, graph, points, costs)
         output.note(f"wrote {picture}")
-    rows = [_row(point, profiles, costs if cuts else {}) | _nodes(point, loaded.nodes) for point in shown]
+    rows = [_row(point, profiles, costs if cuts else {}) | _nodes(point, nodes) for point in shown]
     output.rows(CUT_COLUMNS, cut_rows(rows))
-    output.document({"schema": "edgecut.inspect/1", "model": source.model, **totals, "cut_points": rows})
+    output.document({"schema": "edgecut.inspect/1", "model": source.model, **whole, "cut_points": rows})
     return 0
 
 
-def _costs(output: Output, graph: Calls, profiles: Sequence[Profile]) -> Costs:
+def _read(output: Output, source: Source) -> tuple[Dataflow, Mapping[str, tuple[str, ...]]]:
+    """The model's calls, as saved or by TensorFlow, and the nodes of an .onnx file that each layer is of."""
+    from edgecut.graph.layer_call import UnsaidError
+    from edgecut.source.saved import read_dataflow
+
+    try:
+        return read_dataflow(source), {}
+    except UnsaidError as exc:
+        if str(exc):
+            output.note(f"{source.model}: {exc}; TensorFlow reads the model")
+    progress = output.progress()
+    with progress.task("loading the model"):
+        from edgecut.graph.quiet import import_keras_quietly
+
+        import_keras_quietly()
+        from edgecut.graph.live import dataflow
+        from edgecut.source.load import read_source
+
+        loaded = read_source(source, progress)
+        graph = dataflow(loaded.model)
+    for note in loaded.notes:
+        output.note(note)
+    return graph, loaded.nodes
+
+
+def _costs(output: Output, graph: Dataflow, profiles: Sequence[Profile]) -> Costs:
     """The estimates of each profile by the name of the tensor."""
     from edgecut.bench.at_cut import cut_costs
 
@@ -89,19 +102,6 @@ def _costs(output: Output, graph: Calls, profiles: Sequence[Profile]) -> Costs:
                 found[profile.id][cost.name] = cost
                 advance(1)
     return found
-
-
-def _totals(graph: Calls) -> dict[str, int | None]:
-    """What the whole model has; macs is None if an operation isn't modelled."""
-    from edgecut.graph.cuts import macs_of, params_of
-
-    macs = [macs_of(call) for call in graph]
-    return {
-        "layers": len({call.layer for call in graph}),
-        "calls": len(graph),
-        "params": sum(map(params_of, {id(call.operation): call.operation for call in graph}.values())),
-        "macs": None if None in macs else sum(count for count in macs if count is not None),
-    }
 
 
 def _headline(source: str, totals: Mapping[str, int | None]) -> str:
@@ -135,7 +135,7 @@ def _nodes(point: CutPoint, nodes: Mapping[str, tuple[str, ...]]) -> dict[str, l
     return {"nodes": list(nodes[point.name])} if point.name in nodes else {}
 
 
-def _draw(path: Path, source: str, graph: Calls, points: Sequence[CutPoint], costs: Costs) -> None:
+def _draw(path: Path, source: str, graph: Dataflow, points: Sequence[CutPoint], costs: Costs) -> None:
     """Write the picture of all calls, with the first profile's estimates."""
     from edgecut.render.picture import Row, graph_picture
     from edgecut.render.words import count_words, measured_words, shape_words

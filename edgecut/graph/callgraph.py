@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,8 +11,9 @@ import keras
 from keras import tree
 
 from edgecut.errors import GraphError
+from edgecut.graph.dataflow import ancestors, descendants, tensor_names
 from edgecut.graph.keras_types import TensorTree
-from edgecut.graph.tensor import Tensor, needed
+from edgecut.graph.tensor import Tensor
 from edgecut.records.nearest import closest
 
 __all__ = [
@@ -111,11 +112,17 @@ class Calls:
     @cached_property
     def tensor_name(self) -> Mapping[Tensor, str]:
         """What a tensor is called: its call's name, "name:j" where the call puts several out."""
-        return {
-            tensor: call.name if len(call.outputs) == 1 else f"{call.name}:{index}"
-            for call in self.calls
-            for index, tensor in enumerate(call.outputs)
-        }
+        return tensor_names((call.name, call.outputs) for call in self.calls)
+
+    @property
+    def flat_inputs(self) -> tuple[Tensor, ...]:
+        """The inputs without their structure."""
+        return flat(self.inputs)
+
+    @property
+    def flat_outputs(self) -> tuple[Tensor, ...]:
+        """The outputs without their structure."""
+        return flat(self.outputs)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -201,20 +208,4 @@ def data_calls(calls: Calls) -> set[Call]:
         if call not in found:
             found.add(call)
             pending.extend(data_inputs(calls, call))
-    return found
-
-
-def ancestors(calls: Calls, tensors: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> set[Call]:
-    """The calls that the tensors are computed from, their own included, nothing beyond the tensors in `stop`."""
-    return needed(calls.producer, tensors, stop)
-
-
-def descendants(calls: Calls, tensors: Iterable[Tensor]) -> set[Call]:
-    """The calls that depend on any of the tensors."""
-    reached = set(tensors)
-    found: set[Call] = set()
-    for call in calls:
-        if any(tensor in reached for tensor in call.inputs):
-            found.add(call)
-            reached.update(call.outputs)
     return found

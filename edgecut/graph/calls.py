@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ import keras
 from keras import tree
 
 from edgecut.graph.callgraph import Call, Calls, Opened, Tensor, ancestors, descendants, flat
+from edgecut.graph.dataflow import call_names
 from edgecut.graph.keras_private import Cast, Functional, Node
 from edgecut.graph.keras_types import NamedInputs, S, TensorTree
 from edgecut.graph.masks import mask_of, with_masks
@@ -225,27 +225,10 @@ def _tensor(keras_tensor: keras.KerasTensor) -> Tensor:
 
 def _numbered(found: list[Call]) -> list[Call]:
     """The calls with "@k" names where a layer is called more than once."""
-    counts = Counter(call.layer for call in found)
-    seen: Counter[str] = Counter()
-    numbered = []
-    for call in found:
-        if counts[call.layer] > 1:
-            numbered.append(replace(call, name=f"{call.layer}@{seen[call.layer]}"))
-            seen[call.layer] += 1
-        else:
-            numbered.append(call)
-    return numbered
+    names = call_names([call.layer for call in found])
+    return [call if call.name == name else replace(call, name=name) for call, name in zip(found, names, strict=True)]
 
 
 def _numbered_models(opened: list[Opened]) -> dict[str, Opened]:
     """The nested models by name, "@k" for the k-th call of one that is called several times."""
-    counts = Counter(nested.path for nested in opened)
-    seen: Counter[str] = Counter()
-    named = {}
-    for nested in opened:
-        if counts[nested.path] > 1:
-            named[f"{nested.path}@{seen[nested.path]}"] = nested
-            seen[nested.path] += 1
-        else:
-            named[nested.path] = nested
-    return named
+    return dict(zip(call_names([nested.path for nested in opened]), opened, strict=True))

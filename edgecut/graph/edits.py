@@ -12,8 +12,9 @@ from edgecut.errors import GraphError
 from edgecut.graph.blocks import block
 from edgecut.graph.callgraph import Calls, Tensor, ancestors, descendants, flat
 from edgecut.graph.calls import calls
-from edgecut.graph.cuts import frontier, legal_starts, params_of
+from edgecut.graph.cuts import frontier, legal_starts
 from edgecut.graph.keras_types import NamedInputs, Structure, TensorFunction, TensorTree
+from edgecut.graph.live import params_of
 from edgecut.graph.masks import no_mask
 from edgecut.graph.naming import unique_name
 from edgecut.graph.proof import prove_edit

@@ -14,7 +14,7 @@ from edgecut.errors import SourceError
 from edgecut.records.json_value import Json, JsonObject, items, table
 from edgecut.records.lfs import POINTER, is_pointer_file
 from edgecut.records.protobuf import fields
-from edgecut.sandbox.hdf5 import check_hdf5
+from edgecut.sandbox.hdf5 import read_texts
 
 Kind = Literal["keras", "h5", "saved_model", "application", "tflite", "onnx"]
 
@@ -103,13 +103,7 @@ def keras_version(source: str) -> str | None:
         version = metadata.get("keras_version") if isinstance(metadata, dict) else None
         return str(version) if version is not None else None
     if kind == "h5":
-        import h5py
-
-        check_hdf5(path)
-        with h5py.File(path, "r") as file:
-            version = file.attrs.get("keras_version")
-        version = version.decode(errors="replace") if isinstance(version, bytes) else version
-        return version if isinstance(version, str) else None
+        return read_texts(path).get("keras_version") or None
     return None
 
 
@@ -243,18 +237,14 @@ def _saved_objects(folder: Path) -> list[tuple[bytes, dict[str, Json]]]:
 
 
 def _h5_config(path: Path) -> dict[str, Json] | None:
-    import h5py
-
-    check_hdf5(path)
+    text = read_texts(path).get("model_config")
+    if text is None:
+        raise SourceError(
+            f"{path}: holds weights without a model (no model_config); save the whole model with model.save()"
+        )
     try:
-        with h5py.File(path, "r") as file:
-            text = file.attrs.get("model_config")
-            if text is None:
-                raise SourceError(
-                    f"{path}: holds weights without a model (no model_config); save the whole model with model.save()"
-                )
-            config = json.loads(text)
-    except (OSError, ValueError, TypeError, RecursionError) as exc:
+        config = json.loads(text)
+    except (ValueError, RecursionError) as exc:
         raise SourceError(f"{path}: is truncated or damaged ({exc}); fetch or save it again") from exc
     return config if isinstance(config, dict) else None
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from edgecut.graph.layer_call import LayerCall, UnsaidError
 from edgecut.graph.tensor import Tensor
 from edgecut.lowering.builder import GraphBuilder
-from edgecut.lowering.layer_call import LayerCall, UnsaidError
 
 # The arguments of MultiHeadAttention.call in order; others than the first three and `training` bring operators along.
 _ATTENTION = (

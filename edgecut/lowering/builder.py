@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from edgecut.graph.layer_call import LayerCall
 from edgecut.graph.tensor import Tensor
-from edgecut.lowering.layer_call import LayerCall
 from edgecut.lowering.layer_operators import ACTIVATIONS
+from edgecut.lowering.parts import Part
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
 from edgecut.tflite.flatbuffer import Tensor as FileTensor
 from edgecut.tflite.kinds import BINARY, BOUNDS, CONSTANTS, FLOAT_ONLY, FUSED, FUSES_RELU, OF_MANY
@@ -19,18 +20,10 @@ Activations = Literal["int8", "float32"]
 class GraphBuilder:
     """The operators and tensors so far, and the place of each value among the tensors."""
 
-    def __init__(
-        self,
-        activations: Activations,
-        same: Mapping[Tensor, Tensor],
-        readers: Mapping[Tensor, int],
-        ends: Sequence[Tensor],
-    ) -> None:
-        """same: what stands for a tensor that is computed twice. readers: how many take one. ends: what is put out."""
+    def __init__(self, activations: Activations, part: Part) -> None:
+        """part: which calls are added."""
         self.activations = activations
-        self.same = same
-        self.readers = readers
-        self.ends = ends
+        self.part = part
         self.layer = ""  # whose operators are being added
         self.layers: dict[int, str] = {}  # by what an operator puts out
         self.tensors: list[FileTensor] = []
@@ -43,9 +36,23 @@ class GraphBuilder:
         self.rows: dict[int, int] = {}  # by a sequence: the row of a picture that it is reshaped from
         self.operands: dict[tuple[object, ...], int] = {}
 
+    def copy(self) -> GraphBuilder:
+        """Another one with all that was added so far."""
+        other = GraphBuilder(self.activations, self.part)
+        for name, value in vars(self).items():
+            setattr(other, name, value.copy() if isinstance(value, dict | list | set) else value)
+        return other
+
     def graph(self) -> TfliteGraph:
         """The finished graph, without what nothing reads."""
-        ends = tuple(self.place[end] for end in self.ends)
+        ends = tuple(self.place[self.part.same(end)] for end in self.part.ends)
+        read = set(ends).union(*(operator.inputs for operator in self.operators))
+        made = {operator.outputs[0] for operator in self.operators}
+        if made <= read and len(read.union(self.inputs)) == len(self.tensors):
+            return TfliteGraph(tuple(self.tensors), tuple(self.operators), tuple(self.inputs), ends)
+        return self._without_unread(ends)
+
+    def _without_unread(self, ends: tuple[int, ...]) -> TfliteGraph:
         read, kept = set(ends), list[Operator]()
         for operator in reversed(self.operators):
             # A padding that every convolution took over is read by none, as is a RESHAPE between two rows.
@@ -72,7 +79,7 @@ class GraphBuilder:
 
     def places(self, call: LayerCall) -> list[int]:
         """Where the inputs of a call are among the tensors."""
-        return [self.place[self.same.get(tensor, tensor)] for tensor in call.inputs]
+        return [self.place[self.part.same(tensor)] for tensor in call.inputs]
 
     def put(self, call: LayerCall, result: int) -> None:
         """Note where the outputs of a call are; further ones are tensors of their own."""
@@ -145,8 +152,16 @@ class GraphBuilder:
 
     def sole(self, tensor: Tensor) -> bool:
         """Whether a value has one reader and isn't put out, so that it needn't exist."""
-        tensor = self.same.get(tensor, tensor)
-        return self.readers.get(tensor, 0) == 1 and tensor not in self.ends
+        return self.part.is_sole(tensor)
+
+    def leave_out(self, tensor: Tensor) -> None:
+        """Take the last operator back where it makes this tensor, which one call alone reads and does without."""
+        place = self.place[self.part.same(tensor)]
+        is_last = bool(self.operators) and self.operators[-1].outputs == (place,)
+        if is_last and self.sole(tensor) and all(made.is_constant for made in self.tensors[place + 1 :]):
+            self.operators.pop()
+            del self.tensors[place:], self.makers[place], self.layers[place]
+            self.operands = {key: operand for key, operand in self.operands.items() if operand < place}
 
     def fuses(self, call: LayerCall, source: int, into: frozenset[str]) -> bool:
         """Whether a call of one input can be fused into the operator that makes it."""

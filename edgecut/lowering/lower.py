@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
+from edgecut.graph.layer_call import LayerCall, UnsaidError
 from edgecut.graph.tensor import Tensor, needed
 from edgecut.lowering.builder import Activations, GraphBuilder
-from edgecut.lowering.layer_call import LayerCall, UnsaidError
 from edgecut.lowering.layer_operators import IDLE, PLAIN
+from edgecut.lowering.parts import Part, Parts
 from edgecut.lowering.rules import RULES
 from edgecut.tflite.flatbuffer import TfliteGraph
 
-# Layers without weights: a converter computes equal ones on the same tensor once.
-MERGED = frozenset({"Activation", "AveragePooling2D", "Cropping2D", "MaxPooling2D", "ReLU", "ZeroPadding2D"})
+_KEPT_EVERY = 8  # calls after which a state of the work is kept to go back to
 
 
-def lowering(calls: Sequence[LayerCall], activations: Activations) -> Callable[..., TfliteGraph]:
+def lowering(calls: Sequence[LayerCall], activations: Activations) -> Lowering:
     """For any tensors, the graph that a file of the model up to them would hold, for one image; an open size is 1.
 
     activations: "int8" for a fully quantized file. What no rule covers is an operator
@@ -23,15 +23,7 @@ def lowering(calls: Sequence[LayerCall], activations: Activations) -> Callable[.
     BatchNormalization and ReLU are fused into what is before them, padding into a convolution where it is what SAME
     would pad, and equal activations, poolings and paddings of one tensor are one.
     """
-    # The order of a part is that of the whole: what isn't needed for it leads to nothing that is.
-    whole, producer = _converter_order(calls), _producers(calls)
-    settings = {call: _settings(call) for call in whole if call.type in MERGED}
-
-    def lower(*ends: Tensor) -> TfliteGraph:
-        part = needed(producer, ends)
-        return _lowered([call for call in whole if call in part], settings, activations, ends).graph()
-
-    return lower
+    return Lowering(Parts(_converter_order(calls)), activations)
 
 
 def operators_by_layer(calls: Sequence[LayerCall], ends: Sequence[Tensor]) -> dict[str, tuple[str, ...]]:
@@ -39,9 +31,8 @@ def operators_by_layer(calls: Sequence[LayerCall], ends: Sequence[Tensor]) -> di
 
     The layers are in the order of the calls; what is fused into another layer's operator is that layer's.
     """
-    part = needed(_producers(calls), ends)
-    order = [call for call in calls if call in part]
-    work = _lowered(order, {call: _settings(call) for call in order if call.type in MERGED}, "float32", tuple(ends))
+    part = needed({tensor: call for call in calls for tensor in call.outputs}, ends)
+    work = Lowering(Parts([call for call in calls if call in part]), "float32").build(ends)
     rows: dict[str, tuple[str, ...]] = {}
     for operator in work.operators:
         layer = work.layers[operator.outputs[0]]
@@ -49,18 +40,39 @@ def operators_by_layer(calls: Sequence[LayerCall], ends: Sequence[Tensor]) -> di
     return rows
 
 
-def _producers(calls: Iterable[LayerCall]) -> dict[Tensor, LayerCall]:
-    return {tensor: call for call in calls for tensor in call.outputs}
+class Lowering:
+    """The graphs of a model up to any tensors; what two of them, one after the other, have in common is made once."""
 
+    def __init__(self, parts: Parts, activations: Activations) -> None:
+        """parts: of the model."""
+        self.parts = parts
+        self._work = GraphBuilder(activations, Part(parts, 0, ()))
+        self._next = 0  # the first position that the work so far leaves open
+        self._kept: list[tuple[int, GraphBuilder]] = [(0, self._work.copy())]
 
-def _lowered(
-    part: Sequence[LayerCall], settings: Mapping[LayerCall, str], activations: Activations, ends: Sequence[Tensor]
-) -> GraphBuilder:
-    order, same = _merged(part, settings)
-    work = GraphBuilder(activations, same, _readers(order, same), [same.get(end, end) for end in ends])
-    for call in order:
-        _add(work, call)
-    return work
+    def __call__(self, *ends: Tensor) -> TfliteGraph:
+        """The graph of the model up to the tensors."""
+        return self.build(ends).graph()
+
+    def build(self, ends: Sequence[Tensor]) -> GraphBuilder:
+        """All that the graph is made of, what nothing reads included; good until the next one."""
+        part = self.parts.part(ends)
+        self._back_to(min(self._next, self.parts.first_change(self._work.part, part)))
+        self._work.part = part
+        for position in part.positions(self._next):
+            if position >= self._kept[-1][0] + _KEPT_EVERY:
+                self._kept.append((position, self._work.copy()))
+            _add(self._work, self.parts.order[position])
+            self._next = position + 1
+        return self._work
+
+    def _back_to(self, position: int) -> None:
+        """Take back what was made of a position and behind it."""
+        if position < self._next:
+            while self._kept[-1][0] > position:
+                self._kept.pop()
+            self._next, kept = self._kept[-1]
+            self._work = kept.copy()
 
 
 def _converter_order(calls: Iterable[LayerCall]) -> list[LayerCall]:
@@ -98,45 +110,11 @@ def _name(call: LayerCall) -> str:
 
 
 def _has_weights(call: LayerCall) -> bool:
-    return call.has_weights
+    return bool(call.weights)
 
 
 def _has_constants(call: LayerCall) -> bool:
     return call.type in {"Concatenate", "Flatten", "GlobalAveragePooling2D", "Rescaling", "Reshape", "ZeroPadding2D"}
-
-
-def _settings(call: LayerCall) -> str:
-    """What makes a layer equal to another; a layer without settings is equal to itself alone."""
-    return repr({key: value for key, value in call.config.items() if key != "name"}) if call.config else call.name
-
-
-def _merged(
-    order: Sequence[LayerCall], settings: Mapping[LayerCall, str]
-) -> tuple[list[LayerCall], dict[Tensor, Tensor]]:
-    """The calls without those that repeat another, and what stands for the outputs of those.
-
-    settings: of the calls that may be merged.
-    """
-    first: dict[tuple[object, ...], LayerCall] = {}
-    same: dict[Tensor, Tensor] = {}
-    kept = []
-    for call in order:
-        if call in settings:
-            key = (call.type, settings[call], *(same.get(x, x) for x in call.inputs))
-            known = first.setdefault(key, call)
-            if known is not call:
-                same.update(zip(call.outputs, known.outputs, strict=True))
-                continue
-        kept.append(call)
-    return kept, same
-
-
-def _readers(order: Sequence[LayerCall], same: Mapping[Tensor, Tensor]) -> dict[Tensor, int]:
-    counts: dict[Tensor, int] = {}
-    for call in order:
-        for tensor in call.inputs:
-            counts[same.get(tensor, tensor)] = counts.get(same.get(tensor, tensor), 0) + 1
-    return counts
 
 
 def _add(work: GraphBuilder, call: LayerCall) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+from edgecut.graph.layer_call import LayerCall, channels
 from edgecut.graph.tensor import Tensor
 from edgecut.lowering.blocks import attention, einsum_dense, layer_normalization, matrix_product, transpose
 from edgecut.lowering.builder import GraphBuilder
-from edgecut.lowering.layer_call import LayerCall, channels
 from edgecut.lowering.layer_operators import ACTIVATIONS, PLAIN, REPEATED
 from edgecut.lowering.sequences import convolution, depthwise, pooling, separable, zero_padding
 from edgecut.tflite.kinds import FOLDS_NORMALIZATION, FOLDS_SCALE, FUSES_RELU
@@ -31,9 +31,9 @@ def _depthwise(work: GraphBuilder, call: LayerCall, taken: Sequence[int]) -> int
 def _separable(work: GraphBuilder, call: LayerCall, taken: Sequence[int]) -> int:
     middle, strides = channels(call) * call.number("depth_multiplier", 1), _strides(call)
     weights, filters = (1, *call.pair("kernel_size"), middle), call.number("filters")
+    picture, shape = _unpadded(work, call, taken[0]), (*call.shape[:-1], middle)
     kernel, bias = work.constant(weights), work.constant((middle,))
-    shape = (*call.shape[:-1], middle)
-    source = work.operator("DEPTHWISE_CONV_2D", (_unpadded(work, call, taken[0]), kernel, bias), shape, strides)
+    source = work.operator("DEPTHWISE_CONV_2D", (picture, kernel, bias), shape, strides)
     return work.weighted("CONV_2D", call, source, (filters, 1, 1, middle), call.shape, {})
 
 
@@ -159,6 +159,7 @@ def _unpadded(work: GraphBuilder, call: LayerCall, source: int) -> int:
         total = max(0, (math.ceil(size / max(1, stride)) - 1) * stride + kernel - size)
         if tuple(padding) != (total // 2, total - total // 2):
             return source
+    work.leave_out(call.inputs[0])
     return maker.inputs[0]
 
 

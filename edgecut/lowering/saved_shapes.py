@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgecut.graph.tensor import needed
+from edgecut.lowering.dtypes import said_dtype
 from edgecut.lowering.saved_calls import saved_calls
 from edgecut.lowering.shapes import Shape
-from edgecut.records.json_value import Json, JsonObject, table
+from edgecut.records.json_value import Json, JsonObject
 
 
 @dataclass(frozen=True)
@@ -66,5 +67,5 @@ def _told(shape: Shape) -> Shape | None:
 
 def _dtype(said: Json) -> str:
     """The type of an input, which a file says as a word or as a policy."""
-    name = table(table(said).get("config")).get("name") if isinstance(said, Mapping) else said
-    return name if isinstance(name, str) and "float" not in name else "float32"
+    name = said_dtype(said)
+    return "float32" if "float" in name else name

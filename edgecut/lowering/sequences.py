@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgecut.graph.layer_call import LayerCall, UnsaidError, channels
 from edgecut.lowering.builder import GraphBuilder
-from edgecut.lowering.layer_call import LayerCall, UnsaidError, channels
 
 
 def convolution(work: GraphBuilder, call: LayerCall, taken: Sequence[int]) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from edgecut.lowering.layer_call import LayerCall, UnsaidError
+from edgecut.graph.layer_call import LayerCall, UnsaidError
 from edgecut.lowering.layer_operators import IDLE
 from edgecut.records.json_value import Json, items, table
 
@@ -57,75 +57,119 @@ def _broadcast(call: LayerCall) -> Shape:
 
 
 def _convolved(call: LayerCall) -> Shape:
-    _, *sizes, _ = _given(call, 4)
-    return (_given(call, 4)[0], *_windows(call, sizes, "kernel_size"), call.number("filters"))
+    batch, *sizes, _ = _given(call, _rank(call))
+    return (batch, *_windows(call, sizes, "kernel_size"), call.number("filters"))
 
 
 def _depthwise(call: LayerCall) -> Shape:
-    batch, *sizes, channels = _given(call, 4)
+    batch, *sizes, channels = _given(call, _rank(call))
     width = None if channels is None else channels * call.number("depth_multiplier", 1)
     return (batch, *_windows(call, sizes, "kernel_size"), width)
 
 
 def _pooled(call: LayerCall) -> Shape:
-    batch, *sizes, channels = _given(call, 4)
+    batch, *sizes, channels = _given(call, _rank(call))
     return (batch, *_windows(call, sizes, "pool_size"), channels)
+
+
+def _rank(call: LayerCall) -> int:
+    """The axes of what a class takes by its name, such as 3 of a Conv1D."""
+    return next((2 + int(letter) for letter in call.type if letter.isdigit()), 4)
+
+
+def _along(call: LayerCall, key: str, sizes: Sequence[object], default: int | None = None) -> tuple[int, ...]:
+    """A setting for each axis, of which one number says all. Raises UnsaidError if it isn't told."""
+    value = call.config.get(key, default)
+    row = (value,) * len(sizes) if isinstance(value, int) else call.numbers(key)
+    if len(row) != len(sizes):
+        raise UnsaidError(f"{call.type}: {key} = {value!r}")
+    return row
 
 
 def _windows(call: LayerCall, sizes: Sequence[int | None], key: str) -> tuple[int | None, ...]:
     """How often a window fits along each axis; None where a size is open or the settings don't say it."""
     try:
-        windows, steps = call.pair(key), call.pair("strides" if call.config.get("strides") else key, 1)
+        windows = _along(call, key, sizes)
+        steps = windows if key == "pool_size" else (1,) * len(sizes)
+        steps = _along(call, "strides", sizes) if call.config.get("strides") else steps
     except UnsaidError:
         return (None,) * len(sizes)
-    dilation = call.pair("dilation_rate", 1)
+    dilation = _along(call, "dilation_rate", sizes, 1)
     reaches = [(window - 1) * rate + 1 for window, rate in zip(windows, dilation, strict=True)]
-    if call.text("padding", "valid") == "same":
-        reaches = [1, 1]
+    if call.text("padding", "valid") in {"same", "causal"}:
+        reaches = [1] * len(sizes)
     rows = zip(sizes, reaches, steps, strict=True)
     return tuple(None if size is None or step < 1 else max(0, (size - reach) // step + 1) for size, reach, step in rows)
 
 
 def _upwards(call: LayerCall) -> Shape:
-    batch, *sizes, _ = _given(call, 4)
-    steps, same = call.pair("strides", 1), call.text("padding", "valid") == "same"
-    told = same and call.config.get("output_padding") is None
-    return (
-        batch,
-        *(_times(size, step) if told else None for size, step in zip(sizes, steps, strict=True)),
-        call.number("filters"),
-    )
-
-
-def _along_one_axis(call: LayerCall) -> Shape:
-    return (_given(call, 3)[0], None, call.number("filters"))
+    batch, *sizes, _ = _given(call, _rank(call))
+    steps = _along(call, "strides", sizes, 1)
+    grown: list[int | None] = [_times(size, step) for size, step in zip(sizes, steps, strict=True)]
+    if call.config.get("output_padding") is not None:
+        grown = [None] * len(sizes)
+    elif call.text("padding", "valid") != "same":
+        dilation = _along(call, "dilation_rate", sizes, 1)
+        windows = zip(_along(call, "kernel_size", sizes), dilation, strict=True)
+        reaches = [(window - 1) * rate + 1 for window, rate in windows]
+        rows = zip(grown, reaches, steps, strict=True)
+        grown = [None if size is None else size + max(reach - step, 0) for size, reach, step in rows]
+    return (batch, *grown, call.number("filters"))
 
 
 def _averaged(call: LayerCall) -> Shape:
-    rank = 3 if call.type.endswith("1D") else 4
+    rank = _rank(call)
     batch, *_, channels = _given(call, rank)
     return (batch, *(1,) * (rank - 2), channels) if call.config.get("keepdims") is True else (batch, channels)
 
 
 def _resized(call: LayerCall) -> Shape:
-    batch, height, width, channels = _given(call, 4)
+    batch, *sizes, channels = _given(call, _rank(call))
     try:
-        factors = call.pair("size")
+        factors = _along(call, "size", sizes)
     except UnsaidError:
-        return (batch, None, None, channels)
-    return (batch, _times(height, factors[0]), _times(width, factors[1]), channels)
+        return (batch, *(None,) * len(sizes), channels)
+    return (batch, *(_times(size, factor) for size, factor in zip(sizes, factors, strict=True)), channels)
 
 
 def _edged(call: LayerCall) -> Shape:
     """With what is padded, or cut off, on either side."""
-    batch, *sizes, channels = _given(call, 4)
+    batch, *sizes, channels = _given(call, _rank(call))
     sign = 1 if call.type.startswith("Zero") else -1
     try:
-        sides = call.sides("padding" if sign > 0 else "cropping")
+        key = "padding" if sign > 0 else "cropping"
+        sides = call.sides(key) if len(sizes) == 2 else _sides_of_one(call, key, sizes)
     except UnsaidError:
-        return (batch, None, None, channels)
+        return (batch, *(None,) * len(sizes), channels)
     grown = (None if size is None else max(0, size + sign * sum(side)) for size, side in zip(sizes, sides, strict=True))
     return (batch, *grown, channels)
+
+
+def _sides_of_one(call: LayerCall, key: str, sizes: Sequence[object]) -> tuple[tuple[int, int], ...]:
+    """Before and behind, along the one axis. Raises UnsaidError if there are more, or it isn't told."""
+    row = call.numbers(key)
+    if len(sizes) != 1 or len(row) > 2:
+        raise UnsaidError(f"{call.type}: {key} = {row!r}")
+    return ((row[0], row[-1]),)
+
+
+def _embedded(call: LayerCall) -> Shape:
+    shape = _given(call)
+    return (*shape, call.number("output_dim")) if shape else ()
+
+
+def _recurrent(call: LayerCall) -> Shape:
+    """One call's last state, or each; other than these only the model tells."""
+    batch, steps, _ = _given(call, 3)
+    if call.config.get("return_state"):
+        return ()
+    units = call.number("units")
+    return (batch, steps, units) if call.config.get("return_sequences") else (batch, units)
+
+
+def _repeated_rows(call: LayerCall) -> Shape:
+    batch, width = _given(call, 2)
+    return (batch, call.number("n"), width)
 
 
 def _dense(call: LayerCall) -> Shape:
@@ -192,6 +236,7 @@ _RULES: Mapping[str, Callable[[LayerCall], Shape]] = {
             "AddWeight",
             "BatchNormalization",
             "ELU",
+            "GroupNormalization",
             "LayerNormalization",
             "LayerScale",
             "LeakyReLU",
@@ -209,23 +254,20 @@ _RULES: Mapping[str, Callable[[LayerCall], Shape]] = {
     **dict.fromkeys(
         ("Add", "Average", "Divide", "Maximum", "Minimum", "Multiply", "Subtract", "TrueDivide"), _broadcast
     ),
-    "AveragePooling2D": _pooled,
+    **dict.fromkeys((f"{kind}Pooling{axes}D" for kind in ("Average", "Max") for axes in (1, 2, 3)), _pooled),
+    **dict.fromkeys((f"Global{kind}Pooling{axes}D" for kind in ("Average", "Max") for axes in (1, 2, 3)), _averaged),
+    **dict.fromkeys(("Conv1D", "Conv2D", "Conv3D", "SeparableConv1D", "SeparableConv2D"), _convolved),
+    **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"), _upwards),
+    **dict.fromkeys(("Cropping1D", "Cropping2D", "ZeroPadding1D", "ZeroPadding2D"), _edged),
+    **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), _depthwise),
+    **dict.fromkeys(("GRU", "LSTM", "SimpleRNN"), _recurrent),
+    **dict.fromkeys(("UpSampling1D", "UpSampling2D", "UpSampling3D"), _resized),
     "Concatenate": _joined,
-    "Conv1D": _along_one_axis,
-    "Conv2D": _convolved,
-    "Conv2DTranspose": _upwards,
-    "Cropping2D": _edged,
     "Dense": _dense,
-    "DepthwiseConv2D": _depthwise,
     "EinsumDense": _contracted,
+    "Embedding": _embedded,
     "Flatten": _flattened,
-    "GlobalAveragePooling1D": _averaged,
-    "GlobalAveragePooling2D": _averaged,
-    "GlobalMaxPooling2D": _averaged,
-    "MaxPooling2D": _pooled,
     "Permute": _permuted,
+    "RepeatVector": _repeated_rows,
     "Reshape": _reshaped,
-    "SeparableConv2D": _convolved,
-    "UpSampling2D": _resized,
-    "ZeroPadding2D": _edged,
 }

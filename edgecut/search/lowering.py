@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from edgecut.graph.callgraph import Calls
 from edgecut.graph.callgraph import Tensor as GraphTensor
-from edgecut.lowering.live import layer_calls
+from edgecut.graph.live import layer_calls
 from edgecut.lowering.lower import lowering
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
 

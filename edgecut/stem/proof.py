@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from edgecut.graph.calls import Calls, Tensor, calls, flat
-from edgecut.graph.cuts import macs_of
+from edgecut.graph.costs import macs_of
+from edgecut.graph.live import layer_calls
 from edgecut.graph.proof import INPUTS, OPEN_SIZE
 from edgecut.graph.rebuild import run
 from edgecut.images.device import in_order, to_device_batch
@@ -288,7 +289,7 @@ def _is_approximate(edit: Edit) -> bool:
 
 
 def _macs(graph: Calls) -> int | None:
-    counts = [macs_of(call) for call in graph]
+    counts = [macs_of(call) for call in layer_calls(graph)]
     return None if None in counts else sum(count or 0 for count in counts)
 
 

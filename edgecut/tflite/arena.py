@@ -173,7 +173,7 @@ def _device_bytes(graph: TfliteGraph, scratch: Scratch) -> int:
 
 
 def _neighbours(alive: Mapping[int, Sequence[tuple[int, int]]], buffer: Buffer) -> Sequence[tuple[int, int]]:
-    """(begin, end) of what is placed and alive together with a buffer, sorted; several times over where that is long."""
+    """(begin, end) of what is placed and alive together with a buffer, sorted, some of it several times."""
     rows = [alive[moment] for moment in range(buffer.first, buffer.last + 1) if moment in alive]
     return rows[0] if len(rows) == 1 else sorted(chain.from_iterable(rows))
 

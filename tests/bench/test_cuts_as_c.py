@@ -19,7 +19,7 @@ def test_a_cut_s_work_buffer_is_that_of_the_file(tmp_path: Path) -> None:
 
     from edgecut.bench.at_cut import FORESEEN_ERROR, cut_costs
     from edgecut.export.artifacts import export
-    from edgecut.graph.calls import calls
+    from edgecut.graph.live import dataflow
 
     inputs = layers.Input((33, 31, 3))
     x = layers.Conv2D(8, 3, strides=2, activation="relu")(inputs)
@@ -30,7 +30,7 @@ def test_a_cut_s_work_buffer_is_that_of_the_file(tmp_path: Path) -> None:
     x = layers.AveragePooling2D(2, name="average_pool")(x)
     x = layers.Softmax(name="scores")(layers.Dense(4)(layers.GlobalAveragePooling2D()(x)))
     model = keras.Model(inputs, x)
-    costs = {cost.name: cost.arena for cost in cut_costs(calls(model), find_profile("nano33ble-c"))}
+    costs = {cost.name: cost.arena for cost in cut_costs(dataflow(model), find_profile("nano33ble-c"))}
     images = np.random.default_rng(0).uniform(-1, 1, (4, 33, 31, 3)).astype(np.float32)
     for name in ("max_pool", "joined", "average_pool", "scores"):
         part = keras.Model(inputs, model.get_layer(name).output)

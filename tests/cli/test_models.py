@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgecut.graph.dataflow import Dataflow
+from edgecut.graph.layer_call import UnsaidError
+from edgecut.records.recipe import Source
 from edgecut.runtime.files import FileRunner
 from tests.command_line import run
 
@@ -25,6 +28,48 @@ def test_inspect_gives_what_a_cut_costs(capsys: pytest.CaptureFixture[str]) -> N
     assert points["predictions"]["macs"] == document["macs"]
     # 32 x 32 x 16 outputs of 3 x 3 x 3 multiply-accumulates each, by hand.
     assert points["stem_conv"]["macs"] == 32 * 32 * 16 * 27
+
+
+@pytest.mark.parametrize("words", [(), ("--cuts", "--profile", "nucleo-l4r5zi,raspberry-pi-4")], ids=len)
+@pytest.mark.parametrize("form", ["functional.keras", "sequential.h5", "normalized.keras", "normalized.h5"])
+def test_a_file_is_inspected_as_the_model_in_it(
+    words: tuple[str, ...],
+    form: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = str(saved_as(tmp_path, form))
+    saved = run(capsys, "inspect", path, *words, "--json")
+
+    def unsaid(source: Source) -> Dataflow:
+        raise UnsaidError("the test says so")
+
+    monkeypatch.setattr("edgecut.source.saved.read_dataflow", unsaid)
+    live = run(capsys, "inspect", path, *words, "--json")
+    assert (saved.code, saved.out, saved.err) == (0, live.out, "")
+    assert live.err == f"edgecut: {path}: the test says so; TensorFlow reads the model\n"
+
+
+def saved_as(folder: Path, form: str) -> Path:
+    """A model of a kind in a file of its name."""
+    import keras
+    from keras import layers
+
+    if form.startswith("functional"):
+        return Path(MODEL)
+    x = inputs = keras.Input((16, 16, 3), name="image")
+    if form.startswith("sequential"):
+        rows = [layers.Conv2D(4, 3, strides=2, activation="relu"), layers.MaxPooling2D(), layers.Flatten()]
+        model = keras.Sequential([inputs, *rows, layers.Dense(3, name="scores")])
+    else:
+        # The shift of one normalization is all zeros, which a converter leaves out, and that of the other isn't.
+        for number, name in enumerate(("still", "moved")):
+            x = layers.LayerNormalization(name=name)(layers.Conv2D(4, 3, name=f"conv_{number}")(x))
+        model = keras.Model(inputs, layers.Dense(3, name="scores")(layers.GlobalAveragePooling2D()(x)))
+        model.get_layer("moved").beta.assign(np.ones(4))
+    model.save(folder / form)
+    return folder / form
 
 
 def test_inspect_can_leave_out_what_is_no_start(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Set
 from pathlib import Path
 
+import h5py
 import pytest
 
 from tests.quick import HEAVY
+from tests.saved_models import classifier
 
 BLOCKER = """
 import sys
@@ -71,6 +74,8 @@ def test_the_blocker_blocks(tmp_path: Path) -> None:
         ["profile", "show", "nucleo-l4r5zi"],
         ["inspect", str(FIXTURES / "tiny.int8.tflite"), "--profile", "nucleo-l4r5zi"],
         ["inspect", str(FIXTURES / "tiny.int8.onnx")],
+        ["inspect", str(DEMO / "cifar10_backbone.keras")],
+        ["inspect", str(DEMO / "cifar10_backbone.keras"), "--cuts", "--profile", "nucleo-l4r5zi", "--svg", "net.svg"],
         ["plan", str(DEMO / "recipe.toml"), "--profile", "nucleo-l4r5zi,host"],
         ["plan", str(FIXTURES / "tiny.float32.onnx"), "--precision", "float32"],
         ["bench", str(FIXTURES / "tiny.int8.tflite"), "--runs", "2"],
@@ -81,8 +86,17 @@ def test_the_blocker_blocks(tmp_path: Path) -> None:
 )
 def test_a_light_command_works_without_tensorflow(tmp_path: Path, arguments: list[str]) -> None:
     child = run(tmp_path, *arguments)
-    assert (child.stderr, child.returncode) == ("", 0)
+    wrote = "edgecut: wrote net.svg\n" if "--svg" in arguments else ""
+    assert (child.stderr, child.returncode) == (wrote, 0)
     assert child.stdout.strip() != ""
+
+
+@pytest.mark.parametrize("words", [["inspect", "m.h5", "--legal"], ["plan", "m.h5", "--precision", "float32"]])
+def test_a_file_of_hdf5_is_read_without_tensorflow(tmp_path: Path, words: list[str]) -> None:
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file.attrs.update({"model_config": json.dumps(classifier()), "keras_version": "2.8.0"})
+    child = run(tmp_path, *words)
+    assert (child.stderr, child.returncode) == ("", 0)
 
 
 def test_the_list_of_commands_needs_click_alone(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from edgecut.export.artifacts import export
 from edgecut.graph.calls import calls
 from edgecut.graph.cuts import cut_points
 from edgecut.graph.edits import edit
-from edgecut.lowering.live import layer_calls
+from edgecut.graph.live import dataflow, layer_calls
 from edgecut.lowering.lower import lowering
 from edgecut.records.profile_files import find_profile
 from edgecut.tflite.arena import cortex_m_arena_bytes, planned_bytes
@@ -134,7 +134,7 @@ def test_attention_under_a_mask_is_not_modelled() -> None:
 
 def test_each_tensor_has_an_estimate_with_its_band_or_a_reason() -> None:
     graph = calls(many_kinds())
-    costs = {cost.name: cost for cost in cut_costs(graph, find_profile("nucleo-l4r5zi"))}
+    costs = {cost.name: cost for cost in cut_costs(dataflow(graph), find_profile("nucleo-l4r5zi"))}
     assert set(costs) == set(graph.tensor_name.values())
     assert costs["image"].latency.reason == "the file has no operator with multiply-accumulates that could be counted"
     last = costs["scores"]
@@ -146,7 +146,7 @@ def test_each_tensor_has_an_estimate_with_its_band_or_a_reason() -> None:
 def test_an_open_size_leaves_both_open() -> None:
     image = keras.Input((None, None, 3), name="image")
     model = keras.Model(image, L.GlobalAveragePooling2D(name="pool")(L.Conv2D(4, 3, name="conv")(image)))
-    costs = list(cut_costs(calls(model), find_profile("nucleo-l4r5zi")))
+    costs = list(cut_costs(dataflow(model), find_profile("nucleo-l4r5zi")))
     assert {cost.arena.reason for cost in costs} == {"a size of the model is open"}
     assert {cost.latency.value for cost in costs} == {None}
 
@@ -181,7 +181,7 @@ def test_layers_along_one_axis_are_foreseen_as_the_converter_writes_them(precisi
 def test_the_arena_of_a_layer_that_no_rule_foresees_is_unknown() -> None:
     steps = keras.Input((20, 8), name="steps")
     model = keras.Model(steps, L.Dense(3, name="scores")(L.GRU(12, name="gru")(steps)))
-    costs = {cost.name: cost for cost in cut_costs(calls(model), find_profile("nucleo-l4r5zi"))}
+    costs = {cost.name: cost for cost in cut_costs(dataflow(model), find_profile("nucleo-l4r5zi"))}
     assert costs["steps"].arena.value is not None
     arena = costs["scores"].arena
     reason = "what a converter makes of GRU isn't foreseen; the written file tells"

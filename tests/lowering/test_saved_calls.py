@@ -11,10 +11,14 @@ import numpy as np
 import pytest
 
 from edgecut.graph.calls import calls, flat
+from edgecut.graph.dataflow import Dataflow
+from edgecut.graph.layer_call import UnsaidError
+from edgecut.graph.live import dataflow, layer_calls
+from edgecut.graph.points import points_of, totals
 from edgecut.lowering.expected_operators import expected_operators
-from edgecut.lowering.live import layer_calls
-from edgecut.lowering.lower import operators_by_layer
+from edgecut.lowering.lower import lowering, operators_by_layer
 from edgecut.lowering.saved_calls import saved_calls
+from edgecut.lowering.saved_dataflow import saved_dataflow
 from edgecut.lowering.saved_shapes import input_shapes, output_shapes
 from edgecut.tflite.kinds import KINDS
 from tests.graph import models
@@ -88,3 +92,32 @@ def test_what_a_model_takes_and_puts_out_is_read_from_its_configuration(model: k
     config = json.loads(model.to_json())
     assert input_shapes(config) == tuple(x.shape for x in model.inputs)
     assert output_shapes(config) == tuple((*(None,) * (len(x.shape) - 1), x.shape[-1]) for x in model.outputs)
+
+
+def test_cuts_and_what_they_cost_are_the_live_ones(model: keras.Model) -> None:
+    live = dataflow(model)
+    try:
+        saved = saved_dataflow(json.loads(model.to_json()))
+    except UnsaidError as exc:
+        pytest.skip(str(exc))
+    assert points_of(saved) == points_of(live)
+    assert totals(saved) == totals(live)
+    assert told(saved) == told(live)
+    ends = [(flow.calls, flow.flat_outputs) for flow in (saved, live)]
+    assert lowering(ends[0][0], "int8")(*ends[0][1]) == lowering(ends[1][0], "int8")(*ends[1][1])
+
+
+def told(flow: Dataflow) -> list[tuple[object, ...]]:
+    """What each call is told by, its tensors by name."""
+    names = flow.tensor_name
+    return [
+        (
+            call.name,
+            call.path,
+            call.type,
+            call.weights,
+            [names[x] for x in call.inputs],
+            call.outputs[0].dtype,
+        )
+        for call in flow
+    ]

@@ -8,7 +8,7 @@ import pytest
 
 from edgecut import export
 from edgecut.graph.calls import calls
-from edgecut.lowering.live import layer_calls
+from edgecut.graph.live import layer_calls
 from edgecut.lowering.lower import lowering
 from edgecut.runtime.files import FileRunner
 from edgecut.tflite.flatbuffer import read

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import zipfile
 from collections.abc import Callable
@@ -14,7 +13,7 @@ import pytest
 
 from edgecut.errors import SourceError
 from edgecut.graph.saved import config_of, keras_version
-from edgecut.sandbox.hdf5 import check_hdf5
+from edgecut.sandbox.hdf5 import are_zeros, check_hdf5
 
 
 def whole(path: Path, *, deflated: bool = False) -> Path:
@@ -112,16 +111,46 @@ def test_a_file_that_is_damaged_in_h5pys_own_words_is_left_to_its_reader(tmp_pat
 
 
 @pytest.mark.parametrize("reader", [config_of, keras_version])
-def test_no_file_is_opened_here_before_a_child_has_read_it(
+def test_a_configuration_is_read_by_a_child_alone_and_no_weights(
     reader: Callable[[str], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EDGECUT_LIMITS", "bytes=1GiB")
     path = whole(tmp_path / "m.h5")
     with h5py.File(path, "a") as file:
+        file.attrs["keras_version"] = "2.8.0"
         file.create_dataset("bomb", (1 << 40,), "float32", chunks=(1024,))
-    monkeypatch.setattr(h5py, "File", io.BytesIO)
-    with pytest.raises(SourceError, match="'bomb' brings what it unpacks to over"):
+    monkeypatch.setattr(h5py, "File", None)
+    assert (
         reader(str(path))
+        == {
+            config_of: {"class_name": "Sequential", "config": {"layers": []}},
+            keras_version: "2.8.0",
+        }[reader]
+    )
+
+
+@pytest.mark.parametrize("member", ["", "model.weights.h5"])
+def test_a_vector_of_zeros_is_found_where_it_is_and_of_its_layer(member: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.h5"
+    with h5py.File(path, "w") as file:
+        for name, values in (("still", np.zeros(3)), ("moved", np.ones(3))):
+            file.create_dataset(f"layers/{name}/vars/1", data=values)
+            file[f"layers/{name}/vars"].attrs["name"] = name
+        file["linked"] = h5py.ExternalLink("other.h5", "/layers")
+    path = archived(path) if member else path
+    asked = [
+        (["layers/still/vars/1"], "still"), (["nowhere", "layers/moved/vars/1"], "moved"),
+        (["layers/still/vars/1"], "moved"), (["linked"], "still"),
+    ]  # fmt: skip
+    assert are_zeros(path, member, asked) == (True, False, None, None)
+
+
+def test_what_h5py_refuses_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "m.h5"
+    path.write_bytes(whole(path).read_bytes()[:1000])
+    with pytest.raises(SourceError) as caught:
+        config_of(str(path))
+    assert str(caught.value).startswith(f"{path}: is truncated or damaged (Unable to synchronously open file")
 
 
 @pytest.mark.real

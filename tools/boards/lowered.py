@@ -12,7 +12,7 @@ def lowered(key: str) -> TfliteGraph:
     import_keras_quietly()
     from edgecut.graph.callgraph import flat
     from edgecut.graph.calls import calls
-    from edgecut.lowering.live import layer_calls
+    from edgecut.graph.live import layer_calls
     from edgecut.lowering.lower import lowering
 
     try:

@@ -7,15 +7,24 @@ from collections.abc import Mapping, Sequence
 import keras
 import numpy as np
 
-from edgecut.graph.callgraph import Call, Calls
-from edgecut.lowering.layer_call import LayerCall
-from edgecut.lowering.lower import MERGED
-from edgecut.lowering.rules import RULES
+from edgecut.graph.callgraph import Call, Calls, flat
+from edgecut.graph.calls import calls
+from edgecut.graph.dataflow import Dataflow
+from edgecut.graph.layer_call import LayerCall
 from edgecut.records.json_value import Json, JsonObject
 
+_KNOWN = frozenset({"keras", "edgecut"})  # whose settings the rules know
 
-def layer_calls(calls: Calls) -> tuple[LayerCall, ...]:
+
+def dataflow(model: keras.Model | Calls) -> Dataflow:
+    """The calls of a model, on the same tensors, with what it takes and puts out."""
+    graph = model if isinstance(model, Calls) else calls(model)
+    return Dataflow(layer_calls(graph), flat(graph.inputs), flat(graph.outputs))
+
+
+def layer_calls(graph: Calls) -> tuple[LayerCall, ...]:
     """The calls of a model, on the same tensors."""
+    first = {id(call.operation): call.layer for call in reversed(graph.calls)}
     return tuple(
         LayerCall(
             call.name,
@@ -25,16 +34,23 @@ def layer_calls(calls: Calls) -> tuple[LayerCall, ...]:
             call.kwargs,
             call.inputs,
             call.outputs,
-            bool(getattr(call.operation, "weights", ())),
+            call.layer,
+            first[id(call.operation)],
+            tuple(tuple(weight.shape) for weight in getattr(call.operation, "weights", ())),
             _zeros(call),
         )
-        for call in calls
+        for call in graph
     )
 
 
+def params_of(operation: keras.Operation) -> int:
+    """The number of weights of a layer, trainable or not; 0 for an operator."""
+    return operation.count_params() if isinstance(operation, keras.Layer) and operation.built else 0
+
+
 def _config(call: Call) -> JsonObject:
-    """The settings of a layer that a rule reads; {} where it has none that can be told."""
-    if call.type not in RULES and call.type not in MERGED:
+    """The settings of one of Keras' layers or of edgecut's; {} where it has none that can be told."""
+    if type(call.operation).__module__.partition(".")[0] not in _KNOWN:
         return {}
     try:
         config = call.operation.get_config()

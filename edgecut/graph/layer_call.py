@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,10 +19,12 @@ class LayerCall:
     """A call of a layer or operation.
 
     name: "outer.inner" in a nested model, "layer@k" for the k-th call of a shared layer. type: the class' name.
-    config: as the class' get_config() gives it and a saved model holds it; {} where none is needed. args, kwargs: what
-    it is called with, each Keras tensor replaced by its Tensor. inputs: the tensors in them. A shape of () is unknown.
-    has_weights: False where it isn't known, which only the operators' order depends on. zeros: weights that are all
-    zeros, as before training; a saved configuration doesn't tell.
+    config: as the class' get_config() gives it and a saved model holds it; {} where it can't be told. args, kwargs:
+    what it is called with, each Keras tensor replaced by its Tensor. inputs: the tensors in them, and masks that it
+    takes besides. A shape of () is unknown. path: the layer's name, the same for all calls of a shared one. layer: its
+    first path, where it has several. weights: their shapes in the layer's order; () where it has none, or where they
+    aren't known, on which then only the operators' order depends. zeros: weights that are all zeros, as before
+    training.
     """
 
     name: str
@@ -31,13 +34,20 @@ class LayerCall:
     kwargs: Mapping[str, object]
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
-    has_weights: bool = False
+    path: str = ""
+    layer: str = ""
+    weights: tuple[tuple[int, ...], ...] = ()
     zeros: frozenset[str] = frozenset()
 
     @property
     def is_input(self) -> bool:
         """Whether this is a model input rather than a computation."""
         return self.type == "InputLayer"
+
+    @property
+    def params(self) -> int:
+        """The number of weights, trainable or not."""
+        return sum(map(math.prod, self.weights))
 
     @property
     def shape(self) -> tuple[int | None, ...]:
