@@ -49,6 +49,7 @@ PACKAGES: tuple[Package, ...] = (
     Package("onnxruntime", "onnxruntime", "runs .onnx files", light="edgecut-lite[onnx]"),
     Package("h5py", "h5py", "looks into .h5 models"),
     Package("threadpoolctl", "threadpoolctl", "gives a search's sums one thread"),
+    Package("scipy", "scipy", "fits a machine's prices to its times", light="edgecut-lite[fit]"),
     Package("numpy", "numpy", "arrays", light=""),
     Package("pillow", "PIL", "decodes and resizes images", light=""),
     TFLM,

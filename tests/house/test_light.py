@@ -14,6 +14,7 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 DEMO = Path(__file__).parents[2] / "edgecut" / "demo_data"
 TENSORFLOW = "edgecut: error: TensorFlow isn't here, and this needs it; it comes with: pip install edgecut\n"
 ONNX = "edgecut: error: onnx isn't here, and this needs it; it comes with: pip install 'edgecut-lite[onnx]'\n"
+SCIPY = "edgecut: error: scipy isn't here, and this needs it; it comes with: pip install 'edgecut-lite[fit]'\n"
 BACKBONE = str(DEMO / "cifar10_backbone.keras")
 DATA = str(DEMO / "fashion_mnist.npz")
 NEEDY = {
@@ -27,6 +28,10 @@ NEEDY = {
         ["head", BACKBONE, "--to", "block_1_relu", "--classes", "10", "--data", DATA, "-o", "out.keras"],
         ["search", BACKBONE, "--data", DATA, "--preprocess", "tf", "-o", "out"],
         ["explain", str(FIXTURES / "tiny.int8.tflite"), "--source", BACKBONE, "--data", DATA],
+    ],
+    SCIPY: [
+        ["profile", "calibrate", "-o", "out.toml"],
+        ["profile", "fit", str(FIXTURES / "tiny.int8.tflite"), "--base", "nucleo-l4r5zi", "-o", "out.toml"],
     ],
     ONNX: [
         ["inspect", str(FIXTURES / "tiny.int8.onnx")],
@@ -47,7 +52,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, list
     return folder, {sentence: [next(rows) for _ in each] for sentence, each in NEEDY.items()}
 
 
-@pytest.mark.parametrize("sentence", NEEDY, ids=["TensorFlow", "onnx"])
+@pytest.mark.parametrize("sentence", NEEDY, ids=["TensorFlow", "scipy", "onnx"])
 def test_a_command_says_what_brings_what_it_needs(said: tuple[Path, dict[str, list[Answer]]], sentence: str) -> None:
     last = [
         (words, row.code, row.err.splitlines(keepends=True)[-1])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from edgecut.records.packages import LIGHT
+from tests.house.test_floors import imports_of
 from tools.distributions import project
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +38,30 @@ def blocks(name: str) -> dict[str, list[tuple[Requirement, str]]]:
         pin = Requirement(block.splitlines()[0].removesuffix("\\"))
         rows.setdefault(pin.name, []).append((pin, block))
     return rows
+
+
+# Modules of packages of another name, or of those whose interface they are part of; one that only other machines have.
+BROUGHT = {
+    "PIL": "pillow",
+    "pydantic_core": "pydantic",
+    "dask": "distributed",
+    "ethosu": "ethos-u-vela",
+    "google": "onnx",
+    "ml_dtypes": "onnx",
+}
+ELSEWHERE = {"tflite_runtime"}
+
+
+def test_every_package_that_is_imported_is_a_dependency() -> None:
+    """What another package needs today is gone with its next version."""
+    roots = {
+        module.partition(".")[0]
+        for path in (ROOT / "edgecut").rglob("*.py")
+        for module, _, _ in imports_of(ast.parse(path.read_text(encoding="utf-8")))
+    }
+    others = roots - sys.stdlib_module_names - {"edgecut"} - ELSEWHERE
+    declared = {canonicalize_name(Requirement(row).name) for row in [*PROJECT["project"]["dependencies"], *EXTRAS]}
+    assert {root for root in others if canonicalize_name(BROUGHT.get(root, root)) not in declared} == set()
 
 
 @pytest.mark.parametrize("name", LOCKS)
