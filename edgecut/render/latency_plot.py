@@ -64,20 +64,20 @@ def _lane(row: BenchRow, along: LogScale, down: float, colour: int) -> str:
 
 
 def _beside(words: str, places: tuple[float, float, float], down: float) -> str:
-    """The words behind the line of a lane, or before it, or over it where they have no room at its ends.
+    """The words behind the line of a lane, or before it, or just above it where they have no room at its ends.
 
     places: where the line begins, where its mark is, and where the line ends.
     """
     low, middle, high = places
     room = _LETTER * len(words) + 12
-    for x, is_behind in ((high, True), (low, False), (middle, True), (middle, False)):
+    for x, is_behind, raised in ((high, True, 0), (low, False, 0), (middle, True, 7), (middle, False, 7)):
         if x + room <= across_of(1) if is_behind else x - room >= across_of(0):
-            return _text(words, x + (12 if is_behind else -12), down, "start" if is_behind else "end")
-    return _text(words, across_of(0), down, "start")
+            return _text(words, x + (12 if is_behind else -12), down - raised, "start" if is_behind else "end")
+    return _text(words, across_of(0), down - 7, "start")
 
 
 def _text(words: str, x: float, down: float, anchor: str) -> str:
-    return f'<text class="rest over" x="{x:.1f}" y="{down + 4:.1f}" text-anchor="{anchor}">{xml_text(words)}</text>'
+    return f'<text class="rest" x="{x:.1f}" y="{down + 4:.1f}" text-anchor="{anchor}">{xml_text(words)}</text>'
 
 
 def _ends(latency: Measurement) -> tuple[float, float]:

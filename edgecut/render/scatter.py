@@ -19,7 +19,6 @@ svg.plot { width: 100%; height: auto; max-width: 46rem; display: block; font: 12
 svg.plot text { fill: var(--soft); } svg.plot line, svg.plot path.axis { stroke: var(--line); }
 svg.plot path.depth { fill: none; stroke-width: 2; }
 svg.plot path.range { fill: none; stroke-width: 3; stroke-opacity: .35; } svg.plot path.core { stroke-width: 8; }
-svg.plot .over { paint-order: stroke; stroke: var(--paper); stroke-width: 5px; }
 svg.plot .group { fill: var(--ink); font-weight: 600; }
 .mark { stroke: var(--paper); stroke-width: 1.5; cursor: pointer; } .mark.probe { fill-opacity: .35; }
 svg.plot .name.chosen { fill: var(--ink); font-weight: 600; }
