@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from edgecut.errors import RequestError
 from edgecut.records.device_figures import BY_HAND, HOST, DeviceFigures
 from edgecut.records.measurement import Measurement, Metric, measured
+from edgecut.records.plausible import MOST_BYTES
+from edgecut.records.plausible_latency import MOST_S
 from edgecut.records.profile import Profile
 from edgecut.records.profile_files import find_profile
-from edgecut.records.units import parse_bytes, parse_seconds
+from edgecut.records.units import format_bytes, format_seconds, parse_bytes, parse_seconds
 
 EXAMPLE = "nucleo-l4r5zi=231ms"
 
@@ -71,12 +73,15 @@ def _read(text: str) -> tuple[str, Metric, float]:
         raise RequestError(f"--measured: {text!r} is no PROFILE=TIME or PROFILE=SIZE, such as {EXAMPLE}")
     if value.strip()[-1:].isdigit():
         raise RequestError(f"--measured: {text!r} has no unit; write a time such as 231ms, or an arena such as 39.6KiB")
-    for metric, parse in (("latency", parse_seconds), ("arena", parse_bytes)):
+    for metric, parse, most in (("latency", parse_seconds, MOST_S), ("arena", parse_bytes, MOST_BYTES)):
         try:
             number = float(parse(value))
         except ValueError:
             continue
         if not number:
             raise RequestError(f"--measured: {text!r} says that nothing was taken; expected more than 0")
+        if number > most:
+            limit = format_seconds(most) if metric == "latency" else format_bytes(most)
+            raise RequestError(f"--measured: {text!r} is more than any file takes; expected at most {limit}")
         return name, "latency" if metric == "latency" else "arena", number
     raise RequestError(f"--measured: {text!r} is no PROFILE=TIME or PROFILE=SIZE, such as {EXAMPLE}")

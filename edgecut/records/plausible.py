@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgecut.records.plausible_latency import MOST_ERROR, latency_faults
+from edgecut.records.plausible_latency import MOST_ERROR, counted, latency_faults
 from edgecut.records.profile import Profile
 from edgecut.records.units import format_bytes
 
@@ -52,7 +52,7 @@ def _processor(profile: Profile) -> Iterator[str]:
             "the unit is hertz (120 MHz is 120_000_000)"
         )
     if profile.cpu.cores is not None and profile.cpu.cores > MOST_CORES:
-        yield f"cpu.cores: {profile.cpu.cores:.4g} cores; at most {MOST_CORES} are expected"
+        yield f"cpu.cores: {counted(profile.cpu.cores)} cores; at most {MOST_CORES} are expected"
 
 
 def _memory(profile: Profile) -> Iterator[str]:
@@ -103,7 +103,7 @@ def _sensor(profile: Profile) -> Iterator[str]:
     sensor = profile.sensor
     for name in ("height", "width") if sensor is not None else ():
         if getattr(sensor, name) > MOST_PIXELS:
-            yield f"sensor.{name}: {getattr(sensor, name):.3g} pixels; at most {MOST_PIXELS} are expected"
+            yield f"sensor.{name}: {counted(getattr(sensor, name))} pixels; at most {MOST_PIXELS} are expected"
 
 
 def _arena(profile: Profile) -> Iterator[str]:

@@ -43,6 +43,11 @@ def latency_faults(profile: Profile) -> Iterator[str]:
         yield from _calibrated(f"latency.calibrated ({table.precision})", table)
 
 
+def counted(number: int) -> str:
+    """A count as it is, or as a power of ten where its digits tell nothing."""
+    return str(number) if number < 10**9 else f"{number:.3g}"
+
+
 def _band(place: str, facts: LatencyFacts | Work | Calibrated) -> Iterator[str]:
     for name, error in (("error_p50", facts.error_p50), ("error_p90", facts.error_p90)):
         if not error <= MOST_ERROR:
@@ -53,9 +58,9 @@ def _band(place: str, facts: LatencyFacts | Work | Calibrated) -> Iterator[str]:
 
 def _evidence(place: str, nets: int | None, families: int | None) -> Iterator[str]:
     if nets is not None and nets > MOST_NETS:
-        yield f"{place}.nets: {nets:.3g} measured nets; at most {MOST_NETS} are expected"
+        yield f"{place}.nets: {counted(nets)} measured nets; at most {MOST_NETS} are expected"
     elif nets is not None and families is not None and families > nets:
-        yield f"{place}.families: {families:.3g} families of {nets} nets; at most one for each net"
+        yield f"{place}.families: {counted(families)} families of {nets} nets; at most one for each net"
 
 
 def _work(place: str, work: Work) -> Iterator[str]:
@@ -63,7 +68,7 @@ def _work(place: str, work: Work) -> Iterator[str]:
     yield from _evidence(place, work.nets, work.families)
     yield from _prices(place, work.seconds)
     if work.threads is not None and work.threads > MOST_THREADS:
-        yield f"{place}.threads: {work.threads:.3g} threads; at most {MOST_THREADS} are expected"
+        yield f"{place}.threads: {counted(work.threads)} threads; at most {MOST_THREADS} are expected"
     for table, factors in (("versions", work.versions), ("thread_factors", work.thread_factors)):
         for name, factor in factors.items():
             if not _within(factor, FACTORS):
@@ -79,7 +84,7 @@ def _calibrated(place: str, table: Calibrated) -> Iterator[str]:
     yield from _band(place, table)
     yield from _prices(place, table.seconds)
     if table.files > MOST_FILES:
-        yield f"{place}.files: {table.files:.3g} timed files; at most {MOST_FILES} are expected"
+        yield f"{place}.files: {counted(table.files)} timed files; at most {MOST_FILES} are expected"
     if max(table.tiles) > MOST_TILE:
         yield f"{place}.tiles: {_shown(table.tiles)} is no tile of a matrix product; at most {MOST_TILE} are expected"
 
@@ -98,4 +103,4 @@ def _within(value: float, bounds: tuple[float, float]) -> bool:
 
 
 def _shown(numbers: Sequence[int]) -> str:
-    return "[" + ", ".join(f"{number:.3g}" for number in numbers) + "]"
+    return "[" + ", ".join(map(counted, numbers)) + "]"

@@ -59,6 +59,8 @@ def test_times_are_runs_and_sizes_are_arenas() -> None:
         ("nano33ble=-3ms", "--measured: 'nano33ble=-3ms' is no PROFILE=TIME or PROFILE=SIZE, such as "
          "nucleo-l4r5zi=231ms"),
         ("nano33ble=0ms", "--measured: 'nano33ble=0ms' says that nothing was taken; expected more than 0"),
+        ("nano33ble=1e30s", "--measured: 'nano33ble=1e30s' is more than any file takes; expected at most 86400 s"),
+        ("nano33ble=5000GiB", "--measured: 'nano33ble=5000GiB' is more than any file takes; expected at most 4096 GiB"),
         ("host=3ms", "--measured: host is this machine, which measures itself; name the device"),
         ("xyzzy=3ms", "no profile 'xyzzy'; `edgecut profile list` shows all"),
     ],
