@@ -32,8 +32,7 @@ name = "pictures"
 [source]
 model = {model}
 preprocess = "tf"
-[cut]
-to = {to}
+{cut}
 [stem]
 size = [{size}, {size}]
 [data]
@@ -78,7 +77,7 @@ def measured(given: argparse.Namespace, train: Path, scratch: Path, run: str) ->
     recipe = scratch / f"{run}.toml"
     text = _RECIPE.format(
         model=json.dumps(str(given.model.absolute())),
-        to=json.dumps(given.to),
+        cut="" if given.search else f"[cut]\nto = {json.dumps(given.to)}",
         size=given.side,
         train=json.dumps(str(train)),
         classes=CLASSES,

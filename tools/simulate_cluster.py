@@ -6,8 +6,8 @@
 
 `record` searches here and writes how long each task took. `run` starts Dask's own scheduler with so many workers in
 threads, and sends them the tasks of a search through what `edgecut search --dask` sends its own: each sleeps its
-recorded time divided by --speed. The bound is the larger of the work divided by the workers and of the longest chain
-of tasks that wait for each other.
+recorded time divided by --speed, so that what Dask itself takes counts that often. The bound is the larger of the work
+divided by the workers and of the longest chain of tasks that wait for each other.
 """
 
 from __future__ import annotations
