@@ -317,7 +317,7 @@ def test_the_page_leads_to_each_rows_report() -> None:
 
     text = render_matrix(seen())
     Reader().feed(text)
-    assert links == ["a-nucleo_l4r5zi/report.html"] * 3
+    assert [link for link in links if link != "#main"] == ["a-nucleo_l4r5zi/report.html"] * 3
     assert "b-nucleo_l4r5zi: &lt;why&gt;" in text
 
 
