@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import itertools
 import mmap
@@ -24,6 +25,7 @@ from edgecut.whole import naming
 IN_MEMORY_BYTES = 64 << 20
 """Arrays up to this size are held in memory: it is less than a batch's activations."""
 
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _KIND = "pictures"
 _NAME = "rows.npy"
 
@@ -60,6 +62,7 @@ def kept(
         try:
             path = stack.enter_context(store.scratch()) / _NAME
             file = stack.enter_context(open(path, "w+b"))
+            _reserve(file, form.size_bytes)
         except OSError:  # a build that can't keep anything is one without a cache
             return gathered(form, parts)
         with naming(path):
@@ -78,6 +81,8 @@ def gathered(form: Form, parts: Iterable[np.ndarray]) -> np.ndarray:
         if form.size_bytes > IN_MEMORY_BYTES:
             file = stack.enter_context(tempfile.TemporaryFile())
         with naming(tempfile.gettempdir()):
+            if form.size_bytes > IN_MEMORY_BYTES:
+                _reserve(file, form.size_bytes)
             _write(file, form, parts)
         return mapped(file, form)
 
@@ -129,6 +134,16 @@ def _opened(store: Store, facts: Mapping[str, object], form: Form) -> np.ndarray
         return None
     with file:
         return mapped(file, form)
+
+
+def _reserve(file: IO[bytes], size_bytes: int) -> None:
+    """Let a file have room for so much. Raises OSError for a full disk, before hours of reading are lost to it."""
+    if size_bytes and hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(file.fileno(), 0, size_bytes)
+        except OSError as exc:
+            if exc.errno in _NO_ROOM:
+                raise
 
 
 def _write(file: IO[bytes], form: Form, parts: Iterable[np.ndarray]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -175,6 +176,20 @@ def test_a_cache_without_room_keeps_nothing(folders: Path, tmp_path: Path, store
 def test_a_cache_that_cannot_be_written_is_none(folders: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     _same(_read(folders, Store(tmp_path / "file" / "cache", {})), _read(folders, None))
+
+
+def test_a_cache_on_a_full_disk_is_none(folders: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected, refused = _read(folders, None), list[int]()
+
+    def full(number: int, first: int, count: int) -> None:
+        refused.append(count)
+        if len(refused) == 1:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    _same(_read(folders, store), expected)
+    assert refused[0] == expected.train.pixels.nbytes
+    assert [row.kind for row in kept(store.folder) if row.kind == "pictures"] == ["pictures"]  # the other part's
 
 
 def test_two_builds_at_once_read_the_same(folders: Path, store: Store) -> None:
