@@ -10,6 +10,7 @@ from edgecut.cli.output import Output
 from edgecut.errors import OutputError, RequestError
 from edgecut.records.recipe import Recipe
 from edgecut.records.report import Step
+from edgecut.records.toml_text import toml_value
 
 
 def check_target(path: Path, *, force: bool) -> None:
@@ -77,9 +78,11 @@ def export_hint(out: Path, recipe: Recipe) -> str:
         return (
             f"next: edgecut export {quote(str(out))}{kind} --data {quote(recipe.data.train or 'ARRAYS.npz')} {written}"
         )
-    said = recipe.source.preprocess
-    mode = "raw" if recipe.stem.pixels == "raw" else said if isinstance(said, str) and said != "none" else "MODE"
+    said = recipe.source.to_dict()["preprocess"]
+    mode = "raw" if recipe.stem.pixels == "raw" else "MODE" if said == "none" else said
+    mode = quote(mode if isinstance(mode, str) else toml_value(mode))
     order = recipe.stem.order or ("rgba" if recipe.stem.channels == 4 else "")
     mixed = f" --order {order}" if order in {"bgr", "yuv", "rgba"} else ""
-    how = f"--preprocess {mode}{mixed} --data IMAGES" if recipe.cut.start is None else "--precision float32"
+    images = quote(recipe.data.train or "IMAGES")
+    how = f"--preprocess {mode}{mixed} --data {images}" if recipe.cut.start is None else "--precision float32"
     return f"next: edgecut export {quote(str(out))} {how} {written}"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shlex
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from edgecut.cli.files import export_hint
-from edgecut.records.recipe import Data, Kind, Recipe, Source
+from edgecut.cli.flags import toml_value
+from edgecut.cli.request import read_source
+from edgecut.records.recipe import CustomPreprocess, Data, Kind, Recipe, Source
 
 
 def _saved(path: Path, shape: tuple[int, ...]) -> str:
@@ -29,7 +32,8 @@ def _saved(path: Path, shape: tuple[int, ...]) -> str:
         ((256, 3), None, "vib.npz", "--data vib.npz"),
         ((256, 3), None, None, "--data ARRAYS.npz"),
         ((49, 10, 1), "arrays", "words.npz", "--kind arrays --data words.npz"),
-        ((49, 10, 1), None, "photos", "--preprocess MODE --data IMAGES"),
+        ((49, 10, 1), None, "photos", "--preprocess MODE --data photos"),
+        ((49, 10, 1), None, None, "--preprocess MODE --data IMAGES"),
     ],
 )
 def test_the_next_export_takes_what_feeds_the_model(
@@ -38,3 +42,13 @@ def test_the_next_export_takes_what_feeds_the_model(
     model = _saved(tmp_path / "m.keras", shape)
     recipe = Recipe(source=Source(model=model), data=Data(kind=kind, train=train))
     assert export_hint(Path("out.keras"), recipe) == f"next: edgecut export out.keras {flags} -o out.tflite"
+
+
+def test_a_scaling_of_ones_own_is_in_the_next_export(tmp_path: Path) -> None:
+    scaling = {"scale": 0.5, "offset": -1.0}
+    source = Source(model=_saved(tmp_path / "m.keras", (8, 8, 3)), preprocess=CustomPreprocess.model_validate(scaling))
+    hint = export_hint(Path("out.keras"), Recipe(source=source, data=Data(train="my photos")))
+    words = shlex.split(hint)
+    assert words[words.index("--data") + 1] == "my photos"
+    read = read_source("out.keras", {"source.preprocess": toml_value(words[words.index("--preprocess") + 1])})
+    assert read.source.preprocess == source.preprocess
