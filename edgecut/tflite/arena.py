@@ -64,7 +64,7 @@ def planned_bytes(graph: TfliteGraph, scratch: Scratch | None = host_requests) -
 
     By default to the byte what the interpreter on this host records; scratch=None leaves all scratch out.
     """
-    return max((p.offset + aligned(p.buffer.size_bytes) for p in place(lifetimes(graph, scratch))), default=0)
+    return _end(lifetimes(graph, scratch))
 
 
 def planning_bytes(graph: TfliteGraph, scratch: Scratch = reference_requests, *, wide: bool = False) -> int:
@@ -74,11 +74,15 @@ def planning_bytes(graph: TfliteGraph, scratch: Scratch = reference_requests, *,
     (micro_allocator.cc, micro_allocation_info.h, greedy_memory_planner.h): within 40 bytes of the interpreter on nets
     of 5 to 128 operators. wide: with pointers of 64 bits, as there.
     """
+    return _planning_bytes(graph, lifetimes(graph, scratch), wide=wide)
+
+
+def _planning_bytes(graph: TfliteGraph, buffers: Sequence[Buffer], *, wide: bool = False) -> int:
     record, request, size = (32, 16, 8) if wide else (24, 12, 4)
     parts = (graph, *graph.others)
-    requests = sum(len(scratch(part, operator)) for part in parts for operator in part.operators)
-    tensors, planned = sum(len(part.tensors) for part in parts), len(lifetimes(graph, scratch))
-    return request * requests + size * len(parts) + record * (tensors + requests) + 40 * planned
+    requests = sum(buffer.operator is not None for buffer in buffers)
+    tensors = sum(len(part.tensors) for part in parts)
+    return request * requests + size * len(parts) + record * (tensors + requests) + 40 * len(buffers)
 
 
 def preparing_bytes(graph: TfliteGraph, *, wide: bool = False) -> int:
@@ -168,8 +172,14 @@ def aligned(size_bytes: int) -> int:
 
 
 def _device_bytes(graph: TfliteGraph, scratch: Scratch) -> int:
-    head = max(planned_bytes(graph, scratch), planning_bytes(graph, scratch), preparing_bytes(graph))
+    buffers = lifetimes(graph, scratch)
+    head = max(_end(buffers), _planning_bytes(graph, buffers), preparing_bytes(graph))
     return head + tail_bytes(graph)
+
+
+def _end(buffers: Iterable[Buffer]) -> int:
+    """How far the placed buffers reach."""
+    return max((p.offset + aligned(p.buffer.size_bytes) for p in place(buffers)), default=0)
 
 
 def _neighbours(alive: Mapping[int, Sequence[tuple[int, int]]], buffer: Buffer) -> Sequence[tuple[int, int]]:

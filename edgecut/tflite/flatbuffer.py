@@ -6,6 +6,7 @@ import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -77,12 +78,12 @@ class Tensor:
     blockwise: bool = False
     lacks_zero_points: bool = False
 
-    @property
+    @cached_property
     def elements(self) -> int:
         """The number of elements."""
         return math.prod(self.shape)
 
-    @property
+    @cached_property
     def size_bytes(self) -> int:
         """The bytes of all elements, packed as the runtime holds them."""
         return -(-self.elements * _BITS.get(self.dtype, 0) // 8)

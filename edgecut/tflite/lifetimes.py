@@ -39,11 +39,12 @@ class Buffer:
 
 @dataclass
 class _Clock:
-    """The moment, and the first and last moment of every tensor and scratch so far."""
+    """The moment, and by subgraph the first and last moment of every tensor, and of every operator, so far."""
 
     graphs: tuple[TfliteGraph, ...]
+    first: tuple[list[int], ...]
+    last: tuple[list[int], ...]
     now: int = -1
-    lives: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     nodes: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
 
 
@@ -53,16 +54,17 @@ def lifetimes(graph: TfliteGraph, scratch: Scratch | None = None) -> tuple[Buffe
     An input lives from before the first operator to its last use, an output to the end. Constants and variables live
     elsewhere, and so does what VAR_HANDLE makes. A tensor that nobody makes or reads is planned all the same.
     """
-    clock = _Clock((graph, *graph.others))
-    _run(clock, 0, ())
+    clock = _ran(graph)
     buffers: list[Buffer] = []
     before = 0
     for place, part in enumerate(clock.graphs):
         handles = {i for op in part.operators if op.name == "VAR_HANDLE" for i in op.outputs}
         for tensor in part.tensors:
+            if tensor.is_constant or tensor.is_variable or tensor.index in handles:
+                continue
             size = _size_bytes(tensor.dtype, tensor.elements, tensor.size_bytes)
-            if size and not tensor.is_constant and not tensor.is_variable and tensor.index not in handles:
-                life = clock.lives.get((place, tensor.index), (UNUSED, UNUSED))
+            if size:
+                life = clock.first[place][tensor.index], clock.last[place][tensor.index]
                 planned = graph.arena_offsets[tensor.index] if tensor.index < len(graph.arena_offsets) else -1
                 buffers.append(Buffer(before + tensor.index, size, *life, None if planned < 0 else planned))
         before += len(part.tensors)
@@ -73,21 +75,29 @@ def lifetimes(graph: TfliteGraph, scratch: Scratch | None = None) -> tuple[Buffe
 
 def moments(graph: TfliteGraph) -> tuple[tuple[int, int], ...]:
     """The first and last moment of each operator of the first subgraph: several where it runs others."""
-    clock = _Clock((graph, *graph.others))
-    _run(clock, 0, ())
+    clock = _ran(graph)
     return tuple(clock.nodes[0, operator.index] for operator in graph.operators)
+
+
+def _ran(graph: TfliteGraph) -> _Clock:
+    graphs = (graph, *graph.others)
+    # One place more is that of -1, a tensor that isn't there.
+    first, last = (tuple([UNUSED] * (len(part.tensors) + 1) for part in graphs) for _ in range(2))
+    clock = _Clock(graphs, first, last)
+    _run(clock, 0, ())
+    return clock
 
 
 def _run(clock: _Clock, place: int, callers: tuple[int, ...]) -> None:
     """Mark what a subgraph does: AllocationInfoBuilder::MarkAllocationLifetimes of micro_allocation_info.cc."""
-    graph = clock.graphs[place]
+    graph, first, last = clock.graphs[place], clock.first[place], clock.last[place]
     for index in (*graph.inputs, *graph.outputs):
-        clock.lives[place, index] = (clock.now, clock.now)
+        first[index] = last[index] = clock.now
     for operator in graph.operators:
         clock.now += 1
         start = clock.now
         for index in operator.outputs:
-            clock.lives[place, index] = (start, start)
+            first[index] = last[index] = start
         for option in CALLS.get(operator.name, ()):
             called = operator.options.get(option)
             if isinstance(called, int) and 0 <= called < len(clock.graphs) and called not in (*callers, place):
@@ -95,11 +105,10 @@ def _run(clock: _Clock, place: int, callers: tuple[int, ...]) -> None:
                 _run(clock, called, (*callers, place))
         for index in (*operator.inputs, *operator.outputs):
             if index >= 0:
-                first, _ = clock.lives.get((place, index), (UNUSED, UNUSED))
-                clock.lives[place, index] = (first, clock.now)
+                last[index] = clock.now
         clock.nodes[place, operator.index] = (start, clock.now)
     for index in graph.outputs:
-        clock.lives[place, index] = (clock.lives[place, index][0], clock.now + (place == 0))
+        last[index] = clock.now + (place == 0)
 
 
 def _scratch(clock: _Clock, scratch: Scratch, before: int) -> list[Buffer]:

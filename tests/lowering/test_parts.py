@@ -1,0 +1,40 @@
+"""A part of a model is the same graph whatever part was made before it."""
+
+from __future__ import annotations
+
+import random
+
+from edgecut.lowering.lower import lowering
+from edgecut.lowering.saved_dataflow import saved_dataflow
+from tests.saved_models import functional, layer
+
+CONV = {"filters": 4, "kernel_size": [3, 3], "padding": "same"}
+POOL = {"pool_size": [2, 2], "strides": [2, 2], "padding": "valid"}
+
+
+def test_a_part_does_not_depend_on_the_parts_before_it() -> None:
+    """Fusing, merging and paddings that are taken over all depend on who else reads a tensor."""
+    flow = saved_dataflow(
+        functional([
+            layer("InputLayer", "image", batch_shape=[None, 17, 17, 3]),
+            layer("ZeroPadding2D", "pad", "image", padding=[[1, 1], [1, 1]]),
+            layer("Conv2D", "stem", "pad", filters=4, kernel_size=[3, 3], strides=[2, 2], padding="valid"),
+            layer("BatchNormalization", "norm", "stem"), layer("ReLU", "relu", "norm"),
+            layer("MaxPooling2D", "left_pool", "relu", **POOL), layer("MaxPooling2D", "right_pool", "relu", **POOL),
+            layer("Conv2D", "left", "left_pool", **CONV), layer("ReLU", "left_relu", "left"),
+            layer("SeparableConv2D", "right", "right_pool", **CONV), layer("BatchNormalization", "right_norm", "right"),
+            layer("Add", "sum", "left_relu", "right_norm", "left"), layer("ReLU", "last", "sum"),
+            layer("Concatenate", "joined", "last", "left_pool", "right_pool"),
+            layer("GlobalAveragePooling2D", "pool", "joined", keepdims=True),
+            layer("Reshape", "flat", "pool", target_shape=[12]), layer("Dense", "scores", "flat", units=3),
+        ])
+    )  # fmt: skip
+    tensors = [tensor for call in flow for tensor in call.outputs]
+    alone = [lowering(flow.calls, "int8")(tensor) for tensor in tensors]
+    together, order = lowering(flow.calls, "int8"), random.Random(0)
+    for _ in range(200):
+        place = order.randrange(len(tensors))
+        assert together(tensors[place]) == alone[place]
+    ends = tensors[3], tensors[-1]
+    assert together(*ends) == lowering(flow.calls, "int8")(*ends)
+    assert together(tensors[-1]) == alone[-1]
