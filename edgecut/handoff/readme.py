@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from edgecut.engine import Generated
@@ -107,7 +107,7 @@ def _device(
         "camera": _camera(recipe, artifact.inputs[0]),
         "scaled": _scaling(recipe, artifact.inputs[0]),
         "outputs": [_tensor(spec) | {"real": _real(spec)} for spec in artifact.outputs],
-        "classes": _classes(recipe, artifact, legend.labels),
+        "classes": _classes(recipe, artifact, legend),
         "units": _unit_words(artifact, legend),
         "decisions": [sentence for d in legend.decisions for sentence in (*decision_sentences(d),)][:_LABELS_SHOWN],
         "rules": rule_lines(legend.decisions),
@@ -156,13 +156,15 @@ def _normalization(recipe: Recipe, channels: int) -> Iterator[str]:
         yield "The model takes the channels in the order B, G, R."
 
 
-def _classes(recipe: Recipe, artifact: Artifact, labels: Sequence[str]) -> dict[str, object] | None:
+def _classes(recipe: Recipe, artifact: Artifact, legend: Legend) -> dict[str, object] | None:
     """What the labels name: "one" of the classes by the largest value, one of "two" by a single value, or "values"."""
+    labels = legend.labels
     scores = artifact.labelled(labels)
     if scores is None or len(scores.shape) != 2:
         return None
     kind = "one" if scores.shape[-1] == len(labels) else "two"
-    if recipe.data.target in {"values", "tags"}:
+    held = any(d.column is not None and d.output == scores.name for d in legend.decisions)
+    if held or recipe.data.target in {"values", "tags"}:  # a threshold may decide for another than the largest
         kind = "values"
     return {"kind": kind, "output": scores.name, "labels": labels, "are_shown": len(labels) <= _LABELS_SHOWN}
 

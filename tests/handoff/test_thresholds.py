@@ -119,3 +119,15 @@ def test_the_readme_has_the_units_of_the_values(tmp_path: Path) -> None:
         page = readme(report_of((artifact,)), recipe, artifact, None, None, Legend(("w", "x", "y", "z"), units))
         assert f"\n{sentence}\n" in page
         assert "The values are in this order: w, x, y, z.\n" in page
+
+
+def test_the_largest_of_two_scores_is_not_said_to_decide_where_a_threshold_does(tmp_path: Path) -> None:
+    artifact = artifacts_in(tmp_path, ("int8.tflite",))[0]
+    scores = artifact.outputs[0].model_copy(update={"shape": (1, 2), "name": "scores"})
+    artifact = artifact.model_copy(update={"outputs": (scores,)})
+    point = OperatingPoint(label="b", threshold=0.75, code=65)
+    legend = Legend(("a", "b"), (), (decision(output="scores", column=1, otherwise="a", points=[point]),))
+    page = readme(report_of((artifact,)), recipe_of(), artifact, None, None, legend)
+    assert "- value 1 of scores above 0.75 (q >= 65) is b, else a\n" in page
+    assert "The values are in this order: a, b.\n" in page
+    assert "largest" not in page
