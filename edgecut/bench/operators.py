@@ -149,7 +149,7 @@ def _part(content: bytes, graph: TfliteGraph, operator: Operator, folder: Path) 
     """The operator as a file, or why it can't be one."""
     fed = tuple(dict.fromkeys(i for i in operator.inputs if i >= 0 and not graph.tensors[i].is_constant))
     try:
-        part = cut_tensors(content, operator.outputs, fed)
+        part = cut_tensors(content, operator.outputs, fed, graph)
     except GraphError as exc:
         return str(exc)
     path = folder / f"{operator.index}.tflite"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -17,7 +18,7 @@ from tensorflow.lite.python.convert_phase import ConverterError
 from tensorflow.python.eager.polymorphic_function.concrete_function import ConcreteFunction
 
 from edgecut.errors import ExportError, RequestError
-from edgecut.export.converter import converter_of, read_graph_def, run_converter
+from edgecut.export.converter import Converter, converter_of, read_graph_def, run_converter
 from edgecut.graph.proof import call_flat
 from edgecut.graph.traced import NO_BIAS, traced_for_tflite, unrolled
 from edgecut.records.precision import needs_images
@@ -113,7 +114,38 @@ def convert(
     Raises RequestError without the images that a precision needs, ExportError if the converter refuses the model. What
     it computes isn't looked at: agreeing.converted does that, for a file that is written as it is.
     """
-    converter, graph = converter_of(saved_model), read_graph_def(saved_model)
+    converter, graph = _set_up(saved_model, model, precision, calibration)
+    return _named(lambda: run_converter(converter, graph), saved_model, model, precision)
+
+
+@dataclass(frozen=True, eq=False)
+class Ranged:
+    """An int8 file, and the float file with ranges that it was quantized from.
+
+    quantized: the int8 file of such a float file with other numbers in it; nothing is traced or calibrated for it.
+    """
+
+    content: bytes
+    floats: bytes
+    quantized: Callable[[bytes], bytes]
+
+
+def convert_with_ranges(saved_model: Path, model: keras.Model, calibration: Sequence[np.ndarray]) -> Ranged:
+    """The int8 file that `convert` makes, with what it was quantized from. Raises as that does."""
+    converter, graph = _set_up(saved_model, model, "int8", calibration)
+    content = _named(lambda: run_converter(converter, graph), saved_model, model, "int8")
+
+    def again(floats: bytes) -> bytes:
+        return _named(lambda: converter.again(floats), saved_model, model, "int8")
+
+    return Ranged(content, converter.ranged, again)
+
+
+def _set_up(
+    saved_model: Path, model: keras.Model, precision: Precision, calibration: Sequence[np.ndarray] | None
+) -> tuple[Converter, tf.compat.v1.GraphDef]:
+    """A converter for a precision, and what it converts."""
+    converter, graph = converter_of(saved_model, keeps_ranges=precision == "int8"), read_graph_def(saved_model)
     if precision != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if precision == "float16":
@@ -130,9 +162,14 @@ def convert(
             if precision == "int8"
             else tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
         ]
+    return converter, graph
+
+
+def _named(run: Callable[[], bytes], saved_model: Path, model: keras.Model, precision: Precision) -> bytes:
+    """The file that a converter writes, its inputs and outputs named. Raises ExportError where it refuses the model."""
     with caught_output() as noise:
         try:
-            content = run_converter(converter, graph)
+            content = run()
         except (ConverterError, ValueError, TypeError, RuntimeError, tf.errors.OpError) as exc:
             _raise_if_full(exc, saved_model)
             raise ExportError(f"export: the converter refuses {precision}: {reason_of(exc, noise())}") from exc

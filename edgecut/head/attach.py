@@ -83,7 +83,7 @@ def attach_head(
     layers.append(dense)
     if activation == "softmax":
         layers.append(keras.layers.Softmax(name=_free(body, "head_softmax")))
-    result = _extended(body, layers)
+    result = _behind(body, layers)
     if kernel is not None:
         if tuple(kernel.shape) != tuple(dense.kernel.shape):
             raise HeadError(
@@ -97,11 +97,15 @@ def attach_head(
 
 def _extended(model: keras.Model, layers: Sequence[keras.Layer]) -> keras.Model:
     """A copy of a single-output model with layers behind it."""
-    body = rebuild(calls(model))
+    return _behind(rebuild(calls(model)), layers)
+
+
+def _behind(body: keras.Model, layers: Sequence[keras.Layer]) -> keras.Model:
+    """A single-output model's own layers, and some behind them."""
     tensor = body.outputs[0]
     for layer in layers:
         tensor = layer(tensor)
-    return keras.Model(body._inputs_struct, tensor, name=model.name)
+    return keras.Model(body._inputs_struct, tensor, name=body.name)
 
 
 def _free(model: keras.Model, name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,7 +9,8 @@ import keras
 import numpy as np
 
 from edgecut.errors import HeadError
-from edgecut.export.tflite import convert, write_saved_model
+from edgecut.export.refitted import head_input, takes_head, with_head
+from edgecut.export.tflite import convert, convert_with_ranges, write_saved_model
 from edgecut.graph.predict import predict
 from edgecut.head.attach import attach_head, attach_pool
 from edgecut.head.probe import Probe, fit_ridge, fit_values
@@ -29,6 +29,7 @@ from edgecut.records.recipe import Data, Head, Recipe
 from edgecut.runtime.files import FileRunner
 from edgecut.score.metrics import metric_of
 from edgecut.stem.camera import for_bytes
+from edgecut.tflite.cut import cut_tensors
 
 
 def fit_head(body: Body, images: Dataset | None, recipe: Recipe, progress: Progress) -> Done[Fitted]:
@@ -69,26 +70,61 @@ def _output_shapes(model: keras.Model) -> StepFacts:
 
 def refit_on_int8(
     fitted: Fitted, images: Dataset | None, recipe: Recipe, scratch: Path, progress: Progress
-) -> keras.Model:
-    """The model to quantize: the head refitted on the features of the int8 body, which are not the float body's.
+) -> tuple[keras.Model, bytes | None]:
+    """The model to quantize, and its int8 file where that is made already.
 
-    Without a fitted head the float model itself.
+    The head is refitted on the features of the int8 body, which are not the float body's. Without a fitted head it is
+    the float model itself, and no file.
     """
     if recipe.head is None or images is None or fitted.body is None:
-        return int8_model(fitted.model, fitted.feed)
+        return int8_model(fitted.model, fitted.feed), None
+    model, calibration = int8_model(fitted.model, fitted.feed), fitted.feed.calibration(images.train, recipe.data)
+    write_saved_model(model, scratch / "headed", loops=False)
+    ranged = convert_with_ranges(scratch / "headed", model, columns(calibration))
+    taken, float_taken = head_input(ranged.content), head_input(ranged.floats)
+    if taken is None or float_taken is None or not takes_head(ranged.floats, *_head_weights(model)):
+        return _refitted_apart(fitted, images, recipe.head, recipe.data, scratch=scratch, progress=progress), None
+    body = _runner(cut_tensors(ranged.content, [taken]), scratch / "body.tflite")
+    features = predict_file(body, images.train.pixels, fitted.feed, title="int8 features", progress=progress)
+    refitted = _refitted(fitted, features, images, recipe.head, recipe.data)
+    # Its output's range is of the float body's features, as the converter's calibration has it.
+    floats = _runner(cut_tensors(ranged.floats, [float_taken]), scratch / "floats.tflite").predict(calibration)
+    return refitted, ranged.quantized(with_head(ranged.floats, *_head_weights(refitted), floats))
+
+
+def _refitted_apart(
+    fitted: Fitted, images: Dataset, head: Head, data: Data, *, scratch: Path, progress: Progress
+) -> keras.Model:
+    """The refitted model where the head isn't the end of its file as a Dense layer is: by a file of the body alone."""
+    if fitted.body is None:
+        raise HeadError("head: no body was kept to fit it on")
     body = int8_model(fitted.body, fitted.feed)
     write_saved_model(body, scratch / "body", loops=False)
-    calibration = columns(fitted.feed.calibration(images.train, recipe.data))
-    content = convert(scratch / "body", body, "int8", calibration)
-    with tempfile.NamedTemporaryFile(suffix=".tflite", dir=scratch) as file:
-        file.write(content)
-        file.flush()
-        features = predict_file(
-            FileRunner(Path(file.name)), images.train.pixels, fitted.feed, title="int8 features", progress=progress
-        )
+    calibration = columns(fitted.feed.calibration(images.train, data))
+    runner = _runner(convert(scratch / "body", body, "int8", calibration), scratch / "apart.tflite")
+    features = predict_file(runner, images.train.pixels, fitted.feed, title="int8 features", progress=progress)
+    return _refitted(fitted, features, images, head, data)
+
+
+def _refitted(fitted: Fitted, features: np.ndarray, images: Dataset, head: Head, data: Data) -> keras.Model:
+    """The int8 body with the head that its features give."""
+    if fitted.body is None:
+        raise HeadError("head: no body was kept to fit it on")
     # Rounded to the int8 grid with the bias corrected, the weights pass the converter as they are.
-    probe = fit_probe(features, training_labels(images), recipe.head, recipe.data).rounded()
-    return _with_probe(body, recipe.head, probe)
+    probe = fit_probe(features, training_labels(images), head, data).rounded()
+    return _with_probe(int8_model(fitted.body, fitted.feed), head, probe)
+
+
+def _runner(content: bytes, path: Path) -> FileRunner:
+    path.write_bytes(content)
+    return FileRunner(path)
+
+
+def _head_weights(model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
+    """Kernel (features, classes) and bias (classes,) of a model's last Dense layer."""
+    dense = next(layer for layer in reversed(model.layers) if isinstance(layer, keras.layers.Dense))
+    kernel, bias = dense.get_weights()
+    return kernel, bias
 
 
 def int8_model(model: keras.Model, feed: Feed) -> keras.Model:

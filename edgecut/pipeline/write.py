@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from edgecut.errors import ExportError, RequestError
-from edgecut.export.agreeing import converted
+from edgecut.export.agreeing import check_against_model, converted
 from edgecut.export.artifacts import write_file, write_static
 from edgecut.export.readback import read_artifact
 from edgecut.export.tflite import write_saved_model
@@ -77,7 +77,12 @@ def content_of(
         return gathered(Converted(outcome.value.content, outcome.value.trials), outcome)
     if precision == "int8" and fitted.compressed is not None and fitted.compressed.aware is not None:
         return Done(Converted(aware_file(fitted.compressed, _calibration(fitted, images, recipe)[0], scratch)))
-    model = refit_on_int8(fitted, images, recipe, scratch, progress) if precision == "int8" else fitted.model
+    model = fitted.model
+    if precision == "int8":
+        model, content = refit_on_int8(fitted, images, recipe, scratch, progress)
+        if content is not None:
+            check_against_model(content, model, precision, _calibration(fitted, images, recipe))
+            return Done(Converted(content))
     saved_model = scratch / (precision if needs_images(precision) else "float")
     if not saved_model.exists():
         write_saved_model(model, saved_model, loops=not needs_images(precision))

@@ -36,6 +36,7 @@ class Pictures:
 
 Images = np.ndarray | Pictures
 _CHUNK = 32
+_MESSAGE_BYTES = 1 << 23
 
 
 class Interior:
@@ -52,6 +53,14 @@ class Interior:
     def run(self, feeds: Sequence[np.ndarray]) -> None:
         """Run once. feeds: for each input of the graph an array with the batch axis, in the tensor's own dtype."""
         self._session.run(dict(zip(self.graph.inputs, feeds, strict=True)), ())
+
+    def run_each(self, rows: Sequence[Sequence[np.ndarray]]) -> Iterator[tuple[np.ndarray, ...]]:
+        """What the graph puts out for each row of feeds, as it holds it, with the batch axis; a few in one message."""
+        step = max(1, _MESSAGE_BYTES // max(1, sum(x.nbytes for x in rows[0])))
+        for first in range(0, len(rows), step):
+            stacked = map(np.stack, zip(*rows[first : first + step], strict=True))
+            feeds = dict(zip(self.graph.inputs, stacked, strict=True))
+            yield from zip(*self._session.run_each(feeds, self.graph.outputs), strict=True)
 
     def raw(self, index: int) -> np.ndarray:
         """A copy of a tensor's elements after the last run, with the batch axis."""
@@ -88,13 +97,10 @@ def run_operator(
     fed = tuple(dict.fromkeys(i for i in operator.inputs if i in values))
     if not fed:
         return {}
-    runner = Interior(cut_tensors(content, operator.outputs, fed), whole=False)
-    found: dict[int, list[np.ndarray]] = {i: [] for i in operator.outputs}
-    for row in zip(*(values[i] for i in fed), strict=True):
-        runner.run(row)
-        for index, inner in zip(operator.outputs, runner.graph.outputs, strict=True):
-            found[index].append(runner.raw(inner))
-    return found
+    runner = Interior(cut_tensors(content, operator.outputs, fed, graph), whole=False)
+    rows = list(zip(*(values[i] for i in fed), strict=True))
+    results = zip(*runner.run_each(rows), strict=True)
+    return dict(zip(operator.outputs, map(list, results), strict=True))
 
 
 def quantized_rows(images: Images, graph: TfliteGraph) -> Iterator[tuple[np.ndarray, ...]]:

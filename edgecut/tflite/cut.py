@@ -34,9 +34,14 @@ def cut_tflite(content: bytes, to: Sequence[str | int], start: Sequence[str | in
     return _cut(content, graph, part, outputs)
 
 
-def cut_tensors(content: bytes, to: Sequence[int], start: Sequence[int] = ()) -> bytes:
-    """The same as cut_tflite, for tensors given by their index; inputs and outputs come in the order given."""
-    graph = parse(content, "model")
+def cut_tensors(
+    content: bytes, to: Sequence[int], start: Sequence[int] = (), graph: TfliteGraph | None = None
+) -> bytes:
+    """The same as cut_tflite, for tensors given by their index; inputs and outputs come in the order given.
+
+    graph: the content's, where it was parsed already.
+    """
+    graph = graph or parse(content, "model")
     return _cut(content, graph, network(graph).part(tuple(to), tuple(start)), tuple(to))
 
 

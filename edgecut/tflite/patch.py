@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -13,6 +14,7 @@ from edgecut.tflite.flatbuffer import TfliteGraph
 
 # Offsets of the fields in the vtables of the schema's tables.
 _BUFFER_DATA = 4
+_QUANTIZATION_MIN, _QUANTIZATION_MAX = 4, 6
 _QUANTIZATION_SCALE, _QUANTIZATION_ZERO_POINT = 8, 10
 
 DTYPES = {
@@ -34,6 +36,14 @@ class Grid:
     zero_points: np.ndarray
 
 
+@dataclass(frozen=True)
+class Range:
+    """The least and the largest value that a float tensor had while it was calibrated."""
+
+    least: float
+    largest: float
+
+
 def constant(content: bytes, index: int) -> np.ndarray:
     """The elements of a constant tensor in its own dtype and shape.
 
@@ -50,11 +60,17 @@ def constants(content: bytes, graph: TfliteGraph) -> dict[int, np.ndarray]:
     return {t.index: constant(content, t.index) for t in graph.tensors if t.is_constant and t.dtype in DTYPES}
 
 
-def patched(content: bytes, values: Mapping[int, np.ndarray], grids: Mapping[int, Grid]) -> bytes:
-    """The file with other elements in some constants, and other scales and zero points on some tensors.
+def patched(
+    content: bytes,
+    values: Mapping[int, np.ndarray],
+    grids: Mapping[int, Grid],
+    ranges: Mapping[int, Range] = MappingProxyType({}),
+) -> bytes:
+    """The file with other elements in some constants, and other scales and zero points or ranges on some tensors.
 
     values: tensor index -> elements of the tensor's own dtype and shape. grids: tensor index -> as many scales and
-    zero points as it has. Nothing moves, so the size and the alignment are the file's own.
+    zero points as it has. ranges: tensor index -> the one range that it has. Nothing moves, so the size and the
+    alignment are the file's own.
     Raises SourceError if two tensors share a buffer and would need different elements, ValueError for another
     shape, dtype or count than the file's.
     """
@@ -75,6 +91,10 @@ def patched(content: bytes, values: Mapping[int, np.ndarray], grids: Mapping[int
         table = subgraph.Tensors(index).Quantization()
         _overwrite(result, content, table, _QUANTIZATION_SCALE, table.ScaleAsNumpy(), grid.scales)
         _overwrite(result, content, table, _QUANTIZATION_ZERO_POINT, table.ZeroPointAsNumpy(), grid.zero_points)
+    for index, found in ranges.items():
+        table = subgraph.Tensors(index).Quantization()
+        _overwrite(result, content, table, _QUANTIZATION_MIN, table.MinAsNumpy(), np.asarray([found.least]))
+        _overwrite(result, content, table, _QUANTIZATION_MAX, table.MaxAsNumpy(), np.asarray([found.largest]))
     return bytes(result)
 
 
