@@ -1,23 +1,30 @@
 #!/usr/bin/env python3
 """What edgecut costs over a straight script that does the same, side by side in one run.
 
-    python tools/bench_build.py MODEL.keras IMAGES.npz [--to conv_pw_11_relu] [--rounds 3]
+    python tools/bench_build.py [MODEL.keras IMAGES.npz] [--to conv_pw_11_relu] [--rounds 3] [--only-build]
+                                [--history FILE]
 
-MODEL takes `tf` pixels (x / 127.5 - 1); IMAGES holds x_train, y_train, x_test, y_test. Each round runs the script and
-`edgecut build` in turn, each in a process of its own, and prints CPU seconds, wall seconds and peak memory; then the
-light commands; then fitting a head against a single forward pass of the same images.
+MODEL is a MobileNetV1 that takes `tf` pixels (x / 127.5 - 1); IMAGES holds x_train, y_train, x_test, y_test. Without
+them a net of seeded weights and 2,000 and 1,000 seeded pictures are made. Each round runs the script and
+`edgecut build` in turn, each in a process of its own, and prints CPU seconds, wall seconds and peak memory; then their
+medians and the build's steps; then the light commands, and fitting a head against a single forward pass of the same
+images, which --only-build leaves out. --history: a file of one JSON object a line, to which the medians are added; the
+last ten are printed.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 SCRIPT = """
 import os, sys
@@ -109,47 +116,110 @@ print(f"head: peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 
 """
 
 
-def measured(command: list[str]) -> tuple[float, float, float]:
-    """(CPU seconds, wall seconds, peak GiB) of a command, children included; its last lines are printed if it fails."""
+SEEDED = """
+import sys, keras, numpy as np
+random = np.random.default_rng(0)
+keras.utils.set_random_seed(0)
+keras.applications.MobileNet(weights=None).save(sys.argv[1])
+parts = {"train": 2000, "test": 1000}
+pictures = {f"x_{name}": random.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8) for name, count in parts.items()}
+labels = {f"y_{name}": random.integers(0, 10, count).astype(np.uint8) for name, count in parts.items()}
+np.savez(sys.argv[2], **pictures, **labels)
+"""
+
+SHOWN = 10  # runs of a history
+
+
+class Usage(NamedTuple):
+    """CPU seconds, wall seconds and peak GiB of a command, children included."""
+
+    cpu_s: float
+    wall_s: float
+    peak_gib: float
+
+    def __str__(self) -> str:
+        return f"{self.cpu_s:.1f} s cpu {self.wall_s:.1f} s wall {self.peak_gib:.2f} GiB"
+
+
+def measured(command: list[str]) -> Usage:
+    """What a command takes; its last lines are printed if it fails. The peak is that of its largest process."""
     begin = time.perf_counter()
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     output = child.stdout.read() if child.stdout else ""
     _, status, usage = os.wait4(child.pid, 0)
     if status:
         raise SystemExit(f"{command[:3]} failed:\n{output[-2000:]}")
-    return usage.ru_utime + usage.ru_stime, time.perf_counter() - begin, usage.ru_maxrss / 2**20
+    return Usage(usage.ru_utime + usage.ru_stime, time.perf_counter() - begin, usage.ru_maxrss / 2**20)
+
+
+def middle(usages: Sequence[Usage]) -> Usage:
+    """The median of each column."""
+    return Usage(*(statistics.median(column) for column in zip(*usages, strict=True)))
+
+
+def rounds(script: list[str], build: list[str], count: int) -> dict[str, float]:
+    """Both run in turn, printed, and the medians of the ratios, build over script, and of the columns."""
+    runs: list[tuple[Usage, Usage]] = []
+    for _ in range(count):
+        runs.append((measured(script), measured(build)))
+        a, b = runs[-1]
+        print(f"script {a} | build {b} | ratio cpu {b.cpu_s / a.cpu_s:.3f} wall {b.wall_s / a.wall_s:.3f}", flush=True)
+    a, b = (middle(side) for side in zip(*runs, strict=True))
+    cpu, wall = (statistics.median(own[k] / other[k] for other, own in runs) for k in (0, 1))
+    print(f"medians of {count}: script {a} | build {b} | ratio cpu {cpu:.3f} wall {wall:.3f}", flush=True)
+    return {"cpu_ratio": round(cpu, 3), "wall_ratio": round(wall, 3), "build_cpu_s": b.cpu_s, "build_gib": b.peak_gib}
+
+
+def show_steps(report: Path) -> None:
+    """The wall seconds of the last build's steps, as its report has them."""
+    steps = json.loads(report.read_text("utf-8"))["steps"]
+    print("steps of the last build: " + ", ".join(f"{step['name']} {step['seconds']:.1f} s" for step in steps))
+
+
+def keep(history: Path, figures: dict[str, float]) -> None:
+    """Add a run to a history, and print the last ones, oldest first."""
+    lines = history.read_text("utf-8").splitlines() if history.is_file() else []
+    lines = [*lines, json.dumps({"day": time.strftime("%Y-%m-%d"), **figures})]
+    history.write_text("\n".join(lines) + "\n", "utf-8")
+    for row in map(json.loads, lines[-SHOWN:]):
+        print(f"{row['day']}: build / script cpu {row['cpu_ratio']:.3f} wall {row['wall_ratio']:.3f}")
+
+
+def show_light(arguments: list[str]) -> None:
+    """The light commands, and fitting a head; arguments: model, images, cut and rounds."""
+    for words in (["--help"], ["profile", "list"], ["plan", arguments[0], "--precision", "float32"]):
+        times = [measured([sys.executable, "-m", "edgecut", *words]).wall_s for _ in range(5)]
+        print(f"edgecut {words[0]}: median {statistics.median(times):.2f} s wall of 5")
+    print(subprocess.run([sys.executable, "-c", HEAD, *arguments], check=True, capture_output=True, text=True).stdout)
 
 
 def main() -> None:
     """Run the rounds and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model")
-    parser.add_argument("images")
+    parser.add_argument("model", nargs="?")
+    parser.add_argument("images", nargs="?")
     parser.add_argument("--to", default="conv_pw_11_relu")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only-build", action="store_true")
+    parser.add_argument("--history", type=Path)
     options = parser.parse_args()
+    if options.model is not None and options.images is None:
+        parser.error("IMAGES is missing; give both, or neither for seeded ones")
     with tempfile.TemporaryDirectory() as folder:
+        model, images = options.model or f"{folder}/mobilenet.keras", options.images or f"{folder}/images.npz"
+        if options.model is None:
+            subprocess.run([sys.executable, "-c", SEEDED, model, images], check=True, capture_output=True)
         build = [
-            sys.executable, "-m", "edgecut", "build", options.model, "--to", options.to, "--size", "96x96",
-            "--preprocess", "tf", "--classes", "10", "--data", options.images, "--precision", "float32,int8",
-            "-o", str(Path(folder) / "out"), "--force", "--no-cache", "-q",
-        ]  # fmt: skip
-        script = [sys.executable, "-c", SCRIPT, options.model, options.images, options.to]
-        ratios = []
-        for _ in range(options.rounds):
-            (a, wall_a, peak_a), (b, wall_b, peak_b) = measured(script), measured(build)
-            ratios.append(b / a)
-            print(
-                f"script {a:.1f} s cpu {wall_a:.1f} s wall {peak_a:.2f} GiB | build {b:.1f} s cpu {wall_b:.1f} s wall "
-                f"{peak_b:.2f} GiB | ratio cpu {b / a:.3f} wall {wall_b / wall_a:.3f}",
-                flush=True,
-            )
-        print(f"build / script, cpu: median {statistics.median(ratios):.3f} of {len(ratios)} rounds")
-    for words in (["--help"], ["profile", "list"], ["plan", options.model, "--precision", "float32"]):
-        times = [measured([sys.executable, "-m", "edgecut", *words])[1] for _ in range(5)]
-        print(f"edgecut {words[0]}: median {statistics.median(times):.2f} s wall of 5")
-    arguments = [options.model, options.images, options.to, str(options.rounds)]
-    print(subprocess.run([sys.executable, "-c", HEAD, *arguments], check=True, capture_output=True, text=True).stdout)
+            *(sys.executable, "-m", "edgecut", "build", model, "--to", options.to, "--size", "96x96"),
+            *("--preprocess", "tf", "--classes", "10", "--data", images, "--precision", "float32,int8"),
+            *("-o", f"{folder}/out", "--force", "--no-cache", "-q"),
+        ]
+        figures = rounds([sys.executable, "-c", SCRIPT, model, images, options.to], build, options.rounds)
+        show_steps(Path(folder) / "out" / "report.json")
+        if options.history is not None:
+            keep(options.history, figures)
+        if not options.only_build:
+            show_light([model, images, options.to, str(options.rounds)])
 
 
 if __name__ == "__main__":

@@ -36,6 +36,8 @@ from edgecut.render.words import (
     value_words,
 )
 
+_BAR_CELLS = 8
+
 
 def report_tables(report: Report, *, verbose: bool = False, quiet: bool = False) -> list[RenderableType]:
     """A report as tables: files, devices, checks, notes; the steps with their proofs if verbose."""
@@ -103,17 +105,26 @@ def check_table(checks: Sequence[Check], labels: Mapping[str, str]) -> Group:
 def step_table(steps: Iterable[Step]) -> Fitted:
     """One row for each stop of the run, with its proof."""
     rows: list[Sequence[Cell]] = []
-    for step in steps:
+    run = tuple(steps)
+    longest = max((step.seconds for step in run if not step.cached), default=0.0)
+    bars = sum(not step.cached for step in run) > 1
+    for step in run:
         # The reason of a tolerance is a sentence of its own, for which report.html has room.
         proof = fact_words({key: value for key, value in step.proof.to_dict().items() if key != "tolerance_reason"})
         rows.append(
             (
                 step.name,
                 "cached" if step.cached else format_seconds(step.seconds),
+                *([_bar(0.0 if step.cached else step.seconds, longest)] if bars else []),
                 "; ".join(filter(None, [proof, *step.notes, *step.losses])),
             )
         )
-    return fitted(("<step", "time", "~proof and notes"), rows, ("time",))
+    return fitted(("<step", "time", *(["<"] if bars else []), "~proof and notes"), rows, ("", "time"))
+
+
+def _bar(seconds: float, longest: float) -> str:
+    """How long a step took beside the longest one."""
+    return "█" * round(_BAR_CELLS * seconds / longest) if longest > 0 else ""
 
 
 def measurement_table(measurements: Iterable[Measurement], *, verbose: bool = False) -> Group:
