@@ -20,7 +20,7 @@ from tensorflow.python.eager.polymorphic_function.concrete_function import Concr
 from edgecut.errors import ExportError, RequestError
 from edgecut.export.converter import Converter, converter_of, read_graph_def, run_converter
 from edgecut.graph.proof import call_flat
-from edgecut.graph.traced import NO_BIAS, traced_for_tflite, unrolled
+from edgecut.graph.traced import NO_BIAS, is_recurrent, traced_for_tflite, unrolled
 from edgecut.records.precision import needs_images
 from edgecut.records.recipe import Precision
 from edgecut.streams import caught_output
@@ -116,6 +116,15 @@ def convert(
     """
     converter, graph = _set_up(saved_model, model, precision, calibration)
     return _named(lambda: run_converter(converter, graph), saved_model, model, precision)
+
+
+def traced_once(model: keras.Model, folder: Path, precision: Precision) -> Path:
+    """The SavedModel of a model for a precision, below a folder of its own: one for all, unless it has loops."""
+    loops = not needs_images(precision)
+    path = folder / ("unrolled" if is_recurrent(model) and not loops else "traced")
+    if not path.exists():
+        write_saved_model(model, path, loops=loops)
+    return path
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import numpy as np
 
 from edgecut.errors import HeadError
 from edgecut.export.refitted import head_input, takes_head, with_head
-from edgecut.export.tflite import convert, convert_with_ranges, write_saved_model
+from edgecut.export.tflite import convert, convert_with_ranges, traced_once
 from edgecut.graph.predict import predict
 from edgecut.head.attach import attach_head, attach_pool
 from edgecut.head.probe import Probe, fit_ridge, fit_values
@@ -79,8 +79,8 @@ def refit_on_int8(
     if recipe.head is None or images is None or fitted.body is None:
         return int8_model(fitted.model, fitted.feed), None
     model, calibration = int8_model(fitted.model, fitted.feed), fitted.feed.calibration(images.train, recipe.data)
-    write_saved_model(model, scratch / "headed", loops=False)
-    ranged = convert_with_ranges(scratch / "headed", model, columns(calibration))
+    own = scratch / ("float" if model is fitted.model else "bytes")
+    ranged = convert_with_ranges(traced_once(model, own, "int8"), model, columns(calibration))
     taken, float_taken = head_input(ranged.content), head_input(ranged.floats)
     if taken is None or float_taken is None or not takes_head(ranged.floats, *_head_weights(model)):
         return _refitted_apart(fitted, images, recipe.head, recipe.data, scratch=scratch, progress=progress), None
@@ -99,9 +99,9 @@ def _refitted_apart(
     if fitted.body is None:
         raise HeadError("head: no body was kept to fit it on")
     body = int8_model(fitted.body, fitted.feed)
-    write_saved_model(body, scratch / "body", loops=False)
     calibration = columns(fitted.feed.calibration(images.train, data))
-    runner = _runner(convert(scratch / "body", body, "int8", calibration), scratch / "apart.tflite")
+    content = convert(traced_once(body, scratch / "body", "int8"), body, "int8", calibration)
+    runner = _runner(content, scratch / "apart.tflite")
     features = predict_file(runner, images.train.pixels, fitted.feed, title="int8 features", progress=progress)
     return _refitted(fitted, features, images, head, data)
 

@@ -12,7 +12,7 @@ from edgecut.errors import ExportError, RequestError
 from edgecut.export.agreeing import check_against_model, converted
 from edgecut.export.artifacts import write_file, write_static
 from edgecut.export.readback import read_artifact
-from edgecut.export.tflite import write_saved_model
+from edgecut.export.tflite import traced_once
 from edgecut.graph.archive import write_archive
 from edgecut.images.dataset import Dataset
 from edgecut.images.rows import columns
@@ -83,9 +83,7 @@ def content_of(
         if content is not None:
             check_against_model(content, model, precision, _calibration(fitted, images, recipe))
             return Done(Converted(content))
-    saved_model = scratch / (precision if needs_images(precision) else "float")
-    if not saved_model.exists():
-        write_saved_model(model, saved_model, loops=not needs_images(precision))
+    saved_model = traced_once(model, scratch / ("float" if model is fitted.model else precision), precision)
     calibration = _calibration(fitted, images, recipe) if needs_images(precision) else None
     return Done(Converted(converted(saved_model, model, precision, calibration)))
 
