@@ -5,6 +5,7 @@ import pytest
 from edgecut.records.proof import Proof
 from edgecut.records.report import Step
 from edgecut.render.steps import proof_sentence, step_parts
+from edgecut.render.tables import step_table
 from tests.render.command_tables import shown
 
 
@@ -52,3 +53,10 @@ def test_a_step_without_a_proof_claims_none() -> None:
 )
 def test_a_proof_is_a_sentence(proof: dict[str, object], sentence: str) -> None:
     assert proof_sentence(Proof.model_validate(proof)) == sentence
+
+
+def test_the_times_of_steps_are_bars_beside_the_longest() -> None:
+    steps = [Step(name="load", changed=False, seconds=1.0), Step(name="export", changed=False, seconds=4.0)]
+    cached = Step(name="cut", changed=True, seconds=9.0, cached=True)
+    bars = [line.split()[-1] for line in shown(step_table([*steps, cached])).splitlines()[2:]]
+    assert bars == ["██", "████████", "cached"]
