@@ -30,11 +30,12 @@ LITERT_METHOD = (
 VELA_METHOD = "Vela's cycles / the clock: simulated; what runs on the processor has no time"
 ONNX_METHOD = "ONNX Runtime's own profile, median of the kernel's wall time; fused operators are shown as it runs them"
 NOT_ALONE = "operators are timed one by one of a .tflite file alone, which can be cut at each"
-# What XNNPACK calls its kernels of weights -> the operators that they are made of (xnnpack/src/operators).
+# Operators with weights -> what XNNPACK calls the kernels that they may become (xnnpack/src/operators).
 KERNELS = {
-    "Convolution": {"CONV_2D", "DEPTHWISE_CONV_2D"},
-    "Fully Connected": {"FULLY_CONNECTED", "CONV_2D"},
-    "Deconvolution": {"TRANSPOSE_CONV"},
+    "CONV_2D": ("Convolution", "Fully Connected"),
+    "DEPTHWISE_CONV_2D": ("Convolution",),
+    "FULLY_CONNECTED": ("Fully Connected",),
+    "TRANSPOSE_CONV": ("Deconvolution",),
 }
 
 
@@ -109,19 +110,19 @@ def layers_of(rows: Sequence[Row], graph: TfliteGraph) -> list[str]:
     What LiteRT runs itself has its number in the file. XNNPACK numbers its own: its kernels of weights are the file's
     in their order, if there are as many and each is of the kind; others have no layer.
     """
-    kinds = set[str]().union(*KERNELS.values())
+    weighed = set[str]().union(*KERNELS.values())
     ran = {row["node"]: k for k, row in enumerate(rows) if "node" in row}
     found = {k: graph.operators[node] for node, k in ran.items() if node < len(graph.operators)}
-    own = [operator for operator in graph.operators if operator.name in kinds and operator.index not in ran]
-    told = [(k, kind) for k, row in enumerate(rows) if "node" not in row and (kind := _kernel(row["operator"]))]
-    if len(told) == len(own) and all(op.name in kind for (_, kind), op in zip(told, own, strict=True)):
+    own = [operator for operator in graph.operators if operator.name in KERNELS and operator.index not in ran]
+    told = [(k, name) for k, row in enumerate(rows) if "node" not in row and (name := _kernel(row)) in weighed]
+    if len(told) == len(own) and all(name in KERNELS[op.name] for (_, name), op in zip(told, own, strict=True)):
         found |= {k: operator for (k, _), operator in zip(told, own, strict=True)}
     return [layer_of(graph, found[k]) if k in found else "" for k in range(len(rows))]
 
 
-def _kernel(name: str) -> set[str]:
-    """The operators that a kernel of XNNPACK may be made of; none for one without weights."""
-    return KERNELS.get(name.partition(" (")[0], set())
+def _kernel(row: Row) -> str:
+    """What XNNPACK calls an operator, without the types and the layout behind it."""
+    return row["operator"].partition(" (")[0]
 
 
 def _one_by_one(file: Path, machine: Machine, settings: Job, timeout_s: float) -> list[OperatorTime]:
