@@ -188,8 +188,8 @@ def test_what_is_sent_imports_nothing_else_of_edgecut(tmp_path: Path) -> None:
     path.write_bytes(sent.archive())
     job = {"job": "latency", "paths": [str(INT8)], "runs": 1, "warmup": 0, "threads": 1}
     script = (
-        "import runpy, sys\n"
-        "sys.path = [p for p in sys.path if 'edgecut' not in p]\n"
+        "import os, runpy, sys\n"
+        "sys.path = [p for p in sys.path if not os.path.exists(os.path.join(p, 'edgecut', 'cli'))]\n"
         f"sys.path.insert(0, {str(path)!r})\n"
         f"try: runpy.run_path({str(path)!r}, run_name='__main__')\n"
         "finally: print({str(m.__file__) for n, m in sys.modules.items() if n.split('.')[0] == 'edgecut'}, "

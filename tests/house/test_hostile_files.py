@@ -21,6 +21,7 @@ from edgecut.handoff.builds import Side
 from edgecut.handoff.stimuli import fed
 from edgecut.images.dataset import read_data
 from edgecut.images.decode import decode
+from edgecut.images.device import PictureForm
 from edgecut.images.listing import class_folders, read_class_names
 from edgecut.images.npz import read_headers
 from edgecut.records.artifact import Artifact
@@ -92,7 +93,7 @@ def test_a_program_named_as_a_picture_is_not_run(tmp_path: Path, monkeypatch: py
 def test_labels_that_are_no_numbers_of_classes_take_no_memory(highest: int, tmp_path: Path) -> None:
     np.savez(tmp_path / "d.npz", x_train=np.zeros((12, 4, 4, 3), np.uint8), y_train=np.arange(12) % 2 * highest)
     with pytest.raises(DataError) as error:
-        read_data(Data(train=str(tmp_path / "d.npz")), height=4, width=4, channels=3)
+        read_data(Data(train=str(tmp_path / "d.npz")), PictureForm(4, 4, 3))
     assert str(error.value) == (
         f"data.train: {tmp_path / 'd.npz'}: x_train: labels go up to {highest:,}, and at most 1,000,000 classes are "
         "numbered; number the classes from 0"

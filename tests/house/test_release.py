@@ -41,5 +41,6 @@ def test_workflows_hold_no_token_and_run_what_is_there() -> None:
         assert "secrets." not in text
         assert yaml.safe_load(text)["permissions"] == {"contents": "read"} or path.name == "docs.yml"
         lines = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
-        for program in re.findall(r"(?:tools/\w+|\.ci/run)", "\n".join(lines)):
-            assert (ROOT / program).stat().st_mode & 0o111, program
+        for program in re.findall(r"(?:tools/[\w.]+|\.ci/run)", "\n".join(lines)):
+            assert program.endswith(".py") or (ROOT / program).stat().st_mode & 0o111, program
+            assert (ROOT / program).is_file(), program

@@ -30,7 +30,7 @@ OTHERS = {
     "render/picture.py",
     "render/scatter.py",
 }
-FILES = {("source", "keras")}
+FILES = {("source", "keras"), ("data", "data")}  # source.keras; TfLiteTensor's data.data
 
 
 def commands() -> dict[str, click.Command]:

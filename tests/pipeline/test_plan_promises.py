@@ -13,6 +13,7 @@ from PIL import Image
 
 from edgecut.errors import DataError, DocumentError
 from edgecut.images.dataset import read_data
+from edgecut.images.device import PictureForm
 from edgecut.images.npz import read_headers
 from edgecut.pipeline.plan import Plan, plan
 from edgecut.records.recipe import Data, make_recipe
@@ -101,7 +102,7 @@ def test_every_image_that_does_not_decode_is_named(work: Path) -> None:
     found = faults("net.keras", data={"train": "photos"})
     assert sorted(found) == [f"model: {sentence}" for sentence in sentences]
     with pytest.raises(DataError) as caught:
-        read_data(Data(train="photos"), height=8, width=8, channels=1)
+        read_data(Data(train="photos"), PictureForm(8, 8, 1))
     assert sorted(str(caught.value).split("\n")) == sentences
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -90,17 +89,15 @@ def test_a_flag_sets_the_limits_of_its_command_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EDGECUT_LIMITS", "bytes=1GiB")
-    with h5py.File(tmp_path / "m.h5", "w") as file:
-        file.create_dataset("bomb", (1 << 30,), "float32", chunks=(1 << 20,))
-    path = str(tmp_path / "m.h5")
-    answer = run(capsys, "plan", path, "--precision", "float32", "--limits", "bytes=2GiB")
+    path = tmp_path / "m.tflite"
+    path.write_bytes((FIXTURES / "tiny.int8.tflite").read_bytes())
+    os.truncate(path, 1 << 30)
+    answer = run(capsys, "inspect", str(path), "--limits", "bytes=2GiB")
     assert answer.err == (
-        f"edgecut: error: m: source.model: {path}: 'bomb' brings what it unpacks to over 1,073,741,824 bytes; "
-        "EDGECUT_LIMITS='bytes=4GiB' raises the limit\n"
+        f"edgecut: error: {path}: has 1 GiB, and up to 512 MiB are read; EDGECUT_LIMITS='bytes=4GiB' raises the limit\n"
     )
-    answer = run(capsys, "plan", path, "--precision", "float32")
-    assert "over 536,870,912 bytes" in answer.err
-    answer = run(capsys, "plan", path, "--limits", "size=1")
+    assert "up to 256 MiB are read" in run(capsys, "inspect", str(path)).err
+    answer = run(capsys, "plan", str(path), "--limits", "size=1")
     assert (answer.code, answer.err) == (
         2,
         "edgecut: error: EDGECUT_LIMITS: 'size=1' is neither seconds=... nor bytes=...; 'seconds=60,bytes=4GiB' is "
