@@ -11,7 +11,7 @@ import tensorflow as tf
 from edgecut.graph.callgraph import Calls, Tensor, flat
 from edgecut.graph.naming import unique_name
 from edgecut.graph.predict import BATCH
-from edgecut.graph.proof import call_flat
+from edgecut.graph.proof import call_flat, parts
 from edgecut.graph.rebuild import rebuild
 from edgecut.images.mapped import batches
 from edgecut.images.rows import columns
@@ -96,18 +96,25 @@ def gradient_x_activation(graph: Calls, tensors: Sequence[Tensor], inputs: np.nd
 
     The mean over images and channels of |sum over positions of gradient x activation| (Molchanov et al., Pruning
     Convolutional Neural Networks, 2017, equation 8), 0 where the output doesn't depend on the tensor.
-    inputs: rows (n, ...) as the model takes them, few: all activations are held at once.
+    inputs: rows (n, ...) as the model takes them.
     """
     model = rebuild(graph, outputs=[*tensors, flat(graph.outputs)[0]])
+    sums = [_gradient_sums(model, part) for part in parts(graph, columns(inputs))]
+    return np.asarray([float(np.mean(np.abs(np.concatenate(each)))) for each in zip(*sums, strict=True)])
+
+
+def _gradient_sums(model: keras.Model, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Of each output but the last the sum over positions of gradient x activation, (n, channels), float64.
+
+    inputs: few, since all activations and gradients are held at once.
+    """
     with tf.GradientTape() as tape:
-        fed = [tf.constant(x) for x in columns(inputs)]
+        fed = [tf.constant(x) for x in inputs]
         tape.watch([x for x in fed if x.dtype.is_floating])
         *values, last = keras.tree.flatten(call_flat(model, fed))
-        target = tf.reduce_sum(tf.reduce_max(tf.reshape(last, (len(inputs), -1)), axis=1))
-    gradients = tape.gradient(target, values)
-    scores = []
-    for value, gradient in zip(values, gradients, strict=True):
+        target = tf.reduce_sum(tf.reduce_max(tf.reshape(last, (len(inputs[0]), -1)), axis=1))
+    sums = []
+    for value, gradient in zip(values, tape.gradient(target, values), strict=True):
         product = np.zeros(1) if gradient is None else (value * gradient).numpy().astype("float64")
-        positions = tuple(range(1, product.ndim - 1))
-        scores.append(float(np.mean(np.abs(product.sum(axis=positions)))))
-    return np.asarray(scores)
+        sums.append(product.sum(axis=tuple(range(1, product.ndim - 1))))
+    return sums

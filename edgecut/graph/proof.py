@@ -13,6 +13,7 @@ from keras import tree
 from edgecut.errors import GraphError, StepError
 from edgecut.graph.callgraph import Calls, Tensor, flat
 from edgecut.graph.clones import states_of
+from edgecut.graph.costs import tensor_bytes
 from edgecut.graph.keras_types import Structure
 from edgecut.graph.rebuild import Splice, run
 from edgecut.records.proof import OutputProof
@@ -23,6 +24,9 @@ OPEN_SIZE = 96  # what an open height or width is tried at
 # Eager kernels are deterministic and the layers the same, so equal means bit-equal; a fused or reordered float32 sum
 # of up to some ten thousand terms differs by about this much of the largest value.
 TOLERANCE = 1e-5
+# A functional model holds every value that it computes until it returns: 65 MB an image of MobileNetV1 at 224. What
+# its kernels ask for beside them stays with the process, so that the memory of a proof is that of all that follows.
+VALUES_BYTES = 128 << 20
 WORDS = ("", "a", "b", "the", "of", "to", "and", "cut")
 
 
@@ -58,20 +62,41 @@ def prove_edit(
     Raises StepError if the difference is larger than that.
     """
     feeds = flat(graph.inputs)
-    values = dict(zip(feeds, map(to_tensor, seeded_inputs(feeds), feeds), strict=True))
     layers = [call.operation for call in graph if isinstance(call.operation, keras.Layer)]
-    if starts:
+    got: list[tf.Tensor] = []
+    expected: list[tf.Tensor] = []
+    for part in parts(graph, seeded_inputs(feeds)):
+        values = dict(zip(feeds, map(to_tensor, part, feeds), strict=True))
+        if starts:
+            with undisturbed(*layers, result):
+                fed = [_bare(value) for value in run(graph, values, starts)]
+            _check_declared(graph, starts, fed)
+        else:
+            taken = {x._keras_history.operation.name for x in result.inputs}
+            fed = [values[tensor] for tensor in feeds if graph.producer[tensor].name in taken]
         with undisturbed(*layers, result):
-            fed = [_bare(value) for value in run(graph, values, starts)]
-        _check_declared(graph, starts, fed)
-    else:
-        taken = {x._keras_history.operation.name for x in result.inputs}
-        fed = [values[tensor] for tensor in feeds if graph.producer[tensor].name in taken]
-    with undisturbed(*layers, result):
-        expected = run(graph, values, ends, splices)
-    with undisturbed(result):
-        got = tree.flatten(call_flat(result, fed))
+            expected += run(graph, values, ends, splices)
+        with undisturbed(result):
+            got += tree.flatten(call_flat(result, fed))
     return _judged(difference(got, expected, inputs=INPUTS), expected)
+
+
+def parts(graph: Calls, arrays: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, ...]]:
+    """Inputs of a graph, each (n, ...), cut into parts of so few images that all values of a part take 128 MiB.
+
+    8 images, halved until they do, at least one; a fixed batch is a part, and what has no batch of one size is whole.
+    """
+    count = max(len(x) for x in arrays)
+    batches = {tensor.shape[:1] for tensor in flat(graph.inputs)}
+    size = count
+    if batches == {(None,)}:
+        size, values = INPUTS, sum(tensor_bytes(x) or 0 for call in graph for x in call.outputs)
+        while size > 1 and size * values > VALUES_BYTES:
+            size //= 2
+    elif len(batches) == 1:
+        size = max((batch or 0 for (batch,) in filter(None, batches)), default=0) or count
+    for first in range(0, count, size):
+        yield tuple(x[first : first + size] for x in arrays)
 
 
 def call_flat(model: keras.Model, inputs: Sequence[tf.Tensor]) -> Structure:

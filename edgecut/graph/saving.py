@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import keras
+import tensorflow as tf
 from keras import tree
 
 from edgecut.errors import StepError
@@ -12,7 +13,7 @@ from edgecut.graph.archive import settle
 from edgecut.graph.callgraph import flat
 from edgecut.graph.calls import calls
 from edgecut.graph.clones import classes_of, functions_of, states_of
-from edgecut.graph.proof import INPUTS, call_flat, difference, seeded_inputs, to_tensor, undisturbed
+from edgecut.graph.proof import INPUTS, call_flat, difference, parts, seeded_inputs, to_tensor, undisturbed
 from edgecut.graph.sentences import telling_line
 from edgecut.graph.trace import all_operations
 from edgecut.records.proof import OutputProof
@@ -56,11 +57,16 @@ def save(model: keras.Model, path: str | Path) -> OutputProof:
 
 
 def _compared(model: keras.Model, loaded: keras.Model) -> OutputProof:
-    tensors = flat(calls(model).inputs)
-    fed = [to_tensor(array, tensor) for array, tensor in zip(seeded_inputs(tensors), tensors, strict=True)]
+    graph = calls(model)
+    tensors = flat(graph.inputs)
+    got: list[tf.Tensor] = []
+    expected: list[tf.Tensor] = []
     with undisturbed(model, loaded):
         for layer in model._flatten_layers():
             for state in states_of(layer):  # Keras doesn't save what a recurrent layer remembers
                 state.assign(keras.ops.zeros_like(state))
-        expected, got = (tree.flatten(call_flat(x, fed)) for x in (model, loaded))
+        for part in parts(graph, seeded_inputs(tensors)):
+            fed = list(map(to_tensor, part, tensors))
+            expected += tree.flatten(call_flat(model, fed))
+            got += tree.flatten(call_flat(loaded, fed))
         return difference(got, expected, inputs=INPUTS)

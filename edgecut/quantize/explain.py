@@ -119,8 +119,28 @@ def _paired(content: bytes, graph: TfliteGraph, images: np.ndarray, reference: R
     by_float = equal_layers(made, reference.layers, reference.values)
     names = {i: by_float[j] for i, j in aligned.tensors.items() if j in by_float}
     factors = channel_factors(quantized, source, aligned)
-    wanted = {i: np.asarray(floats[j] * factors[i], np.float32) for i, j in aligned.tensors.items()}
-    return _Pair(content, graph, reference.float32, float_graph, aligned, real, wanted, factors, names)
+    return _Pair(
+        content,
+        graph,
+        reference.float32,
+        float_graph,
+        aligned,
+        real,
+        _scaled(floats, aligned.tensors, factors),
+        factors,
+        names,
+    )
+
+
+def _scaled(
+    floats: dict[int, np.ndarray], tensors: Mapping[int, int], factors: Mapping[int, np.ndarray]
+) -> dict[int, np.ndarray]:
+    """For each tensor of the file the float file's values times its factors; each is let go when it was last read."""
+    last = {j: i for i, j in tensors.items()}
+    return {
+        i: np.asarray((floats.pop(j) if last[j] == i else floats[j]) * factors[i], np.float32)
+        for i, j in tensors.items()
+    }
 
 
 def _is_fed_alike(images: np.ndarray, reference: Reference) -> bool:
@@ -150,8 +170,13 @@ def _run(
         for index, row in rows.items():
             row.append(interior.real(index))
         advance(1)
-    # A tensor inside a layer may have no batch axis of its own.
-    return {index: np.stack(row) if row[0].shape[:1] != (1,) else np.concatenate(row) for index, row in rows.items()}
+    # A tensor inside a layer may have no batch axis of its own. Rows are let go tensor by tensor: two sets of all
+    # values at once would be the peak of a build.
+    values = {}
+    for index in tuple(rows):
+        row = rows.pop(index)
+        values[index] = np.stack(row) if row[0].shape[:1] != (1,) else np.concatenate(row)
+    return values
 
 
 def _layer(name: str, operator: Operator, tensor: Tensor, wanted: np.ndarray, got: np.ndarray) -> LayerError:

@@ -15,7 +15,7 @@ from edgecut.graph.callgraph import flat
 from edgecut.graph.calls import calls
 from edgecut.graph.clones import classes_of, copy_layer_state, functions_of
 from edgecut.graph.keras_private import SafeModeScope
-from edgecut.graph.proof import INPUTS, call_flat, seeded_inputs, to_array, to_tensor, undisturbed
+from edgecut.graph.proof import INPUTS, call_flat, parts, seeded_inputs, to_array, to_tensor, undisturbed
 from edgecut.graph.sentences import telling_line
 from edgecut.graph.trace import all_operations
 from edgecut.keras2.agreement import INPUTS as KERAS_2_INPUTS
@@ -153,13 +153,14 @@ def _build(model: keras.Model, result: keras.Model) -> None:
 
 
 def _proof(model: keras.Model, result: keras.Model, policies: tuple[str, ...], where: str) -> OutputProof:
-    tensors = flat(calls(model).inputs)
-    fed = seeded_inputs(tensors)
+    graph = calls(model)
+    pairs = ((model, flat(graph.inputs)), (result, flat(calls(result).inputs)))
+    outputs: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     with undisturbed(model, result):
-        source, own = (
-            [to_array(y) for y in tree.flatten(call_flat(x, [to_tensor(a, t) for a, t in zip(fed, ins, strict=True)]))]
-            for x, ins in ((model, tensors), (result, flat(calls(result).inputs)))
-        )
+        for part in parts(graph, seeded_inputs(flat(graph.inputs))):
+            for arrays, (each, tensors) in zip(outputs, pairs, strict=True):
+                arrays += [to_array(y) for y in tree.flatten(call_flat(each, list(map(to_tensor, part, tensors))))]
+    source, own = outputs
     return _rounding(source, own, policies, INPUTS, where)
 
 

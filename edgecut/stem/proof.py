@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from edgecut.graph.calls import Calls, Tensor, calls, flat
 from edgecut.graph.costs import macs_of
 from edgecut.graph.live import layer_calls
-from edgecut.graph.proof import INPUTS, OPEN_SIZE
+from edgecut.graph.proof import INPUTS, OPEN_SIZE, parts
 from edgecut.graph.rebuild import run
 from edgecut.images.device import in_order, to_device_batch
 from edgecut.lowering.activation import is_dropped_in_inference, last_activation
@@ -62,8 +62,12 @@ def prove(edit: Edit, edited: keras.Model) -> StemProof:
         pixels = random.integers(0, 256, shape).astype("float32")
     else:
         pixels = random.uniform(-1, 1, shape).astype("float32")
-    got = keras.tree.flatten(edited(pixels, training=False))
-    return compared(got, source_outputs(edit, pixels), inputs=batch, exact=not _is_approximate(edit))
+    got: list[ArrayLike] = []
+    expected: list[ArrayLike] = []
+    for (part,) in parts(calls(edited), [pixels]):
+        got += keras.tree.flatten(edited(part, training=False))
+        expected += source_outputs(edit, part)
+    return compared(got, expected, inputs=batch, exact=not _is_approximate(edit))
 
 
 def source_outputs(edit: Edit, pixels: np.ndarray) -> list[ArrayLike]:
@@ -135,10 +139,10 @@ def prove_on_images(edit: Edit, edited: keras.Model, pictures: Pictures) -> Proo
 def first_outputs(edit: Edit, edited: keras.Model, own: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(the edited model's first output on `seen`, the source's on `own`), each (n, ...), float32."""
     expected, got = [], []
-    for first in range(0, len(own), INPUTS):
-        values = {edit.source: keras.ops.convert_to_tensor(own[first : first + INPUTS])}
+    for pictures, pixels in parts(calls(edited), [own, seen]):
+        values = {edit.source: keras.ops.convert_to_tensor(pictures)}
         expected.append(_array(run(edit.graph, values, flat(edit.graph.outputs), resized_maps(edit.graph))[0]))
-        got.append(_array(keras.tree.flatten(edited(seen[first : first + INPUTS], training=False))[0]))
+        got.append(_array(keras.tree.flatten(edited(pixels, training=False))[0]))
     return np.concatenate(got), np.concatenate(expected)
 
 
