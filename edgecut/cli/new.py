@@ -58,7 +58,7 @@ TABLES: dict[str, str] = {
     "cut": "Which layers stay.",
     "stem": "What the device feeds.",
     "head": "The classifier behind the cut. Leave the table out to keep the model's own outputs.",
-    "data": "Labelled images or arrays: class folders, or an .npz with x_train, y_train and perhaps x_test, y_test.",
+    "data": "Labelled images or arrays: class folders, .parquet, .arrow or .tar, or an .npz with x_train, y_train.",
     "compress": "Training that makes the model smaller, or truer in int8. Leave all three out to train nothing.",
     "export": "The files to write: each format in each precision.",
     "bench": "How latency is measured.",

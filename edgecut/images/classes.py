@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgecut.errors import DataError, faults_of
 from edgecut.images.arrays import has_part
 from edgecut.images.listing import class_count_fault, class_folders, class_names_of
 from edgecut.images.npz import load_array, read_headers
 from edgecut.images.parts import label_faults, pair_names
+from edgecut.images.shards import Split, holds_out, is_sharded
 from edgecut.records.recipe import Data
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Shape = Sequence[int | None]
 
@@ -26,11 +31,13 @@ def folder_class_faults(
     names: of data.labels. partial: whether a name may be without a folder.
     """
     train, path = Path(str(data.train)), Path(str(data.train if where == "data.train" else data.val))
-    folders = tuple(folder.name for folder in class_folders(path, where))
+    folders = own_names(path, where) or ()
     if names is None and where == "data.val":
-        if not train.is_dir():
-            return [unnamed_numbers_fault(path, train)] if train.is_file() else []
-        names = tuple(folder.name for folder in class_folders(train, "data.train"))
+        names = own_names(train, "data.train") if train.exists() else ()
+        if names is None:
+            return [unnamed_numbers_fault(path, train)]
+        if not names:
+            return []
     if names is not None:
         fault = class_names_fault(path, where, folders, names)
         if fault is not None and data.labels is not None:
@@ -44,25 +51,51 @@ def folder_class_faults(
     return [] if fault is None else [fault]
 
 
+def own_names(path: Path, where: str) -> tuple[str, ...] | None:
+    """The classes that class folders or shards name; None where classes are numbers. Raises DataError."""
+    if is_sharded(path):
+        from edgecut.images.samples import open_samples  # numpy is only needed where there are numbers
+
+        return open_samples(path, "held out" if where == "data.val" else "train", where).names
+    return tuple(folder.name for folder in class_folders(path, where)) if path.is_dir() else None
+
+
 def number_faults(path: Path, where: str, names: Sequence[str] | None, classes: int | None) -> list[str]:
-    """Whether the numbers of an .npz, whose headers are right, are those of the known classes."""
+    """Whether the numbers of an .npz, whose headers are right, or of shards are those of the known classes."""
     from edgecut.images.labels import check_labels  # numpy is only needed where there are numbers
 
-    headers, count = read_headers(path, where), len(names) if names is not None else classes
-    pairs = [pair_names(headers, prefer_test=where == "data.val")]
-    if where == "data.train" and has_part(headers, "test"):
-        pairs.append(("x_test", "y_test"))
+    count = len(names) if names is not None else classes
     faults, more = [], "set head.classes = {}" if names is None else "name {} classes in data.labels"
     try:
-        for pair in dict.fromkeys(pairs):
-            labels = load_array(path, pair[1], where).reshape(-1)
-            if pair == ("x_train", "y_train") and where == "data.train" and (labels == labels[0]).all():
+        for is_train, place, labels in _numbers(path, where):
+            if is_train and where == "data.train" and (labels == labels[0]).all():
                 faults.append(one_class_fault(path, where, int(labels[0])))
             own = int(labels.max()) + 1 if count is None else count
-            check_labels(labels, own, f"{where}: {path}: {pair[1]}", more)
+            check_labels(labels, own, place, more)
     except DataError as exc:
         faults += faults_of(exc)
     return faults
+
+
+def _numbers(path: Path, where: str) -> Iterator[tuple[bool, str, np.ndarray]]:
+    """(whether it is trained on, its place, the labels) of each part of an .npz or of shards that is used."""
+    if is_sharded(path):
+        from edgecut.images.samples import open_samples
+
+        splits: list[Split] = ["held out" if where == "data.val" else "train"]
+        for split in [*splits, "held out"] if where == "data.train" and holds_out(path) else splits:
+            samples = open_samples(path, split, where)
+            if samples.numbers is None:
+                raise DataError(f"{where}: {samples.unlabelled}; or set data.target = 'features' (--target features)")
+            yield split == "train", f"{where}: {path}", samples.numbers
+        return
+    headers = read_headers(path, where)
+    pairs = [pair_names(headers, prefer_test=where == "data.val")]
+    if where == "data.train" and has_part(headers, "test"):
+        pairs.append(("x_test", "y_test"))
+    for pair in dict.fromkeys(pairs):
+        labels = load_array(path, pair[1], where).reshape(-1)
+        yield pair == ("x_train", "y_train"), f"{where}: {path}: {pair[1]}", labels
 
 
 def own_output_faults(data: Data, outputs: Sequence[Shape | None]) -> list[str]:
@@ -86,8 +119,7 @@ def own_output_faults(data: Data, outputs: Sequence[Shape | None]) -> list[str]:
         return []
     remedy = f"{GIVE_LABELS}, or set data.target = 'features' if they only calibrate"
     path = Path(data.train)
-    if path.is_dir():
-        folders = [folder.name for folder in class_folders(path, "data.train")]
+    if (folders := own_names(path, "data.train")) is not None:
         if len(folders) in map(_classes_of, counts):
             return []
         return [f"data.train: {path} has {_counted(folders)}, and the model has {_outputs(counts)}; {remedy}"]
@@ -99,9 +131,16 @@ def own_output_faults(data: Data, outputs: Sequence[Shape | None]) -> list[str]:
 
 def assumed_order(data: Data) -> str:
     """The sentence about class folders whose order is taken for that of a model's own outputs; "" where none is."""
-    if data.target != "classes" or data.train is None or data.labels is not None or not Path(data.train).is_dir():
+    if data.target != "classes" or data.train is None or data.labels is not None:
         return ""
-    folders = [folder.name for folder in class_folders(Path(data.train), "data.train")]
+    folders = own_names(Path(data.train), "data.train")
+    if folders is None:
+        return ""
+    if is_sharded(data.train):
+        return (
+            f"the model's outputs are assumed to be the classes of {data.train} in its order ({first_names(folders)}); "
+            f"where they have another order, {GIVE_LABELS}"
+        )
     return (
         f"the model's outputs are assumed to be the class folders of {data.train} in alphabetical order "
         f"({first_names(folders)}); where they have another order, {GIVE_LABELS}"
@@ -111,14 +150,17 @@ def assumed_order(data: Data) -> str:
 def absent_classes(data: Data) -> str:
     """The sentence about names of a model's own outputs that no class folder has; "" where each has one."""
     names = class_names_of(data)
-    if names is None or data.target != "classes" or data.train is None or not Path(data.train).is_dir():
+    if names is None or data.target != "classes" or data.train is None or not Path(data.train).exists():
         return ""
-    folders = {folder.name for folder in class_folders(Path(data.train), "data.train")}
+    folders = own_names(Path(data.train), "data.train")
+    if folders is None:
+        return ""
     absent = [name for name in names if name not in folders]
     if not absent:
         return ""
     count = f"{len(absent)} of the {len(names)} classes ({first_names(absent)})"
-    return f"{data.train} has no folder for {count}, so that nothing is measured of them"
+    noun = "picture" if is_sharded(data.train) else "folder"
+    return f"{data.train} has no {noun} for {count}, so that nothing is measured of them"
 
 
 def one_class_fault(path: Path, where: str, name: object) -> str:
@@ -128,8 +170,9 @@ def one_class_fault(path: Path, where: str, name: object) -> str:
 
 def unnamed_numbers_fault(path: Path, train: Path) -> str:
     """The sentence for class folders to judge on beside training images whose classes are numbers."""
+    noun = "named classes" if is_sharded(path) else "class folders"
     return (
-        f"data.val: {path} has class folders, and the numbers in {train} have no names; "
+        f"data.val: {path} has {noun}, and the numbers in {train} have no names; "
         "set data.labels to a file that names them"
     )
 
@@ -140,13 +183,15 @@ def class_names_fault(path: Path, where: str, folders: Sequence[str], names: Seq
     if not unknown:
         return None
     shown = ", ".join(repr(name) for name in names[:5]) + (", ..." if len(names) > 5 else "")
-    return f"{where}: {path} has the class folder {unknown[0]!r}, which is none of the classes ({shown})"
+    noun = "class" if is_sharded(path) else "class folder"
+    return f"{where}: {path} has the {noun} {unknown[0]!r}, which is none of the classes ({shown})"
 
 
 def absent_class_fault(path: Path, where: str, folders: Sequence[str], names: Sequence[str]) -> str | None:
     """The sentence for a class of data.labels that no folder has; None if each has one."""
     absent = next((name for name in names if name not in folders), None)
-    return None if absent is None else f"{where}: {path} has no folder for the class {absent!r} of data.labels"
+    noun = "picture" if is_sharded(path) else "folder"
+    return None if absent is None else f"{where}: {path} has no {noun} for the class {absent!r} of data.labels"
 
 
 def first_names(names: Sequence[str]) -> str:
@@ -155,10 +200,12 @@ def first_names(names: Sequence[str]) -> str:
 
 
 def _highest(path: str | None, where: str) -> int:
-    """The highest class of an .npz, -1 without a path, for folders, and where it holds no labels that can be read."""
-    if path is None or Path(path).is_dir():
+    """The highest class of an .npz or of shards, -1 without a path, for folders, and without readable labels."""
+    if path is None or (Path(path).is_dir() and not is_sharded(path)):
         return -1
     try:
+        if is_sharded(path):
+            return max(int(labels.max()) for _, _, labels in _numbers(Path(path), where))
         headers = read_headers(Path(path), where)
         usable = [
             name

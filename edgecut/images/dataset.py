@@ -21,7 +21,8 @@ from edgecut.images.npz import read_headers
 from edgecut.images.parts import pair_names
 from edgecut.images.rows import quick_value_faults
 from edgecut.images.sampling import evenly, sampled, split
-from edgecut.images.sources import PictureSource, open_any, open_folder, open_npz, open_rows
+from edgecut.images.shards import holds_out, is_folder_of_pictures, is_sharded
+from edgecut.images.sources import PictureSource, open_any, open_folder, open_npz, open_rows, open_shards
 from edgecut.images.targets import Part, chosen_targets, read_targets
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Data
@@ -65,10 +66,11 @@ def read_data(
 ) -> Dataset:
     """The recipe's images in the device's form; data.target "features" leaves the labels None.
 
-    Training images come from data.train, class folders or an .npz (x_train, y_train). Validation images come
-    from data.val (of an .npz: x_test, else x_train), else from x_test of the training .npz, else each class
+    Training images come from data.train: class folders, shards, or an .npz (x_train, y_train). Validation images come
+    from data.val (of an .npz: x_test, else x_train; of shards: those of validation, else of test, else all), else from
+    x_test of the training .npz or from shards beside the training ones that are named so, else each class
     of the training images gives data.val_fraction of its own, chosen by data.seed. data.limit bounds each
-    part: an .npz gives its first images, folders give evenly of each class in sorted order.
+    part: an .npz gives its first images, folders and shards give evenly of each class in order.
     partial: whether data.labels may name classes that no image has, as where they are a model's own outputs.
     store: where they are kept for later builds. Raises DataError.
     """
@@ -148,7 +150,9 @@ def chosen_files(data: Data, *, partial: bool = False) -> dict[str, list[Path]]:
 
     Raises DataError where a build would, too.
     """
-    if data.train is None or any(path is not None and not Path(path).is_dir() for path in (data.train, data.val)):
+    if data.train is None or any(
+        path is not None and not is_folder_of_pictures(path) for path in (data.train, data.val)
+    ):
         return {}
     chosen = _chosen(data, partial)[0] if data.target == "classes" else chosen_targets(data)
     files: dict[str, list[Path]] = {}
@@ -252,6 +256,8 @@ def calibration_sample(images: Images, count: int, seed: int) -> np.ndarray:
 
 
 def _open(path: str, where: str, names: tuple[str, ...] | None, inputs: ArrayInputs | None) -> PictureSource:
+    if inputs is None and is_sharded(path):
+        return open_shards(Path(path), where, "held out" if where == "data.val" else "train", names)
     if Path(path).is_dir():
         return open_folder(Path(path), where, names)
     pair = pair_names(read_headers(Path(path), where), prefer_test=where == "data.val")
@@ -263,9 +269,12 @@ def _open_val(
 ) -> PictureSource | None:
     """The validation images that have a place of their own; None if they must be split off."""
     if data.val is not None:
-        if names is None and Path(data.val).is_dir():
+        val = _open(data.val, "data.val", names, inputs)
+        if names is None and val.names is not None:
             raise DataError(unnamed_numbers_fault(Path(data.val), Path(train)))
-        return _open(data.val, "data.val", names, inputs)
+        return val
+    if inputs is None and is_sharded(train):
+        return open_shards(Path(train), "data.train", "held out", names) if holds_out(Path(train)) else None
     if not Path(train).is_dir() and has_part(read_headers(Path(train), "data.train"), "test"):
         return open_npz(Path(train), "data.train", ("x_test", "y_test"), inputs)
     return None
@@ -292,7 +301,7 @@ def _class_names(
 def _limited(source: PictureSource, indices: np.ndarray, limit: int | None) -> np.ndarray:
     if limit is None or limit >= len(indices):
         return indices
-    if source.files is None:
+    if source.is_array:
         return indices[:limit]
     return indices[evenly(_labels(source)[indices], limit)]
 

@@ -1,7 +1,9 @@
-"""Image files to bytes."""
+"""Encoded pictures, in files and in shards, to bytes."""
 
 from __future__ import annotations
 
+import io
+import itertools
 import os
 import struct
 import zlib
@@ -9,13 +11,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from edgecut.errors import DataError, faults_of, several
 from edgecut.images.device import PictureForm
+from edgecut.images.encoded import Encoded
 from edgecut.images.listing import UNREAD_SUFFIXES
 from edgecut.records.lfs import POINTER, is_pointer_file
 from edgecut.records.progress import SILENT, Progress
@@ -24,7 +27,7 @@ from edgecut.sandbox.limits import over_limits
 T = TypeVar("T")
 U = TypeVar("U")
 _THREADS = min(8, os.cpu_count() or 1)
-_AT_ONCE = 16  # files that a thread takes
+_AT_ONCE = 16  # pictures that a thread takes
 # Pictures, whatever their name says. Not EPS, which Pillow hands to Ghostscript: a program in a picture's place.
 _FORMATS = (
     "BMP",
@@ -74,17 +77,32 @@ def decode(path: Path, where: str) -> np.ndarray:
         raise DataError(f"{where}: {path} is no file (a pipe, or a link to nothing); replace or remove it")
     if is_pointer_file(path):
         raise DataError(f"{where}: {path} {POINTER}")
+    return _decoded_picture(path, str(path), where)
+
+
+def decode_encoded(picture: Encoded, where: str) -> np.ndarray:
+    """The same of a picture of a shard."""
+    if picture.content is None:
+        raise DataError(
+            f"{where}: {picture.place} has no bytes (none at all, or a path alone, which isn't followed); put the "
+            "file's bytes there, or leave the row out"
+        )
+    return _decoded_picture(io.BytesIO(picture.content), picture.place, where)
+
+
+def _decoded_picture(source: Path | IO[bytes], place: str, where: str) -> np.ndarray:
     try:
-        with Image.open(path, formats=_FORMATS) as opened:
-            _check_size(opened, path, where)
-            return _bytes_of(ImageOps.exif_transpose(opened), path, where)
+        with Image.open(source, formats=_FORMATS) as opened:
+            _check_size(opened, place, where)
+            return _bytes_of(ImageOps.exif_transpose(opened), place, where)
     except UnidentifiedImageError as exc:
-        if path.suffix.lower() in UNREAD_SUFFIXES:
-            raise DataError(f"{where}: {path} is {path.suffix}, which isn't read; convert it to JPEG") from exc
-        raise DataError(f"{where}: {path} is no image that can be decoded; replace or remove it") from exc
+        suffix = source.suffix if isinstance(source, Path) else ""
+        if suffix.lower() in UNREAD_SUFFIXES:
+            raise DataError(f"{where}: {place} is {suffix}, which isn't read; convert it to JPEG") from exc
+        raise DataError(f"{where}: {place} is no image that can be decoded; replace or remove it") from exc
     except _DAMAGE as exc:
         raise DataError(
-            f"{where}: {path} can't be decoded ({str(exc) or type(exc).__name__}); replace or remove it"
+            f"{where}: {place} can't be decoded ({str(exc) or type(exc).__name__}); replace or remove it"
         ) from exc
 
 
@@ -95,11 +113,27 @@ def decode_all(
 
     Raises DataError at the end that names every file that can't be decoded, in order; of many the first.
     """
+    return _decoded_each(files, len(files), lambda path: decode(path, where), form, where, progress)
+
+
+def decode_shards(
+    pictures: Iterable[Encoded], count: int, form: PictureForm, *, where: str, progress: Progress = SILENT
+) -> Iterator[np.ndarray]:
+    """The same of so many pictures of shards."""
+    return _decoded_each(pictures, count, lambda picture: decode_encoded(picture, where), form, where, progress)
+
+
+def _decoded_each(
+    pictures: Iterable[T],
+    count: int,
+    decoded: Callable[[T], np.ndarray],
+    form: PictureForm,
+    where: str,
+    progress: Progress,
+) -> Iterator[np.ndarray]:
     faults: list[str] = []
-    with progress.task("reading images", len(files)) as advance:
-        for pixels, wrong in _mapped_ahead(
-            lambda some: _decoded(some, form, where), [files[k : k + _AT_ONCE] for k in range(0, len(files), _AT_ONCE)]
-        ):
+    with progress.task("reading images", count) as advance:
+        for pixels, wrong in _mapped_ahead(lambda some: _decoded(some, decoded, form), _some_at_a_time(pictures)):
             faults += wrong
             yield pixels
             advance(len(pixels) + len(wrong))
@@ -107,12 +141,20 @@ def decode_all(
         raise several(DataError, shortened(faults, where))
 
 
-def _decoded(files: Sequence[Path], form: PictureForm, where: str) -> tuple[np.ndarray, list[str]]:
-    """(the pictures of those files that can be decoded, what is wrong with the others)."""
+def _some_at_a_time(pictures: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(pictures)
+    while some := list(itertools.islice(rest, _AT_ONCE)):
+        yield some
+
+
+def _decoded(
+    encoded: Sequence[T], decoded: Callable[[T], np.ndarray], form: PictureForm
+) -> tuple[np.ndarray, list[str]]:
+    """(those pictures that can be decoded, what is wrong with the others)."""
     pictures, faults = [np.empty((0, *form.shape), np.uint8)], list[str]()
-    for path in files:
+    for each in encoded:
         try:
-            pictures.append(form.of(decode(path, where)[None]))
+            pictures.append(form.of(decoded(each)[None]))
         except DataError as exc:
             faults.append(str(exc))
     return np.concatenate(pictures), faults
@@ -178,17 +220,17 @@ def _begins_as_picture(path: Path) -> bool:
     return head.startswith(_MAGICS) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
 
 
-def _check_size(picture: Image.Image, path: Path, where: str) -> None:
+def _check_size(picture: Image.Image, place: str, where: str) -> None:
     """Nothing, for a picture that the limits have room for; judged by what its header says, before it is decoded."""
     over = over_limits(_PIXEL_BYTES * picture.width * picture.height)
     if over:
-        raise DataError(f"{where}: {path} of {picture.width} x {picture.height} pixels {over}")
+        raise DataError(f"{where}: {place} of {picture.width} x {picture.height} pixels {over}")
 
 
-def _bytes_of(picture: Image.Image, path: Path, where: str) -> np.ndarray:
+def _bytes_of(picture: Image.Image, place: str, where: str) -> np.ndarray:
     if picture.mode.startswith("I;16"):
         return (np.asarray(picture) >> 8).astype(np.uint8)
     if picture.mode in ("I", "F"):
-        raise DataError(f"{where}: {path} holds {picture.mode!r} pixels of 32 bits; save it with 8 bits to a channel")
+        raise DataError(f"{where}: {place} holds {picture.mode!r} pixels of 32 bits; save it with 8 bits to a channel")
     gray = picture.mode in ("1", "L", "LA", "La")
     return np.asarray(picture.convert("L" if gray else "RGB"))

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from edgecut.errors import DataError, faults_of
 from edgecut.images.arrays import ArrayInputs
-from edgecut.images.classes import folder_class_faults, number_faults
+from edgecut.images.classes import folder_class_faults, number_faults, own_names
 from edgecut.images.listing import array_file_fault, class_count_fault, class_names_of, folder_faults, kind_fault
 from edgecut.images.npz import Header, read_headers
 from edgecut.images.parts import names_part, pair_faults, pair_names
+from edgecut.images.shards import is_sharded
 from edgecut.records.recipe import Data
 
 
@@ -40,6 +41,8 @@ def data_faults(
         own = path_faults(path, where, inputs)
         if own:
             faults += own
+        elif is_sharded(path) and inputs is None:
+            faults += shard_faults(data, where, names, classes, partial=partial)
         elif Path(path).is_dir():
             faults += folder_class_faults(data, where, names, classes, partial=partial)
         else:
@@ -47,11 +50,28 @@ def data_faults(
     return faults
 
 
+def shard_faults(
+    data: Data, where: str, names: tuple[str, ...] | None, classes: int | None, *, partial: bool
+) -> list[str]:
+    """What is wrong with shards, by their schemas or members and by their labels."""
+    path = Path(str(data.train if where == "data.train" else data.val))
+    try:
+        own = own_names(path, where)
+        if own is None:
+            return number_faults(path, where, names, classes)
+        faults = number_faults(path, where, own, None)
+        return faults or folder_class_faults(data, where, names, classes, partial=partial)
+    except DataError as exc:
+        return list(faults_of(exc))
+
+
 def path_faults(path: str, where: str, inputs: ArrayInputs | None = None) -> list[str]:
     """What is wrong with a folder of class folders or an .npz, as far as names, folders and headers tell."""
     kind = kind_fault(path, where) if inputs is None else array_file_fault(path, where)
     if kind is not None:
         return [kind]
+    if is_sharded(path):
+        return []  # what shards say of themselves is said with their classes
     if Path(path).is_dir():
         return folder_faults(Path(path), where)
     try:

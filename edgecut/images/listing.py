@@ -28,6 +28,8 @@ IMAGE_SUFFIXES = (
     ".jp2",
     ".jfif",
 )
+# Files that hold many encoded pictures (shards.py).
+SHARDS = (".parquet", ".arrow", ".tar")
 # Of phones and cameras: HEIF, raw files of sensors, JPEG XL. Pillow has no reader of them.
 UNREAD_SUFFIXES = (".heic", ".heif", ".hif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2")
 
@@ -163,6 +165,9 @@ def kind_fault(path: str, where: str) -> str | None:
         return None
     if not Path(path).exists():
         return f"{where}: no such file or folder {path!r}"
-    if Path(path).suffix.lower() != ".npz":
-        return f"{where}: {path} is neither a folder of class folders nor an .npz"
+    name = path.lower()
+    if name.endswith((".tar.gz", ".tgz", ".tar.zst", ".tar.bz2", ".tar.xz")):
+        return f"{where}: {path} is a packed tar, which gives no picture before it is unpacked; unpack it to a .tar"
+    if not name.endswith((".npz", *SHARDS)):
+        return f"{where}: {path} is neither a folder of class folders nor an .npz, .parquet, .arrow or .tar"
     return None

@@ -1,4 +1,4 @@
-"""A folder or an .npz as one thing: labels known at once, pictures in the device's format when they are read."""
+"""A folder, an .npz or shards as one thing: labels known at once, pictures in the device's format when read."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from edgecut.cache.store import Store
 from edgecut.errors import DataError, several
 from edgecut.images.arrays import ArrayInputs
 from edgecut.images.classes import class_names_fault
-from edgecut.images.decode import decode_all, decoders
+from edgecut.images.decode import decode_all, decode_shards, decoders
 from edgecut.images.device import PictureForm
+from edgecut.images.labels import check_labels
 from edgecut.images.listing import array_file_fault, class_folders, folder_faults, image_files, kind_fault
 from edgecut.images.mapped import Form, kept
 from edgecut.images.npz import Header, Member, load_array, open_member, read_headers
 from edgecut.images.parts import pair_faults, picture_faults, sample_faults
 from edgecut.images.rows import RowMembers, open_rows_of
+from edgecut.images.samples import Samples, open_samples
+from edgecut.images.shards import Split, is_sharded
 from edgecut.records.progress import SILENT, Progress
 
 
@@ -27,14 +30,14 @@ from edgecut.records.progress import SILENT, Progress
 class PictureSource:
     """Pictures that are not yet in the device's format, or rows of a model's own inputs (rows.py), which need no other.
 
-    path: the folder or the .npz. pictures: files, an array (n, h, w) or (n, h, w, c) of bytes, or rows (n, ...), none
-    of which is read yet. labels: (n,) int64, targets (n, outputs) float32, or None. names: the class names that the
-    folders give, None for an .npz.
+    path: the folder or the file. pictures: files, those in shards, an array (n, h, w) or (n, h, w, c) of bytes, or rows
+    (n, ...), none of which is read yet. labels: (n,) int64, targets (n, outputs) float32, or None. names: the class
+    names that folders or shards give, None for an .npz.
     """
 
     where: str
     path: Path
-    pictures: Sequence[Path] | Member | RowMembers
+    pictures: Sequence[Path] | Samples | Member | RowMembers
     labels: np.ndarray | None
     names: tuple[str, ...] | None
 
@@ -44,8 +47,13 @@ class PictureSource:
 
     @property
     def files(self) -> Sequence[Path] | None:
-        """The picture files; None for an .npz."""
-        return None if isinstance(self.pictures, Member | RowMembers) else self.pictures
+        """The picture files; None for an .npz and for shards."""
+        return None if isinstance(self.pictures, Samples | Member | RowMembers) else self.pictures
+
+    @property
+    def is_array(self) -> bool:
+        """Whether it is an .npz, which gives its first pictures where it is bounded."""
+        return isinstance(self.pictures, Member | RowMembers)
 
     def read(
         self, chosen: np.ndarray, form: PictureForm, *, store: Store | None = None, progress: Progress = SILENT
@@ -55,6 +63,9 @@ class PictureSource:
             raise DataError(f"{self.where}: {self.path} holds arrays, and pictures are expected")
         if isinstance(self.pictures, Member):
             parts = _pixels(self.pictures, chosen, form, progress)
+        elif isinstance(self.pictures, Samples):
+            encoded = self.pictures.read(chosen, self.where)
+            parts = decode_shards(encoded, len(chosen), form, where=self.where, progress=progress)
         else:
             files = [self.pictures[index] for index in chosen]
             parts = decode_all(files, form, where=self.where, progress=progress)
@@ -75,7 +86,12 @@ class PictureSource:
     def _origin(self, chosen: np.ndarray) -> dict[str, object]:
         """Which of the source's pictures or rows are read."""
         members = self.pictures
-        names = [m.name for m in members.members] if isinstance(members, RowMembers) else getattr(members, "name", "")
+        if isinstance(members, Samples):
+            names: object = [str(shard.path.relative_to(self.path)) for shard in members.shards]
+        else:
+            names = (
+                [m.name for m in members.members] if isinstance(members, RowMembers) else getattr(members, "name", "")
+            )
         return {"arrays": names, "chosen": hashlib.sha256(chosen.astype("<i8").tobytes()).hexdigest()}
 
 
@@ -130,6 +146,21 @@ def open_folder(folder: Path, where: str, names: tuple[str, ...] | None) -> Pict
     return PictureSource(where, folder, files, np.array(labels, np.int64), found)
 
 
+def open_shards(path: Path, where: str, split: Split, names: tuple[str, ...] | None) -> PictureSource:
+    """The pictures of a split's shards, with their classes. names: as open_folder has them. Raises DataError."""
+    samples = open_samples(path, split, where)
+    if samples.numbers is None:
+        raise DataError(f"{where}: {samples.unlabelled}; or set data.target = 'features' (--target features)")
+    numbers = samples.numbers
+    if names is not None and samples.names is not None:
+        fault = class_names_fault(path, where, samples.names, names)
+        if fault is not None:
+            raise DataError(fault)
+        check_labels(numbers, len(samples.names), where)
+        numbers = np.array([names.index(name) for name in samples.names], np.int64)[numbers]
+    return PictureSource(where, path, samples, numbers, samples.names)
+
+
 def open_npz(path: Path, where: str, pair: tuple[str, str], inputs: ArrayInputs | None = None) -> PictureSource:
     """The pictures, or the rows of `inputs`, and labels of an .npz under the names in `pair`. Raises DataError."""
     headers = read_headers(path, where)
@@ -167,13 +198,15 @@ def open_rows(path: Path, where: str, inputs: ArrayInputs) -> PictureSource:
 
 
 def open_any(path: str, where: str) -> PictureSource:
-    """The images at `path`, with labels where it has them: class folders, a flat folder, or an .npz.
+    """The images at `path`, with labels where it has them: class folders, a flat folder, shards, or an .npz.
 
     Of an .npz: x_train (with y_train), or the only array that can be pictures. Raises DataError.
     """
     fault = kind_fault(path, where)
     if fault is not None:
         raise DataError(fault)
+    if is_sharded(path):
+        return _open_any_shards(Path(path), where)
     if not Path(path).is_dir():
         return _open_any_npz(Path(path), where)
     files = image_files(Path(path))
@@ -211,6 +244,14 @@ def _samples(path: Path, name: str, where: str, inputs: ArrayInputs | None) -> M
     if inputs is None:
         return open_member(path, name, where)
     return open_rows_of(path, name.removeprefix("x_"), inputs, where)
+
+
+def _open_any_shards(path: Path, where: str) -> PictureSource:
+    try:
+        samples = open_samples(path, "train", where)
+    except DataError:  # of the labels, which nobody needs, or said again
+        samples = open_samples(path, "train", where, labelled=False)
+    return PictureSource(where, path, samples, samples.numbers, None)
 
 
 def _open_any_npz(path: Path, where: str) -> PictureSource:

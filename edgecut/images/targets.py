@@ -13,7 +13,9 @@ from edgecut.images.arrays import ArrayInputs, has_part
 from edgecut.images.listing import array_file_fault
 from edgecut.images.npz import Header, read_headers
 from edgecut.images.parts import count_faults, names_part, sample_faults
+from edgecut.images.samples import open_samples
 from edgecut.images.sampling import sampled
+from edgecut.images.shards import Split, holds_out, is_sharded
 from edgecut.images.sources import PictureSource, open_any, open_npz_targets
 from edgecut.records.recipe import Data, Target
 
@@ -26,9 +28,12 @@ def target_of(data: Data) -> Target:
     """What the training images' labels are, as far as names and headers tell.
 
     Class folders: classes. An .npz by y_train: floats are values, rows of whole numbers tags, none at all features;
-    a folder of images without class folders: features. Raises DataError where the file can't be read.
+    a folder of images without class folders, and shards without labels: features. Raises DataError where the
+    file can't be read.
     """
     path = Path(data.train or "")
+    if data.train and is_sharded(path):
+        return "features" if open_samples(path, "train", "data.train").numbers is None else "classes"
     if path.is_dir():
         return "classes" if any(child.is_dir() for child in path.iterdir()) else "features"
     if path.suffix.lower() != ".npz" or not path.exists():
@@ -54,7 +59,7 @@ def target_faults(data: Data, inputs: ArrayInputs | None = None) -> Iterator[str
         elif not Path(path).exists():
             yield f"{where}: no such file or folder {path!r}"
         elif data.target in UNLABELLED and inputs is None:
-            continue
+            yield from _shard_faults(path, where)
         elif Path(path).suffix.lower() != ".npz":
             yield f"{where}: {path} is no .npz; {data.target} are read from one, with x_train and y_train"
         else:
@@ -95,6 +100,8 @@ def _parts(data: Data, inputs: ArrayInputs | None) -> tuple[Part, Part]:
         own = Path(data.val)
         prefers_test = own.suffix.lower() == ".npz" and has_part(read_headers(own, "data.val"), "test")
         val = _open(data, data.val, "data.val", "test" if prefers_test else "train", inputs)
+    elif data.target in UNLABELLED and inputs is None and is_sharded(str(data.train)):
+        val = _open_unlabelled(str(data.train), "data.train", "held out") if holds_out(Path(str(data.train))) else None
     elif Path(str(data.train)).is_file() and has_part(read_headers(Path(str(data.train)), "data.train"), "test"):
         val = _open(data, str(data.train), "data.train", "test", inputs)
     everything = np.arange(len(train))
@@ -108,6 +115,8 @@ def _parts(data: Data, inputs: ArrayInputs | None) -> tuple[Part, Part]:
 
 def _open(data: Data, path: str, where: str, part: str, inputs: ArrayInputs | None) -> PictureSource:
     if data.target in UNLABELLED:
+        if inputs is None and is_sharded(path):
+            return _open_unlabelled(path, where, "held out" if where == "data.val" else "train")
         if part == "test" or inputs is not None:
             return open_npz_targets(Path(path), where, (f"x_{part}", None), inputs)
         return replace(open_any(path, where), labels=None)
@@ -120,6 +129,18 @@ def _open(data: Data, path: str, where: str, part: str, inputs: ArrayInputs | No
             f"{where}: {path}: y_{part} holds {targets.min():g} to {targets.max():g}; tags are 0 or 1 for each image"
         )
     return source
+
+
+def _open_unlabelled(path: str, where: str, split: Split) -> PictureSource:
+    return PictureSource(where, Path(path), open_samples(Path(path), split, where, labelled=False), None, None)
+
+
+def _shard_faults(path: str, where: str) -> Iterator[str]:
+    try:
+        if is_sharded(path):
+            _open_unlabelled(path, where, "held out" if where == "data.val" else "train")
+    except DataError as exc:
+        yield from faults_of(exc)
 
 
 def _npz_faults(data: Data, path: Path, where: str, inputs: ArrayInputs | None) -> Iterator[str]:

@@ -80,7 +80,7 @@ def _arrays(model: keras.Model, path: Path) -> list[np.ndarray]:
 
     Of several inputs it holds x_train.NAME for each.
     """
-    if path.is_dir():
+    if path.suffix.lower() != ".npz":
         return []
     headers, single = read_headers(path, "data.train"), len(model.inputs) == 1
     named = {"x_train" if single else f"x_train.{tensor.name}": tensor for tensor in model.inputs}

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgecut.errors import DataError, SourceError
-from edgecut.images.classes import GIVE_LABELS, Shape, absent_classes, assumed_order, first_names
-from edgecut.images.listing import class_folders
+from edgecut.images.classes import GIVE_LABELS, Shape, absent_classes, assumed_order, first_names, own_names
+from edgecut.images.shards import is_folder_of_pictures
 from edgecut.lowering.saved_shapes import output_shapes
 from edgecut.pipeline.model_faults import planned_part
 from edgecut.pipeline.onnx_source import is_onnx
@@ -56,7 +56,8 @@ def names_question(recipe: Recipe) -> str:
         return ""  # the plan says what is wrong
     outputs = f"The model's {count} outputs have no names. Name them: a file, one to a line, or with commas"
     if len(folders) == count:
-        return f"{outputs} (Enter: assume the class folders' order, {first_names(folders)})"
+        whose = "class folders'" if is_folder_of_pictures(str(recipe.data.train)) else "data's"
+        return f"{outputs} (Enter: assume the {whose} order, {first_names(folders)})"
     return f"{outputs} (Enter: go on without)"
 
 
@@ -84,6 +85,4 @@ def _shapes(recipe: Recipe) -> Sequence[Shape]:
 
 def _folders(recipe: Recipe) -> tuple[str, ...]:
     train = recipe.data.train
-    if train is None or not Path(train).is_dir():
-        return ()
-    return tuple(folder.name for folder in class_folders(Path(train), "data.train"))
+    return () if train is None else own_names(Path(train), "data.train") or ()

@@ -48,14 +48,18 @@ def _images(recipe: Recipe) -> Iterator[str]:
     from edgecut.images.decode import decodes_quickly
     from edgecut.images.npz import read_headers
     from edgecut.images.rows import are_quick
+    from edgecut.images.shards import is_sharded
 
     arrays = planned_arrays(recipe)
+    for where, path in (("data.train", data.train), ("data.val", data.val)):
+        if path is not None and arrays is None and is_sharded(path):
+            yield f"{where}: whether each image of the shards decodes"
     files_of = chosen_files(data, partial=recipe.head is None) if arrays is None else {}
     for where, files in files_of.items():
         if not decodes_quickly(files):
             yield f"{where}: whether each of {len(files):,} images decodes beyond its first bytes"
     for where, path in (("data.train", data.train), ("data.val", data.val)):
-        if path is None or Path(path).is_dir():
+        if path is None or Path(path).suffix.lower() != ".npz":
             continue
         try:
             headers = read_headers(Path(path), where)

@@ -17,7 +17,8 @@ Kind = Literal["pictures", "arrays"]
 
 
 class Data(Record):
-    """Labelled images: class folders, or an .npz with x_train, y_train and perhaps x_test, y_test.
+    """Labelled images: class folders, shards (Parquet, Arrow, WebDataset tars), or an .npz with x_train, y_train and
+    perhaps x_test, y_test.
 
     kind: arrays are an .npz whose x_train, or x_train.NAME for each of several inputs, has the shape of the model's own
     input; by default pictures where the model takes one picture, else arrays. target: what y says: classes; values,

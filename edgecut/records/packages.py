@@ -55,6 +55,7 @@ PACKAGES: tuple[Package, ...] = (
     TFLM,
     Package("ethos-u-vela", "ethosu", "simulates an Ethos-U", "edgecut-lite[ethos-u]", "edgecut[ethos-u]"),
     Package("distributed", "distributed", "spreads builds and searches", "edgecut[dask]", "edgecut[dask]"),
+    Package("pyarrow", "pyarrow", "reads Parquet and Arrow files", "edgecut-lite[parquet]", "edgecut[parquet]"),
     Package("sigstore", "sigstore", "signs bundles by an identity", "edgecut-lite[sigstore]", "edgecut[sigstore]"),
 )
 _TENSORFLOW = frozenset({"tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "tf2onnx"})

@@ -56,6 +56,7 @@ HOMES = {
     "tf_keras": {"graph", "keras2", "source", "compress"},
     "tensorflow_model_optimization": {"compress"},
     "tf2onnx": {"export"},
+    "pyarrow": {"images"},
 }
 
 # What may be imported where it is needed, and not before.

@@ -68,9 +68,11 @@ def test_an_empty_path_is_refused() -> None:
 
 
 def test_a_file_that_is_neither_folder_nor_npz_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "images.tar"
+    path = tmp_path / "images.zip"
     path.write_bytes(b"x")
-    assert _both(train=str(path)) == f"data.train: {path} is neither a folder of class folders nor an .npz"
+    assert _both(train=str(path)) == (
+        f"data.train: {path} is neither a folder of class folders nor an .npz, .parquet, .arrow or .tar"
+    )
 
 
 def test_an_empty_class_folder_is_named(tmp_path: Path) -> None:
