@@ -15,6 +15,8 @@ last ten are printed.
 from __future__ import annotations
 
 import argparse
+import compileall
+import importlib.util
 import json
 import os
 import statistics
@@ -176,6 +178,13 @@ def show_steps(report: Path) -> None:
     print("steps of the last build: " + ", ".join(f"{step['name']} {step['seconds']:.1f} s" for step in steps))
 
 
+def compile_package() -> None:
+    """Bytecode of edgecut, as pip leaves it: in a checkout it may be that Python writes none."""
+    spec = importlib.util.find_spec("edgecut")
+    for folder in (spec.submodule_search_locations if spec else None) or ():
+        compileall.compile_dir(folder, quiet=1)
+
+
 def keep(history: Path, figures: dict[str, float]) -> None:
     """Add a run to a history, and print the last ones, oldest first."""
     lines = history.read_text("utf-8").splitlines() if history.is_file() else []
@@ -205,6 +214,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.model is not None and options.images is None:
         parser.error("IMAGES is missing; give both, or neither for seeded ones")
+    compile_package()
     with tempfile.TemporaryDirectory() as folder:
         model, images = options.model or f"{folder}/mobilenet.keras", options.images or f"{folder}/images.npz"
         if options.model is None:
