@@ -124,14 +124,14 @@ def _arena_by_rule(graph: TfliteGraph, profile: Profile, artifact: str) -> Measu
         return _st_arena(graph, profile, artifact)
     if profile.runtime.name != "tflm" or unknown_scratch(graph, profile):
         return None
-    plain = cortex_m_arena_bytes(graph, "reference")
-    if kernels in PLAIN:
-        if not _like_cortex_m4(profile):
-            return None
-        return arena_estimate(plain, profile, artifact, PLANNER, cortex_m_error(plain))
     if "cmsis" in kernels:
         value = cortex_m_arena_bytes(graph)
         return arena_estimate(value, profile, artifact, PLANNER, cortex_m_error(value))
+    if kernels in PLAIN and not _like_cortex_m4(profile):
+        return None
+    plain = cortex_m_arena_bytes(graph, "reference")
+    if kernels in PLAIN:
+        return arena_estimate(plain, profile, artifact, PLANNER, cortex_m_error(plain))
     value = esp_nn_arena_bytes(graph, _esp_nn(profile)) or plain
     error = cortex_m_error(value) + max(0, value - plain) / value
     return arena_estimate(value, profile, artifact, ESP_NN_PLANNER, error)

@@ -10,6 +10,7 @@ from edgecut.graph.layer_call import LayerCall
 from edgecut.graph.tensor import Tensor
 from edgecut.lowering.layer_operators import ACTIVATIONS
 from edgecut.lowering.parts import Part
+from edgecut.lowering.renumbered import Renumbered
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
 from edgecut.tflite.flatbuffer import Tensor as FileTensor
 from edgecut.tflite.kinds import BINARY, BOUNDS, CONSTANTS, FLOAT_ONLY, FUSED, FUSES_RELU, OF_MANY
@@ -35,6 +36,7 @@ class GraphBuilder:
         self.biased: set[int] = set()  # by a TRANSPOSE_CONV with a bias or a shift
         self.rows: dict[int, int] = {}  # by a sequence: the row of a picture that it is reshaped from
         self.operands: dict[tuple[object, ...], int] = {}
+        self.renumbered = Renumbered()  # one for all copies
 
     def copy(self) -> GraphBuilder:
         """Another one with all that was added so far."""
@@ -60,17 +62,7 @@ class GraphBuilder:
                 read.update(operator.inputs)
                 kept.append(operator)
         used = sorted({*self.inputs, *read, *(output for operator in kept for output in operator.outputs)})
-        new = {place: k for k, place in enumerate(used)}
-
-        def renumbered(places: Sequence[int]) -> tuple[int, ...]:
-            return tuple(new[place] for place in places)
-
-        operators = (
-            replace(op, index=k, inputs=renumbered(op.inputs), outputs=renumbered(op.outputs))
-            for k, op in enumerate(reversed(kept))
-        )
-        tensors = (replace(self.tensors[place], index=k) for place, k in new.items())
-        return TfliteGraph(tuple(tensors), tuple(operators), renumbered(self.inputs), renumbered(ends))
+        return self.renumbered.graph([self.tensors[place] for place in used], kept[::-1], self.inputs, ends)
 
     def add_input(self, call: LayerCall) -> None:
         """Add an input of the model."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from operator import is_
 
 from edgecut.lowering.lower import lowering
 from edgecut.lowering.saved_dataflow import saved_dataflow
@@ -38,3 +39,24 @@ def test_a_part_does_not_depend_on_the_parts_before_it() -> None:
     ends = tensors[3], tensors[-1]
     assert together(*ends) == lowering(flow.calls, "int8")(*ends)
     assert together(tensors[-1]) == alone[-1]
+
+
+def test_what_a_padding_leaves_unread_is_renumbered_once_for_parts_in_a_row() -> None:
+    """A padding that two convolutions take over is read by none, so that all behind it have other numbers."""
+    strided = {**CONV, "strides": [2, 2], "padding": "valid"}
+    flow = saved_dataflow(
+        functional([
+            layer("InputLayer", "image", batch_shape=[None, 17, 17, 3]), layer("Conv2D", "stem", "image", **CONV),
+            layer("ZeroPadding2D", "pad", "stem", padding=[[1, 1], [1, 1]]),
+            layer("Conv2D", "left", "pad", **strided), layer("Conv2D", "right", "pad", **strided),
+            layer("Add", "sum", "left", "right"), layer("ReLU", "last", "sum"), layer("Conv2D", "end", "last", **CONV),
+        ])
+    )  # fmt: skip
+    tensors = {call.name: call.outputs[0] for call in flow}
+    lower = lowering(flow.calls, "int8")
+    shorter, longer = lower(tensors["last"]), lower(tensors["end"])
+    assert [operator.name for operator in longer.operators] == ["CONV_2D"] * 3 + ["ADD", "CONV_2D"]
+    assert [tensor.index for tensor in longer.tensors] == list(range(len(longer.tensors)))
+    assert all(map(is_, shorter.tensors, longer.tensors))
+    assert all(map(is_, shorter.operators, longer.operators))
+    assert longer == lowering(flow.calls, "int8")(tensors["end"])
