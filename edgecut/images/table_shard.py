@@ -97,7 +97,7 @@ def _sentences(path: Path, where: str) -> Iterator[None]:
 
     try:
         yield
-    except (pa.ArrowException, OSError) as exc:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as exc:  # of a column's name
         reason = (str(exc).splitlines() or [type(exc).__name__])[0]
         raise DataError(f"{where}: {path} can't be read ({reason}); write or fetch it again") from exc
 

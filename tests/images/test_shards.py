@@ -357,6 +357,17 @@ def test_a_damaged_table_is_one_sentence(tmp_path: Path) -> None:
         assert len(fault.splitlines()) == 1
 
 
+def test_a_column_whose_name_is_no_text_is_one_sentence(tmp_path: Path) -> None:
+    path = Path(_arrow(tmp_path / "a.arrow", _table(declared=False), stream=True))
+    path.write_bytes(path.read_bytes().replace(b"label\0", b"labe\xe4\0"))
+    with pytest.raises(DataError) as caught:
+        _read(str(path))
+    assert str(caught.value) == (
+        f"data.train: {path} can't be read ('utf-8' codec can't decode byte 0xe4 in position 4: unexpected end of data)"
+        "; write or fetch it again"
+    )
+
+
 def test_classes_that_the_labels_do_not_name_are_refused(tmp_path: Path) -> None:
     path = _parquet(tmp_path / "a.parquet", _table())
     assert _planned(path, 3) == ["data.train: has 2 classes ('ant', 'bee'), and head.classes is 3; make them equal"]
