@@ -10,7 +10,7 @@ from edgecut.graph.layer_call import LayerCall, setting
 from edgecut.graph.tensor import Tensor
 from edgecut.lowering.dtypes import output_dtype, said_dtype
 from edgecut.lowering.layer_weights import known_weights
-from edgecut.lowering.saved_nodes import Key, Reader, SavedNode, inner_layers, input_keys, keys
+from edgecut.lowering.saved_nodes import Key, Reader, SavedNode, class_of, inner_layers, input_keys, keys
 from edgecut.lowering.saved_order import in_order
 from edgecut.lowering.shapes import Shape, input_shape, output_shape
 from edgecut.records.json_value import JsonObject, table
@@ -120,7 +120,7 @@ class _Rows:
         if inner_layers(layer):
             return self.open(layer, f"{path}.", inputs)
         config = table(layer.get("config"))
-        call = LayerCall(path, str(layer.get("class_name")), config, *given, inputs, (), path=path, layer=path)
+        call = LayerCall(path, class_of(layer), config, *given, inputs, (), path=path, layer=path)
         first = told[0] if told else Tensor((), "")
         first = Tensor(first.shape or output_shape(call), first.dtype or output_dtype(call))
         outputs = (first, *(Tensor(tensor.shape, tensor.dtype or "float32") for tensor in told[1:]))

@@ -12,7 +12,7 @@ from edgecut.graph.tensor import Tensor, needed
 from edgecut.lowering.dtypes import said_dtype
 from edgecut.lowering.layer_weights import layer_weights
 from edgecut.lowering.saved_calls import saved_calls
-from edgecut.lowering.saved_nodes import inner_layers
+from edgecut.lowering.saved_nodes import inner_layers, is_keras_own
 from edgecut.records.json_value import Json, JsonObject, items, table
 
 _MODELS = frozenset({"Functional", "Model", "Sequential"})
@@ -43,7 +43,7 @@ def saved_dataflow(config: JsonObject) -> Dataflow:
 
 def _check_layers(config: JsonObject, prefix: str) -> None:
     """Raises UnsaidError for what is known only once it runs, or once the classes are imported that it names."""
-    if config.get("class_name") not in _MODELS:
+    if config.get("class_name") not in _MODELS or not is_keras_own(config):
         raise UnsaidError(f"its class {config.get('class_name')!r} says in code what it does")
     layers = inner_layers(config)
     behind = set(layers)
@@ -61,7 +61,7 @@ def _check_layers(config: JsonObject, prefix: str) -> None:
         if layer.get("class_name") == "Lambda":
             raise UnsaidError(f"{where} runs code")
         settings = table(layer.get("config"))
-        own = next((said for said in (layer, *objects_in(dict(settings))) if not _is_known(said)), None)
+        own = next((said for said in (layer, *objects_in(dict(settings))) if not is_keras_own(said)), None)
         if own is not None:
             raise UnsaidError(f"{where} is or has a class of its own")
         if settings.get("mask_zero") or layer.get("class_name") == "Masking":
@@ -88,16 +88,6 @@ def _read_layers(layer: JsonObject) -> set[str]:
 
 def _holds_tensor(value: Json) -> bool:
     return any("keras_history" in table(said.get("config")) for said in objects_in(value))
-
-
-def _is_known(said: JsonObject) -> bool:
-    """Whether an object is of Keras itself or of edgecut; old files don't say it, and their classes are looked up."""
-    module, registered = said.get("module"), said.get("registered_name")
-    if isinstance(registered, str) and registered.startswith("edgecut>"):
-        return True
-    if said.get("class_name") == "function" and not str(module).startswith("keras"):
-        return False
-    return module is None or str(module).partition(".")[0] in {"keras", "builtins"}
 
 
 def _policy(said: Json) -> str:

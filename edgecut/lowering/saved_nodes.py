@@ -26,6 +26,25 @@ def inner_layers(config: JsonObject) -> dict[str, JsonObject]:
     return {str(name): layer for layer in layers if (name := layer.get("name") or setting(layer, "name"))}
 
 
+def is_keras_own(said: JsonObject) -> bool:
+    """Whether an object is of a class of Keras itself or of edgecut; files of Keras 2 don't say it, and it counts so.
+
+    A module of null is of a class that the session defined which saved it, whatever that is called.
+    """
+    module, registered = said.get("module", "keras"), said.get("registered_name")
+    if isinstance(registered, str) and registered.startswith("edgecut>"):
+        return True
+    if said.get("class_name") == "function" and not str(module).startswith("keras"):
+        return False
+    return str(module).partition(".")[0] in {"keras", "builtins"}
+
+
+def class_of(layer: JsonObject) -> str:
+    """The name of a layer's class; "package>Name" of one that isn't Keras's own, which no table of layers has."""
+    name = str(layer.get("class_name"))
+    return name if is_keras_own(layer) or ">" in name else f"Custom>{name}"
+
+
 @dataclass(frozen=True, eq=False)
 class SavedNode:
     """A call as it is saved. args, kwargs: what it is given, each tensor as its Key; keys: those in them."""

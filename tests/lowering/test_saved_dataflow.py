@@ -8,7 +8,9 @@ import pytest
 
 from edgecut.graph.layer_call import UnsaidError
 from edgecut.graph.points import points_of, totals
+from edgecut.lowering.saved_calls import saved_calls, unknown_layers
 from edgecut.lowering.saved_dataflow import saved_dataflow
+from edgecut.lowering.saved_shapes import output_shapes
 from tests.saved_models import functional, layer
 
 IMAGE = layer("InputLayer", "image", batch_shape=[None, 8, 8, 3])
@@ -74,6 +76,14 @@ def test_sizes_and_weights_are_keras_own(
         (sequence(IMAGE, layer("Lambda", "f")), "layer 'f' (Lambda) runs code"),
         (functional([IMAGE, {**layer("Mine", "mine", "image"), "module": "my.layers", "registered_name": "My>Mine"}]),
          "layer 'mine' (Mine) is or has a class of its own"),
+        (functional([IMAGE, {**layer("Dense", "mine", "image", units=3), "module": None,
+                             "registered_name": "my>Dense"}]),
+         "layer 'mine' (Dense) is or has a class of its own"),
+        (functional([IMAGE, layer("Conv2D", "conv", "image", **CONV, kernel_initializer={
+            "module": None, "class_name": "HeNormal", "config": {}, "registered_name": "HeNormal"})]),
+         "layer 'conv' (Conv2D) is or has a class of its own"),
+        ({**functional([IMAGE, layer("Flatten", "flat", "image")]), "module": None, "registered_name": "my>Functional"},
+         "its class 'Functional' says in code what it does"),
         (functional([IMAGE, layer("Resizing", "small", "image", height=2, width=2)]),
          "the weights of Resizing aren't foreseen"),
         (functional([IMAGE, layer("Conv2D", "conv", "image", dtype={"class_name": "DTypePolicy",
@@ -94,3 +104,11 @@ def test_what_only_the_model_tells_is_said_why(config: dict[str, Any], why: str)
     with pytest.raises(UnsaidError) as caught:
         saved_dataflow(config)
     assert str(caught.value) == why
+
+
+def test_shapes_of_a_class_of_ones_own_are_not_those_of_keras_class_of_that_name() -> None:
+    mine = {**layer("Dense", "mine", "image", units=3), "module": None, "registered_name": "my>Dense"}
+    config = functional([IMAGE, mine])
+    assert [call.type for call in saved_calls(config).calls] == ["InputLayer", "Custom>Dense"]
+    assert output_shapes(config) == (None,)
+    assert unknown_layers(config) == ("mine",)
