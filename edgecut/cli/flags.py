@@ -304,8 +304,9 @@ def overrides_of(values: Mapping[str, object]) -> dict[str, object]:
             value = [word for part in value for word in part]
         elif flag.parse is None:
             value = flag.value
-        if overrides.setdefault(flag.key, value) != value:
+        if flag.key in by and overrides[flag.key] != value:
             raise click.UsageError(f"{by[flag.key]} and {flag.flags[0]} say different things; give one")
+        overrides[flag.key] = value
         by.setdefault(flag.key, flag.flags[0])
         if flag.instead:
             click.get_current_context().meta.setdefault(OLD_WORDS, []).append(old_sentence(flag.flags[0], flag.instead))

@@ -104,6 +104,10 @@ def test_a_bug_without_a_writable_cache_logs_to_the_temporary_folder(
             "edgecut: error: --channels and --gray say different things; give one; see `edgecut plan --help`\n",
         ),
         (
+            ["plan", "m.keras", "--threshold", "nan"],
+            "edgecut: error: --threshold: data.threshold: expected a number or text, found nan\n",
+        ),
+        (
             ["plan", "m.keras", "--set", "classes"],
             "edgecut: error: invalid value for '--set': 'classes' is no table.key=value; see `edgecut plan --help`\n",
         ),
