@@ -73,7 +73,9 @@ def _accuracies(report: Report) -> Iterator[dict[str, object]]:
 def limits(report: Report) -> Iterator[str]:
     """What a model isn't known to do, or is known not to do, a sentence each."""
     missing = [m for m in report.measurements if m.value is None]
-    yield from dict.fromkeys(f"{m.artifact}: {m.metric} isn't known: {m.reason}" for m in missing)
+    yield from dict.fromkeys(
+        f"{m.artifact}{f' on {m.profile}' if m.profile else ''}: {m.metric} isn't known: {m.reason}" for m in missing
+    )
     for check in report.checks:
         if check.state == "misses":
             yield f"{check.metric} of {check.artifact} {check.state} its limit."

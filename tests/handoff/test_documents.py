@@ -21,7 +21,7 @@ from edgecut.handoff.sbom import sbom
 from edgecut.handoff.vectors import write_vectors
 from edgecut.records.artifact import Artifact
 from edgecut.records.legend import Legend
-from edgecut.records.measurement import measured
+from edgecut.records.measurement import Measurement, measured
 from edgecut.records.report import Check, Report, Step
 from edgecut.score.intervals import mcnemar, wilson
 from tests.handoff.test_bundle import artifacts_in, bundle, recipe_of, report_of, vectors_of
@@ -86,6 +86,17 @@ def test_a_model_card_without_images_says_that_nothing_was_judged(tmp_path: Path
     card = model_card(report_of(artifacts_in(tmp_path, ("int8.tflite",))), recipe_of(), [])
     assert "Not measured: there were no labelled images.\n" in card
     assert "| images | none were given: no head was fitted and no accuracy measured |\n" in card
+
+
+def test_the_model_card_says_on_which_device_a_figure_is_not_known(tmp_path: Path) -> None:
+    where = {"unit": "s", "kind": "estimated", "where": "board-c", "method": "none"}
+    row = Measurement(
+        metric="latency", artifact="bell.int8.tflite", profile="board-c", value=None, reason="no facts", **where
+    )
+    here = row.model_copy(update={"profile": None, "where": "host", "reason": "no clock"})
+    card = model_card(report_of(artifacts_in(tmp_path, ("int8.tflite",)), row, here), recipe_of(), [])
+    assert "- bell.int8.tflite on board-c: latency isn't known: no facts\n" in card
+    assert "- bell.int8.tflite: latency isn't known: no clock\n" in card
 
 
 def test_the_interval_is_wilsons() -> None:
