@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +118,7 @@ SENSORS = [
         ("float32", [-1.0, 1.0]), ("float32", [0.0, 255.0]),
     ]
 ]  # fmt: skip
+DEVICES = [profile(**sensor).model_copy(update={"id": f"board-{k}"}) for k, sensor in enumerate(SENSORS)]
 PREPROCESSES = ["tf", "torch", "caffe", {"scale": 1 / 255, "offset": 0.0, "order": "bgr"}]
 STEMS = [{}, {"pixels": "raw"}, {"order": "bgr", "pixels": "raw"}, {"size": [40, 32], "channels": 3}]
 
@@ -138,14 +138,17 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 @pytest.mark.parametrize("preprocess", PREPROCESSES, ids=str)
 def test_the_lines_of_a_mismatch_mend_it(files: dict[str, Any], preprocess: Any, precision: str) -> None:
     """Pasted, they leave nothing to be said but what no recipe can do, and the recipe is one that a plan takes."""
-    for sensor, stem in product(SENSORS, STEMS):
-        device = profile(**sensor)
-        overrides = {**files, "source.preprocess": preprocess, **_dotted(stem), "export.precisions": [precision]}
-        for key, value in re.findall(r"set ([a-z.]+) = (\[[^]]*\]|[^],; ]+)", " ".join(_sensed(overrides, device))):
-            overrides[key] = tomllib.loads(f"x = {value}")["x"]
-        left = _sensed(overrides, device)
-        assert all("set " not in note and "feed 0..255" in note for note in left), (sensor, stem, left)
-        assert not left or sensor.get("range") not in {None, (0.0, 255.0)}
+    for stem in STEMS:
+        own = {**files, "source.preprocess": preprocess, **_dotted(stem), "export.precisions": [precision]}
+        mended: dict[str, tuple[dict[str, Any], list[Profile]]] = {}
+        for device, said in zip(DEVICES, _sensed(own, DEVICES), strict=True):
+            pasted = re.findall(r"set ([a-z.]+) = (\[[^]]*\]|[^],; ]+)", " ".join(said))
+            lines = {key: tomllib.loads(f"x = {value}")["x"] for key, value in pasted}
+            mended.setdefault(repr(lines), ({**own, **lines}, []))[1].append(device)
+        for overrides, devices in mended.values():
+            for device, left in zip(devices, _sensed(overrides, devices), strict=True):
+                assert all("set " not in note and "feed 0..255" in note for note in left), (device.sensor, stem, left)
+                assert not left or SENSORS[DEVICES.index(device)].get("range") not in {None, (0.0, 255.0)}
 
 
 @pytest.mark.parametrize("preprocess", PREPROCESSES, ids=str)
@@ -154,7 +157,7 @@ def test_a_new_recipe_leaves_no_line_to_be_set(files: dict[str, Any], preprocess
     recipe = make_recipe({}, own, where="r")
     for sensor in SENSORS:
         device = profile(**sensor)
-        checked = _sensed({**own, **profile_keys(device, recipe)}, device)
+        (checked,) = _sensed({**own, **profile_keys(device, recipe)}, [device])
         assert not [note for note in checked if "set " in note], sensor
 
 
@@ -187,8 +190,12 @@ def _dotted(stem: dict[str, Any]) -> dict[str, Any]:
     return {f"stem.{key}": value for key, value in stem.items()}
 
 
-def _sensed(overrides: dict[str, Any], device: Profile) -> list[str]:
-    return [note for note in plan(make_recipe({}, overrides, where="r"), [device]).notes if "sensor" in note]
+def _sensed(overrides: dict[str, Any], devices: list[Profile]) -> list[list[str]]:
+    """What one plan for all the devices says of the sensor of each."""
+    said = [note for note in plan(make_recipe({}, overrides, where="r"), devices).notes if "sensor" in note]
+    own = [[note for note in said if note.startswith(f"profile {device.id}: ")] for device in devices]
+    assert sum(map(len, own)) == len(said)
+    return own
 
 
 def notes(**stem: Any) -> tuple[str, ...]:
