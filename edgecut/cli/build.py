@@ -10,7 +10,7 @@ import click
 from edgecut.cli.ask import with_asked_names
 from edgecut.cli.completion import files
 from edgecut.cli.crew import crew_flags
-from edgecut.cli.files import check_target
+from edgecut.cli.files import check_pages
 from edgecut.cli.flags import Parsed, grouped, recipe_flags, several_profiles
 from edgecut.cli.matrix import RowFlags, parse_axis, run_matrix
 from edgecut.cli.output import Output, with_csv, with_output
@@ -113,10 +113,10 @@ def command(
         return run_matrix(output, request, rows, out, how)
     if rows.spread.is_asked:
         raise RequestError("--workers, --dask: are for the rows of --matrix; `edgecut search` has them too")
-    for path in filter(None, pages):
-        check_target(path, force=True)
     compared = _gate(gate.baseline, gate.limits)
     recipe, profiles = request.read()
+    read = (Path(request.source), gate.baseline)
+    check_pages(pages, force=True, beside=[out, *filter(None, read)])
     planned = Planned(with_asked_names(output, recipe), profiles, request.recipe_file, request.root)
     return run_build(output, planned, out, how, gate=compared, pages=pages)
 

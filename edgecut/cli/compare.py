@@ -8,7 +8,7 @@ from typing import NamedTuple
 import click
 
 from edgecut.cli.completion import files
-from edgecut.cli.files import check_target
+from edgecut.cli.files import check_pages
 from edgecut.cli.flags import Overrides, grouped, recipe_flags
 from edgecut.cli.output import Output, with_csv, with_output
 from edgecut.records.comparison import Comparison, comparison_code
@@ -79,9 +79,7 @@ def command(output: Output, *, a: Path, b: Path, images: Images, gate: Gate, pag
     limits = parse_limits(gate.limits)
     if pages.junit is not None and not limits:
         output.note("--junit: no limit is given (--fail-on), so its one test case is skipped")
-    for path in pages[:3]:
-        if path is not None:
-            check_target(path, force=pages.force)
+    check_pages(pages[:3], force=pages.force, beside=[a, b])
     # --preprocess and --labels are keys of a recipe, and are checked as there.
     settings = {"source.model": "", "data.train": images.data, **images.overrides}
     recipe = make_recipe({}, settings, where="command line")

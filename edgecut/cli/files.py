@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from shlex import quote
 
@@ -26,6 +27,23 @@ def check_target(path: Path, *, force: bool) -> None:
         raise OutputError(f"{path}: there is no folder {str(folder)!r}; make it first")
     if not os.access(folder, os.W_OK):
         raise OutputError(f"{path}: the folder {str(folder)!r} is read-only; choose another")
+
+
+def check_pages(pages: Iterable[Path | None], *, force: bool, beside: Iterable[Path]) -> None:
+    """Raises OutputError as check_target does, if two of `pages` are one file, or if one is at or below a `beside`.
+
+    beside: bundles, which would differ from their manifests, and files that a command reads.
+    """
+    seen: set[Path] = set()
+    whole = [path.resolve() for path in beside]
+    for page in filter(None, pages):
+        place = page.resolve()
+        if place in seen:
+            raise OutputError(f"{page}: is to be written twice; name another file for each")
+        if any(place.is_relative_to(path) for path in whole):
+            raise OutputError(f"{page}: is part of what this command reads or builds; name a file elsewhere")
+        check_target(page, force=force)
+        seen.add(place)
 
 
 def check_keras_target(path: Path, *, force: bool) -> None:

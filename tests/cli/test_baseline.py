@@ -43,3 +43,30 @@ def test_a_build_writes_its_test_cases_and_its_summary(
     assert (refused.code, refused.err) == (
         2, f"edgecut: error: {tmp_path / 'no' / 'x.xml'}: there is no folder {str(tmp_path / 'no')!r}; make it first\n",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("pages", "fault"),
+    [
+        (("same", "./same"), "same: is to be written twice; name another file for each"),
+        (("recipe.toml", "a.md"), "recipe.toml: is part of what this command reads or builds; name a file elsewhere"),
+        (("a.xml", "out/a.md"), "out/a.md: is part of what this command reads or builds; name a file elsewhere"),
+    ],
+)
+def test_a_page_is_no_other_page_and_no_part_of_what_is_read_or_built(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pages: tuple[str, str],
+    fault: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "recipe.toml").write_bytes(DEMO.read_bytes())
+    words = ["--root", str(DEMO.parent), "--junit", pages[0], "--markdown", pages[1]]
+    answer = run(capsys, "build", "recipe.toml", "-o", "out", *words)
+    assert (answer.code, answer.err) == (2, f"edgecut: error: {fault}\n")
+    assert (tmp_path / "recipe.toml").read_bytes() == DEMO.read_bytes()
+    assert [path.name for path in tmp_path.iterdir()] == ["recipe.toml"]
+    named = "recipe.toml" if pages[0] == "recipe.toml" else "out"
+    answer = run(capsys, "compare", named, "out", "--force", *words[2:])
+    assert (answer.code, answer.err.splitlines()[-1]) == (2, f"edgecut: error: {fault}")
