@@ -39,9 +39,9 @@ def build_junit(report: Report) -> str:
     for check in report.checks:
         file = labels.get(check.artifact, check.artifact)
         limit = f"{check.metric} {limit_words(check)}"
-        value = f"{value_words(check.value, check.unit)}, {check.basis}" if check.value is not None else check.reason
+        value = f"{value_words(check.value, check.unit)}, {check.basis}" if check.value is not None else ""
         of = " on ".join(filter(None, (file, check.profile))) or "build"
-        cases.append(Case(limit, of, check.state, f"{limit}: found {value}"))
+        cases.append(Case(limit, of, check.state, f"{limit}: found {'; '.join(filter(None, (value, check.reason)))}"))
     nothing = Case("limits", "edgecut build", "unknown", "neither recipe nor device has a limit, so nothing was judged")
     return _junit("edgecut build", cases or [nothing])
 

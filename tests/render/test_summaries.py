@@ -52,3 +52,11 @@ def test_the_page_of_a_pull_request_has_the_limits_first() -> None:
         f"| latency | {first.format} {first.precision} | board\\|&lt;b> | 50 ms | 62.5 ms | misses | estimated |",
     ]
     assert not any(line.endswith("|  |") and line.count("|") == 2 for line in lines)
+
+
+def test_a_limit_that_an_estimate_leaves_open_is_skipped_with_the_reason() -> None:
+    why = "the estimate's band of ±50% reaches across the limit"
+    checks = (check("latency", "unknown", 0.0625, profile="board", reason=why),)
+    skipped = ElementTree.fromstring(build_junit(report().model_copy(update={"checks": checks}))).find(".//skipped")
+    assert skipped is not None
+    assert skipped.get("message") == f"latency 50 ms: found 62.5 ms, estimated; {why}"
