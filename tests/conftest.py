@@ -72,5 +72,5 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests without TensorFlow first, which tell within a minute what most changes break."""
+    """The tests without TensorFlow first, which tell soonest what most changes break."""
     items.sort(key=lambda item: item.get_closest_marker(NAMED) is not None)
