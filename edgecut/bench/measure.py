@@ -27,7 +27,7 @@ from edgecut.records.profile import Profile
 from edgecut.records.profile_files import find_profile
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Bench
-from edgecut.runtime.specs import file_format, read_graph
+from edgecut.runtime.specs import file_format, open_sizes, read_graph
 from edgecut.tflite.arena import cortex_m_arena_bytes, safe_arena_bytes
 from edgecut.tflite.flatbuffer import TfliteGraph, read
 from edgecut.tflite.support import aborts
@@ -72,7 +72,7 @@ def bench_for(path: Path, profiles: Sequence[Profile], settings: Bench, artifact
     The runners of the settings measure alone; without any, this host does, beside what is known of other devices.
     Raises SourceError, RequestError.
     """
-    read_graph(path)
+    check_sizes(path)
     name = artifact or path.name
     own = [profile for profile in profiles if profile.class_ == "host"]
     if settings.runners:
@@ -104,7 +104,7 @@ def bench_files(
     faults = []
     for path in files.values():
         try:
-            read_graph(path)
+            check_sizes(path)
         except SourceError as exc:
             faults.append(exc)
     if faults:
@@ -118,6 +118,15 @@ def bench_files(
     rows = tuple(m for each in found for m in each.measurements)
     failures = tuple(failure for each in found for failure in each.failures)
     return Benched(rows, failures, all(each.all_failed for each in found))
+
+
+def check_sizes(path: Path) -> None:
+    """Nothing, for a file whose inputs have one size, the batch aside. Raises SourceError for another."""
+    unknown = open_sizes(read_graph(path))
+    if unknown:
+        raise SourceError(
+            f"{path}: leaves the size of its input {unknown} open, and one size is timed; export it with fixed sizes"
+        )
 
 
 def size(path: Path, artifact: str) -> Measurement:

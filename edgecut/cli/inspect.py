@@ -83,12 +83,15 @@ def _inspect_file(output: Output, path: Path, profiles: Sequence[Profile], pictu
     from edgecut.export.readback import guess_precision, read_artifact
     from edgecut.render.graphs import artifact_parts, operator_table
     from edgecut.render.tables import measurement_table
-    from edgecut.runtime.specs import read_graph
+    from edgecut.runtime.specs import open_sizes, read_graph
     from edgecut.tflite.flatbuffer import TfliteGraph
 
     artifact = read_artifact(path, name=path.stem, precision=guess_precision(path))
     graph = read_graph(path)
     rows = _operator_rows(graph)
+    unknown = open_sizes(graph)
+    if unknown:
+        output.note(f"{path.name} leaves the size of its input {unknown} open; multiply-accumulates are of size 1")
     estimates = _estimates(path, profiles)
     output.table(*artifact_parts(artifact), operator_table(rows))
     if estimates:

@@ -33,6 +33,19 @@ def tensor_specs(graph: TfliteGraph | OnnxGraph) -> tuple[tuple[TensorSpec, ...]
     return tflite_specs(graph, graph.inputs), tflite_specs(graph, graph.outputs)
 
 
+def open_sizes(graph: TfliteGraph | OnnxGraph) -> str:
+    """The inputs of which the file leaves more open than the batch, their first axis: "'x' (?×3×?×?)"; "" for none."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    if isinstance(graph, OnnxGraph):
+        shapes = {spec.name: spec.shape for spec in graph.inputs}
+    else:
+        for tensor in (graph.tensors[index] for index in graph.inputs):
+            sizes = enumerate(tensor.shape)
+            shapes[tensor.name] = tuple(-1 if axis in tensor.open_axes else size for axis, size in sizes)
+    said = {name: "×".join("?" if size < 0 else str(size) for size in shape) for name, shape in shapes.items()}
+    return ", ".join(f"{name!r} ({said[name]})" for name, shape in shapes.items() if min(shape[1:], default=0) < 0)
+
+
 def tflite_specs(graph: TfliteGraph, indices: Sequence[int]) -> tuple[TensorSpec, ...]:
     """Tensors of a graph by their indices."""
     specs = []

@@ -57,11 +57,11 @@ _BITS: dict[str, int] = {
 class Tensor:
     """One tensor of the graph.
 
-    shape: as the file fixes it (a dynamic dimension is 1 there); `dynamic` tells whether one is. scales,
-    zero_points: empty if not quantized, one each per tensor, several per channel along `axis`. lacks_zero_points: the
-    file has scales alone, and 0 is taken for each. size_bytes: of the elements; 0 for a type without a fixed size
-    (string, resource, variant). is_sparse: only what isn't zero is
-    stored. blockwise: quantized in blocks, whose scales are another tensor's values.
+    shape: as the file fixes it (a dynamic dimension is 1 there); `dynamic` tells whether one is, open_axes which.
+    scales, zero_points: empty if not quantized, one each per tensor, several per channel along `axis`.
+    lacks_zero_points: the file has scales alone, and 0 is taken for each. size_bytes: of the elements; 0 for a type
+    without a fixed size (string, resource, variant). is_sparse: only what isn't zero is stored. blockwise: quantized in
+    blocks, whose scales are another tensor's values.
     """
 
     index: int
@@ -77,6 +77,7 @@ class Tensor:
     is_sparse: bool = False
     blockwise: bool = False
     lacks_zero_points: bool = False
+    open_axes: tuple[int, ...] = ()
 
     @cached_property
     def elements(self) -> int:
@@ -312,6 +313,7 @@ def _tensor(index: int, tensor: schema.TensorT, buffers: Sequence[schema.BufferT
         is_constant=bool(len(_array(buffer.data)) or buffer.offset > 1),
         is_variable=bool(tensor.isVariable),
         dynamic=any(d < 0 for d in _array(tensor.shapeSignature)),
+        open_axes=tuple(axis for axis, d in enumerate(_array(tensor.shapeSignature)) if d < 0),
         is_sparse=tensor.sparsity is not None,
         blockwise=bool(quantization) and quantization.detailsType == schema.QuantizationDetails.BlockwiseQuantization,
         lacks_zero_points=bool(scales) and not written,
