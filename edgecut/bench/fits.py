@@ -10,6 +10,7 @@ from edgecut.records.measurement import Measurement, Metric
 from edgecut.records.profile import Profile
 from edgecut.records.report import State
 from edgecut.records.units import format_bytes
+from edgecut.render.words import band_words
 from edgecut.tflite.x_cube_ai import KERNELS
 
 HAVE_ARENAS = frozenset({"tflm", "c"})
@@ -95,15 +96,17 @@ def _most_telling(found: Sequence[Judgement]) -> Judgement:
 def _judged(row: Measurement, limit: float) -> Judgement:
     if row.value is None:
         return Judgement("unknown", None, "unknown", row.reason)
-    band = 0.0 if row.kind == "measured" else row.error
-    if band is None:
+    ends = (row.value, row.value) if row.kind == "measured" else row.band
+    if ends is None:
         return Judgement("unknown", row.value, row.kind, "the estimate has no known error band")
-    if row.value * (1 - band) > limit:
+    if ends[0] > limit:
         return Judgement("misses", row.value, row.kind)
     if row.conditions.get("at_least"):
         more = row.conditions.get("more", "")
         reason = "the device needs at least this, and may need more" + (f": {more}" if more else "")
         return Judgement("unknown", row.value, row.kind, reason)
-    if row.value * (1 + band) <= limit:
+    if ends[1] <= limit:
         return Judgement("meets", row.value, row.kind)
-    return Judgement("unknown", row.value, row.kind, f"the estimate's band of ±{band:.0%} reaches across the limit")
+    return Judgement(
+        "unknown", row.value, row.kind, f"the estimate's band of {band_words(row.error)} reaches across the limit"
+    )

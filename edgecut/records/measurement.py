@@ -95,6 +95,14 @@ class Measurement(Record):
         return self.conditions.get("runtime") == AS_C
 
     @property
+    def band(self) -> tuple[float, float] | None:
+        """Where the band of the value ends: ± error below 1, a factor of 1 + error from there on; None without one."""
+        if self.value is None or self.error is None:
+            return None
+        least = self.value * (1 - self.error) if self.error < 1 else self.value / (1 + self.error)
+        return least, self.value * (1 + self.error)
+
+    @property
     def spread(self) -> tuple[float | None, float | None, float | None, float | None]:
         """(least, p10, p90, most) of the raw values; the ends alone of a runner that tells no others."""
         if self.values:

@@ -85,5 +85,4 @@ def _ends(latency: Measurement) -> tuple[float, float]:
     value, (least, _, _, most) = latency.value or 1.0, latency.spread
     if least is not None and most is not None:
         return least, most
-    error = latency.error or 0.0
-    return (value * (1 - error) if error < 1 else value / (1 + error)), value * (1 + error)
+    return latency.band or (value, value)

@@ -78,7 +78,17 @@ def test_an_estimate_decides_only_outside_its_band(value: float, state: str) -> 
     check = only(judge(recipe(latency_s=1.0), [board()], [FILE], [estimate]))
     assert (check.state, check.basis) == (state, "estimated")
     if state == "unknown":
-        assert check.reason == "the estimate's band of ±28% reaches across the limit"
+        assert check.reason == "the estimate's band of ±28 % reaches across the limit"
+
+
+@pytest.mark.parametrize(("value", "state"), [(0.25, "meets"), (0.4, "unknown"), (2.9, "unknown"), (3.1, "misses")])
+def test_a_band_that_is_a_factor_ends_at_the_value_over_it(value: float, state: str) -> None:
+    """As the tables say it: x/÷ 3."""
+    estimate = row("latency", value, kind="estimated", where="b", profile="b", error=2.0)
+    check = only(judge(recipe(latency_s=1.0), [board()], [FILE], [estimate]))
+    assert check.state == state
+    if state == "unknown":
+        assert check.reason == "the estimate's band of ×/÷ 3 reaches across the limit"
 
 
 def test_an_estimate_without_a_band_decides_nothing() -> None:
