@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from edgecut.errors import SourceError
+from edgecut.errors import DataError, SourceError
 from edgecut.graph.saved import config_of
 from edgecut.images.arrays import ArrayInput, ArrayInputs
 from edgecut.images.device import CHANNELS, is_picture
 from edgecut.images.feed import kind_of
+from edgecut.images.listing import class_folders, class_names_of
 from edgecut.lowering.saved_shapes import SavedInput, output_shapes, saved_inputs
 from edgecut.pipeline.onnx_source import imported_inputs, is_onnx
+from edgecut.records.data import Data
+from edgecut.records.document import closest
 from edgecut.records.json_value import JsonObject
 from edgecut.records.recipe import CustomPreprocess, LayerRef, Recipe, Stem
 
@@ -173,6 +177,27 @@ def threshold_faults(recipe: Recipe) -> Iterator[str]:
         yield f"{key}: is of two classes or of tags, and head.classes is {head.classes}; leave it out"
     elif data.target == "classes" and head is not None and head.classes == 2 and head.activation == "logits":
         yield f"{key}: is of a softmax over two classes; set head.activation = 'softmax'"
+    elif data.target == "classes" and head is not None and not _between(data.threshold):
+        yield f"{key}: is {data.threshold:g}, and a softmax's scores lie between 0 and 1; give a number between"
+    names = _class_names(data)
+    if data.positive is not None and names and data.positive not in names:
+        yield f"data.positive: no class {data.positive!r}{closest(data.positive, names)}"
+
+
+def _between(threshold: float | str | None) -> bool:
+    """Whether a threshold parts the scores of a softmax; a rule's does."""
+    return not isinstance(threshold, float) or 0 < threshold < 1
+
+
+def _class_names(data: Data) -> tuple[str, ...]:
+    """The names of the labels or of the class folders, as far as they are known; their faults are told elsewhere."""
+    try:
+        names = class_names_of(data)
+        if names is None and data.target == "classes" and data.train is not None and Path(data.train).is_dir():
+            names = tuple(path.name for path in class_folders(Path(data.train), "data.train"))
+    except DataError:
+        return ()
+    return names or ()
 
 
 def unit_faults(recipe: Recipe, outputs: Sequence[Shape | None]) -> Iterator[str]:

@@ -141,6 +141,12 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
          "data.threshold: is of two classes or of tags, and head.classes is 3; leave it out"),
         ({"positive": "a", "train": "n.npz"}, {"classes": 2, "activation": "logits"},
          "data.positive: is of a softmax over two classes; set head.activation = 'softmax'"),
+        ({"threshold": 1.5, "train": "n.npz"}, {"classes": 2},
+         "data.threshold: is 1.5, and a softmax's scores lie between 0 and 1; give a number between"),
+        ({"threshold": 0, "train": "n.npz"}, {"classes": 2},
+         "data.threshold: is 0, and a softmax's scores lie between 0 and 1; give a number between"),
+        ({"positive": "Door", "train": "n.npz", "labels": ["door", "bike path"]}, {"classes": 2},
+         "data.positive: no class 'Door' (closest: 'door')"),
         ({"threshold": "f1", "train": "n3.npz"}, None,
          "data.threshold: is of two classes or of tags, and the model tells 3 apart; leave it out"),
         ({"units": ["m", "s", "kg"]}, None, "data.units: names 3 units, and an output has 2 values; give one for each, "
