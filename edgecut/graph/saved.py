@@ -11,6 +11,7 @@ from typing import Literal
 from urllib.parse import parse_qsl
 
 from edgecut.errors import SourceError
+from edgecut.records.bundle_files import model_hint
 from edgecut.records.json_value import Json, JsonObject, items, table
 from edgecut.records.lfs import POINTER, is_pointer_file
 from edgecut.records.protobuf import fields
@@ -42,7 +43,8 @@ def kind_of(source: str) -> Kind:
     if path.is_dir():
         if (path / "saved_model.pb").is_file():
             return "saved_model"
-        raise SourceError(f"{source}: is a folder without saved_model.pb; give a .keras, .h5 or .onnx file")
+        hint = model_hint(path, ".keras")
+        raise SourceError(f"{source}: is a folder without saved_model.pb; give a .keras, .h5 or .onnx file{hint}")
     if not path.is_file():
         raise SourceError(f"{source}: is a pipe or a device; give a .keras, .h5 or .onnx file")
     try:

@@ -14,6 +14,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgecut.errors import SourceError
+from edgecut.records.bundle_files import model_hint
 from edgecut.records.lfs import POINTER, is_pointer_file
 from edgecut.sandbox.limits import over_limits
 from edgecut.tflite.arity import arity_fault
@@ -147,7 +148,8 @@ def read_content(path: Path) -> bytes:
     except FileNotFoundError as exc:
         raise SourceError(f"{path}: no such file") from exc
     except IsADirectoryError as exc:
-        raise SourceError(f"{path}: is a folder; a .tflite or .onnx file is expected") from exc
+        hint = model_hint(path, ".tflite", ".onnx")
+        raise SourceError(f"{path}: is a folder; a .tflite or .onnx file is expected{hint}") from exc
     except OSError as exc:
         raise SourceError(f"{path}: can't be read ({exc.strerror})") from exc
 

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecut.errors import SourceError
+from edgecut.graph.saved import kind_of
 from edgecut.tflite.flatbuffer import name_io, parse, read
 from edgecut.tflite.ops import macs, macs_by_class, not_modelled, operator_counts, operator_macs
 from edgecut.tflite.pack import packed, unpacked
@@ -191,3 +192,18 @@ def test_scales_without_zero_points_have_zeros_and_others_than_scales_are_damage
     with pytest.raises(SourceError) as caught:
         parse(content, "m.tflite")
     assert str(caught.value).startswith("m.tflite: is a damaged .tflite file (")
+
+
+def test_a_bundle_in_a_file_s_place_is_told_which_file(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "manifest.json").write_text("{}")
+    for name in ("bell.int8.tflite", "bell.keras"):
+        (tmp_path / "models" / name).write_bytes(b"")
+    with pytest.raises(SourceError) as caught:
+        read(tmp_path)
+    file = tmp_path / "models" / "bell.int8.tflite"
+    assert str(caught.value) == f"{tmp_path}: is a folder; a .tflite or .onnx file is expected, such as {file}"
+    with pytest.raises(SourceError) as caught:
+        kind_of(str(tmp_path))
+    file = tmp_path / "models" / "bell.keras"
+    assert str(caught.value).endswith(f"; give a .keras, .h5 or .onnx file, such as {file}")
