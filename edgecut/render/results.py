@@ -29,7 +29,7 @@ _DEFINED: dict[Metric, tuple[str, ...]] = {
 }
 MARK = " *"
 """Behind what was lost beyond chance."""
-_MARKED = "*: more than chance, by two standard errors of the paired difference; see the notes."
+_MARKED = "*: more than chance, by two standard errors of the paired difference."
 _SQNR = "SQNR dB: the float model's outputs over the error, both squared and summed."
 _LATENCY = "latency, p90: one inference on this machine, median and 90th percentile."
 

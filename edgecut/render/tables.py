@@ -178,4 +178,4 @@ def _why(report: Report) -> str:
     counts = {state: sum(check.state == state for check in report.checks) for state in STYLES}
     words = [f"{counts[state]} {state}" for state in ("meets", "misses", "unknown") if counts[state]]
     limits = f" ({len(report.checks)} limits: {', '.join(words)})" if words else " (no limits are set)"
-    return f"{limits}; something was lost, see the notes" if has_losses(report) else limits
+    return f"{limits}; something was lost" if has_losses(report) else limits

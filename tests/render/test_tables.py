@@ -204,8 +204,8 @@ def test_a_loss_beyond_chance_is_marked_and_no_verdict_hides_it() -> None:
     step = report().steps[-1].model_copy(update={"losses": ("tflite int8, against the float model: worse",)})
     lossy = report().model_copy(update={"status": "meets", "measurements": tuple(rows), "steps": (step,)})
     text = shown(*report_tables(lossy, verbose=True))
-    headline = "clothes: meets (3 limits: 1 meets, 1 misses, 1 unknown); something was lost, see\nthe notes\n"
+    headline = "clothes: meets (3 limits: 1 meets, 1 misses, 1 unknown); something was lost\n"
     assert text.startswith(headline)
-    assert "*: more than chance, by two standard errors of the paired difference; see" in text
+    assert "*: more than chance, by two standard errors of the paired difference." in text
     assert "0.013 *" in text
     assert "against the float model: worse" in " ".join(text.split())
