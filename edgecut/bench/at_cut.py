@@ -12,7 +12,6 @@ from edgecut.records.measurement import Measurement, Metric, missing
 from edgecut.records.profile import Profile
 from edgecut.tflite.arena import cortex_m_arena_bytes, planned_bytes
 from edgecut.tflite.flatbuffer import TfliteGraph
-from edgecut.tflite.greedy import GreedyPlanner
 from edgecut.tflite.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def cut_costs(flow: Dataflow, profile: Profile) -> Iterator[CutCost]:
     from edgecut.lowering.lower import lowering
 
     lower = lowering(flow.calls, "int8" if "int8" in profile.runtime.precisions else "float32")
-    open_ends, planner = _open_ends(flow), GreedyPlanner()
+    open_ends = _open_ends(flow)
     last: tuple[TfliteGraph, Measurement, Measurement] | None = None
     for call in flow:
         for tensor in call.outputs:
@@ -59,7 +58,7 @@ def cut_costs(flow: Dataflow, profile: Profile) -> Iterator[CutCost]:
                 graph = lower(tensor)
                 # What is fused or does nothing leaves the file as it was, and planning is the slow part.
                 if last is None or last[0] != graph:
-                    last = graph, predict_latency(graph, profile, name), _arena(graph, profile, name, planner)
+                    last = graph, predict_latency(graph, profile, name), _arena(graph, profile, name)
                 yield CutCost(name, *(m.model_copy(update={"artifact": name}) for m in last[1:]))
 
 
@@ -77,7 +76,7 @@ def _open_ends(flow: Dataflow) -> set[Tensor]:
     return found
 
 
-def _arena(graph: TfliteGraph, profile: Profile, name: str, planner: GreedyPlanner) -> Measurement:
+def _arena(graph: TfliteGraph, profile: Profile, name: str) -> Measurement:
     """The memory for activations, and the runtime's own where a rule for it is known."""
     if profile.class_ == "npu":
         return _missing("arena", name, profile, "the NPU's compiler plans the memory itself")
@@ -85,7 +84,7 @@ def _arena(graph: TfliteGraph, profile: Profile, name: str, planner: GreedyPlann
     if unknown_layers:
         reason = f"what a converter makes of {', '.join(unknown_layers)} isn't foreseen; the written file tells"
         return _missing("arena", name, profile, reason)
-    found = predict_arena(graph, profile, name, planner)
+    found = predict_arena(graph, profile, name)
     if profile.runtime.name == "c":
         found = foreseen_c_arena(graph, profile, name)
     if found is not None:
@@ -98,7 +97,7 @@ def _arena(graph: TfliteGraph, profile: Profile, name: str, planner: GreedyPlann
     if unknown:
         return _missing("arena", name, profile, unknown)
     method = f"{PLANNER}; {profile.cpu.core or 'the core'} is another; {METHOD}"
-    return arena_estimate(cortex_m_arena_bytes(graph, "reference", planner), profile, name, method)
+    return arena_estimate(cortex_m_arena_bytes(graph, "reference"), profile, name, method)
 
 
 def _missing(metric: Metric, name: str, profile: Profile, reason: str) -> Measurement:

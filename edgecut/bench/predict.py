@@ -14,7 +14,6 @@ from edgecut.records.profile import Calibrated, LatencyFacts, Profile, Work
 from edgecut.tflite import x_cube_ai
 from edgecut.tflite.arena import cortex_m_arena_bytes, cortex_m_error, esp_nn_arena_bytes
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
-from edgecut.tflite.greedy import GreedyPlanner
 from edgecut.tflite.layers import called
 from edgecut.tflite.ops import macs_by_class, not_modelled, weight_scheme
 from edgecut.tflite.scratch import esp_nn_plain_requests, esp_nn_s3_requests
@@ -98,43 +97,39 @@ def predict_latency(graph: TfliteGraph, profile: Profile, artifact: str, threads
     )
 
 
-def predict_arena(
-    graph: TfliteGraph, profile: Profile, artifact: str, planner: GreedyPlanner | None = None
-) -> Measurement | None:
+def predict_arena(graph: TfliteGraph, profile: Profile, artifact: str) -> Measurement | None:
     """TFLM's whole arena in bytes, estimated; None where `unknown_scratch` says why there is no rule for it.
 
     error: of the rule that was checked against binaries built for a Cortex-M4, for cores like it. ESP-NN's scratch was
     read from its source alone, so all of it is added to that band. A profile's own measured arenas go before: what they
-    are beside the rule's, or beside the reference kernels' where there is none. planner: of a graph much like this one.
+    are beside the rule's, or beside the reference kernels' where there is none.
     """
     own = profile.arena
     if own is None or profile.runtime.name == "c" or not has_arena(profile):
-        return _arena_by_rule(graph, profile, artifact, planner)
-    value = round(usual_arena_bytes(graph, profile, planner) * own.ratio)
+        return _arena_by_rule(graph, profile, artifact)
+    value = round(usual_arena_bytes(graph, profile) * own.ratio)
     method = f"{PLANNER}, times {own.ratio:.3g} by {own.files} measured files"
     return arena_estimate(value, profile, artifact, method, own.error)
 
 
-def usual_arena_bytes(graph: TfliteGraph, profile: Profile, planner: GreedyPlanner | None = None) -> int:
+def usual_arena_bytes(graph: TfliteGraph, profile: Profile) -> int:
     """What measured arenas are held against: the rule's bytes for the profile, or those of the reference kernels."""
-    found = _arena_by_rule(graph, profile, "", planner)
+    found = _arena_by_rule(graph, profile, "")
     return cortex_m_arena_bytes(graph, "reference") if found is None or not found.value else int(found.value)
 
 
-def _arena_by_rule(
-    graph: TfliteGraph, profile: Profile, artifact: str, planner: GreedyPlanner | None
-) -> Measurement | None:
+def _arena_by_rule(graph: TfliteGraph, profile: Profile, artifact: str) -> Measurement | None:
     kernels = profile.runtime.kernels.lower()
     if kernels == x_cube_ai.KERNELS and profile.runtime.name == "vendor":
         return _st_arena(graph, profile, artifact)
     if profile.runtime.name != "tflm" or unknown_scratch(graph, profile):
         return None
     if "cmsis" in kernels:
-        value = cortex_m_arena_bytes(graph, planner=planner)
+        value = cortex_m_arena_bytes(graph)
         return arena_estimate(value, profile, artifact, PLANNER, cortex_m_error(value))
     if kernels in PLAIN and not _like_cortex_m4(profile):
         return None
-    plain = cortex_m_arena_bytes(graph, "reference", planner)
+    plain = cortex_m_arena_bytes(graph, "reference")
     if kernels in PLAIN:
         return arena_estimate(plain, profile, artifact, PLANNER, cortex_m_error(plain))
     value = esp_nn_arena_bytes(graph, _esp_nn(profile)) or plain

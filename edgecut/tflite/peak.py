@@ -6,8 +6,8 @@ import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edgecut.tflite.arena import Placement, aligned, place
 from edgecut.tflite.flatbuffer import Tensor, TfliteGraph
-from edgecut.tflite.greedy import Placement, aligned, place
 from edgecut.tflite.layers import layer_in
 from edgecut.tflite.lifetimes import UNUSED, lifetimes, moments
 from edgecut.tflite.requests import host_requests

@@ -17,12 +17,12 @@ from edgecut.tflite.arena import (
     cortex_m_arena_bytes,
     esp_nn_arena_bytes,
     live_bytes,
+    place,
     planned_bytes,
     planning_bytes,
     tail_bytes,
 )
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, parse, read
-from edgecut.tflite.greedy import GreedyPlanner, place
 from edgecut.tflite.lifetimes import UNUSED, Buffer, lifetimes, moments
 from edgecut.tflite.scratch import cmsis_nn_requests, esp_nn_s3_requests
 from edgecut.tflite.write import Draft
@@ -166,16 +166,6 @@ def test_buffers_alive_together_never_overlap(rows: list[tuple[int, int, int]]) 
             together = a.buffer.first <= b.buffer.last and b.buffer.first <= a.buffer.last
             apart = a.offset + a.buffer.size_bytes <= b.offset or b.offset + b.buffer.size_bytes <= a.offset
             assert apart or not together
-
-
-@given(st.lists(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 6), st.integers(0, 3)), max_size=12), max_size=6))
-def test_a_planner_places_each_graph_as_if_it_were_the_first(graphs: list[list[tuple[int, int, int]]]) -> None:
-    """What stays from the graph before changes neither an offset nor the end; few sizes make many alike."""
-    planner = GreedyPlanner()
-    for rows in graphs:
-        buffers = [Buffer(k, 16 * size, first, first + more) for k, (size, first, more) in enumerate(rows)]
-        assert sorted(planner.place(buffers), key=repr) == sorted(place(buffers), key=repr)
-        assert planner.end(buffers) == GreedyPlanner().end(buffers)
 
 
 def test_constants_need_no_arena_and_a_tensor_that_nobody_reads_is_planned() -> None:
