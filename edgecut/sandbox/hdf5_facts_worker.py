@@ -6,17 +6,13 @@ nobody else's.
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import sys
 import zipfile
 from collections.abc import Sequence
 from typing import TypedDict
 
 import h5py
 
-from edgecut.sandbox.confined import limited
+from edgecut.sandbox.job import Timed, serve
 
 _TEXTS = ("model_config", "keras_version")
 _MOST_VALUES = 1 << 20  # of a weight that is held against zero
@@ -30,11 +26,9 @@ class Vector(TypedDict):
     layer: str
 
 
-class Job(TypedDict):
+class Job(Timed):
     """What main() is told. member: of an archive, "" for a file of its own."""
 
-    path: str
-    seconds: float
     member: str
     vectors: list[Vector]
 
@@ -52,13 +46,11 @@ class Answer(TypedDict):
 
 def main() -> None:
     """Do the job on stdin."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
-    job: Job = json.load(sys.stdin)
-    with limited(job["seconds"]):
-        json.dump(read(job["path"], job["member"], job["vectors"]), answers)
-    answers.close()
+    serve(_answer)
+
+
+def _answer(job: Job) -> Answer:
+    return read(job["path"], job["member"], job["vectors"])
 
 
 def read(path: str, member: str, vectors: Sequence[Vector]) -> Answer:

@@ -7,11 +7,7 @@ refuses is left to whoever reads the file after this, who says it with the layer
 from __future__ import annotations
 
 import io
-import json
 import math
-import os
-import signal
-import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,18 +15,16 @@ from typing import TypedDict, TypeVar
 
 import h5py
 
-from edgecut.sandbox.confined import limited
+from edgecut.sandbox.job import Timed, serve
 
 T = TypeVar("T")
 _REFUSALS = (AttributeError, LookupError, NotImplementedError, OSError, RuntimeError, TypeError, ValueError)
 _DAMAGE = (*_REFUSALS, EOFError, zipfile.BadZipFile, zlib.error)
 
 
-class Job(TypedDict):
+class Job(Timed):
     """What main() is told. room_bytes: of what the file may unpack to."""
 
-    path: str
-    seconds: float
     room_bytes: int
 
 
@@ -59,13 +53,11 @@ class _Room:
 
 def main() -> None:
     """Do the job on stdin."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
-    job: Job = json.load(sys.stdin)
-    with limited(job["seconds"]):
-        json.dump(survey(job["path"], _Room(job["room_bytes"])), answers)
-    answers.close()
+    serve(_answer)
+
+
+def _answer(job: Job) -> Answer:
+    return survey(job["path"], _Room(job["room_bytes"]))
 
 
 def survey(path: str, room: _Room) -> Answer:
