@@ -86,21 +86,30 @@ def bench_hint(out: Path) -> str:
 def export_hint(out: Path, recipe: Recipe) -> str:
     """The command that makes a file for a device of a Keras model that was written. recipe: what it was made by.
 
-    int8 of a model that takes pictures or arrays; float32 of one that starts inside, which no picture calibrates.
+    int8 of a model that takes pictures or arrays; float32 of one that starts inside, which no picture calibrates. Where
+    nobody said how pictures are scaled or which there are, float32, which needs neither, and how int8 is had.
     """
+    written = f"-o {quote(str(out.with_suffix('.tflite')))}"
+    floats = f"next: edgecut export {quote(str(out))} --precision float32 {written}"
+    if recipe.cut.start is not None:
+        return floats
+    how, unsaid = _calibration(recipe)
+    int8 = f"edgecut export {quote(str(out))} {how} {written}"
+    return f"{floats}; for int8, with your own {' and '.join(unsaid)}: {int8}" if unsaid else f"next: {int8}"
+
+
+def _calibration(recipe: Recipe) -> tuple[str, list[str]]:
+    """The flags that say what int8 is calibrated on, and their words that nobody said."""
     from edgecut.pipeline.model_faults import planned_arrays
 
-    written = f"-o {quote(str(out.with_suffix('.tflite')))}"
-    if recipe.cut.start is None and planned_arrays(recipe) is not None:
-        kind = " --kind arrays" if recipe.data.kind is not None else ""
-        return (
-            f"next: edgecut export {quote(str(out))}{kind} --data {quote(recipe.data.train or 'ARRAYS.npz')} {written}"
-        )
+    train = recipe.data.train
+    if planned_arrays(recipe) is not None:
+        kind = "--kind arrays " if recipe.data.kind is not None else ""
+        return f"{kind}--data {quote(train or 'ARRAYS.npz')}", [] if train else ["ARRAYS.npz"]
     said = recipe.source.to_dict()["preprocess"]
     mode = "raw" if recipe.stem.pixels == "raw" else "MODE" if said == "none" else said
-    mode = quote(mode if isinstance(mode, str) else toml_value(mode))
+    words = quote(mode if isinstance(mode, str) else toml_value(mode))
     order = recipe.stem.order or ("rgba" if recipe.stem.channels == 4 else "")
     mixed = f" --order {order}" if order in {"bgr", "yuv", "rgba"} else ""
-    images = quote(recipe.data.train or "IMAGES")
-    how = f"--preprocess {mode}{mixed} --data {images}" if recipe.cut.start is None else "--precision float32"
-    return f"next: edgecut export {quote(str(out))} {how} {written}"
+    unsaid = [*(["MODE"] if mode == "MODE" else []), *([] if train else ["IMAGES"])]
+    return f"--preprocess {words}{mixed} --data {quote(train or 'IMAGES')}", unsaid

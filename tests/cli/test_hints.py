@@ -27,21 +27,24 @@ def _saved(path: Path, shape: tuple[int, ...]) -> str:
 
 
 @pytest.mark.parametrize(
-    ("shape", "kind", "train", "flags"),
+    ("shape", "kind", "train", "flags", "unsaid"),
     [
-        ((256, 3), None, "vib.npz", "--data vib.npz"),
-        ((256, 3), None, None, "--data ARRAYS.npz"),
-        ((49, 10, 1), "arrays", "words.npz", "--kind arrays --data words.npz"),
-        ((49, 10, 1), None, "photos", "--preprocess MODE --data photos"),
-        ((49, 10, 1), None, None, "--preprocess MODE --data IMAGES"),
+        ((256, 3), None, "vib.npz", "--data vib.npz", ""),
+        ((256, 3), None, None, "--data ARRAYS.npz", "ARRAYS.npz"),
+        ((49, 10, 1), "arrays", "words.npz", "--kind arrays --data words.npz", ""),
+        ((49, 10, 1), None, "photos", "--preprocess MODE --data photos", "MODE"),
+        ((49, 10, 1), None, None, "--preprocess MODE --data IMAGES", "MODE and IMAGES"),
     ],
 )
 def test_the_next_export_takes_what_feeds_the_model(
-    tmp_path: Path, shape: tuple[int, ...], kind: Kind | None, train: str | None, flags: str
+    tmp_path: Path, shape: tuple[int, ...], kind: Kind | None, train: str | None, flags: str, unsaid: str
 ) -> None:
+    """What is printed runs as it stands: float32 where int8 takes what nobody said."""
     model = _saved(tmp_path / "m.keras", shape)
     recipe = Recipe(source=Source(model=model), data=Data(kind=kind, train=train))
-    assert export_hint(Path("out.keras"), recipe) == f"next: edgecut export out.keras {flags} -o out.tflite"
+    begin = "next: edgecut export out.keras --precision float32 -o out.tflite; for int8, with your own " + unsaid + ": "
+    int8 = f"edgecut export out.keras {flags} -o out.tflite"
+    assert export_hint(Path("out.keras"), recipe) == (begin if unsaid else "next: ") + int8
 
 
 def test_a_scaling_of_ones_own_is_in_the_next_export(tmp_path: Path) -> None:

@@ -53,7 +53,8 @@ def test_the_table_has_each_fact_before_and_after(source, tmp_path, capsys):
     assert next(row for row in rows if row[:1] == ["size"])[:2] == ["size", "–"]
     written = tmp_path / "gray"
     assert answer.err == (
-        f"edgecut: next: edgecut export {written}.keras --preprocess tf --data IMAGES -o {written}.tflite\n"
+        f"edgecut: next: edgecut export {written}.keras --precision float32 -o {written}.tflite; for int8, with your "
+        f"own IMAGES: edgecut export {written}.keras --preprocess tf --data IMAGES -o {written}.tflite\n"
     )
 
 
@@ -116,13 +117,14 @@ def test_the_next_command_calibrates_on_the_devices_own_channels(source, tmp_pat
     words = ("--order", order, "--preprocess", "tf", "--pixels", pixels, "-o", str(edited))
     hint = run(capsys, "stem", str(source[0]), *words).err.strip()
     mode = "raw" if pixels == "raw" else "tf"
-    assert hint == (
-        f"edgecut: next: edgecut export {edited} --preprocess {mode} --order {order} --data IMAGES -o "
-        f"{edited.with_suffix('.tflite')}"
+    floats, int8 = hint.split("; for int8, with your own IMAGES: ")
+    assert floats == f"edgecut: next: edgecut export {edited} --precision float32 -o {edited.with_suffix('.tflite')}"
+    assert int8 == (
+        f"edgecut export {edited} --preprocess {mode} --order {order} --data IMAGES -o {edited.with_suffix('.tflite')}"
     )
     pictures = bytes_like(16, 16, 3)
     np.savez(tmp_path / "data.npz", x_train=pictures, y_train=np.zeros(len(pictures), "int64"))
-    words = hint.removeprefix("edgecut: next: edgecut ").replace("IMAGES", str(tmp_path / "data.npz")).split()
+    words = int8.removeprefix("edgecut ").replace("IMAGES", str(tmp_path / "data.npz")).split()
     assert run(capsys, *words).code == 0
     fed = in_order(pictures, order)
     fed[0, 0, 0], fed[0, -1, -1] = 0, 255
