@@ -49,7 +49,7 @@ def _read(train: Path, store: Store | None) -> Dataset:
     return read_data(Data(train=str(train)), FORM, store=store)
 
 
-def _same(a: Dataset, b: Dataset) -> None:
+def assert_same(a: Dataset, b: Dataset) -> None:
     for one, other in ((a.train, b.train), (a.val, b.val)):
         np.testing.assert_array_equal(one.pixels, other.pixels)
         np.testing.assert_array_equal(one.labels, other.labels)
@@ -65,9 +65,9 @@ def _nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_pictures_are_decoded_once(folders: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     first = _read(folders, store)
-    _same(first, _read(folders, None))
+    assert_same(first, _read(folders, None))
     _nothing_is_read(monkeypatch)
-    _same(_read(folders, store), first)
+    assert_same(_read(folders, store), first)
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
@@ -79,9 +79,9 @@ def test_pictures_of_an_npz_are_read_once(
     monkeypatch.setattr("edgecut.images.npz._PART_BYTES", 8 * 9 * 3 * 4 * 7)
     first = _read(tmp_path / "data.npz", store)
     _nothing_is_read(monkeypatch)
-    _same(_read(tmp_path / "data.npz", store), first)
+    assert_same(_read(tmp_path / "data.npz", store), first)
     monkeypatch.undo()
-    _same(_read(tmp_path / "data.npz", None), first)
+    assert_same(_read(tmp_path / "data.npz", None), first)
 
 
 def test_arrays_of_several_inputs_are_read_once(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,9 +93,9 @@ def test_arrays_of_several_inputs_are_read_once(tmp_path: Path, store: Store, mo
     monkeypatch.setattr("edgecut.images.rows._PART_BYTES", 7 * (12 + 16))
     first = read_arrays(Data(train=str(path)), inputs, store=store)
     _nothing_is_read(monkeypatch)
-    _same(read_arrays(Data(train=str(path)), inputs, store=store), first)
+    assert_same(read_arrays(Data(train=str(path)), inputs, store=store), first)
     monkeypatch.undo()
-    _same(read_arrays(Data(train=str(path)), inputs), first)
+    assert_same(read_arrays(Data(train=str(path)), inputs), first)
 
 
 def test_a_wrong_value_is_named_by_its_place_in_the_whole_array(
@@ -127,7 +127,7 @@ def test_a_changed_picture_is_decoded(folders: Path, store: Store) -> None:
     before = _read(folders, store)
     Image.new("RGB", (8, 9), (1, 2, 3)).save(folders / "a" / "00.png")
     after = _read(folders, store)
-    _same(after, _read(folders, None))
+    assert_same(after, _read(folders, None))
     assert not all(
         np.array_equal(a.pixels, b.pixels) for a, b in ((before.train, after.train), (before.val, after.val))
     )
@@ -152,7 +152,7 @@ def test_a_damaged_array_is_made_anew(folders: Path, store: Store) -> None:
     for blob in (store.folder / "files").iterdir():
         blob.write_bytes(blob.read_bytes()[:-1] + b"?")
     assert len(faults(store.folder)) == 4  # two entries, and the file of each
-    _same(_read(folders, store), _read(folders, None))
+    assert_same(_read(folders, store), _read(folders, None))
     assert faults(store.folder) == {}
 
 
@@ -163,19 +163,19 @@ def test_arrays_are_listed_and_removed_with_all_else(folders: Path, store: Store
     assert all(row.sound and row.size_bytes > 90 * 4 for row in rows)
     trim(store.folder, 0)
     assert total_bytes(store.folder) == 0
-    _same(dataset, _read(folders, None))  # what is mapped stays where it was
+    assert_same(dataset, _read(folders, None))  # what is mapped stays where it was
 
 
 def test_a_cache_without_room_keeps_nothing(folders: Path, tmp_path: Path, store: Store) -> None:
     small = Store(tmp_path / "small", {}, limit_bytes=700)
-    _same(_read(folders, small), _read(folders, None))
+    assert_same(_read(folders, small), _read(folders, None))
     assert [row.kind for row in kept(small.folder)] in ([], ["pictures"])
     assert total_bytes(small.folder) <= 700
 
 
 def test_a_cache_that_cannot_be_written_is_none(folders: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    _same(_read(folders, Store(tmp_path / "file" / "cache", {})), _read(folders, None))
+    assert_same(_read(folders, Store(tmp_path / "file" / "cache", {})), _read(folders, None))
 
 
 def test_a_cache_on_a_full_disk_is_none(folders: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +187,7 @@ def test_a_cache_on_a_full_disk_is_none(folders: Path, store: Store, monkeypatch
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("os.posix_fallocate", full)
-    _same(_read(folders, store), expected)
+    assert_same(_read(folders, store), expected)
     assert refused[0] == expected.train.pixels.nbytes
     assert [row.kind for row in kept(store.folder) if row.kind == "pictures"] == ["pictures"]  # the other part's
 
@@ -196,7 +196,7 @@ def test_two_builds_at_once_read_the_same(folders: Path, store: Store) -> None:
     with ThreadPoolExecutor(4) as pool:
         datasets = list(pool.map(lambda _: _read(folders, store), range(4)))
     for dataset in datasets:
-        _same(dataset, datasets[0])
+        assert_same(dataset, datasets[0])
     assert faults(store.folder) == {}
     assert sorted(path.name for path in (store.folder / "files").iterdir() if path.name.startswith(".")) == []
 

@@ -102,7 +102,7 @@ def _read(train: str, **data: Any) -> Dataset:
     return read_data(Data(train=train, **data), FORM)
 
 
-def _same(one: Dataset, other: Dataset) -> None:
+def assert_same(one: Dataset, other: Dataset) -> None:
     for a, b in ((one.train, other.train), (one.val, other.val)):
         np.testing.assert_array_equal(a.pixels, b.pixels)
         np.testing.assert_array_equal(a.labels, b.labels)
@@ -152,9 +152,9 @@ def test_shards_give_what_class_folders_of_the_same_pictures_give(
     assert _planned(train, None if "labels" in more else 2, target="features" if "labels" in more else "classes") == []
     if "labels" in more:
         dataset = read_data(Data(train=train, **more), FORM, partial=True)
-        _same(dataset, read_data(Data(train=folders, **more), FORM, partial=True))
+        assert_same(dataset, read_data(Data(train=folders, **more), FORM, partial=True))
     else:
-        _same(_read(train, **more), _read(folders, **more))
+        assert_same(_read(train, **more), _read(folders, **more))
 
 
 def test_shards_named_for_validation_are_held_out(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_numbers_of_shards_are_classes_without_names(tmp_path: Path) -> None:
 def test_json_says_the_label_where_no_cls_does(tmp_path: Path, folders: str) -> None:
     members = {f"x/{key}.PNG": content for key, content, _ in PICTURES}
     members |= {f"x/{key}.json": json.dumps({"label": NAMES[label], "id": key}) for key, _, label in PICTURES}
-    _same(_read(_tar(tmp_path / "a.tar", members)), _read(folders))
+    assert_same(_read(_tar(tmp_path / "a.tar", members)), _read(folders))
 
 
 def test_pickles_and_other_members_are_left_out_unread(tmp_path: Path, folders: str) -> None:
@@ -202,7 +202,7 @@ def test_pickles_and_other_members_are_left_out_unread(tmp_path: Path, folders: 
         "000.pth": b"PK",
         "code/run.py": "1/0",
     }
-    _same(_read(_tar(tmp_path / "a.tar", {**unsafe, **_members(PICTURES)})), _read(folders))
+    assert_same(_read(_tar(tmp_path / "a.tar", {**unsafe, **_members(PICTURES)})), _read(folders))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tar", "folders"]
 
 
@@ -419,7 +419,7 @@ def test_pictures_of_shards_are_decoded_once(tmp_path: Path, monkeypatch: pytest
     train, store = _tar(tmp_path / "a.tar", _members(PICTURES)), Store(tmp_path / "cache", {})
     first = read_data(Data(train=train), FORM, store=store)
     monkeypatch.setattr(decoding, "decode_encoded", None)
-    _same(read_data(Data(train=train), FORM, store=store), first)
+    assert_same(read_data(Data(train=train), FORM, store=store), first)
 
 
 def test_few_of_many_pictures_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
