@@ -2,92 +2,34 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 import tarfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from edgecut.cache.store import Store
 from edgecut.errors import DataError, MissingRuntimeError
 from edgecut.images import decode as decoding
 from edgecut.images.dataset import Dataset, chosen_files, index_data, read_calibration, read_data
-from edgecut.images.device import PictureForm
 from edgecut.images.faults import data_faults
 from edgecut.images.shards import files_of, is_folder_of_pictures, is_sharded, shard_files
 from edgecut.images.targets import target_of
 from edgecut.records.recipe import Data
-
-FORM = PictureForm(6, 5, 3)
-NAMES = ("ant", "bee")
-
-
-def _png(number: int) -> bytes:
-    pixels = np.random.default_rng(number).integers(0, 256, (7, 6, 3), np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()
-
-
-PICTURES = [(f"{k:03}", _png(k), int(k >= 5)) for k in range(10)]
-"""(key, bytes, class), in the order that class folders have."""
-
-
-def _tar(path: Path, members: Mapping[str, bytes | str]) -> str:
-    with tarfile.open(path, "w") as archive:
-        for name, content in members.items():
-            data = content.encode() if isinstance(content, str) else content
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-    return str(path)
-
-
-def _members(pictures: Sequence[tuple[str, bytes, int]], *, named: bool = True) -> dict[str, bytes | str]:
-    return {
-        name: content
-        for key, picture, label in pictures
-        for name, content in ((f"{key}.png", picture), (f"{key}.cls", NAMES[label] if named else str(label)))
-    }
-
-
-def _table(pictures: Sequence[tuple[str, bytes | None, Any]] = PICTURES, *, declared: bool = True, **more: Any) -> Any:
-    """A table as Hugging Face's datasets writes one of pictures."""
-    pa = pytest.importorskip("pyarrow", reason="pip install 'edgecut[parquet]'")
-    features = {"image": {"_type": "Image"}, "label": {"_type": "ClassLabel", "names": list(NAMES)}}
-    columns = {
-        "image": pa.array(
-            [{"bytes": content, "path": f"{key}.png"} for key, content, _ in pictures],
-            pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
-        ),
-        "label": [label for _, _, label in pictures],
-        **more,
-    }
-    table = pa.table({name: column for name, column in columns.items() if column is not None})
-    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
-    return table.replace_schema_metadata(metadata) if declared else table
-
-
-def _parquet(path: Path, table: Any, rows: int = 3) -> str:
-    import pyarrow.parquet
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pyarrow.parquet.write_table(table, path, row_group_size=rows)
-    return str(path)
-
-
-def _arrow(path: Path, table: Any, *, stream: bool) -> str:
-    import pyarrow as pa
-
-    with (pa.ipc.new_stream if stream else pa.ipc.new_file)(str(path), table.schema) as writer:
-        writer.write_table(table, max_chunksize=4)
-    return str(path)
+from tests.images.shard_files import (
+    FORM,
+    NAMES,
+    PICTURES,
+    picture_table,
+    png_bytes,
+    tar_members,
+    write_arrow,
+    write_parquet,
+    write_tar,
+)
 
 
 @pytest.fixture
@@ -128,26 +70,26 @@ def test_shards_give_what_class_folders_of_the_same_pictures_give(
     path = tmp_path / "shards"
     path.mkdir()
     if kind == "tar":
-        train = _tar(path / "a.tar", _members(PICTURES))
+        train = write_tar(path / "a.tar", tar_members(PICTURES))
     elif kind == "tars":
         train = str(path)
-        _tar(path / "a-0.tar", _members(PICTURES[:4]))
-        _tar(path / "a-1.tar", _members(PICTURES[4:]))
+        write_tar(path / "a-0.tar", tar_members(PICTURES[:4]))
+        write_tar(path / "a-1.tar", tar_members(PICTURES[4:]))
     elif kind == "shards":
         train = str(path)
-        _parquet(path / "data" / "train-00000-of-00002.parquet", _table(PICTURES[:4]))
-        _parquet(path / "data" / "train-00001-of-00002.parquet", _table(PICTURES[4:]))
+        write_parquet(path / "data" / "train-00000-of-00002.parquet", picture_table(PICTURES[:4]))
+        write_parquet(path / "data" / "train-00001-of-00002.parquet", picture_table(PICTURES[4:]))
         (path / "README.md").write_text("pictures")
     elif kind == "names":
         named = [(key, content, NAMES[label]) for key, content, label in PICTURES]
-        train = _parquet(path / "a.parquet", _table(named, declared=False, id=list(range(10))))
+        train = write_parquet(path / "a.parquet", picture_table(named, declared=False, id=list(range(10))))
     elif kind == "binary":
-        table = _table([(key, content, NAMES[label]) for key, content, label in PICTURES], declared=False)
-        train = _parquet(path / "a.parquet", table.set_column(0, "jpg", [[content for _, content, _ in PICTURES]]))
+        table = picture_table([(key, content, NAMES[label]) for key, content, label in PICTURES], declared=False)
+        train = write_parquet(path / "a.parquet", table.set_column(0, "jpg", [[content for _, content, _ in PICTURES]]))
     elif kind == "parquet":
-        train = _parquet(path / "a.parquet", _table())
+        train = write_parquet(path / "a.parquet", picture_table())
     else:
-        train = _arrow(path / "a.arrow", _table(), stream=kind == "arrow stream")
+        train = write_arrow(path / "a.arrow", picture_table(), stream=kind == "arrow stream")
     assert is_sharded(train)
     assert _planned(train, None if "labels" in more else 2, target="features" if "labels" in more else "classes") == []
     if "labels" in more:
@@ -159,7 +101,7 @@ def test_shards_give_what_class_folders_of_the_same_pictures_give(
 
 def test_shards_named_for_validation_are_held_out(tmp_path: Path) -> None:
     for split, pictures in (("train", PICTURES[:8]), ("validation", PICTURES[4:7]), ("test", PICTURES[3:9])):
-        _parquet(tmp_path / f"data/{split}-00000-of-00001.parquet", _table(pictures))
+        write_parquet(tmp_path / f"data/{split}-00000-of-00001.parquet", picture_table(pictures))
     dataset = _read(str(tmp_path))
     assert (len(dataset.train.pixels), len(dataset.val.pixels)) == (8, 3)
     assert [path.name[:5] for path in files_of(tmp_path, "held out")] == ["valid"]
@@ -168,20 +110,20 @@ def test_shards_named_for_validation_are_held_out(tmp_path: Path) -> None:
 def test_a_split_that_is_no_class_folder_is_told_by_its_folder(tmp_path: Path) -> None:
     for split, pictures in (("train", PICTURES[:7]), ("val", PICTURES[2:8])):
         (tmp_path / split).mkdir()
-        _tar(tmp_path / split / "000.tar", _members(pictures))
+        write_tar(tmp_path / split / "000.tar", tar_members(pictures))
     dataset = _read(str(tmp_path), val=str(tmp_path / "val"))
     assert (len(dataset.train.pixels), len(dataset.val.pixels)) == (7, 6)
 
 
 def test_a_tar_beside_class_folders_leaves_them_class_folders(tmp_path: Path, folders: str) -> None:
-    _tar(Path(folders) / "download.tar", _members(PICTURES))
+    write_tar(Path(folders) / "download.tar", tar_members(PICTURES))
     assert shard_files(Path(folders)) == ()
     assert is_folder_of_pictures(folders)
     assert sum(map(len, chosen_files(Data(train=folders)).values())) == 10
 
 
 def test_numbers_of_shards_are_classes_without_names(tmp_path: Path) -> None:
-    train = _tar(tmp_path / "a.tar", _members(PICTURES, named=False))
+    train = write_tar(tmp_path / "a.tar", tar_members(PICTURES, named=False))
     dataset = _read(train)
     assert (dataset.labels, dataset.named) == (("0", "1"), False)
     assert _planned(train, 1) == [
@@ -193,7 +135,7 @@ def test_numbers_of_shards_are_classes_without_names(tmp_path: Path) -> None:
 def test_json_says_the_label_where_no_cls_does(tmp_path: Path, folders: str) -> None:
     members = {f"x/{key}.PNG": content for key, content, _ in PICTURES}
     members |= {f"x/{key}.json": json.dumps({"label": NAMES[label], "id": key}) for key, _, label in PICTURES}
-    assert_same(_read(_tar(tmp_path / "a.tar", members)), _read(folders))
+    assert_same(_read(write_tar(tmp_path / "a.tar", members)), _read(folders))
 
 
 def test_pickles_and_other_members_are_left_out_unread(tmp_path: Path, folders: str) -> None:
@@ -202,20 +144,20 @@ def test_pickles_and_other_members_are_left_out_unread(tmp_path: Path, folders: 
         "000.pth": b"PK",
         "code/run.py": "1/0",
     }
-    assert_same(_read(_tar(tmp_path / "a.tar", {**unsafe, **_members(PICTURES)})), _read(folders))
+    assert_same(_read(write_tar(tmp_path / "a.tar", {**unsafe, **tar_members(PICTURES)})), _read(folders))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tar", "folders"]
 
 
 @pytest.mark.parametrize("name", ["../x.png", "/etc/x.png", "a/../../x.png"])
 def test_a_member_that_leads_out_of_the_tar_is_refused(tmp_path: Path, name: str) -> None:
-    train = _tar(tmp_path / "a.tar", {**_members(PICTURES), name: _png(0)})
+    train = write_tar(tmp_path / "a.tar", {**tar_members(PICTURES), name: png_bytes(0)})
     assert _fault(train) == f"data.train: {train}: {name!r} leads out of the tar; rename it"
     assert _planned(train) == [_fault(train)]
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
 def test_a_member_that_is_no_file_is_refused(tmp_path: Path, kind: bytes) -> None:
-    train = _tar(tmp_path / "a.tar", _members(PICTURES))
+    train = write_tar(tmp_path / "a.tar", tar_members(PICTURES))
     with tarfile.open(train, "a") as archive:
         member = tarfile.TarInfo("x.png")
         member.type, member.linkname = kind, "/etc/passwd"
@@ -225,7 +167,7 @@ def test_a_member_that_is_no_file_is_refused(tmp_path: Path, kind: bytes) -> Non
 
 def test_a_tar_whose_rest_is_lost_is_refused(tmp_path: Path) -> None:
     """tarfile takes a header that is damaged for the end, and says nothing of what lies behind."""
-    train = _tar(tmp_path / "a.tar", _members(PICTURES))
+    train = write_tar(tmp_path / "a.tar", tar_members(PICTURES))
     whole = Path(train).read_bytes()
     with tarfile.open(train) as archive:
         header = archive.getmembers()[6].offset
@@ -250,31 +192,31 @@ EXPECTED = "KEY.cls, or KEY.json with a 'label', is expected beside each picture
 @pytest.mark.parametrize(
     ("members", "fault"),
     [
-        ({"b.png": _png(1)}, f" has no label for 1 of 11 pictures, such as 'b'; {EXPECTED}"),
+        ({"b.png": png_bytes(1)}, f" has no label for 1 of 11 pictures, such as 'b'; {EXPECTED}"),
         ({"b.cls": "ant"}, ": 'b.cls' has no picture beside it, whose name is the same up to the first dot"),
         (
-            {"b.left.png": _png(1)},
+            {"b.left.png": png_bytes(1)},
             ": 'b.left.png' has no picture beside it, whose name is the same up to the first dot",
         ),
-        ({"000.jpg": _png(1)}, ": '000.png' and '000.jpg' are two pictures of one key; leave one out"),
+        ({"000.jpg": png_bytes(1)}, ": '000.png' and '000.jpg' are two pictures of one key; leave one out"),
         (
-            {"b.png": _png(1), "b.json": '{"label": [1]}'},
+            {"b.png": png_bytes(1), "b.json": '{"label": [1]}'},
             ": 'b.json' says the label [1]; a whole number or a name is expected",
         ),
         (
-            {"b.png": _png(1), "b.json": "{"},
+            {"b.png": png_bytes(1), "b.json": "{"},
             ": 'b.json' can't be read (Expecting property name enclosed in double quotes: line 1 column 2 (char 1))",
         ),
         (
-            {"b.png": _png(1), "b.cls": ""},
+            {"b.png": png_bytes(1), "b.cls": ""},
             ": 'b.cls' says the label ''; a whole number or a name of one line is expected",
         ),
         (
-            {"b.png": _png(1), "b.cls": b" " * ((1 << 20) + 1)},
+            {"b.png": png_bytes(1), "b.cls": b" " * ((1 << 20) + 1)},
             ": 'b.cls' has 1 MiB, and a label has at most 1 MiB",
         ),
         (
-            {"b.png": _png(1), "b.cls": "3"},
+            {"b.png": png_bytes(1), "b.cls": "3"},
             " has labels that are numbers and labels that are names; write one of the two",
         ),
     ],
@@ -282,13 +224,13 @@ EXPECTED = "KEY.cls, or KEY.json with a 'label', is expected beside each picture
 def test_what_is_wrong_with_the_labels_of_a_tar_is_said_by_the_plan(
     tmp_path: Path, members: dict[str, bytes | str], fault: str
 ) -> None:
-    train = _tar(tmp_path / "a.tar", _members(PICTURES) | members)
+    train = write_tar(tmp_path / "a.tar", tar_members(PICTURES) | members)
     assert _planned(train) == [f"data.train: {train}{fault}"]
     assert _fault(train) == f"data.train: {train}{fault}"
 
 
 def test_pictures_without_labels_calibrate_and_are_asked_about(tmp_path: Path) -> None:
-    train = _tar(tmp_path / "a.tar", {f"{key}.png": content for key, content, _ in PICTURES})
+    train = write_tar(tmp_path / "a.tar", {f"{key}.png": content for key, content, _ in PICTURES})
     assert _planned(train) == [
         f"data.train: {train} has no labels; {EXPECTED}; or set data.target = 'features' (--target features)"
     ]
@@ -300,11 +242,11 @@ def test_pictures_without_labels_calibrate_and_are_asked_about(tmp_path: Path) -
 
 
 def test_a_picture_that_cannot_be_decoded_is_named_with_its_shard_and_row(tmp_path: Path) -> None:
-    tar = _tar(tmp_path / "a.tar", _members(PICTURES) | {"003.png": b"GIF8 no"})
+    tar = write_tar(tmp_path / "a.tar", tar_members(PICTURES) | {"003.png": b"GIF8 no"})
     assert _fault(tar) == f"data.train: {tar}: '003.png' is no image that can be decoded; replace or remove it"
     rows: list[tuple[str, bytes | None, int]] = [*PICTURES]
     rows[4], rows[8] = ("4", None, 0), ("8", b"no", 1)
-    table = _parquet(tmp_path / "a.parquet", _table(rows))
+    table = write_parquet(tmp_path / "a.parquet", picture_table(rows))
     assert set(_fault(table).splitlines()) == {
         f"data.train: {table}: row 4 has no bytes (none at all, or a path alone, which isn't followed); put the file's "
         "bytes there, or leave the row out",
@@ -313,27 +255,27 @@ def test_a_picture_that_cannot_be_decoded_is_named_with_its_shard_and_row(tmp_pa
 
 
 def test_columns_that_are_missing_are_said_with_those_that_are_there(tmp_path: Path) -> None:
-    first = _table(declared=False)
-    no_picture = _parquet(tmp_path / "a.parquet", first.drop(["image"]))
+    first = picture_table(declared=False)
+    no_picture = write_parquet(tmp_path / "a.parquet", first.drop(["image"]))
     assert _planned(no_picture) == [
         f"data.train: {no_picture} has no column of encoded pictures; its columns are label (int64), and one of bytes, "
         "or of a struct with bytes, is expected: call it image"
     ]
-    two = _parquet(tmp_path / "b.parquet", first.rename_columns(["a", "label"]).append_column("b", first["image"]))
+    two = write_parquet(tmp_path / "b.parquet", first.rename_columns(["a", "label"]).append_column("b", first["image"]))
     struct = "struct<bytes: binary, path: string>"
     assert _planned(two) == [
         f"data.train: {two} has several columns of pictures; its columns are a ({struct}), label (int64), b ({struct})"
         ", and one of bytes, or of a struct with bytes, is expected: call it image"
     ]
-    no_label = _parquet(tmp_path / "c.parquet", first.rename_columns(["image", "kind"]))
+    no_label = write_parquet(tmp_path / "c.parquet", first.rename_columns(["image", "kind"]))
     assert _planned(no_label) == [
         f"data.train: {no_label} has no column of labels; its columns are image ({struct}), kind (int64), and one of "
         "whole numbers or names is expected: call it label; or set data.target = 'features' (--target features)"
     ]
     assert _fault(no_label) == _planned(no_label)[0]
-    no_row = _parquet(tmp_path / "d.parquet", _table([*PICTURES, ("x", _png(1), None)]))
+    no_row = write_parquet(tmp_path / "d.parquet", picture_table([*PICTURES, ("x", png_bytes(1), None)]))
     assert _planned(no_row) == [f"data.train: {no_row}: row 10 has no label; give it one, or leave the row out"]
-    hidden = _parquet(tmp_path / "e.parquet", _table([*PICTURES, ("x", _png(1), -1)]))
+    hidden = write_parquet(tmp_path / "e.parquet", picture_table([*PICTURES, ("x", png_bytes(1), -1)]))
     assert _planned(hidden) == [
         f"data.train: {hidden}: labels are -1..1, and 2 classes allow 0..1; number the classes from 0 and leave out "
         "images without a class"
@@ -341,14 +283,14 @@ def test_columns_that_are_missing_are_said_with_those_that_are_there(tmp_path: P
 
 
 def test_a_damaged_table_is_one_sentence(tmp_path: Path) -> None:
-    path = _parquet(tmp_path / "a.parquet", _table())
+    path = write_parquet(tmp_path / "a.parquet", picture_table())
     whole = Path(path).read_bytes()
     Path(path).write_bytes(whole[:-9])
     for fault in (_fault(path), _planned(path)[0]):
         assert fault.startswith(f"data.train: {path} can't be read (")
         assert fault.endswith("); write or fetch it again")
         assert len(fault.splitlines()) == 1
-    arrow = Path(_arrow(tmp_path / "a.arrow", _table(), stream=True))
+    arrow = Path(write_arrow(tmp_path / "a.arrow", picture_table(), stream=True))
     for size in range(0, arrow.stat().st_size - 16, 512):
         cut = tmp_path / "cut.arrow"
         cut.write_bytes(arrow.read_bytes()[:size])
@@ -358,7 +300,7 @@ def test_a_damaged_table_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_column_whose_name_is_no_text_is_one_sentence(tmp_path: Path) -> None:
-    path = Path(_arrow(tmp_path / "a.arrow", _table(declared=False), stream=True))
+    path = Path(write_arrow(tmp_path / "a.arrow", picture_table(declared=False), stream=True))
     path.write_bytes(path.read_bytes().replace(b"label\0", b"labe\xe4\0"))
     with pytest.raises(DataError) as caught:
         _read(str(path))
@@ -369,17 +311,17 @@ def test_a_column_whose_name_is_no_text_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_classes_that_the_labels_do_not_name_are_refused(tmp_path: Path) -> None:
-    path = _parquet(tmp_path / "a.parquet", _table())
+    path = write_parquet(tmp_path / "a.parquet", picture_table())
     assert _planned(path, 3) == ["data.train: has 2 classes ('ant', 'bee'), and head.classes is 3; make them equal"]
     assert _planned(path, 2, labels=("bee", "cow")) == [
         f"data.train: {path} has the class 'ant', which is none of the classes ('bee', 'cow'); rename it, or name the "
         "outputs otherwise (data.labels, --labels)"
     ]
-    other = _parquet(tmp_path / "b" / "x.parquet", _table())
-    changed = _table().replace_schema_metadata(
+    other = write_parquet(tmp_path / "b" / "x.parquet", picture_table())
+    changed = picture_table().replace_schema_metadata(
         {"huggingface": json.dumps({"info": {"features": {"label": {"_type": "ClassLabel", "names": ["bee", "ant"]}}}})}
     )
-    _parquet(tmp_path / "b" / "y.parquet", changed)
+    write_parquet(tmp_path / "b" / "y.parquet", changed)
     assert _planned(str(Path(other).parent)) == [
         f"data.train: {other} and {Path(other).parent / 'y.parquet'} list other classes; write both with the same ones"
     ]
@@ -393,7 +335,7 @@ def test_packed_tars_and_folders_of_two_formats_are_refused(tmp_path: Path) -> N
     ]
     both = tmp_path / "both"
     both.mkdir()
-    _tar(both / "a.tar", _members(PICTURES))
+    write_tar(both / "a.tar", tar_members(PICTURES))
     (both / "b.parquet").write_bytes(b"PAR1")
     assert _planned(str(both)) == [
         f"data.train: {both} has shards of several formats (.parquet, .tar); name a folder of one"
@@ -416,13 +358,13 @@ def test_without_pyarrow_the_remedy_is_said(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_pictures_of_shards_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    train, store = _tar(tmp_path / "a.tar", _members(PICTURES)), Store(tmp_path / "cache", {})
+    train, store = write_tar(tmp_path / "a.tar", tar_members(PICTURES)), Store(tmp_path / "cache", {})
     first = read_data(Data(train=train), FORM, store=store)
     monkeypatch.setattr(decoding, "decode_encoded", None)
     assert_same(read_data(Data(train=train), FORM, store=store), first)
 
 
 def test_few_of_many_pictures_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source, dataset = index_data(Data(train=_parquet(tmp_path / "a.parquet", _table()), limit=(2, 2)))
+    source, dataset = index_data(Data(train=write_parquet(tmp_path / "a.parquet", picture_table()), limit=(2, 2)))
     assert len(source) == 10
     assert len(dataset.train.pixels) == 2
