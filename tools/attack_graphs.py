@@ -198,29 +198,31 @@ def _put_onnx(name: str, place: Place) -> list[list[str]]:
     return [*file_commands(path, place), model_commands(path, place)[1]]
 
 
+def _tensors(model: Any) -> Any:
+    return model.subgraphs[0].tensors
+
+
+def _operator(model: Any) -> Any:
+    return model.subgraphs[0].operators[0]
+
+
 def _tflite_changes() -> dict[str, Callable[[Any], None]]:
     """Changes of a schema ModelT in place."""
 
-    def tensors(model: Any) -> Any:
-        return model.subgraphs[0].tensors
-
-    def operator(model: Any) -> Any:
-        return model.subgraphs[0].operators[0]
-
     def shape(*sizes: int) -> Callable[[Any], None]:
-        return lambda model: setattr(tensors(model)[model.subgraphs[0].inputs[0]], "shape", np.array(sizes, np.int32))
+        return lambda model: setattr(_tensors(model)[model.subgraphs[0].inputs[0]], "shape", np.array(sizes, np.int32))
 
     def weights(*sizes: int) -> Callable[[Any], None]:
-        return lambda model: setattr(tensors(model)[operator(model).inputs[1]], "shape", np.array(sizes, np.int32))
+        return lambda model: setattr(_tensors(model)[_operator(model).inputs[1]], "shape", np.array(sizes, np.int32))
 
     return {
-        "input index beyond": lambda m: setattr(operator(m), "inputs", [10**6, 1, 2]),
-        "input index negative": lambda m: setattr(operator(m), "inputs", [-7, -7, -7]),
-        "output index beyond": lambda m: setattr(operator(m), "outputs", [BIG - 1]),
-        "no inputs": lambda m: setattr(operator(m), "inputs", []),
-        "no outputs": lambda m: setattr(operator(m), "outputs", None),
-        "output is input": lambda m: setattr(operator(m), "outputs", [operator(m).inputs[0]]),
-        "operator code beyond": lambda m: setattr(operator(m), "opcodeIndex", 10**6),
+        "input index beyond": lambda m: setattr(_operator(m), "inputs", [10**6, 1, 2]),
+        "input index negative": lambda m: setattr(_operator(m), "inputs", [-7, -7, -7]),
+        "output index beyond": lambda m: setattr(_operator(m), "outputs", [BIG - 1]),
+        "no inputs": lambda m: setattr(_operator(m), "inputs", []),
+        "no outputs": lambda m: setattr(_operator(m), "outputs", None),
+        "output is input": lambda m: setattr(_operator(m), "outputs", [_operator(m).inputs[0]]),
+        "operator code beyond": lambda m: setattr(_operator(m), "opcodeIndex", 10**6),
         "no operator codes": lambda m: setattr(m, "operatorCodes", None),
         "operator 160": lambda m: setattr(m.operatorCodes[0], "builtinCode", 160),
         "WHILE": lambda m: setattr(m.operatorCodes[0], "builtinCode", 119),
@@ -228,7 +230,7 @@ def _tflite_changes() -> dict[str, Callable[[Any], None]]:
             setattr(m.operatorCodes[0], "builtinCode", 32),
             setattr(m.operatorCodes[0], "customCode", b"../evil.so"),
         )[0],
-        "buffer beyond": lambda m: setattr(tensors(m)[0], "buffer", 10**6),
+        "buffer beyond": lambda m: setattr(_tensors(m)[0], "buffer", 10**6),
         "no buffers": lambda m: setattr(m, "buffers", None),
         "no subgraphs": lambda m: setattr(m, "subgraphs", []),
         "graph inputs beyond": lambda m: setattr(m.subgraphs[0], "inputs", [10**6]),
@@ -241,22 +243,22 @@ def _tflite_changes() -> dict[str, Callable[[Any], None]]:
         "long shape": shape(*[1] * 4000),
         "huge weights": weights(1 << 15, 3, 3, 1 << 15),
         "weights of other rank": weights(8),
-        "strides of 0": lambda m: setattr(operator(m).builtinOptions, "strideH", 0),
-        "strides negative": lambda m: setattr(operator(m).builtinOptions, "strideW", -5),
+        "strides of 0": lambda m: setattr(_operator(m).builtinOptions, "strideH", 0),
+        "strides negative": lambda m: setattr(_operator(m).builtinOptions, "strideW", -5),
         "no options": lambda m: (
-            setattr(operator(m), "builtinOptions", None),
-            setattr(operator(m), "builtinOptionsType", 0),
+            setattr(_operator(m), "builtinOptions", None),
+            setattr(_operator(m), "builtinOptionsType", 0),
         )[0],
-        "scale of 0": lambda m: setattr(tensors(m)[0].quantization, "scale", [0.0]),
-        "scale nan": lambda m: setattr(tensors(m)[0].quantization, "scale", [float("nan")]),
-        "zero point beyond": lambda m: setattr(tensors(m)[0].quantization, "zeroPoint", [1 << 40]),
-        "many scales": lambda m: setattr(tensors(m)[0].quantization, "scale", [1.0] * 5000),
-        "axis beyond": lambda m: setattr(tensors(m)[operator(m).inputs[1]].quantization, "quantizedDimension", 99),
-        "type 99": lambda m: setattr(tensors(m)[0], "type", 99),
-        "string tensor": lambda m: setattr(tensors(m)[0], "type", 5),
-        "variable weights": lambda m: setattr(tensors(m)[operator(m).inputs[1]], "isVariable", True),
-        "control names": lambda m: setattr(tensors(m)[0], "name", b"\x1b[2J\n| a |\xe2\x80\xae<script>*/"),
-        "name of no text": lambda m: setattr(tensors(m)[0], "name", b"\xff\xfe"),
+        "scale of 0": lambda m: setattr(_tensors(m)[0].quantization, "scale", [0.0]),
+        "scale nan": lambda m: setattr(_tensors(m)[0].quantization, "scale", [float("nan")]),
+        "zero point beyond": lambda m: setattr(_tensors(m)[0].quantization, "zeroPoint", [1 << 40]),
+        "many scales": lambda m: setattr(_tensors(m)[0].quantization, "scale", [1.0] * 5000),
+        "axis beyond": lambda m: setattr(_tensors(m)[_operator(m).inputs[1]].quantization, "quantizedDimension", 99),
+        "type 99": lambda m: setattr(_tensors(m)[0], "type", 99),
+        "string tensor": lambda m: setattr(_tensors(m)[0], "type", 5),
+        "variable weights": lambda m: setattr(_tensors(m)[_operator(m).inputs[1]], "isVariable", True),
+        "control names": lambda m: setattr(_tensors(m)[0], "name", b"\x1b[2J\n| a |\xe2\x80\xae<script>*/"),
+        "name of no text": lambda m: setattr(_tensors(m)[0], "name", b"\xff\xfe"),
         "description": lambda m: setattr(m, "description", b"<script>\x1b]0;x\x07"),
     }
 

@@ -99,11 +99,7 @@ def surfaces(bundle: Path) -> Mapping[str, Surface]:
             lambda path: [["fuzz-data", str(path)]], .1,
         ),
         "bundle": Surface(
-            st.one_of(*(st.tuples(st.just(name), altered([json.loads((bundle / name).read_bytes())]))
-                        for name in ("manifest.json", "report.json", "vectors/vectors.json")))
-            | st.tuples(st.sampled_from(["link", "outside", "recipe"]), st.sampled_from(WORDS))
-            | st.one_of(*(st.tuples(st.just(path.relative_to(bundle).as_posix()), damaged([path.read_bytes()]))
-                          for path in sorted((bundle / "models").iterdir()))),
+            _bundle_changes(bundle),
             lambda folder, content: _bundle(folder, bundle, *content),
             lambda path: [["verify", str(path)]], .05,
         ),
@@ -148,6 +144,19 @@ def _bombs() -> list[bytes]:
 
     return [png(2**31 - 1, 2**31 - 1, 0), png(30000, 30000, 1), png(12000, 12000, 100), png(0, 0, 0), png(1, 1, 1),
             pickle.dumps(Payload())]  # fmt: skip
+
+
+def _bundle_changes(bundle: Path) -> st.SearchStrategy[Any]:
+    """(which file or what else, its new content): documents altered, links and names from outside, models damaged."""
+    documents = ("manifest.json", "report.json", "vectors/vectors.json")
+    models = sorted((bundle / "models").iterdir())
+    return (
+        st.one_of(
+            *(st.tuples(st.just(name), altered([json.loads((bundle / name).read_bytes())])) for name in documents)
+        )
+        | st.tuples(st.sampled_from(["link", "outside", "recipe"]), st.sampled_from(WORDS))
+        | st.one_of(*(st.tuples(st.just(f"models/{path.name}"), damaged([path.read_bytes()])) for path in models))
+    )
 
 
 def _class_folders(folder: Path, content: bytes | str) -> Path:
