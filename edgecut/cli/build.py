@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from edgecut.cli.ask import with_asked_names
 from edgecut.cli.completion import files
 from edgecut.cli.crew import crew_flags
 from edgecut.cli.files import check_pages
 from edgecut.cli.flags import Parsed, grouped, recipe_flags, several_profiles
 from edgecut.cli.matrix import RowFlags, parse_axis, run_matrix
 from edgecut.cli.output import Output, with_csv, with_output
+from edgecut.cli.prompt import with_prompted_labels
 from edgecut.cli.request import BuildFlags, Request
 from edgecut.cli.sign import KEY_HELP
 from edgecut.errors import RequestError
@@ -117,7 +117,7 @@ def command(
     recipe, profiles = request.read()
     read = (Path(request.source), gate.baseline)
     check_pages(pages, force=True, beside=[out, *filter(None, read)])
-    planned = Planned(with_asked_names(output, recipe), profiles, request.recipe_file, request.root)
+    planned = Planned(with_prompted_labels(output, recipe), profiles, request.recipe_file, request.root)
     return run_build(output, planned, out, how, gate=compared, pages=pages)
 
 

@@ -43,7 +43,7 @@ class Form:
         return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
 
 
-def kept(
+def stored(
     store: Store | None, form: Form, parts: Iterable[np.ndarray], *, source: Path, facts: Mapping[str, object]
 ) -> np.ndarray:
     """The array of these parts (rows, in order), or the one that was made of the same source and facts before.

@@ -17,7 +17,7 @@ from edgecut.images.decode import decode_all, decode_shards, decoders
 from edgecut.images.device import PictureForm
 from edgecut.images.labels import check_labels
 from edgecut.images.listing import array_file_fault, class_folders, folder_faults, image_files, kind_fault
-from edgecut.images.mapped import Form, kept
+from edgecut.images.mapped import Form, stored
 from edgecut.images.npz import Header, Member, load_array, open_member, read_headers
 from edgecut.images.parts import pair_faults, picture_faults, sample_faults
 from edgecut.images.rows import RowMembers, open_rows_of
@@ -71,7 +71,7 @@ class PictureSource:
             parts = decode_all(files, form, where=self.where, progress=progress)
         facts = {**self._origin(chosen), "pictures": asdict(form), "decoders": decoders()}
         whole = Form((len(chosen), *form.shape), np.dtype(np.uint8))
-        return kept(store, whole, parts, source=self.path, facts=facts)
+        return stored(store, whole, parts, source=self.path, facts=facts)
 
     def rows(self, chosen: np.ndarray, *, store: Store | None = None, progress: Progress = SILENT) -> np.ndarray:
         """The chosen rows (sorted indices) of an .npz, each input in its own dtype. Raises DataError."""
@@ -81,7 +81,7 @@ class PictureSource:
         parts = _advancing(_chosen(self.pictures.parts(), chosen), len(chosen), "reading arrays", progress)
         facts = {**self._origin(chosen), "inputs": [asdict(each) for each in self.pictures.inputs]}
         whole = Form((len(chosen), *every.shape[1:]), every.dtype)
-        return kept(store, whole, parts, source=self.path, facts=facts)
+        return stored(store, whole, parts, source=self.path, facts=facts)
 
     def _origin(self, chosen: np.ndarray) -> dict[str, object]:
         """Which of the source's pictures or rows are read."""

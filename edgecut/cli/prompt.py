@@ -1,4 +1,4 @@
-"""What is asked of whoever sits at a terminal."""
+"""Prompts at a terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgecut.records.escapes import terminal_line
 from edgecut.records.recipe import Recipe
 
 
-def with_asked_names(output: Output, recipe: Recipe) -> Recipe:
+def with_prompted_labels(output: Output, recipe: Recipe) -> Recipe:
     """The recipe with the names of the outputs that its model keeps, where nothing has them and somebody can be asked.
 
     Nobody is asked with --json, --csv or -q, or where stdin or stderr is no terminal: the plan's note says it then.

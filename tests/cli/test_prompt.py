@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from edgecut.cli.ask import with_asked_names
 from edgecut.cli.output import Output
+from edgecut.cli.prompt import with_prompted_labels
 from edgecut.records.recipe import Recipe, make_recipe
 from tests.saved_models import classifier, saved
 
@@ -41,7 +41,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, recipe: Recipe, answer: str, output: 
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdin", Terminal(f"{answer}\n"))
     monkeypatch.setattr(sys, "stderr", terminal)
-    return with_asked_names(output, recipe).data.labels, terminal.getvalue()
+    return with_prompted_labels(output, recipe).data.labels, terminal.getvalue()
 
 
 @pytest.mark.usefixtures("work")
@@ -60,4 +60,4 @@ def test_nobody_is_asked_where_a_program_reads_or_names_are_known(monkeypatch: p
         assert asked(monkeypatch, request(train="pets"), "x", output) == (None, "")
     assert asked(monkeypatch, request(labels=["a", "b"]), "x", Output()) == (("a", "b"), "")
     monkeypatch.setattr(sys, "stdin", io.StringIO("x\n"))
-    assert with_asked_names(Output(), request(train="pets")).data.labels is None
+    assert with_prompted_labels(Output(), request(train="pets")).data.labels is None
