@@ -7,6 +7,7 @@ import re
 import shlex
 from importlib import import_module
 from pathlib import Path
+from typing import NoReturn
 
 import click
 import pytest
@@ -52,6 +53,37 @@ def test_commands_that_need_a_device_name_options_that_there_are(page: Path) -> 
             command, rest = command_of(words[1:])
             options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
             assert [word for word in rest if re.match(r"-+[a-z]", word) and word not in options] == [], line
+
+
+DEMO_COMMANDS = [
+    words
+    for page in PAGES
+    for line in "".join(blocks(page.read_text(encoding="utf-8"), "sh")).splitlines()
+    if (words := shlex.split(line, comments=True))[:1] == ["edgecut"]
+    and words[1] in {"build", "search"}
+    and words[2].startswith("edgecut/demo_data/")
+]
+
+
+class StartedError(Exception):
+    """A request without a fault: TensorFlow would be loaded now."""
+
+
+@pytest.mark.parametrize("words", DEMO_COMMANDS, ids=lambda words: " ".join(words[1:3]))
+def test_long_commands_on_the_demo_are_requests_without_a_fault(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They aren't run to their end for want of time, but as far as everything that is judged before it."""
+
+    def started() -> NoReturn:
+        raise StartedError
+
+    monkeypatch.setattr("edgecut.graph.quiet.import_keras_quietly", started)
+    monkeypatch.chdir(ROOT)
+    command, rest = command_of(words[1:])
+    rest[rest.index("-o") + 1] = str(tmp_path / "out")
+    with pytest.raises(StartedError):
+        command.main(rest, standalone_mode=False)
 
 
 def command_of(words: list[str]) -> tuple[click.Command, list[str]]:
