@@ -176,7 +176,7 @@ def _table(
     rows: Sequence[Row], reference: np.ndarray, labels: np.ndarray | None, *, latency: bool
 ) -> Iterator[dict[str, Any]]:
     from edgecut.bench.interleaved import interleave
-    from edgecut.score.answers import answer_of
+    from edgecut.score.answer import answer_of
     from edgecut.score.distance import sqnr
 
     ours = next(row for row in rows if row.tool == TOOLS[-1])

@@ -34,9 +34,9 @@ def main() -> None:
     import_keras_quietly()
     from edgecut.cache.store import Store
     from edgecut.search.inputs import Workbench
-    from edgecut.search.looking import looked_at
     from edgecut.search.request import Request
-    from edgecut.search.tasks import Look
+    from edgecut.search.scoring import score_inputs
+    from edgecut.search.tasks import Scoring
 
     name = sys.argv[1] if len(sys.argv) > 1 else "v1"
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
@@ -52,10 +52,10 @@ def main() -> None:
         before = _peak_mib()
         plain = _plain_forward(bench)
         began, cpu = time.perf_counter(), time.process_time()
-        look = Look(SIZE, 3)
+        task = Scoring(SIZE, 3)
         store = Store(Path(folder) / "cache", {})
-        found = dict(looked_at(bench, store, lambda do, tasks: ((x, do(bench, x)) for x in tasks), [look]))
-        cuts = len(found[look].swept["cuts"])
+        found = dict(score_inputs(bench, store, lambda do, tasks: ((x, do(bench, x)) for x in tasks), [task]))
+        cuts = len(found[task].swept["cuts"])
         took, cpu = time.perf_counter() - began, time.process_time() - cpu
         print(f"{name}, {count} images, {cuts} cuts: plain forward {plain:.1f} s; first stage {took:.1f} s")
         print(f"that is {took / plain:.2f} forward passes ({cpu:.1f} s CPU); allowed: {1.5 * plain + 15:.1f} s")

@@ -32,7 +32,7 @@ class Times:
     passes: list[float]
     cheap: list[float]
     exact: list[float]
-    looks: list[float]
+    scorings: list[float]
 
 
 def main() -> None:
@@ -70,10 +70,10 @@ def recorded(model: str, images: str, preprocess: str, size: tuple[int, int]) ->
 
     import_keras_quietly()
     import edgecut
-    from edgecut.search import looking
+    from edgecut.search import scoring
     from edgecut.search.passes import Probe
 
-    took: dict[str, list[float]] = {"pass": [], "cheap": [], "exact": [], "look": []}
+    took: dict[str, list[float]] = {"pass": [], "cheap": [], "exact": [], "scoring": []}
     counts: list[int] = []
 
     def timed(name: str, function: Callable[..., object]) -> Callable[..., object]:
@@ -88,11 +88,11 @@ def recorded(model: str, images: str, preprocess: str, size: tuple[int, int]) ->
 
         return call
 
-    for name, function in (("pass", "pass_part"), ("probe", "probe"), ("look", "look")):
-        setattr(looking, function, timed(name, getattr(looking, function)))
+    for name, function in (("pass", "pass_part"), ("probe", "probe"), ("scoring", "score_cuts")):
+        setattr(scoring, function, timed(name, getattr(scoring, function)))
     with tempfile.TemporaryDirectory() as folder:
         edgecut.search(model, images, out=folder, preprocess=preprocess, sizes=[size], channels=[3], top=1)
-    return Times(counts[0], took["pass"], took["cheap"], took["exact"], took["look"])
+    return Times(counts[0], took["pass"], took["cheap"], took["exact"], took["scoring"])
 
 
 def shown(times: Times, images: int, inputs: int, workers: int, speed: float) -> None:
@@ -103,10 +103,10 @@ def shown(times: Times, images: int, inputs: int, workers: int, speed: float) ->
     later = sorted(times.passes[1:] or times.passes)  # the first one traces the model
     passes = [max(times.passes) if k < min(workers, parts) else later[len(later) // 2] for k in range(parts)] * inputs
     cheap, exact = ([grown * t for t in some] for some in (times.cheap, times.exact))
-    work = sum(passes) + inputs * (sum(cheap) + sum(exact)) + inputs * sum(times.looks)
-    chain = max(passes) + max(cheap) + max(exact, default=0.0) + max(times.looks)
+    work = sum(passes) + inputs * (sum(cheap) + sum(exact)) + inputs * sum(times.scorings)
+    chain = max(passes) + max(cheap) + max(exact, default=0.0) + max(times.scorings)
     bound = max(work / workers, chain)
-    phases = [passes, cheap * inputs, exact * inputs, times.looks[:1] * inputs]
+    phases = [passes, cheap * inputs, exact * inputs, times.scorings[:1] * inputs]
     took = makespan(phases, workers, speed)
     tasks = sum(map(len, phases))
     print(
@@ -115,7 +115,7 @@ def shown(times: Times, images: int, inputs: int, workers: int, speed: float) ->
 
 
 def makespan(phases: Sequence[Sequence[float]], workers: int, speed: float) -> float:
-    """The seconds that the tasks take, phase by phase as search/looking.py sends them, at the recorded speed."""
+    """The seconds that the tasks take, phase by phase as search/scoring.py sends them, at the recorded speed."""
     from distributed import Client, LocalCluster
 
     from edgecut.pipeline.workers import Dask

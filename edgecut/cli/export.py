@@ -274,7 +274,7 @@ def _quantize_onnx(output: Output, recipe: Recipe, out: Path) -> tuple[Artifact,
     from edgecut.export.onnx_static import picture_input
     from edgecut.runtime.activation import last_activation
     from edgecut.runtime.files import FileRunner
-    from edgecut.score.answers import answer_of
+    from edgecut.score.answer import answer_of
     from edgecut.score.distance import sqnr
 
     source = Path(recipe.source.model)

@@ -80,11 +80,11 @@ def _trained(output: Output, recipe: Recipe, out: Path) -> tuple[Step, Mapping[M
 
         import_keras_quietly()
     from edgecut.graph.saving import save
-    from edgecut.pipeline.answers import validation_scores
     from edgecut.pipeline.build import edit
     from edgecut.pipeline.cached import file_store
     from edgecut.pipeline.head import fit_head
     from edgecut.pipeline.images import read_images
+    from edgecut.pipeline.judged_outputs import validation_scores
     from edgecut.pipeline.load import load_source
 
     body = edit(load_source(recipe, progress).value, recipe, progress).value

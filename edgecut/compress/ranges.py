@@ -15,7 +15,7 @@ import tensorflow as tf
 from edgecut.compress.tfmot import Packages, last_activation, own_name
 from edgecut.errors import StepError
 from edgecut.records.facts import TrainingFacts
-from edgecut.score.answers import answer_of
+from edgecut.score.answer import answer_of
 from edgecut.score.distance import sqnr
 
 if TYPE_CHECKING:

@@ -10,18 +10,18 @@ import numpy as np
 from edgecut.bench.interleaved import ROUNDS, Turns, interleave
 from edgecut.bench.runners import tflm
 from edgecut.errors import EdgecutError, RunError
-from edgecut.handoff.answers import answers_of, chosen_words, decisions_of
 from edgecut.handoff.builds import Side, fault_notes, label, pair_label, paired, read_side
 from edgecut.handoff.differences import differences
 from edgecut.handoff.limits import Limit, judge_changes
 from edgecut.handoff.stimuli import Fed, fed, outputs_of
+from edgecut.handoff.thresholds import answers_of, chosen_words, decisions_of
 from edgecut.records.artifact import Artifact
 from edgecut.records.comparison import Change, ComparedMetric, Comparison, OutputChange
 from edgecut.records.measurement import Metric
 from edgecut.records.operating import DEFAULT
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Data, Preprocess
-from edgecut.score.answers import Answer, one_judged
+from edgecut.score.answer import Answer, one_judged
 from edgecut.score.distance import max_abs_error
 from edgecut.score.intervals import mcnemar
 

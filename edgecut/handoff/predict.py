@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from edgecut.errors import DataError, RequestError
-from edgecut.handoff.answers import answers_of, chosen_words, decisions_of
 from edgecut.handoff.builds import Side, label, label_names, read_side
 from edgecut.handoff.bundle import device_artifact
 from edgecut.handoff.stimuli import array_inputs, camera_order, check_range, outputs_of, takes_pictures
+from edgecut.handoff.thresholds import answers_of, chosen_words, decisions_of
 from edgecut.images.arrays import ArrayInputs, array_faults, has_part
 from edgecut.images.decode import decode_all
 from edgecut.images.device import CHANNELS, COLOURS, PictureForm, in_order, shown_pixels
@@ -27,7 +27,7 @@ from edgecut.records.prediction import PredictedOutput, Prediction, Predictions,
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import CustomPreprocess, Data, Preprocess
 from edgecut.sandbox.limits import check_array
-from edgecut.score.answers import Answer
+from edgecut.score.answer import Answer
 
 STDIN = "-"
 _AT_ONCE, _AT_ONCE_BYTES = 256, 64 << 20  # pictures in memory

@@ -14,9 +14,9 @@ from edgecut.graph.predict import predict_outputs
 from edgecut.images.dataset import Dataset
 from edgecut.images.rows import columns
 from edgecut.images.sampling import sampled, split
-from edgecut.pipeline.answers import answers_of
 from edgecut.pipeline.compress import aware_file, train
 from edgecut.pipeline.head import int8_model
+from edgecut.pipeline.judged_outputs import answers_of
 from edgecut.pipeline.values import Done, Fitted, timed, training_labels
 from edgecut.quantize.choosing import is_better
 from edgecut.quantize.corrections import Subject

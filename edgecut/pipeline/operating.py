@@ -11,7 +11,7 @@ from edgecut.images.sampling import split
 from edgecut.records.artifact import Artifact, TensorSpec
 from edgecut.records.operating import DEFAULT, GIVEN, Decision, OperatingPoint
 from edgecut.records.recipe import Data
-from edgecut.score.answers import Answer
+from edgecut.score.answer import Answer
 from edgecut.score.operating import best_threshold, between_codes, least_code, operating_point
 
 _HALF = 0.5

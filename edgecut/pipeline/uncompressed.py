@@ -15,10 +15,10 @@ from edgecut.errors import RunError
 from edgecut.export.artifacts import write_file
 from edgecut.images.dataset import Dataset
 from edgecut.images.feed import Feed
-from edgecut.pipeline.answers import answers_of, judged_output
 from edgecut.pipeline.bench import host_of
 from edgecut.pipeline.figures import comparison, figures_of, gzip_bytes
 from edgecut.pipeline.images import class_names
+from edgecut.pipeline.judged_outputs import answers_of, judged_output
 from edgecut.pipeline.losses import lost
 from edgecut.pipeline.operating import Chooser, chooser
 from edgecut.pipeline.plan import Plan
@@ -31,7 +31,7 @@ from edgecut.records.profile import Profile
 from edgecut.records.progress import Progress
 from edgecut.records.recipe import Bench, Recipe
 from edgecut.runtime.files import FileRunner
-from edgecut.score.answers import Answer
+from edgecut.score.answer import Answer
 from edgecut.score.metrics import MetricName
 from edgecut.whole import scratch_folder
 

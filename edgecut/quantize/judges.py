@@ -16,7 +16,7 @@ from edgecut.quantize.interior import Images, each_output, outputs_of
 from edgecut.quantize.numbers import render
 from edgecut.quantize.pairs import FilePair
 from edgecut.records.progress import SILENT, Progress
-from edgecut.score.answers import Answer, Drop
+from edgecut.score.answer import Answer, Drop
 from edgecut.score.distance import sqnr, sqnr_varying
 from edgecut.tflite.cut import cut_tensors
 

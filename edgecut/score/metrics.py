@@ -14,7 +14,7 @@ Score = Callable[[np.ndarray, np.ndarray], float]
 def accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
     """The fraction of rows whose largest score is at the label; of equal scores the first counts.
 
-    scores: (n, classes); labels: (n,). For one score, which a threshold decides, see answers.py.
+    scores: (n, classes); labels: (n,). For one score, which a threshold decides, see answer.py.
     """
     return float(np.mean(np.argmax(scores, axis=1) == np.asarray(labels).reshape(-1)))
 

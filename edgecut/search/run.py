@@ -30,7 +30,6 @@ from edgecut.search import choosing
 from edgecut.search.building import Made, name_of, priced
 from edgecut.search.fronts import Built, Findings, choice_of, front_of, inputs, named
 from edgecut.search.inputs import Workbench, own_size
-from edgecut.search.looking import looked_at
 from edgecut.search.passes import Pass, pass_part
 from edgecut.search.request import (
     DEFAULT_TOP,
@@ -42,7 +41,8 @@ from edgecut.search.request import (
     own_channels,
     words,
 )
-from edgecut.search.tasks import Look, Looked, Priced, Swept, choice, facts_of, look, sent, work
+from edgecut.search.scoring import score_inputs
+from edgecut.search.tasks import Priced, Scored, Scoring, Swept, choice, facts_of, score_cuts, sent, work
 from edgecut.search.tasks import Task as Sendable
 from edgecut.whole import write_whole
 
@@ -134,7 +134,7 @@ class _Search:
         self.request = request
         self.facts = facts_of(request)
         self.store = Store(request.out / "cache", self.facts)
-        self.looked: dict[Look, tuple[CutScore, ...]] = {}
+        self.scores: dict[Scoring, tuple[CutScore, ...]] = {}
         self.candidates: list[FrontPoint] = []
         self.built: dict[str, Built] = {}
         self.images: dict[str, int] = {}
@@ -143,10 +143,10 @@ class _Search:
         self.left_out: list[str] = []
 
     def front_of_all(self) -> Front:
-        """Everything looked at, the front written after each evaluation."""
+        """Everything scored, the front written after each evaluation."""
         try:
             with workers(self.request.spread) as hands:
-                self._look(hands)
+                self._score(hands)
                 for turn in range(_ROUNDS):
                     self._build(hands, self._choices(turn))
             return self._write(finished=not self.late)
@@ -173,9 +173,9 @@ class _Search:
             elif (late := f"{name(task)}: not looked at, the time limit was reached") not in self.late:
                 self.late.append(late)
 
-    def _look(self, hands: Workers) -> None:
+    def _score(self, hands: Workers) -> None:
         """The scores of all cuts of each input, and what each would cost."""
-        tasks = [Look(size, channels) for size, channels in inputs(self.request)]
+        tasks = [Scoring(size, channels) for size, channels in inputs(self.request)]
         known = {task: self._kept(task) for task in tasks}
         with self.progress.task("inputs", len(tasks)) as advance:
             for task, (swept, points) in known.items():
@@ -183,47 +183,47 @@ class _Search:
                     self._take(task, swept, points)
                     advance(1)
             rest = [replace(task, swept=swept) for task, (swept, points) in known.items() if points is None]
-            for task, found in self._looked(hands, rest):
+            for task, found in self._scored(hands, rest):
                 if found.left_out:
                     self.left_out.append(found.left_out)
                 else:
                     self.store.put("sweep", found.swept, size=task.size, channels=task.channels)
                     self.store.put("costs", found.priced, None, **self._priced_by(task))
                     self._take(replace(task, swept=None), found.swept, found.priced)
-                    self._tell(words(task.size, task.channels), self.looked[replace(task, swept=None)])
+                    self._tell(words(task.size, task.channels), self.scores[replace(task, swept=None)])
                 advance(1)
                 self._write(finished=False)
         self.left_out.sort()
-        if self.left_out and not self.looked:
+        if self.left_out and not self.scores:
             raise StemError(f"search: no size and channels could be looked at: {'; '.join(self.left_out)}")
         # Workers answer in any order, and the front must not show it.
         order = {task: place for place, task in enumerate(tasks)}
-        self.candidates.sort(key=lambda p: order[Look(p.size, p.channels)])
-        self.looked = {task: self.looked[task] for task in tasks if task in self.looked}
+        self.candidates.sort(key=lambda p: order[Scoring(p.size, p.channels)])
+        self.scores = {task: self.scores[task] for task in tasks if task in self.scores}
 
-    def _looked(self, hands: Workers, tasks: Sequence[Look]) -> Iterator[tuple[Look, Looked]]:
+    def _scored(self, hands: Workers, tasks: Sequence[Scoring]) -> Iterator[tuple[Scoring, Scored]]:
         """The inputs' answers; here one input after the other, so that the images of one are read at a time."""
 
         def each(function: Callable[[Workbench, Task], Answer], tasks: Iterable[Task]) -> Iterator[tuple[Task, Answer]]:
             return self._each(hands, function, self._in_time(tasks, _input_of) if function is pass_part else tasks)
 
-        yield from self._each(hands, look, [task for task in tasks if task.swept is not None])
+        yield from self._each(hands, score_cuts, [task for task in tasks if task.swept is not None])
         new = [task for task in tasks if task.swept is None]
         for group in [[task] for task in new] if isinstance(hands, Here) else [new]:
-            yield from looked_at(self.bench, self.store, each, group)
+            yield from score_inputs(self.bench, self.store, each, group)
 
-    def _kept(self, task: Look) -> tuple[Swept | None, Priced | None]:
+    def _kept(self, task: Scoring) -> tuple[Swept | None, Priced | None]:
         swept = self.store.get("sweep", size=task.size, channels=task.channels)
         priced = None if swept is None else self.store.get("costs", None, **self._priced_by(task))
         return cast("Swept | None", swept), cast("Priced | None", priced)
 
-    def _priced_by(self, task: Look) -> dict[str, object]:
+    def _priced_by(self, task: Scoring) -> dict[str, object]:
         asked = _asked(self.request, self.request.profiles, self.request.precisions)
         return {"size": task.size, "channels": task.channels, **asked}
 
-    def _take(self, task: Look, swept: Swept, priced: Priced) -> None:
+    def _take(self, task: Scoring, swept: Swept, priced: Priced) -> None:
         self.images, self.outputs = swept["images"], swept["outputs"]
-        self.looked[task] = tuple(CutScore.model_validate(row) for row in swept["cuts"])
+        self.scores[task] = tuple(CutScore.model_validate(row) for row in swept["cuts"])
         self.candidates += [FrontPoint.model_validate(row) for row in priced["points"]]
 
     def _choices(self, turn: int) -> list[Choice]:
@@ -309,7 +309,7 @@ class _Search:
             self._write(finished=False)
 
     def _tell(self, title: str, scores: Sequence[CutScore]) -> None:
-        """A line about what was looked at."""
+        """A line about what was scored."""
         best = max(scores, key=lambda score: score.score)
         with self.progress.task(f"{title}: {len(scores)} cuts, best {best.cut} {best.score:.3f}"):
             pass
@@ -318,7 +318,7 @@ class _Search:
         """The front so far, also in OUT/front.json, report.html and a recipe for each device."""
         from edgecut.render.front import render_front
 
-        cuts = [score for scores in self.looked.values() for score in scores]
+        cuts = [score for scores in self.scores.values() for score in scores]
         front = front_of(
             self.request,
             Findings(cuts, self.candidates, self.built, self.images, self.outputs),
@@ -343,7 +343,7 @@ def _text(front: Front) -> str:
 
 
 def _with_inputs(request: Request, bench: Workbench) -> Request:
-    """The request with the sizes and channels to look at: those of the flags, else the recipe's, else the source's.
+    """The request with the sizes and channels to score: those of the flags, else the recipe's, else the source's.
 
     None of each where arrays feed the model.
     """

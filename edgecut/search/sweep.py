@@ -1,4 +1,4 @@
-"""Every cut of one input looked at: what the probes on its pooled features say, and what it costs."""
+"""Every cut of one input scored: what the probes on its pooled features say, and what it costs."""
 
 from __future__ import annotations
 

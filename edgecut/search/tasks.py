@@ -49,7 +49,7 @@ NOTHING_SWEPT: Swept = {"cuts": [], "images": {}, "outputs": 0}
 
 
 @dataclass(frozen=True)
-class Look:
+class Scoring:
     """All cuts of one input. swept: what is known of them; then they are only priced. probes: what probes said."""
 
     size: Size | None
@@ -58,12 +58,12 @@ class Look:
     probes: Probes | None = None
 
 
-Task = Look | Choice | Pass | Probe
+Task = Scoring | Choice | Pass | Probe
 """What is done elsewhere."""
 
 
 @dataclass(frozen=True)
-class Looked:
+class Scored:
     """What is known of all cuts of an input; or why the input was left out."""
 
     swept: Swept
@@ -80,12 +80,12 @@ class Built:
     left_out: str = ""
 
 
-def look(bench: Workbench, task: Look) -> Looked:
+def score_cuts(bench: Workbench, task: Scoring) -> Scored:
     """What each cut of an input says, and what it would cost."""
     swept = task.swept
     if swept is None:
         if task.probes is None:
-            raise ValueError("an input is looked at after its probes")
+            raise ValueError("an input is scored after its probes")
         scores = sweep(bench, task.size, task.channels, task.probes)
         swept = {
             "cuts": [s.to_dict() for s in scores],
@@ -93,7 +93,7 @@ def look(bench: Workbench, task: Look) -> Looked:
             "outputs": bench.outputs(task.size, task.channels),
         }
     scores = tuple(CutScore.model_validate(row) for row in swept["cuts"])
-    return Looked(swept, {"points": [p.to_dict() for p in _priced(bench, task, scores, swept["outputs"])]})
+    return Scored(swept, {"points": [p.to_dict() for p in _priced(bench, task, scores, swept["outputs"])]})
 
 
 def choice(bench: Workbench, task: Choice) -> Built:
@@ -131,7 +131,7 @@ def sent(request: Request, facts: Mapping[str, object], task: Task) -> Sent:
     return Sent(task, pickle.dumps(plain), facts)
 
 
-def work(sent: Sent) -> Looked | Built | Passed | float:
+def work(sent: Sent) -> Scored | Built | Passed | float:
     """What a worker does. Raises RunError where its code, packages or files aren't the sender's."""
     from edgecut.graph.quiet import import_keras_quietly
 
@@ -147,7 +147,7 @@ def work(sent: Sent) -> Looked | Built | Passed | float:
         return pass_part(bench, sent.task)
     if isinstance(sent.task, Probe):
         return probe(bench, sent.task)
-    return look(bench, sent.task) if isinstance(sent.task, Look) else choice(bench, sent.task)
+    return score_cuts(bench, sent.task) if isinstance(sent.task, Scoring) else choice(bench, sent.task)
 
 
 def facts_of(request: Request) -> dict[str, object]:
@@ -192,7 +192,7 @@ def _plain(key: str, value: object) -> object:
     return value
 
 
-def _priced(bench: Workbench, task: Look, scores: Sequence[CutScore], outputs: int) -> Iterator[FrontPoint]:
+def _priced(bench: Workbench, task: Scoring, scores: Sequence[CutScore], outputs: int) -> Iterator[FrontPoint]:
     request, graph = bench.request, bench.graph(task.size, task.channels)
     tensors = {graph.tensor_name[tensor]: tensor for tensor in poolable(graph)}
     softmax = request.recipe.data.target == "classes"

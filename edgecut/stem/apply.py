@@ -11,7 +11,7 @@ from edgecut.errors import GraphError, StemError
 from edgecut.graph.calls import Call, Calls, Tensor, ancestors, flat
 from edgecut.graph.rebuild import rebuild
 from edgecut.records.proof import StemProof
-from edgecut.score.answers import agreement_in
+from edgecut.score.answer import agreement_in
 from edgecut.stem.channels import LinearMap
 from edgecut.stem.construct import Candidate, Device, cheapest, own_cost, whole_picture
 from edgecut.stem.first import FirstOp, first_operators

@@ -21,7 +21,7 @@ from edgecut.records.facts import Cost, Sides
 from edgecut.records.proof import Proof, StemProof
 from edgecut.records.recipe import Preprocess
 from edgecut.records.units import format_count
-from edgecut.score.answers import OF_SCORES, agreement_in, answer_of
+from edgecut.score.answer import OF_SCORES, agreement_in, answer_of
 from edgecut.score.distance import root_mean_square
 from edgecut.stem.flatten import resample, resized_maps
 from edgecut.stem.pixels import device_map

@@ -160,7 +160,7 @@ def test_a_score_is_compared_at_its_threshold_and_not_by_argmax_over_one_column(
     rows = iter(((ours,), (theirs,)))
     monkeypatch.setattr(comparing, "fed", lambda *request: ((given, given), "pictures"))
     monkeypatch.setattr(comparing, "outputs_of", lambda side, artifact, values: next(rows))
-    monkeypatch.setattr("edgecut.handoff.answers.last_activation", lambda path, output: "sigmoid")
+    monkeypatch.setattr("edgecut.handoff.thresholds.last_activation", lambda path, output: "sigmoid")
     changes = {c.metric: c for c in compare(FLOAT, INT8).changes}
     assert (changes["accuracy"].a, changes["accuracy"].b, changes["top1_changes"].b) == (1.0, 0.5, 0.5)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecut.handoff.answers import answers_of, chosen_words
 from edgecut.handoff.builds import read_side
 from edgecut.handoff.figures import figure_faults
 from edgecut.handoff.readme import readme
+from edgecut.handoff.thresholds import answers_of, chosen_words
 from edgecut.handoff.verify import verify
 from edgecut.records.legend import Legend
 from edgecut.records.operating import Decision, OperatingPoint

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgecut.pipeline.losses import is_loss, lost
-from edgecut.score.answers import Answer, Drop
+from edgecut.score.answer import Answer, Drop
 
 pytestmark = pytest.mark.tensorflow
 

@@ -15,7 +15,7 @@ from edgecut.pipeline.plan import plan
 from edgecut.records.artifact import Artifact, TensorSpec
 from edgecut.records.operating import Decision, OperatingPoint
 from edgecut.records.recipe import Data, make_recipe
-from edgecut.score.answers import Answer
+from edgecut.score.answer import Answer
 from tests.saved_models import classifier, saved
 
 BINARY = Answer("binary", 0.5, "accuracy")

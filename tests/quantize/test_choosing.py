@@ -7,7 +7,7 @@ import pytest
 
 from edgecut.quantize.choosing import best_of, is_better
 from edgecut.quantize.judges import Score, score
-from edgecut.score.answers import Answer
+from edgecut.score.answer import Answer
 
 IMAGES = 112
 LABELS = np.arange(IMAGES) % 2

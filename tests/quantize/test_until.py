@@ -12,7 +12,7 @@ from edgecut.quantize.judges import OutputJudge, Score, score
 from edgecut.quantize.pairs import pair
 from edgecut.quantize.swap import head_first, pooled_head
 from edgecut.quantize.until import until
-from edgecut.score.answers import Answer, answer_of
+from edgecut.score.answer import Answer, answer_of
 from edgecut.tflite.flatbuffer import parse
 from tests.quantized import FLOAT, INT8, images
 

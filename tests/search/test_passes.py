@@ -12,22 +12,22 @@ import pytest
 from edgecut.cache.store import Store, total_bytes
 from edgecut.records.profile_files import find_profile
 from edgecut.records.recipe import Data, Recipe, Source
-from edgecut.search import looking, passes
+from edgecut.search import passes, scoring
 from edgecut.search.inputs import Workbench
-from edgecut.search.looking import looked_at
 from edgecut.search.passes import pass_part, project
 from edgecut.search.request import Request
-from edgecut.search.tasks import Look, Looked
+from edgecut.search.scoring import score_inputs
+from edgecut.search.tasks import Scored, Scoring
 
 pytestmark = pytest.mark.tensorflow
 
 Small = tuple[Path, Path]
-INPUTS = (Look((16, 16), 3), Look((16, 16), 1))
+INPUTS = (Scoring((16, 16), 3), Scoring((16, 16), 1))
 
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (passes, looking):
+    for module in (passes, scoring):
         monkeypatch.setattr(module, "PART", 32)
 
 
@@ -53,31 +53,31 @@ class Hands:
 
 
 @pytest.fixture(scope="module")
-def expected(small: Small, tmp_path_factory: pytest.TempPathFactory) -> dict[Look, Looked]:
+def expected(small: Small, tmp_path_factory: pytest.TempPathFactory) -> dict[Scoring, Scored]:
     with pytest.MonkeyPatch.context() as patched:
-        for module in (passes, looking):
+        for module in (passes, scoring):
             patched.setattr(module, "PART", 32)
         bench = _bench(small, in_parts=False)
-        return dict(looked_at(bench, Store(tmp_path_factory.mktemp("store"), {}), Hands(bench), INPUTS))
+        return dict(score_inputs(bench, Store(tmp_path_factory.mktemp("store"), {}), Hands(bench), INPUTS))
 
 
 def test_the_order_of_parts_and_who_reads_them_changes_no_bit(
-    small: Small, expected: dict[Look, Looked], tmp_path: Path
+    small: Small, expected: dict[Scoring, Scored], tmp_path: Path
 ) -> None:
     bench = _bench(small, in_parts=True)
     store = Store(tmp_path / "cache", {})
-    assert dict(looked_at(bench, store, Hands(bench, order=-1), INPUTS)) == expected
+    assert dict(score_inputs(bench, store, Hands(bench, order=-1), INPUTS)) == expected
     assert total_bytes(store.folder) == 0  # parts go when their input is done
 
 
 def test_a_search_that_lost_its_scheduler_goes_on_with_what_is_missing(
-    small: Small, expected: dict[Look, Looked], tmp_path: Path
+    small: Small, expected: dict[Scoring, Scored], tmp_path: Path
 ) -> None:
     bench, store = _bench(small, in_parts=True), Store(tmp_path / "cache", {})
     with pytest.raises(ConnectionError):
-        dict(looked_at(bench, store, Hands(bench, most=4), INPUTS))
+        dict(score_inputs(bench, store, Hands(bench, most=4), INPUTS))
     rest = Hands(bench)
-    assert dict(looked_at(bench, store, rest, INPUTS)) == expected
+    assert dict(score_inputs(bench, store, rest, INPUTS)) == expected
     assert rest.passed == 2  # of six
 
 
@@ -87,9 +87,9 @@ def test_an_input_that_was_not_finished_in_time_is_kept_for_another(small: Small
     def late(function: Callable[[Workbench, Any], Any], tasks: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
         return Hands(bench)(function, list(tasks)[:2] if function is pass_part else tasks)
 
-    assert dict(looked_at(bench, store, late, INPUTS[:1])) == {}
+    assert dict(score_inputs(bench, store, late, INPUTS[:1])) == {}
     rest = Hands(bench)
-    assert list(dict(looked_at(bench, store, rest, INPUTS[:1]))) == [INPUTS[0]]
+    assert list(dict(score_inputs(bench, store, rest, INPUTS[:1]))) == [INPUTS[0]]
     assert rest.passed == 1
 
 

@@ -240,7 +240,7 @@ def test_flags_of_tls_and_of_the_dashboard_that_do_nothing_are_refused(tmp_path:
 
 def test_a_worker_with_other_code_is_refused(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
     request = asked(small, Path())
-    message = tasks.sent(request, {**tasks.facts_of(request), "code": "older"}, tasks.Look((16, 16), 3))
+    message = tasks.sent(request, {**tasks.facts_of(request), "code": "older"}, tasks.Scoring((16, 16), 3))
     with pytest.raises(RunError) as caught:
         tasks.work(message)
     assert str(caught.value) == (

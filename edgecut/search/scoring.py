@@ -1,4 +1,4 @@
-"""The inputs of a search looked at: passes, probes, then what each cut costs; all in parts that anybody can do."""
+"""The inputs of a search scored: passes, probes, then what each cut costs; all in parts that anybody can do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgecut.search.inputs import Workbench
 from edgecut.search.passes import Columns, Pass, Passed, Probe, Probes, features_of, pass_part, probe, to_refit
 from edgecut.search.request import PART
 from edgecut.search.sweep import probe_targets
-from edgecut.search.tasks import NOTHING_SWEPT, Look, Looked, look
+from edgecut.search.tasks import NOTHING_SWEPT, Scored, Scoring, score_cuts
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -43,13 +43,15 @@ Parts = dict[int, tuple[Part, np.ndarray]]
 """{the first image: what is known of a part, and its features}."""
 
 
-def looked_at(bench: Workbench, store: Store, each: Each, tasks: Sequence[Look]) -> Iterator[tuple[Look, Looked]]:
+def score_inputs(
+    bench: Workbench, store: Store, each: Each, tasks: Sequence[Scoring]
+) -> Iterator[tuple[Scoring, Scored]]:
     """The answer of each input, as it is there; none for one of which not all images were looked at in time.
 
     store: where parts are kept until an input is done, so that what was lost half-way goes on from there.
     """
     passed = {task: _kept(bench, store, task) for task in tasks}
-    left_out: dict[Look, str] = {}
+    left_out: dict[Scoring, str] = {}
     inputs = {(task.size, task.channels): task for task in tasks}
 
     def passes() -> Iterator[Pass]:
@@ -65,7 +67,7 @@ def looked_at(bench: Workbench, store: Store, each: Each, tasks: Sequence[Look])
         else:
             passed[task][one.first] = _put(store, one, answer)
     for task, why in left_out.items():
-        yield task, Looked(NOTHING_SWEPT, {"points": []}, why)
+        yield task, Scored(NOTHING_SWEPT, {"points": []}, why)
     ready = {
         (task.size, task.channels): _Ready(bench, task, [parts[first] for first in sorted(parts)])
         for task, parts in passed.items()
@@ -78,7 +80,7 @@ def looked_at(bench: Workbench, store: Store, each: Each, tasks: Sequence[Look])
     with bench.progress.task("exact probes"):
         for exact, score in each(probe, itertools.chain.from_iterable(x.exact_probes() for x in ready.values())):
             ready[exact.size, exact.channels].exact[exact.cut] = score
-    for known, found in each(look, [replace(x.task, probes=x.probes()) for x in ready.values()]):
+    for known, found in each(score_cuts, [replace(x.task, probes=x.probes()) for x in ready.values()]):
         yield replace(known, probes=None), found
         for first in passed.pop(replace(known, probes=None)):
             store.drop(_KIND, **asdict(Pass(known.size, known.channels, first)))
@@ -87,7 +89,7 @@ def looked_at(bench: Workbench, store: Store, each: Each, tasks: Sequence[Look])
 class _Ready:
     """An input whose images all went through the model. cheap, exact: scores of distinct cuts, as they come."""
 
-    def __init__(self, bench: Workbench, task: Look, parts: Sequence[tuple[Part, np.ndarray]]) -> None:
+    def __init__(self, bench: Workbench, task: Scoring, parts: Sequence[tuple[Part, np.ndarray]]) -> None:
         self.task, self.cheap, self.exact = task, dict[int, float](), dict[int, float]()
         first = parts[0][0]
         self._alike = tuple(first["alike"])
@@ -118,11 +120,11 @@ class _Ready:
         return Probe(self.task.size, self.task.channels, cut, exact, features, self._targets, self._outputs)
 
 
-def _is_whole(bench: Workbench, task: Look, parts: Parts) -> bool:
+def _is_whole(bench: Workbench, task: Scoring, parts: Parts) -> bool:
     return sum(part["count"] for part, _ in parts.values()) == len(bench.training_labels(task.size, task.channels))
 
 
-def _kept(bench: Workbench, store: Store, task: Look) -> Parts:
+def _kept(bench: Workbench, store: Store, task: Scoring) -> Parts:
     parts: Parts = {}
     for first in range(0, len(bench.training_labels(task.size, task.channels)), PART):
         facts = asdict(Pass(task.size, task.channels, first))

@@ -11,7 +11,7 @@ from edgecut.handoff.builds import Side
 from edgecut.records.artifact import Artifact
 from edgecut.records.operating import DEFAULT, GIVEN, Decision
 from edgecut.runtime.activation import last_activation
-from edgecut.score.answers import Answer, answer_for
+from edgecut.score.answer import Answer, answer_for
 
 
 def answers_of(

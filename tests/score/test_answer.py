@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgecut.records.recipe import Target
-from edgecut.score.answers import Answer, answer_of, one_judged
+from edgecut.score.answer import Answer, answer_of, one_judged
 from edgecut.score.distance import distances, sqnr, sqnr_varying
 from edgecut.score.intervals import fraction_error, paired_error, resampled_error
 

@@ -18,7 +18,7 @@ from edgecut.pipeline.images import class_names
 from edgecut.records.document import closest
 from edgecut.records.progress import Progress
 from edgecut.records.recipe import Data, Recipe
-from edgecut.score.answers import Answer, answer_for, one_judged, thresholded
+from edgecut.score.answer import Answer, answer_for, one_judged, thresholded
 from edgecut.score.metrics import MetricName
 
 
