@@ -47,11 +47,13 @@ __all__ = ["__version__", *_HOMES, *_CALLABLE_ROOMS]
 if not TYPE_CHECKING:  # a type checker knows the names from above, and no others
 
     def __getattr__(name: str) -> object:
-        from importlib import import_module
-
         if name in _HOMES:
-            return getattr(import_module(_HOMES[name]), name)
+            from edgecut.rooms import public
+
+            return public(_HOMES[name], name)
         if name in _CALLABLE_ROOMS:
+            from importlib import import_module
+
             return import_module(f"edgecut.{name}")
         raise AttributeError(f"module 'edgecut' has no attribute {name!r}")
 

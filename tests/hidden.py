@@ -46,14 +46,19 @@ def answers(
     folder: Path, commands: Sequence[Sequence[str]], modules: Set[str], distributions: Set[str] = frozenset()
 ) -> list[Answer]:
     """What each command answers in `folder` where the modules can't be found, nor the distributions' metadata."""
+    return [Answer(*row) for row in json.loads(said_by(folder, DRIVER, modules, distributions, json.dumps(commands)))]
+
+
+def said_by(folder: Path, program: str, modules: Set[str], distributions: Set[str], *words: str) -> str:
+    """What a Python program prints in `folder` where the modules can't be found, nor the distributions' metadata."""
     (folder / "site").mkdir()
     text = HIDING.format(modules=modules, distributions=distributions)
     (folder / "site" / "sitecustomize.py").write_text(text)
     cache = {"XDG_CACHE_HOME": str(folder), "EDGECUT_CACHE": str(folder / "cache")}
     child = subprocess.run(
-        [sys.executable, "-c", DRIVER, json.dumps(commands)],
+        [sys.executable, "-c", program, *words],
         env={**os.environ, **cache, "PYTHONPATH": str(folder / "site"), "COLUMNS": "120"},
         cwd=folder, capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
     assert child.returncode == 0, child.stderr
-    return [Answer(*row) for row in json.loads(child.stdout)]
+    return child.stdout

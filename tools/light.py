@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from importlib.metadata import distributions
 from pathlib import Path
 
 from PIL import Image
@@ -58,12 +59,25 @@ def installed(scratch: Path) -> Path:
 def _contents(environment: Path, python: Path) -> Iterator[str]:
     """What is wrong with the environment itself."""
     size = sum(path.lstat().st_size for path in environment.rglob("*") if path.is_file())
-    print(f"installed: {size / 1e6:.0f} MB")
+    rows = sorted(_sizes(python).items(), key=lambda row: -row[1])
+    for name, own in [*rows, ("all", size)]:
+        print(f"{own / 1e6:8.1f} MB  {name}")
     if size >= MOST_BYTES:
         yield f"{size:,} bytes are installed, and less than {MOST_BYTES:,} are expected"
     child = subprocess.run([python, "-c", "import tensorflow"], capture_output=True, text=True, check=False)
     if "No module named 'tensorflow'" not in child.stderr:
         yield "tensorflow can be imported"
+
+
+def _sizes(python: Path) -> dict[str, int]:
+    """{package: bytes of the files that its wheel and its bytecode put there}."""
+    [site] = python.parents[1].glob("lib/python3*/site-packages")
+    return {
+        found.metadata["Name"]: sum(
+            path.lstat().st_size for path in map(Path, map(found.locate_file, found.files or ())) if path.is_file()
+        )
+        for found in distributions(path=[str(site)])
+    }
 
 
 def _demo(scratch: Path) -> subprocess.Popen[bytes]:

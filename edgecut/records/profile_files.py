@@ -104,8 +104,10 @@ def known_profiles() -> tuple[tuple[Profile, ...], tuple[str, ...]]:
 
 def _without_c(path: Path) -> Path | None:
     """The file of the profile that a path without a file is the twin of, if it is one."""
+    if not path.stem.endswith(AS_C) or path.is_file():
+        return None
     base = path.with_name(f"{path.stem.removesuffix(AS_C)}.toml")
-    return base if path.stem.endswith(AS_C) and not path.is_file() and base.is_file() else None
+    return base if base.is_file() else None
 
 
 def shadow_notes(profiles: Iterable[Profile]) -> tuple[str, ...]:

@@ -14,9 +14,9 @@ PACKAGE = Path(__file__).parents[2] / "edgecut"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("interrupts", "whole"),
-    ("errors", "units", "streams", "rooms", "version"),
+    ("errors", "units", "streams", "version"),
     ("records",),
-    ("memory",),
+    ("memory", "rooms"),
     ("sandbox", "cache"),
     ("score", "tflite", "images", "render"),
     ("graph", "runtime"),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
 
 from edgecut.records.packages import PACKAGES
+from edgecut.rooms import public
 from tests.command_line import Answer
-from tests.hidden import answers
+from tests.hidden import answers, said_by
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 DEMO = Path(__file__).parents[2] / "edgecut" / "demo_data"
@@ -63,3 +65,42 @@ def test_a_command_says_what_brings_what_it_needs(said: tuple[Path, dict[str, li
 
 def test_nothing_is_left_behind(said: tuple[Path, dict[str, list[Answer]]]) -> None:
     assert [path.name for path in said[0].iterdir() if path.name.startswith("out")] == []
+
+
+PROGRAM = """
+import edgecut
+from edgecut.errors import EdgecutError
+
+def said(call):
+    try:
+        call()
+    except EdgecutError as error:
+        return type(error).__name__, str(error)
+
+print([said(call) for call in (
+    lambda: edgecut.build({recipe!r}, out={out!r}),
+    lambda: edgecut.load({backbone!r}),
+    lambda: edgecut.export({backbone!r}, {out!r}, precision="int8"),
+    lambda: edgecut.search({backbone!r}, {data!r}, out={out!r}, preprocess='tf'),
+    lambda: edgecut.bench({onnx!r}, profile="host"),
+    lambda: getattr(edgecut, "cut"),
+)])
+"""
+
+
+def test_the_python_functions_say_it_too(tmp_path: Path) -> None:
+    words = {
+        "recipe": str(DEMO / "recipe.toml"), "backbone": BACKBONE, "data": DATA, "out": str(tmp_path / "out"),
+        "onnx": str(FIXTURES / "tiny.int8.onnx"),
+    }  # fmt: skip
+    text = said_by(
+        tmp_path, PROGRAM.format(**words), {package.module for package in PACKAGES if package.light}, {"edgecut"}
+    )
+    tensorflow, onnx = (sentence.removeprefix("edgecut: error: ").rstrip() for sentence in (TENSORFLOW, ONNX))
+    told = [tensorflow, tensorflow, tensorflow, tensorflow, onnx, tensorflow]
+    assert ast.literal_eval(text) == [("MissingRuntimeError", sentence) for sentence in told]
+
+
+def test_a_module_that_edgecut_does_not_use_is_python_s_own_error() -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"^No module named 'nowhere'$"):
+        public("nowhere", "anything")

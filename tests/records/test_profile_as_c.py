@@ -75,3 +75,10 @@ def test_c_is_refused_for_what_is_no_microcontroller() -> None:
     assert str(caught.value) == (
         "profile 'raspberry-pi-4-c': generated C is for microcontrollers, and raspberry-pi-4 is of class 'linux'"
     )
+
+
+@pytest.mark.parametrize("name", ["/", "./", "../"])
+def test_a_folder_is_no_profile(name: str) -> None:
+    with pytest.raises(RequestError) as error:
+        find_profile(name)
+    assert str(error.value) == f"{Path(name)}: is a folder; a TOML file is expected"
