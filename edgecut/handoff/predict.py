@@ -15,7 +15,7 @@ from edgecut.handoff.bundle import device_artifact
 from edgecut.handoff.stimuli import array_inputs, camera_order, check_range, outputs_of, takes_pictures
 from edgecut.handoff.thresholds import answers_of, chosen_words, decisions_of
 from edgecut.images.arrays import ArrayInputs, array_faults, has_part
-from edgecut.images.decode import decode_all
+from edgecut.images.decode_children import decode_all
 from edgecut.images.device import CHANNELS, COLOURS, PictureForm, in_order, shown_pixels
 from edgecut.images.feed import ArrayFeed
 from edgecut.images.listing import class_names_of, image_files, left_out_notes
@@ -189,7 +189,7 @@ def _parts(side: Side, artifact: Artifact, inputs: Sequence[str], progress: Prog
     for first in range(0, len(files), at_once):
         some = files[first : first + at_once]
         form = PictureForm(height, width, 1 if order == "gray" else 3)
-        pixels = np.concatenate([*decode_all(some, form, where="run", progress=progress)])
+        pixels = np.concatenate([*decode_all(some, len(some), form, where="run", progress=progress)])
         yield Part(tuple(map(str, some)), in_order(pixels, order), pixels)
 
 

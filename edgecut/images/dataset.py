@@ -12,7 +12,7 @@ from edgecut.cache.store import Store
 from edgecut.errors import DataError, faults_of, several
 from edgecut.images.arrays import ArrayInputs, has_part
 from edgecut.images.classes import one_class_fault, unnamed_numbers_fault
-from edgecut.images.decode import decode_faults
+from edgecut.images.decode_children import decode_faults
 from edgecut.images.device import PictureForm
 from edgecut.images.faults import data_faults
 from edgecut.images.labels import check_labels

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from PIL import Image
 
 from edgecut.errors import DataError
-from edgecut.images.preprocess import normalize
-from edgecut.records.recipe import Preprocess
+
+if TYPE_CHECKING:
+    from edgecut.records.recipe import Preprocess
 
 # What a device's picture can be, and its channels. YUV is ITU-R BT.601 in full range, as JFIF has it: U and V are 128
 # without colour.
@@ -129,7 +130,12 @@ def model_input(pixels: np.ndarray, preprocess: Preprocess, pixels_mode: Literal
     pixels: uint8, the same shape. pixels_mode: a recipe's stem.pixels; "raw" gives the bytes as they are,
     "normalized" what the source model was trained on. Raises DataError as `normalize` does.
     """
-    return pixels.astype(np.float32) if pixels_mode == "raw" else normalize(pixels, preprocess)
+    if pixels_mode == "raw":
+        return pixels.astype(np.float32)
+    # Imported here: it reads recipes, and a child process that decodes pictures is started by each command.
+    from edgecut.images.preprocess import normalize
+
+    return normalize(pixels, preprocess)
 
 
 def _check(images: np.ndarray, height: int, width: int, channels: int) -> None:

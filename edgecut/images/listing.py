@@ -8,10 +8,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgecut.errors import DataError, faults_of
 from edgecut.records.lfs import POINTER, is_pointer
-from edgecut.records.recipe import Data
+
+if TYPE_CHECKING:
+    from edgecut.records.recipe import Data
 
 IMAGE_SUFFIXES = (
     ".png",

@@ -13,7 +13,8 @@ from edgecut.cache.store import Store
 from edgecut.errors import DataError, several
 from edgecut.images.arrays import ArrayInputs
 from edgecut.images.classes import class_names_fault
-from edgecut.images.decode import decode_all, decode_shards, decoders
+from edgecut.images.decode import decoders
+from edgecut.images.decode_children import decode_all
 from edgecut.images.device import PictureForm
 from edgecut.images.labels import check_labels
 from edgecut.images.listing import array_file_fault, class_folders, folder_faults, image_files, kind_fault
@@ -65,10 +66,10 @@ class PictureSource:
             parts = _pixels(self.pictures, chosen, form, progress)
         elif isinstance(self.pictures, Samples):
             encoded = self.pictures.read(chosen, self.where)
-            parts = decode_shards(encoded, len(chosen), form, where=self.where, progress=progress)
+            parts = decode_all(encoded, len(chosen), form, where=self.where, progress=progress)
         else:
             files = [self.pictures[index] for index in chosen]
-            parts = decode_all(files, form, where=self.where, progress=progress)
+            parts = decode_all(files, len(files), form, where=self.where, progress=progress)
         facts = {**self._origin(chosen), "pictures": asdict(form), "decoders": decoders()}
         whole = Form((len(chosen), *form.shape), np.dtype(np.uint8))
         return stored(store, whole, parts, source=self.path, facts=facts)

@@ -17,7 +17,7 @@ from typing import IO
 import numpy as np
 
 from edgecut.errors import DataError, several
-from edgecut.images.decode import shortened
+from edgecut.images.decode_children import shortened
 from edgecut.images.encoded import Classes, Encoded
 from edgecut.images.listing import is_image_name
 from edgecut.records.units import format_bytes

@@ -45,7 +45,7 @@ def _images(recipe: Recipe) -> Iterator[str]:
         return
     # Imported here: it is only needed where a recipe names images.
     from edgecut.images.dataset import chosen_files
-    from edgecut.images.decode import decodes_quickly
+    from edgecut.images.decode_children import decodes_quickly
     from edgecut.images.npz import read_headers
     from edgecut.images.rows import are_quick
     from edgecut.images.shards import is_sharded

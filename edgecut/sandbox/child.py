@@ -49,11 +49,12 @@ class ChildDied(Exception):
 
 
 class Child:
-    """A process that keeps model files open and runs them (worker.py says what it answers)."""
+    """A process that answers one message after another (wire.py), as a module of its own says."""
 
-    def __init__(self) -> None:
-        """Start it; it gets ready while this process goes on."""
+    def __init__(self, module: str = WORKER) -> None:
+        """Start it; it gets ready while this process goes on. module: by default what keeps model files open."""
         self.limits = read_limits()
+        self._limits = {"seconds": self.limits.seconds, "address_bytes": self.limits.address_bytes}
         self.ended = False
         self.unused: list[int] = []
         """Numbers of files that nobody will run any more; the next message tells it."""
@@ -61,7 +62,7 @@ class Child:
         self._noise = _nameless()
         self._count = 0
         with uninterrupted():
-            self._process = _start(WORKER, self._noise)
+            self._process = _start(module, self._noise)
             weakref.finalize(self, _close, self._process, self._noise, os.getpid())
 
     def number(self) -> int:
@@ -72,7 +73,7 @@ class Child:
     def ask(
         self, header: Mapping[str, object], arrays: Sequence[np.ndarray] = ()
     ) -> tuple[Header, list[np.ndarray], str]:
-        """(the answer's header, its arrays, what was written to stderr meanwhile).
+        """(the answer's header, its arrays, what was written to stderr meanwhile). The child is told the limits, too.
 
         Raises ChildDied if there is none, MissingRuntimeError if it died of a package that isn't here.
         """
@@ -83,7 +84,7 @@ class Child:
             assert stdin is not None
             assert isinstance(stdout, io.BufferedReader)
             try:
-                send(stdin, {**header, "close": close, "seconds": self.limits.seconds}, arrays)
+                send(stdin, {**self._limits, **header, "close": close}, arrays)
                 answer = receive(stdout)
             except OSError:
                 answer = None  # it died, perhaps before it had read everything
@@ -98,6 +99,10 @@ class Child:
                 )
             return *answer, _text(self._noise)
 
+    def end(self) -> None:
+        """Stop it; another thread that waits for its answer gets ChildDied."""
+        self._end(0)
+
     def _end(self, patience_s: float) -> None:
         self.ended = True
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -105,13 +110,23 @@ class Child:
         stop(self._process)
 
 
-def the_child() -> Child:
-    """This process's child, in which its files are opened; another one takes the place of one that died."""
-    child = _child_of(os.getpid())
-    if child.ended or child.limits != read_limits():
-        _child_of.cache_clear()
-        child = _child_of(os.getpid())
+def the_child(module: str = WORKER, place: int = 0) -> Child:
+    """This process's child of a module; another one takes the place of one that died.
+
+    place: which, where several work side by side. By default it is the one in which model files are opened.
+    """
+    key = (os.getpid(), module, place)
+    child = _children().get(key)
+    if child is None or child.ended or child.limits != read_limits():
+        child = _children()[key] = Child(module)
     return child
+
+
+def end_children(module: str) -> None:
+    """Stop this process's children of a module, also while threads wait for their answers."""
+    for (process, name, _), child in list(_children().items()):
+        if (process, name) == (os.getpid(), module) and not child.ended:
+            child.end()
 
 
 def run_job(module: str, job: Mapping[str, object], timeout_s: float, size_bytes: int = 0) -> dict[str, Any]:
@@ -181,9 +196,9 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 @functools.cache
-def _child_of(process: int) -> Child:
-    """One for each process: a fork must not talk to its parent's child."""
-    return Child()
+def _children() -> dict[tuple[int, str, int], Child]:
+    """By the process that started them, since a fork must not talk to its parent's child; module and place."""
+    return {}
 
 
 def _start(module: str, noise: IO[bytes], address_bytes: int | None = None) -> subprocess.Popen[bytes]:

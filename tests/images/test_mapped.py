@@ -15,13 +15,14 @@ from PIL import Image
 from edgecut.cache.place import faults, kept
 from edgecut.cache.store import Store, total_bytes, trim
 from edgecut.errors import DataError
-from edgecut.images import decode, mapped
+from edgecut.images import decode_children, mapped
 from edgecut.images.arrays import ArrayInput
 from edgecut.images.dataset import Dataset, read_arrays, read_data
 from edgecut.images.device import PictureForm
 from edgecut.images.mapped import Form, gathered, gathered_each
 from edgecut.images.npz import Member
 from edgecut.records.recipe import Data
+from edgecut.sandbox.child import Child
 
 FORM = PictureForm(6, 5, 3, "bgr")
 OLD = 1_600_000_000  # a time that no file was written at a moment ago
@@ -59,7 +60,7 @@ def _nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> NoReturn:
         raise AssertionError("read again")
 
-    monkeypatch.setattr(decode, "decode", refuse)
+    monkeypatch.setattr(decode_children, "the_child", refuse)
     monkeypatch.setattr(Member, "parts", refuse)
 
 
@@ -136,13 +137,13 @@ def test_a_changed_picture_is_decoded(folders: Path, store: Store) -> None:
 def test_pictures_that_change_while_they_are_read_are_not_kept(
     folders: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decoded = decode.decode
+    child = decode_children.the_child
 
-    def changing(path: Path, where: str) -> np.ndarray:
+    def changing(module: str, place: int) -> Child:
         Image.new("RGB", (8, 9)).save(folders / "a" / "07.png")
-        return decoded(path, where)
+        return child(module, place)
 
-    monkeypatch.setattr(decode, "decode", changing)
+    monkeypatch.setattr(decode_children, "the_child", changing)
     read_data(Data(train=str(folders), limit=(4, 4)), FORM, store=store)
     assert [row.kind for row in kept(store.folder) if row.kind == "pictures"] != ["pictures", "pictures"]
 

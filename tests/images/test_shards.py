@@ -13,7 +13,7 @@ import pytest
 
 from edgecut.cache.store import Store
 from edgecut.errors import DataError, MissingRuntimeError
-from edgecut.images import decode as decoding
+from edgecut.images import decode_children
 from edgecut.images.dataset import Dataset, chosen_files, index_data, read_calibration, read_data
 from edgecut.images.faults import data_faults
 from edgecut.images.shards import files_of, is_folder_of_pictures, is_sharded, shard_files
@@ -360,7 +360,7 @@ def test_without_pyarrow_the_remedy_is_said(tmp_path: Path, monkeypatch: pytest.
 def test_pictures_of_shards_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train, store = write_tar(tmp_path / "a.tar", tar_members(PICTURES)), Store(tmp_path / "cache", {})
     first = read_data(Data(train=train), FORM, store=store)
-    monkeypatch.setattr(decoding, "decode_encoded", None)
+    monkeypatch.setattr(decode_children, "the_child", None)
     assert_same(read_data(Data(train=train), FORM, store=store), first)
 
 

@@ -107,7 +107,7 @@ def test_every_image_that_does_not_decode_is_named(work: Path) -> None:
 
 
 def test_in_a_large_folder_a_plan_looks_at_first_bytes(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgecut.images.decode._QUICK_FILES", 3)
+    monkeypatch.setattr("edgecut.images.decode_children._QUICK_FILES", 3)
     assert (
         "data.train: whether each of 8 images decodes beyond its first bytes"
         in planned("net.keras", data={"train": "photos"}).unchecked
@@ -117,7 +117,7 @@ def test_in_a_large_folder_a_plan_looks_at_first_bytes(work: Path, monkeypatch: 
 
 
 def test_of_many_bad_images_the_first_are_named(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgecut.images.decode._SHOWN", 1)
+    monkeypatch.setattr("edgecut.images.decode_children._SHOWN", 1)
     spoil(work)
     (*_, last) = faults("net.keras", data={"train": "photos"})
     assert last == "model: data.train: 2 more files can't be decoded"
