@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import struct
 import subprocess
@@ -15,13 +14,13 @@ from importlib import resources
 from pathlib import Path
 
 from edgecut.bench.runners.protocol import TIMEOUT_S
-from edgecut.errors import MissingRuntimeError, RefusedError, RunError
+from edgecut.errors import RefusedError, RunError
+from edgecut.records.programs import ARM_GCC, QEMU_ARM, lacking, program_path
+from edgecut.records.programs import Program as OutsideProgram
 from edgecut.sandbox.child import last_line
 from edgecut.sandbox.limits import read_limits
 from edgecut.whole import scratch_folder
 
-COMPILER, EMULATOR = "arm-none-eabi-gcc", "qemu-system-arm"
-PACKAGES = {COMPILER: "gcc-arm-none-eabi, libnewlib-arm-none-eabi", EMULATOR: "qemu-system-arm"}
 FLAGS = ("-std=c99", "-O2", "-mthumb", "-ffunction-sections", "-fdata-sections")
 _LOOP_INSTRUCTIONS = 2_000_000  # of count_down in firmware/image.c
 _LARGEST_OUTPUT = 64 << 20
@@ -93,9 +92,9 @@ class Emulated:
         return self.text_bytes + self.rodata_bytes + self.data_bytes
 
 
-def absent() -> tuple[str, ...]:
+def absent() -> tuple[OutsideProgram, ...]:
     """The programs that an image needs and that aren't here."""
-    return tuple(program for program in (COMPILER, EMULATOR) if shutil.which(program) is None)
+    return tuple(each for each in (ARM_GCC, QEMU_ARM) if program_path(each) is None)
 
 
 def emulate(program: Program, board: Board, timeout_s: float = TIMEOUT_S) -> Emulated:
@@ -104,10 +103,8 @@ def emulate(program: Program, board: Board, timeout_s: float = TIMEOUT_S) -> Emu
     Raises MissingRuntimeError without the compiler or the emulator, RunError if either fails or takes longer than
     timeout_s, RefusedError if the program ends otherwise than it should.
     """
-    lacking = absent()
-    if lacking:
-        packages = ", ".join(PACKAGES[each] for each in lacking)
-        raise MissingRuntimeError(f"qemu: {' and '.join(lacking)} can't be run; install the packages {packages}")
+    if programs := absent():
+        raise lacking(programs)
     with scratch_folder(prefix="edgecut-image-") as folder:
         _write(program, board, folder)
         _compile(program, board, folder, timeout_s)
@@ -162,15 +159,15 @@ def _compile(program: Program, board: Board, folder: Path, timeout_s: float) -> 
         ),
     ]
     for step in steps:
-        code, _, noise = _child(program.name, (COMPILER, *step), folder, timeout_s)
+        code, _, noise = _child(program.name, (ARM_GCC.name, *step), folder, timeout_s)
         if code != 0:
             said = next((line for line in noise.splitlines() if "error" in line), last_line(noise)).strip()
-            raise RunError(f"{program.name}: {COMPILER} refuses the C for {board.core}: {said}")
+            raise RunError(f"{program.name}: {ARM_GCC.name} refuses the C for {board.core}: {said}")
 
 
 def _run(program: Program, board: Board, folder: Path, timeout_s: float) -> list[str]:
     command = (
-        EMULATOR, "-M", board.machine, "-nographic", "-monitor", "none", "-serial", "none", "-nodefaults",
+        QEMU_ARM.name, "-M", board.machine, "-nographic", "-monitor", "none", "-serial", "none", "-nodefaults",
         "-semihosting-config", "enable=on,target=native", "-icount", "shift=0", "-kernel", "image.elf",
     )  # fmt: skip
     code, out, noise = _child(program.name, command, folder, timeout_s)
@@ -180,7 +177,7 @@ def _run(program: Program, board: Board, folder: Path, timeout_s: float) -> list
     if code == 4:
         raise RefusedError(f"{program.name}: {program.symbol}_run_in fails on an emulated {board.core}")
     if code != 0:
-        raise RunError(f"{program.name}: {EMULATOR} ended with {code}: {last_line(noise or out)}")
+        raise RunError(f"{program.name}: {QEMU_ARM.name} ended with {code}: {last_line(noise or out)}")
     return lines
 
 
@@ -232,10 +229,12 @@ def _emulated(program: Program, board: Board, sections: Mapping[str, int], lines
         numbers.setdefault(name, []).append(int(value, 16))
     counted = numbers["loop"][0] * board.tick_instructions
     if abs(counted - _LOOP_INSTRUCTIONS) > 0.001 * _LOOP_INSTRUCTIONS:
-        raise RunError(f"{program.name}: {EMULATOR} counts {counted:g} instructions in a loop of {_LOOP_INSTRUCTIONS}")
+        raise RunError(
+            f"{program.name}: {QEMU_ARM.name} counts {counted:g} instructions in a loop of {_LOOP_INSTRUCTIONS}"
+        )
     outputs = tuple(_outputs(lines))
     if len(outputs) != len(program.inputs) or any(len(row) != program.output_bytes for row in outputs):
-        raise RunError(f"{program.name}: {EMULATOR} ended before all outputs were told")
+        raise RunError(f"{program.name}: {QEMU_ARM.name} ended before all outputs were told")
     return Emulated(
         text_bytes=sections[".text"],
         rodata_bytes=sections.get(".rodata", 0),

@@ -12,6 +12,7 @@ import click
 from edgecut.cli.output import Output, with_output
 from edgecut.errors import MissingRuntimeError
 from edgecut.records.packages import PACKAGES, Package, installed_version, is_required, own_name, requirement
+from edgecut.records.programs import PROGRAMS, ProgramState, program_remedy, program_state
 from edgecut.version import __version__
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _PROBE_S = 60.0
 @click.command("doctor", epilog="\b\nExample:\n  edgecut doctor")
 @with_output
 def command(output: Output) -> int:
-    """Show which packages are here, in which version, and what each is for.
+    """Show which packages and programs are here, in which version, and what each is for.
 
     Exit code 4: a required one is missing.
     """
@@ -32,7 +33,15 @@ def command(output: Output) -> int:
     versions = {package.name: installed_version(package) for package in PACKAGES}
     host = f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.platform()}"
     has_network = bool(run_job("edgecut.sandbox.probe", {}, _PROBE_S)["network"])
-    output.table(f"{own_name()} {__version__}, {host}", package_table(versions), network_words(not has_network))
+    programs = {program.name: program_state(program) for program in PROGRAMS}
+    output.table(
+        f"{own_name()} {__version__}, {host}",
+        package_table(versions),
+        "",
+        program_table(programs),
+        "",
+        network_words(not has_network),
+    )
     output.document(
         {
             "edgecut": __version__,
@@ -52,6 +61,15 @@ def command(output: Output) -> int:
                 }
                 for package in PACKAGES
             ],
+            "programs": [
+                {
+                    "name": program.name,
+                    "use": program.use,
+                    "install": program_remedy(program),
+                    **programs[program.name]._asdict(),
+                }
+                for program in PROGRAMS
+            ],
         }
     )
     absent = [package.name for package in PACKAGES if is_required(package) and versions[package.name] is None]
@@ -65,7 +83,18 @@ def package_table(versions: Mapping[str, str | None]) -> Fitted:
     from edgecut.render.grid import fitted
 
     rows = [(p.name, versions[p.name] or _absent(p), _use(p)) for p in PACKAGES]
-    return fitted(("<package", "<version", "~used for"), rows, ("used for",))
+    return fitted(("<package", "<version", "~used for"), rows, below=True)
+
+
+def program_table(states: Mapping[str, ProgramState]) -> Fitted:
+    """A row for each of PROGRAMS."""
+    from edgecut.render.grid import fitted
+
+    rows = [
+        (p.name, _state(states[p.name]), p.use if states[p.name].path else f"{p.use} ({program_remedy(p)})")
+        for p in PROGRAMS
+    ]
+    return fitted(("<program", "<version", "~used for"), rows, below=True)
 
 
 def network_words(is_left: bool) -> str:
@@ -83,6 +112,12 @@ def _use(package: Package) -> str:
     words = [f"pip install {distribution}"] if distribution not in ("", own_name()) else []
     words += [f"extra {extra}"] if extra else []
     return f"{package.use} ({', '.join(words)})" if words else package.use
+
+
+def _state(state: ProgramState) -> str:
+    if state.path is None:
+        return "not here"
+    return state.version or "here" if state.runs else "doesn't run"
 
 
 def _absent(package: Package) -> str:

@@ -8,7 +8,8 @@ import hashlib
 from pathlib import Path
 
 from edgecut.handoff.seal import MANIFEST
-from edgecut.handoff.signature import Signature, Trust, ask, key_text, last_line, let_sign, need_program, refused
+from edgecut.handoff.signature import Signature, Trust, ask, key_text, last_line, let_sign, refused
+from edgecut.records.programs import MINISIGN, needed
 from edgecut.whole import scratch_folder
 
 KIND = "minisign"
@@ -31,12 +32,12 @@ def is_public(key: Path) -> bool:
 
 def needs() -> None:
     """Nothing if minisign is here. Raises MissingRuntimeError."""
-    need_program("minisign", "the package minisign")
+    needed(MINISIGN)
 
 
 def sign(manifest: bytes, key: str) -> bytes:
     """The signature's file; the same one for the same manifest, since its comment has no time. Raises StepError."""
-    program = need_program("minisign", "the package minisign")
+    program = needed(MINISIGN)
     comment = f"edgecut bundle, {MANIFEST} {hashlib.sha256(manifest).hexdigest()}"
     with scratch_folder() as scratch:
         path, signature = scratch / MANIFEST, scratch / FILE
@@ -51,7 +52,7 @@ def judge(manifest: bytes, signature: bytes, trust: Trust) -> Signature:
     keys = [key for key in trust.keys if is_public(key)]
     if not keys:
         return Signature(FILE, KIND)
-    program = need_program("minisign", "the package minisign")
+    program = needed(MINISIGN)
     if not _is_plain(signature):
         return refused(FILE, KIND, "isn't as minisign writes signatures; something was put into it")
     faults = []

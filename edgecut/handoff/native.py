@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
@@ -14,11 +13,11 @@ from edgecut.engine.c_text import c_symbol
 from edgecut.errors import RunError
 from edgecut.handoff.bundle import arena_rows, documents
 from edgecut.handoff.vectors import VectorSheet
+from edgecut.records.programs import CC, program_path
 from edgecut.records.report import Report
 from edgecut.version import __version__
 from edgecut.whole import scratch_folder
 
-COMPILERS = ("cc", "gcc", "clang")
 _STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O0")
 _TIMEOUT_S = 120
 # gcc 12 takes 489 MiB and 15 s of a busy core for an array of 4 MiB.
@@ -50,7 +49,7 @@ def c_faults(folder: Path, report: Report, sheet: VectorSheet | None) -> Checked
     if others:
         wrote = f"edgecut {report.edgecut} wrote it, and this one, {__version__}, writes another"
         return CheckedC([], [f"c/{others[0]}: isn't verified ({wrote}), so that nothing of the C was compiled"])
-    compiler = next((path for name in COMPILERS if (path := shutil.which(name))), None)
+    compiler = program_path(CC)
     if compiler is None:
         return CheckedC([], ["c: the test wasn't compiled, since no C compiler (cc) is here"])
     if any(a.size_bytes > _LARGEST_MODEL for a in report.artifacts if a.path == sheet.artifact):

@@ -8,7 +8,8 @@ import re
 from pathlib import Path
 
 from edgecut.handoff.seal import MANIFEST
-from edgecut.handoff.signature import Signature, Trust, ask, key_text, last_line, let_sign, need_program, refused
+from edgecut.handoff.signature import Signature, Trust, ask, key_text, last_line, let_sign, refused
+from edgecut.records.programs import SSH_KEYGEN, needed
 from edgecut.whole import scratch_folder
 
 KIND = "OpenSSH"
@@ -104,7 +105,7 @@ def _whose(program: str, signature: Path, manifest: bytes) -> str:
 
 
 def _program() -> str:
-    return need_program("ssh-keygen", "OpenSSH (the package openssh-client)")
+    return needed(SSH_KEYGEN)
 
 
 def _is_single(key: Path) -> bool:

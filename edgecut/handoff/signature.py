@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from edgecut.errors import MissingRuntimeError, RequestError, StepError
+from edgecut.errors import RequestError, StepError
 from edgecut.handoff.seal import MANIFEST
 from edgecut.records.escapes import harmless
 
@@ -98,14 +97,6 @@ def key_text(key: Path) -> str:
         return ""
     except OSError as exc:
         raise RequestError(f"{key}: can't be read as a key ({os.strerror(exc.errno or 0)}); name another file") from exc
-
-
-def need_program(program: str, package: str) -> str:
-    """Where a program is. Raises MissingRuntimeError that names the package which brings it."""
-    path = shutil.which(program)
-    if path is None:
-        raise MissingRuntimeError(f"{program}: isn't here, and signatures of its kind need it; install {package}")
-    return path
 
 
 def ask(words: Sequence[str], content: bytes = b"") -> subprocess.CompletedProcess[str]:

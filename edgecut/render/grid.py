@@ -29,11 +29,13 @@ class Fitted:
     """A table that leaves columns out where the terminal has no room for all, and says which. None is ever cut.
 
     columns: headings as `fitted` takes them. dropped: headings in the order in which they are left out.
+    below: the last column, a sentence, which is the first to go, then stands below its rows instead.
     """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     dropped: Sequence[str]
+    below: bool = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The table in the width that there is."""
@@ -41,6 +43,9 @@ class Fitted:
         cells = _aligned(self.columns, self.rows)
         natural = [_widest([headings[k], *texts]) for k, texts in enumerate(cells)]
         least = [_least(column, cells[k], natural[k]) for k, column in enumerate(self.columns)]
+        if self.below and _total(iter(least)) > options.max_width:
+            yield from self._unfolded().__rich_console__(console, options)
+            return
         shown = _shown(least, [headings.index(name) for name in self.dropped], options.max_width)
         widths = _widths([natural[k] for k in shown], [least[k] for k in shown], options.max_width)
         sides = [_is_left(self.columns[k]) for k in shown]
@@ -62,21 +67,33 @@ class Fitted:
         """What stands above the columns."""
         return [_heading(column) for column in self.columns]
 
+    def _unfolded(self) -> Fitted:
+        """The table in which each row's last cell is a line of its own."""
+        lines = (each for row in self.rows for each in (row[:-1], [Text.assemble("  ", _text(row[-1]))]))
+        return Fitted(self.columns[:-1], list(lines), self.dropped[1:])
+
     def _wraps(self, column: int) -> bool:
         return self.columns[column][:1] in {"~", ">"}
 
 
-def fitted(columns: Sequence[str], rows: Sequence[Sequence[Cell]], dropped: Sequence[str] | None = None) -> Fitted:
+def fitted(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    dropped: Sequence[str] | None = None,
+    *,
+    below: bool = False,
+) -> Fitted:
     """A table of these rows; a row of one cell is a line of its own. Each text is one line: a name makes no other row.
 
     columns: the headings. "<" before a heading makes the column left-aligned and unbroken, "~" left-aligned and
     broken between words where the line is full, ">" right-aligned and broken; the others are numbers: right-aligned and
     unbroken, without units at the decimal point. Names are unbroken.
     dropped: headings in the order in which columns are left out where there is no room; all but the first, from the
-    last one, if not given.
+    last one, if not given. below: where there is no room, the last column, which would go first, stands below its rows.
     """
     named = [_heading(column) for column in columns]
-    return Fitted(columns, rows, named[:0:-1] if dropped is None else [name for name in dropped if name in named])
+    order = named[:0:-1] if dropped is None else [name for name in dropped if name in named]
+    return Fitted(columns, rows, order, below)
 
 
 def remarked(figures: Sequence[tuple[str, str]]) -> list[str]:

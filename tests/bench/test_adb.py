@@ -158,7 +158,7 @@ def test_a_device_that_can_t_be_used_is_told_with_what_to_do(phone: Path, runner
 
 def test_without_adb_its_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(MissingRuntimeError, match=r"^there is no adb on the PATH; install Android's platform tools$"):
+    with pytest.raises(MissingRuntimeError, match=r"^adb isn't here, and this needs it; install the package adb$"):
         machine_of("adb").run({"job": "latency"}, [INT8])
 
 

@@ -10,7 +10,7 @@ from edgecut.bench import image
 from edgecut.bench.image import BOARDS, Program, emulate
 from edgecut.errors import MissingRuntimeError, RefusedError, RunError
 
-needs_qemu = pytest.mark.skipif(bool(image.absent()), reason=f"{' and '.join(image.absent())} can't be run here")
+needs_qemu = pytest.mark.skipif(bool(image.absent()), reason="no compiler and emulator for Cortex-M are here")
 
 HEADER = "#include <stdint.h>\nint toy_run_in(int8_t *work, const int8_t *in, int8_t *out);\n"
 COPY = """#include <string.h>
@@ -101,7 +101,7 @@ def test_without_the_programs_the_packages_are_named(monkeypatch: pytest.MonkeyP
     with pytest.raises(MissingRuntimeError) as caught:
         emulate(toy(), BOARDS["cortex-m4"])
     assert str(caught.value) == (
-        "qemu: arm-none-eabi-gcc and qemu-system-arm can't be run; install the packages gcc-arm-none-eabi, "
-        "libnewlib-arm-none-eabi, qemu-system-arm"
+        "arm-none-eabi-gcc and qemu-system-arm aren't here, and this needs them; install the packages "
+        "gcc-arm-none-eabi, libnewlib-arm-none-eabi, qemu-system-arm"
     )
     assert caught.value.exit_code == 4

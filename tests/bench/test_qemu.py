@@ -21,7 +21,7 @@ from edgecut.tflite.write import Draft
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 INT8 = FIXTURES / "tiny.int8.tflite"
-needs_qemu = pytest.mark.skipif(bool(image.absent()), reason=f"{' and '.join(image.absent())} can't be run here")
+needs_qemu = pytest.mark.skipif(bool(image.absent()), reason="no compiler and emulator for Cortex-M are here")
 needs_tflm = pytest.mark.skipif(not tflm.is_here(), reason="the TensorFlow Lite Micro interpreter is absent")
 
 

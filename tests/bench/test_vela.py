@@ -104,9 +104,10 @@ def test_a_file_that_vela_refuses_is_told_in_its_words(tmp_path: Path, monkeypat
 
 
 def test_without_vela_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vela, "_program", lambda: None)
-    with pytest.raises(MissingRuntimeError, match="install edgecut's extra 'ethos-u'"):
+    monkeypatch.setattr("edgecut.records.programs.program_path", lambda program: None)
+    with pytest.raises(MissingRuntimeError) as caught:
         bench(INT8, U55, runner="vela")
+    assert str(caught.value) == "vela isn't here, and this needs it; it comes with: pip install 'edgecut[ethos-u]'"
 
 
 @pytest.mark.parametrize(("profile", "found"), [("host", "none"), ("nucleo-l4r5zi", "none")])

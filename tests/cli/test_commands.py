@@ -294,6 +294,9 @@ def test_doctor_knows_every_package(capsys: pytest.CaptureFixture[str]) -> None:
     asked = {row.partition(">")[0] for name, rows in extras.items() if name not in {"docs", "test"} for row in rows}
     assert asked
     assert asked <= set(packages)
+    rows = {row["name"]: row for row in json.loads(answer.out)["programs"]}
+    assert set(rows["git"]) == {"name", "use", "install", "path", "version", "runs"}
+    assert rows["git"]["version"][0].isdigit()
 
 
 def test_a_command_trains_with_as_many_threads_on_any_machine(

@@ -17,6 +17,7 @@ import yaml
 from edgecut import __version__
 from edgecut.bench.image import absent
 from edgecut.export.package_example import main_c
+from edgecut.records.programs import QEMU_ARM
 from edgecut.runtime.files import FileRunner
 from tests.command_line import run
 
@@ -225,10 +226,10 @@ def test_a_cmsis_pack_describes_what_it_holds(package: Path) -> None:
 def test_what_cannot_be_measured_here_is_unknown_in_the_readme(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgecut.bench.image.absent", lambda: ("qemu-system-arm",))
+    monkeypatch.setattr("edgecut.bench.image.absent", lambda: (QEMU_ARM,))
     out = tmp_path / "c"
     assert run(capsys, "export", str(INT8), "--format", "c", "--package", "zephyr", "-o", str(out)).code == 0
-    why = "not measured: qemu: qemu-system-arm can't be run; install the packages qemu-system-arm"
+    why = "not measured: qemu-system-arm isn't here, and this needs it; install the package qemu-system-arm"
     text = (out / "README.md").read_text()
     assert f"| flash: code and constants | unknown | {why} |\n| RAM: stack | unknown | {why} |\n" in text
     assert "which the flash above has in it" not in text

@@ -182,7 +182,7 @@ def test_of_another_version_other_c_is_not_compiled(
 
 
 def test_without_a_compiler_the_plain_c_is_said_not_to_have_run(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "COMPILERS", ("no-such-compiler",))
+    monkeypatch.setattr(native, "program_path", lambda program: None)
     result = verify(plain, run_c=True)
     assert (result.faults, result.plain_c) == ((), False)
     assert result.notes == ("c: the test wasn't compiled, since no C compiler (cc) is here",)

@@ -252,11 +252,9 @@ def test_what_lies_in_the_place_of_a_signature_and_is_no_file_is_named(kind: str
 def test_without_the_program_the_package_is_named(
     kind: str, whole: Path, keys: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgecut.handoff.signature.shutil.which", lambda name: None)
-    program, package = ("minisign", "the package minisign")
-    if kind == "ssh":
-        program, package = "ssh-keygen", "OpenSSH (the package openssh-client)"
-    sentence = f"edgecut: error: {program}: isn't here, and signatures of its kind need it; install {package}\n"
+    monkeypatch.setattr("edgecut.records.programs.shutil.which", lambda name: None)
+    program, package = ("ssh-keygen", "openssh-client") if kind == "ssh" else ("minisign", "minisign")
+    sentence = f"edgecut: error: {program} isn't here, and this needs it; install the package {package}\n"
     assert run(capsys, "sign", str(whole), "--key", str(keys / kind)) == (4, "", sentence)
     other = [] if kind == "ssh" else ["--identity", "a", "--issuer", "b"]
     assert run(capsys, "verify", str(whole), "--key", str(keys / f"{kind}.pub"), *other) == (4, "", sentence)

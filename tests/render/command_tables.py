@@ -13,7 +13,7 @@ from rich.console import Console, RenderableType
 from edgecut.bench.at_cut import CutCost
 from edgecut.bench.measure import on_device
 from edgecut.calibrate.own_nets import Fit
-from edgecut.cli.doctor import package_table
+from edgecut.cli.doctor import package_table, program_table
 from edgecut.records.bench_rows import BenchRow, bench_rows
 from edgecut.records.comparison import Change, Comparison, Difference, OutputChange, Verdict
 from edgecut.records.device_figures import device_figures
@@ -25,6 +25,7 @@ from edgecut.records.packages import PACKAGES
 from edgecut.records.prediction import PredictedOutput, Prediction, Predictions, Score
 from edgecut.records.profile import LatencyFacts, Profile
 from edgecut.records.profile_files import find_profile
+from edgecut.records.programs import PROGRAMS, ProgramState
 from edgecut.records.report import Check, Step
 from edgecut.records.trial import Trial
 from edgecut.render.bench_rows import bench_table
@@ -340,7 +341,10 @@ COMMANDS: Mapping[str, Callable[[], Sequence[RenderableType]]] = MappingProxyTyp
     "cache": _cache,
     "compare": _compare,
     "cut": lambda: step_parts(STEP),
-    "doctor": lambda: [package_table({p.name: None if p.whole == "" != p.light else "1.2.3" for p in PACKAGES})],
+    "doctor": lambda: [
+        package_table({p.name: None if p.whole == "" != p.light else "1.2.3" for p in PACKAGES}),
+        program_table({p.name: ProgramState("/bin/p" if p.asked else None, "1.2.3") for p in PROGRAMS}),
+    ],
     "explain": lambda: explanation_tables(EXPLANATION, verbose=True),
     "head": lambda: [step_table([STEP.model_copy(update={"seconds": 12.3, "notes": ("12 classes of photos",)})])],
     "inspect": lambda: [point_table(POINTS)],

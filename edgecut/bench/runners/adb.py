@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from edgecut.bench.runners.results import as_measurements, latency_job
 from edgecut.errors import MissingRuntimeError, RequestError, RunError
 from edgecut.records.measurement import UNITS, Measurement, measured
 from edgecut.records.profile import Profile
+from edgecut.records.programs import ADB, needed
 from edgecut.records.recipe import Bench
 from edgecut.runtime.specs import file_format
 from edgecut.sandbox.child import last_line
@@ -108,8 +108,7 @@ class Adb:
 
     def _connected(self) -> None:
         """Raises MissingRuntimeError without adb, RunError where the device can't be used, saying what to do."""
-        if shutil.which("adb") is None:
-            raise MissingRuntimeError("there is no adb on the PATH; install Android's platform tools")
+        needed(ADB)
         _, _, listed = self._adb("devices").partition("List of devices attached")
         lines = [line.split() for line in listed.splitlines() if line.strip()]
         states = {line[0]: line[1] for line in lines if len(line) > 1}

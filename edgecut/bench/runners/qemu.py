@@ -14,13 +14,14 @@ from typing import TypedDict
 
 import numpy as np
 
-from edgecut.bench.image import BOARDS, EMULATOR, Board, Emulated, Program, emulate
+from edgecut.bench.image import BOARDS, Board, Emulated, Program, emulate
 from edgecut.bench.integer_io import in_integers, recoded
 from edgecut.bench.runners import tflm
 from edgecut.engine import generate
 from edgecut.errors import RequestError, RunError
 from edgecut.records.measurement import AS_C, Measurement, measured
 from edgecut.records.profile import Profile
+from edgecut.records.programs import QEMU_ARM
 from edgecut.records.recipe import Bench
 from edgecut.runtime.specs import file_format
 from edgecut.tflite.flatbuffer import TfliteGraph, read
@@ -141,7 +142,7 @@ def _conditions(
         "inputs": "golden vectors" if golden else "seeded noise",
         **compared,
         "machine": board.machine,
-        "emulator": EMULATOR,
+        "emulator": QEMU_ARM.name,
         "text_bytes": result.text_bytes,
         "rodata_bytes": result.rodata_bytes,
         "data_bytes": result.data_bytes,

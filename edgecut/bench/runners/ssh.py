@@ -25,6 +25,7 @@ from edgecut.bench.runners.results import as_measurements, latency_job
 from edgecut.errors import MissingRuntimeError, RequestError, RunError
 from edgecut.records.measurement import Measurement
 from edgecut.records.profile import Profile
+from edgecut.records.programs import SSH, lacking
 from edgecut.records.recipe import Bench
 from edgecut.sandbox.child import last_line
 
@@ -182,7 +183,7 @@ def _talk(command: Sequence[str], parts: Sequence[bytes], timeout_s: float, name
                 command, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
             )
         except FileNotFoundError as exc:
-            raise MissingRuntimeError("there is no ssh client on the PATH; install OpenSSH's") from exc
+            raise lacking([SSH]) from exc
         finally:
             os.close(source)
         with child:

@@ -6,17 +6,16 @@ It is a program of its own (extra `ethos-u`), which reads a file and writes tabl
 from __future__ import annotations
 
 import csv
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgecut.bench.runners.protocol import TIMEOUT_S
-from edgecut.errors import MissingRuntimeError, RequestError, RunError
+from edgecut.errors import RequestError, RunError
 from edgecut.records.measurement import Measurement, Place, measured
 from edgecut.records.profile import Profile
+from edgecut.records.programs import VELA, needed, program_path
 from edgecut.records.recipe import Bench
 from edgecut.runtime.specs import file_format
 from edgecut.sandbox.child import last_line
@@ -111,7 +110,7 @@ class Vela:
 
 def is_here() -> bool:
     """Whether Vela is installed."""
-    return _program() is not None
+    return program_path(VELA) is not None
 
 
 def place_of(profile: Profile | None) -> str:
@@ -143,9 +142,7 @@ def simulate(path: Path, profile: Profile | None, timeout_s: float = TIMEOUT_S) 
     device = check(profile)
     if file_format(path) != "tflite":
         raise RequestError(f"{path}: Vela reads .tflite files; export the model in int8 to TFLite")
-    program, graph = _program(), read(path)
-    if program is None:
-        raise MissingRuntimeError("Vela is absent; install edgecut's extra 'ethos-u' (the package 'ethos-u-vela')")
+    program, graph = needed(VELA), read(path)
     with scratch_folder() as folder:
         _compile(program, path, device.cpu.core.lower(), folder, timeout_s)
         summary = _table(folder, "*_summary_*.csv")
@@ -155,12 +152,6 @@ def simulate(path: Path, profile: Profile | None, timeout_s: float = TIMEOUT_S) 
     vela_hz = float(summary[0]["core_clock"])
     clock_hz = device.cpu.clock_hz or vela_hz
     return Simulation(summary[0], tuple(_rows(layers, graph, clock_hz)), clock_hz, _version(program))
-
-
-def _program() -> str | None:
-    """Vela on the PATH, or beside this Python, whose folder needn't be on it."""
-    beside = Path(sys.executable).parent / "vela"
-    return shutil.which("vela") or (str(beside) if beside.is_file() else None)
 
 
 def _compile(program: str, path: Path, accelerator: str, folder: Path, timeout_s: float) -> None:
