@@ -57,10 +57,10 @@ def _fresh_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
 @pytest.fixture(autouse=True)
 def _no_heavy_import(request: pytest.FixtureRequest) -> Iterator[None]:
     """A test of a file that isn't marked loads nothing heavy, so that the quick ones stay quick."""
-    before = HEAVY & set(sys.modules)
+    before = {name for name in HEAVY if name in sys.modules}
     yield
     if request.node.get_closest_marker(NAMED) is None:
-        loaded = sorted(HEAVY & set(sys.modules) - before)
+        loaded = sorted(name for name in HEAVY if name in sys.modules and name not in before)
         assert not loaded, f"the test loaded {', '.join(loaded)}; its file says so: pytestmark = pytest.mark.{NAMED}"
 
 

@@ -50,10 +50,10 @@ OPTIONS = {name: options_of(command) for name, command in commands().items()}
 
 def literals(path: Path) -> Iterator[tuple[int, str]]:
     """The text of each message in a module, f-strings with {} for their values; docstrings left out."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    parts = {id(child) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for child in ast.walk(node)}
-    plain = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    parts = {id(child) for node in nodes if isinstance(node, ast.JoinedStr) for child in ast.walk(node)}
+    plain = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    for node in nodes:
         if isinstance(node, ast.JoinedStr):
             values = (part.value if isinstance(part, ast.Constant) else "{}" for part in node.values)
             yield node.lineno, "".join(str(value) for value in values)

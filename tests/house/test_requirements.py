@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import sys
 import tomllib
@@ -13,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from edgecut.records.packages import LIGHT
-from tests.house.test_floors import imports_of
+from tests.house.test_floors import imports_of, parsed
 from tools.distributions import project
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +56,7 @@ def test_every_package_that_is_imported_is_a_dependency() -> None:
     roots = {
         module.partition(".")[0]
         for path in (ROOT / "edgecut").rglob("*.py")
-        for module, _, _ in imports_of(ast.parse(path.read_text(encoding="utf-8")))
+        for module, _, _ in imports_of(parsed(path))
     }
     others = roots - sys.stdlib_module_names - {"edgecut"} - ELSEWHERE
     declared = {canonicalize_name(Requirement(row).name) for row in [*PROJECT["project"]["dependencies"], *EXTRAS]}

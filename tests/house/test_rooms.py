@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.test_floors import PACKAGE, imports_of, modules, room_of
+from tests.house.test_floors import PACKAGE, imports_of, modules, parsed, room_of
 from tests.quick import HEAVY, needs_tensorflow
 
 TESTS = Path(__file__).parents[1]
@@ -22,6 +22,7 @@ def test_every_room_has_a_folder_of_tests() -> None:
     assert [room for room in sorted(folders) if not list((TESTS / room).glob("test_*.py"))] == []
 
 
+@cache
 def file_of(module: str) -> Path | None:
     """The file of a module of the checkout."""
     path = PACKAGE.parent.joinpath(*module.split("."))
@@ -31,7 +32,7 @@ def file_of(module: str) -> Path | None:
 @cache
 def loaded_by(path: Path) -> list[str]:
     """The modules that are loaded with a file; a name that it takes from a package may be a module as well."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path)
     names = (f"{n.module}.{alias.name}" for n in tree.body if isinstance(n, ast.ImportFrom) for alias in n.names)
     return [*(module for module, _, at_once in imports_of(tree) if at_once), *(name for name in names if file_of(name))]
 
