@@ -65,8 +65,9 @@ def _no_heavy_import(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Where the quick tests alone are asked for, the others aren't even imported: they import TensorFlow at once."""
-    if config.option.markexpr == QUICK and collection_path.suffix == ".py" and needs_tensorflow(collection_path):
+    """Where one half alone is asked for, the other's files aren't even imported: the slow ones import TensorFlow."""
+    asked = {NAMED: True, QUICK: False}.get(config.option.markexpr)
+    if asked is not None and collection_path.match("test_*.py") and needs_tensorflow(collection_path) != asked:
         return True
     return None
 

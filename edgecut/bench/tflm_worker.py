@@ -42,20 +42,20 @@ def tflm_arena(job: Job) -> Result:
 
     content = Path(job["paths"][0]).read_bytes()
     high = _rounded(max(SMALLEST_ARENA, job["first_bytes"]))
-    message = _trial(content, high)
-    while message is not None and high < LARGEST_ARENA:
+    recorded = _trial(content, high)
+    while isinstance(recorded, str) and high < LARGEST_ARENA:
         high *= 4
-        message = _trial(content, high)
-    if message is not None:
-        return {"error": message}
-    recorded, low = _recorded_bytes(content, high), SMALLEST_ARENA
+        recorded = _trial(content, high)
+    if isinstance(recorded, str):
+        return {"error": recorded}
+    low = SMALLEST_ARENA
     # What the interpreter records is within 16 bytes for most files, so the search starts beside it.
     for guess in (_rounded(recorded["total"]), _rounded(recorded["total"]) - ARENA_STEP):
         if low < guess < high:
-            low, high = (low, guess) if _trial(content, guess) is None else (guess, high)
+            low, high = (guess, high) if isinstance(_trial(content, guess), str) else (low, guess)
     while high - low > ARENA_STEP:
         middle = _rounded((low + high) // 2)
-        low, high = (low, middle) if _trial(content, middle) is None else (middle, high)
+        low, high = (middle, high) if isinstance(_trial(content, middle), str) else (low, middle)
     return {"smallest_bytes": high, "head_bytes": recorded["head"], "tail_bytes": recorded["tail"]}
 
 
@@ -68,9 +68,8 @@ def tflm_heads(job: Job) -> Result:
 
     rows: list[Row] = []
     for path in job["paths"]:
-        content = Path(path).read_bytes()
-        message = _trial(content, AMPLE_ARENA)
-        rows.append({"error": message} if message is not None else {"head_bytes": _recorded_in_fork(content)})
+        recorded = _trial(Path(path).read_bytes(), AMPLE_ARENA)
+        rows.append({"error": recorded} if isinstance(recorded, str) else {"head_bytes": recorded["head"]})
     return {"rows": rows}
 
 
@@ -130,8 +129,8 @@ def _load_before_forks() -> None:
     random_input((1,), np.dtype("int8"))  # numpy loads its generators with the first one
 
 
-def _trial(content: bytes, arena_bytes: int) -> str | None:
-    """None if the file runs in the arena, else what the interpreter said."""
+def _trial(content: bytes, arena_bytes: int) -> dict[str, int] | str:
+    """What the interpreter records of the arena in which the file ran, in bytes; what it said if it didn't."""
     with _caught_stderr() as read_noise:
         pid = os.fork()
         if pid == 0:
@@ -142,7 +141,7 @@ def _trial(content: bytes, arena_bytes: int) -> str | None:
                 os._exit(code)  # whatever was raised: what follows is the parent's work
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         ended = f"a kernel ended in {signal.Signals(-status).name}" if status < 0 else "it failed without a message"
-        return None if status == 0 else _reason(read_noise(), ended)
+        return _allocations(read_noise()) if status == 0 else _reason(read_noise(), ended)
 
 
 def _run_once(content: bytes, arena_bytes: int) -> int:
@@ -154,6 +153,7 @@ def _run_once(content: bytes, arena_bytes: int) -> int:
         interpreter.invoke()
     except RuntimeError:
         return 1
+    interpreter.print_allocations()
     return 0
 
 
@@ -203,25 +203,6 @@ def _graph(content: bytes) -> SubGraph:
     from ai_edge_litert import schema_py_generated as schema
 
     return schema.Model.GetRootAs(content, 0).Subgraphs(0)
-
-
-def _recorded_in_fork(content: bytes) -> int:
-    """The head that the interpreter records, asked in a fork: a file of many must not leak into the next."""
-    with _caught_stderr() as read_noise:
-        pid = os.fork()
-        if pid == 0:
-            try:
-                _interpreter(content, AMPLE_ARENA).print_allocations()
-            finally:
-                os._exit(0)
-        os.waitpid(pid, 0)
-        return _allocations(read_noise())["head"]
-
-
-def _recorded_bytes(content: bytes, arena_bytes: int) -> dict[str, int]:
-    with _caught_stderr() as read_noise:
-        _interpreter(content, arena_bytes).print_allocations()
-        return _allocations(read_noise())
 
 
 def _allocations(noise: str) -> dict[str, int]:

@@ -97,24 +97,36 @@ def small_set(monkeypatch: pytest.MonkeyPatch, files: list[Specimen]) -> None:
     monkeypatch.setattr(room, "specimens", lambda: iter(files))
 
 
+class Told:
+    """Progress that keeps what it is told: less the number of files, then how many more are done."""
+
+    def __init__(self) -> None:
+        self.told: list[int] = []
+
+    @contextmanager
+    def task(self, title: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+        self.told.append(-(total or 0))
+        yield self.told.append
+
+
 @pytest.fixture(scope="module")
-def found(files: list[Specimen]) -> Iterator[Calibration]:
+def played(files: list[Specimen]) -> Iterator[tuple[Calibration, list[int]]]:
+    """One calibration of the made-up machine, and what was told of its progress."""
+    progress = Told()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(room, "specimens", lambda: iter(files))
-        yield calibrate(Played(), "my-board")
+        yield calibrate(Played(), "my-board", progress=progress), progress.told
 
 
-@pytest.mark.usefixtures("small_set")
-def test_every_file_counts_in_the_time_that_is_left(files: list[Specimen]) -> None:
-    told: list[int] = []
+@pytest.fixture(scope="module")
+def found(played: tuple[Calibration, list[int]]) -> Calibration:
+    return played[0]
 
-    class Told:
-        @contextmanager
-        def task(self, title: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-            told.append(-(total or 0))
-            yield told.append
 
-    calibrate(Played(), "my-board", progress=Told())
+def test_every_file_counts_in_the_time_that_is_left(
+    files: list[Specimen], played: tuple[Calibration, list[int]]
+) -> None:
+    _, told = played
     assert (told[0], sum(told[1:])) == (-len(files), len(files))
 
 
