@@ -64,13 +64,7 @@ class Probe:
         return self.kernel * factor, self.bias * factor
 
 
-def fit_ridge(
-    features: np.ndarray,
-    labels: np.ndarray,
-    classes: int,
-    penalties: Sequence[float] = PENALTIES,
-    score: Score = accuracy,
-) -> Probe:
+def fit_ridge(features: np.ndarray, labels: np.ndarray, classes: int, penalties: Sequence[float] = PENALTIES) -> Probe:
     """The ridge classifier with the penalty whose leave-one-out squared error is smallest.
 
     The squared error chooses as well as the leave-one-out accuracy or better, and is no step function of the
@@ -79,26 +73,47 @@ def fit_ridge(
 
     features: (n, d), float; computed in float64, a part of many rows after the other. labels: (n,), whole numbers in
     0..classes-1; a class without images gets a score of 0. penalties: per sample, greater than 0, on features of unit
-    variance; all are tried with one eigendecomposition of min(n, d) squared. score: what loo_accuracy is. Raises
-    DataError for a label that is no class, HeadError for features that can't be fitted.
+    variance; all are tried with one eigendecomposition of min(n, d) squared. Raises DataError for a label that is no
+    class, HeadError for features that can't be fitted.
     """
     labels = np.asarray(labels).reshape(-1)
+    probe, left_out = _fitted(features, _of_classes(features, labels, classes, penalties), penalties)
+    return replace(probe, temperature=fit_temperature(left_out, labels), loo_accuracy=accuracy(left_out, labels))
+
+
+def fit_values(features: np.ndarray, targets: np.ndarray, penalties: Sequence[float] = PENALTIES) -> Probe:
+    """The same for values, or for tags of 0 and 1: targets (n, outputs), float. Its temperature is 1."""
+    probe, left_out = _fitted(features, _of_values(features, targets, penalties), penalties)
+    return replace(probe, loo_accuracy=r2(left_out, targets))
+
+
+def leave_one_out(
+    features: np.ndarray,
+    targets: np.ndarray,
+    outputs: int,
+    penalties: Sequence[float] = PENALTIES,
+    score: Score = accuracy,
+) -> float:
+    """What the leave-one-out scores of such a head are worth, without the head.
+
+    targets: (n,), whole numbers in 0..outputs-1, as fit_ridge has them, or (n, outputs), as fit_values has them.
+    """
+    of = _of_classes(features, targets, outputs, penalties) if targets.ndim == 1 else None
+    return score(_fitted(features, of or _of_values(features, targets, penalties), penalties)[1], targets)
+
+
+def _of_classes(features: np.ndarray, labels: np.ndarray, classes: int, penalties: Sequence[float]) -> Rows:
     _check(features, labels, penalties)
     check_labels(labels, classes, "labels")
     ones = np.eye(classes)
-    probe, left_out = _fitted(features, lambda part: ones[labels[part]], penalties)
-    return replace(probe, temperature=fit_temperature(left_out, labels), loo_accuracy=score(left_out, labels))
+    return lambda part: ones[labels[part]]
 
 
-def fit_values(
-    features: np.ndarray, targets: np.ndarray, penalties: Sequence[float] = PENALTIES, score: Score = r2
-) -> Probe:
-    """The same for values, or for tags of 0 and 1: targets (n, outputs), float. Its temperature is 1."""
+def _of_values(features: np.ndarray, targets: np.ndarray, penalties: Sequence[float]) -> Rows:
     _check(features, targets, penalties)
-    if targets.ndim != 2 or not np.all(np.isfinite(targets)):
+    if targets.ndim != 2 or not all(np.isfinite(part).all() for part in batches(targets, ROWS)):
         raise HeadError(f"head: targets of shape {targets.shape} can't be fitted; finite (n, outputs) are expected")
-    probe, left_out = _fitted(features, lambda part: np.asarray(targets[part], np.float64), penalties)
-    return replace(probe, loo_accuracy=score(left_out, targets))
+    return lambda part: np.asarray(targets[part], np.float64)
 
 
 def _fitted(features: np.ndarray, targets: Rows, penalties: Sequence[float]) -> tuple[Probe, np.ndarray]:

@@ -68,8 +68,7 @@ def with_features(
 ) -> Dataset:
     """The dataset with the source's own final features as targets: (n, features), float32."""
     originals, own = source_images(recipe, source, feed, progress)
-    graph = calls(source)
-    model = pooled_model(graph, [final_feature(graph)])
+    model = feature_model(source)
     parts = [
         predict(model, part.pixels, own.values, title="the source's features", progress=progress)
         for part in (originals.train, originals.val)
@@ -79,22 +78,43 @@ def with_features(
     )
 
 
+def feature_model(source: keras.Model) -> keras.Model:
+    """What the source knows before it decides, (batch, features)."""
+    graph = calls(source)
+    return pooled_model(graph, [final_feature(graph)])
+
+
 def source_images(recipe: Recipe, source: keras.Model, feed: Feed, progress: Progress = SILENT) -> tuple[Dataset, Feed]:
     """The recipe's images at the source's own size and channels, or its arrays, and how they feed the source.
 
-    feed: the edited model's, whose size counts where the source's is open.
+    feed: as source_feed has it.
+    """
+    own = source_feed(recipe, source, feed)
+    if isinstance(own, ArrayFeed):
+        return read_arrays(recipe.data, own.inputs, progress=progress), own
+    return read_data(recipe.data, source_form(own), progress=progress), own
+
+
+def source_feed(recipe: Recipe, source: keras.Model, feed: Feed) -> Feed:
+    """How pictures of the source's own size and channels, or arrays, feed the source.
+
+    feed: the edited model's, whose size counts where the source's is open. Raises DataError where it takes no pictures.
     """
     if isinstance(feed, ArrayFeed):
-        own = ArrayFeed(array_inputs(source), recipe.source.preprocess)
-        return read_arrays(recipe.data, own.inputs, progress=progress), own
+        return ArrayFeed(array_inputs(source), recipe.source.preprocess)
     shape: tuple[int | None, ...] = tuple(source.inputs[0].shape) if len(source.inputs) == 1 else ()
     if len(shape) != 4 or shape[3] not in {1, 3}:
         raise DataError(
             f"data: a source that takes gray or colour images can be asked about them, and this takes {shape}"
         )
     height, width = (shape[k + 1] or feed.shape[k] for k in (0, 1))
-    dataset = read_data(recipe.data, PictureForm(height, width, shape[3] or 0), progress=progress)
-    return dataset, PictureFeed((height, width, shape[3] or 0), recipe.source.preprocess)
+    return PictureFeed((height, width, shape[3] or 0), recipe.source.preprocess)
+
+
+def source_form(feed: PictureFeed) -> PictureForm:
+    """The pictures that source_feed feeds."""
+    height, width, channels = feed.shape
+    return PictureForm(height, width, channels)
 
 
 def class_names(recipe: Recipe, images: Dataset | None) -> tuple[str, ...]:

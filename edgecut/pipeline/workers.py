@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import importlib.util
+import itertools
+import logging
 import math
 import signal
 import sys
@@ -12,12 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from edgecut.errors import MissingRuntimeError, RequestError, RunError
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
     from distributed.security import Security
 
 Task = TypeVar("Task")
@@ -93,19 +96,30 @@ class Workers(Protocol):
     """Whoever does tasks."""
 
     def each(
-        self, function: Callable[[Task], Answer], tasks: Iterable[Task], given_up: GivenUp[Task, Answer] | None = None
+        self,
+        function: Callable[[Task], Answer],
+        tasks: Iterable[Task | None],
+        given_up: GivenUp[Task, Answer] | None = None,
     ) -> Iterator[tuple[Task, Answer]]:
-        """Each task with its answer, as it is done; `tasks` is asked for the next one only when it can begin."""
+        """Each task with its answer, as it is done; `tasks` is asked for the next one only when it can begin.
+
+        None among them: nothing may begin before one that runs is done.
+        """
 
 
 class Here:
     """This process does them, one after the other."""
 
     def each(
-        self, function: Callable[[Task], Answer], tasks: Iterable[Task], given_up: GivenUp[Task, Answer] | None = None
+        self,
+        function: Callable[[Task], Answer],
+        tasks: Iterable[Task | None],
+        given_up: GivenUp[Task, Answer] | None = None,
     ) -> Iterator[tuple[Task, Answer]]:
-        """Each task with its answer, in order."""
+        """Each task with its answer, in order. Raises ValueError for None, since nothing runs."""
         for task in tasks:
+            if task is None:
+                raise ValueError("no task runs, and none may begin")
             yield task, function(task)
 
 
@@ -119,51 +133,70 @@ class Dask:
     def __init__(self, client: Client) -> None:
         """client: connected."""
         self._client = client
-
-    @property
-    def address(self) -> str:
-        """The scheduler's."""
-        return str(self._client.scheduler_info()["address"])
+        self.address = str(client.scheduler_info()["address"])
 
     def each(
-        self, function: Callable[[Task], Answer], tasks: Iterable[Task], given_up: GivenUp[Task, Answer] | None = None
+        self,
+        function: Callable[[Task], Answer],
+        tasks: Iterable[Task | None],
+        given_up: GivenUp[Task, Answer] | None = None,
     ) -> Iterator[tuple[Task, Answer]]:
         """Each task with its answer, in the order in which they are done.
 
-        Raises RunError for one that is given up, unless given_up answers for it.
+        Tasks are sent, and answers fetched, in batches: as many as are free, or done, at the time. Raises RunError for
+        a task that is given up, unless given_up answers for it, and where the scheduler is gone.
         """
-        from distributed import KilledWorker, as_completed
+        from distributed import as_completed
         from distributed.client import Future
 
         rest, running, places, counted_s = iter(tasks), dict[Future, Task](), 1, -math.inf
-        done = as_completed()
+        done = as_completed(loop=self._client.loop, with_results=True, raise_errors=False)
         try:
             while True:
                 if time.monotonic() - counted_s > _COUNTED_S:  # a round trip, which many short tasks would wait for
-                    places, counted_s = max(1, len(self._client.nthreads())), time.monotonic()
-                for task in _next(rest, places - len(running)):
+                    places, counted_s = max(1, self._places()), time.monotonic()
+                if ready := list(_next(rest, places - len(running))):
                     # A task is no pure function of its pickled form: what it reads may have changed since.
-                    future = self._client.submit(function, task, pure=False)
-                    running[future] = task
-                    done.add(future)
+                    futures = self._client.map(function, ready, pure=False)
+                    running.update(zip(futures, ready, strict=True))
+                    done.update(futures)
                 if not running:
                     return
-                future = next(done)
-                task = running.pop(future)
-                try:
-                    answer = future.result()
-                except KilledWorker as exc:
-                    error = RunError(
-                        f"workers: a task ended each of the workers that began it ({exc}); give them more memory, or "
-                        "fewer workers"
-                    )
-                    if given_up is None:
-                        raise error from exc
-                    answer = given_up(task, error)
-                yield task, answer
+                for future, answer in done.next_batch():
+                    task = running.pop(future)
+                    yield task, answer if future.status == "finished" else self._failed(future, task, given_up)
         finally:
             for future in running:
                 future.cancel()
+
+    def _places(self) -> int:
+        try:
+            return len(self._client.nthreads())
+        except OSError as exc:  # Dask's CommClosedError
+            raise self._lost() from exc
+
+    def _failed(self, future: Future, task: Task, given_up: GivenUp[Task, Answer] | None) -> Answer:
+        """What stands for the answer of a task that has none. Raises what the task raised."""
+        from distributed import KilledWorker
+
+        try:
+            return cast("Answer", future.result())
+        except KilledWorker as exc:
+            error = RunError(
+                f"workers: a task ended each of the workers that began it ({exc}); give them more memory, or fewer "
+                "workers"
+            )
+            if given_up is None:
+                raise error from exc
+            return given_up(task, error)
+        except concurrent.futures.CancelledError as exc:
+            raise self._lost() from exc
+
+    def _lost(self) -> RunError:
+        return RunError(
+            f"workers: the connection to the scheduler at {self.address!r} is lost; start it and its "
+            "workers again, then run the same command again"
+        )
 
 
 @contextmanager
@@ -239,10 +272,21 @@ def _connected(kind: type[Client], address: str, tls: Tls) -> Iterator[Client]:
         raise RequestError(
             f"--dask: no scheduler answers at {address!r} ({exc}); start one with `dask scheduler`"
         ) from exc
-    with client:
+    with _quiet(logging.getLogger("distributed.client")), client:
         if not client.nthreads():
             raise RequestError(f"--dask: the scheduler at {address!r} has no workers; start some with `dask worker`")
         yield client
+
+
+@contextmanager
+def _quiet(logger: logging.Logger) -> Iterator[None]:
+    """Nothing is logged in the context: of a scheduler that is gone an error says enough, and Dask logs tracebacks."""
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _security(tls: Tls) -> Security:
@@ -267,9 +311,9 @@ def _security(tls: Tls) -> Security:
     return security
 
 
-def _next(tasks: Iterator[Task], count: int) -> Iterator[Task]:
-    for _ in range(count):
-        try:
-            yield next(tasks)
-        except StopIteration:
+def _next(tasks: Iterator[Task | None], count: int) -> Iterator[Task]:
+    """At most so many tasks, up to the first None."""
+    for task in itertools.islice(tasks, max(0, count)):
+        if task is None:
             return
+        yield task

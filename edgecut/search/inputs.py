@@ -7,22 +7,26 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
+from edgecut.cache.store import Store
 from edgecut.errors import DataError, StemError
 from edgecut.graph.callgraph import Calls
 from edgecut.graph.calls import calls
 from edgecut.graph.features import Forward, forward_of, poolable, pooled_model, predict_each
 from edgecut.images.dataset import Dataset, check_classes, index_data
+from edgecut.images.device import PictureForm
 from edgecut.images.feed import ArrayFeed, Feed, PictureFeed
 from edgecut.images.sources import PictureSource
 from edgecut.images.targets import UNLABELLED
 from edgecut.pipeline.build import edit
 from edgecut.pipeline.cached import file_store
-from edgecut.pipeline.images import dataset_of, picture_form
+from edgecut.pipeline.images import dataset_of, feature_model, picture_form, source_feed, source_form
 from edgecut.pipeline.load import load_source
 from edgecut.pipeline.stem import array_inputs
 from edgecut.pipeline.values import Body, Source
 from edgecut.records.progress import SILENT, Progress
+from edgecut.search.parts import targets_of
 from edgecut.search.request import Request, Size, stem_for, words
+from edgecut.search.targets import leading
 
 _NO_LABELS = "data.train: has no labels to choose by; give class folders or an .npz with y_train"
 
@@ -30,16 +34,23 @@ _NO_LABELS = "data.train: has no labels to choose by; give class folders or an .
 class Workbench:
     """The source model and the images, each read once, in the sizes and channels that a search asks for."""
 
-    def __init__(self, request: Request, progress: Progress = SILENT, *, in_parts: bool = False) -> None:
-        """Nothing is read yet. in_parts: whether others look at most of the images, so that each part is read alone."""
+    def __init__(self, request: Request, store: Store, progress: Progress = SILENT, *, in_parts: bool = False) -> None:
+        """Nothing is read yet. store: what all who take part share, for what a pass leaves to probes (parts.py).
+
+        in_parts: whether others have most of the images, so that each part is read alone.
+        """
         self.request = request
+        self.store = store
         self.progress = progress
-        self.in_parts = in_parts and request.recipe.data.target not in UNLABELLED
+        self._in_parts = in_parts
         self._index: tuple[PictureSource, Dataset] | None = None
         self._forward: tuple[Size | None, int | None, Forward] | None = None
+        self._teacher: tuple[Feed, Forward] | None = None
         self._source: Source | None = None
         self._body: tuple[Size | None, int | None, Body] | None = None
         self._dataset: tuple[Size | None, int | None, Dataset] | None = None
+        self._whole: tuple[PictureForm | None, np.ndarray] | None = None
+        self._targets: np.ndarray | None = None
 
     @property
     def source(self) -> Source:
@@ -72,29 +83,58 @@ class Workbench:
             self._dataset = (size, channels, dataset)
         return self._dataset[2]
 
-    def training_labels(self, size: Size | None, channels: int | None) -> np.ndarray:
-        """The labels of the training images, (n,), or targets, (n, outputs)."""
-        return np.asarray(self._labelled(size, channels).train.labels)
+    @property
+    def count(self) -> int:
+        """How many training images there are."""
+        return len(self._indexed()[1].train.pixels)
 
-    def outputs(self, size: Size | None, channels: int | None) -> int:
+    @property
+    def outputs(self) -> int:
         """How many outputs a head has."""
-        return outputs_of(self._labelled(size, channels))
+        if self.request.recipe.data.target in UNLABELLED:
+            return int(feature_model(self.source.model.value).outputs[0].shape[-1])
+        return outputs_of(self._indexed()[1])
 
-    def counts(self, size: Size | None, channels: int | None) -> dict[str, int]:
+    def counts(self) -> dict[str, int]:
         """How many images each part has."""
-        dataset = self._labelled(size, channels)
+        dataset = self._indexed()[1]
         return {"train": len(dataset.train.pixels), "held_out": len(dataset.val.pixels)}
 
     def training_rows(self, size: Size | None, channels: int | None, which: np.ndarray | slice) -> np.ndarray:
         """Some of the training images, or of the arrays, as the device gives them."""
-        if not self.in_parts or (self._dataset is not None and self._dataset[:2] == (size, channels)):
-            return np.asarray(self.images(size, channels).train.pixels)[which]
-        source, dataset = self._indexed()
-        chosen, store = dataset.train.pixels[which], file_store("search")
         feed = self._feed(size, channels)
-        if isinstance(feed, ArrayFeed):
-            return source.rows(chosen, store=store, progress=self.progress)
-        return source.read(chosen, picture_form(self.request.recipe, feed), store=store, progress=self.progress)
+        form = picture_form(self.request.recipe, feed) if isinstance(feed, PictureFeed) else None
+        if self._in_parts and not (self._dataset is not None and self._dataset[:2] == (size, channels)):
+            return self._read(form, which)
+        return np.asarray(self.images(size, channels).train.pixels)[which]
+
+    @property
+    def teaches(self) -> bool:
+        """Whether the source says of each part what its images are to say."""
+        return self._in_parts and self.request.recipe.data.target in UNLABELLED
+
+    def taught(self, which: slice) -> np.ndarray:
+        """The source's own final features of some training images, (n, features), float32."""
+        if self._teacher is None:
+            recipe, source = self.request.recipe, self.source.model.value
+            size, channels = self.request.sizes[0], self.request.channels[0]
+            own = source_feed(recipe, source, self._feed(size, channels))
+            self._teacher = own, forward_of(feature_model(source))
+        feed, forward = self._teacher
+        rows = self._read(source_form(feed) if isinstance(feed, PictureFeed) else None, which)
+        return np.concatenate([first for (first,) in predict_each(forward, rows, feed.values)])
+
+    def probe_targets(self) -> np.ndarray:
+        """What a probe is fitted to: the classes of all training images, (n,), or at most 64 values of each."""
+        if self._targets is None:
+            if self.teaches:
+                targets = targets_of(self.store, self.count, self.outputs)
+            elif self.request.recipe.data.target in UNLABELLED:
+                targets = np.asarray(self.images(self.request.sizes[0], self.request.channels[0]).train.labels)
+            else:
+                targets = np.asarray(self._indexed()[1].train.labels)
+            self._targets = leading(targets)
+        return self._targets
 
     def pooled(self, size: Size | None, channels: int | None, rows: np.ndarray) -> Iterator[list[np.ndarray]]:
         """The pooled features of all cuts for rows as the device gives them, batch by batch."""
@@ -105,11 +145,24 @@ class Workbench:
         title = f"forward pass {words(size, channels)}"
         return predict_each(self._forward[2], rows, feed.values, title=title, progress=self.progress)
 
-    def _labelled(self, size: Size | None, channels: int | None) -> Dataset:
-        """The dataset with labels; its images may be their indices."""
-        if self.request.recipe.data.target in UNLABELLED:  # the model's own answers
-            return self.images(size, channels)
-        return self._indexed()[1]
+    def _read(self, form: PictureForm | None, which: np.ndarray | slice) -> np.ndarray:
+        """Some of the training images in a form, or of the arrays; nothing else is read but of an .npz, which is whole.
+
+        It has no places to begin at where it is compressed, so that each part would read all before it.
+        """
+        source, dataset = self._indexed()
+        if not source.is_array:
+            return self._read_of(source, form, dataset.train.pixels[which])
+        if self._whole is None or self._whole[0] != form:
+            self._whole = None
+            self._whole = form, self._read_of(source, form, dataset.train.pixels)
+        return self._whole[1][which]
+
+    def _read_of(self, source: PictureSource, form: PictureForm | None, chosen: np.ndarray) -> np.ndarray:
+        store = file_store("search")
+        if form is None:
+            return source.rows(chosen, store=store, progress=self.progress)
+        return source.read(chosen, form, store=store, progress=self.progress)
 
     def _indexed(self) -> tuple[PictureSource, Dataset]:
         if self._index is None:
@@ -117,7 +170,8 @@ class Workbench:
             if self.request.sizes == (None,):
                 inputs = array_inputs(self.source.model.value)
             source, dataset = index_data(recipe.data, inputs, partial=recipe.head is None)
-            if dataset.train.labels is None or dataset.val.labels is None:
+            unlabelled = dataset.train.labels is None or dataset.val.labels is None
+            if unlabelled and recipe.data.target not in UNLABELLED:
                 raise DataError(_NO_LABELS)
             self._index = source, dataset if recipe.head is None else check_classes(dataset, recipe.head.classes)
         return self._index

@@ -17,12 +17,22 @@ from edgecut.errors import StemError
 from edgecut.graph.callgraph import Calls, Tensor
 from edgecut.graph.cuts import CutPoint, cut_points
 from edgecut.graph.features import final_feature, poolable
-from edgecut.head.probe import PENALTIES, fit_ridge, fit_values
+from edgecut.head.probe import PENALTIES, leave_one_out
 from edgecut.head.ridge import ROWS, slices
-from edgecut.images.mapped import Form, batches, forget, gathered
-from edgecut.score.metrics import SCORES, Score
+from edgecut.images.mapped import Form, batches, gathered
+from edgecut.score.metrics import SCORES
 from edgecut.search.inputs import Workbench
-from edgecut.search.request import PART, Size, words
+from edgecut.search.parts import (
+    Columns,
+    Pass,
+    Passed,
+    Probe,
+    features_of,
+    has_targets,
+    put_pass,
+    put_targets,
+)
+from edgecut.search.request import PART, words
 
 PROJECTED = 256  # features that the cheap probe sees
 _SEED = 0
@@ -35,58 +45,7 @@ _AFFINE = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class Pass:
-    """The images from `first` on, PART of them, through the whole model of one input."""
-
-    size: Size | None
-    channels: int | None
-    first: int
-
-
-@dataclass(frozen=True)
-class Columns:
-    """What the features of a model are of: for each cut the width, the first cut that says the same, and the MACs."""
-
-    widths: tuple[int, ...]
-    same: tuple[int, ...]
-    macs: tuple[int | None, ...]
-
-    @property
-    def distinct(self) -> tuple[int, ...]:
-        """The cuts whose features are kept; the others say the same as one of them."""
-        return tuple(dict.fromkeys(self.same))
-
-
 NO_COLUMNS = Columns((), (), ())
-
-
-@dataclass(frozen=True, eq=False)
-class Passed:
-    """features: of the distinct cuts, (n, width) float32 each, one behind the other, flat. count: n.
-
-    alike: of each cut, how alike its features and the final ones are; of the first part alone. left_out: why the model
-    can't take the images, "" if it can.
-    """
-
-    columns: Columns
-    features: np.ndarray
-    count: int
-    alike: tuple[float, ...] = ()
-    left_out: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class Probe:
-    """A linear head on the features of a cut, (n, d): on all of them, or on a projection. targets: of the images."""
-
-    size: Size | None
-    channels: int | None
-    cut: int
-    exact: bool
-    features: np.ndarray
-    targets: np.ndarray
-    outputs: int
 
 
 @dataclass(frozen=True)
@@ -109,30 +68,36 @@ def columns_of(graph: Calls) -> Columns:
 
 
 def pass_part(bench: Workbench, task: Pass) -> Passed:
-    """The pooled features of all cuts for some images."""
+    """What is known of some images' pooled features of all cuts, which are left in the store (parts.py)."""
     try:
         graph = bench.graph(task.size, task.channels)
     except StemError as exc:
-        return Passed(NO_COLUMNS, np.empty(0, np.float32), 0, (), f"{words(task.size, task.channels)}: left out: {exc}")
-    columns = columns_of(graph)
-    rows = bench.training_rows(task.size, task.channels, slice(task.first, task.first + PART))
-    parts = list(bench.pooled(task.size, task.channels, rows))
-    features = [np.concatenate(part) for part in zip(*parts, strict=True)]
+        return Passed(NO_COLUMNS, (), f"{words(task.size, task.channels)}: left out: {exc}")
+    columns, which = columns_of(graph), slice(task.first, task.first + PART)
+    rows = bench.training_rows(task.size, task.channels, which)
+    batches = list(bench.pooled(task.size, task.channels, rows))
+    features = [np.concatenate(part) for part in zip(*batches, strict=True)]
     alike: tuple[float, ...] = ()
     if not task.first:
         few = [x[:_CKA_IMAGES] for x in features]
         final = project(few[poolable(graph).index(final_feature(graph))])
         alike = tuple(linear_cka(project(x), final) for x in few)
-    flat = np.concatenate([features[k].reshape(-1) for k in columns.distinct]).astype(np.float32, copy=False)
-    return Passed(columns, flat, len(rows), alike)
+    passed = Passed(columns, alike)
+    put_pass(bench.store, task, passed, {k: features[k] for k in columns.distinct})
+    if bench.teaches and not has_targets(bench.store, task.first):
+        put_targets(bench.store, task.first, bench.taught(which))
+    return passed
 
 
 def probe(bench: Workbench, task: Probe) -> float:
     """The leave-one-out score of a linear head on the features of a cut."""
     # One thread for BLAS, as in head/probe.py, so that the bits don't depend on how many there are.
     with threadpool_limits(1, user_api="blas"):
-        features = task.features if task.exact else project(task.features)
-        return probed(features, task.targets, task.outputs, SCORES[bench.request.scored_by])
+        features = features_of(bench.store, task, bench.count)
+        seen = features if task.exact else project(features)
+        return leave_one_out(
+            seen, bench.probe_targets(), bench.outputs, PENALTIES[::2], SCORES[bench.request.scored_by]
+        )
 
 
 def to_refit(columns: Columns, cheap: Mapping[int, float]) -> tuple[int, ...]:
@@ -141,25 +106,6 @@ def to_refit(columns: Columns, cheap: Mapping[int, float]) -> tuple[int, ...]:
     scores = [cheap[first] for first in columns.same]
     best = dict.fromkeys(columns.same[k] for k in finalists(columns.macs, scores, narrow))
     return tuple(itertools.islice(best, _REFITS))
-
-
-def features_of(columns: Columns, parts: Sequence[tuple[int, np.ndarray]], cut: int) -> np.ndarray:
-    """The features of a distinct cut for all images, (n, width): parts has how many each has, and its flat features."""
-    width, before = columns.widths[cut], sum(columns.widths[k] for k in columns.distinct[: columns.distinct.index(cut)])
-
-    def blocks() -> Iterator[np.ndarray]:
-        for count, flat in parts:
-            yield flat[before * count : (before + width) * count].reshape(count, width)
-            forget(flat)
-
-    return gathered(Form((sum(count for count, _ in parts), width), np.dtype(np.float32)), blocks())
-
-
-def probed(features: np.ndarray, targets: np.ndarray, outputs: int, score: Score) -> float:
-    """The leave-one-out score of a linear head on features (n, d); targets: classes (n,), or values (n, outputs)."""
-    if targets.ndim == 1:
-        return fit_ridge(features, targets, outputs, PENALTIES[::2], score).loo_accuracy
-    return fit_values(features, targets, PENALTIES[::2], score).loo_accuracy
 
 
 def project(features: np.ndarray) -> np.ndarray:

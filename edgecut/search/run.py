@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import functools
 import json
+import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TypedDict, TypeVar, Unpack, cast
+from typing import TypedDict, Unpack, cast
 
 import keras
 
-from edgecut.cache.store import Store
 from edgecut.errors import StemError
 from edgecut.images.feed import kind_of
 from edgecut.images.targets import target_of
@@ -30,7 +30,7 @@ from edgecut.search import choosing
 from edgecut.search.building import Made, name_of, priced
 from edgecut.search.fronts import Built, Findings, choice_of, front_of, inputs, named
 from edgecut.search.inputs import Workbench, own_size
-from edgecut.search.passes import Pass, pass_part
+from edgecut.search.parts import Pass, drop_targets, marked
 from edgecut.search.request import (
     DEFAULT_TOP,
     Choice,
@@ -42,12 +42,24 @@ from edgecut.search.request import (
     words,
 )
 from edgecut.search.scoring import score_inputs
-from edgecut.search.tasks import Priced, Scored, Scoring, Swept, choice, facts_of, score_cuts, sent, work
-from edgecut.search.tasks import Task as Sendable
+from edgecut.search.tasks import (
+    Answer,
+    Priced,
+    Scored,
+    Scoring,
+    Sent,
+    Swept,
+    Task,
+    do,
+    facts_of,
+    portable,
+    store_of,
+    work,
+)
+from edgecut.search.tasks import (
+    Built as BuiltElsewhere,
+)
 from edgecut.whole import write_whole
-
-Task = TypeVar("Task")
-Answer = TypeVar("Answer")
 
 _ROUNDS = 3  # how often further choices are built for a device that none built so far fits
 
@@ -129,11 +141,11 @@ class _Search:
     def __init__(self, request: Request, progress: Progress) -> None:
         self.began = time.monotonic()
         self.progress = progress
-        self.bench = Workbench(request, progress, in_parts=request.spread.is_asked)
-        request = self.bench.request = _with_inputs(request, self.bench)
-        self.request = request
         self.facts = facts_of(request)
-        self.store = Store(request.out / "cache", self.facts)
+        self.store = store_of(request, self.facts)
+        self.mark = secrets.token_hex(8)
+        self.bench = Workbench(request, self.store, progress, in_parts=request.spread.is_asked)
+        self.request = self.bench.request = _with_inputs(request, self.bench)
         self.scores: dict[Scoring, tuple[CutScore, ...]] = {}
         self.candidates: list[FrontPoint] = []
         self.built: dict[str, Built] = {}
@@ -145,7 +157,7 @@ class _Search:
     def front_of_all(self) -> Front:
         """Everything scored, the front written after each evaluation."""
         try:
-            with workers(self.request.spread) as hands:
+            with workers(self.request.spread) as hands, marked(self.store, self.mark):
                 self._score(hands)
                 for turn in range(_ROUNDS):
                     self._build(hands, self._choices(turn))
@@ -153,25 +165,26 @@ class _Search:
         except KeyboardInterrupt as exc:
             raise SearchInterrupted(self._write(finished=False)) from exc
 
-    def _each(
-        self, hands: Workers, function: Callable[[Workbench, Task], Answer], tasks: Iterable[Task]
-    ) -> Iterator[tuple[Task, Answer]]:
+    def _each(self, hands: Workers, tasks: Iterable[Task | None]) -> Iterator[tuple[Task, Answer]]:
         """The tasks with their answers, as they are done: here, or each sent with all that it needs."""
-        if isinstance(hands, Here):
-            yield from hands.each(functools.partial(function, self.bench), tasks)
-        else:
-            messages = (sent(self.request, self.facts, cast("Sendable", task)) for task in tasks)
-            for message, answer in hands.each(work, messages):
-                yield cast("Task", message.task), cast("Answer", answer)
+        alone = isinstance(hands, Here)
+        request = b"" if alone else portable(self.request)
+        messages = (None if task is None else Sent(task, request, self.facts, self.mark) for task in tasks)
+        for message, answer in hands.each(self._done_here if alone else work, messages):
+            yield message.task, answer
 
-    def _in_time(self, tasks: Iterable[Task], name: Callable[[Task], str]) -> Iterator[Task]:
-        """The tasks that may begin; those after the time limit are noted, once by each name."""
+    def _done_here(self, message: Sent) -> Answer:
+        return do(self.bench, message.task)
+
+    def _in_time(self, task: Pass | Choice) -> bool:
+        """Whether a task may begin; of those after the time limit a note is left, once by each name."""
         limit = self.request.time_limit_s
-        for task in tasks:
-            if limit is None or time.monotonic() - self.began < limit:
-                yield task
-            elif (late := f"{name(task)}: not looked at, the time limit was reached") not in self.late:
-                self.late.append(late)
+        if limit is None or time.monotonic() - self.began < limit:
+            return True
+        name = words(task.size, task.channels) if isinstance(task, Pass) else name_of(task)
+        if (late := f"{name}: not looked at, the time limit was reached") not in self.late:
+            self.late.append(late)
+        return False
 
     def _score(self, hands: Workers) -> None:
         """The scores of all cuts of each input, and what each would cost."""
@@ -203,14 +216,14 @@ class _Search:
 
     def _scored(self, hands: Workers, tasks: Sequence[Scoring]) -> Iterator[tuple[Scoring, Scored]]:
         """The inputs' answers; here one input after the other, so that the images of one are read at a time."""
-
-        def each(function: Callable[[Workbench, Task], Answer], tasks: Iterable[Task]) -> Iterator[tuple[Task, Answer]]:
-            return self._each(hands, function, self._in_time(tasks, _input_of) if function is pass_part else tasks)
-
-        yield from self._each(hands, score_cuts, [task for task in tasks if task.swept is not None])
+        each = functools.partial(self._each, hands)
+        for task, answer in each([task for task in tasks if task.swept is not None]):
+            yield cast("Scoring", task), cast("Scored", answer)
         new = [task for task in tasks if task.swept is None]
         for group in [[task] for task in new] if isinstance(hands, Here) else [new]:
-            yield from score_inputs(self.bench, self.store, each, group)
+            yield from score_inputs(self.bench, each, group, self._in_time)
+        if new and not self.late:
+            drop_targets(self.store, self.bench.count)
 
     def _kept(self, task: Scoring) -> tuple[Swept | None, Priced | None]:
         swept = self.store.get("sweep", size=task.size, channels=task.channels)
@@ -262,7 +275,8 @@ class _Search:
             for task in ready:
                 self._measure(task)
                 advance(1)
-            for task, built in self._each(hands, choice, self._in_time(todo, name_of)):
+            for did, answer in self._each(hands, (task for task in todo if self._in_time(task))):
+                task, built = cast("Choice", did), cast("BuiltElsewhere", answer)
                 if built.made is None:
                     self.left_out.append(built.left_out)
                     advance(1)
@@ -331,10 +345,6 @@ class _Search:
         write_whole(self.request.out / "front.json", _text(front).encode())
         write_whole(self.request.out / "report.html", render_front(front).encode())
         return front
-
-
-def _input_of(task: object) -> str:
-    return words(task.size, task.channels) if isinstance(task, Pass) else ""
 
 
 def _text(front: Front) -> str:

@@ -2,159 +2,157 @@
 
 from __future__ import annotations
 
+import heapq
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, replace
-from typing import Protocol, TypedDict, TypeVar, cast
+from dataclasses import replace
+from typing import Protocol, cast
 
-import numpy as np
-
-from edgecut.cache.store import Store
-from edgecut.images.mapped import Form, mapped
 from edgecut.search.inputs import Workbench
-from edgecut.search.passes import Columns, Pass, Passed, Probe, Probes, features_of, pass_part, probe, to_refit
+from edgecut.search.parts import (
+    Pass,
+    Passed,
+    Probe,
+    drop_input,
+    known_pass,
+    known_score,
+    put_score,
+)
+from edgecut.search.passes import Probes, to_refit
 from edgecut.search.request import PART
-from edgecut.search.sweep import probe_targets
-from edgecut.search.tasks import NOTHING_SWEPT, Scored, Scoring, score_cuts
+from edgecut.search.tasks import NOTHING_SWEPT, Answer, Scored, Scoring, Task
 
-T = TypeVar("T")
-A = TypeVar("A")
-_KIND, _NAME = "pass", "features.npy"
+Steps = Sequence[Pass | Probe | Scoring]
 
 
 class Each(Protocol):
     """Somebody who does tasks, in any order."""
 
-    def __call__(self, function: Callable[[Workbench, T], A], tasks: Iterable[T]) -> Iterator[tuple[T, A]]:
-        """Each task with its answer."""
-
-
-class Part(TypedDict):
-    """What is kept of a pass beside its features."""
-
-    count: int
-    alike: list[float]
-    widths: list[int]
-    same: list[int]
-    macs: list[int | None]
-
-
-Parts = dict[int, tuple[Part, np.ndarray]]
-"""{the first image: what is known of a part, and its features}."""
+    def __call__(self, tasks: Iterable[Task | None]) -> Iterator[tuple[Task, Answer]]:
+        """Each task with its answer; None among them says that nothing may begin before one that runs is done."""
 
 
 def score_inputs(
-    bench: Workbench, store: Store, each: Each, tasks: Sequence[Scoring]
+    bench: Workbench, each: Each, tasks: Sequence[Scoring], in_time: Callable[[Pass], bool] = lambda _: True
 ) -> Iterator[tuple[Scoring, Scored]]:
-    """The answer of each input, as it is there; none for one of which not all images were looked at in time.
+    """The answer of each input, as it is there; none for one of which a pass wasn't begun in time.
 
-    store: where parts are kept until an input is done, so that what was lost half-way goes on from there.
+    Parts and scores are kept in the store until an input is done, so that what was lost half-way goes on from there.
+    Of what can begin, that begins which most has to wait for: passes, cheap probes, exact ones, scorings; and of those
+    the wider ones, which take longer.
     """
-    passed = {task: _kept(bench, store, task) for task in tasks}
-    left_out: dict[Scoring, str] = {}
-    inputs = {(task.size, task.channels): task for task in tasks}
-
-    def passes() -> Iterator[Pass]:
-        for task, parts in passed.items():
-            for first in range(0, len(bench.training_labels(task.size, task.channels)), PART):
-                if first not in parts and task not in left_out:
-                    yield Pass(task.size, task.channels, first)
-
-    for one, answer in each(pass_part, passes()):
-        task = inputs[one.size, one.channels]
-        if answer.left_out:
-            left_out[task] = answer.left_out
-        else:
-            passed[task][one.first] = _put(store, one, answer)
-    for task, why in left_out.items():
-        yield task, Scored(NOTHING_SWEPT, {"points": []}, why)
-    ready = {
-        (task.size, task.channels): _Ready(bench, task, [parts[first] for first in sorted(parts)])
-        for task, parts in passed.items()
-        if task not in left_out and _is_whole(bench, task, parts)
-    }
-    with bench.progress.task("probes", sum(x.count for x in ready.values())) as advance:
-        for cheap, score in each(probe, itertools.chain.from_iterable(x.cheap_probes() for x in ready.values())):
-            ready[cheap.size, cheap.channels].cheap[cheap.cut] = score
+    agenda = _Agenda([_Input(bench, task) for task in tasks], in_time)
+    with bench.progress.task("parts and probes") as advance:
+        for task, answer in each(agenda.tasks()):
+            scored = agenda.answered(cast("Pass | Probe | Scoring", task), answer)
             advance(1)
-    with bench.progress.task("exact probes"):
-        for exact, score in each(probe, itertools.chain.from_iterable(x.exact_probes() for x in ready.values())):
-            ready[exact.size, exact.channels].exact[exact.cut] = score
-    for known, found in each(score_cuts, [replace(x.task, probes=x.probes()) for x in ready.values()]):
-        yield replace(known, probes=None), found
-        for first in passed.pop(replace(known, probes=None)):
-            store.drop(_KIND, **asdict(Pass(known.size, known.channels, first)))
+            if scored is not None:
+                yield scored
+                agenda.forget(scored[0])
 
 
-class _Ready:
-    """An input whose images all went through the model. cheap, exact: scores of distinct cuts, as they come."""
+class _Agenda:
+    """What can begin, and what runs."""
 
-    def __init__(self, bench: Workbench, task: Scoring, parts: Sequence[tuple[Part, np.ndarray]]) -> None:
-        self.task, self.cheap, self.exact = task, dict[int, float](), dict[int, float]()
-        first = parts[0][0]
-        self._alike = tuple(first["alike"])
-        self._columns = Columns(tuple(first["widths"]), tuple(first["same"]), tuple(first["macs"]))
-        self._parts = [(part["count"], features) for part, features in parts]
-        self._targets = probe_targets(bench.training_labels(task.size, task.channels))
-        self._outputs = bench.outputs(task.size, task.channels)
+    def __init__(self, inputs: Sequence[_Input], in_time: Callable[[Pass], bool]) -> None:
+        self._inputs = {(x.task.size, x.task.channels): (place, x) for place, x in enumerate(inputs)}
+        self._in_time, self._running = in_time, 0
+        self._ready: list[tuple[tuple[int, int, int], int, Pass | Probe | Scoring]] = []
+        self._numbers = itertools.count()  # of those that are alike the first begins
+        for x in inputs:
+            self._add(x.begin())
 
-    @property
-    def count(self) -> int:
-        """How many cheap probes there are."""
-        return len(self._columns.distinct)
+    def tasks(self) -> Iterator[Task | None]:
+        """The next that may begin; None while all wait for one that runs."""
+        while self._ready or self._running:
+            task = heapq.heappop(self._ready)[2] if self._ready else None
+            if isinstance(task, Pass) and (self._of(task).left_out or not self._in_time(task)):
+                continue
+            self._running += task is not None
+            yield task
 
-    def cheap_probes(self) -> Iterator[Probe]:
-        return (self._probe(cut, exact=False) for cut in self._columns.distinct)
-
-    def exact_probes(self) -> Iterator[Probe]:
-        return (self._probe(cut, exact=True) for cut in to_refit(self._columns, self.cheap))
-
-    def probes(self) -> Probes:
-        """What is known of every cut."""
-        same = self._columns.same
-        exact = {k: self.exact[first] for k, first in enumerate(same) if first in self.exact}
-        return Probes(tuple(self.cheap[first] for first in same), exact, self._alike)
-
-    def _probe(self, cut: int, *, exact: bool) -> Probe:
-        features = features_of(self._columns, self._parts, cut)
-        return Probe(self.task.size, self.task.channels, cut, exact, features, self._targets, self._outputs)
-
-
-def _is_whole(bench: Workbench, task: Scoring, parts: Parts) -> bool:
-    return sum(part["count"] for part, _ in parts.values()) == len(bench.training_labels(task.size, task.channels))
-
-
-def _kept(bench: Workbench, store: Store, task: Scoring) -> Parts:
-    parts: Parts = {}
-    for first in range(0, len(bench.training_labels(task.size, task.channels)), PART):
-        facts = asdict(Pass(task.size, task.channels, first))
-        part = cast("Part | None", store.get(_KIND, **facts))
-        features = None if part is None else _features(store, part, facts)
-        if part is not None and features is not None:
-            parts[first] = part, features
-    return parts
-
-
-def _put(store: Store, task: Pass, passed: Passed) -> tuple[Part, np.ndarray]:
-    columns, facts = passed.columns, asdict(task)
-    part: Part = {
-        "count": passed.count,
-        "alike": list(passed.alike),
-        "widths": list(columns.widths),
-        "same": list(columns.same),
-        "macs": list(columns.macs),
-    }
-    with store.scratch() as folder:
-        np.save(folder / _NAME, passed.features)
-        store.put(_KIND, part, {_NAME: folder / _NAME}, **facts)
-    features = _features(store, part, facts)
-    return part, passed.features if features is None else features
-
-
-def _features(store: Store, part: Part, facts: dict[str, object]) -> np.ndarray | None:
-    file = store.open(_KIND, _NAME, **facts)
-    if file is None:
+    def answered(self, task: Pass | Probe | Scoring, answer: Answer) -> tuple[Scoring, Scored] | None:
+        """What is known of an input with this answer, if that is all."""
+        self._running -= 1
+        known = self._of(task)
+        if isinstance(task, Scoring):
+            return known.task, cast("Scored", answer)
+        if isinstance(task, Pass) and isinstance(answer, Passed) and answer.left_out:
+            first, known.left_out = not known.left_out, answer.left_out
+            return (known.task, Scored(NOTHING_SWEPT, {"points": []}, answer.left_out)) if first else None
+        self._add(known.after(task, answer))
         return None
-    widths = [part["widths"][k] for k in dict.fromkeys(part["same"])]
-    with file:
-        return mapped(file, Form((part["count"] * sum(widths),), np.dtype(np.float32)))
+
+    def forget(self, task: Scoring) -> None:
+        """Remove what is kept of an input that is done."""
+        self._of(task).forget()
+
+    def _of(self, task: Pass | Probe | Scoring) -> _Input:
+        return self._inputs[task.size, task.channels][1]
+
+    def _add(self, tasks: Steps) -> None:
+        for task in tasks:
+            stage = 0 if isinstance(task, Pass) else 3 if isinstance(task, Scoring) else 1 + task.exact
+            width = task.width if isinstance(task, Probe) else 0
+            place = self._inputs[task.size, task.channels][0]
+            heapq.heappush(self._ready, ((stage, place, -width), next(self._numbers), task))
+
+
+class _Input:
+    """What is known of an input. cheap, exact: scores of distinct cuts."""
+
+    def __init__(self, bench: Workbench, task: Scoring) -> None:
+        self.task, self.left_out = task, ""
+        self._store = bench.store
+        self._passes = [Pass(task.size, task.channels, first) for first in range(0, bench.count, PART)]
+        self._parts: dict[Pass, Passed] = {}
+        self._cheap: dict[int, float] = {}
+        self._exact: dict[int, float] = {}
+        self._probes: list[Probe] = []
+
+    def begin(self) -> Steps:
+        """What isn't known yet and can begin."""
+        known = {part: known_pass(self._store, part) for part in self._passes}
+        self._parts = {part: passed for part, passed in known.items() if passed is not None}
+        return [part for part in self._passes if part not in self._parts] or self._next()
+
+    def after(self, task: Pass | Probe, answer: Answer) -> Steps:
+        """What can begin with this answer."""
+        if isinstance(task, Pass):
+            self._parts[task] = cast("Passed", answer)
+            return self._next() if len(self._parts) == len(self._passes) else ()
+        put_score(self._store, task, cast("float", answer))
+        (self._exact if task.exact else self._cheap)[task.cut] = cast("float", answer)
+        waits = len(self._exact if task.exact else self._cheap) < sum(x.exact == task.exact for x in self._probes)
+        return () if waits else self._next()
+
+    def forget(self) -> None:
+        """Remove what is kept for going on."""
+        drop_input(self._store, self._passes, self._probes)
+
+    def _next(self) -> Steps:
+        """The tasks of the next stage, of which at least one isn't known yet."""
+        columns = self._parts[self._passes[0]].columns
+        if len(self._cheap) < len(columns.distinct):
+            return self._begun(columns.distinct, exact=False) or self._next()
+        exact = to_refit(columns, self._cheap)
+        if len(self._exact) < len(exact):
+            return self._begun(exact, exact=True) or self._next()
+        return [replace(self.task, probes=self._said())]
+
+    def _begun(self, cuts: Sequence[int], *, exact: bool) -> Steps:
+        """The probes of a stage whose scores aren't there from an earlier search."""
+        widths, scores = self._parts[self._passes[0]].columns.widths, self._exact if exact else self._cheap
+        probes = [Probe(self.task.size, self.task.channels, cut, widths[cut], exact) for cut in cuts]
+        self._probes += probes
+        for task in probes:
+            if (score := known_score(self._store, task)) is not None:
+                scores[task.cut] = score
+        return [task for task in probes if task.cut not in scores]
+
+    def _said(self) -> Probes:
+        """What is known of every cut."""
+        first = self._parts[self._passes[0]]
+        same = first.columns.same
+        exact = {k: self._exact[cut] for k, cut in enumerate(same) if cut in self._exact}
+        return Probes(tuple(self._cheap[cut] for cut in same), exact, first.alike)

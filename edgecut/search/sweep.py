@@ -11,13 +11,12 @@ from edgecut.search.passes import PROJECTED, Probes, points_of
 from edgecut.search.request import Size
 
 _GRADIENT_IMAGES = 32
-_TARGETS = 64  # values that a probe is fitted to
 
 
 def sweep(bench: Workbench, size: Size | None, channels: int | None, probes: Probes) -> tuple[CutScore, ...]:
     """What each tensor of the source says about the training images at one size and number of channels."""
     graph = bench.graph(size, channels)
-    tensors, points, count = poolable(graph), points_of(graph), len(bench.training_labels(size, channels))
+    tensors, points, count = poolable(graph), points_of(graph), bench.count
     few = np.linspace(0, count - 1, min(_GRADIENT_IMAGES, count)).astype(int)
     pixels = bench.training_rows(size, channels, few)
     gradients = gradient_x_activation(graph, tensors, bench.body(size, channels).feed.values(pixels))
@@ -40,18 +39,6 @@ def sweep(bench: Workbench, size: Size | None, channels: int | None, probes: Pro
         for k, (point, width) in enumerate(zip(points, (int(x.shape[-1] or 0) for x in tensors), strict=True))
         if point.name in cuttable
     )
-
-
-def probe_targets(labels: np.ndarray) -> np.ndarray:
-    """The targets that a probe is fitted to: of very many values their leading principal components.
-
-    (n, outputs) float -> (n, at most 64). They hold most of the variance, and R2 weighs by variance.
-    """
-    if labels.ndim == 1 or labels.shape[1] <= _TARGETS:
-        return labels
-    centred = labels.astype(np.float64) - labels.mean(axis=0)
-    _, axes = np.linalg.eigh(centred.T @ centred)
-    return np.asarray(centred @ axes[:, -_TARGETS:])
 
 
 def _rounded(score: float) -> float:

@@ -12,6 +12,7 @@ from typing import TypedDict
 from edgecut.bench.at_cut import unforeseen
 from edgecut.cache.facts import PACKAGE, code_hash
 from edgecut.cache.hashes import remembered_hash
+from edgecut.cache.store import Store
 from edgecut.errors import RequestError, RunError, StepError
 from edgecut.graph.features import poolable
 from edgecut.graph.saved import PREFIX
@@ -26,7 +27,8 @@ from edgecut.search import costs
 from edgecut.search.building import Made, latency_basis, make, name_of
 from edgecut.search.inputs import Workbench
 from edgecut.search.lowering import lowered
-from edgecut.search.passes import Pass, Passed, Probe, Probes, pass_part, probe
+from edgecut.search.parts import Pass, Passed, Probe, has_mark
+from edgecut.search.passes import Probes, pass_part, probe
 from edgecut.search.request import Choice, Request, Size
 from edgecut.search.sweep import sweep
 
@@ -59,7 +61,7 @@ class Scoring:
 
 
 Task = Scoring | Choice | Pass | Probe
-"""What is done elsewhere."""
+"""What is done here or elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,8 @@ def score_cuts(bench: Workbench, task: Scoring) -> Scored:
         scores = sweep(bench, task.size, task.channels, task.probes)
         swept = {
             "cuts": [s.to_dict() for s in scores],
-            "images": bench.counts(task.size, task.channels),
-            "outputs": bench.outputs(task.size, task.channels),
+            "images": bench.counts(),
+            "outputs": bench.outputs,
         }
     scores = tuple(CutScore.model_validate(row) for row in swept["cuts"])
     return Scored(swept, {"points": [p.to_dict() for p in _priced(bench, task, scores, swept["outputs"])]})
@@ -105,20 +107,33 @@ def choice(bench: Workbench, task: Choice) -> Built:
     return Built(made, content)
 
 
+Answer = Scored | Built | Passed | float
+
+
+def do(bench: Workbench, task: Task) -> Answer:
+    """The answer of a task of any kind."""
+    if isinstance(task, Pass):
+        return pass_part(bench, task)
+    if isinstance(task, Probe):
+        return probe(bench, task)
+    return score_cuts(bench, task) if isinstance(task, Scoring) else choice(bench, task)
+
+
 @dataclass(frozen=True)
 class Sent:
     """A task for another process. request: pickled, so that a worker keeps the model and the images that it has read.
 
-    facts: what the answer depends on, as the sender has it.
+    facts: what the answer depends on, as the sender has it. mark: by which a worker sees whether OUT is the sender's.
     """
 
     task: Task
     request: bytes
     facts: Mapping[str, object]
+    mark: str
 
 
-def sent(request: Request, facts: Mapping[str, object], task: Task) -> Sent:
-    """The task with all that a worker needs to know, its files by their full names."""
+def portable(request: Request) -> bytes:
+    """The request as workers take it, its files and OUT by their full names."""
     recipe = request.recipe
     source = recipe.source
     if not source.model.startswith(PREFIX):
@@ -127,12 +142,12 @@ def sent(request: Request, facts: Mapping[str, object], task: Task) -> Sent:
         key: str(Path(path).absolute()) for key in ("train", "val", "labels") if (path := getattr(recipe.data, key))
     }
     recipe = recipe.model_copy(update={"source": source, "data": recipe.data.model_copy(update=named)})
-    plain = replace(request, recipe=recipe, out=Path(), spread=HERE, time_limit_s=None)
-    return Sent(task, pickle.dumps(plain), facts)
+    plain = replace(request, recipe=recipe, out=request.out.absolute(), spread=HERE, time_limit_s=None)
+    return pickle.dumps(plain)
 
 
-def work(sent: Sent) -> Scored | Built | Passed | float:
-    """What a worker does. Raises RunError where its code, packages or files aren't the sender's."""
+def work(sent: Sent) -> Answer:
+    """What a worker does. Raises RunError where its code, packages or files aren't the sender's, or OUT isn't."""
     from edgecut.graph.quiet import import_keras_quietly
 
     import_keras_quietly()
@@ -143,11 +158,19 @@ def work(sent: Sent) -> Scored | Built | Passed | float:
             f"workers: one has another {' and another '.join(different)} than this process; give all of them the same "
             "files under the same names, and install the same versions"
         )
-    if isinstance(sent.task, Pass):
-        return pass_part(bench, sent.task)
-    if isinstance(sent.task, Probe):
-        return probe(bench, sent.task)
-    return score_cuts(bench, sent.task) if isinstance(sent.task, Scoring) else choice(bench, sent.task)
+    # What this machine is doesn't part its results from the sender's, as it would in a cache.
+    bench.store = store_of(bench.request, sent.facts)
+    if not has_mark(bench.store, sent.mark):
+        raise RunError(
+            f"workers: one doesn't see what this process wrote to {bench.store.folder}; choose an OUT (-o) on a disk "
+            "that all of them share, under the same name"
+        )
+    return do(bench, sent.task)
+
+
+def store_of(request: Request, facts: Mapping[str, object]) -> Store:
+    """What a search keeps in OUT, to go on from."""
+    return Store(request.out / "cache", facts)
 
 
 def facts_of(request: Request) -> dict[str, object]:
@@ -182,7 +205,8 @@ def source_hash(source: str) -> str:
 @functools.lru_cache(maxsize=1)
 def _bench(pickled: bytes, progress: Progress = SILENT) -> tuple[Workbench, dict[str, object]]:
     request: Request = pickle.loads(pickled)
-    return Workbench(request, progress, in_parts=True), facts_of(request)
+    facts = facts_of(request)
+    return Workbench(request, store_of(request, facts), progress, in_parts=True), facts
 
 
 def _plain(key: str, value: object) -> object:

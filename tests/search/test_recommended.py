@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+from edgecut.cache.store import Store
 from edgecut.handoff.recipe_text import recipe_toml, resolved
 from edgecut.pipeline.run import build
 from edgecut.records.profile_files import find_profile
@@ -68,7 +69,7 @@ def test_a_choice_is_what_its_recipe_builds(
     )  # fmt: skip
     request = Request(recipe, (find_profile("host"),), (size,), (channels,), (precision,), tmp_path / "search")
     choice = Choice("c2", size, 1 if channels == 1 else 3, precision)
-    bench = Workbench(request)
+    bench = Workbench(request, Store(tmp_path / "store", {}))
     made, content = make(bench, choice)
     outputs = outputs_of(bench.images(size, channels))
     (tmp_path / "recipe.toml").write_text(recipe_toml(resolved(recipe_for(request, choice, outputs, "for_host"))))

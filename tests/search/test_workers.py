@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ import edgecut
 from edgecut.errors import MissingRuntimeError, RequestError, RunError
 from edgecut.pipeline.workers import Dask, Spread, Tls, spread_faults, workers
 from edgecut.search import tasks
+from edgecut.search.parts import marked
 
 pytestmark = pytest.mark.tensorflow
 
@@ -240,13 +242,67 @@ def test_flags_of_tls_and_of_the_dashboard_that_do_nothing_are_refused(tmp_path:
 
 def test_a_worker_with_other_code_is_refused(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
     request = asked(small, Path())
-    message = tasks.sent(request, {**tasks.facts_of(request), "code": "older"}, tasks.Scoring((16, 16), 3))
+    facts = {**tasks.facts_of(request), "code": "older"}
     with pytest.raises(RunError) as caught:
-        tasks.work(message)
+        tasks.work(tasks.Sent(tasks.Scoring((16, 16), 3), tasks.portable(request), facts, "mark"))
     assert str(caught.value) == (
         "workers: one has another code than this process; give all of them the same files under the same names, and "
         "install the same versions"
     )
+
+
+def test_a_worker_that_does_not_see_the_output_folder_is_refused(small: Small, tmp_path: Path) -> None:
+    request = asked(small, tmp_path / "out")
+    facts = tasks.facts_of(request)
+    with marked(tasks.store_of(request, facts), "mark"), pytest.raises(RunError) as caught:
+        tasks.work(tasks.Sent(tasks.Scoring((16, 16), 3), tasks.portable(request), facts, "another's"))
+    assert str(caught.value) == (
+        f"workers: one doesn't see what this process wrote to {tmp_path / 'out' / 'cache'}; choose an OUT (-o) on a "
+        "disk that all of them share, under the same name"
+    )
+
+
+def begun(*words: str, until: str) -> tuple[subprocess.Popen[str], str]:
+    """A process of Dask's command line, and the line that it says until when it is waited for."""
+    child = subprocess.Popen([sys.executable, "-m", "dask", *words], stderr=subprocess.PIPE, text=True)
+    assert child.stderr is not None
+    return child, next(line for line in child.stderr if until in line)
+
+
+def test_a_scheduler_that_is_killed_is_named_and_nothing_else_is_said(capfd: pytest.CaptureFixture[str]) -> None:
+    scheduler, line = begun("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", until="Scheduler at:")
+    address = line.split()[-1]
+    worker, _ = begun("worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard", until="Registered to:")
+    try:
+        with workers(Spread(address)) as hands:
+            answers = hands.each(abs, range(100))
+            assert next(answers) == (0, 0)
+            scheduler.kill()
+            with pytest.raises(RunError) as caught:
+                list(answers)
+    finally:
+        for child in (scheduler, worker):
+            child.kill()
+            child.communicate()
+    assert str(caught.value) == (
+        f"workers: the connection to the scheduler at {address!r} is lost; start it and its workers again, then run "
+        "the same command again"
+    )
+    assert capfd.readouterr().err == ""
+
+
+def test_what_waits_for_a_running_task_begins_after_it(two: Dask) -> None:
+    ready = [1, 2]
+
+    def agenda() -> Iterator[int | None]:
+        while len(answers) < 4:
+            yield ready.pop(0) if ready else None
+
+    answers: list[tuple[int, int]] = []
+    for task, answer in two.each(square, agenda()):
+        answers.append((task, answer))
+        ready += [10 * task] if task < 10 else []
+    assert sorted(answers) == [(1, 1), (2, 4), (10, 100), (20, 400)]
 
 
 def test_a_search_over_processes_of_which_one_is_killed_has_the_same_front(
