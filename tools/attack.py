@@ -2,12 +2,12 @@
 
     tools/attack [--only KIND ...] [--light] [--every 1] [--seed 0] [--keep DIR]
 
-Kinds: keras, h5, savedmodel, hdf5, zip, external, onnx, tflite, npz, git, labels, recipe, profile, bundle. The cases of
-a kind run in one child process, in which TensorFlow is imported once where it is needed. A case fails if code out of it
-ran (it would write a canary), if anything was written outside of OUT, if a result holds what lies in a file that wasn't
-named, or if a command ends as a bug (exit code 5), ends the process, takes over 20 seconds, or takes itself or a child
-beyond the limit of memory. The table shows what was counted; failing cases are kept; the exit code is 1 if there is
-one. --light: only kinds that need no TensorFlow; --every N: each Nth case.
+Kinds: keras, h5, savedmodel, hdf5, zip, external, onnx, tflite, npz, git, labels, recipe, profile, bundle, picture. The
+cases of a kind run in one child process, in which TensorFlow is imported once where it is needed. A case fails if code
+out of it ran (it would write a canary), if anything was written outside of OUT, if a result holds what lies in a file
+that wasn't named, or if a command ends as a bug (exit code 5), ends the process, takes over 20 seconds, or takes itself
+or a child beyond the limit of memory. The table shows what was counted; failing cases are kept; the exit code is 1 if
+there is one. --light: only kinds that need no TensorFlow; --every N: each Nth case.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ from typing import Any
 import attack_archives
 import attack_graphs
 import attack_keras
+import attack_pictures
 import attack_saved
 import attack_texts
-from attack_case import SECRET, Case, Place
+from attack_case import ROOT, SECRET, Case, Place
 from fuzz import Watch, command, watched
 
 HEAVY = frozenset({"keras", "h5", "savedmodel", "hdf5", "zip", "git", "external"})
@@ -61,7 +62,7 @@ def main() -> int:
 def cases(seed: int) -> dict[str, list[Case]]:
     """All cases by kind, the same for the same seed."""
     found: dict[str, list[Case]] = {}
-    for module in (attack_keras, attack_archives, attack_saved, attack_graphs, attack_texts):
+    for module in (attack_keras, attack_archives, attack_saved, attack_graphs, attack_texts, attack_pictures):
         for make in module.CASES:
             for case in make(random.Random(seed)):
                 found.setdefault(case.kind, []).append(case)
@@ -151,6 +152,11 @@ def _child(options: argparse.Namespace) -> int:
         EDGECUT_LIMITS=f"seconds=5,bytes={CHILD_BYTES}",
     )
     tempfile.tempdir = str(folder / "tmp")
+    if kind == "picture":
+        from edgecut.images import decode_children
+
+        os.environ["PYTHONPATH"] = str(ROOT)
+        decode_children.WORKER = attack_pictures.DECODER
     with open(folder / "journal", "w") as journal:
         for number, case in enumerate(chosen(options)[kind][options.skip :], options.skip):
             row = _try(case, folder / f"case-{number}", folder)
