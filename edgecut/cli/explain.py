@@ -86,6 +86,7 @@ def _check(recipe: Recipe, artifact: Path, plot: Path | None, force: bool) -> No
 def _explain(output: Output, recipe: Recipe, artifact: Path, count: int) -> Explanation:
     from edgecut.graph.quiet import import_keras_quietly
     from edgecut.images.dataset import read_calibration, read_calibration_arrays
+    from edgecut.images.encoded import requested
     from edgecut.images.feed import ArrayFeed, kind_of
     from edgecut.tflite.flatbuffer import read
 
@@ -111,6 +112,7 @@ def _explain(output: Output, recipe: Recipe, artifact: Path, count: int) -> Expl
         count=count,
         seed=recipe.data.seed,
         where="--data",
+        request=requested(recipe.data),
         progress=progress,
     )
     explanation = explain_file(

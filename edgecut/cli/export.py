@@ -339,6 +339,7 @@ def _calibration(output: Output, recipe: Recipe, shape: tuple[int, int, int]) ->
     """The calibration images as a model takes them that takes (height, width, channels): (n, *shape), float32."""
     from edgecut.images.dataset import read_calibration
     from edgecut.images.device import CHANNELS, DEFAULT_ORDER, in_order, model_input
+    from edgecut.images.encoded import requested
 
     height, width, channels = shape
     order = recipe.stem.order or DEFAULT_ORDER.get(channels)
@@ -358,6 +359,7 @@ def _calibration(output: Output, recipe: Recipe, shape: tuple[int, int, int]) ->
         count=recipe.data.calibration,
         seed=recipe.data.seed,
         where="--data",
+        request=requested(recipe.data),
         progress=output.progress(),
     )
     pixels = in_order(pixels, order).copy()

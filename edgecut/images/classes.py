@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgecut.errors import DataError, faults_of
 from edgecut.images.arrays import has_part
+from edgecut.images.encoded import requested
 from edgecut.images.listing import class_count_fault, class_folders, class_names_of
 from edgecut.images.npz import load_array, read_headers
 from edgecut.images.parts import label_faults, pair_names
@@ -31,9 +32,9 @@ def folder_class_faults(
     names: of data.labels. partial: whether a name may be without a folder.
     """
     train, path = Path(str(data.train)), Path(str(data.train if where == "data.train" else data.val))
-    folders = own_names(path, where) or ()
+    folders = own_names(path, where, data) or ()
     if names is None and where == "data.val":
-        names = own_names(train, "data.train") if train.exists() else ()
+        names = own_names(train, "data.train", data) if train.exists() else ()
         if names is None:
             return [unnamed_numbers_fault(path, train)]
         if not names:
@@ -51,23 +52,23 @@ def folder_class_faults(
     return [] if fault is None else [fault]
 
 
-def own_names(path: Path, where: str) -> tuple[str, ...] | None:
+def own_names(path: Path, where: str, data: Data) -> tuple[str, ...] | None:
     """The classes that class folders or shards name; None where classes are numbers. Raises DataError."""
     if is_sharded(path):
         from edgecut.images.samples import open_samples  # numpy is only needed where there are numbers
 
-        return open_samples(path, "held out" if where == "data.val" else "train", where).names
+        return open_samples(path, "held out" if where == "data.val" else "train", where, requested(data)).names
     return tuple(folder.name for folder in class_folders(path, where)) if path.is_dir() else None
 
 
-def number_faults(path: Path, where: str, names: Sequence[str] | None, classes: int | None) -> list[str]:
+def number_faults(path: Path, where: str, data: Data, names: Sequence[str] | None, classes: int | None) -> list[str]:
     """Whether the numbers of an .npz, whose headers are right, or of shards are those of the known classes."""
     from edgecut.images.labels import check_labels  # numpy is only needed where there are numbers
 
     count = len(names) if names is not None else classes
     faults, more = [], "set head.classes = {}" if names is None else "name {} classes in data.labels"
     try:
-        for is_train, place, labels in _numbers(path, where):
+        for is_train, place, labels in _numbers(path, where, data):
             if is_train and where == "data.train" and (labels == labels[0]).all():
                 faults.append(one_class_fault(path, where, int(labels[0])))
             own = int(labels.max()) + 1 if count is None else count
@@ -77,17 +78,17 @@ def number_faults(path: Path, where: str, names: Sequence[str] | None, classes: 
     return faults
 
 
-def _numbers(path: Path, where: str) -> Iterator[tuple[bool, str, np.ndarray]]:
+def _numbers(path: Path, where: str, data: Data) -> Iterator[tuple[bool, str, np.ndarray]]:
     """(whether it is trained on, its place, the labels) of each part of an .npz or of shards that is used."""
     if is_sharded(path):
         from edgecut.images.samples import open_samples
 
         splits: list[Split] = ["held out" if where == "data.val" else "train"]
         for split in [*splits, "held out"] if where == "data.train" and holds_out(path) else splits:
-            samples = open_samples(path, split, where)
-            if samples.numbers is None:
+            samples = open_samples(path, split, where, requested(data))
+            if samples.labels is None:
                 raise DataError(f"{where}: {samples.unlabelled}; or set data.target = 'features' (--target features)")
-            yield split == "train", f"{where}: {path}", samples.numbers
+            yield split == "train", f"{where}: {path}", samples.labels
         return
     headers = read_headers(path, where)
     pairs = [pair_names(headers, prefer_test=where == "data.val")]
@@ -119,11 +120,11 @@ def own_output_faults(data: Data, outputs: Sequence[Shape | None]) -> list[str]:
         return []
     remedy = f"{GIVE_LABELS}, or set data.target = 'features' if they only calibrate"
     path = Path(data.train)
-    if (folders := own_names(path, "data.train")) is not None:
+    if (folders := own_names(path, "data.train", data)) is not None:
         if len(folders) in map(_classes_of, counts):
             return []
         return [f"data.train: {path} has {_counted(folders)}, and the model has {_outputs(counts)}; {remedy}"]
-    high = max(_highest(data.train, "data.train"), _highest(data.val, "data.val"))
+    high = max(_highest(data, "data.train"), _highest(data, "data.val"))
     if high < 0 or high + 1 in map(_classes_of, counts):
         return []
     return [f"data.train: {path}: labels go up to {high}, and the model has {_outputs(counts)}; {remedy}"]
@@ -133,7 +134,7 @@ def assumed_order(data: Data) -> str:
     """The sentence about class folders whose order is taken for that of a model's own outputs; "" where none is."""
     if data.target != "classes" or data.train is None or data.labels is not None:
         return ""
-    folders = own_names(Path(data.train), "data.train")
+    folders = own_names(Path(data.train), "data.train", data)
     if folders is None:
         return ""
     if is_sharded(data.train):
@@ -152,7 +153,7 @@ def absent_classes(data: Data) -> str:
     names = class_names_of(data)
     if names is None or data.target != "classes" or data.train is None or not Path(data.train).exists():
         return ""
-    folders = own_names(Path(data.train), "data.train")
+    folders = own_names(Path(data.train), "data.train", data)
     if folders is None:
         return ""
     absent = [name for name in names if name not in folders]
@@ -199,13 +200,14 @@ def first_names(names: Sequence[str]) -> str:
     return ", ".join(map(repr, names[:_SHOWN])) + (", ..." if len(names) > _SHOWN else "")
 
 
-def _highest(path: str | None, where: str) -> int:
+def _highest(data: Data, where: str) -> int:
     """The highest class of an .npz or of shards, -1 without a path, for folders, and without readable labels."""
+    path = data.train if where == "data.train" else data.val
     if path is None or (Path(path).is_dir() and not is_sharded(path)):
         return -1
     try:
         if is_sharded(path):
-            return max(int(labels.max()) for _, _, labels in _numbers(Path(path), where))
+            return max(int(labels.max()) for _, _, labels in _numbers(Path(path), where, data))
         headers = read_headers(Path(path), where)
         usable = [
             name

@@ -14,6 +14,7 @@ from edgecut.images.arrays import ArrayInputs, has_part
 from edgecut.images.classes import one_class_fault, unnamed_numbers_fault
 from edgecut.images.decode_children import decode_faults
 from edgecut.images.device import PictureForm
+from edgecut.images.encoded import LabelRequest, requested
 from edgecut.images.faults import data_faults
 from edgecut.images.labels import check_labels
 from edgecut.images.listing import class_count_fault, class_names_of
@@ -116,8 +117,8 @@ def _read(
     data: Data, read: Callable[[PictureSource, np.ndarray], np.ndarray], inputs: ArrayInputs | None, partial: bool
 ) -> Dataset:
     if data.target != "classes":
-        train_part, val_part = read_targets(data, read, inputs)
-        return Dataset(Images(*train_part), Images(*val_part), labels=(), named=False)
+        train_part, val_part, names = read_targets(data, read, inputs)
+        return Dataset(Images(*train_part), Images(*val_part), labels=names, named=False)
     chosen, labels, named = _chosen(data, partial, inputs)
     parts: list[Images] = []
     faults: list[str] = []
@@ -174,7 +175,7 @@ def _chosen(
     if data.train is None or faults:
         raise several(DataError, faults)
     names = class_names_of(data)
-    train = _open(data.train, "data.train", names, inputs)
+    train = _open(data.train, "data.train", names, inputs, requested(data))
     val = _open_val(data, data.train, names or train.names, inputs)
     labels, named = _class_names(train, val, names)
     sizes = data.limit if isinstance(data.limit, tuple) else (data.limit, data.limit)
@@ -219,15 +220,17 @@ def read_calibration(
     count: int | None = None,
     seed: int = 0,
     where: str = "data",
+    request: LabelRequest | None = None,
     progress: Progress = SILENT,
 ) -> np.ndarray:
     """Images to calibrate on, in the device's format: (n, *shape), uint8.
 
     path: class folders, a folder of images without labels, or an .npz (x_train, or its only array of pictures).
     shape: (height, width, channels). count: how many to choose at random, evenly over the classes where there are any;
-    None: all. where: what the path was given as, for the error messages. Raises DataError.
+    None: all. where: what the path was given as, for the error messages. request: which columns of shards are read.
+    Raises DataError.
     """
-    source = open_any(str(path), where)
+    source = open_any(str(path), where, request or LabelRequest())
     chosen = sampled(source.labels, len(source), count if count is not None else len(source), seed)
     return source.read(chosen, PictureForm(*shape), progress=progress)
 
@@ -255,9 +258,11 @@ def calibration_sample(images: Images, count: int, seed: int) -> np.ndarray:
     return images.pixels[sampled(classes, len(images.pixels), count, seed)]
 
 
-def _open(path: str, where: str, names: tuple[str, ...] | None, inputs: ArrayInputs | None) -> PictureSource:
+def _open(
+    path: str, where: str, names: tuple[str, ...] | None, inputs: ArrayInputs | None, request: LabelRequest
+) -> PictureSource:
     if inputs is None and is_sharded(path):
-        return open_shards(Path(path), where, "held out" if where == "data.val" else "train", names)
+        return open_shards(Path(path), where, "held out" if where == "data.val" else "train", names, request)
     if Path(path).is_dir():
         return open_folder(Path(path), where, names)
     pair = pair_names(read_headers(Path(path), where), prefer_test=where == "data.val")
@@ -269,12 +274,14 @@ def _open_val(
 ) -> PictureSource | None:
     """The validation images that have a place of their own; None if they must be split off."""
     if data.val is not None:
-        val = _open(data.val, "data.val", names, inputs)
+        val = _open(data.val, "data.val", names, inputs, requested(data))
         if names is None and val.names is not None:
             raise DataError(unnamed_numbers_fault(Path(data.val), Path(train)))
         return val
     if inputs is None and is_sharded(train):
-        return open_shards(Path(train), "data.train", "held out", names) if holds_out(Path(train)) else None
+        if not holds_out(Path(train)):
+            return None
+        return open_shards(Path(train), "data.train", "held out", names, requested(data))
     if not Path(train).is_dir() and has_part(read_headers(Path(train), "data.train"), "test"):
         return open_npz(Path(train), "data.train", ("x_test", "y_test"), inputs)
     return None

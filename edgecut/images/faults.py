@@ -46,7 +46,7 @@ def data_faults(
         elif Path(path).is_dir():
             faults += folder_class_faults(data, where, names, classes, partial=partial)
         else:
-            faults += number_faults(Path(path), where, names, classes)
+            faults += number_faults(Path(path), where, data, names, classes)
     return faults
 
 
@@ -56,10 +56,10 @@ def shard_faults(
     """What is wrong with shards, by their schemas or members and by their labels."""
     path = Path(str(data.train if where == "data.train" else data.val))
     try:
-        own = own_names(path, where)
+        own = own_names(path, where, data)
         if own is None:
-            return number_faults(path, where, names, classes)
-        faults = number_faults(path, where, own, None)
+            return number_faults(path, where, data, names, classes)
+        faults = number_faults(path, where, data, own, None)
         return faults or folder_class_faults(data, where, names, classes, partial=partial)
     except DataError as exc:
         return list(faults_of(exc))

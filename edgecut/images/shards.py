@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -38,8 +39,35 @@ def shard_files(path: Path) -> tuple[Path, ...]:
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
         if any(map(is_image_name, names)):
             return ()
-        shards += [Path(parent) / name for name in names if name.lower().endswith(SHARDS) and name[0] != "."]
-    return tuple(sorted(shards))
+        shards += [Path(parent) / name for name in names if _is_shard(name)]
+    return tuple(sorted(shard for shard in shards if not _is_cached(shard))) or tuple(sorted(shards))
+
+
+def shard_notes(folder: Path, where: str) -> Iterator[str]:
+    """What of a folder with shards isn't read, in sentences."""
+    shards = sorted(Path(parent) / name for parent, _, names in os.walk(folder) for name in names if _is_shard(name))
+    used = shard_files(folder)
+    cached = [shard for shard in shards if _is_cached(shard) and shard not in used]
+    if used and cached:
+        number = "1 file" if len(cached) == 1 else f"{len(cached)} files"
+        such = str(cached[0].relative_to(folder))
+        yield f"{where}: {folder} has {number} of the datasets package's own cache, such as {such!r}, left out"
+    if not used and shards:
+        number = "1 shard" if len(shards) == 1 else f"{len(shards)} shards"
+        such = str(shards[0].relative_to(folder))
+        yield (
+            f"{where}: {folder} has {number}, such as {such!r}, left out, since pictures lie beside as files of "
+            f"their own; name {str(shards[0].parent)!r} to read shards"
+        )
+
+
+def _is_shard(name: str) -> bool:
+    return name.lower().endswith(SHARDS) and name[0] != "."
+
+
+def _is_cached(file: Path) -> bool:
+    """Whether a file is what Hugging Face's datasets has kept of a computation, beside the data set itself."""
+    return re.fullmatch(r"cache-[0-9a-f]{16}(_\d+_of_\d+)?\.arrow", file.name) is not None
 
 
 def is_sharded(path: str | Path) -> bool:

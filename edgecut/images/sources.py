@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from edgecut.images.classes import class_names_fault
 from edgecut.images.decode import decoders
 from edgecut.images.decode_children import decode_all
 from edgecut.images.device import PictureForm
+from edgecut.images.encoded import LabelRequest
 from edgecut.images.labels import check_labels
 from edgecut.images.listing import array_file_fault, class_folders, folder_faults, image_files, kind_fault
 from edgecut.images.mapped import Form, stored
@@ -32,8 +33,8 @@ class PictureSource:
     """Pictures that are not yet in the device's format, or rows of a model's own inputs (rows.py), which need no other.
 
     path: the folder or the file. pictures: files, those in shards, an array (n, h, w) or (n, h, w, c) of bytes, or rows
-    (n, ...), none of which is read yet. labels: (n,) int64, targets (n, outputs) float32, or None. names: the class
-    names that folders or shards give, None for an .npz.
+    (n, ...), none of which is read yet. labels: (n,) int64, targets (n, outputs) float32, or None. names: of the
+    classes, or of the targets' outputs, which folders or shards give, None for an .npz.
     """
 
     where: str
@@ -88,7 +89,7 @@ class PictureSource:
         """Which of the source's pictures or rows are read."""
         members = self.pictures
         if isinstance(members, Samples):
-            names: object = [str(shard.path.relative_to(self.path)) for shard in members.shards]
+            names: object = [members.image_column, *(str(s.path.relative_to(self.path)) for s in members.shards)]
         else:
             names = (
                 [m.name for m in members.members] if isinstance(members, RowMembers) else getattr(members, "name", "")
@@ -147,12 +148,18 @@ def open_folder(folder: Path, where: str, names: tuple[str, ...] | None) -> Pict
     return PictureSource(where, folder, files, np.array(labels, np.int64), found)
 
 
-def open_shards(path: Path, where: str, split: Split, names: tuple[str, ...] | None) -> PictureSource:
-    """The pictures of a split's shards, with their classes. names: as open_folder has them. Raises DataError."""
-    samples = open_samples(path, split, where)
-    if samples.numbers is None:
+def open_shards(
+    path: Path, where: str, split: Split, names: tuple[str, ...] | None, request: LabelRequest
+) -> PictureSource:
+    """The pictures of a split's shards, with their labels. names: as open_folder has them. Raises DataError."""
+    samples = open_samples(path, split, where, request)
+    if request.kind != "classes":
+        if samples.labels is None and request.kind is not None:
+            raise DataError(f"{where}: {samples.unlabelled}")
+        return PictureSource(where, path, samples, samples.labels, samples.names)
+    if samples.labels is None:
         raise DataError(f"{where}: {samples.unlabelled}; or set data.target = 'features' (--target features)")
-    numbers = samples.numbers
+    numbers = samples.labels
     if names is not None and samples.names is not None:
         fault = class_names_fault(path, where, samples.names, names)
         if fault is not None:
@@ -198,16 +205,16 @@ def open_rows(path: Path, where: str, inputs: ArrayInputs) -> PictureSource:
     return PictureSource(f"{where}: {path}: x_train", path, open_rows_of(path, "train", inputs, where), None, None)
 
 
-def open_any(path: str, where: str) -> PictureSource:
+def open_any(path: str, where: str, request: LabelRequest) -> PictureSource:
     """The images at `path`, with labels where it has them: class folders, a flat folder, shards, or an .npz.
 
-    Of an .npz: x_train (with y_train), or the only array that can be pictures. Raises DataError.
+    Of an .npz: x_train (with y_train), or the only array that can be pictures. request: of shards. Raises DataError.
     """
     fault = kind_fault(path, where)
     if fault is not None:
         raise DataError(fault)
     if is_sharded(path):
-        return _open_any_shards(Path(path), where)
+        return _open_any_shards(Path(path), where, request)
     if not Path(path).is_dir():
         return _open_any_npz(Path(path), where)
     files = image_files(Path(path))
@@ -247,12 +254,14 @@ def _samples(path: Path, name: str, where: str, inputs: ArrayInputs | None) -> M
     return open_rows_of(path, name.removeprefix("x_"), inputs, where)
 
 
-def _open_any_shards(path: Path, where: str) -> PictureSource:
+def _open_any_shards(path: Path, where: str, request: LabelRequest) -> PictureSource:
     try:
-        samples = open_samples(path, "train", where)
+        samples = open_samples(path, "train", where, request)
     except DataError:  # of the labels, which nobody needs, or said again
-        samples = open_samples(path, "train", where, labelled=False)
-    return PictureSource(where, path, samples, samples.numbers, None)
+        samples = open_samples(path, "train", where, replace(request, kind=None, label_columns=()))
+    # Values and tags say nothing of which pictures are alike.
+    classes = samples.labels if samples.labels is not None and samples.labels.ndim == 1 else None
+    return PictureSource(where, path, samples, classes, None)
 
 
 def _open_any_npz(path: Path, where: str) -> PictureSource:

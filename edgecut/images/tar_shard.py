@@ -18,7 +18,7 @@ import numpy as np
 
 from edgecut.errors import DataError, several
 from edgecut.images.decode_children import shortened
-from edgecut.images.encoded import Classes, Encoded
+from edgecut.images.encoded import Classes, Encoded, LabelKind, LabelRequest
 from edgecut.images.listing import is_image_name
 from edgecut.records.units import format_bytes
 from edgecut.sandbox.limits import over_limits
@@ -49,13 +49,14 @@ class _Sample:
 
 @dataclass(frozen=True, eq=False)
 class TarShard:
-    """The pictures of a tar. places: (n, 2) int64, the first byte of each and how many it has."""
+    """The pictures of a tar, whose labels are classes. places: (n, 2) int64, the first byte of each and its size."""
 
     path: Path
     names: tuple[str, ...]
     places: np.ndarray
-    classes: Classes | None
+    labels: Classes | None
     unlabelled: str
+    label_kind: LabelKind | None
 
     def __len__(self) -> int:
         """The number of pictures."""
@@ -76,8 +77,9 @@ class TarShard:
             raise DataError(f"{where}: {self.path} can't be read ({exc.strerror})") from exc
 
 
-def open_tar(path: Path, where: str, *, labelled: bool = True) -> TarShard:
+def open_tar(path: Path, where: str, request: LabelRequest) -> TarShard:
     """The pictures of a tar and their classes, from one pass over its headers. Raises DataError with all faults."""
+    labelled = request.kind == "classes"
     samples, faults = dict[str, _Sample](), list[str]()
     try:
         with open(path, "rb") as file:
@@ -93,10 +95,11 @@ def open_tar(path: Path, where: str, *, labelled: bool = True) -> TarShard:
     if faults:
         raise several(DataError, shortened([f"{where}: {path}: {fault}" for fault in faults], where))
     pictured = {key: sample for key, sample in samples.items() if sample.picture is not None}
-    classes, unlabelled = _classes(pictured, path, where) if labelled else (None, "")
+    classes, unlabelled = _classes(pictured, path, where) if labelled else (None, "has classes at most, as a tar does")
     pictures = [sample.picture for sample in pictured.values() if sample.picture is not None]
     places = np.array([picture[1:] for picture in pictures], np.int64).reshape(-1, 2)
-    return TarShard(path, tuple(picture[0] for picture in pictures), places, classes, unlabelled)
+    names = tuple(picture[0] for picture in pictures)
+    return TarShard(path, names, places, classes, unlabelled, "classes" if classes is not None else None)
 
 
 def _members(file: IO[bytes], path: Path, where: str) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:

@@ -10,16 +10,18 @@ import numpy as np
 
 from edgecut.errors import DataError, faults_of, several
 from edgecut.images.arrays import ArrayInputs, has_part
+from edgecut.images.encoded import requested
 from edgecut.images.listing import array_file_fault
 from edgecut.images.npz import Header, read_headers
 from edgecut.images.parts import count_faults, names_part, sample_faults
 from edgecut.images.samples import open_samples
 from edgecut.images.sampling import sampled
 from edgecut.images.shards import Split, holds_out, is_sharded
-from edgecut.images.sources import PictureSource, open_any, open_npz_targets
+from edgecut.images.sources import PictureSource, open_any, open_npz_targets, open_shards
 from edgecut.records.recipe import Data, Target
 
 Part = tuple[PictureSource, np.ndarray]
+ReadPart = tuple[np.ndarray, np.ndarray | None]
 # Targets that the model gives, or that are what it is fed.
 UNLABELLED: frozenset[Target] = frozenset({"features", "input"})
 
@@ -28,12 +30,13 @@ def target_of(data: Data) -> Target:
     """What the training images' labels are, as far as names and headers tell.
 
     Class folders: classes. An .npz by y_train: floats are values, rows of whole numbers tags, none at all features;
-    a folder of images without class folders, and shards without labels: features. Raises DataError where the
-    file can't be read.
+    a folder of images without class folders, and shards without labels: features; a table's column by its type: floats
+    and lists of numbers are values, lists of names tags. Raises DataError where the file can't be read.
     """
     path = Path(data.train or "")
     if data.train and is_sharded(path):
-        return "features" if open_samples(path, "train", "data.train").numbers is None else "classes"
+        request = replace(requested(data), kind="classes")  # the others' labels are told by their type alone
+        return open_samples(path, "train", "data.train", request).label_kind or "features"
     if path.is_dir():
         return "classes" if any(child.is_dir() for child in path.iterdir()) else "features"
     if path.suffix.lower() != ".npz" or not path.exists():
@@ -58,28 +61,35 @@ def target_faults(data: Data, inputs: ArrayInputs | None = None) -> Iterator[str
             yield fault
         elif not Path(path).exists():
             yield f"{where}: no such file or folder {path!r}"
+        elif inputs is None and is_sharded(path):
+            yield from _shard_faults(data, path, where)
         elif data.target in UNLABELLED and inputs is None:
-            yield from _shard_faults(path, where)
+            continue
         elif Path(path).suffix.lower() != ".npz":
-            yield f"{where}: {path} is no .npz; {data.target} are read from one, with x_train and y_train"
+            yield (
+                f"{where}: {path} is no .npz, .parquet or .arrow; {data.target} are read from one, an .npz with "
+                "x_train and y_train"
+            )
         else:
             yield from _npz_faults(data, Path(path), where, inputs)
 
 
 def read_targets(
     data: Data, read: Callable[[PictureSource, np.ndarray], np.ndarray], inputs: ArrayInputs | None = None
-) -> tuple[tuple[np.ndarray, np.ndarray | None], ...]:
-    """(pixels, targets) of the training part and of the held-out part.
+) -> tuple[ReadPart, ReadPart, tuple[str, ...]]:
+    """(pixels, targets) of the training part and of the held-out part, and what a table calls the outputs, or ().
 
     read: makes the chosen pictures or rows of a source what they are read as. targets: (n, outputs), float32; None
     where the model gives them (UNLABELLED). data.limit takes the first of each part. Raises DataError.
     """
     parts = chosen_targets(data, inputs)
+    names = () if data.target in UNLABELLED else parts[0][0].names or ()
     targets = [None if source.labels is None else source.labels[chosen] for source, chosen in parts]
     widths = {0 if rows is None else rows.shape[1] for rows in targets}
     if len(widths) > 1:
         raise DataError(f"data: targets have {sorted(widths)} outputs in the two parts; make them equal")
-    return tuple((read(source, chosen), rows) for (source, chosen), rows in zip(parts, targets, strict=True))
+    train, val = ((read(source, chosen), rows) for (source, chosen), rows in zip(parts, targets, strict=True))
+    return train, val, names
 
 
 def chosen_targets(data: Data, inputs: ArrayInputs | None = None) -> tuple[Part, Part]:
@@ -100,12 +110,14 @@ def _parts(data: Data, inputs: ArrayInputs | None) -> tuple[Part, Part]:
         own = Path(data.val)
         prefers_test = own.suffix.lower() == ".npz" and has_part(read_headers(own, "data.val"), "test")
         val = _open(data, data.val, "data.val", "test" if prefers_test else "train", inputs)
-    elif data.target in UNLABELLED and inputs is None and is_sharded(str(data.train)):
-        val = _open_unlabelled(str(data.train), "data.train", "held out") if holds_out(Path(str(data.train))) else None
+    elif inputs is None and is_sharded(str(data.train)):
+        shards = Path(str(data.train))
+        val = _open_shards(data, shards, "data.train", "held out") if holds_out(shards) else None
     elif Path(str(data.train)).is_file() and has_part(read_headers(Path(str(data.train)), "data.train"), "test"):
         val = _open(data, str(data.train), "data.train", "test", inputs)
     everything = np.arange(len(train))
     if val is not None:
+        train, val = (train, val) if data.target in UNLABELLED else _with_common_outputs(train, val)
         return (train, everything), (val, np.arange(len(val)))
     if len(train) < 2:
         raise DataError(f"data.train: {data.train} holds {len(train)} image; at least 2 are needed")
@@ -113,32 +125,52 @@ def _parts(data: Data, inputs: ArrayInputs | None) -> tuple[Part, Part]:
     return (train, np.setdiff1d(everything, held_out)), (train, held_out)
 
 
+def _with_common_outputs(train: PictureSource, val: PictureSource) -> tuple[PictureSource, PictureSource]:
+    """The same, where tables name their outputs, with all outputs that occur in either, sorted."""
+    if train.names == val.names:
+        return train, val
+    if train.names is None or val.names is None:
+        raise DataError(f"{val.where}: {val.path} and {train.path} don't both name their outputs; write both alike")
+    names = tuple(sorted({*train.names, *val.names}))
+    return _with_outputs(train, names), _with_outputs(val, names)
+
+
+def _with_outputs(source: PictureSource, names: tuple[str, ...]) -> PictureSource:
+    rows = np.zeros((len(source), len(names)), np.float32)
+    rows[:, [names.index(name) for name in source.names or ()]] = source.labels
+    return replace(source, labels=rows, names=names)
+
+
 def _open(data: Data, path: str, where: str, part: str, inputs: ArrayInputs | None) -> PictureSource:
+    if inputs is None and is_sharded(path):
+        return _open_shards(data, Path(path), where, "held out" if where == "data.val" else "train")
     if data.target in UNLABELLED:
-        if inputs is None and is_sharded(path):
-            return _open_unlabelled(path, where, "held out" if where == "data.val" else "train")
         if part == "test" or inputs is not None:
             return open_npz_targets(Path(path), where, (f"x_{part}", None), inputs)
-        return replace(open_any(path, where), labels=None)
+        return replace(open_any(path, where, requested(data)), labels=None)
     source = open_npz_targets(Path(path), where, (f"x_{part}", f"y_{part}"), inputs)
-    targets = np.asarray(source.labels)
-    if not np.all(np.isfinite(targets)):
-        raise DataError(f"{where}: {path}: y_{part} holds NaN or infinity; leave those images out")
-    if data.target == "tags" and not np.all((targets == 0) | (targets == 1)):
-        raise DataError(
-            f"{where}: {path}: y_{part} holds {targets.min():g} to {targets.max():g}; tags are 0 or 1 for each image"
-        )
+    _check_targets(data, source, f"{where}: {path}: y_{part} holds")
     return source
 
 
-def _open_unlabelled(path: str, where: str, split: Split) -> PictureSource:
-    return PictureSource(where, Path(path), open_samples(Path(path), split, where, labelled=False), None, None)
+def _check_targets(data: Data, source: PictureSource, start: str) -> None:
+    targets = np.asarray(source.labels)
+    if not np.all(np.isfinite(targets)):
+        raise DataError(f"{start} NaN or infinity; leave those images out")
+    if data.target == "tags" and not np.all((targets == 0) | (targets == 1)):
+        raise DataError(f"{start} {targets.min():g} to {targets.max():g}; tags are 0 or 1 for each image")
 
 
-def _shard_faults(path: str, where: str) -> Iterator[str]:
+def _open_shards(data: Data, path: Path, where: str, split: Split) -> PictureSource:
+    source = open_shards(path, where, split, None, requested(data))
+    if source.labels is not None:
+        _check_targets(data, source, f"{where}: {path}: its labels hold")
+    return source
+
+
+def _shard_faults(data: Data, path: str, where: str) -> Iterator[str]:
     try:
-        if is_sharded(path):
-            _open_unlabelled(path, where, "held out" if where == "data.val" else "train")
+        _open_shards(data, Path(path), where, "held out" if where == "data.val" else "train")
     except DataError as exc:
         yield from faults_of(exc)
 

@@ -11,6 +11,7 @@ from edgecut.graph.calls import calls
 from edgecut.graph.cuts import cut_points
 from edgecut.graph.saved import PREFIX
 from edgecut.images.dataset import read_calibration
+from edgecut.images.encoded import requested
 from edgecut.images.npz import load_array, read_headers
 from edgecut.images.preprocess import normalize
 from edgecut.pipeline.onnx_source import weight_files
@@ -101,6 +102,7 @@ def _pictures(model: keras.Model, recipe: Recipe, progress: Progress) -> list[np
         count=PROOF_IMAGES,
         seed=recipe.data.seed,
         where="data.train",
+        request=requested(recipe.data),
         progress=progress,
     )
     return [normalize(pixels, recipe.source.preprocess)]

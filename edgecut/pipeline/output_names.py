@@ -85,4 +85,4 @@ def _shapes(recipe: Recipe) -> Sequence[Shape]:
 
 def _folders(recipe: Recipe) -> tuple[str, ...]:
     train = recipe.data.train
-    return () if train is None else own_names(Path(train), "data.train") or ()
+    return () if train is None else own_names(Path(train), "data.train", recipe.data) or ()

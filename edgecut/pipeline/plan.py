@@ -11,7 +11,7 @@ from edgecut.errors import DocumentError, RequestError, SourceError, faults_of
 from edgecut.graph.saved import PREFIX, config_of, kind_of, lambda_names, layer_names
 from edgecut.graph.saved_functions import operator_fault
 from edgecut.images.listing import left_out_notes
-from edgecut.images.shards import is_folder_of_pictures
+from edgecut.images.shards import is_folder_of_pictures, shard_notes
 from edgecut.pipeline.model_faults import planned_arrays, planned_faults, threshold_faults
 from edgecut.pipeline.onnx_source import import_faults, is_onnx, order_notes
 from edgecut.pipeline.operators import loop_notes, operator_faults, operator_notes
@@ -359,6 +359,8 @@ def _notes(recipe: Recipe, files: Sequence[tuple[Format, Wanted]]) -> Iterator[s
     for key, folder in (("data.train", recipe.data.train), ("data.val", recipe.data.val)):
         if folder is not None and is_folder_of_pictures(folder):
             yield from left_out_notes(Path(folder), key, has_classes=recipe.data.target == "classes")
+        if folder is not None and Path(folder).is_dir():
+            yield from shard_notes(Path(folder), key)
     arrays = planned_arrays(recipe)
     if arrays is not None and is_onnx(recipe.source) and recipe.cut.start is None:
         yield from order_notes(recipe.source)

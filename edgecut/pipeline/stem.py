@@ -9,6 +9,7 @@ from edgecut.errors import RequestError, several
 from edgecut.images.arrays import ArrayInput, ArrayInputs
 from edgecut.images.dataset import read_calibration
 from edgecut.images.device import is_picture
+from edgecut.images.encoded import requested
 from edgecut.images.feed import ArrayFeed, Feed, PictureFeed, kind_of
 from edgecut.pipeline.load import shapes
 from edgecut.pipeline.model_faults import input_faults, output_faults, target_faults
@@ -115,5 +116,6 @@ def _pictures(recipe: Recipe, model: keras.Model, progress: Progress) -> np.ndar
         count=recipe.data.calibration if is_fit else LOOKED_AT,
         seed=recipe.data.seed,
         where="data.train",
+        request=requested(recipe.data),
         progress=progress,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from edgecut.records.document import Finite, Record
 
@@ -26,6 +26,9 @@ class Data(Record):
     last layer is told; input: no y, the model puts out again what it takes. labels: a file of the classes' names, one
     to a line in the outputs' order, or these names. units: of the values of an output, one for all or one for each.
 
+    image_column, label_column: of Parquet and Arrow files, where not the only ones of their kind; several label columns
+    are values side by side. Also said behind the path: "x.parquet?image_column=img&label_column=fine_label".
+
     threshold: above which score a class or a tag is said: a number; or, chosen on half of the validation images of what
     each file puts out, "f1", the best F1, or "fpr=0.01", the highest recall within a false-positive rate. positive: the
     class of two that a score above it says, by default the second.
@@ -35,6 +38,8 @@ class Data(Record):
 
     train: str | None = None
     val: str | None = None
+    image_column: str | None = None
+    label_column: str | tuple[str, ...] | None = None
     labels: str | tuple[str, ...] | None = None
     units: str | tuple[str, ...] | None = None
     threshold: Finite | str | None = None
@@ -45,6 +50,26 @@ class Data(Record):
     val_fraction: float = Field(default=0.2, gt=0, lt=1)
     licence: str = ""
     seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _path_names_columns(cls, data: object) -> object:
+        """Columns behind data.train's path as keys of their own. A file's own name may hold a question mark."""
+        train = data.get("train") if isinstance(data, dict) else None
+        match = re.search(r"\?(?=(?:image|label)_column=)", train) if isinstance(train, str) else None
+        if match is None or not isinstance(data, dict) or not isinstance(train, str):
+            return data
+        columns: dict[str, list[str]] = {}
+        for part in train[match.end() :].split("&"):
+            key, _, name = part.partition("=")
+            if key not in ("image_column", "label_column") or not name:
+                raise ValueError(f"expected image_column=NAME or label_column=NAME, found {part!r}")
+            columns.setdefault(key, []).append(name)
+        values = {key: names[0] if len(names) == 1 else names for key, names in columns.items()}
+        for key, value in values.items():
+            if data.get(key, value) != value:
+                raise ValueError(f"train says {key} {value!r}, and {key} is {data[key]!r}; say it once")
+        return {**data, "train": train[: match.start()], **values}
 
     @property
     def unit_names(self) -> tuple[str, ...]:

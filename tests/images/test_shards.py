@@ -16,7 +16,7 @@ from edgecut.errors import DataError, MissingRuntimeError
 from edgecut.images import decode_children
 from edgecut.images.dataset import Dataset, chosen_files, index_data, read_calibration, read_data
 from edgecut.images.faults import data_faults
-from edgecut.images.shards import files_of, is_folder_of_pictures, is_sharded, shard_files
+from edgecut.images.shards import files_of, is_folder_of_pictures, is_sharded, shard_files, shard_notes
 from edgecut.images.targets import target_of
 from edgecut.records.recipe import Data
 from tests.images.shard_files import (
@@ -259,18 +259,19 @@ def test_columns_that_are_missing_are_said_with_those_that_are_there(tmp_path: P
     no_picture = write_parquet(tmp_path / "a.parquet", first.drop(["image"]))
     assert _planned(no_picture) == [
         f"data.train: {no_picture} has no column of encoded pictures; its columns are label (int64), and one of bytes, "
-        "or of a struct with bytes, is expected: call it image"
+        "or of a struct with bytes, is expected: call it image, or name it in data.image_column"
     ]
     two = write_parquet(tmp_path / "b.parquet", first.rename_columns(["a", "label"]).append_column("b", first["image"]))
     struct = "struct<bytes: binary, path: string>"
     assert _planned(two) == [
         f"data.train: {two} has several columns of pictures; its columns are a ({struct}), label (int64), b ({struct})"
-        ", and one of bytes, or of a struct with bytes, is expected: call it image"
+        ", and one of bytes, or of a struct with bytes, is expected: call it image, or name it in data.image_column"
     ]
     no_label = write_parquet(tmp_path / "c.parquet", first.rename_columns(["image", "kind"]))
     assert _planned(no_label) == [
         f"data.train: {no_label} has no column of labels; its columns are image ({struct}), kind (int64), and one of "
-        "whole numbers or names is expected: call it label; or set data.target = 'features' (--target features)"
+        "whole numbers or names is expected: call it label, or name it in data.label_column; or set "
+        "data.target = 'features' (--target features)"
     ]
     assert _fault(no_label) == _planned(no_label)[0]
     no_row = write_parquet(tmp_path / "d.parquet", picture_table([*PICTURES, ("x", png_bytes(1), None)]))
@@ -368,3 +369,31 @@ def test_few_of_many_pictures_are_read(tmp_path: Path, monkeypatch: pytest.Monke
     source, dataset = index_data(Data(train=write_parquet(tmp_path / "a.parquet", picture_table()), limit=(2, 2)))
     assert len(source) == 10
     assert len(dataset.train.pixels) == 2
+
+
+def test_what_a_saved_data_set_has_kept_of_computations_is_left_out(tmp_path: Path) -> None:
+    for name in (
+        "data-00000-of-00001.arrow",
+        "cache-0123456789abcdef.arrow",
+        "cache-0123456789abcdee_00000_of_00002.arrow",
+    ):
+        (tmp_path / name).touch()
+    assert [file.name for file in shard_files(tmp_path)] == ["data-00000-of-00001.arrow"]
+    assert [*shard_notes(tmp_path, "data.train")] == [
+        f"data.train: {tmp_path} has 2 files of the datasets package's own cache, such as "
+        "'cache-0123456789abcdee_00000_of_00002.arrow', left out"
+    ]
+    (tmp_path / "data-00000-of-00001.arrow").unlink()
+    assert len(shard_files(tmp_path)) == 2
+    assert [*shard_notes(tmp_path, "data.train")] == []
+
+
+def test_shards_beside_a_loose_picture_are_noted(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train.parquet").touch()
+    assert [*shard_notes(tmp_path, "data.train")] == []
+    (tmp_path / "logo.png").write_bytes(png_bytes(0))
+    assert [*shard_notes(tmp_path, "data.train")] == [
+        f"data.train: {tmp_path} has 1 shard, such as 'data/train.parquet', left out, since pictures lie beside as "
+        f"files of their own; name {str(tmp_path / 'data')!r} to read shards"
+    ]
