@@ -45,8 +45,8 @@ class Reference:
 class _Pair:
     """A quantized file and the source's float file, and the values of the tensors that both have, over the images.
 
-    real: of the quantized file, wanted: of the float file, times factors (channels,) where equalization set some; all
-    by the quantized file's tensor. names: the layer that a tensor is the output of.
+    held: of the quantized file, as it holds them; wanted: of the float file, times factors (channels,) where
+    equalization set some; all by the quantized file's tensor. names: the layer that a tensor is the output of.
     """
 
     content: bytes
@@ -54,10 +54,22 @@ class _Pair:
     float32: bytes
     float_graph: TfliteGraph
     aligned: Alignment
-    real: Mapping[int, np.ndarray]
-    wanted: Mapping[int, np.ndarray]
+    held: dict[int, np.ndarray]
+    wanted: dict[int, np.ndarray]
     factors: Mapping[int, np.ndarray]
     names: Mapping[int, str]
+
+
+@dataclass(frozen=True, eq=False)
+class _Compared:
+    """What is left of a pair's values. exact: the float file's, on the grids of the quantized file, image by image.
+
+    rows, spreads: of each tensor that is a layer's output; a spread is the sum of its channels' variances.
+    """
+
+    exact: dict[int, list[np.ndarray]]
+    rows: dict[int, LayerError]
+    spreads: dict[int, float]
 
 
 def explain(
@@ -83,14 +95,13 @@ def explain(
     pair = _paired(content, graph, images, reference, progress)
     if not pair.names:
         raise RequestError(f"{name}: no layer of the source model is found in it; give the model that it was made of")
-    added = _added(pair, images, reference, progress)
+    compared = _compared(pair)
+    added = _added(pair, compared, images, reference, progress)
     total = sum(added.values())
     layers = []
-    for operator, index in _named_outputs(pair):
-        row = _layer(pair.names[index], operator, graph.tensors[index], pair.wanted[index], pair.real[index])
+    for _, index in _named_outputs(pair):
         share = None if index not in added else added[index] / total if total > 0 else 0.0
-        cause, reason = cause_of(row, pair.wanted[index])
-        layers.append(row.model_copy(update={"added": share, "cause": cause, "reason": reason}))
+        layers.append(compared.rows[index].model_copy(update={"added": share}))
     in_float = tuple(_label(graph, op, pair.names) for op in graph.operators if _in_float(graph, op))
     return Explanation(
         artifact=name,
@@ -111,7 +122,7 @@ def _paired(content: bytes, graph: TfliteGraph, images: np.ndarray, reference: R
     source = Side(float_graph, constants(reference.float32, float_graph))
     aligned = align(quantized, source, same_inputs=_is_fed_alike(images, reference))
     with progress.task("running the file", len(images)) as advance:
-        real = _run(content, graph, images, aligned.tensors, advance)
+        held = _run(content, graph, images, aligned.tensors, advance)
     with progress.task("running the source's float file", len(images)) as advance:
         floats = _run(reference.float32, float_graph, reference.images, set(aligned.tensors.values()), advance)
     proving = min((len(x) for x in reference.values.values()), default=0)
@@ -125,7 +136,7 @@ def _paired(content: bytes, graph: TfliteGraph, images: np.ndarray, reference: R
         reference.float32,
         float_graph,
         aligned,
-        real,
+        held,
         _scaled(floats, aligned.tensors, factors),
         factors,
         names,
@@ -162,13 +173,13 @@ def _is_shifted(layer: LayerError) -> bool:
 def _run(
     content: bytes, graph: TfliteGraph, images: np.ndarray, tensors: Iterable[int], advance: Advance
 ) -> dict[int, np.ndarray]:
-    """The real values of some tensors over the images, (n, ...)."""
+    """What some tensors hold over the images, (n, ...)."""
     interior = Interior(content, graph)
     rows: dict[int, list[np.ndarray]] = {index: [] for index in tensors}
     for feeds in quantized_rows(images, graph):
         interior.run(feeds)
         for index, row in rows.items():
-            row.append(interior.real(index))
+            row.append(interior.raw(index))
         advance(1)
     # A tensor inside a layer may have no batch axis of its own. Rows are let go tensor by tensor: two sets of all
     # values at once would be the peak of a build.
@@ -177,6 +188,22 @@ def _run(
         row = rows.pop(index)
         values[index] = np.stack(row) if row[0].shape[:1] != (1,) else np.concatenate(row)
     return values
+
+
+def _compared(pair: _Pair) -> _Compared:
+    """The tensors of both files compared, one after the other; its values are let go, since all at once are many."""
+    tensors, makers = pair.graph.tensors, {index: operator for operator, index in _named_outputs(pair)}
+    compared = _Compared({}, {}, {})
+    for index in tuple(pair.wanted):
+        wanted, real = pair.wanted.pop(index), real_values(pair.held.pop(index), tensors[index])
+        compared.exact[index] = [to_grid(x.reshape(tensors[index].shape), tensors[index]) for x in wanted]
+        if index in makers:
+            row = _layer(pair.names[index], makers[index], tensors[index], wanted, real)
+            cause, reason = cause_of(row, wanted)
+            compared.rows[index] = row.model_copy(update={"cause": cause, "reason": reason})
+            variances = wanted.reshape(-1, real.shape[-1]).var(axis=0, dtype=np.float64)
+            compared.spreads[index] = float(variances.sum())
+    return compared
 
 
 def _layer(name: str, operator: Operator, tensor: Tensor, wanted: np.ndarray, got: np.ndarray) -> LayerError:
@@ -227,14 +254,15 @@ def _clipping(rows: np.ndarray, limits: tuple[float, float], scale: float) -> fl
     return float(np.mean((rows - np.clip(rows, *limits)) ** 2)) / (scale**2 / 12)
 
 
-def _added(pair: _Pair, images: np.ndarray, reference: Reference, progress: Progress) -> dict[int, float]:
+def _added(
+    pair: _Pair, compared: _Compared, images: np.ndarray, reference: Reference, progress: Progress
+) -> dict[int, float]:
     """The error of each layer that is run alone, over the variance of what it puts out.
 
     It gets the source's own values, rounded to its inputs' grids, and is compared with the float file's operator on
     just these rounded values, so that what only moves data adds nothing.
     """
-    tensors = pair.graph.tensors
-    exact = {i: [to_grid(x.reshape(tensors[i].shape), tensors[i]) for x in pair.wanted[i]] for i in pair.wanted}
+    exact = compared.exact
     if _is_fed_alike(images, reference):
         fed_rows = zip(*quantized_rows(images, pair.graph), strict=True)
         exact.update({i: list(rows) for i, rows in zip(pair.graph.inputs, fed_rows, strict=True)})
@@ -246,11 +274,11 @@ def _added(pair: _Pair, images: np.ndarray, reference: Reference, progress: Prog
             fed = set(computed(pair.graph, operator).values())
             is_layer = index in pair.names and operator.index in pair.aligned.operators
             if is_layer and fed and fed <= set(exact):
-                found[index] = _own_error(pair, operator, {i: exact[i] for i in fed})
+                found[index] = _own_error(pair, operator, {i: exact[i] for i in fed}, compared.spreads[index])
     return found
 
 
-def _own_error(pair: _Pair, operator: Operator, fed: Mapping[int, Sequence[np.ndarray]]) -> float:
+def _own_error(pair: _Pair, operator: Operator, fed: Mapping[int, Sequence[np.ndarray]], spread: float) -> float:
     index, tensors = operator.outputs[0], pair.graph.tensors
     twin = pair.float_graph.operators[pair.aligned.operators[operator.index]]
     real = {
@@ -262,7 +290,6 @@ def _own_error(pair: _Pair, operator: Operator, fed: Mapping[int, Sequence[np.nd
     got = real_values(np.stack(alone), tensors[index]).astype(np.float64)
     channels = got.shape[-1]
     errors = (got - np.stack(floats).reshape(got.shape) * pair.factors[index]).reshape(-1, channels)
-    spread = float(pair.wanted[index].reshape(-1, channels).var(axis=0, dtype=np.float64).sum())
     return float((errors**2).mean(axis=0).sum()) / spread if spread > 0 else 0.0
 
 
