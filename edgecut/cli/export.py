@@ -2,71 +2,32 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
 
 from edgecut.cli.completion import files
+from edgecut.cli.export_c import InC, Target, camera, crop, export_c, extras_of, file_in
 from edgecut.cli.files import bench_hint, check_target
 from edgecut.cli.flags import Overrides, Parsed, grouped, recipe_flags
 from edgecut.cli.output import Output, with_output
 from edgecut.cli.request import read_source
 from edgecut.cli.sources import load_model
-from edgecut.errors import DataError, OutputError, RequestError, several
+from edgecut.errors import DataError, RequestError, several
 from edgecut.export.packages import Package
 from edgecut.records.precision import needs_images
 from edgecut.records.recipe import Exported, Format, Precision, Recipe
-from edgecut.records.units import format_bytes
-from edgecut.version import __version__
-from edgecut.whole import scratch_folder
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
-    from edgecut.export.plain_c import Extras
     from edgecut.records.artifact import Artifact
-    from edgecut.records.measurement import Measurement
 
+_OF_OUTPUTS = frozenset({"data.labels", "data.threshold", "data.positive"})
 # Rounding alone was at most 1e-5 of the largest output in the real models.
 FUSION_TOLERANCE = 1e-3
-_LARGEST_SIDE = 16_384  # of a camera's frame: positions are 16-bit numbers
-
-
-class InC(NamedTuple):
-    """What is written beside plain C: --camera, --crop, --package."""
-
-    camera: tuple[int, int, int] | None
-    crop: tuple[int, int] | None
-    package: Package | None
-
-
-class Target(NamedTuple):
-    """The file to write. format_: None for what `out` ends in."""
-
-    format_: Exported | None
-    precision: Precision
-    out: Path
-    force: bool
-
-
-def _camera(text: str) -> tuple[int, int, int]:
-    """(height, width, channels) of "240x320x3"; gray without channels."""
-    match = re.fullmatch(r"(\d+)[xX×](\d+)(?:[xX×]([13]))?", text.strip())
-    if match is None or not 0 < int(match[1]) <= _LARGEST_SIDE or not 0 < int(match[2]) <= _LARGEST_SIDE:
-        raise ValueError(f"{text!r} is no frame; height x width x channels (1 or 3) is expected, such as 240x320x3")
-    return int(match[1]), int(match[2]), int(match[3] or 1)
-
-
-def _crop(text: str) -> tuple[int, int]:
-    """(height, width) of "240x240"."""
-    match = re.fullmatch(r"(\d+)[xX×](\d+)", text.strip())
-    if match is None or 0 in (sides := (int(match[1]), int(match[2]))):
-        raise ValueError(f"{text!r} is no part of a frame; height x width is expected, such as 240x240")
-    return sides
 
 
 @click.command(
@@ -75,6 +36,7 @@ def _crop(text: str) -> tuple[int, int]:
     "  edgecut export model.keras --precision float32 -o model.tflite\n"
     "  edgecut export model.keras --precision int8 --data photos --preprocess tf -o model.tflite\n"
     "  edgecut export model.tflite --format c -o c\n"
+    "  edgecut export dist --format c --package esp-idf -o component\n"
     "  edgecut export model.tflite --format c --package arduino --camera 240x320x3 --crop 240x240 -o model\n"
     "  edgecut export float.onnx --quantizer ort --data photos --preprocess torch -o int8.onnx",
 )
@@ -86,16 +48,19 @@ def _crop(text: str) -> tuple[int, int]:
 @click.option("--package", type=click.Choice(get_args(Package)), help="With --format c: what this tool installs.")
 @click.option(
     "--camera",
-    type=Parsed(_camera, "HxWxC"),
+    type=Parsed(camera, "HxWxC"),
     metavar="HxWxC",
     help="With --format c: also a frame of this size, gray or R, G, B, to the model's picture in C.",
 )
-@click.option("--crop", type=Parsed(_crop, "HxW"), metavar="HxW", help="With --camera: its middle part alone.")
+@click.option("--crop", type=Parsed(crop, "HxW"), metavar="HxW", help="With --camera: its middle part alone.")
 @recipe_flags(
     "--preprocess",
     "--order",
     "--data",
     "--kind",
+    "--labels",
+    "--threshold",
+    "--positive",
     "--calibration",
     "--seed",
     "--quantizer",
@@ -112,7 +77,9 @@ def command(output: Output, *, model: str, target: Target, in_c: InC, overrides:
     --quantizer ort a float .onnx file is quantized as it is.
 
     With --format c OUT is a folder for the int8 .tflite file and the plain C that is generated from it, equal to TFLM
-    to the bit; MODEL may then also be an int8 .tflite file of any origin. --package makes the folder a library of
+    to the bit; MODEL may then also be an int8 .tflite file of any origin, or a bundle. What the outputs mean is in
+    NAME_outputs.h and in the example: the names and thresholds of the bundle in which the file lies, or those of
+    --labels, --threshold and --positive. --package makes the folder a library of
     Arduino or PlatformIO, an ESP-IDF component, a Zephyr module or a CMSIS-Pack, with an example; --camera adds the
     way from a camera's frame to the picture, equal to edgecut's own to the byte.
 
@@ -122,12 +89,21 @@ def command(output: Output, *, model: str, target: Target, in_c: InC, overrides:
     """
     from edgecut.render.graphs import artifact_parts
 
+    if target.format_ == "c":
+        model = file_in(model)
     recipe = read_source(model, overrides)
     out = target.out
     if target.format_ != "c" and any(in_c):
         raise RequestError("--package, --camera, --crop: are for --format c; pass it, too")
+    if target.format_ != "c" and _OF_OUTPUTS.intersection(overrides):
+        raise RequestError("--labels, --threshold, --positive: are for --format c; pass it, too")
     if target.format_ == "c":
-        artifact, notes = _export_c(output, recipe, target, _extras(in_c))
+
+        def write(path: Path) -> None:
+            _check(recipe, "tflite", target.precision, path, target.force)
+            _export(output, recipe, "tflite", target.precision, path)
+
+        artifact, notes = export_c(output, recipe, target, extras_of(in_c), write)
         output.table(*artifact_parts(artifact))
         output.remarks(*notes)
         output.note(bench_hint(out / artifact.name))
@@ -199,73 +175,6 @@ def _export(
             model, format=target, precision=precision, calibration=images, path=out, quantizer=recipe.export.quantizer
         )
     return artifact, []
-
-
-def _extras(in_c: InC) -> Extras:
-    """Raises RequestError for a crop without a camera, or one that is larger than its frame."""
-    from edgecut.export.camera_c import Frame
-    from edgecut.export.plain_c import Extras
-
-    if in_c.camera is None:
-        if in_c.crop is not None:
-            raise RequestError("--crop: is a part of the camera's frame; pass --camera, too")
-        return Extras(package=in_c.package, version=__version__)
-    height, width, channels = in_c.camera
-    crop = in_c.crop
-    if crop is not None and (crop[0] > height or crop[1] > width):
-        raise RequestError(f"--crop: {crop[0]}x{crop[1]} is larger than the camera's frame of {height}x{width}")
-    return Extras(Frame((height, width), channels, crop), in_c.package, __version__)
-
-
-def _export_c(output: Output, recipe: Recipe, target: Target, extras: Extras) -> tuple[Artifact, list[str]]:
-    """The .tflite file in the folder OUT, beside its C, and what the C takes."""
-    from edgecut.export.plain_c import c_name, c_paths, write_c
-    from edgecut.export.readback import read_artifact
-    from edgecut.tflite.flatbuffer import read_content
-
-    source, out, precision = recipe.source.model, target.out, target.precision
-    if precision != "int8":
-        raise RequestError(f"--precision: C is generated from int8, found {precision}")
-    if out.exists() and not out.is_dir():
-        raise OutputError(f"{out}: is a file; name a folder")
-    name = c_name(source)
-    standing = [path for path in c_paths(name, out) if path.exists()]
-    if extras.package is not None and out.is_dir() and any(out.iterdir()):
-        standing = [out]
-    if standing and not target.force:
-        raise OutputError(f"{standing[0]}: exists; pass --force to replace it")
-    if Path(source).suffix.lower() == ".tflite":
-        content = read_content(Path(source))
-    else:
-        with scratch_folder() as scratch:
-            written = scratch / f"{name}.tflite"
-            _check(recipe, "tflite", precision, written, target.force)
-            _export(output, recipe, "tflite", precision, written)
-            content = written.read_bytes()
-    if extras.package is not None:
-        extras = replace(extras, figures=_linked(output, content, name))
-    made = write_c(content, name, out, source, extras)
-    artifact = read_artifact(out / f"{name}.tflite", name=f"{name}.tflite", precision=precision)
-    rows = "" if made.rows_arena_bytes is None else f", {format_bytes(made.rows_arena_bytes)} by rows of a camera"
-    return artifact, [
-        f"wrote {_written(name, extras)}: work buffer {format_bytes(made.arena_bytes)}{rows}; "
-        "computes as TFLM's reference kernels do (not run here: a bundle's golden vectors are)"
-    ]
-
-
-def _linked(output: Output, content: bytes, name: str) -> tuple[Measurement, ...]:
-    """Flash and stack of the C that a file becomes."""
-    from edgecut.bench.linked import CORE, linked
-
-    with scratch_folder() as scratch, output.progress().task(f"linking it for a {CORE}"):
-        path = scratch / f"{name}.tflite"
-        path.write_bytes(content)
-        return linked(path)
-
-
-def _written(name: str, extras: Extras) -> str:
-    more = "" if extras.camera is None else f", {name}_camera.c and {name}_camera.h"
-    return f"{name}_run.c and {name}_run.h{more}{f', for {extras.package}' if extras.package else ''}"
 
 
 def _quantize_onnx(output: Output, recipe: Recipe, out: Path) -> tuple[Artifact, list[str]]:

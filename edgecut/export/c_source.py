@@ -73,6 +73,21 @@ def c_files(
     }
 
 
+def outputs_files(name: str, artifact: Artifact, legend: Legend) -> dict[str, str]:
+    """{file name: text} of NAME_outputs.h and NAME_outputs.c, which say what a file's outputs mean; {} for nothing."""
+    symbol = c_symbol(name)
+    declared = legend_header(symbol, artifact, legend)
+    if not declared:
+        return {}
+    guard, title = f"{symbol.upper()}_OUTPUTS_H", f"{name}: what comes out"
+    defined = legend_source(symbol, artifact, legend)
+    source = f'/* {c_comment(name)}: what comes out. Written by edgecut; do not edit. */\n#include "{name}_outputs.h"\n'
+    return {
+        f"{name}_outputs.h": _guarded(guard, title, "#include <stdint.h>", declared),
+        **({f"{name}_outputs.c": source + defined} if defined else {}),
+    }
+
+
 def input_rule(spec: TensorSpec) -> str:
     """In one line, what an input value is made from; q is the value in the input's own dtype."""
     real = "the camera's byte, 0 to 255" if spec.expects == "raw" else "the value that the source model takes"

@@ -11,7 +11,7 @@ from typing import Literal
 from xml.etree import ElementTree
 
 from edgecut.engine.c_text import c_symbol
-from edgecut.export.package_example import main_c, sketch
+from edgecut.export.package_example import Meaning, main_c, sketch
 
 Package = Literal["arduino", "esp-idf", "zephyr", "cmsis-pack", "platformio"]
 _VENDOR = "edgecut"
@@ -24,13 +24,13 @@ _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 class Library:
     """Generated C to package. files: {name: text} of C sources and headers, NAME_run.h among them.
 
-    outputs: how many values the model puts out. version: of the package. readme: the text of README.md, "" for none.
+    meaning: what the example says of the outputs. version: of the package. readme: the text of README.md, "" for none.
     camera: whether NAME_camera.h is there. by_rows: whether the model takes a picture by rows.
     """
 
     name: str
     files: Mapping[str, str]
-    outputs: int
+    meaning: Meaning
     version: str
     readme: str = ""
     camera: bool = False
@@ -50,7 +50,7 @@ class Library:
 def package_files(kind: Package, library: Library) -> dict[str, bytes]:
     """{path: content} of a package, by the rules of the tool that installs it.
 
-    >>> made = package_files("platformio", Library("net", {"net_run.c": "", "net_run.h": ""}, 10, "1.0.0"))
+    >>> made = package_files("platformio", Library("net", {"net_run.c": "", "net_run.h": ""}, Meaning(10), "1.0.0"))
     >>> sorted(made)
     ['examples/net/main.c', 'library.json', 'src/net_run.c', 'src/net_run.h']
     """
@@ -84,7 +84,7 @@ def _arduino(library: Library) -> dict[str, str | bytes]:
         "paragraph=No interpreter, no heap, no floating point.\ncategory=Data Processing\nurl=\narchitectures=*\n"
         f"includes={name}_run.h\n"
     )
-    once = sketch(name, library.outputs, camera=library.camera, by_rows=library.by_rows)
+    once = sketch(name, library.meaning, camera=library.camera, by_rows=library.by_rows)
     return {
         **_sources(library, "src/"),
         "library.properties": properties,
@@ -196,7 +196,7 @@ def _zipped(files: Mapping[str, str | bytes]) -> bytes:
 
 
 def _main(library: Library) -> str:
-    return main_c(library.name, library.outputs, camera=library.camera, by_rows=library.by_rows)
+    return main_c(library.name, library.meaning, camera=library.camera, by_rows=library.by_rows)
 
 
 _WRITERS = {

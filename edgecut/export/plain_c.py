@@ -9,13 +9,18 @@ from pathlib import Path
 from edgecut.engine import Generated, generate
 from edgecut.engine.c_text import c_symbol
 from edgecut.errors import ExportError, OutputError
+from edgecut.export.c_source import outputs_files
 from edgecut.export.camera_c import Frame, camera_files
+from edgecut.export.package_example import Meaning
 from edgecut.export.package_readme import Packaged, package_readme
 from edgecut.export.packages import Library, Package, example_path, package_files
+from edgecut.export.readback import read_artifact
+from edgecut.records.artifact import Artifact
+from edgecut.records.legend import NO_LEGEND, Legend
 from edgecut.records.measurement import Measurement
 from edgecut.runtime.specs import tensor_specs
 from edgecut.tflite.flatbuffer import parse
-from edgecut.whole import write_whole
+from edgecut.whole import scratch_folder, write_whole
 
 
 def c_name(source: str) -> str:
@@ -35,12 +40,14 @@ def c_paths(name: str, folder: Path) -> tuple[Path, ...]:
 @dataclass(frozen=True)
 class Extras:
     """What is written beside the C. camera: what gives the frames, of which the picture is made in C, too. package:
-    the tool whose layout the folder has. version: of the package. figures: flash and stack for its README."""
+    the tool whose layout the folder has. version: of the package. figures: flash and stack for its README. legend: of
+    the outputs, in NAME_outputs.h, NAME_outputs.c and the package's example."""
 
     camera: Frame | None = None
     package: Package | None = None
     version: str = ""
     figures: tuple[Measurement, ...] = ()
+    legend: Legend = NO_LEGEND
 
 
 NO_EXTRAS = Extras()
@@ -56,6 +63,8 @@ def write_c(content: bytes, name: str, folder: Path, where: str, extras: Extras 
     files = dict(made.files)
     if extras.camera is not None:
         files |= camera_files(name, extras.camera, _picture(content, where))
+    artifact = _artifact(content, name)
+    files |= outputs_files(name, artifact, extras.legend)
     texts = {file: text.encode() for file, text in files.items()}
     if extras.package is not None:
         inputs, outputs = tensor_specs(parse(content, where))
@@ -63,8 +72,8 @@ def write_c(content: bytes, name: str, folder: Path, where: str, extras: Extras 
         library = Library(
             name,
             files,
-            outputs=math.prod(tuple(map(int, outputs[0].shape[1:]))),
-            version=extras.version,
+            meaning_of(artifact, extras.legend),
+            extras.version,
             readme=package_readme(packaged, extras.version, example_path(extras.package, name)),
             camera=extras.camera is not None,
             # Rows of a series are its steps, whatever its picture's rows are.
@@ -81,6 +90,23 @@ def write_c(content: bytes, name: str, folder: Path, where: str, extras: Extras 
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, text)
     return made
+
+
+def _artifact(content: bytes, name: str) -> Artifact:
+    with scratch_folder() as scratch:
+        path = scratch / f"{name}.tflite"
+        path.write_bytes(content)
+        return read_artifact(path, name=path.name, precision="int8")
+
+
+def meaning_of(artifact: Artifact, legend: Legend) -> Meaning:
+    """What the example says: of the output that has the names or a decision, else of the first."""
+    named = artifact.labelled(legend.labels)
+    decided = [own for own in legend.decisions if all(point.code is not None for point in own.points)]
+    place = legend.place(artifact) if named is not None or not decided else decided[0].place
+    sizes = [math.prod(tuple(map(int, spec.shape[1:]))) for spec in artifact.outputs]
+    decision = next((own for own in decided if own.place == place), None)
+    return Meaning(sizes[place], sum(sizes[:place]), len(legend.labels) if named is not None else 0, decision)
 
 
 def _picture(content: bytes, where: str) -> tuple[int, int, int]:

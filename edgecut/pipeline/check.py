@@ -18,7 +18,7 @@ from edgecut.images.dataset import Dataset
 from edgecut.images.feed import ArrayFeed, Feed
 from edgecut.images.rows import packed
 from edgecut.pipeline.images import class_names
-from edgecut.pipeline.judged_outputs import answers_of, judged_output, validation_outputs
+from edgecut.pipeline.judged_outputs import answers_of, validation_outputs
 from edgecut.pipeline.losses import is_loss, sentence
 from edgecut.pipeline.operating import Chooser, chooser, overshoots
 from edgecut.pipeline.run_file import predict_file_outputs
@@ -32,6 +32,7 @@ from edgecut.records.recipe import Recipe
 from edgecut.runtime.files import FileRunner
 from edgecut.score.answer import AGREEMENTS, Answer, Drop
 from edgecut.score.distance import distances
+from edgecut.score.given import judged_output
 from edgecut.score.intervals import wilson
 from edgecut.score.metrics import MetricName, metric_of
 

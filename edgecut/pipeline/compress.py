@@ -13,12 +13,13 @@ from edgecut.compress.run import Compressed, Stage, compress
 from edgecut.errors import DataError
 from edgecut.export.agreeing import converted
 from edgecut.images.dataset import Dataset
-from edgecut.pipeline.judged_outputs import answers_of, judged_output, validation_outputs
+from edgecut.pipeline.judged_outputs import answers_of, validation_outputs
 from edgecut.pipeline.losses import lost
 from edgecut.pipeline.values import Done, Fitted, timed, training_labels
 from edgecut.records.facts import StepFacts, TrainingFacts
 from edgecut.records.progress import Progress
 from edgecut.records.recipe import Compress, Recipe
+from edgecut.score.given import judged_output
 
 
 def compress_model(fitted: Fitted, images: Dataset | None, recipe: Recipe, progress: Progress) -> Done[Fitted]:

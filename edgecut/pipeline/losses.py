@@ -7,10 +7,11 @@ import numpy as np
 
 from edgecut.images.dataset import Dataset
 from edgecut.images.feed import Feed
-from edgecut.pipeline.judged_outputs import answers_of, judged_output, validation_outputs
+from edgecut.pipeline.judged_outputs import answers_of, validation_outputs
 from edgecut.records.progress import Progress
 from edgecut.records.recipe import Recipe
 from edgecut.score.answer import Answer, Drop
+from edgecut.score.given import judged_output
 
 ERRORS = 2
 """So many standard errors of the paired difference are chance, and so many images."""

@@ -18,7 +18,7 @@ from edgecut.images.feed import Feed
 from edgecut.pipeline.bench import host_of
 from edgecut.pipeline.figures import comparison, figures_of, gzip_bytes
 from edgecut.pipeline.images import class_names
-from edgecut.pipeline.judged_outputs import answers_of, judged_output
+from edgecut.pipeline.judged_outputs import answers_of
 from edgecut.pipeline.losses import lost
 from edgecut.pipeline.operating import Chooser, chooser
 from edgecut.pipeline.plan import Plan
@@ -32,6 +32,7 @@ from edgecut.records.progress import Progress
 from edgecut.records.recipe import Bench, Recipe
 from edgecut.runtime.files import FileRunner
 from edgecut.score.answer import Answer
+from edgecut.score.given import judged_output
 from edgecut.score.metrics import MetricName
 from edgecut.whole import scratch_folder
 

@@ -50,7 +50,7 @@ def rule_words(decision: Decision) -> str:
     if decision.rule == DEFAULT:
         return "not chosen, but where likelier than not begins"
     if decision.rule == GIVEN:
-        return "as the recipe gives it"
+        return "given, not chosen"
     word, _, rate = decision.rule.partition("=")
     best = f"the highest recall within a false-positive rate of {rate}" if word == "fpr" else "the best F1"
     return f"chosen for {best} on {decision.chosen_on} held-out samples, by the values that the file puts out"

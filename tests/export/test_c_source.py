@@ -219,7 +219,7 @@ int main(void) {
     legend = Legend(("a", "b", "c"), ("m/s */",), (decided(0.25, column=1, labels="b"),))
     files = c_files(b"abc", "bell", artifact(b"abc"), None, legend)
     assert compiled(tmp_path, files, main) == "1 0.25 -63 0|m/s */ m/s */ 3 0"
-    said = "/* value 1 of scores above 0.25 (q >= -63) is b\n   threshold: as the recipe gives it; nothing was measured"
+    said = "/* value 1 of scores above 0.25 (q >= -63) is b\n   threshold: given, not chosen; nothing was measured"
     assert f"{said} at it. */\n" in files["bell_io.h"]
 
 

@@ -16,7 +16,7 @@ import yaml
 
 from edgecut import __version__
 from edgecut.bench.image import absent
-from edgecut.export.package_example import main_c
+from edgecut.export.package_example import Meaning, main_c
 from edgecut.records.programs import QEMU_ARM
 from edgecut.runtime.files import FileRunner
 from tests.command_line import run
@@ -119,7 +119,7 @@ def test_an_example_without_rows_or_without_a_camera_runs(
         str(tmp_path / "c"),
     )
     assert answer.code == 0
-    text = main_c("tiny", 4, camera=True, by_rows=False)
+    text = main_c("tiny", Meaning(4), camera=True, by_rows=False)
     assert "tiny_camera(frame, picture);" in text
     (tmp_path / "c/examples/tiny/main.c").write_text(text)
     sources = [str(path) for path in (tmp_path / "c").rglob("*.c")]

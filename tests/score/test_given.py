@@ -1,0 +1,31 @@
+"""A threshold that a request gives: the output that has it, and what no output can have."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgecut.errors import RequestError
+from edgecut.records.recipe import Data
+from edgecut.score.answer import answer_of
+from edgecut.score.given import with_threshold
+
+OUTPUTS = {"softmax": ((2,), "softmax"), "sigmoid": ((1,), "sigmoid"), "linear": ((1,), "linear")}
+
+
+@pytest.mark.parametrize("kind", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("threshold", [0.0, 1.0, 1.5, -0.5])
+def test_a_threshold_that_decides_all_alike_is_refused(kind: str, threshold: float) -> None:
+    outputs = [OUTPUTS[kind]]
+    with pytest.raises(RequestError) as caught:
+        with_threshold((answer_of("classes", *outputs[0]),), outputs, Data(threshold=threshold), ())
+    assert str(caught.value) == (
+        f"data.threshold: is {threshold:g}, and the scores of a {kind} lie between 0 and 1; give a number between"
+    )
+
+
+def test_a_softmax_is_decided_by_the_positive_classs_score() -> None:
+    outputs = [OUTPUTS["softmax"]]
+    (answer,) = with_threshold(
+        (answer_of("classes", *outputs[0]),), outputs, Data(threshold=0.9, positive="bad"), ("bad", "good")
+    )
+    assert (answer.kind, answer.column, answer.threshold) == ("binary", 0, 0.9)
