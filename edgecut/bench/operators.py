@@ -16,7 +16,7 @@ from edgecut.bench.runners.vela import Vela, simulate
 from edgecut.errors import GraphError, MissingRuntimeError, RunError
 from edgecut.records.usage import FileTimes, OperatorTime, OperatorTimes
 from edgecut.runtime.specs import file_format
-from edgecut.tflite.cut import cut_tensors
+from edgecut.tflite.cut import Parts
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph, parse, read, read_content
 from edgecut.tflite.layers import layer_in, layer_of
 
@@ -129,8 +129,9 @@ def _one_by_one(file: Path, machine: Machine, settings: Job, timeout_s: float) -
     """The operators of a .tflite file, each timed as a file of its own."""
     content = read_content(file)
     graph = parse(content, str(file))
+    whole = Parts(content, graph)
     with tempfile.TemporaryDirectory() as folder:
-        found = [_part(content, graph, operator, Path(folder)) for operator in graph.operators]
+        found = [_part(whole, operator, Path(folder)) for operator in graph.operators]
         parts = [part for part in found if isinstance(part, Path)]
         result = machine.run({**settings, "job": "times"}, parts, timeout_s=timeout_s) if parts else {"rows": []}
     times = iter(result["rows"])
@@ -146,11 +147,12 @@ def _one_by_one(file: Path, machine: Machine, settings: Job, timeout_s: float) -
     return rows
 
 
-def _part(content: bytes, graph: TfliteGraph, operator: Operator, folder: Path) -> Path | str:
+def _part(whole: Parts, operator: Operator, folder: Path) -> Path | str:
     """The operator as a file, or why it can't be one."""
-    fed = tuple(dict.fromkeys(i for i in operator.inputs if i >= 0 and not graph.tensors[i].is_constant))
+    tensors = whole.graph.tensors
+    fed = tuple(dict.fromkeys(i for i in operator.inputs if i >= 0 and not tensors[i].is_constant))
     try:
-        part = cut_tensors(content, operator.outputs, fed, graph)
+        part = whole.cut(operator.outputs, fed)
     except GraphError as exc:
         return str(exc)
     path = folder / f"{operator.index}.tflite"

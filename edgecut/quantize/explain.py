@@ -17,6 +17,7 @@ from edgecut.quantize.scaled_channels import channel_factors
 from edgecut.records.explanation import Explanation, LayerError, Suspicion
 from edgecut.records.progress import SILENT, Advance, Progress
 from edgecut.score.distance import decibels
+from edgecut.tflite.cut import Parts
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, parse
 from edgecut.tflite.kinds import BOUNDARIES
 from edgecut.tflite.patch import constants
@@ -49,10 +50,8 @@ class _Pair:
     equalization set some; all by the quantized file's tensor. names: the layer that a tensor is the output of.
     """
 
-    content: bytes
-    graph: TfliteGraph
-    float32: bytes
-    float_graph: TfliteGraph
+    quantized: Parts
+    floats: Parts
     aligned: Alignment
     held: dict[int, np.ndarray]
     wanted: dict[int, np.ndarray]
@@ -131,10 +130,8 @@ def _paired(content: bytes, graph: TfliteGraph, images: np.ndarray, reference: R
     names = {i: by_float[j] for i, j in aligned.tensors.items() if j in by_float}
     factors = channel_factors(quantized, source, aligned)
     return _Pair(
-        content,
-        graph,
-        reference.float32,
-        float_graph,
+        Parts(content, graph),
+        Parts(reference.float32, float_graph),
         aligned,
         held,
         _scaled(floats, aligned.tensors, factors),
@@ -161,7 +158,7 @@ def _is_fed_alike(images: np.ndarray, reference: Reference) -> bool:
 
 def _named_outputs(pair: _Pair) -> Iterator[tuple[Operator, int]]:
     """The operators and outputs that are layers; one that only changes how a value is held is none."""
-    for operator in pair.graph.operators:
+    for operator in pair.quantized.graph.operators:
         if operator.name not in BOUNDARIES:
             yield from ((operator, index) for index in operator.outputs if index in pair.names)
 
@@ -192,7 +189,7 @@ def _run(
 
 def _compared(pair: _Pair) -> _Compared:
     """The tensors of both files compared, one after the other; its values are let go, since all at once are many."""
-    tensors, makers = pair.graph.tensors, {index: operator for operator, index in _named_outputs(pair)}
+    tensors, makers = pair.quantized.graph.tensors, {index: operator for operator, index in _named_outputs(pair)}
     compared = _Compared({}, {}, {})
     for index in tuple(pair.wanted):
         wanted, real = pair.wanted.pop(index), real_values(pair.held.pop(index), tensors[index])
@@ -264,14 +261,14 @@ def _added(
     """
     exact = compared.exact
     if _is_fed_alike(images, reference):
-        fed_rows = zip(*quantized_rows(images, pair.graph), strict=True)
-        exact.update({i: list(rows) for i, rows in zip(pair.graph.inputs, fed_rows, strict=True)})
+        fed_rows = zip(*quantized_rows(images, pair.quantized.graph), strict=True)
+        exact.update({i: list(rows) for i, rows in zip(pair.quantized.graph.inputs, fed_rows, strict=True)})
     found: dict[int, float] = {}
-    with progress.task("running each layer alone", len(pair.graph.operators)) as advance:
-        for operator in pair.graph.operators:
+    with progress.task("running each layer alone", len(pair.quantized.graph.operators)) as advance:
+        for operator in pair.quantized.graph.operators:
             advance(1)
             index = operator.outputs[0]
-            fed = set(computed(pair.graph, operator).values())
+            fed = set(computed(pair.quantized.graph, operator).values())
             is_layer = index in pair.names and operator.index in pair.aligned.operators
             if is_layer and fed and fed <= set(exact):
                 found[index] = _own_error(pair, operator, {i: exact[i] for i in fed}, compared.spreads[index])
@@ -279,17 +276,17 @@ def _added(
 
 
 def _own_error(pair: _Pair, operator: Operator, fed: Mapping[int, Sequence[np.ndarray]], spread: float) -> float:
-    index, tensors = operator.outputs[0], pair.graph.tensors
-    twin = pair.float_graph.operators[pair.aligned.operators[operator.index]]
+    index, tensors = operator.outputs[0], pair.quantized.graph.tensors
+    twin = pair.floats.graph.operators[pair.aligned.operators[operator.index]]
     real = {
         pair.aligned.tensors[i]: [np.asarray(real_values(x, tensors[i]) / pair.factors[i], np.float32) for x in rows]
         for i, rows in fed.items()
     }
-    alone = run_operator(pair.content, pair.graph, operator, fed)[index]
-    floats = run_operator(pair.float32, pair.float_graph, twin, real)[twin.outputs[0]]
+    alone = run_operator(pair.quantized, operator, fed)[index]
+    unrounded = run_operator(pair.floats, twin, real)[twin.outputs[0]]
     got = real_values(np.stack(alone), tensors[index]).astype(np.float64)
     channels = got.shape[-1]
-    errors = (got - np.stack(floats).reshape(got.shape) * pair.factors[index]).reshape(-1, channels)
+    errors = (got - np.stack(unrounded).reshape(got.shape) * pair.factors[index]).reshape(-1, channels)
     return float((errors**2).mean(axis=0).sum()) / spread if spread > 0 else 0.0
 
 

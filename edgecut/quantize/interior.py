@@ -11,7 +11,7 @@ from edgecut.images.rows import columns
 from edgecut.quantize.grids import real_values
 from edgecut.records.progress import Advance
 from edgecut.runtime.session import Session
-from edgecut.tflite.cut import cut_tensors
+from edgecut.tflite.cut import Parts
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, parse
 
 
@@ -91,13 +91,13 @@ def each_output(content: bytes, images: Images) -> Iterator[tuple[np.ndarray, ..
 
 
 def run_operator(
-    content: bytes, graph: TfliteGraph, operator: Operator, values: Mapping[int, Sequence[np.ndarray]]
+    parts: Parts, operator: Operator, values: Mapping[int, Sequence[np.ndarray]]
 ) -> dict[int, list[np.ndarray]]:
-    """What one operator puts out for the values of its inputs, in the file's own integers."""
+    """What one operator of a file puts out for the values of its inputs, in the file's own integers."""
     fed = tuple(dict.fromkeys(i for i in operator.inputs if i in values))
     if not fed:
         return {}
-    runner = Interior(cut_tensors(content, operator.outputs, fed, graph), whole=False)
+    runner = Interior(parts.cut(operator.outputs, fed), whole=False)
     rows = list(zip(*(values[i] for i in fed), strict=True))
     results = zip(*runner.run_each(rows), strict=True)
     return dict(zip(operator.outputs, map(list, results), strict=True))

@@ -17,6 +17,7 @@ from edgecut.quantize.observed import Observed
 from edgecut.quantize.pairs import FilePair, Weighted
 from edgecut.quantize.rounding import round_operator
 from edgecut.records.progress import SILENT, Progress
+from edgecut.tflite.cut import Parts
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
 
 ROUNDS = 3
@@ -45,7 +46,7 @@ def mended(
     graph = file_pair.graph
     fed = map(list, zip(*quantized_rows(images, graph), strict=True))
     values: dict[int, list[np.ndarray]] = dict(zip(graph.inputs, fed, strict=True))
-    content, last = render(file_pair, numbers), last_uses(graph)
+    parts, last = Parts(render(file_pair, numbers), graph), last_uses(graph)
     with progress.task("layer by layer", len(graph.operators)) as advance:
         for operator in graph.operators:
             if operator.index in file_pair.weighted and operator.inputs[0] in values:
@@ -54,8 +55,8 @@ def mended(
                 seen = observed.get(operator.outputs[0])
                 if "bias correction" in steps and operator.index in numbers.biases and seen is not None:
                     numbers = _corrected(file_pair, numbers, operator, values, seen)
-                content = render(file_pair, numbers)
-            values.update(run_operator(content, graph, operator, values))
+                parts = Parts(render(file_pair, numbers), graph)
+            values.update(run_operator(parts, operator, values))
             for index in set(operator.inputs):
                 if last.get(index) == operator.index:
                     values.pop(index, None)
@@ -87,7 +88,7 @@ def _corrected(file_pair: FilePair, numbers: Numbers, operator: Operator, values
     scale, zero = scale_of(numbers, file_pair.graph.tensors[index])
     best, least = numbers, np.inf
     for _ in range(ROUNDS + 1):
-        raw = run_operator(render(file_pair, numbers), file_pair.graph, operator, values)[index]
+        raw = run_operator(Parts(render(file_pair, numbers), file_pair.graph), operator, values)[index]
         mean = np.mean([x.reshape(-1, x.shape[-1]).mean(axis=0, dtype=np.float64) for x in raw], axis=0)
         shift = seen.means[: len(raw)].mean(axis=0) - (mean - zero) * scale
         error = float(np.sum(shift**2))

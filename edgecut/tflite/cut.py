@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 
 from ai_edge_litert import schema_py_generated as schema
 
@@ -31,18 +32,25 @@ def cut_tflite(content: bytes, to: Sequence[str | int], start: Sequence[str | in
     """
     graph = parse(content, "model")
     part, outputs = select(graph, to, start)
-    return _cut(content, graph, part, outputs)
+    return _cut(unpacked(content), graph, part, outputs)
 
 
-def cut_tensors(
-    content: bytes, to: Sequence[int], start: Sequence[int] = (), graph: TfliteGraph | None = None
-) -> bytes:
-    """The same as cut_tflite, for tensors given by their index; inputs and outputs come in the order given.
+def cut_tensors(content: bytes, to: Sequence[int], start: Sequence[int] = ()) -> bytes:
+    """The same as cut_tflite, for tensors given by their index; inputs and outputs come in the order given."""
+    return Parts(content, parse(content, "model")).cut(to, start)
 
-    graph: the content's, where it was parsed already.
-    """
-    graph = graph or parse(content, "model")
-    return _cut(content, graph, network(graph).part(tuple(to), tuple(start)), tuple(to))
+
+class Parts:
+    """Parts of one file, which is unpacked once for all of them."""
+
+    def __init__(self, content: bytes, graph: TfliteGraph) -> None:
+        """graph: the content's. Raises SourceError if the file keeps weights in other files."""
+        self.graph = graph
+        self._model, self._network = unpacked(content), network(graph)
+
+    def cut(self, to: Sequence[int], start: Sequence[int] = ()) -> bytes:
+        """What cut_tensors gives; raises as that does."""
+        return _cut(self._model, self.graph, self._network.part(tuple(to), tuple(start)), tuple(to))
 
 
 def select(
@@ -89,13 +97,24 @@ def find_tensors(graph: TfliteGraph, ref: str | int) -> tuple[int, ...]:
     raise GraphError(f"no tensor {ref!r}{closest(ref, (net.label(index) for index in net.fed), 5)}")
 
 
-def _cut(content: bytes, graph: TfliteGraph, part: Part[int], outputs: tuple[int, ...]) -> bytes:
+def _cut(whole: schema.ModelT, graph: TfliteGraph, part: Part[int], outputs: tuple[int, ...]) -> bytes:
     stateful = sorted({graph.operators[place].name for place in part.kept} & STATEFUL)
     if stateful:
         raise GraphError(f"the part keeps state between runs ({', '.join(stateful)}); cut where no variable is used")
-    model = unpacked(content)
+    model = _copied(whole)
     _shrink(model, graph, part, outputs)
     return packed(model)
+
+
+def _copied(model: schema.ModelT) -> schema.ModelT:
+    """A model of which _shrink may change whatever it does; buffers and options are shared."""
+    own = copy(model)
+    own.subgraphs = [copy(subgraph) for subgraph in model.subgraphs]
+    for subgraph in own.subgraphs:
+        subgraph.operators = [copy(operator) for operator in subgraph.operators or ()]
+        subgraph.tensors = [copy(tensor) for tensor in subgraph.tensors or ()]
+    own.metadata = [copy(entry) for entry in model.metadata or ()]
+    return own
 
 
 def _shrink(model: schema.ModelT, graph: TfliteGraph, part: Part[int], outputs: Sequence[int]) -> None:

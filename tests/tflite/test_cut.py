@@ -12,7 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from edgecut.errors import GraphError, SourceError
-from edgecut.tflite.cut import cut_tflite, network
+from edgecut.tflite.cut import Parts, cut_tensors, cut_tflite, network
 from edgecut.tflite.flatbuffer import IDENTIFIER, name_io, parse
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -266,3 +266,12 @@ def test_a_foreign_file_is_refused() -> None:
     with pytest.raises(SourceError) as caught:
         cut_tflite(b"no flatbuffer at all", [0])
     assert str(caught.value) == "model: is no .tflite file: bytes 4 to 8 are b'latb', and b'TFL3' is expected"
+
+
+def test_parts_of_a_file_that_is_unpacked_once_are_those_of_the_file_alone() -> None:
+    content = (FIXTURES / "tiny.int8.tflite").read_bytes()
+    graph = parse(content, "m.tflite")
+    parts = Parts(content, graph)
+    for operator in (*graph.operators, *reversed(graph.operators)):
+        fed = [i for i in operator.inputs if i >= 0 and not graph.tensors[i].is_constant]
+        assert parts.cut(operator.outputs, fed) == cut_tensors(content, operator.outputs, fed)
