@@ -9,9 +9,11 @@ import keras
 import numpy as np
 from keras import tree
 
-from edgecut.errors import ExportError, RunError
+from edgecut.errors import ExportError, GraphError, RunError
 from edgecut.export.tflite import convert
-from edgecut.graph.proof import call_flat, seeded_inputs, to_array, to_tensor, undisturbed
+from edgecut.graph.calls import calls
+from edgecut.graph.proof import call_flat, parts, seeded_inputs, to_array, to_tensor, undisturbed
+from edgecut.graph.sentences import LAYER_FAULTS
 from edgecut.records.artifact import TensorSpec
 from edgecut.records.recipe import Precision
 from edgecut.runtime.files import dequantize, quantize
@@ -32,7 +34,11 @@ for it (budgets, explain, auto): of a quantized file only what no rounding does 
 SAME = 1 / 16
 """Of an output's range: what its source must vary by before a quantized output that never varies is a fault."""
 
+NOT_FINITE = "isn't finite"
+
 Arrays = Sequence[np.ndarray]
+Results = tuple[list[np.ndarray], tuple[TensorSpec, ...]]
+"""Each output of a file over k inputs, (k, ...), and what the file says of it."""
 
 
 def converted(saved_model: Path, model: keras.Model, precision: Precision, calibration: Arrays | None = None) -> bytes:
@@ -51,15 +57,16 @@ def check_against_model(
     or is off by more than rounding can make it.
     """
     arrays = seeded_inputs(model.inputs, count=INPUTS) if calibration is None else calibration
-    rows = list(zip(*(x[:INPUTS] for x in arrays), strict=True))
-    with undisturbed(model):
-        answers = [[to_array(y) for y in tree.flatten(call_flat(model, _batch(row, model)))] for row in rows]
-    expected = [np.stack(column) for column in zip(*answers, strict=True)]
+    inputs = [np.asarray(x[:INPUTS]) for x in arrays]
+    fed = [x[:, None] for x in inputs]
     names = [tensor._keras_history.operation.name for tensor in model.outputs]
     with scratch_folder() as folder:
         path = folder / "model.tflite"
         path.write_bytes(content)
-        _check(path, [np.stack(x)[:, None] for x in zip(*rows, strict=True)], expected, names, precision)
+        results = _run(path, fed)
+        at_once = _answers_at_once(model, inputs)
+        if at_once is None or any(_faults(results, at_once, precision)):
+            _refuse(path, fed, _faults(results, _answers_by_row(model, inputs), precision), names, precision)
 
 
 def check_against_file(path: Path, source: Path, precision: Precision, inputs: Arrays | None = None) -> None:
@@ -70,11 +77,38 @@ def check_against_file(path: Path, source: Path, precision: Precision, inputs: A
     """
     fed = _seeded(source) if inputs is None else inputs
     expected, specs = _run(source, fed)
-    _check(path, fed, expected, [spec.name for spec in specs], precision)
+    names = [spec.name for spec in specs]
+    _refuse(path, fed, _faults(_run(path, fed), expected, precision), names, precision)
 
 
-def _batch(row: Arrays, model: keras.Model) -> list[keras.KerasTensor]:
-    return [to_tensor(value[None], tensor) for value, tensor in zip(row, model.inputs, strict=True)]
+def _answers_at_once(model: keras.Model, inputs: Arrays) -> list[np.ndarray] | None:
+    """Each output of a model for inputs (k, ...), (k, ...), from one call, or as few as its values have room in.
+
+    The file took them one by one: if it agrees, the model's rows don't mix either. None of a model that takes one row
+    at a time, and of an output that is the same for all, which may be mixed of them.
+    """
+    if any(tensor.shape[:1] != (None,) for tensor in model.inputs):
+        return None
+    try:
+        answers = [_answers(model, part) for part in parts(calls(model), inputs)]
+    except (GraphError, *LAYER_FAULTS):
+        return None
+    if any(not answer.shape[:1] for part in answers for answer in part):
+        return None
+    outputs = [np.concatenate(column) for column in zip(*answers, strict=True)]
+    return outputs if all((y != y[:1]).any() for y in outputs) else None
+
+
+def _answers_by_row(model: keras.Model, inputs: Arrays) -> list[np.ndarray]:
+    """Each output of a model for inputs (k, ...), (k, 1, ...), from a call for each row."""
+    answers = [_answers(model, [x[k : k + 1] for x in inputs]) for k in range(len(inputs[0]))]
+    return [np.stack(column) for column in zip(*answers, strict=True)]
+
+
+def _answers(model: keras.Model, inputs: Arrays) -> list[np.ndarray]:
+    values = [to_tensor(value, tensor) for value, tensor in zip(inputs, model.inputs, strict=True)]
+    with undisturbed(model):
+        return [to_array(y) for y in tree.flatten(call_flat(model, values))]
 
 
 def _seeded(source: Path) -> list[np.ndarray]:
@@ -92,7 +126,7 @@ def _seeded(source: Path) -> list[np.ndarray]:
     return fed
 
 
-def _run(path: Path, fed: Arrays) -> tuple[list[np.ndarray], tuple[TensorSpec, ...]]:
+def _run(path: Path, fed: Arrays) -> Results:
     """Each output of k runs as real values, (k, ...), for inputs (k, batch, ...); and what the file says of them."""
     _, outputs = tensor_specs(read_graph(path))
     try:
@@ -115,12 +149,16 @@ def _results(path: Path, fed: Arrays, kernels: Kernels) -> list[np.ndarray]:
     return session.run_each({key: quantize(x, spec) for key, spec, x in keys}, session.outputs)
 
 
-def _check(path: Path, fed: Arrays, expected: Arrays, names: Sequence[str], precision: Precision) -> None:
-    results, specs = _run(path, fed)
-    for own, source, spec, name in zip(results, expected, specs, names, strict=True):
-        fault = _fault(own, source, spec, precision)
+def _faults(results: Results, expected: Arrays, precision: Precision) -> list[str]:
+    """What is wrong with each output of a file, "" for what isn't."""
+    return [_fault(*each, precision) for each in zip(results[0], expected, results[1], strict=True)]
+
+
+def _refuse(path: Path, fed: Arrays, faults: Sequence[str], names: Sequence[str], precision: Precision) -> None:
+    """Raise ExportError for the first output with a fault."""
+    for name, fault in zip(names, faults, strict=True):
         if fault:
-            layer = "" if np.isfinite(own).all() else _first_not_finite(path, fed)
+            layer = _first_not_finite(path, fed) if fault.startswith(NOT_FINITE) else ""
             cut = f", from {layer} on; cut before it" if layer else "; cut the model at an earlier layer"
             raise ExportError(
                 f"export: nothing is written, since the {precision} {path.suffix[1:]} file computes something else "
@@ -139,7 +177,7 @@ def _fault(own: np.ndarray, source: np.ndarray, spec: TensorSpec, precision: Pre
         return f"has the shape {own.shape[1:]}, where {source.shape[1:]} was expected"
     a, finite = a.reshape(b.shape), np.isfinite(b)
     if not np.isfinite(a[finite]).all():
-        return f"isn't finite on {len(b)} inputs"
+        return f"{NOT_FINITE} on {len(b)} inputs"
     if source.dtype.kind != "f":
         # A whole number flips where two scores are nearly equal.
         return "is another number for more than half of its elements" if a.size and np.mean(a != b) > 0.5 else ""

@@ -1,5 +1,6 @@
 """What was written is run against its source, and what computes something else isn't written."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -79,6 +80,30 @@ def test_the_layer_that_makes_infinity_is_named(tmp_path: Path) -> None:
         "export: nothing is written, since the float32 tflite file computes something else than its source: output "
         "'scores' isn't finite on 4 inputs, from EXP (layer 'grown') on; cut before it"
     )
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        lambda x: x - keras.ops.mean(x, axis=0, keepdims=True),
+        lambda x: keras.ops.reshape(x, (1, 4)),
+        lambda x: keras.ops.sum(x),
+    ],
+    ids=["mixed", "one at a time", "no rows"],
+)
+def test_a_file_is_held_against_its_model_row_by_row_where_rows_cant_be_run_at_once(
+    rows: Callable[[keras.KerasTensor], keras.KerasTensor], tmp_path: Path
+) -> None:
+    values = keras.Input((4,))
+    model = keras.Model(values, rows(L.Dense(4, kernel_initializer="ones")(values)))
+    assert export(model, "tflite", "float32", path=tmp_path / "m.tflite").inputs[0].shape == (1, 4)
+
+
+def test_rows_are_run_at_once_where_they_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agreeing, "_answers_by_row", None)
+    values = keras.Input((4,))
+    model = keras.Model(values, L.Dense(4)(values))
+    assert export(model, "tflite", "float32", path=tmp_path / "m.tflite").inputs[0].shape == (1, 4)
 
 
 def test_several_inputs_and_outputs_of_any_dtype_are_run(tmp_path: Path) -> None:
