@@ -99,14 +99,14 @@ def gradient_x_activation(graph: Calls, tensors: Sequence[Tensor], inputs: np.nd
     inputs: rows (n, ...) as the model takes them.
     """
     model = rebuild(graph, outputs=[*tensors, flat(graph.outputs)[0]])
-    sums = [_gradient_sums(model, part) for part in parts(graph, columns(inputs))]
+    sums = [_gradient_sums(model, part) for part in parts(graph, columns(inputs), copies=2)]
     return np.asarray([float(np.mean(np.abs(np.concatenate(each)))) for each in zip(*sums, strict=True)])
 
 
 def _gradient_sums(model: keras.Model, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Of each output but the last the sum over positions of gradient x activation, (n, channels), float64.
 
-    inputs: few, since all activations and gradients are held at once.
+    inputs: few, since all activations and their gradients are held at once.
     """
     with tf.GradientTape() as tape:
         fed = [tf.constant(x) for x in inputs]

@@ -26,7 +26,7 @@ OPEN_SIZE = 96  # what an open height or width is tried at
 TOLERANCE = 1e-5
 # A functional model holds every value that it computes until it returns: 65 MB an image of MobileNetV1 at 224. What
 # its kernels ask for beside them stays with the process, so that the memory of a proof is that of all that follows.
-VALUES_BYTES = 128 << 20
+VALUES_BYTES = 256 << 20
 WORDS = ("", "a", "b", "the", "of", "to", "and", "cut")
 
 
@@ -81,17 +81,18 @@ def prove_edit(
     return _judged(difference(got, expected, inputs=INPUTS), expected)
 
 
-def parts(graph: Calls, arrays: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, ...]]:
-    """Inputs of a graph, each (n, ...), cut into parts of so few images that all values of a part take 128 MiB.
+def parts(graph: Calls, arrays: Sequence[np.ndarray], *, copies: int = 1) -> Iterator[tuple[np.ndarray, ...]]:
+    """Inputs of a graph, each (n, ...), cut into parts of so few images that all values of a part take 256 MiB.
 
     8 images, halved until they do, at least one; a fixed batch is a part, and what has no batch of one size is whole.
+    copies: how many of each value are held at once.
     """
     count = max(len(x) for x in arrays)
     batches = {tensor.shape[:1] for tensor in flat(graph.inputs)}
     size = count
     if batches == {(None,)}:
         size, values = INPUTS, sum(tensor_bytes(x) or 0 for call in graph for x in call.outputs)
-        while size > 1 and size * values > VALUES_BYTES:
+        while size > 1 and size * values * copies > VALUES_BYTES:
             size //= 2
     elif len(batches) == 1:
         size = max((batch or 0 for (batch,) in filter(None, batches)), default=0) or count

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -126,6 +126,8 @@ def prove_on_images(edit: Edit, edited: keras.Model, pictures: Pictures) -> Proo
     image_error, the root mean square of the difference over that of the source's outputs; and top1_agreement, how often
     the largest output is the same one, where the outputs are scores; of tags tag_agreement.
     """
+    if not _are_alike(flat(edit.graph.outputs)[0].shape, edited.outputs[0].shape):
+        return Proof()
     images = _spread(pictures.images, _COMPARED_ON)
     height, width = (size or OPEN_SIZE for size in edit.source.shape[1:3])
     own = source_pictures(images, height, width, int(edit.source.shape[3] or 0), pictures.preprocess)
@@ -134,6 +136,11 @@ def prove_on_images(edit: Edit, edited: keras.Model, pictures: Pictures) -> Proo
     if got.shape != expected.shape:
         return Proof()
     return image_error(got, expected, edit.graph)
+
+
+def _are_alike(a: Sequence[int | None], b: Sequence[int | None]) -> bool:
+    """Whether values of the one declared shape may have the other, whatever the batch."""
+    return len(a) == len(b) and all(x == y or None in {x, y} for x, y in zip(a[1:], b[1:], strict=True))
 
 
 def first_outputs(edit: Edit, edited: keras.Model, own: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -30,7 +30,7 @@ def picture(batch: int | None = None, size: int | None = 16) -> keras.KerasTenso
 
 
 @pytest.mark.parametrize(
-    ("values", "expected"), [(15, [8]), (17, [4, 4]), (63, [2] * 4), (65, [1] * 8), (300, [1] * 8)]
+    ("values", "expected"), [(31, [8]), (33, [4, 4]), (127, [2] * 4), (129, [1] * 8), (300, [1] * 8)]
 )
 def test_the_larger_a_models_values_are_the_smaller_are_its_parts(values: int, expected: list[int]) -> None:
     assert sizes(picture(), values=values) == expected

@@ -202,6 +202,13 @@ def test_a_map_that_is_dead_at_the_new_size_is_named():
     assert stem(model, size=(64, 64), preprocess="tf", data=bytes_like(32, 32, 3)).notes == ()
 
 
+def test_maps_of_another_shape_are_not_computed_to_be_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = keras.Input((32, 32, 3), name="image")
+    model = keras.Model(inputs, L.Conv2D(2, 3, name="conv")(inputs))
+    monkeypatch.setattr("edgecut.stem.proof.first_outputs", None)
+    assert "images" not in stem(model, size=(8, 8), preprocess="tf", data=bytes_like(32, 32, 3)).proof
+
+
 def test_what_gray_loses_of_the_sources_answers_is_said():
     """The model names the channel that is brightest, which a gray picture doesn't tell."""
     inputs = keras.Input((8, 8, 3), name="image")
