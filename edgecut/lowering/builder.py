@@ -48,20 +48,15 @@ class GraphBuilder:
     def graph(self) -> TfliteGraph:
         """The finished graph, without what nothing reads."""
         ends = tuple(self.place[self.part.same(end)] for end in self.part.ends)
-        read = set(ends).union(*(operator.inputs for operator in self.operators))
-        made = {operator.outputs[0] for operator in self.operators}
-        if made <= read and len(read.union(self.inputs)) == len(self.tensors):
-            return TfliteGraph(tuple(self.tensors), tuple(self.operators), tuple(self.inputs), ends)
-        return self._without_unread(ends)
-
-    def _without_unread(self, ends: tuple[int, ...]) -> TfliteGraph:
         read, kept = set(ends), list[Operator]()
         for operator in reversed(self.operators):
             # A padding that every convolution took over is read by none, as is a RESHAPE between two rows.
             if operator.outputs[0] in read:
                 read.update(operator.inputs)
                 kept.append(operator)
-        used = sorted({*self.inputs, *read, *(output for operator in kept for output in operator.outputs)})
+        used = sorted({*self.inputs, *read, *[output for operator in kept for output in operator.outputs]})
+        if len(used) == len(self.tensors) and len(kept) == len(self.operators):
+            return TfliteGraph(tuple(self.tensors), tuple(self.operators), tuple(self.inputs), ends)
         return self.renumbered.graph([self.tensors[place] for place in used], kept[::-1], self.inputs, ends)
 
     def add_input(self, call: LayerCall) -> None:

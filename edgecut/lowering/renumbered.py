@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,35 +10,44 @@ from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
 
 
 class Renumbered:
-    """The graphs of some of a builder's tensors and operators; what two in a row have in common is the same object."""
+    """The graphs of some of a builder's tensors and operators; what two in a row begin with is the same objects."""
 
     def __init__(self) -> None:
         """Nothing is renumbered yet."""
-        # By the new number: what was last renumbered to it, and what became of that.
-        self._tensors: dict[int, tuple[Tensor, Tensor]] = {}
-        self._operators: dict[int, tuple[Operator, Operator]] = {}
+        # What was renumbered last, and what became of it.
+        self._last: tuple[Sequence[Tensor], Sequence[Operator]] = (), ()
+        self._tensors: list[Tensor] = []
+        self._operators: list[Operator] = []
 
     def graph(
         self, tensors: Sequence[Tensor], operators: Sequence[Operator], inputs: Sequence[int], outputs: Sequence[int]
     ) -> TfliteGraph:
-        """The graph of these tensors, numbered in this order; inputs, outputs: by the numbers that they had."""
+        """The graph of these tensors, numbered in this order; inputs, outputs: by the numbers that they had.
+
+        An operator has no tensor that is behind one of a later operator, unless both have it.
+        """
         new = {tensor.index: number for number, tensor in enumerate(tensors)}
+        alike = _alike(self._last[0], tensors)
+        numbered = tensors[alike].index if alike < len(tensors) else math.inf
+        ready = _alike(self._last[1], operators)
+        while ready and max(*operators[ready - 1].inputs, *operators[ready - 1].outputs) >= numbered:
+            ready -= 1
+        self._last = tensors, operators
+        self._tensors[alike:] = [replace(tensor, index=new[tensor.index]) for tensor in tensors[alike:]]
+        self._operators[ready:] = [_renumbered(operators[k], k, new) for k in range(ready, len(operators))]
         return TfliteGraph(
-            tuple(self._tensor(tensor, number) for number, tensor in enumerate(tensors)),
-            tuple(self._operator(operator, number, new) for number, operator in enumerate(operators)),
+            tuple(self._tensors),
+            tuple(self._operators),
             tuple(new[place] for place in inputs),
             tuple(new[place] for place in outputs),
         )
 
-    def _tensor(self, tensor: Tensor, number: int) -> Tensor:
-        last = self._tensors.get(number)
-        if last is None or last[0] is not tensor:
-            last = self._tensors[number] = tensor, replace(tensor, index=number)
-        return last[1]
 
-    def _operator(self, operator: Operator, number: int, new: dict[int, int]) -> Operator:
-        inputs, outputs = (tuple([new[place] for place in side]) for side in (operator.inputs, operator.outputs))
-        last = self._operators.get(number)
-        if last is None or last[0] is not operator or (last[1].inputs, last[1].outputs) != (inputs, outputs):
-            last = self._operators[number] = operator, replace(operator, index=number, inputs=inputs, outputs=outputs)
-        return last[1]
+def _renumbered(operator: Operator, number: int, new: dict[int, int]) -> Operator:
+    inputs, outputs = (tuple([new[place] for place in side]) for side in (operator.inputs, operator.outputs))
+    return replace(operator, index=number, inputs=inputs, outputs=outputs)
+
+
+def _alike(one: Sequence[object], other: Sequence[object]) -> int:
+    """How many objects two rows begin with that are the same."""
+    return next((k for k, (a, b) in enumerate(zip(one, other)) if a is not b), min(len(one), len(other)))  # noqa: B905

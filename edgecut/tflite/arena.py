@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from bisect import insort
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
-from typing import Literal
+from operator import attrgetter
+from typing import Literal, NamedTuple
 
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
 from edgecut.tflite.kinds import CONVOLUTIONS
-from edgecut.tflite.lifetimes import Buffer, Scratch, lifetimes
+from edgecut.tflite.lifetimes import UNUSED, Buffer, Scratch, lifetimes
 from edgecut.tflite.persistent import persistent_bytes
 from edgecut.tflite.requests import host_requests, reference_requests
 from edgecut.tflite.scratch import cmsis_nn_requests
@@ -27,8 +27,7 @@ CORTEX_M_ERROR = 0.10
 CORTEX_M_ERROR_BYTES = 260
 
 
-@dataclass(frozen=True)
-class Placement:
+class Placement(NamedTuple):
     """A buffer at its offset in the arena."""
 
     buffer: Buffer
@@ -41,22 +40,7 @@ def place(buffers: Iterable[Buffer]) -> tuple[Placement, ...]:
     Sizes are rounded up to 16 bytes. Among equal sizes the highest order goes first; the other way round
     MLPerf Tiny's visual wake words would come out 12.5 % short. Those that have an offset already come before all.
     """
-    rows = list(buffers)
-    placed = [Placement(buffer, buffer.offset) for buffer in rows if buffer.offset is not None]
-    # What is alive at a moment, sorted by offset: a buffer is held against these alone.
-    alive: dict[int, list[tuple[int, int]]] = {}
-    for placement in placed:
-        _note(alive, placement)
-    for buffer in sorted((b for b in rows if b.offset is None), key=_by_size, reverse=True):
-        size_bytes, offset = aligned(buffer.size_bytes), 0
-        for begin, end in _neighbours(alive, buffer):
-            if offset + size_bytes <= begin:
-                break
-            offset = max(offset, end)
-        placed.append(Placement(buffer, offset))
-        _note(alive, placed[-1])
-    placed.sort(key=_offset)
-    return tuple(placed)
+    return tuple(sorted(_placed(buffers), key=attrgetter("offset")))
 
 
 def planned_bytes(graph: TfliteGraph, scratch: Scratch | None = host_requests) -> int:
@@ -95,12 +79,13 @@ def preparing_bytes(graph: TfliteGraph, *, wide: bool = False) -> int:
     record, grid = (64, 28) if wide else (40, 16)
     most = 0
     for part in (graph, *graph.others):
+        # One place more is that of -1, a tensor that isn't there.
+        zeros = [grid + 4 * len(tensor.scales) if tensor.scales else 0 for tensor in part.tensors] + [-record]
         for operator in part.operators:
-            tensors = [part.tensors[k] for k in (*operator.inputs, *operator.outputs) if k >= 0]
-            scales = [len(tensor.scales) for tensor in tensors if tensor.scales]
-            held = record * len(tensors) + sum(grid + 4 * count for count in scales)
-            again = record * 4 if operator.name == "CONV_2D" and scales else 0
-            most = max(most, held + again)
+            places = (*operator.inputs, *operator.outputs)
+            held = [zeros[k] for k in places]
+            again = record * 4 if operator.name == "CONV_2D" and max(held, default=0) > 0 else 0
+            most = max(most, record * len(places) + sum(held) + again)
     return most
 
 
@@ -179,25 +164,42 @@ def _device_bytes(graph: TfliteGraph, scratch: Scratch) -> int:
 
 def _end(buffers: Iterable[Buffer]) -> int:
     """How far the placed buffers reach."""
-    return max((p.offset + aligned(p.buffer.size_bytes) for p in place(buffers)), default=0)
+    return max((p.offset + aligned(p.buffer.size_bytes) for p in _placed(buffers)), default=0)
 
 
-def _neighbours(alive: Mapping[int, Sequence[tuple[int, int]]], buffer: Buffer) -> Sequence[tuple[int, int]]:
-    """(begin, end) of what is placed and alive together with a buffer, sorted, some of it several times."""
-    rows = [alive[moment] for moment in range(buffer.first, buffer.last + 1) if moment in alive]
-    return rows[0] if len(rows) == 1 else sorted(chain.from_iterable(rows))
+def _placed(buffers: Iterable[Buffer]) -> list[Placement]:
+    """Every buffer where it goes, in the order in which they are placed."""
+    rows = sorted(buffers, key=attrgetter("size_bytes", "order"), reverse=True)
+    rows.sort(key=_is_free)
+    # What is alive at a moment, sorted by offset: a buffer is held against these alone.
+    alive: list[list[tuple[int, int]]] = [[] for _ in range(max((b.last for b in rows), default=UNUSED) - UNUSED + 1)]
+    placed: list[Placement] = []
+    for buffer in rows:
+        size_bytes = aligned(buffer.size_bytes)
+        moments = alive[buffer.first - UNUSED : buffer.last - UNUSED + 1]
+        offset = _first_gap(moments, size_bytes) if buffer.offset is None else buffer.offset
+        placed.append(Placement(buffer, offset))
+        extent = offset, offset + size_bytes
+        for neighbours in moments:
+            insort(neighbours, extent)
+    return placed
 
 
-def _note(alive: dict[int, list[tuple[int, int]]], placement: Placement) -> None:
-    buffer = placement.buffer
-    place = placement.offset, placement.offset + aligned(buffer.size_bytes)
-    for moment in range(buffer.first, buffer.last + 1):
-        insort(alive.setdefault(moment, []), place)
+def _first_gap(moments: Sequence[list[tuple[int, int]]], size_bytes: int) -> int:
+    """The lowest offset at which so many bytes are free at all moments. moments: (begin, end) of the placed, sorted."""
+    if len(moments) == 2:
+        # Nearly all activations; twice as fast as what does for any number.
+        neighbours = sorted(moments[0] + moments[1])
+    else:
+        neighbours = moments[0] if len(moments) == 1 else sorted(set(chain.from_iterable(moments)))
+    offset = 0
+    for begin, end in neighbours:
+        if end > offset:
+            if offset + size_bytes <= begin:
+                break
+            offset = end
+    return offset
 
 
-def _by_size(buffer: Buffer) -> tuple[int, int]:
-    return buffer.size_bytes, buffer.order
-
-
-def _offset(placement: Placement) -> int:
-    return placement.offset
+def _is_free(buffer: Buffer) -> bool:
+    return buffer.offset is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph
 
@@ -19,8 +20,7 @@ CALLS = {
 }
 
 
-@dataclass(frozen=True)
-class Buffer:
+class Buffer(NamedTuple):
     """Memory that must exist from one moment to another, both included.
 
     order: the place among buffers of equal size, which decides who is placed first; tensors come by their index,
@@ -59,14 +59,16 @@ def lifetimes(graph: TfliteGraph, scratch: Scratch | None = None) -> tuple[Buffe
     before = 0
     for place, part in enumerate(clock.graphs):
         handles = {i for op in part.operators if op.name == "VAR_HANDLE" for i in op.outputs}
+        first, last = clock.first[place], clock.last[place]
         for tensor in part.tensors:
-            if tensor.is_constant or tensor.is_variable or tensor.index in handles:
+            index = tensor.index
+            if tensor.is_constant or tensor.is_variable or index in handles:
                 continue
             size = _size_bytes(tensor.dtype, tensor.elements, tensor.size_bytes)
             if size:
-                life = clock.first[place][tensor.index], clock.last[place][tensor.index]
-                planned = graph.arena_offsets[tensor.index] if tensor.index < len(graph.arena_offsets) else -1
-                buffers.append(Buffer(before + tensor.index, size, *life, None if planned < 0 else planned))
+                planned = graph.arena_offsets[index] if index < len(graph.arena_offsets) else -1
+                offset = None if planned < 0 else planned
+                buffers.append(Buffer(before + index, size, first[index], last[index], offset))
         before += len(part.tensors)
     if scratch is not None:
         buffers += _scratch(clock, scratch, before)
@@ -123,4 +125,6 @@ def _scratch(clock: _Clock, scratch: Scratch, before: int) -> list[Buffer]:
 
 def _size_bytes(dtype: str, elements: int, packed_bytes: int) -> int:
     """What TFLM counts for a tensor: 4-bit values lie in a byte each, a resource is the number of one."""
-    return {"int4": elements, "resource": 4 * elements}.get(dtype, packed_bytes)
+    if dtype == "int4":
+        return elements
+    return 4 * elements if dtype == "resource" else packed_bytes

@@ -91,15 +91,13 @@ def window(graph: TfliteGraph, operator: Operator) -> Window:
 
     Raises SourceError if its picture, kernel or output has not 4 axes.
     """
-    involved = (*operator.inputs[:2], *operator.outputs[:1])
-    if any(len(graph.tensors[index].shape) != 4 for index in involved):
-        raise SourceError(f"operator {operator.index} ({operator.name}): picture, kernel and output have 4 axes each")
-    _, height, width, channels = graph.tensors[operator.inputs[0]].shape
-    _, kernel_height, kernel_width, depth = graph.tensors[operator.inputs[1]].shape
-    _, output_height, output_width, filters = graph.tensors[operator.outputs[0]].shape
+    picture, kernel, output = _shapes(graph, operator)
+    _, height, width, channels = picture
+    _, kernel_height, kernel_width, depth = kernel
+    _, output_height, output_width, filters = output
     options = operator.options
     strides = int(options.get("strideH", 1)), int(options.get("strideW", 1))
-    dilation = int(options.get("dilationHFactor", 1)), int(options.get("dilationWFactor", 1))
+    dilation = _dilation(operator)
     rows = _padding(height, output_height, kernel_height, strides[0], dilation[0])
     columns = _padding(width, output_width, kernel_width, strides[1], dilation[1])
     return Window(
@@ -121,21 +119,31 @@ def window(graph: TfliteGraph, operator: Operator) -> Window:
     )
 
 
+def _shapes(graph: TfliteGraph, operator: Operator) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Those of picture, kernel and output, of 4 axes each."""
+    tensors = graph.tensors
+    picture, kernel = tensors[operator.inputs[0]].shape, tensors[operator.inputs[1]].shape
+    output = tensors[operator.outputs[0]].shape
+    if not len(picture) == len(kernel) == len(output) == 4:
+        raise SourceError(f"operator {operator.index} ({operator.name}): picture, kernel and output have 4 axes each")
+    return picture, kernel, output
+
+
 def _cmsis_conv(graph: TfliteGraph, operator: Operator, dtype: str) -> tuple[int, ...]:
-    w = window(graph, operator)
-    column = w.kernel_height * w.kernel_width * w.depth
+    _, (_, kernel_height, kernel_width, depth), _ = _shapes(graph, operator)
+    column = kernel_height * kernel_width * depth
     if dtype == "int16":
         return (4 * column,)
-    return () if (w.kernel_height, w.kernel_width) == (1, 1) else (4 * _up(column, 4),)
+    return () if (kernel_height, kernel_width) == (1, 1) else (4 * _up(column, 4),)
 
 
 def _cmsis_depthwise(graph: TfliteGraph, operator: Operator, dtype: str) -> tuple[int, ...]:
-    w = window(graph, operator)
-    if w.filters != w.channels or w.dilated:
+    (*_, channels), (_, kernel_height, kernel_width, _), (*_, filters) = _shapes(graph, operator)
+    if filters != channels or _dilation(operator) != (1, 1):
         return ()
-    if dtype == "int8" and (w.kernel_height, w.kernel_width) == (3, 3):
+    if dtype == "int8" and (kernel_height, kernel_width) == (3, 3):
         return ()
-    return (2 * w.channels * w.kernel_height * w.kernel_width,)
+    return (2 * channels * kernel_height * kernel_width,)
 
 
 def _cmsis_average(graph: TfliteGraph, operator: Operator, _dtype: str) -> tuple[int, ...]:
@@ -173,6 +181,10 @@ _CMSIS_NN: dict[str, Callable[[TfliteGraph, Operator, str], tuple[int, ...]]] = 
     "FULLY_CONNECTED": _cmsis_dense,
     "TRANSPOSE_CONV": _cmsis_transposed,
 }
+
+
+def _dilation(operator: Operator) -> tuple[int, int]:
+    return int(operator.options.get("dilationHFactor", 1)), int(operator.options.get("dilationWFactor", 1))
 
 
 def _padding(size: int, output: int, kernel: int, stride: int, dilation: int) -> int:
