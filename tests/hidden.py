@@ -28,16 +28,25 @@ importlib.metadata.version = version_of
 """
 # One process does all: most of each command's time is the import of what they share.
 DRIVER = """
-import contextlib, io, json, sys
+import json, os, sys, traceback
 from edgecut.cli.main import main
-answers = []
-for words in json.loads(sys.argv[1]):
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stderr(err), contextlib.redirect_stdout(out):
-        try:
-            main(words)
-        except SystemExit as end:
-            answers.append([end.code, out.getvalue(), err.getvalue()])
+
+stdout, answers = os.dup(1), []
+for number, words in enumerate(json.loads(sys.argv[1])):
+    files = [os.open(f"site/{number}.{name}", os.O_RDWR | os.O_CREAT) for name in ("out", "err")]
+    for stream, file in enumerate(files, 1):
+        os.dup2(file, stream)
+    code = None
+    try:
+        main(words)
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    answers.append([code, *(os.pread(file, 1 << 24, 0).decode() for file in files)])
+os.dup2(stdout, 1)
 print(json.dumps(answers))
 """
 
@@ -45,7 +54,10 @@ print(json.dumps(answers))
 def answers(
     folder: Path, commands: Sequence[Sequence[str]], modules: Set[str], distributions: Set[str] = frozenset()
 ) -> list[Answer]:
-    """What each command answers in `folder` where the modules can't be found, nor the distributions' metadata."""
+    """What each command answers in `folder` where the modules can't be found, nor the distributions' metadata.
+
+    One that ended with an exception has no code, and its traceback in err.
+    """
     return [Answer(*row) for row in json.loads(said_by(folder, DRIVER, modules, distributions, json.dumps(commands)))]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from edgecut.bench.priced import LEAST_FAMILIES, beyond, unseen_share, widening
 from edgecut.bench.work import KINDS
@@ -91,7 +91,7 @@ def bands(rows: Sequence[LeftOut]) -> tuple[float, float]:
     freedom = USUAL_FAMILIES + len(families)
     total = USUAL_FAMILIES * USUAL**2 + sum(float(np.mean(off)) for off in families.values())
     spread = math.sqrt(total / freedom) * (1 if len(families) >= LEAST_FAMILIES else FEW)
-    half, most = (float(student.ppf(0.5 + share / 2, freedom)) for share in (0.5, 0.9))
+    half, most = (float(stdtrit(freedom, 0.5 + share / 2)) for share in (0.5, 0.9))
     return math.expm1(PART * spread * half), math.expm1(PART * spread * most)
 
 

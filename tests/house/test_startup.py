@@ -12,6 +12,8 @@ from pathlib import Path
 import h5py
 import pytest
 
+from tests.command_line import Answer
+from tests.hidden import answers
 from tests.quick import HEAVY
 from tests.saved_models import classifier
 
@@ -25,47 +27,20 @@ class Blocked:
 
 sys.meta_path.insert(0, Blocked())
 """
-# Commands one after the other in one process; what each printed and the code that it ended with.
-IN_TURN = """
-import json, os, sys, traceback
-from edgecut.cli.main import main
-
-kept, answers = os.dup(1), []
-for number, words in enumerate(json.loads(sys.argv[1])):
-    files = [os.open(f"{number}.{name}", os.O_RDWR | os.O_CREAT) for name in ("out", "err")]
-    for target, file in enumerate(files, 1):
-        os.dup2(file, target)
-    code = None
-    try:
-        main(words)
-    except SystemExit as end:
-        code = end.code
-    except BaseException:
-        traceback.print_exc()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    answers.append([code, *(os.pread(file, 1 << 24, 0).decode() for file in files)])
-os.write(kept, json.dumps(answers).encode())
-"""
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 DEMO = Path(__file__).parents[2] / "edgecut" / "demo_data"
 
 
-def child_of(folder: Path, *arguments: str, blocked: Set[str] = HEAVY) -> subprocess.CompletedProcess[str]:
-    """What a Python says in which the packages can't be imported."""
+def run(folder: Path, *arguments: str, blocked: Set[str] = HEAVY) -> subprocess.CompletedProcess[str]:
+    """Runs edgecut in a child in which the packages can't be imported."""
     site = folder / "site"
     site.mkdir()
     (site / "sitecustomize.py").write_text(BLOCKER.format(names=blocked))
     environment = {**os.environ, "PYTHONPATH": str(site), "COLUMNS": "80", "XDG_CACHE_HOME": str(folder)}
     return subprocess.run(
-        [sys.executable, *arguments],
+        [sys.executable, "-m", "edgecut", *arguments],
         env=environment, cwd=folder, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-
-
-def run(folder: Path, *arguments: str, blocked: Set[str] = HEAVY) -> subprocess.CompletedProcess[str]:
-    """Runs edgecut in a child in which the packages can't be imported."""
-    return child_of(folder, "-m", "edgecut", *arguments, blocked=blocked)
 
 
 def test_onnx_runtime_tells_nobody_of_the_models(tmp_path: Path) -> None:
@@ -125,22 +100,19 @@ def test_a_light_command_works_without_tensorflow(tmp_path: Path, arguments: lis
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[object]]:
-    """Command -> [code, out, err], of one process in which the packages can't be imported."""
+def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answer]:
+    """Command -> what it answers in one process for all, which doesn't find the packages."""
     folder = tmp_path_factory.mktemp("light")
     with h5py.File(folder / "m.h5", "w") as file:
         file.attrs.update({"model_config": json.dumps(classifier()), "keras_version": "2.8.0"})
-    child = child_of(folder, "-c", IN_TURN, json.dumps(ONE_AFTER_ANOTHER))
-    assert child.returncode == 0, child.stderr
-    return dict(zip(map(line_of, ONE_AFTER_ANOTHER), json.loads(child.stdout), strict=True))
+    return dict(zip(map(line_of, ONE_AFTER_ANOTHER), answers(folder, ONE_AFTER_ANOTHER, HEAVY), strict=True))
 
 
 @pytest.mark.parametrize("command", map(line_of, ONE_AFTER_ANOTHER))
-def test_light_commands_work_in_a_process_without_tensorflow(answers: dict[str, list[str]], command: str) -> None:
-    code, out, err = answers[command]
+def test_light_commands_work_in_a_process_without_tensorflow(said: dict[str, Answer], command: str) -> None:
     wrote = "edgecut: wrote net.svg\n" if "--svg" in command else ""
-    assert (err, code) == (wrote, 0)
-    assert out.strip() != ""
+    assert (said[command].err, said[command].code) == (wrote, 0)
+    assert said[command].out.strip() != ""
 
 
 def test_the_list_of_commands_needs_click_alone(tmp_path: Path) -> None:
