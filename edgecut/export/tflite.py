@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,16 +154,18 @@ def _set_up(
     saved_model: Path, model: keras.Model, precision: Precision, calibration: Sequence[np.ndarray] | None
 ) -> tuple[Converter, tf.compat.v1.GraphDef]:
     """A converter for a precision, and what it converts."""
-    converter, graph = converter_of(saved_model, keeps_ranges=precision == "int8"), read_graph_def(saved_model)
+    graph, samples = read_graph_def(saved_model), dict[str, np.ndarray]()
+    if needs_images(precision):
+        if calibration is None or not len(calibration) or not len(calibration[0]):
+            raise RequestError(f"export: {precision} needs data to calibrate on; set data.train or pass --data")
+        _refuse_loops(graph, precision)
+        samples = _samples(model, calibration)
+    converter = converter_of(saved_model, samples)
     if precision != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if precision == "float16":
         converter.target_spec.supported_types = [tf.float16]
     if needs_images(precision):
-        if calibration is None or not len(calibration) or not len(calibration[0]):
-            raise RequestError(f"export: {precision} needs data to calibrate on; set data.train or pass --data")
-        _refuse_loops(graph, precision)
-        converter.representative_dataset = lambda: _samples(model, calibration)
         integers = tf.int8 if precision == "int8" else tf.int16
         converter.inference_input_type = converter.inference_output_type = integers
         converter.target_spec.supported_ops = [
@@ -200,11 +202,10 @@ def without_made_biases(content: bytes) -> bytes:
     return patched(content, made, {})
 
 
-def _samples(model: keras.Model, calibration: Sequence[np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
-    """Each row of calibration by the inputs' names, in the dtypes that the model declares."""
-    names, dtypes = input_names(model), [tensor.dtype for tensor in model.inputs]
-    for row in zip(*calibration, strict=True):
-        yield {name: np.asarray(x).astype(dtype)[None] for name, dtype, x in zip(names, dtypes, row, strict=True)}
+def _samples(model: keras.Model, calibration: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """The calibration's arrays, (n, 1, ...), by the inputs' names, in the dtypes that the model declares."""
+    pairs = zip(input_names(model), model.inputs, calibration, strict=True)
+    return {name: np.asarray(x).astype(tensor.dtype, copy=False)[:, None] for name, tensor, x in pairs}
 
 
 def _refuse_loops(graph: tf.compat.v1.GraphDef, precision: Precision) -> None:

@@ -66,10 +66,20 @@ class Session:
 
     def run_each(self, feeds: Feeds, fetch: Sequence[Key]) -> list[np.ndarray]:
         """The tensors `fetch` after each of k runs, (k, ...) each, for feeds (k, ...). Raises RunError."""
+        return self._each("run", feeds, fetch)
+
+    def extremes(self, feeds: Feeds, keys: Sequence[Key]) -> np.ndarray:
+        """The least and the largest element of tensors after each of k runs, (k, tensors, 2), for feeds (k, ...).
+
+        For a .tflite file that is whole. nan where one is. Raises RunError.
+        """
+        return self._each("extremes", feeds, keys)[0]
+
+    def _each(self, do: str, feeds: Feeds, fetch: Sequence[Key]) -> list[np.ndarray]:
         if self._child is not the_child():
             self._child, self._number = self._opened()
         runs = {len(array) for array in feeds.values()} or {1}
-        header = {"do": "run", "file": self._number, "feeds": list(feeds), "fetch": list(fetch), "runs": max(runs)}
+        header = {"do": do, "file": self._number, "feeds": list(feeds), "fetch": list(fetch), "runs": max(runs)}
         return self._ask(self._child, header, list(feeds.values()), "failed while running it")[1]
 
     def read(self, keys: Sequence[Key]) -> list[np.ndarray]:

@@ -22,17 +22,22 @@ from edgecut.sandbox.wire import Header, receive, send
 Key = str | int
 """A tensor: its index in a .tflite file, its name in an .onnx file."""
 _ML_DTYPES = 2  # what numpy's isbuiltin says of a type that another package has registered
+_KEEPS_NONE = "ONNX Runtime keeps no tensors after a run"
 Run = Callable[[Mapping[Key, np.ndarray], Sequence[Key]], list[np.ndarray]]
 
 
 @dataclass(frozen=True)
 class OpenFile:
-    """A file in its runtime. run: feeds and what to fetch -> arrays. read: tensors as the last run left them."""
+    """A file in its runtime. run: feeds and what to fetch -> arrays. read: tensors as the last run left them.
+
+    extremes: their least and largest elements, (tensors, 2).
+    """
 
     inputs: Sequence[Key]
     outputs: Sequence[Key]
     run: Run
     read: Callable[[Sequence[Key]], list[np.ndarray]]
+    extremes: Callable[[Sequence[Key]], np.ndarray]
 
 
 def main() -> None:
@@ -82,11 +87,18 @@ def _answer(
     file = files[header["file"]]
     if header["do"] == "read":
         return {}, file.read(header["fetch"])
-    return {}, _runs(file, header, arrays)
+    if header["do"] == "extremes":
+
+        def extremes(feeds: Mapping[Key, np.ndarray], keys: Sequence[Key]) -> list[np.ndarray]:
+            file.run(feeds, ())
+            return [file.extremes(keys)]
+
+        return {}, _runs(extremes, header, arrays)
+    return {}, _runs(file.run, header, arrays)
 
 
-def _runs(file: OpenFile, header: Header, arrays: list[np.ndarray]) -> list[np.ndarray]:
-    """Each fetched tensor over all runs, (runs, ...); the feeds are stacked alike."""
+def _runs(run: Run, header: Header, arrays: list[np.ndarray]) -> list[np.ndarray]:
+    """Each array that a run gives over all runs, (runs, ...); the feeds are stacked alike."""
     results: list[np.ndarray] = []
     parent = os.getppid()
     for k in range(header["runs"]):
@@ -94,7 +106,7 @@ def _runs(file: OpenFile, header: Header, arrays: list[np.ndarray]) -> list[np.n
             sys.exit("nobody waits for the answer any more")
         feeds = {key: array[k, ...] for key, array in zip(header["feeds"], arrays, strict=True)}
         with limited(header["seconds"]):
-            values = file.run(feeds, header["fetch"])
+            values = run(feeds, header["fetch"])
         if not results:
             # Rows of objects are texts of different lengths.
             results = [np.empty((header["runs"], *np.shape(value)), _stacked_dtype(value)) for value in values]
@@ -144,8 +156,18 @@ def _litert(model: str | bytes, header: Header) -> OpenFile:
     def read(fetch: Sequence[Key]) -> list[np.ndarray]:
         return [interpreter.get_tensor(index) for index in fetch]
 
+    def extremes(keys: Sequence[Key]) -> np.ndarray:
+        # Looked at where they are: no view may be left when the interpreter runs again.
+        return np.asarray([_least_and_largest(interpreter.tensor(index)()) for index in keys]).reshape(-1, 2)
+
     inputs = [int(details["index"]) for details in interpreter.get_input_details()]
-    return OpenFile(inputs, [int(details["index"]) for details in interpreter.get_output_details()], run, read)
+    outputs = [int(details["index"]) for details in interpreter.get_output_details()]
+    return OpenFile(inputs, outputs, run, read, extremes)
+
+
+def _least_and_largest(values: np.ndarray) -> tuple[np.generic | float, np.generic | float]:
+    """nan, twice, where one is nan; 0, twice, of nothing."""
+    return (values.min(), values.max()) if values.size else (0.0, 0.0)
 
 
 def _onnxruntime(model: str | bytes, header: Header) -> OpenFile:
@@ -177,10 +199,13 @@ def _onnxruntime(model: str | bytes, header: Header) -> OpenFile:
             raise RuntimeError(str(exc)) from exc
 
     def read(fetch: Sequence[Key]) -> list[np.ndarray]:
-        raise NotImplementedError("ONNX Runtime keeps no tensors after a run")
+        raise NotImplementedError(_KEEPS_NONE)
+
+    def extremes(keys: Sequence[Key]) -> np.ndarray:
+        raise NotImplementedError(_KEEPS_NONE)
 
     inputs, outputs = ([node.name for node in nodes] for nodes in (session.get_inputs(), session.get_outputs()))
-    return OpenFile(inputs, outputs, run, read)
+    return OpenFile(inputs, outputs, run, read, extremes)
 
 
 if __name__ == "__main__":

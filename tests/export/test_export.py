@@ -47,14 +47,16 @@ def test_each_precision_runs_and_agrees_with_the_keras_model(tmp_path, precision
 
 
 @pytest.mark.parametrize("build", [models.chain, residual_classifier, lambda: residual_classifier("flatten")])
-def test_int8_onnx_agrees_with_int8_tflite_to_one_step(tmp_path, build):
+def test_int8_onnx_agrees_with_int8_tflite_to_a_step_or_two(tmp_path, build):
     model = build()
     export(model, "tflite", "int8", images(), tmp_path / "m.tflite")
     export(model, "onnx", "int8", images(), tmp_path / "m.onnx")
     one, other = FileRunner(tmp_path / "m.tflite"), FileRunner(tmp_path / "m.onnx")
     x = images(64, seed=1)
     steps = np.abs(one.predict(x) - other.predict(x)) / one.outputs[0].scale
-    assert steps.max() <= 1.001
+    # Both round: a tensor inside may be a step off, and so the scores behind it.
+    assert steps.max() <= 2.001
+    assert (steps > 1.001).mean() < 0.01
     assert (one.inputs[0].dtype, other.inputs[0].dtype) == ("int8", "int8")
 
 
