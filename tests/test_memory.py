@@ -135,3 +135,22 @@ def test_a_command_under_a_small_limit_is_one_sentence(kibibytes: int, tmp_path:
                            env={**os.environ, "OPENBLAS_NUM_THREADS": "8"})  # fmt: skip
     sentence = SAID.replace("4 GiB", format_bytes(kibibytes * 1024))
     assert (child.returncode, child.stdout, child.stderr) == (3, "", f"edgecut: error: {sentence}\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_freed_memory_goes_back_to_the_system() -> None:
+    """Many small blocks, whose last one keeps the heap's end where it is."""
+    script = (
+        "from edgecut.memory import give_back\n"
+        "from pathlib import Path\n"
+        "def used(): return int(Path('/proc/self/statm').read_text().split()[1]) * 4096\n"
+        "import ctypes\n"
+        "malloc, free = ctypes.CDLL(None).malloc, ctypes.CDLL(None).free\n"
+        "malloc.restype, malloc.argtypes, free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]\n"
+        "blocks = [malloc(65_536) for _ in range(1_000)]\n"
+        "for block in blocks: ctypes.memset(block, 1, 65_536)\n"
+        "for block in blocks[:-1]: free(block)\n"
+        "before = used(); give_back(); print(before - used() > 50 << 20)"
+    )
+    child = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert child.stdout.strip() == "True"

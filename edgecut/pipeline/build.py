@@ -6,6 +6,7 @@ from pathlib import Path
 
 from edgecut.graph.naming import counted_anew
 from edgecut.images.dataset import Dataset
+from edgecut.memory import give_back
 from edgecut.pipeline.bench import bench_files
 from edgecut.pipeline.cached import Cache, cached
 from edgecut.pipeline.check import check_files, stimuli_of
@@ -51,6 +52,7 @@ def edit(source: Source, recipe: Recipe, progress: Progress) -> Done[Body]:
     with counted_anew():
         cut = cut_model(source.model.value, recipe.cut, unsafe=recipe.source.unsafe, progress=progress)
         stem = edit_stem(cut.value, recipe, progress)
+    give_back()
     model, feed = stem.value
     return gathered(Body(source, Lazy(lambda: model), feed), cut, stem)
 

@@ -9,6 +9,7 @@ import numpy as np
 from edgecut.errors import ExportError, RequestError, RunError
 from edgecut.images.dataset import Dataset, calibration_sample
 from edgecut.images.feed import ArrayFeed
+from edgecut.memory import give_back
 from edgecut.pipeline.values import Done, Fitted, WrittenFile, timed
 from edgecut.quantize.causes import AUTO_REMEDY
 from edgecut.quantize.explain import Reference, explain
@@ -43,6 +44,7 @@ def explain_files(
         for file in chosen:
             try:
                 source = source or reference(fitted.model, inputs, _float_file(files))
+                give_back()  # what a float file's conversion leaves lies in other heaps than all values of a file
                 content = read_content(file.path)
                 explanation = explain(content, file.artifact.name, inputs, source, suspicions=suspicions)
             except (ExportError, RequestError, RunError) as exc:

@@ -278,10 +278,13 @@ def small_maps(graph: Calls) -> list[Tensor]:
 
 def varying(graph: Calls, source: Tensor, inputs: np.ndarray, maps: list[Tensor]) -> list[int]:
     """How many channels of each map vary over the inputs and their places."""
-    values = run(graph, {source: keras.ops.convert_to_tensor(inputs)}, maps)
+    seen = [
+        [_array(value) for value in run(graph, {source: keras.ops.convert_to_tensor(part)}, maps)]
+        for (part,) in parts(graph, [inputs])
+    ]
     counts = []
-    for value in values:
-        deviation = _array(value).std(axis=(0, 1, 2))
+    for values in zip(*seen, strict=True):
+        deviation = np.concatenate(values).std(axis=(0, 1, 2))
         counts.append(int(np.sum(deviation > _VARIES * max(float(deviation.max()), 1e-30))))
     return counts
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from edgecut import stem
 from edgecut.errors import StemError
+from edgecut.graph import proof
 from edgecut.images.preprocess import normalize
 from tests.graph import models
 from tests.stem.firsts import BUILDERS, MODES, bytes_like, conv_model, model_of, relative
@@ -184,7 +185,9 @@ def test_a_dense_layer_that_sees_the_picture_is_resized_by_the_adjoint():
     assert result.construction == "kernel sum, adjoint, reuse"
 
 
-def test_a_map_that_is_dead_at_the_new_size_is_named():
+@pytest.mark.parametrize("values_bytes", [proof.VALUES_BYTES, 1])  # all pictures at once, and one after the other
+def test_a_map_that_is_dead_at_the_new_size_is_named(monkeypatch: pytest.MonkeyPatch, values_bytes: int) -> None:
+    monkeypatch.setattr(proof, "VALUES_BYTES", values_bytes)
     x = inputs = keras.Input((32, 32, 3), name="image")
     for k in range(4):
         x = L.Conv2D(6, 3, strides=2, padding="same", name=f"conv{k}")(x)
