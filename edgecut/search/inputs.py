@@ -24,6 +24,8 @@ from edgecut.pipeline.load import load_source
 from edgecut.pipeline.stem import array_inputs
 from edgecut.pipeline.values import Body, Source
 from edgecut.records.progress import SILENT, Progress
+from edgecut.records.recipe import Recipe
+from edgecut.search.edited import drop_edited, edited_body, has_edited
 from edgecut.search.parts import targets_of
 from edgecut.search.request import Request, Size, stem_for, words
 from edgecut.search.targets import leading
@@ -63,12 +65,27 @@ class Workbench:
         """The whole source with the stem of a size and channels. Raises StemError where it can't take them."""
         if self._body is None or self._body[:2] != (size, channels):
             self._body = None
-            recipe = self.request.recipe
-            stem = stem_for(recipe, size, channels)
-            with self.progress.task(f"stem {words(size, channels)}"):
-                body = edit(self.source, recipe.model_copy(update={"stem": stem}), self.progress).value
+            recipe = self._fed(size, channels)
+
+            def edited() -> Body:
+                with self.progress.task(f"stem {words(size, channels)}"):
+                    return edit(self.source, recipe, self.progress).value
+
+            body = edited_body(self.store, self.source, recipe, edited)
             self._body = (size, channels, body)
         return self._body[2]
+
+    def has_body(self, size: Size | None, channels: int | None) -> bool:
+        """Whether somebody has edited the source for a size and channels, so that all can load it."""
+        return has_edited(self.store, self._fed(size, channels))
+
+    def drop_body(self, size: Size | None, channels: int | None) -> None:
+        """Remove what was edited from the store, when an input is done."""
+        drop_edited(self.store, self._fed(size, channels))
+
+    def _fed(self, size: Size | None, channels: int | None) -> Recipe:
+        recipe = self.request.recipe
+        return recipe.model_copy(update={"stem": stem_for(recipe, size, channels)})
 
     def images(self, size: Size | None, channels: int | None) -> Dataset:
         """The images of that size and channels, or the arrays. Raises DataError for images that can't be used."""

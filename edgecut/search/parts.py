@@ -21,6 +21,14 @@ _ROWS = "rows"
 
 
 @dataclass(frozen=True)
+class Edit:
+    """The source edited to take the images of one input."""
+
+    size: Size | None
+    channels: int | None
+
+
+@dataclass(frozen=True)
 class Pass:
     """The images from `first` on, PART of them, through the whole model of one input."""
 
@@ -58,13 +66,11 @@ class Columns:
 class Passed:
     """What is known of a part beside its features.
 
-    alike: of each cut, how alike its features and the final ones are; of the first part alone. left_out: why the model
-    can't take the images, "" if it can.
+    alike: of each cut, how alike its features and the final ones are; of the first part alone.
     """
 
     columns: Columns
     alike: tuple[float, ...] = ()
-    left_out: str = ""
 
 
 def put_pass(store: Store, task: Pass, passed: Passed, features: Mapping[int, np.ndarray]) -> None:

@@ -24,6 +24,7 @@ from edgecut.score.metrics import SCORES
 from edgecut.search.inputs import Workbench
 from edgecut.search.parts import (
     Columns,
+    Edit,
     Pass,
     Passed,
     Probe,
@@ -45,9 +46,6 @@ _AFFINE = frozenset(
 )
 
 
-NO_COLUMNS = Columns((), (), ())
-
-
 @dataclass(frozen=True)
 class Probes:
     """What the probes of one input say: of each cut the score, the exact ones among them, and the likeness."""
@@ -67,12 +65,18 @@ def columns_of(graph: Calls) -> Columns:
     )
 
 
+def edit_source(bench: Workbench, task: Edit) -> str:
+    """Why the source can't take an input, "" if it can: it is then edited, and left in the store."""
+    try:
+        bench.body(task.size, task.channels)
+    except StemError as exc:
+        return f"{words(task.size, task.channels)}: left out: {exc}"
+    return ""
+
+
 def pass_part(bench: Workbench, task: Pass) -> Passed:
     """What is known of some images' pooled features of all cuts, which are left in the store (parts.py)."""
-    try:
-        graph = bench.graph(task.size, task.channels)
-    except StemError as exc:
-        return Passed(NO_COLUMNS, (), f"{words(task.size, task.channels)}: left out: {exc}")
+    graph = bench.graph(task.size, task.channels)
     columns, which = columns_of(graph), slice(task.first, task.first + PART)
     rows = bench.training_rows(task.size, task.channels, which)
     batches = list(bench.pooled(task.size, task.channels, rows))

@@ -217,8 +217,10 @@ class _Search:
     def _scored(self, hands: Workers, tasks: Sequence[Scoring]) -> Iterator[tuple[Scoring, Scored]]:
         """The inputs' answers; here one input after the other, so that the images of one are read at a time."""
         each = functools.partial(self._each, hands)
-        for task, answer in each([task for task in tasks if task.swept is not None]):
-            yield cast("Scoring", task), cast("Scored", answer)
+        for done, answer in each([task for task in tasks if task.swept is not None]):
+            task = cast("Scoring", done)
+            yield task, cast("Scored", answer)
+            self.bench.drop_body(task.size, task.channels)
         new = [task for task in tasks if task.swept is None]
         for group in [[task] for task in new] if isinstance(hands, Here) else [new]:
             yield from score_inputs(self.bench, each, group, self._in_time)

@@ -10,6 +10,7 @@ from typing import Protocol, cast
 
 from edgecut.search.inputs import Workbench
 from edgecut.search.parts import (
+    Edit,
     Pass,
     Passed,
     Probe,
@@ -22,7 +23,8 @@ from edgecut.search.passes import Probes, to_refit
 from edgecut.search.request import PART
 from edgecut.search.tasks import NOTHING_SWEPT, Answer, Scored, Scoring, Task
 
-Steps = Sequence[Pass | Probe | Scoring]
+Step = Edit | Pass | Probe | Scoring
+_STAGES: dict[type, int] = {Edit: 0, Pass: 1, Probe: 2, Scoring: 4}
 
 
 class Each(Protocol):
@@ -38,13 +40,13 @@ def score_inputs(
     """The answer of each input, as it is there; none for one of which a pass wasn't begun in time.
 
     Parts and scores are kept in the store until an input is done, so that what was lost half-way goes on from there.
-    Of what can begin, that begins which most has to wait for: passes, cheap probes, exact ones, scorings; and of those
-    the wider ones, which take longer.
+    Of what can begin, that begins which most has to wait for: edits, passes, cheap probes, exact ones, scorings; and of
+    probes the wider ones, which take longer.
     """
     agenda = _Agenda([_Input(bench, task) for task in tasks], in_time)
     with bench.progress.task("parts and probes") as advance:
         for task, answer in each(agenda.tasks()):
-            scored = agenda.answered(cast("Pass | Probe | Scoring", task), answer)
+            scored = agenda.answered(cast("Step", task), answer)
             advance(1)
             if scored is not None:
                 yield scored
@@ -57,7 +59,7 @@ class _Agenda:
     def __init__(self, inputs: Sequence[_Input], in_time: Callable[[Pass], bool]) -> None:
         self._inputs = {(x.task.size, x.task.channels): (place, x) for place, x in enumerate(inputs)}
         self._in_time, self._running = in_time, 0
-        self._ready: list[tuple[tuple[int, int, int], int, Pass | Probe | Scoring]] = []
+        self._ready: list[tuple[tuple[int, int, int], int, Step]] = []
         self._numbers = itertools.count()  # of those that are alike the first begins
         for x in inputs:
             self._add(x.begin())
@@ -66,20 +68,19 @@ class _Agenda:
         """The next that may begin; None while all wait for one that runs."""
         while self._ready or self._running:
             task = heapq.heappop(self._ready)[2] if self._ready else None
-            if isinstance(task, Pass) and (self._of(task).left_out or not self._in_time(task)):
+            if isinstance(task, Pass) and not self._in_time(task):
                 continue
             self._running += task is not None
             yield task
 
-    def answered(self, task: Pass | Probe | Scoring, answer: Answer) -> tuple[Scoring, Scored] | None:
+    def answered(self, task: Step, answer: Answer) -> tuple[Scoring, Scored] | None:
         """What is known of an input with this answer, if that is all."""
         self._running -= 1
         known = self._of(task)
         if isinstance(task, Scoring):
             return known.task, cast("Scored", answer)
-        if isinstance(task, Pass) and isinstance(answer, Passed) and answer.left_out:
-            first, known.left_out = not known.left_out, answer.left_out
-            return (known.task, Scored(NOTHING_SWEPT, {"points": []}, answer.left_out)) if first else None
+        if isinstance(task, Edit) and isinstance(answer, str) and answer:
+            return known.task, Scored(NOTHING_SWEPT, {"points": []}, answer)
         self._add(known.after(task, answer))
         return None
 
@@ -87,13 +88,13 @@ class _Agenda:
         """Remove what is kept of an input that is done."""
         self._of(task).forget()
 
-    def _of(self, task: Pass | Probe | Scoring) -> _Input:
+    def _of(self, task: Step) -> _Input:
         return self._inputs[task.size, task.channels][1]
 
-    def _add(self, tasks: Steps) -> None:
+    def _add(self, tasks: Sequence[Step]) -> None:
         for task in tasks:
-            stage = 0 if isinstance(task, Pass) else 3 if isinstance(task, Scoring) else 1 + task.exact
-            width = task.width if isinstance(task, Probe) else 0
+            width, exact = (task.width, task.exact) if isinstance(task, Probe) else (0, False)
+            stage = _STAGES[type(task)] + exact
             place = self._inputs[task.size, task.channels][0]
             heapq.heappush(self._ready, ((stage, place, -width), next(self._numbers), task))
 
@@ -102,22 +103,30 @@ class _Input:
     """What is known of an input. cheap, exact: scores of distinct cuts."""
 
     def __init__(self, bench: Workbench, task: Scoring) -> None:
-        self.task, self.left_out = task, ""
-        self._store = bench.store
+        self.task = task
+        self._bench, self._store = bench, bench.store
         self._passes = [Pass(task.size, task.channels, first) for first in range(0, bench.count, PART)]
         self._parts: dict[Pass, Passed] = {}
         self._cheap: dict[int, float] = {}
         self._exact: dict[int, float] = {}
         self._probes: list[Probe] = []
 
-    def begin(self) -> Steps:
+    def begin(self) -> Sequence[Step]:
         """What isn't known yet and can begin."""
         known = {part: known_pass(self._store, part) for part in self._passes}
         self._parts = {part: passed for part, passed in known.items() if passed is not None}
-        return [part for part in self._passes if part not in self._parts] or self._next()
+        if self._missing and not self._bench.has_body(self.task.size, self.task.channels):
+            return [Edit(self.task.size, self.task.channels)]
+        return self._missing or self._next()
 
-    def after(self, task: Pass | Probe, answer: Answer) -> Steps:
+    @property
+    def _missing(self) -> Sequence[Pass]:
+        return [part for part in self._passes if part not in self._parts]
+
+    def after(self, task: Edit | Pass | Probe, answer: Answer) -> Sequence[Step]:
         """What can begin with this answer."""
+        if isinstance(task, Edit):
+            return self._missing
         if isinstance(task, Pass):
             self._parts[task] = cast("Passed", answer)
             return self._next() if len(self._parts) == len(self._passes) else ()
@@ -129,8 +138,9 @@ class _Input:
     def forget(self) -> None:
         """Remove what is kept for going on."""
         drop_input(self._store, self._passes, self._probes)
+        self._bench.drop_body(self.task.size, self.task.channels)
 
-    def _next(self) -> Steps:
+    def _next(self) -> Sequence[Step]:
         """The tasks of the next stage, of which at least one isn't known yet."""
         columns = self._parts[self._passes[0]].columns
         if len(self._cheap) < len(columns.distinct):
@@ -140,7 +150,7 @@ class _Input:
             return self._begun(exact, exact=True) or self._next()
         return [replace(self.task, probes=self._said())]
 
-    def _begun(self, cuts: Sequence[int], *, exact: bool) -> Steps:
+    def _begun(self, cuts: Sequence[int], *, exact: bool) -> Sequence[Step]:
         """The probes of a stage whose scores aren't there from an earlier search."""
         widths, scores = self._parts[self._passes[0]].columns.widths, self._exact if exact else self._cheap
         probes = [Probe(self.task.size, self.task.channels, cut, widths[cut], exact) for cut in cuts]

@@ -27,8 +27,8 @@ from edgecut.search import costs
 from edgecut.search.building import Made, latency_basis, make, name_of
 from edgecut.search.inputs import Workbench
 from edgecut.search.lowering import lowered
-from edgecut.search.parts import Pass, Passed, Probe, has_mark
-from edgecut.search.passes import Probes, pass_part, probe
+from edgecut.search.parts import Edit, Pass, Passed, Probe, has_mark
+from edgecut.search.passes import Probes, edit_source, pass_part, probe
 from edgecut.search.request import Choice, Request, Size
 from edgecut.search.sweep import sweep
 
@@ -60,7 +60,7 @@ class Scoring:
     probes: Probes | None = None
 
 
-Task = Scoring | Choice | Pass | Probe
+Task = Edit | Pass | Probe | Scoring | Choice
 """What is done here or elsewhere."""
 
 
@@ -107,11 +107,13 @@ def choice(bench: Workbench, task: Choice) -> Built:
     return Built(made, content)
 
 
-Answer = Scored | Built | Passed | float
+Answer = str | Passed | float | Scored | Built
 
 
 def do(bench: Workbench, task: Task) -> Answer:
     """The answer of a task of any kind."""
+    if isinstance(task, Edit):
+        return edit_source(bench, task)
     if isinstance(task, Pass):
         return pass_part(bench, task)
     if isinstance(task, Probe):

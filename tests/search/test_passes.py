@@ -16,7 +16,7 @@ from edgecut.records.profile_files import find_profile
 from edgecut.records.recipe import Data, Recipe, Source
 from edgecut.search import parts, passes, scoring
 from edgecut.search.inputs import Workbench
-from edgecut.search.parts import Columns, Pass, Passed, Probe, features_of, put_pass
+from edgecut.search.parts import Columns, Edit, Pass, Passed, Probe, features_of, put_pass
 from edgecut.search.passes import project
 from edgecut.search.request import Request
 from edgecut.search.scoring import score_inputs
@@ -95,6 +95,7 @@ def test_a_search_that_lost_its_scheduler_goes_on_with_what_is_missing(
     rest = Hands(bench := _bench(small, tmp_path, in_parts=True))
     assert dict(score_inputs(bench, rest, INPUTS)) == expected
     assert rest.count(Pass) == again  # of six
+    assert rest.count(Edit) == 0  # which is kept, too
     assert not [task for task in lost.did if task in rest.did]
 
 
@@ -116,7 +117,8 @@ def test_a_damaged_part_is_made_anew(small: Small, expected: dict[Scoring, Score
     bench = _bench(small, tmp_path, in_parts=True)
     with pytest.raises(ConnectionError):
         dict(score_inputs(bench, Hands(bench, kind=Probe, most=1), INPUTS[:1]))
-    max((tmp_path / "files").iterdir(), key=lambda path: path.stat().st_size).write_bytes(b"damaged")
+    part = next(path for path in (tmp_path / "files").iterdir() if path.read_bytes().startswith(b'["pass", '))
+    part.write_bytes(b"damaged")
     assert dict(score_inputs(bench, rest := Hands(bench), INPUTS[:1])) == {INPUTS[0]: expected[INPUTS[0]]}
     assert rest.count(Pass) == 1
 
