@@ -10,7 +10,7 @@ from edgecut.records.artifact import Artifact, sha256_of
 from edgecut.records.recipe import Precision
 from edgecut.runtime.onnx_graph import OnnxGraph
 from edgecut.runtime.specs import file_format, read_graph, tensor_specs
-from edgecut.tflite.flatbuffer import TfliteGraph
+from edgecut.tflite.flatbuffer import Operator, TfliteGraph, each
 from edgecut.tflite.ops import COUNTED, macs, operator_counts, operator_macs
 
 
@@ -55,17 +55,26 @@ def guess_precision(path: Path) -> Precision:
 
 def tflite_precision(graph: TfliteGraph) -> Precision:
     """The precision of most of a graph's multiply-accumulates; without any, that of its activations."""
-    dequantized = {op.outputs[0]: op.inputs[0] for op in graph.operators if op.name == "DEQUANTIZE"}
     votes: Counter[Precision] = Counter()
-    for operator in graph.operators:
-        if operator.name in COUNTED:
-            data = graph.tensors[operator.inputs[0 if operator.name != "TRANSPOSE_CONV" else 2]]
-            weights = graph.tensors[dequantized.get(operator.inputs[1], operator.inputs[1])]
-            votes[_pair_precision(data.dtype, weights.dtype)] += operator_macs(graph, operator) or 0
+    for precision, count in zip(each(graph, _vote), each(graph, operator_macs), strict=True):
+        if precision is not None:
+            votes[precision] += count or 0
     if votes:
         return votes.most_common(1)[0][0]
     dtypes = {t.dtype for t in graph.tensors if not t.is_constant and (t.scales or t.dtype == "float32")}
     return "int16x8" if "int16" in dtypes else "int8" if dtypes & {"int8", "uint8"} else "float32"
+
+
+def _vote(graph: TfliteGraph, operator: Operator) -> Precision | None:
+    """The precision of an operator's multiply-accumulates, None without any."""
+    if operator.name not in COUNTED:
+        return None
+    data = graph.tensors[operator.inputs[0 if operator.name != "TRANSPOSE_CONV" else 2]]
+    place = operator.inputs[1]
+    if not graph.tensors[place].is_constant:
+        makers = (op for op in graph.operators if op.name == "DEQUANTIZE" and op.outputs[0] == place)
+        place = next((op.inputs[0] for op in makers), place)
+    return _pair_precision(data.dtype, graph.tensors[place].dtype)
 
 
 def _pair_precision(data: str, weights: str) -> Precision:

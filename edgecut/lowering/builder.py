@@ -54,9 +54,7 @@ class GraphBuilder:
             if operator.outputs[0] in read:
                 read.update(operator.inputs)
                 kept.append(operator)
-        used = sorted({*self.inputs, *read, *[output for operator in kept for output in operator.outputs]})
-        if len(used) == len(self.tensors) and len(kept) == len(self.operators):
-            return TfliteGraph(tuple(self.tensors), tuple(self.operators), tuple(self.inputs), ends)
+        used = sorted(read.union(self.inputs))
         return self.renumbered.graph([self.tensors[place] for place in used], kept[::-1], self.inputs, ends)
 
     def add_input(self, call: LayerCall) -> None:

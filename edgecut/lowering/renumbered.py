@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import compress, count
+from operator import is_not
 
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
 
@@ -16,8 +18,7 @@ class Renumbered:
         """Nothing is renumbered yet."""
         # What was renumbered last, and what became of it.
         self._last: tuple[Sequence[Tensor], Sequence[Operator]] = (), ()
-        self._tensors: list[Tensor] = []
-        self._operators: list[Operator] = []
+        self._graph = TfliteGraph((), (), (), ())
 
     def graph(
         self, tensors: Sequence[Tensor], operators: Sequence[Operator], inputs: Sequence[int], outputs: Sequence[int]
@@ -33,21 +34,34 @@ class Renumbered:
         while ready and max(*operators[ready - 1].inputs, *operators[ready - 1].outputs) >= numbered:
             ready -= 1
         self._last = tensors, operators
-        self._tensors[alike:] = [replace(tensor, index=new[tensor.index]) for tensor in tensors[alike:]]
-        self._operators[ready:] = [_renumbered(operators[k], k, new) for k in range(ready, len(operators))]
-        return TfliteGraph(
-            tuple(self._tensors),
-            tuple(self._operators),
+        before = self._graph
+        self._graph = TfliteGraph(
+            (*before.tensors[:alike], *[_tensor(tensor, new) for tensor in tensors[alike:]]),
+            (*before.operators[:ready], *[_operator(operators[k], k, new) for k in range(ready, len(operators))]),
             tuple(new[place] for place in inputs),
             tuple(new[place] for place in outputs),
         )
+        self._graph.said.update({rule: rows[:ready] for rule, rows in before.said.items()})
+        return self._graph
 
 
-def _renumbered(operator: Operator, number: int, new: dict[int, int]) -> Operator:
+def _tensor(tensor: Tensor, new: dict[int, int]) -> Tensor:
+    number = new[tensor.index]
+    if number == tensor.index:
+        return tensor
+    # As dataclasses.replace makes it, with the sizes that were counted already: a large net's cuts make 70,000.
+    result = object.__new__(Tensor)
+    vars(result).update(vars(tensor), index=number)
+    return result
+
+
+def _operator(operator: Operator, number: int, new: dict[int, int]) -> Operator:
     inputs, outputs = (tuple([new[place] for place in side]) for side in (operator.inputs, operator.outputs))
+    if (number, inputs, outputs) == (operator.index, operator.inputs, operator.outputs):
+        return operator
     return replace(operator, index=number, inputs=inputs, outputs=outputs)
 
 
 def _alike(one: Sequence[object], other: Sequence[object]) -> int:
     """How many objects two rows begin with that are the same."""
-    return next((k for k, (a, b) in enumerate(zip(one, other)) if a is not b), min(len(one), len(other)))  # noqa: B905
+    return next(compress(count(), map(is_not, one, other)), min(len(one), len(other)))

@@ -153,7 +153,8 @@ def cost_table(
     columns = ("<tensor", "latency", "arena", *(["<arena fits"] if states else []))
     table = fitted(columns, rows, ("latency", "arena", "arena fits"))
     figures = [m for cost in costs for m in (cost.latency, cost.arena)]
-    known = {m.metric: f"{m.metric} {m.kind}, {_bands(figures, m.metric)}" for m in figures if m.value}
+    kinds = {m.metric: m.kind for m in figures if m.value}
+    known = {metric: f"{metric} {kind}, {_bands(figures, metric)}" for metric, kind in kinds.items()}
     reasons = dict.fromkeys(f"{m.metric} {UNKNOWN}: {m.reason}" for m in figures if m.value is None)
     room = [] if limit is None else [f"an arena may take {format_bytes(limit)}"]
     told = "; ".join([*known.values(), *room]) or "nothing known"

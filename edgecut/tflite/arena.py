@@ -7,9 +7,9 @@ from bisect import insort
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from operator import attrgetter
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
-from edgecut.tflite.flatbuffer import Operator, TfliteGraph
+from edgecut.tflite.flatbuffer import Operator, TfliteGraph, each
 from edgecut.tflite.kinds import CONVOLUTIONS
 from edgecut.tflite.lifetimes import UNUSED, Buffer, Scratch, lifetimes
 from edgecut.tflite.persistent import persistent_bytes
@@ -40,7 +40,8 @@ def place(buffers: Iterable[Buffer]) -> tuple[Placement, ...]:
     Sizes are rounded up to 16 bytes. Among equal sizes the highest order goes first; the other way round
     MLPerf Tiny's visual wake words would come out 12.5 % short. Those that have an offset already come before all.
     """
-    return tuple(sorted(_placed(buffers), key=attrgetter("offset")))
+    rows = _in_turn(buffers)
+    return tuple(sorted(map(Placement, rows, _offsets(rows)), key=attrgetter("offset")))
 
 
 def planned_bytes(graph: TfliteGraph, scratch: Scratch | None = host_requests) -> int:
@@ -76,17 +77,8 @@ def preparing_bytes(graph: TfliteGraph, *, wide: bool = False) -> int:
     AllocateTempTfLiteTensor). A convolution holds its tensors once more, about 290 bytes. wide: with pointers of 64
     bits; then within 60 bytes of the interpreter on operators of 1 to 24 tensors.
     """
-    record, grid = (64, 28) if wide else (40, 16)
-    most = 0
-    for part in (graph, *graph.others):
-        # One place more is that of -1, a tensor that isn't there.
-        zeros = [grid + 4 * len(tensor.scales) if tensor.scales else 0 for tensor in part.tensors] + [-record]
-        for operator in part.operators:
-            places = (*operator.inputs, *operator.outputs)
-            held = [zeros[k] for k in places]
-            again = record * 4 if operator.name == "CONV_2D" and max(held, default=0) > 0 else 0
-            most = max(most, record * len(places) + sum(held) + again)
-    return most
+    rule = _prepared_wide if wide else _prepared
+    return max((most for part in (graph, *graph.others) for most in each(part, rule)), default=0)
 
 
 def live_bytes(graph: TfliteGraph) -> int:
@@ -121,9 +113,9 @@ def esp_nn_arena_bytes(
     scratch: of the chip. It was read from ESP-NN's source and not confirmed on a device; the tail is the Cortex-M's.
     On an ESP32-S3 ESP-NN copies the weights of a convolution into the arena, which is often far above the activations.
     """
-    if any(scratch(part, operator) is None for part in (graph, *graph.others) for operator in part.operators):
+    if any(sizes is None for part in (graph, *graph.others) for sizes in each(part, scratch)):
         return None
-    return _device_bytes(graph, lambda part, operator: scratch(part, operator) or ())
+    return _device_bytes(graph, cast("Scratch", scratch))
 
 
 def safe_arena_bytes(smallest_bytes: int | None, estimate_bytes: int | None, error: float | None) -> int | None:
@@ -141,12 +133,7 @@ def safe_arena_bytes(smallest_bytes: int | None, estimate_bytes: int | None, err
 def tail_bytes(graph: TfliteGraph) -> int:
     """What TFLM keeps beside the activations with 32-bit pointers; cortex_m_arena_bytes says how well."""
     parts = (graph, *graph.others)
-    filters = sum(
-        (part.tensors[op.outputs[0]].shape or (1,))[-1]
-        for part in parts
-        for op in part.operators
-        if op.name in CONVOLUTIONS and op.outputs
-    )
+    filters = sum(sum(each(part, _filters)) for part in parts)
     operators = sum(len(part.operators) for part in parts)
     return 8 * filters + 150 * operators + 350 + sum(map(persistent_bytes, parts))
 
@@ -162,27 +149,50 @@ def _device_bytes(graph: TfliteGraph, scratch: Scratch) -> int:
     return head + tail_bytes(graph)
 
 
+def _prepared(graph: TfliteGraph, operator: Operator, record: int = 40, grid: int = 16) -> int:
+    """The bytes of an operator's tensors while it is prepared."""
+    tensors = [graph.tensors[k] for k in (*operator.inputs, *operator.outputs) if k >= 0]
+    scales = [len(tensor.scales) for tensor in tensors if tensor.scales]
+    again = record * 4 if operator.name == "CONV_2D" and scales else 0
+    return record * len(tensors) + sum(grid + 4 * count for count in scales) + again
+
+
+def _prepared_wide(graph: TfliteGraph, operator: Operator) -> int:
+    return _prepared(graph, operator, 64, 28)
+
+
+def _filters(graph: TfliteGraph, operator: Operator) -> int:
+    """The filters of a convolution, 0 for another operator."""
+    is_convolution = operator.name in CONVOLUTIONS and bool(operator.outputs)
+    return (graph.tensors[operator.outputs[0]].shape or (1,))[-1] if is_convolution else 0
+
+
 def _end(buffers: Iterable[Buffer]) -> int:
     """How far the placed buffers reach."""
-    return max((p.offset + aligned(p.buffer.size_bytes) for p in _placed(buffers)), default=0)
+    rows = _in_turn(buffers)
+    return max([offset + aligned(row.size_bytes) for row, offset in zip(rows, _offsets(rows), strict=True)], default=0)
 
 
-def _placed(buffers: Iterable[Buffer]) -> list[Placement]:
-    """Every buffer where it goes, in the order in which they are placed."""
+def _in_turn(buffers: Iterable[Buffer]) -> list[Buffer]:
+    """The buffers in the order in which they are placed."""
     rows = sorted(buffers, key=attrgetter("size_bytes", "order"), reverse=True)
     rows.sort(key=_is_free)
+    return rows
+
+
+def _offsets(rows: Sequence[Buffer]) -> list[int]:
+    """Where each buffer goes."""
     # What is alive at a moment, sorted by offset: a buffer is held against these alone.
     alive: list[list[tuple[int, int]]] = [[] for _ in range(max((b.last for b in rows), default=UNUSED) - UNUSED + 1)]
-    placed: list[Placement] = []
-    for buffer in rows:
-        size_bytes = aligned(buffer.size_bytes)
-        moments = alive[buffer.first - UNUSED : buffer.last - UNUSED + 1]
-        offset = _first_gap(moments, size_bytes) if buffer.offset is None else buffer.offset
-        placed.append(Placement(buffer, offset))
-        extent = offset, offset + size_bytes
+    offsets: list[int] = []
+    for _, size_bytes, first, last, planned, _ in rows:
+        size, moments = aligned(size_bytes), alive[first - UNUSED : last - UNUSED + 1]
+        offset = _first_gap(moments, size) if planned is None else planned
+        offsets.append(offset)
+        extent = offset, offset + size
         for neighbours in moments:
             insort(neighbours, extent)
-    return placed
+    return offsets
 
 
 def _first_gap(moments: Sequence[list[tuple[int, int]]], size_bytes: int) -> int:

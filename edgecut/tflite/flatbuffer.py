@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -53,6 +53,8 @@ _BITS: dict[str, int] = {
     "float8_e5m2": 8,
 }
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Tensor:
@@ -90,6 +92,16 @@ class Tensor:
         """The bytes of all elements, packed as the runtime holds them."""
         return -(-self.elements * _BITS.get(self.dtype, 0) // 8)
 
+    @cached_property
+    def arena_bytes(self) -> int:
+        """What TFLM counts for it in its arena: 4-bit values lie in a byte each, a resource is the number of one.
+
+        Constants and variables lie elsewhere.
+        """
+        if self.is_constant or self.is_variable:
+            return 0
+        return {"int4": self.elements, "resource": 4 * self.elements}.get(self.dtype, self.size_bytes)
+
 
 @dataclass(frozen=True)
 class Operator:
@@ -115,7 +127,8 @@ class TfliteGraph:
     """The first subgraph of a file, in execution order. subgraphs: how many the file has.
 
     others: the subgraphs behind it, which IF, WHILE and CALL_ONCE run. arena_offsets: of the tensors of all subgraphs,
-    one after another, -1 where the runtime plans itself; () without the metadata that says so.
+    one after another, -1 where the runtime plans itself; () without the metadata that says so. said: what rules said of
+    the first operators, see `each`.
     """
 
     tensors: tuple[Tensor, ...]
@@ -127,6 +140,17 @@ class TfliteGraph:
     description: str = ""
     others: tuple[TfliteGraph, ...] = ()
     arena_offsets: tuple[int, ...] = ()
+    said: dict[Callable[..., object], list[Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+
+def each(graph: TfliteGraph, rule: Callable[[TfliteGraph, Operator], T]) -> Sequence[T]:
+    """What a rule says of each operator of a graph, by the operator, its tensors and what comes before it.
+
+    A rule isn't asked twice of a graph, nor of operators that two parts of a model in a row (lowering/) begin with.
+    """
+    rows: list[T] = graph.said.setdefault(rule, [])
+    rows.extend(rule(graph, operator) for operator in graph.operators[len(rows) :])
+    return rows
 
 
 def read(path: Path) -> TfliteGraph:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from edgecut.tflite.flatbuffer import Operator, TfliteGraph
+from edgecut.tflite.flatbuffer import Operator, TfliteGraph, each
 
 Scratch = Callable[[TfliteGraph, Operator], tuple[int, ...]]
 
@@ -59,17 +59,15 @@ def lifetimes(graph: TfliteGraph, scratch: Scratch | None = None) -> tuple[Buffe
     before = 0
     for place, part in enumerate(clock.graphs):
         handles = {i for op in part.operators if op.name == "VAR_HANDLE" for i in op.outputs}
-        first, last = clock.first[place], clock.last[place]
-        for tensor in part.tensors:
-            index = tensor.index
-            if tensor.is_constant or tensor.is_variable or index in handles:
-                continue
-            size = _size_bytes(tensor.dtype, tensor.elements, tensor.size_bytes)
-            if size:
-                planned = graph.arena_offsets[index] if index < len(graph.arena_offsets) else -1
-                offset = None if planned < 0 else planned
-                buffers.append(Buffer(before + index, size, first[index], last[index], offset))
+        lives = zip(part.tensors, clock.first[place], clock.last[place])  # noqa: B905  one place more
+        buffers += [
+            Buffer(before + tensor.index, size, first, last)
+            for tensor, first, last in lives
+            if (size := tensor.arena_bytes) and tensor.index not in handles
+        ]
         before += len(part.tensors)
+    if any(offset >= 0 for offset in graph.arena_offsets):
+        buffers = [_planned(buffer, graph.arena_offsets) for buffer in buffers]
     if scratch is not None:
         buffers += _scratch(clock, scratch, before)
     return tuple(buffers)
@@ -106,8 +104,7 @@ def _run(clock: _Clock, place: int, callers: tuple[int, ...]) -> None:
                 clock.now += 1
                 _run(clock, called, (*callers, place))
         for index in (*operator.inputs, *operator.outputs):
-            if index >= 0:
-                last[index] = clock.now
+            last[index] = clock.now
         clock.nodes[place, operator.index] = (start, clock.now)
     for index in graph.outputs:
         last[index] = clock.now + (place == 0)
@@ -116,15 +113,14 @@ def _run(clock: _Clock, place: int, callers: tuple[int, ...]) -> None:
 def _scratch(clock: _Clock, scratch: Scratch, before: int) -> list[Buffer]:
     buffers: list[Buffer] = []
     for place, part in enumerate(clock.graphs):
-        for operator in part.operators:
-            life = clock.nodes.get((place, operator.index), (UNUSED, UNUSED))
-            for size in scratch(part, operator):
+        for operator, sizes in zip(part.operators, each(part, scratch), strict=True):
+            for size in sizes:
+                life = clock.nodes.get((place, operator.index), (UNUSED, UNUSED))
                 buffers.append(Buffer(before + len(buffers), size, *life, operator=operator))
     return buffers
 
 
-def _size_bytes(dtype: str, elements: int, packed_bytes: int) -> int:
-    """What TFLM counts for a tensor: 4-bit values lie in a byte each, a resource is the number of one."""
-    if dtype == "int4":
-        return elements
-    return 4 * elements if dtype == "resource" else packed_bytes
+def _planned(buffer: Buffer, offsets: Sequence[int]) -> Buffer:
+    """The buffer at its offset, where one was planned beforehand."""
+    offset = offsets[buffer.order] if buffer.order < len(offsets) else -1
+    return buffer if offset < 0 else buffer._replace(offset=offset)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 from operator import is_
 
 from edgecut.lowering.lower import lowering
 from edgecut.lowering.saved_dataflow import saved_dataflow
+from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, each
 from tests.saved_models import functional, layer
 
 CONV = {"filters": 4, "kernel_size": [3, 3], "padding": "same"}
@@ -35,10 +37,27 @@ def test_a_part_does_not_depend_on_the_parts_before_it() -> None:
     together, order = lowering(flow.calls, "int8"), random.Random(0)
     for _ in range(200):
         place = order.randrange(len(tensors))
-        assert together(tensors[place]) == alone[place]
+        graph = together(tensors[place])
+        assert graph == alone[place]
+        assert each(graph, _with_tensors) == [_with_tensors(graph, operator) for operator in graph.operators]
     ends = tensors[3], tensors[-1]
     assert together(*ends) == lowering(flow.calls, "int8")(*ends)
     assert together(tensors[-1]) == alone[-1]
+
+
+def test_a_rule_is_not_asked_again_of_what_parts_in_a_row_begin_with() -> None:
+    names = ["image", *(f"conv{k}" for k in range(5))]
+    convs = [layer("Conv2D", name, before, **CONV) for before, name in pairwise(names)]
+    flow = saved_dataflow(functional([layer("InputLayer", "image", batch_shape=[None, 8, 8, 3]), *convs]))
+    lower, asked = lowering(flow.calls, "int8"), list[int]()
+
+    def rule(_graph: TfliteGraph, operator: Operator) -> int:
+        asked.append(operator.index)
+        return operator.index
+
+    for call in list(flow)[1:]:
+        assert each(lower(*call.outputs), rule) == list(range(list(flow).index(call)))
+    assert asked == [0, 1, 2, 3, 4]
 
 
 def test_what_a_padding_leaves_unread_is_renumbered_once_for_parts_in_a_row() -> None:
@@ -60,3 +79,7 @@ def test_what_a_padding_leaves_unread_is_renumbered_once_for_parts_in_a_row() ->
     assert all(map(is_, shorter.tensors, longer.tensors))
     assert all(map(is_, shorter.operators, longer.operators))
     assert longer == lowering(flow.calls, "int8")(tensors["end"])
+
+
+def _with_tensors(graph: TfliteGraph, operator: Operator) -> tuple[Operator, list[Tensor]]:
+    return operator, [graph.tensors[place] for place in (*operator.inputs, *operator.outputs)]
