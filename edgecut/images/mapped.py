@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -27,7 +27,9 @@ IN_MEMORY_BYTES = 64 << 20
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _KIND = "pictures"
-_NAME = "rows.npy"
+_NAME, _STATES = "rows.npy", "states.npy"
+_LIST = "picture_arrays"
+_LISTED = 4  # a training and a held-out part, before and after
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,32 @@ class Form:
         return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
 
 
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """What the rows of an array are read from, each by itself. facts: what all of them depend on beside that.
+
+    states: (n, 16), uint8: a hash of each row's file's size and times, zeros where it changed a moment ago.
+    """
+
+    states: np.ndarray
+    facts: Mapping[str, object]
+
+
 def stored(
-    store: Store | None, form: Form, parts: Iterable[np.ndarray], *, source: Path, facts: Mapping[str, object]
+    store: Store | None,
+    form: Form,
+    parts: Iterable[np.ndarray],
+    *,
+    source: Path,
+    facts: Mapping[str, object],
+    rows: Rows | None = None,
 ) -> np.ndarray:
     """The array of these parts (rows, in order), or the one that was made of the same source and facts before.
 
     store: None keeps nothing. source: the file or folder that the parts are read from, which counts by its content. A
     large array is mapped from its file and read-only. It is kept whole or not at all; where the cache has no room or
-    can't be written, it lies in a file without a name, which ends with the array.
+    can't be written, it lies in a file without a name, which ends with the array. rows: what lets an array that is made
+    later, of more or other files, take single rows of this one (earlier()).
     """
     if store is None or not store.has_room(form.size_bytes):
         return gathered(form, parts)
@@ -65,13 +85,33 @@ def stored(
             _reserve(file, form.size_bytes)
         except OSError:  # a build that can't keep anything is one without a cache
             return gathered(form, parts)
+        files = {_NAME: path}
         with naming(path):
+            if rows is not None:
+                files[_STATES] = path.with_name(_STATES)
+                np.save(files[_STATES], rows.states)
             _write(file, form, parts)
         array = mapped(file, form)
         with contextlib.suppress(OSError):
             if remembered_hash(source, store) == own["source"]:  # not changed while it was read
-                store.put(_KIND, {}, {_NAME: path}, **own)
+                store.put(_KIND, {}, files, **own)
+                if rows is not None:
+                    _list(store, own, rows.facts)
     return array
+
+
+def earlier(store: Store, facts: Mapping[str, object]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(states, array) of the arrays that were stored last with these facts of their rows, the newest first."""
+    for own in _listed(store, facts):
+        states = store.open(_KIND, _STATES, **own)
+        if states is None:
+            continue
+        with states:
+            known = np.load(states)
+        shape, descr = own["form"]
+        array = _opened(store, own, Form(tuple(shape), np.dtype(descr if len(descr) > 1 else descr[0][1])))
+        if array is not None and len(array) == len(known):
+            yield known, array
 
 
 def gathered(form: Form, parts: Iterable[np.ndarray]) -> np.ndarray:
@@ -121,6 +161,17 @@ def forget(rows: np.ndarray) -> None:
         owner = owner.base
     if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         owner.madvise(mmap.MADV_DONTNEED)
+
+
+def _list(store: Store, own: Mapping[str, object], facts: Mapping[str, object]) -> None:
+    """Let an array be found by what its rows depend on. Raises OSError."""
+    others = [entry for entry in _listed(store, facts) if entry != own]
+    store.put(_LIST, {"arrays": [own, *others][:_LISTED]}, None, **facts, **_reader())
+
+
+def _listed(store: Store, facts: Mapping[str, object]) -> list[dict[str, Any]]:
+    entries = (store.get(_LIST, None, **facts, **_reader()) or {}).get("arrays")
+    return entries if isinstance(entries, list) else []
 
 
 def _reader() -> dict[str, object]:

@@ -19,12 +19,13 @@ from edgecut.images.device import PictureForm
 from edgecut.images.encoded import LabelRequest
 from edgecut.images.labels import check_labels
 from edgecut.images.listing import array_file_fault, class_folders, folder_faults, image_files, kind_fault
-from edgecut.images.mapped import Form, stored
+from edgecut.images.mapped import Form, Rows, stored
 from edgecut.images.npz import Header, Member, load_array, open_member, read_headers
 from edgecut.images.parts import pair_faults, picture_faults, sample_faults
 from edgecut.images.rows import RowMembers, open_rows_of
 from edgecut.images.samples import Samples, open_samples
 from edgecut.images.shards import Split, is_sharded
+from edgecut.images.unchanged import states_of, with_unchanged
 from edgecut.records.progress import SILENT, Progress
 
 
@@ -61,6 +62,8 @@ class PictureSource:
         self, chosen: np.ndarray, form: PictureForm, *, store: Store | None = None, progress: Progress = SILENT
     ) -> np.ndarray:
         """The chosen pictures (sorted indices) in the device's form: (n, *form.shape), uint8."""
+        facts = {"pictures": asdict(form), "decoders": decoders()}
+        rows = None
         if isinstance(self.pictures, RowMembers):
             raise DataError(f"{self.where}: {self.path} holds arrays, and pictures are expected")
         if isinstance(self.pictures, Member):
@@ -70,10 +73,16 @@ class PictureSource:
             parts = decode_all(encoded, len(chosen), form, where=self.where, progress=progress)
         else:
             files = [self.pictures[index] for index in chosen]
-            parts = decode_all(files, len(files), form, where=self.where, progress=progress)
-        facts = {**self._origin(chosen), "pictures": asdict(form), "decoders": decoders()}
+
+            def decoded(some: Sequence[Path]) -> Iterator[np.ndarray]:
+                return decode_all(some, len(some), form, where=self.where, progress=progress)
+
+            parts = decoded(files)
+            if store is not None:
+                rows = Rows(states_of(files), {**facts, "path": str(self.path.absolute())})
+                parts = with_unchanged(files, rows.states, store, rows.facts, decoded)
         whole = Form((len(chosen), *form.shape), np.dtype(np.uint8))
-        return stored(store, whole, parts, source=self.path, facts=facts)
+        return stored(store, whole, parts, source=self.path, facts={**self._origin(chosen), **facts}, rows=rows)
 
     def rows(self, chosen: np.ndarray, *, store: Store | None = None, progress: Progress = SILENT) -> np.ndarray:
         """The chosen rows (sorted indices) of an .npz, each input in its own dtype. Raises DataError."""

@@ -152,7 +152,7 @@ def test_a_damaged_array_is_made_anew(folders: Path, store: Store) -> None:
     _read(folders, store)
     for blob in (store.folder / "files").iterdir():
         blob.write_bytes(blob.read_bytes()[:-1] + b"?")
-    assert len(faults(store.folder)) == 4  # two entries, and the file of each
+    assert len(faults(store.folder)) == 6  # two entries, and two files of each
     assert_same(_read(folders, store), _read(folders, None))
     assert faults(store.folder) == {}
 
