@@ -1,10 +1,12 @@
 """Prints what `inspect` and `plan` of model files take as whole processes, from the saved model and by TensorFlow.
 
     python tools/bench_inspect.py MODEL.keras... [--profile ID] [--rounds N]
+    python tools/bench_inspect.py NASNetMobile EfficientNetB7 [--profile ID]
 
-The processor's time is that of the process and its children. TensorFlow's rows are of the same command with the saved
-model's reading switched off. The best of the rounds stands, since others on the machine only add to a time; with
---applications the calls of keras.applications are held against the live ones instead, without a time.
+A name of keras.applications is that model with random weights. The processor's time is that of the process and its
+children. TensorFlow's rows are of the same command with the saved model's reading switched off. The best of the rounds
+stands, since others on the machine only add to a time; with --applications the calls of keras.applications are held
+against the live ones instead, without a time.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -31,6 +34,12 @@ def unsaid(source):
 saved.read_dataflow = unsaid
 from edgecut.cli.main import main
 main(sys.argv[1:])
+"""
+APPLICATION = """
+import sys
+import keras
+
+getattr(keras.applications, sys.argv[1])(weights=None).save(sys.argv[2])
 """
 PLAN = ("--precision", "float32")
 
@@ -49,15 +58,28 @@ def main() -> None:
             print(line, flush=True)
         return
     print(f"{'model':<28}{'command':<26}{'saved CPU':>10}{'wall':>8}{'live CPU':>10}{'wall':>8}")
-    for model in args.models:
-        cuts = ["inspect", model, "--cuts", "--profile", args.profile]
-        for words in (["inspect", model], cuts, ["plan", model, *PLAN]):
-            saved = best(["-m", "edgecut", *words], args.rounds)
-            # A plan never loads the model.
-            live = best(["-c", LIVE, *words], 1) if args.live and words[0] == "inspect" else None
-            name = " ".join(word for word in words if word != model and word not in PLAN)[:25]
-            row = "".join(f"{seconds:>{width}.2f}" for seconds, width in zip((*saved, *(live or ())), (10, 8) * 2))  # noqa: B905
-            print(f"{os.path.basename(model)[:27]:<28}{name:<26}{row}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for model in args.models:
+            times(model if os.path.exists(model) else application(model, folder), args)
+
+
+def application(name: str, folder: str) -> str:
+    """The file of a model of keras.applications with random weights."""
+    path = os.path.join(folder, f"{name}.keras")
+    subprocess.run([sys.executable, "-c", APPLICATION, name, path], capture_output=True, check=True)
+    return path
+
+
+def times(model: str, args: argparse.Namespace) -> None:
+    """Print the rows of a file."""
+    cuts = ["inspect", model, "--cuts", "--profile", args.profile]
+    for words in (["inspect", model], cuts, ["plan", model, *PLAN]):
+        saved = best(["-m", "edgecut", *words], args.rounds)
+        # A plan never loads the model.
+        live = best(["-c", LIVE, *words], 1) if args.live and words[0] == "inspect" else None
+        name = " ".join(word for word in words if word != model and word not in PLAN)[:25]
+        row = "".join(f"{seconds:>{width}.2f}" for seconds, width in zip((*saved, *(live or ())), (10, 8) * 2))  # noqa: B905
+        print(f"{os.path.basename(model)[:27]:<28}{name:<26}{row}", flush=True)
 
 
 def best(words: Sequence[str], rounds: int) -> tuple[float, float]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgecut.bench.as_c import foreseen_c_arena
 from edgecut.bench.predict import PLANNER, arena_estimate, predict_arena, predict_latency, unknown_scratch
 from edgecut.records.measurement import Measurement, Metric, missing
 from edgecut.records.profile import Profile
@@ -86,6 +85,8 @@ def _arena(graph: TfliteGraph, profile: Profile, name: str) -> Measurement:
         return _missing("arena", name, profile, reason)
     found = predict_arena(graph, profile, name)
     if profile.runtime.name == "c":
+        from edgecut.bench.as_c import foreseen_c_arena  # the whole engine, which no other runtime needs
+
         found = foreseen_c_arena(graph, profile, name)
     if found is not None:
         error = None if found.error is None else (1 + found.error) * (1 + FORESEEN_ERROR) - 1

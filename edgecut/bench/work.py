@@ -12,7 +12,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
+from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, each
 from edgecut.tflite.kinds import BY_EXPONENTIAL, REARRANGES, RENAMES
 from edgecut.tflite.ops import COUNTED, operator_macs
 
@@ -36,29 +36,34 @@ def work(graph: TfliteGraph, internal_bytes: int | None = None, flash_bytes: int
     far: bytes of activations that operators move beyond internal_bytes, none without it.
     """
     found: Counter[str] = Counter()
-    distant = flash_bytes is not None and flash_bytes < sum(t.size_bytes for t in graph.tensors if t.is_constant)
-    for operator in graph.operators:
-        if not operator.outputs or operator.name in RENAMES:
-            continue
-        tensors = [graph.tensors[index] for index in operator.inputs if index >= 0]
-        made = [graph.tensors[index] for index in operator.outputs]
-        elements = sum(tensor.elements for tensor in made)
-        found["operators"] += 1
-        found["weights"] += sum(tensor.size_bytes for tensor in tensors if tensor.is_constant)
-        if operator.name in COUNTED and not operator.custom:
-            macs = operator_macs(graph, operator) or 0
-            found[_kernel(graph, operator, made)] += macs
-            found["distant.macs"] += macs if distant and operator.name == "CONV_2D" else 0
-            found["results"] += elements
-        elif operator.name in BY_EXPONENTIAL:
-            found["curves"] += elements
-        elif operator.name in REARRANGES:
-            found["copied"] += elements
-        else:
-            found["moved"] += elements + sum(tensor.elements for tensor in tensors if not tensor.is_constant)
+    for amounts in each(graph, _amounts):
+        for kind, amount in amounts:
+            found[kind] += amount
+    if flash_bytes is None or flash_bytes >= sum(t.size_bytes for t in graph.tensors if t.is_constant):
+        del found["distant.macs"]
     if internal_bytes is not None:
         found["far"] = sum(max(0, size - internal_bytes) for size in _held(graph))
     return {kind: float(amount) for kind in KINDS if (amount := found[kind])}
+
+
+def _amounts(graph: TfliteGraph, operator: Operator) -> tuple[tuple[str, int], ...]:
+    """The amounts of one operator, far bytes left out."""
+    if not operator.outputs or operator.name in RENAMES:
+        return ()
+    tensors = [graph.tensors[index] for index in operator.inputs if index >= 0]
+    made = [graph.tensors[index] for index in operator.outputs]
+    elements = sum(tensor.elements for tensor in made)
+    weights = sum(tensor.size_bytes for tensor in tensors if tensor.is_constant)
+    own = ("operators", 1), ("weights", weights)
+    if operator.name in COUNTED and not operator.custom:
+        macs = operator_macs(graph, operator) or 0
+        distant = macs if operator.name == "CONV_2D" else 0
+        return (*own, (_kernel(graph, operator, made), macs), ("distant.macs", distant), ("results", elements))
+    if operator.name in BY_EXPONENTIAL:
+        return (*own, ("curves", elements))
+    if operator.name in REARRANGES:
+        return (*own, ("copied", elements))
+    return (*own, ("moved", elements + sum(tensor.elements for tensor in tensors if not tensor.is_constant)))
 
 
 def _held(graph: TfliteGraph) -> list[int]:

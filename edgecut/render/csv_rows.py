@@ -6,12 +6,13 @@ The columns are a contract (docs/stability.md): new ones come last.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edgecut.records.comparison import Comparison
-from edgecut.records.front import Front
-from edgecut.records.measurement import Measurement
-from edgecut.records.profile import Profile
+if TYPE_CHECKING:
+    from edgecut.records.comparison import Comparison
+    from edgecut.records.front import Front
+    from edgecut.records.measurement import Measurement
+    from edgecut.records.profile import Profile
 
 Row = tuple[str, ...]
 

@@ -9,6 +9,7 @@ it holds.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -211,11 +212,12 @@ def _steps(graph: TfliteGraph, *, pooled: bool) -> tuple[list[_Step], dict[int, 
     """
     standing: dict[int, int] = {}
     steps: list[_Step] = []
+    readers = Counter(k for operator in graph.operators for k in {*operator.inputs})
     for operator in graph.operators:
         fed = [standing.get(k, k) for k in operator.inputs if k >= 0 and not graph.tensors[k].is_constant]
         if not fed or not operator.outputs:
             continue
-        sole = bool(steps) and steps[-1].makes == fed[0] and _readers(graph, operator.inputs[0]) == 1
+        sole = bool(steps) and steps[-1].makes == fed[0] and readers[operator.inputs[0]] == 1
         melts = pooled and operator.name == "MAX_POOL_2D" and sole and steps[-1].operator.name == "CONV_2D"
         if operator.name in _MOVES_NOTHING:
             standing[operator.outputs[0]] = fed[0]
@@ -224,10 +226,6 @@ def _steps(graph: TfliteGraph, *, pooled: bool) -> tuple[list[_Step], dict[int, 
         else:
             steps.append(_Step(operator, tuple(dict.fromkeys(fed)), operator.outputs[0]))
     return steps, standing
-
-
-def _readers(graph: TfliteGraph, value: int) -> int:
-    return sum(value in operator.inputs for operator in graph.operators)
 
 
 def _size(graph: TfliteGraph, value: int) -> int:
