@@ -6,7 +6,7 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from edgecut.cache.facts import versions
+from edgecut.cache.facts import PACKAGE, code_hash, versions
 from edgecut.cache.hashes import remembered_hash
 from edgecut.cache.store import Store
 from edgecut.errors import DataError, RequestError, SourceError
@@ -43,6 +43,7 @@ def lock_of(inputs: Mapping[str, str], recipe: Recipe, profiles: Sequence[Profil
     return Lock(
         edgecut=__version__,
         python=platform.python_version(),
+        code=code_hash(PACKAGE, ("cli/",)),
         inputs=dict(inputs),
         packages=versions(),
         recipe=value_hashes(recipe.to_dict()),
@@ -55,17 +56,38 @@ def lock_path(recipe_file: Path) -> Path:
     return recipe_file.with_name(f"{recipe_file.stem}.lock.toml")
 
 
-def check_lock(path: Path, now: Lock) -> None:
-    """Nothing if the lock at `path` holds what is here now. Raises RequestError that names all that drifted."""
+def stays(path: Path, now: Lock) -> tuple[str, ...]:
+    """The tables of the recipe that a lock at `path` holds otherwise, () where there is none that could be read.
+
+    What flags change for one build is no reason to lock the recipe anew.
+    """
+    try:
+        locked = parse(Lock, read_toml(path), str(path)).recipe if path.is_file() else {}
+    except RequestError:
+        return ()
+    names = dict.fromkeys((*locked, *now.recipe)) if locked else ()
+    return tuple(name for name in names if locked.get(name) != now.recipe.get(name))
+
+
+def check_lock(path: Path, now: Lock, *, by_flags: bool = False) -> None:
+    """Nothing if the lock at `path` holds what is here now. by_flags: whether flags changed what the recipe says.
+
+    Raises RequestError that names all that drifted.
+    """
     if not path.is_file():
         raise RequestError(f"{path}: there is no such lock; build once without --locked, which writes it")
     locked = parse(Lock, read_toml(path), str(path))
     drifted = [*_drift("", _flat(locked), _flat(now)), *_drift("", locked.packages, now.packages)]
+    if locked.code:
+        drifted += _drift("SHA-256 ", {"edgecut's code": locked.code}, {"edgecut's code": now.code})
     drifted += _drift("SHA-256 ", locked.inputs, now.inputs)
     for what, before, after in (("recipe", locked.recipe, now.recipe), ("profile", locked.profiles, now.profiles)):
         drifted += _drift("SHA-256 ", _under(what, before), _under(what, after))
     if drifted:
-        raise RequestError(f"{path}: {'; '.join(drifted)}; restore that, or build without --locked to lock it anew")
+        remedy = "build without --locked to lock it anew"
+        if by_flags:
+            remedy = f"leave the flags out, or remove {path} and {remedy.replace('it anew', 'them')}"
+        raise RequestError(f"{path}: {'; '.join(drifted)}; restore that, or {remedy}")
 
 
 def _drift(what: str, locked: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:

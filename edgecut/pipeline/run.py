@@ -19,12 +19,13 @@ from edgecut.handoff.signatures import sign as sign_bundle
 from edgecut.handoff.signatures import signing
 from edgecut.pipeline.bundle import complete, restored
 from edgecut.pipeline.cached import WORK, Cache, build_store, file_store, named
-from edgecut.pipeline.lock import check_lock, input_hashes, lock_of, lock_path
+from edgecut.pipeline.lock import check_lock, input_hashes, lock_of, lock_path, stays
+from edgecut.pipeline.output_names import with_own_names
 from edgecut.pipeline.plan import Plan, plan, read_paths
 from edgecut.pipeline.values import Body, Checked, Done
 from edgecut.records.environment import Environment
 from edgecut.records.keywords import check_keywords
-from edgecut.records.lock import lock_text
+from edgecut.records.lock import Lock, lock_text
 from edgecut.records.profile import Profile
 from edgecut.records.profile_files import find_profile
 from edgecut.records.progress import SILENT, Progress
@@ -93,11 +94,11 @@ def run(
     files = file_store(plan.recipe.name) if cache else None
     inputs = input_hashes(plan.recipe, files)
     lock = None if plan.recipe_file is None else lock_path(plan.recipe_file)
-    now = lock_of(inputs, named(plan), plan.profiles)
+    now, by_flags = lock_of(inputs, named(plan), plan.profiles), _is_by_flags(plan)
     if locked:
         if lock is None:
             raise RequestError("--locked: needs a recipe file, whose lock lies beside it; write one with `edgecut new`")
-        check_lock(lock, now)
+        check_lock(lock, now, by_flags=by_flags)
     store, no_place = None, ""
     if cache and not _has_custom_classes():
         try:
@@ -108,14 +109,31 @@ def run(
         report = _bundled(Cache(store, plan, inputs, folder, files), no_place, progress)
         if sign is not None:
             sign_bundle(folder, sign)
-    if lock is not None and not locked:
-        try:
-            write_whole(lock, lock_text(now).encode())
-        except OSError as exc:
-            reason = (exc.strerror or "the system refuses").lower()
-            told = f"{lock}: the lock couldn't be written ({reason}), and --locked would need it there"
-            return report.model_copy(update={"notes": (*report.notes, told)})
-    return report
+    told = "" if lock is None or locked else _locked_anew(lock, now, by_flags)
+    return report.model_copy(update={"notes": (*report.notes, told)}) if told else report
+
+
+def _locked_anew(lock: Path, now: Lock, by_flags: bool) -> str:
+    """Writes the lock of a recipe, unless flags changed the recipe for this build alone; why it wasn't written."""
+    changed = stays(lock, now) if by_flags else ()
+    if changed:
+        return (
+            f"{lock}: stays as it is, since flags changed the recipe's {', '.join(changed)} for this build alone; "
+            "remove it before a build that is to lock them"
+        )
+    try:
+        write_whole(lock, lock_text(now).encode())
+    except OSError as exc:
+        reason = (exc.strerror or "the system refuses").lower()
+        return f"{lock}: the lock couldn't be written ({reason}), and --locked would need it there"
+    return ""
+
+
+def _is_by_flags(plan: Plan) -> bool:
+    """Whether flags changed what the recipe's file says."""
+    if plan.recipe_file is None:
+        return False
+    return with_own_names(read_recipe(plan.recipe_file, {}, plan.root)) != plan.recipe
 
 
 def exit_code(report: Report, strict: bool = False) -> int:

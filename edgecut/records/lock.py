@@ -17,12 +17,14 @@ class Lock(Record):
     """NAME.lock.toml. inputs: {recipe key: SHA-256}; a model that is fetched by name has none.
 
     recipe: {table: SHA-256 of its values, as flags and defaults leave them}. profiles: {id: SHA-256 of its values, with
-    those that it extends}. A lock of an earlier edgecut has neither.
+    those that it extends}. code: SHA-256 of edgecut's own, which tells states of one version apart. A lock of an
+    earlier edgecut has none of these.
     """
 
     schema_: Literal["edgecut.lock/1"] = Field(default="edgecut.lock/1", alias="schema")
     edgecut: str
     python: str
+    code: str = ""
     inputs: dict[str, str]
     recipe: dict[str, str] = Field(default_factory=dict)
     profiles: dict[str, str] = Field(default_factory=dict)

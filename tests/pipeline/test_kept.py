@@ -132,6 +132,27 @@ def test_the_lock_lies_beside_the_recipe_and_in_the_bundle(work: Path) -> None:
     assert (work / "recipe.lock.toml").read_bytes() == (work / "dist" / "recipe.lock.toml").read_bytes()
 
 
+def test_a_flag_for_one_build_leaves_the_lock_as_it_is_and_says_so(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(work)
+    Path("once.toml").write_text(RECIPE)
+    lock = Path("once.lock.toml")
+    words = ("build", "once.toml", "--json", "--force", "-o", str(tmp_path / "out"))
+    flagged = (*words, "--set", "budget.size_bytes=9_000_000")
+    told = (
+        "once.lock.toml: stays as it is, since flags changed the recipe's budget for this build alone; remove it "
+        "before a build that is to lock them"
+    )
+    assert run(capsys, *words).code == 0
+    before = lock.read_bytes()
+    assert told in json.loads(run(capsys, *flagged).out)["notes"]
+    assert lock.read_bytes() == before
+    lock.unlink()
+    assert told not in json.loads(run(capsys, *flagged).out)["notes"]
+    assert (lock.read_bytes() != before, run(capsys, *flagged, "--locked").code) == (True, 0)
+
+
 def test_a_lock_that_cannot_be_written_is_told_and_loses_nothing(
     work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

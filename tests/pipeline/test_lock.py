@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgecut.errors import RequestError
-from edgecut.pipeline.lock import check_lock, lock_of
+from edgecut.pipeline.lock import check_lock, lock_of, stays
 from edgecut.records.lock import lock_text
 from edgecut.records.profile import Profile
 from edgecut.records.profile_files import find_profile, shadow_notes
@@ -47,6 +47,36 @@ def test_a_lock_names_the_profile_and_the_table_of_the_recipe_that_changed(own: 
     assert str(error.value) == (
         f"{path}: recipe cut is SHA-256 {cut[0]}, and SHA-256 {cut[1]} is locked; profile nucleo-l4r5zi is SHA-256 "
         f"{device[0]}, and SHA-256 {device[1]} is locked; restore that, or build without --locked to lock it anew"
+    )
+
+
+def test_a_lock_tells_states_of_the_code_of_one_version_apart(tmp_path: Path) -> None:
+    recipe = make_recipe({}, {"name": "m", "source.model": "m.keras"}, where="here")
+    lock = lock_of({}, recipe, [])
+    path = tmp_path / "recipe.lock.toml"
+    path.write_text(lock_text(lock.model_copy(update={"code": "0" * 64})))
+    with pytest.raises(RequestError) as error:
+        check_lock(path, lock)
+    assert str(error.value) == (
+        f"{path}: edgecut's code is SHA-256 {lock.code[:12]}, and SHA-256 000000000000 is locked; restore that, or "
+        "build without --locked to lock it anew"
+    )
+    path.write_text(lock_text(lock.model_copy(update={"code": ""})))  # of an earlier edgecut
+    check_lock(path, lock)
+
+
+def test_flags_that_a_lock_doesnt_have_are_left_out_or_locked(tmp_path: Path) -> None:
+    recipe = make_recipe({}, {"name": "m", "source.model": "m.keras"}, where="here")
+    other = make_recipe({}, {"name": "m", "source.model": "m.keras", "cut.to": "a"}, where="here")
+    lock, now = lock_of({}, recipe, []), lock_of({}, other, [])
+    path = tmp_path / "recipe.lock.toml"
+    assert stays(path, now) == ()
+    path.write_text(lock_text(lock))
+    assert (stays(path, now), stays(path, lock)) == (("cut",), ())
+    with pytest.raises(RequestError) as error:
+        check_lock(path, now, by_flags=True)
+    assert str(error.value).endswith(
+        f"is locked; restore that, or leave the flags out, or remove {path} and build without --locked to lock them"
     )
 
 
