@@ -162,6 +162,20 @@ def chosen_files(data: Data, *, partial: bool = False) -> dict[str, list[Path]]:
     return files
 
 
+def training_count(data: Data, inputs: ArrayInputs | None = None, *, partial: bool = False) -> int | None:
+    """How many training samples a build would take; None where only reading them tells.
+
+    inputs: those that arrays feed, None for pictures. partial: as in read_data.
+    """
+    if data.train is None or (inputs is None and is_sharded(data.train)):
+        return None
+    try:
+        parts = _chosen(data, partial, inputs)[0] if data.target == "classes" else chosen_targets(data, inputs)
+    except DataError:
+        return None
+    return len(parts[0][1])
+
+
 def _chosen(
     data: Data, partial: bool, inputs: ArrayInputs | None = None
 ) -> tuple[tuple[Part, Part], tuple[str, ...], bool]:

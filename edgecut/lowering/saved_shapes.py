@@ -52,6 +52,18 @@ def output_shapes(config: JsonObject, to: Sequence[str] = ()) -> tuple[Shape | N
     return tuple(_told(tensor.shape) for tensor in saved.outputs)
 
 
+def output_activations(config: JsonObject, to: Sequence[str] = ()) -> tuple[str, ...]:
+    """The activation of the layer that makes each output, in lower case; "" where the configuration doesn't tell it.
+
+    to: as in output_shapes.
+    """
+    saved = saved_calls(config)
+    made = {tensor: call for call in saved.calls for tensor in call.outputs}
+    ends = [(saved.named.get(name) or (None,))[0] for name in to] if to else list(saved.outputs)
+    calls = [None if tensor is None else made.get(tensor) for tensor in ends]
+    return tuple("" if call is None else call.activation if call.type != "Softmax" else "softmax" for call in calls)
+
+
 def picture_shape(config: JsonObject) -> tuple[int | None, int | None, int] | None:
     """(height, width, channels) of the one picture that a saved model takes; None if it isn't said there."""
     shapes = input_shapes(config) or ()

@@ -12,12 +12,13 @@ from edgecut.images.arrays import ArrayInput, ArrayInputs
 from edgecut.images.device import CHANNELS, is_picture
 from edgecut.images.feed import kind_of
 from edgecut.images.listing import class_folders, class_names_of
-from edgecut.lowering.saved_shapes import SavedInput, output_shapes, saved_inputs
+from edgecut.lowering.saved_shapes import SavedInput, output_activations, output_shapes, saved_inputs
 from edgecut.pipeline.onnx_source import imported_inputs, is_onnx
 from edgecut.records.data import Data
 from edgecut.records.document import closest
 from edgecut.records.json_value import JsonObject
 from edgecut.records.recipe import CustomPreprocess, LayerRef, Recipe, Stem
+from edgecut.score.given import one_sided
 
 Shape = Sequence[int | None]
 
@@ -71,6 +72,8 @@ def planned_faults(recipe: Recipe) -> Iterator[str]:
         widths = [0 if shape is None or len(shape) != 2 else shape[-1] or 0 for shape in outputs]
         if recipe.data.target == "classes" and min(widths) > 2:
             yield f"data.threshold: is of two classes or of tags, and the model tells {min(widths)} apart; leave it out"
+    if recipe.head is None and len(outputs) == 1 and (fault := one_sided(recipe.data, output_activations(*part)[0])):
+        yield fault
     if inputs is not None:
         yield from target_faults(recipe, [each.shape for each in inputs], outputs)
     yield from output_faults(recipe, outputs)
@@ -177,16 +180,11 @@ def threshold_faults(recipe: Recipe) -> Iterator[str]:
         yield f"{key}: is of two classes or of tags, and head.classes is {head.classes}; leave it out"
     elif data.target == "classes" and head is not None and head.classes == 2 and head.activation == "logits":
         yield f"{key}: is of a softmax over two classes; set head.activation = 'softmax'"
-    elif data.target == "classes" and head is not None and not _between(data.threshold):
-        yield f"{key}: is {data.threshold:g}, and a softmax's scores lie between 0 and 1; give a number between"
+    elif data.target == "classes" and head is not None and (fault := one_sided(data, head.activation)):
+        yield fault
     names = _class_names(data)
     if data.positive is not None and names and data.positive not in names:
         yield f"data.positive: no class {data.positive!r}{closest(data.positive, names)}"
-
-
-def _between(threshold: float | str | None) -> bool:
-    """Whether a threshold parts the scores of a softmax; a rule's does."""
-    return not isinstance(threshold, float) or 0 < threshold < 1
 
 
 def _class_names(data: Data) -> tuple[str, ...]:

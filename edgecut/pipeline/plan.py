@@ -301,8 +301,7 @@ def _steps(
         how = "" if stem.resolution == "reuse" else f", by {stem.resolution}"
         yield "stem", f"{channels} at {size}{how}, {stem.pixels} pixels"
     if data.train is not None:
-        noun = "images" if planned_arrays(recipe) is None else "samples"
-        yield "data", f"{data.train}, calibration on {data.calibration} {noun}"
+        yield "data", f"{data.train}, calibration on {_calibration_words(recipe)}"
     if head is not None:
         ways = {"ridge": "fitted by ridge", "fit": "trained on cached features", "none": "untrained"}
         ways |= {"distil": "taught by the source", "finetune": f"trained with the layers from {head.unfreeze} on"}
@@ -315,6 +314,18 @@ def _steps(
     by = f", by {', '.join(recipe.bench.runners)}" if recipe.bench.runners else ""
     yield "bench", f"for {', '.join(profile.id for profile in profiles)}{by}"
     yield "bundle", "models, C source, golden vectors, report"
+
+
+def _calibration_words(recipe: Recipe) -> str:
+    """How many samples calibrate: no more than there are to train on."""
+    from edgecut.images.dataset import training_count
+
+    arrays, asked = planned_arrays(recipe), recipe.data.calibration
+    noun = "images" if arrays is None else "samples"
+    count = training_count(recipe.data, arrays, partial=recipe.head is None)
+    if count is None:
+        return f"at most {asked} {noun}"
+    return f"{asked} {noun}" if count >= asked else f"all {count} {noun} (data.calibration is {asked})"
 
 
 def _compress_words(wanted: Compress, always: bool) -> str:

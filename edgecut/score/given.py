@@ -37,17 +37,24 @@ def with_threshold(
                 f"{names[1] if answer.kind == 'binary' else 'its own tag'!r}; leave it out"
             )
         if isinstance(data.threshold, float):
-            if outputs[k][1] in _FROM_0_TO_1 and not 0 < data.threshold < 1:
-                raise RequestError(
-                    f"data.threshold: is {data.threshold:g}, and the scores of a {outputs[k][1]} lie between 0 and 1; "
-                    "give a number between"
-                )
+            fault = one_sided(data, outputs[k][1])
+            if fault:
+                raise RequestError(fault)
             answer = replace(answer, threshold=data.threshold)
         return (*answers[:k], answer, *answers[k + 1 :])
     shown = ", ".join(f"{shape} by {activation or 'no activation'}" for shape, activation in outputs)
     raise RequestError(
         "data.threshold: is of one score for two classes, of tags, or of a softmax over two classes, and the model "
         f"puts out {shown}; leave it out"
+    )
+
+
+def one_sided(data: Data, activation: str) -> str:
+    """That a threshold decides all alike, as a sentence; "" of one that parts the scores of the activation."""
+    if not isinstance(data.threshold, float) or activation not in _FROM_0_TO_1 or 0 < data.threshold < 1:
+        return ""
+    return (
+        f"data.threshold: is {data.threshold:g}, and a {activation}'s scores lie between 0 and 1; give a number between"
     )
 
 

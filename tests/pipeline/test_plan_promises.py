@@ -129,6 +129,36 @@ def test_images_that_a_limit_leaves_out_are_not_looked_at(work: Path) -> None:
     assert planned("net.keras", data={"train": "photos", "val": "photos", "limit": 6}).files == (("tflite", "float32"),)
 
 
+@pytest.mark.parametrize("threshold", [0.0, 1.5])
+def test_a_threshold_that_decides_all_alike_is_a_fault_of_the_saved_model(work: Path, threshold: float) -> None:
+    fault = f"data.threshold: is {threshold:g}, and a softmax's scores lie between 0 and 1; give a number between"
+    assert faults("net.keras", data={"threshold": threshold}) == (f"model: {fault}",)
+    assert planned("net.keras", data={"threshold": 0.9}).files
+    assert planned("net.keras", data={"threshold": 1.5}, cut={"to": "pool"}).files  # features; the build says so
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"train": "photos"}, "photos, calibration on all 6 images (data.calibration is 200)"),
+        (
+            {"train": "photos", "val": "photos", "limit": 5},
+            "photos, calibration on all 5 images (data.calibration is 200)",
+        ),
+        ({"train": "photos", "val": "photos", "calibration": 8}, "photos, calibration on 8 images"),
+        ({"train": "d.npz"}, "d.npz, calibration on all 4 images (data.calibration is 200)"),
+        ({"train": "d.npz", "target": "values"}, "d.npz, calibration on all 4 images (data.calibration is 200)"),
+    ],
+)
+def test_no_more_images_calibrate_than_there_are(work: Path, data: dict[str, Any], words: str) -> None:
+    x = np.zeros((4, 8, 8, 3), np.uint8)
+    y = np.arange(4) % 2
+    if data.get("target") == "values":
+        y = np.zeros((4, 2), np.float32)
+    np.savez(work / "d.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    assert dict(planned("net.keras", data=data).steps)["data"] == words
+
+
 def npz(path: Path, **headers: tuple[tuple[Any, ...], str, int]) -> Path:
     """An .npz whose members say (shape, dtype) and hold as many zeros."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

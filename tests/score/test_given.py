@@ -19,7 +19,7 @@ def test_a_threshold_that_decides_all_alike_is_refused(kind: str, threshold: flo
     with pytest.raises(RequestError) as caught:
         with_threshold((answer_of("classes", *outputs[0]),), outputs, Data(threshold=threshold), ())
     assert str(caught.value) == (
-        f"data.threshold: is {threshold:g}, and the scores of a {kind} lie between 0 and 1; give a number between"
+        f"data.threshold: is {threshold:g}, and a {kind}'s scores lie between 0 and 1; give a number between"
     )
 
 
