@@ -29,7 +29,6 @@ def foreseen_c_arena(graph: TfliteGraph, device: Profile, artifact: str) -> Meas
             where=device.id,
             method=FORESEEN,
             profile=device.id,
-            kind="estimated",
             conditions=said,
         )
     found = measured(

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgecut.bench.fits import has_arena
 from edgecut.bench.predict import PLANNER, arena_estimate, predict_arena, predict_latency, unknown_scratch
 from edgecut.records.measurement import Measurement, Metric, missing
 from edgecut.records.profile import Profile
-from edgecut.tflite.arena import cortex_m_arena_bytes, planned_bytes
+from edgecut.tflite.arena import cortex_m_arena_bytes
 from edgecut.tflite.flatbuffer import TfliteGraph
 from edgecut.tflite.kinds import KINDS
 
@@ -79,6 +80,8 @@ def _arena(graph: TfliteGraph, profile: Profile, name: str) -> Measurement:
     """The memory for activations, and the runtime's own where a rule for it is known."""
     if profile.class_ == "npu":
         return _missing("arena", name, profile, "the NPU's compiler plans the memory itself")
+    if not has_arena(profile):
+        return _missing("arena", name, profile, f"{profile.runtime.name} asks for memory as it runs, and has no arena")
     unknown_layers = unforeseen(graph)
     if unknown_layers:
         reason = f"what a converter makes of {', '.join(unknown_layers)} isn't foreseen; the written file tells"
@@ -91,9 +94,6 @@ def _arena(graph: TfliteGraph, profile: Profile, name: str) -> Measurement:
     if found is not None:
         error = None if found.error is None else (1 + found.error) * (1 + FORESEEN_ERROR) - 1
         return found.model_copy(update={"method": f"{found.method}; {METHOD}", "error": error})
-    if profile.runtime.name != "tflm":
-        method = f"greedy planner, activations alone; {METHOD}"
-        return arena_estimate(planned_bytes(graph), profile, name, method)
     unknown = unknown_scratch(graph, profile)
     if unknown:
         return _missing("arena", name, profile, unknown)
@@ -109,5 +109,4 @@ def _missing(metric: Metric, name: str, profile: Profile, reason: str) -> Measur
         where=profile.id,
         method=METHOD,
         profile=profile.id,
-        kind="estimated",
     )

@@ -178,7 +178,7 @@ def _simulated(path: Path, device: Profile, artifact: str) -> tuple[Measurement,
     except RunError as exc:
         reason = str(exc).removeprefix(f"{path}: ")
         place = vela.place_of(device)
-        return (missing("arena", artifact, reason, where=place, method="not run", profile=device.id, kind="simulated"),)
+        return (missing("arena", artifact, reason, where=place, method="not run", profile=device.id),)
 
 
 def _arena(path: Path, graph: TfliteGraph, device: Profile, artifact: str) -> tuple[Measurement, ...]:

@@ -311,6 +311,4 @@ def _kind(profile: Profile) -> Literal["simulated", "estimated"]:
 
 
 def _missing(profile: Profile, artifact: str, reason: str) -> Measurement:
-    return missing(
-        "latency", artifact, reason, where=profile.id, method=METHOD, profile=profile.id, kind=_kind(profile)
-    )
+    return missing("latency", artifact, reason, where=profile.id, method=METHOD, profile=profile.id)

@@ -29,7 +29,7 @@ def spread(measurement: Measurement) -> float | None:
 def warnings(measurements: Sequence[Measurement]) -> Iterator[str]:
     """A sentence for each latency whose runs differ much, with the likely cause and what to do.
 
-    Of several files one for all that have one cause on a machine.
+    Of several files one for all that have one cause on a machine; their table has no cpu_time to go by.
     """
     several = len({m.artifact for m in measurements}) > 1
     unsteady: dict[tuple[str, str, str], list[str]] = {}
@@ -40,7 +40,7 @@ def warnings(measurements: Sequence[Measurement]) -> Iterator[str]:
             continue
         own = (m for m in measurements if (m.where, m.artifact) == (latency.where, latency.artifact))
         cpu = next((m for m in own if m.metric == "cpu_time"), None)
-        steady = cpu is not None and (spread(cpu) or 0.0) <= WIDE
+        steady = not several and cpu is not None and (spread(cpu) or 0.0) <= WIDE
         advice = "go by cpu_time, which is steady, or measure again" if steady else "measure again, with more --runs"
         runs = f"one run in ten took less than {format_seconds(low)}, one in ten more than {format_seconds(high)}"
         what = latency.artifact if several else runs

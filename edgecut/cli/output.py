@@ -162,6 +162,8 @@ def _old_words_told(output: Output) -> Iterator[None]:
                 output.note(str(message))
 
         warnings.simplefilter("always", OldWordWarning)
+        # On some arm64 any product of matrices raises flags: https://github.com/numpy/numpy/issues/28687
+        warnings.filterwarnings("ignore", ".*encountered in matmul", RuntimeWarning)
         warnings.showwarning = show
         yield
 

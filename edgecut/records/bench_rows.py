@@ -57,7 +57,7 @@ def bench_rows(measurements: Sequence[Measurement], figures: Iterable[DeviceFigu
 
 def _is_run(latency: Measurement) -> bool:
     """Whether a machine was to measure it, and it isn't said of a device that nobody could ask."""
-    return latency.kind == "measured" and (latency.value is not None or latency.where != latency.profile)
+    return latency.kind == "measured" if latency.value is not None else latency.where != latency.profile
 
 
 def unknown(rows: Iterable[BenchRow]) -> dict[str, list[tuple[str, str, str]]]:

@@ -11,7 +11,7 @@ from edgecut.records.profile import Profile
 BY_HAND = "by hand"
 """The method of a figure that somebody read off the device and passed on."""
 HOST = "host"
-_ANSWERS: tuple[Kind, ...] = ("measured", "emulated", "simulated", "estimated")
+_ANSWERS: tuple[Kind, ...] = ("measured", "emulated", "simulated", "estimated", "unknown")
 
 
 def in_order(rows: Iterable[Measurement]) -> list[Measurement]:

@@ -36,7 +36,8 @@ Metric = Literal[
     "tag_agreement",
     "pixel_agreement",
 ]
-Kind = Literal["measured", "simulated", "emulated", "estimated"]
+Kind = Literal["measured", "simulated", "emulated", "estimated", "unknown"]
+"""How a value was had; "unknown" of one that couldn't be."""
 
 AS_C = "generated C"
 """What conditions["runtime"] of the C's measurements is."""
@@ -145,7 +146,8 @@ def measured(metric: Metric, artifact: str, values: Sequence[float], **origin: U
 
 def missing(metric: Metric, artifact: str, reason: str, **origin: Unpack[Origin]) -> Measurement:
     """A measurement that could not be had, and why."""
-    return Measurement(metric=metric, artifact=artifact, value=None, reason=reason, **_told(metric, origin))
+    told = _told(metric, {**origin, "kind": "unknown"})
+    return Measurement(metric=metric, artifact=artifact, value=None, reason=reason, **told)
 
 
 class Told(TypedDict):

@@ -173,6 +173,8 @@ def test_unsteady_files_of_one_cause_are_one_sentence() -> None:
         return measured("latency", artifact, seconds, where="host", method="m", conditions={"load": 4.0, "cores": 2})
 
     rows = [here("a", 1, 1, 2, 3, 4), here("b", 1, 1, 1, 1, 1), here("c", 1, 2, 2, 5, 9)]
+    # Their table has no cpu_time to go by.
+    rows += [measured("cpu_time", name, [1.0] * 9, where="host", method="m") for name in "ac"]
     assert list(warnings(rows)) == [
         "host: the latency of a, c is unsteady; the machine had other work (load 4.0 on 2 cores); measure again, with "
         "more --runs"

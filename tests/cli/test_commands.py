@@ -8,6 +8,7 @@ import re
 import sys
 import tomllib
 import types
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -281,6 +282,22 @@ def test_verify_counts_what_it_checked(monkeypatch: pytest.MonkeyPatch, capsys: 
             "· onnx was not re-run",
         ],
     )
+
+
+def test_flags_of_the_processor_that_a_product_raises_are_no_warning(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some arm64 raise them whatever the product is."""
+
+    def told(versions: object) -> str:
+        warnings.warn("invalid value encountered in matmul", RuntimeWarning, stacklevel=1)
+        return ""
+
+    monkeypatch.setattr("edgecut.cli.doctor.package_table", told)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        answer = run(capsys, "doctor")
+    assert (answer.code, answer.err, heard) == (0, "", [])
 
 
 def test_doctor_knows_every_package(capsys: pytest.CaptureFixture[str]) -> None:
