@@ -35,12 +35,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return top
 
 
+# What axe-core looks at is a matter of the width or of the colours: each is looked at once here, and together by
+# tools/look.
+AXE = {"390", "1280-dark"}
+
+
 @pytest.mark.parametrize("name", EVERY)
 def test_axe_finds_nothing_and_nothing_scrolls_sideways(chromium: Browser, folder: Path, name: str) -> None:
     wrong: dict[str, list[str]] = {}
     for way in CHECKED:
         with opened(chromium, (folder / f"{name}.html").as_uri(), way) as (page, said):
-            wrong[way.name] = [*said, *wider(page), *faults(page)]
+            wrong[way.name] = [*said, *wider(page), *(faults(page) if way.name in AXE else ())]
+    assert wrong.keys() >= AXE
     assert wrong == {way.name: [] for way in CHECKED}
 
 
