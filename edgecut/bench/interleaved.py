@@ -13,6 +13,8 @@ import numpy as np
 
 from edgecut.bench.runners.local import Local
 from edgecut.bench.runners.protocol import TIMEOUT_S, Machine
+from edgecut.bench.ticks import told
+from edgecut.records.progress import Advance
 
 if TYPE_CHECKING:
     from edgecut.bench.jobs import Job
@@ -68,10 +70,12 @@ def interleave(
     *,
     timeout_s: float = TIMEOUT_S,
     machine: Machine | None = None,
+    advance: Advance | None = None,
 ) -> Interleaved:
     """Rounds of both files in turn, each turn a fresh process on the same core, by default on this machine.
 
-    What disturbs the machine for longer than a round then strikes both, and leaves their ratio alone.
+    What disturbs the machine for longer than a round then strikes both, and leaves their ratio alone. advance: hears of
+    each round on this machine.
     Raises RunError if one of them doesn't run.
     """
     runner = machine or Local()
@@ -82,7 +86,8 @@ def interleave(
         "threads": turns.threads,
     }
     job: Job = {**settings, "job": "interleaved"}
-    result = runner.run(job, [first, second], timeout_s=timeout_s)
+    with told(advance if isinstance(runner, Local) else None) as listener:
+        result = runner.run({**job, **listener}, [first, second], timeout_s=timeout_s)
     a, b = result["rows"]
     return Interleaved(
         wall=_ratio(a["wall_s"], b["wall_s"]),

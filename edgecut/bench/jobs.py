@@ -6,7 +6,8 @@ from typing import TypedDict
 
 
 class Job(TypedDict, total=False):
-    """What is to be done; which keys a job has is said at its function. inputs: in base64."""
+    """What is to be done; which keys a job has is said at its function. inputs: in base64. ticks: a
+    file to make longer by a byte behind each round."""
 
     job: str
     paths: list[str]
@@ -20,6 +21,7 @@ class Job(TypedDict, total=False):
     arena_bytes: int
     inputs: list[str]
     inputs_of: list[list[str]]
+    ticks: str
 
 
 class Row(TypedDict, total=False):

@@ -112,8 +112,8 @@ def times(job: Job) -> Result:
 def interleaved(job: Job) -> Result:
     """Rounds of several files in turn, each turn a fresh process, in reverse order every other round.
 
-    Job: paths, rounds, runs, warmup, threads. Result: rows, one for each path: wall_s and cpu_s, the medians of its
-    rounds; runtime, version, conditions.
+    Job: paths, rounds, runs, warmup, threads; ticks (optional). Result: rows, one for each path: wall_s and cpu_s, the
+    medians of its rounds; runtime, version, conditions.
     """
     conditions = machine_state(job["threads"])
     rows: list[Row] = [{"wall_s": [], "cpu_s": []} for _ in job["paths"]]
@@ -128,6 +128,9 @@ def interleaved(job: Job) -> Result:
                 return result
             rows[k]["wall_s"].append(statistics.median(result["wall_s"]))
             rows[k]["cpu_s"].append(statistics.median(result["cpu_s"]))
+        if "ticks" in job:
+            with open(job["ticks"], "ab") as ticks:
+                ticks.write(b".")
     return {"rows": rows, "runtime": result["runtime"], "version": result["version"], "conditions": conditions}
 
 

@@ -16,6 +16,7 @@ def compare_pair(
 ) -> int:
     """Shows by what factor the second file is slower, and returns the exit code."""
     from edgecut.bench.interleaved import ROUNDS, RUNS, WARMUP, Turns, interleave
+    from edgecut.bench.runners.local import Local
     from edgecut.bench.runners.table import machine_of
     from edgecut.bench.spread import wide_interval
     from edgecut.render.comparison import ratio_table
@@ -26,14 +27,15 @@ def compare_pair(
     machine = machine_of((settings.runners or ("local",))[0].rpartition("=")[2])
     for path in files:
         read_graph(path)
-    with output.progress().task(f"{files[0].name} and {files[1].name} in turn"):
+    title, on_host = f"{files[0].name} and {files[1].name} in turn", isinstance(machine, Local)
+    with output.progress().task(title, (rounds or ROUNDS) if on_host else None) as advance:
         turns = Turns(
             rounds=rounds or ROUNDS,
             runs=settings.runs if "bench.runs" in overrides else RUNS,
             warmup=settings.warmup if "bench.warmup" in overrides else WARMUP,
             threads=settings.threads_here,
         )
-        found = interleave(*files, turns, machine=machine, timeout_s=settings.timeout_s)
+        found = interleave(*files, turns, machine=machine, timeout_s=settings.timeout_s, advance=advance)
     ratios = {"latency": found.wall, "cpu_time": found.cpu}
     output.table(*ratio_table(ratios, str(files[0]), str(files[1]), found.where))
     sentence = wide_interval(found.wall, found.conditions)

@@ -106,7 +106,7 @@ def _pair(
             for metric in unknown
         ]
         return changes, [], [f"{name}: the files are the same bytes"]
-    changes.append(_latency(name, files))
+    changes.append(_latency(name, files, progress))
     if [x.shape for x in one.outputs] != [x.shape for x in other.outputs]:
         return [*changes, *_missing(name, NOT_RUN[1:], "the files give other shapes")], [], []
     given = fed(sides, (one, other), data, progress)
@@ -149,10 +149,11 @@ def _arena(side: Side, artifact: Artifact) -> tuple[float | None, str]:
         return None, str(exc)
 
 
-def _latency(name: str, files: Sequence[Path]) -> Change:
+def _latency(name: str, files: Sequence[Path], progress: Progress) -> Change:
     """The change of the median time by rounds of A and B in turn, each a fresh child process."""
     try:
-        wall = interleave(files[0], files[1], Turns(rounds=ROUNDS)).wall
+        with progress.task(f"timing {name}", ROUNDS) as advance:
+            wall = interleave(files[0], files[1], Turns(rounds=ROUNDS), advance=advance).wall
     except RunError as exc:
         return Change(metric="latency", file=name, a=None, b=None, unit="s", reason=str(exc))
     a, b = (float(np.median(column)) for column in (wall.first, wall.second))

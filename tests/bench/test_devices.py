@@ -220,7 +220,9 @@ def test_a_machine_that_slows_down_doesn_t_change_a_ratio(a: list[float], drift:
 
 
 def test_files_are_timed_in_turn_each_in_a_process_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
-    found = interleave(INT8, FIXTURES / "tiny.float32.onnx", Turns(rounds=3, runs=3, warmup=1))
+    heard: list[int] = []
+    found = interleave(INT8, FIXTURES / "tiny.float32.onnx", Turns(rounds=3, runs=3, warmup=1), advance=heard.append)
+    assert sum(heard) == 3
     assert len(found.wall.first) == len(found.cpu.second) == 3
     assert (found.where, found.conditions["rounds"]) == ("host", 3)
 
