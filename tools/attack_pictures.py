@@ -1,10 +1,11 @@
-"""Hostile pictures for tools/attack: bombs, damaged files of each format, stand-ins for what crashes a decoder."""
+"""Hostile pictures and shards for tools/attack: bombs, damaged files, stand-ins for what crashes a decoder."""
 
 from __future__ import annotations
 
 import io
 import random
 import struct
+import tarfile
 import zlib
 from collections.abc import Iterator
 from functools import partial
@@ -13,6 +14,10 @@ import numpy as np
 from attack_case import DEMO, FIXTURES, Case, Place
 from PIL import Image
 
+_RECIPE = (
+    f"[source]\nmodel = '{DEMO / 'cifar10_backbone.keras'}'\npreprocess = 'tf'\n[cut]\nto = 'stem_relu'\n"
+    "[head]\nclasses = 2\n[data]\ntrain = 'data'\n"
+)
 FORMATS = ("png", "jpg", "gif", "bmp", "tif", "webp", "jp2", "ppm", "avif")
 DECODER = "tests.images.fragile_worker"
 """The child in which pictures are decoded here: as always, but that some names end it."""
@@ -30,6 +35,16 @@ def picture_cases(rng: random.Random) -> Iterator[Case]:
         for k in range(8):
             change = partial(_put_damaged, suffix, rng.random() ** 3, rng.randrange(1, 256))
             yield Case("picture", f"{suffix} flipped {k}", change)
+
+
+def shard_cases(rng: random.Random) -> Iterator[Case]:
+    """Parquet, Arrow and tar files that are cut off, or have a byte changed: at any place, or near the end."""
+    for suffix in ("parquet", "arrow", "tar"):
+        for k in range(4):
+            yield Case("shard", f"{suffix} cut off {k}", partial(_put_shard, suffix, rng.random(), 0))
+        for k in range(24):
+            part = rng.random() if k % 2 else 1 - rng.random() ** 3
+            yield Case("shard", f"{suffix} flipped {k}", partial(_put_shard, suffix, part, rng.randrange(1, 256)))
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:
@@ -88,13 +103,50 @@ def _usual(suffix: str) -> bytes:
 
 def _put_damaged(suffix: str, part: float, change: int, place: Place) -> list[list[str]]:
     """A file of a format, cut off at a part of it, or with a byte changed there."""
-    content = bytearray(_usual(suffix))
-    position = int(part * len(content))
+    return _commands({f"x.{suffix}": _damaged(_usual(suffix), part, change)}, place)
+
+
+def _damaged(whole: bytes, part: float, change: int) -> bytes:
+    content = bytearray(whole)
+    position = min(int(part * len(content)), len(content) - 1)
     if change:
         content[position] ^= change
     else:
         del content[position:]
-    return _commands({f"x.{suffix}": bytes(content)}, place)
+    return bytes(content)
+
+
+def _shard(suffix: str) -> bytes:
+    """Ten pictures of two classes."""
+    file, picture = io.BytesIO(), _usual("png")
+    if suffix == "tar":
+        with tarfile.open(fileobj=file, mode="w") as archive:
+            for k in range(10):
+                for name, content in ((f"{k}.png", picture), (f"{k}.cls", f"{k % 2}".encode())):
+                    member = tarfile.TarInfo(name)
+                    member.size = len(content)
+                    archive.addfile(member, io.BytesIO(content))
+        return file.getvalue()
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pictures = pa.array([{"bytes": picture}] * 10, pa.struct([("bytes", pa.binary())]))
+    table = pa.table({"image": pictures, "label": [k % 2 for k in range(10)]})
+    if suffix == "parquet":
+        pq.write_table(table, file, row_group_size=4)
+    else:
+        with pa.ipc.new_stream(file, table.schema) as writer:
+            writer.write_table(table, max_chunksize=4)
+    return file.getvalue()
+
+
+def _put_shard(suffix: str, part: float, change: int, place: Place) -> list[list[str]]:
+    path = place.input / f"x.{suffix}"
+    path.write_bytes(_damaged(_shard(suffix), part, change))
+    recipe = place.input / "recipe.toml"
+    recipe.write_text(_RECIPE.replace("'data'", f"'{path.name}'"))
+    files = [str(FIXTURES / f"tiny.{precision}.tflite") for precision in ("int8", "float32")]
+    return [["plan", str(recipe)], ["compare", *files, "--data", str(path)]]
 
 
 def _put(names: dict[str, str], place: Place) -> list[list[str]]:
@@ -111,14 +163,11 @@ def _commands(files: dict[str, bytes], place: Place) -> list[list[str]]:
     for name, content in files.items():
         (data / "a" / name).write_bytes(content)
     recipe = place.input / "recipe.toml"
-    recipe.write_text(
-        f"[source]\nmodel = '{DEMO / 'cifar10_backbone.keras'}'\npreprocess = 'tf'\n[cut]\nto = 'stem_relu'\n"
-        "[head]\nclasses = 2\n[data]\ntrain = 'data'\n"
-    )
+    recipe.write_text(_RECIPE)
     return [
         ["plan", str(recipe)],
         ["run", str(FIXTURES / "tiny.int8.tflite"), str(data / "a"), "--json"],
     ]
 
 
-CASES = (picture_cases,)
+CASES = (picture_cases, shard_cases)

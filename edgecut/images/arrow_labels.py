@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgecut.errors import DataError
-from edgecut.images.arrow_table import LABEL_ROWS, TableColumns, batches, holds_names, is_list, is_number, sentences
+from edgecut.images.arrow_table import TableColumns, batches, holds_names, is_list, is_number, sentences
 from edgecut.images.encoded import LabelKind
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _classes(path: Path, label: str, where: str) -> tuple[np.ndarray, tuple[str,
 def _label_parts(path: Path, label: str, where: str) -> Iterator[pa.Array]:
     """A column of labels, some rows at a time. Raises DataError for a row without."""
     first = 0
-    for batch in batches(path, label, label, LABEL_ROWS):
+    for batch in batches(path, label):
         column = batch.column(0)
         if column.null_count:
             row = first + int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))

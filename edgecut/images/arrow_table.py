@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _ROWS = 64  # pictures read at once
-LABEL_ROWS = 1 << 16
+_LABEL_ROWS = 1 << 16
 _BUFFER_BYTES = 1 << 20
 _LABEL_NAMES = ("label", "labels", "class", "cls")
 _PICTURE_NAMES = ("image", "img", "picture", "jpg", "png")
@@ -67,24 +67,21 @@ def row_count(path: Path, columns: TableColumns, where: str) -> int:
     with sentences(path, where):
         if _is_parquet(path):
             return int(pyarrow.parquet.read_metadata(path).num_rows)
-        return sum(len(batch) for batch in batches(path, columns.picture, columns.picture, LABEL_ROWS))
+        with _record_batches(path) as (_, every):
+            return sum(map(len, every))
 
 
 def read_pictures(path: Path, columns: TableColumns, chosen: np.ndarray, where: str) -> Iterator[Encoded]:
     """The pictures at sorted places. Raises DataError for a damaged file."""
-    first = 0
     selected = f"{columns.picture}.bytes" if columns.is_struct else columns.picture
     with sentences(path, where):
-        for batch in batches(path, columns.picture, selected, _ROWS):
+        for first, batch in _batches_with(path, columns.picture, selected, chosen):
             here = chosen[slice(*np.searchsorted(chosen, (first, first + len(batch))))]
             pictures = batch.column(0)
             for row in here:
                 value = pictures[int(row) - first].as_py()
                 content = value["bytes"] if columns.is_struct and value is not None else value
                 yield Encoded(f"row {row}", content)
-            first += len(batch)
-            if not len(chosen) or first > chosen[-1]:
-                return
 
 
 def _check_chosen(schema: pa.Schema, names: Sequence[str], path: Path, where: str) -> None:
@@ -178,19 +175,55 @@ def _schema(path: Path) -> pa.Schema:
         return schema
 
 
-def batches(path: Path, column: str, selected: str, rows: int) -> Iterator[pa.RecordBatch]:
-    """A column, some rows at a time. selected: it, or the field of it that is read."""
+def batches(path: Path, column: str) -> Iterator[pa.RecordBatch]:
+    """A column of labels, some rows at a time."""
     import pyarrow.parquet
 
     if _is_parquet(path):
         with pyarrow.parquet.ParquetFile(path, buffer_size=_BUFFER_BYTES, pre_buffer=False) as file:
-            yield from file.iter_batches(batch_size=rows, columns=[selected], use_threads=False)
+            yield from file.iter_batches(batch_size=_LABEL_ROWS, columns=[column], use_threads=False)
         return
-    with _record_batches(path) as (_, batches):
-        for batch in batches:
-            only = batch.select([column])
-            only.validate(full=True)  # a foreign file's offsets lead anywhere, and Parquet's are made by the reader
-            yield from (only.slice(first, rows) for first in range(0, len(only), rows))
+    with _record_batches(path) as (_, every):
+        for batch in every:
+            only = _validated(batch, column)
+            yield from (only.slice(first, _LABEL_ROWS) for first in range(0, len(only), _LABEL_ROWS))
+
+
+def _batches_with(path: Path, column: str, selected: str, chosen: np.ndarray) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """(first row, some rows) of a column, only from those row groups or batches that have chosen ones (sorted)."""
+    import pyarrow.parquet
+
+    first = 0
+    if _is_parquet(path):
+        with pyarrow.parquet.ParquetFile(path, buffer_size=_BUFFER_BYTES, pre_buffer=False) as file:
+            for group in range(file.num_row_groups):
+                count = file.metadata.row_group(group).num_rows
+                if _are_any(chosen, first, count):
+                    row = first
+                    for batch in file.iter_batches(_ROWS, row_groups=[group], columns=[selected], use_threads=False):
+                        yield row, batch
+                        row += len(batch)
+                first += count
+        return
+    with _record_batches(path) as (_, every):
+        for batch in every:
+            if _are_any(chosen, first, len(batch)):
+                only = _validated(batch, column)
+                yield from ((first + k, only.slice(k, _ROWS)) for k in range(0, len(only), _ROWS))
+            first += len(batch)
+
+
+def _are_any(chosen: np.ndarray, first: int, count: int) -> bool:
+    """Whether a chosen place lies among so many rows."""
+    start, end = np.searchsorted(chosen, (first, first + count))
+    return bool(start < end)
+
+
+def _validated(batch: pa.RecordBatch, column: str) -> pa.RecordBatch:
+    """A column alone: a foreign file's offsets lead anywhere, and Parquet's are made by the reader."""
+    only = batch.select([column])
+    only.validate(full=True)
+    return only
 
 
 @contextlib.contextmanager

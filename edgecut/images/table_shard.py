@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecut.errors import DataError
+from edgecut.errors import DataError, StepError
 from edgecut.images.encoded import Classes, Encoded, LabelKind, LabelRequest, Targets
 from edgecut.records.packages import missing
 from edgecut.sandbox.child import Child, ChildDied, the_child
@@ -86,7 +86,16 @@ def _ask(
     try:
         answer, contents, _ = child.ask({**common, **limit, **header}, arrays)
     except ChildDied as exc:
+        _check_ready(where)
         raise DataError(f"{where}: {path} can't be read ({exc}); write or fetch it again") from exc
     if fault := answer.get("fault"):
         raise DataError(fault)
     return answer, contents
+
+
+def _check_ready(where: str) -> None:
+    """Nothing, if there can be a child at all: else it wasn't the file that ended one. Raises StepError."""
+    try:
+        the_child(WORKER).ask({"do": "ready"})
+    except ChildDied as exc:
+        raise StepError(f"{where}: Parquet and Arrow files can't be read ({exc})") from exc

@@ -47,6 +47,8 @@ def main() -> None:
 
 
 def _answer(header: Header, arrays: list[np.ndarray], readings: dict[int, Iterator[Encoded]]) -> Answer:
+    if header["do"] == "ready":
+        return {}, ()
     path, where = Path(header["path"]), header["where"]
     os.chdir(header["folder"])  # so that a path is said as the user wrote it
     if header["do"] == "open":

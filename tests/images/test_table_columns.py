@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import numpy as np
 import pytest
 
 from edgecut.cache.store import Store
-from edgecut.errors import DataError
+from edgecut.errors import DataError, StepError
 from edgecut.images import table_shard
 from edgecut.images.dataset import Dataset, read_calibration, read_data
 from edgecut.images.encoded import LabelRequest
 from edgecut.images.faults import data_faults
+from edgecut.images.table_shard import open_table
 from edgecut.images.targets import target_of
 from edgecut.records.recipe import Data
 from tests.images.shard_files import FORM, PICTURES, picture_table, write_arrow, write_parquet
@@ -200,6 +202,28 @@ def test_a_table_that_ends_its_reader_is_named(tmp_path: Path, monkeypatch: pyte
         f"data.train: {train} can't be read (the child process that ran it was stopped by SIGSEGV; it last wrote: "
         "nothing); write or fetch it again"
     )
+
+
+def test_where_no_child_can_be_had_no_table_is_blamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_shard, "WORKER", "edgecut.images.no_such_worker")
+    train = _write(tmp_path)
+    with pytest.raises(StepError) as caught:
+        data_faults(Data(train=train), None)
+    assert str(caught.value).startswith("data.train: Parquet and Arrow files can't be read (the child process that ran")
+    assert train not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+def test_chosen_rows_are_read_from_their_groups_alone(tmp_path: Path, suffix: str) -> None:
+    """Groups of three rows, and batches of four."""
+    path = tmp_path / f"a.{suffix}"
+    write = write_parquet if suffix == "parquet" else partial(write_arrow, stream=False)
+    write(path, picture_table())
+    shard = open_table(path, "data", LabelRequest())
+    for chosen in ([], [0], [2, 3], [9], [1, 4, 8], list(range(10))):
+        read = [*shard.read(np.array(chosen, np.int64), "data")]
+        assert [each.content for each in read] == [PICTURES[k][1] for k in chosen]
+        assert [each.place for each in read] == [f"{path}: row {k}" for k in chosen]
 
 
 def test_this_process_imports_no_pyarrow(tmp_path: Path) -> None:
