@@ -3,11 +3,11 @@
     tools/attack [--only KIND ...] [--light] [--every 1] [--seed 0] [--keep DIR]
 
 Kinds: keras, h5, savedmodel, hdf5, zip, external, onnx, tflite, npz, git, labels, recipe, profile, bundle, picture,
-shard. The cases of a kind run in one child process, in which TensorFlow is imported once where it is needed. A case fails if code
-out of it ran (it would write a canary), if anything was written outside of OUT, if a result holds what lies in a file
-that wasn't named, or if a command ends as a bug (exit code 5), ends the process, takes over 20 seconds, or takes itself
-or a child beyond the limit of memory. The table shows what was counted; failing cases are kept; the exit code is 1 if
-there is one. --light: only kinds that need no TensorFlow; --every N: each Nth case.
+shard. The cases of a kind run in one child process, in which TensorFlow is imported once where it is needed. A case
+fails if code out of it ran (it would write a canary), if anything was written outside of OUT, if a result holds what
+lies in a file that wasn't named, or if a command ends as a bug (exit code 5), ends the process, takes over 20 seconds,
+or takes itself or a child beyond the limit of memory. The table shows what was counted; failing cases are kept; the
+exit code is 1 if there is one. --light: only kinds that need no TensorFlow; --every N: each Nth case.
 """
 
 from __future__ import annotations
