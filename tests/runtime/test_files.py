@@ -107,6 +107,13 @@ def test_integers_survive_dequantize_and_quantize(values: list[int]) -> None:
     np.testing.assert_array_equal(quantize(dequantize(q, SPEC), SPEC), q)
 
 
+def test_many_values_are_quantized_as_each_alone() -> None:
+    x = np.random.default_rng(0).uniform(-100, 100, (3, 40_000)).astype(np.float32)[:, ::2]
+    np.testing.assert_array_equal(
+        quantize(x, SPEC), np.concatenate([quantize(row[:100], SPEC) for row in x.reshape(-1, 100)]).reshape(x.shape)
+    )
+
+
 def test_bytes_without_a_scale_are_rounded_and_clipped_alone() -> None:
     spec = TensorSpec(name="x", shape=(1, 3), dtype="uint8")
     assert quantize(np.array([-3.0, 1.5, 300.0], np.float32), spec).tolist() == [0, 2, 255]
