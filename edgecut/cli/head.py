@@ -16,6 +16,7 @@ from edgecut.errors import RequestError
 from edgecut.records.recipe import Export, Recipe
 from edgecut.records.report import Step
 from edgecut.score.metrics import MetricName, metric_of
+from edgecut.whole import scratch_folder
 
 
 @click.command(
@@ -89,7 +90,8 @@ def _trained(output: Output, recipe: Recipe, out: Path) -> tuple[Step, Mapping[M
 
     body = edit(load_source(recipe, progress).value, recipe, progress).value
     images = read_images(body, recipe, progress, file_store("head")).value
-    head = fit_head(body, images, recipe, progress)
+    with scratch_folder() as scratch:
+        head = fit_head(body, images, recipe, scratch, progress)
     scores: dict[MetricName, float | None] = {metric_of(recipe.data.target): None}
     scores |= validation_scores(head.value.model, head.value.feed, images, recipe, progress)
     with progress.task(f"writing {out}"):

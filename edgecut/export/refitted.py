@@ -1,4 +1,4 @@
-"""A float .tflite file with ranges whose head gets other numbers; the ranges before it stay as they are."""
+"""A float .tflite file whose head gets other numbers; everything before it stays as it is."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ def head_input(content: bytes) -> int | None:
     return None if head is None else head.inputs[0]
 
 
-def with_head(content: bytes, kernel: np.ndarray, bias: np.ndarray, features: np.ndarray) -> bytes:
+def with_head(content: bytes, kernel: np.ndarray, bias: np.ndarray, features: np.ndarray | None = None) -> bytes:
     """The file with this kernel, (features, classes), and bias, (classes,), in its head, and the ranges of its outputs.
 
     content: a float file of which head_input knows the head. features: (n, features), float32, what the head takes for
-    the images that set the other ranges.
+    the images that set the other ranges; None of a file without ranges.
     """
     graph = parse(content, "model")
     head = _head(graph)
     if head is None:
         raise ValueError("the file doesn't end in one Dense layer with a bias")
-    scores = features @ kernel + bias
-    ranges = {head.outputs[0]: _range(scores)}
-    if graph.outputs[0] != head.outputs[0]:
-        weights = np.exp(scores - scores.max(axis=1, keepdims=True))
-        ranges[graph.outputs[0]] = _range(weights / weights.sum(axis=1, keepdims=True))
+    ranges: dict[int, Range] = {}
+    if features is not None:
+        scores = features @ kernel + bias
+        ranges[head.outputs[0]] = _range(scores)
+        if graph.outputs[0] != head.outputs[0]:
+            weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+            ranges[graph.outputs[0]] = _range(weights / weights.sum(axis=1, keepdims=True))
     values = {head.inputs[1]: np.ascontiguousarray(kernel.T), head.inputs[2]: bias}
     return patched(content, values, {}, ranges)
 

@@ -68,7 +68,19 @@ def attach_head(
     >>> edgecut.attach_head(edgecut.cut(model, to="conv"), classes=3).output_shape
     (None, 3)
     """
-    body = attach_pool(model, pool)
+    return head_behind(attach_pool(model, pool), classes, hidden, activation, kernel=kernel, bias=bias)
+
+
+def head_behind(
+    body: keras.Model,
+    classes: int,
+    hidden: Sequence[int] = (),
+    activation: str = "softmax",
+    *,
+    kernel: np.ndarray | None = None,
+    bias: np.ndarray | None = None,
+) -> keras.Model:
+    """The same head behind a pooled body whose layers the result shares. Raises HeadError if the kernel doesn't fit."""
     layers: list[keras.Layer] = [
         keras.layers.Dense(
             units,

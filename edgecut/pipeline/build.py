@@ -26,6 +26,7 @@ from edgecut.pipeline.write import keras_file, write_files
 from edgecut.records.precision import written_files
 from edgecut.records.progress import Progress
 from edgecut.records.recipe import Recipe
+from edgecut.whole import scratch_folder
 
 
 def build_files(cache: Cache, progress: Progress) -> tuple[Body, Done[Checked]]:
@@ -62,8 +63,8 @@ def write(
 ) -> tuple[Fitted, Done[Written]]:
     """Head, compress, write: the float model, and its files in `folder`, whose operators the devices have."""
     refuse_model(body.model.value, written_files(plan.files), plan.profiles)
-    with counted_anew():
-        head = fit_head(body, images, plan.recipe, progress)
+    with scratch_folder() as scratch, counted_anew():
+        head = fit_head(body, images, plan.recipe, scratch, progress)
         compressed = compress_model(head.value, images, plan.recipe, progress)
         fitted = compressed.value
         keras_file(fitted.model, plan.recipe.name, folder)

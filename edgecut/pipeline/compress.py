@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -43,7 +44,8 @@ def compress_model(fitted: Fitted, images: Dataset | None, recipe: Recipe, progr
             notes=tuple(_left_out(result)),
             losses=losses,
         )
-    value = Fitted(result.model, fitted.feed, compressed=result, before=fitted, uncompressed=before)
+    traced_anew = replace(fitted, started=None)  # its folder is gone when the uncompressed files are written
+    value = Fitted(result.model, fitted.feed, compressed=result, before=traced_anew, uncompressed=before)
     return Done(value, (step,))
 
 

@@ -43,7 +43,7 @@ def explain_files(
         source: Reference | None = None
         for file in chosen:
             try:
-                source = source or reference(fitted.model, inputs, _float_file(files))
+                source = source or reference(fitted.model, inputs, _float_file(fitted, files))
                 give_back()  # what a float file's conversion leaves lies in other heaps than all values of a file
                 content = read_content(file.path)
                 explanation = explain(content, file.artifact.name, inputs, source, suspicions=suspicions)
@@ -66,11 +66,13 @@ def without_remedy(explanation: Explanation) -> Explanation:
     return explanation.model_copy(update={"suspicions": tuple(told)})
 
 
-def _float_file(files: Sequence[WrittenFile]) -> bytes | None:
-    """The float .tflite file among those of the build, None without one."""
+def _float_file(fitted: Fitted, files: Sequence[WrittenFile]) -> bytes | None:
+    """The float .tflite file among those of the build, or that of the head's features; None without one."""
     kinds = {(file.artifact.format, file.artifact.precision): file for file in files}
     file = kinds.get(("tflite", "float32"))
-    return None if file is None else read_content(file.path)
+    if file is not None:
+        return read_content(file.path)
+    return None if fitted.started is None else fitted.started.content
 
 
 def _auto_helps(recipe: Recipe, file: WrittenFile) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypedDict
 
 import keras
 import numpy as np
@@ -12,12 +13,14 @@ from edgecut.errors import HeadError
 from edgecut.export.refitted import head_input, takes_head, with_head
 from edgecut.export.tflite import convert, convert_with_ranges, traced_once
 from edgecut.graph.predict import predict
-from edgecut.head.attach import attach_head, attach_pool
+from edgecut.graph.traced import is_recurrent
+from edgecut.head.attach import attach_head, attach_pool, head_behind
 from edgecut.head.probe import Probe, fit_ridge, fit_values
 from edgecut.head.train import HeadShape, Trained, TrainingPlan, finetune, fit
 from edgecut.images.dataset import Dataset
 from edgecut.images.feed import Feed
 from edgecut.images.rows import columns
+from edgecut.pipeline.features import features_of, head_weights, runner_of, started, with_weights
 from edgecut.pipeline.images import source_images, with_features
 from edgecut.pipeline.losses import lost_by_head
 from edgecut.pipeline.run_file import predict_file
@@ -26,14 +29,16 @@ from edgecut.records.facts import StepFacts
 from edgecut.records.progress import Progress
 from edgecut.records.proof import Proof
 from edgecut.records.recipe import Data, Head, Recipe
-from edgecut.runtime.files import FileRunner
 from edgecut.score.metrics import metric_of
 from edgecut.stem.camera import for_bytes
 from edgecut.tflite.cut import cut_tensors
 
 
-def fit_head(body: Body, images: Dataset | None, recipe: Recipe, progress: Progress) -> Done[Fitted]:
-    """The model with the recipe's head, fitted on the float body's features; the model itself without a head."""
+def fit_head(body: Body, images: Dataset | None, recipe: Recipe, scratch: Path, progress: Progress) -> Done[Fitted]:
+    """The model with the recipe's head, fitted on the float body's features; the model itself without a head.
+
+    scratch: an empty folder, which outlives the files that are written of the result.
+    """
     model, head = body.model.value, recipe.head
     if head is None:
         return Done(Fitted(model, body.feed))
@@ -44,7 +49,7 @@ def fit_head(body: Body, images: Dataset | None, recipe: Recipe, progress: Progr
             result = Fitted(start, body.feed)
             lesson = _Lesson(notes=("the head starts from seeded random weights",))
         else:
-            result, lesson = _learned(body, images, recipe, head, progress)
+            result, lesson = _learned(body, images, recipe, scratch=scratch, progress=progress)
         step = clock.step(
             before=before,
             after=_output_shapes(result.model),
@@ -79,17 +84,22 @@ def refit_on_int8(
     if recipe.head is None or images is None or fitted.body is None:
         return int8_model(fitted.model, fitted.feed), None
     model, calibration = int8_model(fitted.model, fitted.feed), fitted.feed.calibration(images.train, recipe.data)
-    own = scratch / ("float" if model is fitted.model else "bytes")
-    ranged = convert_with_ranges(traced_once(model, own, "int8"), model, columns(calibration))
+    start = fitted.started
+    if start is not None and model is fitted.model and not is_recurrent(model):
+        saved_model, weights = start.saved_model, (start.kernel, start.bias)
+    else:
+        own = scratch / ("float" if model is fitted.model else "bytes")
+        saved_model, weights = traced_once(model, own, "int8"), head_weights(model)
+    ranged = convert_with_ranges(saved_model, model, columns(calibration))
     taken, float_taken = head_input(ranged.content), head_input(ranged.floats)
-    if taken is None or float_taken is None or not takes_head(ranged.floats, *_head_weights(model)):
+    if taken is None or float_taken is None or not takes_head(ranged.floats, *weights):
         return _refitted_apart(fitted, images, recipe.head, recipe.data, scratch=scratch, progress=progress), None
-    body = _runner(cut_tensors(ranged.content, [taken]), scratch / "body.tflite")
+    body = runner_of(cut_tensors(ranged.content, [taken]), scratch / "body.tflite")
     features = predict_file(body, images.train.pixels, fitted.feed, title="int8 features", progress=progress)
     refitted = _refitted(fitted, features, images, recipe.head, recipe.data)
     # Its output's range is of the float body's features, as the converter's calibration has it.
-    floats = _runner(cut_tensors(ranged.floats, [float_taken]), scratch / "floats.tflite").predict(calibration)
-    return refitted, ranged.quantized(with_head(ranged.floats, *_head_weights(refitted), floats))
+    floats = runner_of(cut_tensors(ranged.floats, [float_taken]), scratch / "floats.tflite").predict(calibration)
+    return refitted, ranged.quantized(with_head(ranged.floats, *head_weights(refitted), floats))
 
 
 def _refitted_apart(
@@ -101,7 +111,7 @@ def _refitted_apart(
     body = int8_model(fitted.body, fitted.feed)
     calibration = columns(fitted.feed.calibration(images.train, data))
     content = convert(traced_once(body, scratch / "body", "int8"), body, "int8", calibration)
-    runner = _runner(content, scratch / "apart.tflite")
+    runner = runner_of(content, scratch / "apart.tflite")
     features = predict_file(runner, images.train.pixels, fitted.feed, title="int8 features", progress=progress)
     return _refitted(fitted, features, images, head, data)
 
@@ -112,19 +122,8 @@ def _refitted(fitted: Fitted, features: np.ndarray, images: Dataset, head: Head,
         raise HeadError("head: no body was kept to fit it on")
     # Rounded to the int8 grid with the bias corrected, the weights pass the converter as they are.
     probe = fit_probe(features, training_labels(images), head, data).rounded()
-    return _with_probe(int8_model(fitted.body, fitted.feed), head, probe)
-
-
-def _runner(content: bytes, path: Path) -> FileRunner:
-    path.write_bytes(content)
-    return FileRunner(path)
-
-
-def _head_weights(model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
-    """Kernel (features, classes) and bias (classes,) of a model's last Dense layer."""
-    dense = next(layer for layer in reversed(model.layers) if isinstance(layer, keras.layers.Dense))
-    kernel, bias = dense.get_weights()
-    return kernel, bias
+    body = int8_model(fitted.body, fitted.feed)
+    return head_behind(body, head.classes, (), head.activation, **_weights(head, probe))
 
 
 def int8_model(model: keras.Model, feed: Feed) -> keras.Model:
@@ -137,12 +136,19 @@ def fit_probe(features: np.ndarray, labels: np.ndarray, head: Head, data: Data) 
     return fit_ridge(features, labels, head.classes) if data.target == "classes" else fit_values(features, labels)
 
 
-def _learned(body: Body, images: Dataset, recipe: Recipe, head: Head, progress: Progress) -> tuple[Fitted, _Lesson]:
+def _learned(
+    body: Body, images: Dataset, recipe: Recipe, *, scratch: Path, progress: Progress
+) -> tuple[Fitted, _Lesson]:
     """A head that images taught, and what the step says of it."""
-    pooled, labels = attach_pool(body.model.value, head.pool), training_labels(images)
-    features = predict(pooled, images.train.pixels, body.feed.values, title="features", progress=progress)
+    head, labels = recipe.head, training_labels(images)
+    if head is None:
+        raise HeadError("head: the recipe has none to learn")
+    pooled = attach_pool(body.model.value, head.pool)
+    file = started(pooled, head, scratch / "started")
+    features = features_of(pooled, file, images.train.pixels, body.feed, scratch, progress)
     probe = fit_probe(features, labels, head, recipe.data)
-    fitted = Fitted(_with_probe(pooled, head, probe), body.feed, pooled, probe, features)
+    model = head_behind(pooled, head.classes, (), head.activation, **_weights(head, probe))
+    fitted = Fitted(model, body.feed, pooled, probe, features, None if file is None else with_weights(file, model))
     if head.train == "ridge":
         score = f"leave_one_out_{metric_of(recipe.data.target)}"
         told = {"inputs": len(features), score: probe.loo_accuracy, "penalty": probe.penalty}
@@ -164,7 +170,8 @@ def _finetuned(
         raise HeadError("head.unfreeze: finetune needs labelled images and a layer to train from")
 
     def start(rows: np.ndarray) -> keras.Model:
-        return _with_probe(pooled, head, fit_probe(features[rows], labels[rows], head, recipe.data))
+        probe = fit_probe(features[rows], labels[rows], head, recipe.data)
+        return attach_head(pooled, head.classes, head.pool, (), head.activation, **_weights(head, probe))
 
     model, trained = finetune(
         start,
@@ -232,18 +239,15 @@ def _softmax(scores: np.ndarray) -> np.ndarray:
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
-def _with_probe(body: keras.Model, head: Head, probe: Probe) -> keras.Model:
+class _Weights(TypedDict):
+    kernel: np.ndarray
+    bias: np.ndarray
+
+
+def _weights(head: Head, probe: Probe) -> _Weights:
     # Softmax of ridge scores would be nearly uniform, and tie in int8: the temperature spreads them.
     factor = probe.temperature if head.activation == "softmax" else 1.0
-    return attach_head(
-        body,
-        head.classes,
-        head.pool,
-        (),
-        head.activation,
-        kernel=(probe.kernel * factor).astype("float32"),
-        bias=(probe.bias * factor).astype("float32"),
-    )
+    return {"kernel": (probe.kernel * factor).astype("float32"), "bias": (probe.bias * factor).astype("float32")}
 
 
 def _proof(trained: Trained, inputs: int) -> Proof:
