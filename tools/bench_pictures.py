@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 """What a build, or a search, takes by the number of its pictures: seconds, pictures a second and core, peak memory.
 
-    python tools/bench_pictures.py MODEL.keras [--counts 2000,8000,32000,200000] [--to LAYER] [--search] [--again]
+    python tools/bench_pictures.py MODEL.keras [--counts 2000,8000,32000,200000] [--to LAYER] [--search [--workers N]]
+        [--again]
 
 MODEL takes `tf` pixels. Pictures are synthetic, JPEG and PNG in turn, of ten classes: colours and stripes under noise.
 They are made once, in --folder. Each count is a process of its own, with an empty cache; with --again a second one
-follows that changes nothing but the head, and reads the pictures of the first.
+follows that changes nothing but the head, and reads the pictures of the first. The peak is of the process that was
+begun, and of the largest of those that it begins (workers, runners), as Linux tells both.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import os
@@ -57,23 +60,30 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=96, help="of the synthetic pictures and of the device's")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "edgecut-pictures")
     parser.add_argument("--search", action="store_true", help="edgecut search in the place of a build")
+    parser.add_argument("--workers", type=int, default=0, help="of a search: so many processes, 0 for none")
     parser.add_argument("--again", action="store_true", help="a second run after the first, with the same pictures")
     given = parser.parse_args()
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     print(
         f"{cores} cores, {given.model.name}, {'search' if given.search else 'build'}, pictures of {given.side} pixels"
     )
-    print(f"{'pictures':>9} {'run':>6} {'wall s':>8} {'CPU s':>8} {'a second and core':>18} {'peak MB':>8}")
+    print(
+        f"{'pictures':>9} {'run':>6} {'wall s':>8} {'CPU s':>8} {'a second and core':>18} {'peak MB':>8} "
+        f"{'others MB':>9}"
+    )
     for count in map(int, given.counts.split(",")):
         train = pictures(given.folder, count, given.side)
         with tempfile.TemporaryDirectory(prefix="edgecut-bench-") as scratch:
             for run in ("first", "again") if given.again else ("first",):
-                wall, cpu, peak = measured(given, train, Path(scratch), run)
-                print(f"{count:>9} {run:>6} {wall:>8.1f} {cpu:>8.1f} {count / cpu:>18.0f} {peak:>8.0f}", flush=True)
+                wall, cpu, own, others = measured(given, train, Path(scratch), run)
+                print(
+                    f"{count:>9} {run:>6} {wall:>8.1f} {cpu:>8.1f} {count / cpu:>18.0f} {own:>8.0f} {others:>9.0f}",
+                    flush=True,
+                )
 
 
-def measured(given: argparse.Namespace, train: Path, scratch: Path, run: str) -> tuple[float, float, float]:
-    """(wall seconds, CPU seconds of the process and its children, peak MB of the largest of them)."""
+def measured(given: argparse.Namespace, train: Path, scratch: Path, run: str) -> tuple[float, float, float, float]:
+    """(wall seconds, CPU seconds of the process and its children, its peak MB, that of the largest of them)."""
     recipe = scratch / f"{run}.toml"
     text = _RECIPE.format(
         model=json.dumps(str(given.model.absolute())),
@@ -86,13 +96,37 @@ def measured(given: argparse.Namespace, train: Path, scratch: Path, run: str) ->
     command = [sys.executable, "-m", "edgecut", "build", str(recipe), "--out", str(scratch / run)]
     if given.search:
         command = [sys.executable, "-m", "edgecut", "search", str(recipe), "--out", str(scratch / run), "--top", "2"]
+        command += ["--workers", str(given.workers)] if given.workers else []
     environment = {**os.environ, "EDGECUT_CACHE": str(scratch / "cache"), "EDGECUT_CACHE_MAX_SIZE": "0"}
     began = time.perf_counter()
     child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
+    peaks: dict[int, float] = {}
+    while True:
+        pid, status, usage = os.wait4(child.pid, os.WNOHANG)
+        if pid:
+            break
+        for process, peak in peaks_mb(child.pid).items():  # one that has ended tells 0
+            peaks[process] = max(peak, peaks.get(process, 0.0))
+        time.sleep(0.2)
     if os.waitstatus_to_exitcode(status) not in {0, 1}:
         sys.exit(f"{' '.join(command)} ended with {os.waitstatus_to_exitcode(status)}")
-    return time.perf_counter() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    own = peaks.pop(child.pid, 0.0)
+    return time.perf_counter() - began, usage.ru_utime + usage.ru_stime, own, max(peaks.values(), default=0.0)
+
+
+def peaks_mb(root: int) -> dict[int, float]:
+    """{process: the most memory that it has held}, of a process and all that it has begun."""
+    found: dict[int, float] = {}
+    rest = [root]
+    while rest:
+        process = rest.pop()
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            place = Path(f"/proc/{process}")
+            lines = (place / "status").read_text().splitlines()
+            found[process] = sum(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
+            for thread in (place / "task").iterdir():
+                rest += map(int, (thread / "children").read_text().split())
+    return found
 
 
 def pictures(folder: Path, count: int, side: int) -> Path:

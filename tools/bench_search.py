@@ -36,7 +36,7 @@ def main() -> None:
     from edgecut.search.inputs import Workbench
     from edgecut.search.request import Request
     from edgecut.search.scoring import score_inputs
-    from edgecut.search.tasks import Scoring
+    from edgecut.search.tasks import Scoring, do
 
     name = sys.argv[1] if len(sys.argv) > 1 else "v1"
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
@@ -46,15 +46,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         images = _images(Path(folder), count)
         recipe = Recipe(source=Source(model=source, preprocess="tf"), data=Data(train=str(images)))
-        bench = Workbench(Request(recipe, (find_profile("host"),), (SIZE,), (3,), ("int8",), Path(folder)))
+        request = Request(recipe, (find_profile("host"),), (SIZE,), (3,), ("int8",), Path(folder))
+        bench = Workbench(request, Store(Path(folder) / "cache", {}))
         bench.body(SIZE, 3)
         bench.images(SIZE, 3)
         before = _peak_mib()
         plain = _plain_forward(bench)
         began, cpu = time.perf_counter(), time.process_time()
         task = Scoring(SIZE, 3)
-        store = Store(Path(folder) / "cache", {})
-        found = dict(score_inputs(bench, store, lambda do, tasks: ((x, do(bench, x)) for x in tasks), [task]))
+        found = dict(score_inputs(bench, lambda tasks: ((x, do(bench, x)) for x in tasks if x is not None), [task]))
         cuts = len(found[task].swept["cuts"])
         took, cpu = time.perf_counter() - began, time.process_time() - cpu
         print(f"{name}, {count} images, {cuts} cuts: plain forward {plain:.1f} s; first stage {took:.1f} s")

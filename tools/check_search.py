@@ -5,28 +5,37 @@ cuts all along the model on every training image's own features, at every size, 
 with the cheap probe's; then builds each device's recommended point and compares the bundle with the front.
 What is done is kept in OUT: --minutes ends a run early, and the next one goes on.
 With --kills: a small model is searched once undisturbed, and once killed N times at random moments and restarted.
+With --scheduler: once undisturbed, and once over `dask scheduler` and two `dask worker`, processes of their own, of
+which the scheduler is killed when half of the passes are done; then all are begun again, and so is the search.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
 import shutil
 import subprocess
 import sys
+import threading
 import time
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from distributed import Client
 
+from edgecut.cache.store import Store
 from edgecut.graph.quiet import import_keras_quietly
 from edgecut.records.front import Front
 from edgecut.records.profile_files import find_profile
 from edgecut.records.recipe import Data, Recipe, Source, read_recipe
 from edgecut.score.metrics import accuracy
+from edgecut.search.request import PART
 
 if TYPE_CHECKING:
     from edgecut.search.inputs import Workbench
@@ -45,8 +54,12 @@ def main() -> None:
     parser.add_argument("--images", type=int, nargs=2, default=(3000, 1500), metavar=("TRAIN", "HELD_OUT"))
     parser.add_argument("--minutes", type=float, help="begin nothing new after this time")
     parser.add_argument("--kills", type=int, metavar="N")
+    parser.add_argument("--scheduler", action="store_true")
     options = parser.parse_args()
-    failures = kill_failures(options.out, options.kills) if options.kills else real_failures(options)
+    if options.scheduler:
+        failures = scheduler_failures(options.out)
+    else:
+        failures = kill_failures(options.out, options.kills) if options.kills else real_failures(options)
     print("\n".join(failures) or "all as asked")
     raise SystemExit(1 if failures else 0)
 
@@ -55,6 +68,7 @@ def real_failures(arguments: argparse.Namespace) -> list[str]:
     """What isn't as asked for on the real model and images."""
     import_keras_quietly()
     from edgecut.search.inputs import Workbench
+    from edgecut.search.request import words
     from edgecut.search.run import run
 
     request = asked(arguments)
@@ -64,10 +78,11 @@ def real_failures(arguments: argparse.Namespace) -> list[str]:
     if not front.finished:
         return ["not finished: run it again"]
     for r in front.recommendations:
-        where = f"{r.cut} {r.size[0]}x{r.size[1]}x{r.channels} {r.precision}"
+        where = f"{r.cut} {words(r.size, r.channels)} {r.precision}"
         print(f"{r.profile}: {r.state}: {where} {r.accuracy:.3f}; {r.why}; {'; '.join(r.give)}", flush=True)
+    bench = Workbench(request, Store(arguments.out / "cache", {}))
     return [
-        *depth_failures(front), *rank_failures(front, Workbench(request), arguments.out),
+        *depth_failures(front), *rank_failures(front, bench, arguments.out),
         *(text for r in front.recommendations for text in build_failures(front, r.profile, arguments.out)),
     ]  # fmt: skip
 
@@ -204,6 +219,75 @@ def kill_failures(out: Path, kills: int) -> list[str]:
     return ["a front or a file is another one"] * bool(different)
 
 
+def scheduler_failures(out: Path) -> list[str]:
+    """Whether a search that lost its scheduler does only what is missing when begun again, and has the same bytes."""
+    out.mkdir(parents=True, exist_ok=True)
+    model, images = _small(out, 5000)
+    import edgecut
+    from edgecut.errors import RunError
+    from edgecut.search import run
+
+    counts: Counter[str] = Counter()
+
+    def counted(task: object, *rest: object) -> object:
+        counts[type(task).__name__] += 1
+        return Sent(task, *rest)
+
+    Sent = vars(run)["Sent"]
+    settings: dict[str, Any] = {"sizes": ((16, 16), (12, 12)), "preprocess": "tf", "precisions": ("int8",), "top": 1}
+    edgecut.search(model, images, ["nucleo-l4r5zi"], out=out / "whole", **settings)
+    vars(run)["Sent"] = counted
+    said, passes = "", 2 * -(-5000 // PART)
+    with _dask(2) as (address, scheduler):
+        watch = threading.Thread(target=_killed, args=(scheduler, out / "killed" / "cache", passes // 2), daemon=True)
+        watch.start()
+        try:
+            edgecut.search(model, images, ["nucleo-l4r5zi"], out=out / "killed", dask=address, **settings)
+        except RunError as exc:
+            said = str(exc)
+    kept = Counter(path.name.partition("-")[0] for path in (out / "killed" / "cache").glob("[a-z]*.json"))
+    print(f"killed: {said!r}; sent by then {dict(counts)}, kept {dict(kept)}", flush=True)
+    counts.clear()
+    with _dask(2) as (address, _):
+        edgecut.search(model, images, ["nucleo-l4r5zi"], out=out / "killed", dask=address, **settings)
+    print(f"begun again: sent {dict(counts)}", flush=True)
+    failures = [] if said else ["the search didn't notice that its scheduler was killed"]
+    if counts["Pass"] != passes - kept["pass"]:
+        failures.append(f"{counts['Pass']} passes were done again, where {kept['pass']} of {passes} were kept")
+    return failures + ["a front or a file is another one"] * _differs(out)
+
+
+@contextlib.contextmanager
+def _dask(count: int) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """(address, process) of a scheduler with so many workers, each a process of Dask's own command line."""
+    scheduler, line = _begun("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", until="Scheduler at:")
+    address = line.split()[-1]
+    workers = [
+        _begun("worker", address, "--nthreads", "1", "--no-dashboard", until="Start Nanny")[0] for _ in range(count)
+    ]
+    try:
+        with Client(address) as client:
+            client.wait_for_workers(count)
+        yield address, scheduler
+    finally:
+        for child in (*workers, scheduler):
+            child.terminate()
+            child.communicate()
+
+
+def _begun(*words: str, until: str) -> tuple[subprocess.Popen[str], str]:
+    child = subprocess.Popen([sys.executable, "-m", "dask", *words], stderr=subprocess.PIPE, text=True)
+    assert child.stderr is not None
+    return child, next(line for line in child.stderr if until in line)
+
+
+def _killed(scheduler: subprocess.Popen[str], cache: Path, passes: int) -> None:
+    """Kill a scheduler when so many passes are kept."""
+    while len(list(cache.glob("pass-*.json"))) < passes:
+        time.sleep(0.01)
+    scheduler.kill()
+
+
 def _differs(out: Path) -> bool:
     """Whether a search that has ended after kills left anything but what the undisturbed one did."""
     fronts = [(out / name / "front.json").read_bytes() for name in ("whole", "killed")]
@@ -217,7 +301,7 @@ def _seconds(command: list[str]) -> float:
     return time.perf_counter() - began
 
 
-def _small(folder: Path) -> tuple[Path, Path]:
+def _small(folder: Path, count: int = 200) -> tuple[Path, Path]:
     """A model of two convolutions, and images of three colours, in a folder."""
     import_keras_quietly()
     import keras
@@ -228,12 +312,14 @@ def _small(folder: Path) -> tuple[Path, Path]:
         x = keras.layers.Conv2D(filters, 3, strides=1 + (k < 2), padding="same", activation="relu", name=f"conv_{k}")(x)
     x = keras.layers.Dense(5, name="scores")(keras.layers.GlobalAveragePooling2D(name="pool")(x))
     keras.Model(inputs, x, name="small").save(folder / "small.keras")
-    numbers, labels = np.random.default_rng(0), np.arange(300) % 3
-    pixels = numbers.integers(0, 120, (300, 16, 16, 3)).astype("uint8")
-    pixels[np.arange(300), :, :, labels] += 60
+    whole = count + 100
+    numbers, labels = np.random.default_rng(0), np.arange(whole) % 3
+    pixels = numbers.integers(0, 120, (whole, 16, 16, 3)).astype("uint8")
+    pixels[np.arange(whole), :, :, labels] += 60
     np.savez(
-        folder / "images.npz", x_train=pixels[:200], y_train=labels[:200], x_test=pixels[200:], y_test=labels[200:]
-    )
+        folder / "images.npz",
+        x_train=pixels[:count], y_train=labels[:count], x_test=pixels[count:], y_test=labels[count:],
+    )  # fmt: skip
     return folder / "small.keras", folder / "images.npz"
 
 

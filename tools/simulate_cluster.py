@@ -225,6 +225,7 @@ def makespan(times: Times, images: int, inputs: int, workers: int, speed: float)
 
     columns = Columns(*(tuple(times.columns[name]) for name in ("widths", "same", "macs")))
     answers: dict[type, Answer] = {
+        Edit: "",
         Pass: Passed(columns, (0.0,) * len(columns.widths)),
         Scoring: Scored(NOTHING_SWEPT, {"points": []}),
     }

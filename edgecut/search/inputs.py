@@ -168,15 +168,16 @@ class Workbench:
         It has no places to begin at where it is compressed, so that each part would read all before it.
         """
         source, dataset = self._indexed()
-        if not source.is_array:
-            return self._read_of(source, form, dataset.train.pixels[which])
+        if not source.is_array:  # read once, so that keeping them would only hash the whole folder for each part
+            return self._read_of(source, form, dataset.train.pixels[which], None)
         if self._whole is None or self._whole[0] != form:
             self._whole = None
-            self._whole = form, self._read_of(source, form, dataset.train.pixels)
+            self._whole = form, self._read_of(source, form, dataset.train.pixels, file_store("search"))
         return self._whole[1][which]
 
-    def _read_of(self, source: PictureSource, form: PictureForm | None, chosen: np.ndarray) -> np.ndarray:
-        store = file_store("search")
+    def _read_of(
+        self, source: PictureSource, form: PictureForm | None, chosen: np.ndarray, store: Store | None
+    ) -> np.ndarray:
         if form is None:
             return source.rows(chosen, store=store, progress=self.progress)
         return source.read(chosen, form, store=store, progress=self.progress)

@@ -82,10 +82,12 @@ def pass_part(bench: Workbench, task: Pass) -> Passed:
     batches = list(bench.pooled(task.size, task.channels, rows))
     features = [np.concatenate(part) for part in zip(*batches, strict=True)]
     alike: tuple[float, ...] = ()
+    # One thread for BLAS, as in head/probe.py, so that the bits don't depend on how many there are.
     if not task.first:
-        few = [x[:_CKA_IMAGES] for x in features]
-        final = project(few[poolable(graph).index(final_feature(graph))])
-        alike = tuple(linear_cka(project(x), final) for x in few)
+        with threadpool_limits(1, user_api="blas"):
+            few = [project(x[:_CKA_IMAGES]) for x in features]
+            final = few[poolable(graph).index(final_feature(graph))]
+            alike = tuple(linear_cka(x, final) for x in few)
     passed = Passed(columns, alike)
     put_pass(bench.store, task, passed, {k: features[k] for k in columns.distinct})
     if bench.teaches and not has_targets(bench.store, task.first):
@@ -95,7 +97,6 @@ def pass_part(bench: Workbench, task: Pass) -> Passed:
 
 def probe(bench: Workbench, task: Probe) -> float:
     """The leave-one-out score of a linear head on the features of a cut."""
-    # One thread for BLAS, as in head/probe.py, so that the bits don't depend on how many there are.
     with threadpool_limits(1, user_api="blas"):
         features = features_of(bench.store, task, bench.count)
         seen = features if task.exact else project(features)
