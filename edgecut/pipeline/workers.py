@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from edgecut.errors import MissingRuntimeError, RequestError, RunError
+from edgecut.records.packages import DASK, absent
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -214,7 +215,7 @@ def workers(spread: Spread = HERE) -> Iterator[Workers]:
         import dask
         from distributed import Client, LocalCluster
     except ModuleNotFoundError as exc:
-        raise MissingRuntimeError("workers: Dask is absent; install edgecut[dask] for --workers and --dask") from exc
+        raise absent(DASK) from exc
     if spread.address is not None:
         with _connected(Client, spread.address, spread.tls) as client:
             yield Dask(client)

@@ -38,6 +38,7 @@ TFLM = Package(
     light="edgecut-lite[tflm]",
     everywhere=False,
 )
+DASK = Package("distributed", "distributed", "spreads builds and searches", "edgecut[dask]", "edgecut[dask]")
 PACKAGES: tuple[Package, ...] = (
     Package("tensorflow", "tensorflow", "runs Keras models, converts to TFLite"),
     Package("keras", "keras", "loads, cuts and rebuilds models"),
@@ -54,7 +55,7 @@ PACKAGES: tuple[Package, ...] = (
     Package("pillow", "PIL", "decodes and resizes images", light=""),
     TFLM,
     Package("ethos-u-vela", "ethosu", "simulates an Ethos-U", "edgecut-lite[ethos-u]", "edgecut[ethos-u]"),
-    Package("distributed", "distributed", "spreads builds and searches", "edgecut[dask]", "edgecut[dask]"),
+    DASK,
     Package("pyarrow", "pyarrow", "reads Parquet and Arrow files", "edgecut-lite[parquet]", "edgecut[parquet]"),
     Package("sigstore", "sigstore", "signs bundles by an identity", "edgecut-lite[sigstore]", "edgecut[sigstore]"),
 )

@@ -111,7 +111,7 @@ def test_without_dask_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(__import__("sys").modules, "distributed", None)
     with pytest.raises(MissingRuntimeError) as caught, workers(Spread(count=2)):
         pass
-    assert str(caught.value) == "workers: Dask is absent; install edgecut[dask] for --workers and --dask"
+    assert str(caught.value) == "distributed isn't here, and this needs it; it comes with: pip install 'edgecut[dask]'"
 
 
 def test_nothing_listens_on_other_than_the_loopback_address(two: Dask) -> None:
