@@ -263,6 +263,8 @@ def _begin(operation: Operation, folder: Path, file_bytes: int) -> int:
         os.dup2(silent, 1)
         os.dup2(silent, 2)
         if file_bytes:
+            # Python would keep bytecode that doesn't fit in part (https://github.com/python/cpython/issues/126606).
+            sys.dont_write_bytecode, os.environ["PYTHONDONTWRITEBYTECODE"] = True, "1"
             resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
         operation.act()
     except SystemExit as exc:
