@@ -56,9 +56,9 @@ def command(
 
     Costs add up from the input to the row. A name or a number of the list is what --to takes. --cuts names the
     tensors that bypass a row, and with --profile gives the estimated latency and arena of a model that ends there;
-    --svg draws it. Of an .onnx file these show the Keras model that it is imported as, by TensorFlow; other files are
-    read without it. For a .tflite file also when it needs the most memory, and with --profile which operators the
-    device's runtime lacks or runs slowly.
+    --svg draws it. Of an .onnx file these show the Keras model that it is imported as. TensorFlow is loaded only
+    where the model's code alone says what a layer does. For a .tflite file also when it needs the most memory, and with
+    --profile which operators the device's runtime lacks or runs slowly.
     """
     profiles = [find_profile(name) for name in profile_names]
     for sentence in shadow_notes(profiles):

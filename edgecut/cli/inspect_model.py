@@ -68,10 +68,17 @@ def inspect_model(
 def _read(output: Output, source: Source) -> tuple[Dataflow, Mapping[str, tuple[str, ...]]]:
     """The model's calls, as saved or by TensorFlow, and the nodes of an .onnx file that each layer is of."""
     from edgecut.graph.layer_call import UnsaidError
+    from edgecut.source.onnx.calls import read_calls
     from edgecut.source.saved import read_dataflow
 
     try:
-        return read_dataflow(source), {}
+        if Path(source.model).suffix.lower() != ".onnx":
+            return read_dataflow(source), {}
+        with output.progress().task("making layers"):
+            told = read_calls(source)
+        for note in told.notes:
+            output.note(note)
+        return told.flow, told.nodes
     except UnsaidError as exc:
         if str(exc):
             output.note(f"{source.model}: {exc}; TensorFlow reads the model")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 
-import tensorflow as tf
+import keras  # noqa: F401  which imports TensorFlow where that is its backend
 
+_TENSORFLOW = sys.modules.get("tensorflow")
+OpError: type[Exception] = RuntimeError if _TENSORFLOW is None else _TENSORFLOW.errors.OpError
+"""What TensorFlow's operators raise."""
 LOADING_FAULTS = (
     ValueError,
     TypeError,
@@ -15,10 +19,10 @@ LOADING_FAULTS = (
     RuntimeError,
     EOFError,
     ImportError,
-    tf.errors.OpError,
+    OpError,
 )
 """What Keras raises for a file that it can't load."""
-LAYER_FAULTS = (ValueError, TypeError, RuntimeError, tf.errors.OpError)
+LAYER_FAULTS = (ValueError, TypeError, RuntimeError, OpError)
 """What a layer raises on what it can't take; of a shape that it stores (Normalization's mean), TensorFlow does."""
 
 

@@ -14,17 +14,19 @@ from types import TracebackType
 from typing import NoReturn, TypeAlias
 
 import keras
-import tensorflow as tf
 from keras import tree
 
 from edgecut.errors import GraphError
 from edgecut.graph.keras_private import Functional
 from edgecut.graph.keras_types import NamedInputs, Structure
-from edgecut.graph.sentences import telling_line
+from edgecut.graph.sentences import OpError, telling_line
 
 Graph: TypeAlias = "Functional | keras.Function"
 
-_LIBRARIES = (*(str(Path(inspect.getfile(module)).parent) for module in (keras, tf)), str(Path(__file__).parent))
+_LIBRARIES = (
+    *(str(Path(inspect.getfile(module)).parent) for module in (keras, sys.modules.get("tensorflow")) if module),
+    str(Path(__file__).parent),
+)
 _USER_FAULTS = (
     TypeError,
     ValueError,
@@ -34,7 +36,7 @@ _USER_FAULTS = (
     LookupError,
     ArithmeticError,
     AssertionError,
-    tf.errors.OpError,
+    OpError,
 )
 _VARIADIC = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
 _TAKES_IDS = {"Embedding", "ReversibleEmbedding", "NotEqual"}  # the last computes their masks

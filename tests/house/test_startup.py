@@ -115,6 +115,18 @@ def test_light_commands_work_in_a_process_without_tensorflow(said: dict[str, Ans
     assert said[command].out.strip() != ""
 
 
+def test_the_cuts_of_an_onnx_file_are_told_without_tensorflow(tmp_path: Path) -> None:
+    """Keras makes its layers in a child process, which must not find TensorFlow; it is hidden from both."""
+    words = ("inspect", str(FIXTURES / "tiny.float32.onnx"), "--cuts", "--profile", "nucleo-l4r5zi", "--json")
+    child = run(tmp_path, *words, blocked=HEAVY - {"keras"})
+    assert child.returncode == 0
+    assert " ".join(child.stderr.split()) == (
+        "edgecut: takes one input at a time; the model made of it takes any number (dynamic_axes or dynamic_shapes of "
+        "torch.onnx.export leave the batch open)"
+    )
+    assert next(point["legal_start"] for point in json.loads(child.stdout)["cut_points"])
+
+
 def test_the_list_of_commands_needs_click_alone(tmp_path: Path) -> None:
     child = run(tmp_path, "--help", blocked=HEAVY | {"numpy", "pydantic", "rich", "onnx", "ai_edge_litert"})
     assert (child.stderr, child.returncode) == ("", 0)
