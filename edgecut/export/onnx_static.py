@@ -14,6 +14,7 @@ import onnx
 
 from edgecut.errors import ExportError, RequestError, SourceError
 from edgecut.export.onnx_fusion import keep_pads
+from edgecut.export.ranges import check_samples
 from edgecut.runtime.onnx_graph import read_onnx
 from edgecut.sandbox.child import ChildDied, run_job
 from edgecut.sandbox.limits import read_limits
@@ -64,8 +65,8 @@ def quantize_static(source: Path, images: np.ndarray, target: Path) -> None:
     images: (n, height, width, channels), float32, as the model takes them; they set the ranges by their extremes.
     Weights are int8 with a scale for each channel, activations uint8, which ONNX Runtime computes faster on x86.
     ONNX Runtime works in a child process, since the file may be anybody's.
-    Raises RequestError or SourceError as picture_input does, ExportError if onnxruntime refuses the graph
-    or dies of it.
+    Raises RequestError or SourceError as picture_input does, ExportError for an image that isn't finite, or if
+    onnxruntime refuses the graph or dies of it.
     """
     picture = picture_input(source)
     if not len(images):
@@ -73,6 +74,7 @@ def quantize_static(source: Path, images: np.ndarray, target: Path) -> None:
     if images.shape[1:] != (picture.height, picture.width, picture.channels):
         shape = (picture.height, picture.width, picture.channels)
         raise RequestError(f"{source}: takes pictures of {shape}, found calibration images of {images.shape[1:]}")
+    check_samples(images)
     with scratch_folder() as folder:
         rows, written = folder / "rows.npy", folder / "int8.onnx"
         np.save(rows, np.concatenate(list(picture.rows(images))), allow_pickle=False)

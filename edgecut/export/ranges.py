@@ -43,6 +43,14 @@ def with_ranges(content: bytes, samples: Mapping[str, np.ndarray]) -> bytes:
     return patched(content, {}, {}, {index: Range(float(low), float(high)) for index, low, high in bounds})
 
 
+def check_samples(samples: np.ndarray) -> None:
+    """Nothing for calibration samples (n, ...) that are finite. Raises ExportError for the first that isn't."""
+    for place, sample in enumerate(samples):
+        wrong = sample[~np.isfinite(sample)]
+        if wrong.size:
+            raise _holds(f"calibration sample {place + 1} of {len(samples)}", wrong.flat[0])
+
+
 def keeps_state(content: bytes) -> bool:
     """Whether a file has tensors that no run leaves to be read: an LSTM's own, variables, those of other subgraphs."""
     graph = parse(content, "model")
@@ -96,9 +104,13 @@ def _check_finite(graph: TfliteGraph, tensors: list[int], extremes: np.ndarray) 
     value = extremes[sample, place, end]
     told = f"calibration sample {sample + 1} of {len(extremes)}"
     if tensors[place] in graph.inputs:
-        raise ExportError(f"export: {told} holds {value}, which has no place in a range; leave it out, or mend it")
+        raise _holds(told, value)
     operator = next(operator for operator in graph.operators if tensors[place] in operator.outputs)
     raise ExportError(
         f"export: {called(graph, operator)} puts out {value} for {told}, which has no place in a range; cut before it, "
         "or leave the sample out"
     )
+
+
+def _holds(told: str, value: np.generic) -> ExportError:
+    return ExportError(f"export: {told} holds {value}, which has no place in a range; leave it out, or mend it")

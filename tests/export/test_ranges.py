@@ -10,6 +10,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from edgecut.errors import ExportError
+from edgecut.export.onnx_static import quantize_static
 from edgecut.export.ranges import keeps_state, with_ranges
 from edgecut.tflite.flatbuffer import IDENTIFIER
 
@@ -85,6 +86,17 @@ def test_an_operator_that_makes_no_number_of_a_sample_is_named_with_it() -> None
 def test_an_operator_that_overflows_is_named() -> None:
     with pytest.raises(ExportError, match=r"^export: MUL \(operator 0\) puts out inf for calibration sample 1 of 1, "):
         with_ranges(floats(), samples(1e30))
+
+
+def test_onnx_runtimes_quantization_refuses_such_a_sample_in_the_same_words(tmp_path: Path) -> None:
+    pixels = np.zeros((4, 12, 12, 1), np.float32)
+    pixels[2, 5, 5] = np.inf
+    with pytest.raises(ExportError) as caught:
+        quantize_static(FIXTURES / "tiny.float32.onnx", pixels, tmp_path / "int8.onnx")
+    assert str(caught.value) == (
+        "export: calibration sample 3 of 4 holds inf, which has no place in a range; leave it out, or mend it"
+    )
+    assert not (tmp_path / "int8.onnx").exists()
 
 
 def test_a_file_with_variables_keeps_state() -> None:
