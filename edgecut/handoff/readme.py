@@ -9,7 +9,7 @@ from edgecut.engine import Generated
 from edgecut.engine.c_text import c_symbol, signed
 from edgecut.export.c_source import input_rule
 from edgecut.handoff.plain_c import EQUAL_TO
-from edgecut.handoff.vectors import VectorSheet
+from edgecut.handoff.vectors import VectorSheet, wide
 from edgecut.images.device import COLOURS, DEFAULT_ORDER
 from edgecut.images.preprocess import affine
 from edgecut.records.artifact import Artifact, TensorSpec
@@ -190,7 +190,7 @@ def _vectors(vectors: VectorSheet) -> dict[str, object]:
         }
         for name, allowed in rows
     ]
-    return {"from_camera": vectors.camera_shape is not None, "outputs": outputs}
+    return {"from_camera": vectors.camera_shape is not None, "outputs": outputs, "wide": list(wide(vectors))}
 
 
 def _checks(report: Report) -> Iterator[dict[str, object]]:

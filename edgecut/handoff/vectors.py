@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -21,6 +21,7 @@ from edgecut.runtime.files import FileRunner, dequantize_rows, quantize_rows
 
 VECTORS = "vectors/vectors.json"
 _FLOAT_TOLERANCE = 1e-4
+_FEW_STEPS = 12  # of an integer output: a twentieth of the 255 of int8
 # TFLM's reference kernels take about 10 ns per multiply-accumulate here, so this is half a second.
 _TFLM_MACS = 50_000_000
 _LSB_REASON = (
@@ -112,6 +113,17 @@ class Vectors:
     specs: tuple[TensorSpec, ...]
     outputs: tuple[GoldenOutput, ...]
     tflm_lsb: int | None = None
+
+
+def wide(sheet: VectorSheet) -> Iterator[str]:
+    """A note on each output whose tolerance is so wide that answers within it may be others."""
+    for output in sheet.outputs:
+        steps = output.tolerance.lsb
+        if steps is not None and steps > _FEW_STEPS:
+            yield (
+                f"{sheet.artifact}: {output.spec.name!r} may be off by {steps} steps, which counts as what the vectors "
+                "expect: runtimes' kernels differ that much on this file, so its answers depend on the runtime"
+            )
 
 
 def golden_vectors(artifact_path: Path, camera_pixels: np.ndarray | None, model_inputs: np.ndarray) -> Vectors:

@@ -15,7 +15,7 @@ from edgecut.handoff.rederived import rederived
 from edgecut.handoff.seal import MANIFEST, Manifest
 from edgecut.handoff.signature import NOBODY, Signature, Trust
 from edgecut.handoff.signatures import shown, signatures
-from edgecut.handoff.vectors import VECTORS, Tolerance, VectorSheet, distance
+from edgecut.handoff.vectors import VECTORS, Tolerance, VectorSheet, distance, wide
 from edgecut.images.rows import columns, packed
 from edgecut.records.document import parse, read_json
 from edgecut.records.progress import SILENT, Progress
@@ -25,8 +25,6 @@ from edgecut.sandbox.limits import read_limits
 
 if TYPE_CHECKING:
     from edgecut.handoff.native import CheckedC
-
-_FEW_STEPS = 12  # of an integer output: a twentieth of the 255 of int8
 
 
 @dataclass(frozen=True)
@@ -135,18 +133,7 @@ def _vector_faults(
         more, notes = _agreement_faults(folder, sheet, inputs, changed) if len(inputs) else ([], [])
     except EdgecutError as exc:
         return 0, [f"{sheet.artifact}: the golden vectors can't be run: {exc}"], []
-    return len(sheet.vectors), [*faults, *more], [*notes, *_wide(sheet)]
-
-
-def _wide(sheet: VectorSheet) -> Iterator[str]:
-    """A note on each output whose tolerance is so wide that answers within it may be others."""
-    for output in sheet.outputs:
-        steps = output.tolerance.lsb
-        if steps is not None and steps > _FEW_STEPS:
-            yield (
-                f"{sheet.artifact}: {output.spec.name!r} may be off by {steps} steps, which counts as what the vectors "
-                "expect: runtimes' kernels differ that much on this file, so its answers depend on the runtime"
-            )
+    return len(sheet.vectors), [*faults, *more], [*notes, *wide(sheet)]
 
 
 def _rerun(folder: Path, sheet: VectorSheet) -> tuple[list[str], np.ndarray]:

@@ -189,6 +189,18 @@ def test_the_readme_says_why_there_are_no_vectors_and_what_to_compare_with(tmp_p
     assert f"## Checking the port\n\n{sentence} that LiteRT gives for `{artifact.path}` on the same values.\n" in page
 
 
+def test_the_readme_says_that_vectors_which_let_other_answers_pass_prove_little(tmp_path: Path) -> None:
+    artifact = artifacts_in(tmp_path, ("int8.tflite",))[0]
+    sheet = write_vectors(vectors_of(tmp_path / artifact.path), tmp_path / "vectors", artifact.path, [])
+    (output,) = sheet.outputs
+    wide = output.model_copy(update={"tolerance": output.tolerance.model_copy(update={"lsb": 13})})
+    for golden, told in ((output, False), (wide, True)):
+        own = sheet.model_copy(update={"outputs": (golden,)})
+        page = readme(report_of((artifact,)), recipe_of(), artifact, None, own, Legend([]))
+        assert ("13 steps, which counts as what the vectors expect: runtimes' kernels differ that much" in page) is told
+        assert ("Passing the vectors proves little then" in page) is told
+
+
 def test_a_thousand_classes_are_left_to_their_file(tmp_path: Path) -> None:
     artifact = artifacts_in(tmp_path, ("int8.tflite",))[0]
     output = artifact.outputs[0].model_copy(update={"shape": (1, 1000)})
