@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from edgecut.bench.fits import arena_fits, arena_limit, fits, has_arena, refusal, strictest
+from edgecut.bench.fits import Judgement, arena_fits, arena_limit, fits, has_arena, refusal, strictest
 from edgecut.bench.sensor import sensor_check
 from edgecut.records.artifact import Artifact
-from edgecut.records.measurement import UNITS, Measurement, Metric, measured
+from edgecut.records.measurement import UNITS, Measurement, Metric, measured, number_in
 from edgecut.records.precision import taken_by
 from edgecut.records.profile import Profile
 from edgecut.records.recipe import Recipe
@@ -29,7 +29,7 @@ def judge(
     for artifact in artifacts:
         takers = [p for p in profiles if taken_by(p, artifact.format, artifact.precision)]
         if takers and recipe.budget.accuracy_drop is not None:
-            checks.append(_check("accuracy_drop", recipe.budget.accuracy_drop, artifact, None, measurements))
+            checks += _drop_checks(recipe.budget.accuracy_drop, artifact, takers, measurements)
         size_limit = strictest(*(_size_limit(recipe, profile) for profile in takers))
         if size_limit is not None:
             checks.append(_check("size", size_limit, artifact, None, measurements))
@@ -43,6 +43,42 @@ def judge(
                     continue
                 checks.append(_check(metric, limit, artifact, profile, measurements, recipe.budget.arena_bytes))
     return tuple(checks)
+
+
+def _drop_checks(
+    limit: float, artifact: Artifact, takers: Sequence[Profile], measurements: Sequence[Measurement]
+) -> Iterator[Check]:
+    """By the kernels of this host, and of each device whose kernels were tried or are known to be others."""
+    rows = [m for m in measurements if (m.artifact, m.metric) == (artifact.name, "accuracy_drop")]
+    yield _check("accuracy_drop", limit, artifact, None, [row for row in rows if row.profile is None])
+    for row in rows:
+        if row.profile is not None and any(row.profile == profile.id for profile in takers):
+            found = _by_its_kernels(row, limit)
+            yield Check(
+                metric="accuracy_drop",
+                artifact=artifact.name,
+                profile=row.profile,
+                limit=limit,
+                value=found.value,
+                unit=row.unit,
+                state=found.state,
+                basis=found.basis,
+                reason=found.reason,
+            )
+
+
+def _by_its_kernels(row: Measurement, limit: float) -> Judgement:
+    """Whether what a file loses by a device's kernels is within a limit, wherever in its interval it lies."""
+    low, high = number_in(row.conditions, "low"), number_in(row.conditions, "high")
+    if row.value is None or low is None or high is None:
+        return Judgement("unknown", None, "unknown", row.reason)
+    if high <= limit or low > limit:
+        return Judgement("meets" if high <= limit else "misses", row.value, row.kind)
+    reason = (
+        f"by {row.conditions['kernels']} on {row.conditions['images']} of {row.conditions['of_images']} images it is "
+        f"{low:.3f} to {high:.3f}"
+    )
+    return Judgement("unknown", row.value, row.kind, reason)
 
 
 def _size_limit(recipe: Recipe, profile: Profile) -> int | None:

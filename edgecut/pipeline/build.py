@@ -89,7 +89,7 @@ def _made(body: Body, cache: Cache, progress: Progress) -> Done[Checked]:
     fitted, written = write(body, images.value, plan, folder, progress)
     files = written.value.files
     explained = explain_files(fitted, images.value, files, recipe, progress)
-    checked = check_files(fitted, images.value, files, recipe, progress)
+    checked = check_files(fitted, images.value, files, recipe, progress, plan.profiles)
     value = Checked(
         artifacts=tuple(file.artifact for file in files),
         measurements=checked.value.measurements,

@@ -178,6 +178,8 @@ def facts_of(plan: Plan, inputs: Mapping[str, str], stage: Stage) -> Document:
         facts["fed"] = recipe.data.kind
     if stage in {"made", "benched"} and "auto" in recipe.export.precisions:  # which files are corrected, and how
         facts["accuracy_drop"] = recipe.budget.accuracy_drop
+    if stage == "made":  # files are tried by the kernels of these devices
+        facts["kernels"] = [[p.id, p.runtime.name, p.runtime.kernels] for p in plan.profiles]
     if stage != "edited" and recipe.trains:
         facts["threads"] = threads()
     if stage == "bundle":

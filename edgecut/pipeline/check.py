@@ -17,6 +17,8 @@ from edgecut.graph.proof import seeded_inputs
 from edgecut.images.dataset import Dataset
 from edgecut.images.feed import ArrayFeed, Feed
 from edgecut.images.rows import packed
+from edgecut.pipeline.device_kernels import Judged, lost_on_devices
+from edgecut.pipeline.device_kernels import notes as kernel_notes
 from edgecut.pipeline.images import class_names
 from edgecut.pipeline.judged_outputs import answers_of, validation_outputs
 from edgecut.pipeline.losses import is_loss, sentence
@@ -26,6 +28,7 @@ from edgecut.pipeline.values import Done, Fitted, WrittenFile, timed
 from edgecut.records.facts import StepFacts
 from edgecut.records.measurement import Measurement, Metric, measured, missing, number_in
 from edgecut.records.operating import Decision
+from edgecut.records.profile import Profile
 from edgecut.records.progress import Progress
 from edgecut.records.proof import Proof
 from edgecut.records.recipe import Recipe
@@ -86,11 +89,16 @@ class _Reference:
 
 
 def check_files(
-    fitted: Fitted, images: Dataset | None, files: Sequence[WrittenFile], recipe: Recipe, progress: Progress
+    fitted: Fitted,
+    images: Dataset | None,
+    files: Sequence[WrittenFile],
+    recipe: Recipe,
+    progress: Progress,
+    profiles: Sequence[Profile] = (),
 ) -> Done[Found]:
     """Each file run on the held-out images against the float model: errors and, with labels, accuracy.
 
-    Without images: on seeded random inputs.
+    Without images: on seeded random inputs. profiles: devices with kernels of their own, by which it is tried, too.
     """
     with timed("check", progress) as clock:
         reference, scores = _reference(fitted, images, recipe, progress)
@@ -100,11 +108,13 @@ def check_files(
             for metric, value in scores.items()
         ]
         decisions: list[Decision] = []
+        judged: list[Judged] = []
         for file in files:
-            rows += _check(file, reference, decisions, progress)
+            rows += _check(file, reference, decisions, judged, progress)
             if judged_output(tuple(reference.answers)) is None and recipe.budget.accuracy_drop is not None:
                 why = _unjudged(reference)
                 rows.append(missing("accuracy_drop", file.artifact.name, why, where="host", method=_method(file)))
+        on_devices = [row for each in judged for row in lost_on_devices(each, profiles)]
         metric = next(iter(scores), metric_of(recipe.data.target))
         step = clock.step(
             changed=False,
@@ -113,7 +123,7 @@ def check_files(
             notes=(*_notes(reference, scores), *overshoots(decisions)),
             losses=tuple(_losses(files, rows, metric)),
         )
-    return Done(Found(tuple(rows), tuple(decisions)), (step,))
+    return Done(Found((*rows, *on_devices), tuple(decisions)), (step,), tuple(kernel_notes(on_devices)))
 
 
 def stimuli_of(fitted: Fitted, images: Dataset | None) -> np.ndarray | None:
@@ -187,9 +197,13 @@ def _method(file: WrittenFile) -> str:
 
 
 def _check(
-    file: WrittenFile, reference: _Reference, decisions: list[Decision], progress: Progress
+    file: WrittenFile,
+    reference: _Reference,
+    decisions: list[Decision],
+    judged: list[Judged],
+    progress: Progress,
 ) -> Iterator[Measurement]:
-    """What is measured of a file; how it decides is added to `decisions`."""
+    """What is measured of a file; how it decides is added to `decisions`, what labels judge to `judged`."""
     name, method = file.artifact.name, _method(file)
     try:
         runner = FileRunner(file.path)
@@ -222,7 +236,11 @@ def _check(
             values.update((metric, value) for metric, value in scores.items())
             by = reference.before_answers[place]
             drop = answer.drops(reference.before[place], ours, reference.labels, by=by)[answer.metric]
-            yield _drop(name, method, reference.baseline - scores[answer.metric], drop, conditions)
+            lost = reference.baseline - scores[answer.metric]
+            if feed is not None:
+                shown = pixels[chosen.judging] if chosen.chooses else pixels
+                judged.append(Judged(file, shown, feed, place, ours, answer, reference.labels, lost))
+            yield _drop(name, method, lost, drop, conditions)
         for metric, value in values.items():
             more = _interval(value, conditions["images"]) if metric == "accuracy" else {}
             yield measured(metric, name, [value], where="host", method=method, conditions={**conditions, **more})

@@ -161,3 +161,32 @@ def test_every_command_takes_one_limit_for_an_arena() -> None:
     assert arena_limit(find_profile("esp32-s3")) == 320 * 1024
     assert arena_limit(find_profile("esp32-s3"), 1000) == 1000
     assert arena_limit(find_profile("raspberry-pi-4")) is None
+
+
+def drop(value: float, low: float, high: float) -> Measurement:
+    """What the file loses by the board's kernels."""
+    told = {"kernels": "TFLM's reference kernels", "images": 200, "of_images": 1000, "low": low, "high": high}
+    return row("accuracy_drop", value, profile="b", kind="estimated", conditions=told)
+
+
+@pytest.mark.parametrize(
+    ("on_board", "state", "basis"),
+    [
+        (drop(0.01, 0.01, 0.01), "meets", "estimated"),
+        (drop(0.01, -0.005, 0.025), "unknown", "estimated"),
+        (drop(0.05, 0.03, 0.07), "misses", "estimated"),
+    ],
+)
+def test_accuracy_on_a_board_is_judged_by_its_kernels(on_board: Measurement, state: str, basis: str) -> None:
+    rows = [row("accuracy_drop", 0.01), on_board]
+    here, there = judge(recipe(accuracy_drop=0.02), [board()], [FILE], rows)
+    assert (here.profile, here.state, here.basis, here.value) == (None, "meets", "measured", 0.01)
+    assert (there.profile, there.state, there.basis) == ("b", state, basis)
+    told = "by TFLM's reference kernels on 200 of 1000 images it is -0.005 to 0.025"
+    assert there.reason == (told if state == "unknown" else "")
+
+
+def test_accuracy_by_kernels_that_were_not_tried_is_unknown_and_says_why() -> None:
+    untried = missing("accuracy_drop", FILE.name, "tflite-micro isn't here", where="host", method="", profile="b")
+    _, there = judge(recipe(accuracy_drop=0.02), [board()], [FILE], [row("accuracy_drop", 0.01), untried])
+    assert (there.profile, there.state, there.value, there.reason) == ("b", "unknown", None, "tflite-micro isn't here")

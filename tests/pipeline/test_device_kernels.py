@@ -1,0 +1,105 @@
+"""What an int8 file loses by the kernels of other runtimes. No TensorFlow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecut.bench.runners import tflm
+from edgecut.export.readback import read_artifact
+from edgecut.images.arrays import ArrayInput
+from edgecut.images.feed import ArrayFeed
+from edgecut.pipeline import device_kernels
+from edgecut.pipeline.device_kernels import Judged, lost_on_devices, notes
+from edgecut.pipeline.run_file import predict_file
+from edgecut.pipeline.values import WrittenFile
+from edgecut.records.measurement import Measurement
+from edgecut.records.profile_files import find_profile
+from edgecut.records.progress import SILENT
+from edgecut.runtime.files import FileRunner
+from edgecut.score.answer import Answer
+from tests.quantized import images
+
+TINY = Path(__file__).parents[1] / "fixtures" / "tiny.int8.tflite"
+PIXELS = images(40)
+BOARDS = [find_profile("nucleo-l4r5zi"), find_profile("esp32-s3"), find_profile("raspberry-pi-4")]
+
+
+def judged(outputs: np.ndarray | None = None) -> Judged:
+    """The tiny file, every one of whose answers is right. outputs: LiteRT's, where others are to be pretended."""
+    feed = ArrayFeed((ArrayInput("image", (12, 12, 1), "float32"),))
+    own = predict_file(FileRunner(TINY), PIXELS, feed, title="", progress=SILENT)
+    file = WrittenFile(TINY, read_artifact(TINY, name=TINY.name, precision="int8"))
+    answer = Answer("classes", metric="accuracy")
+    return Judged(file, PIXELS, feed, 0, own if outputs is None else outputs, answer, own.argmax(axis=1), 0.25)
+
+
+def pretended(monkeypatch: pytest.MonkeyPatch, changed: int) -> tuple[Measurement, ...]:
+    """The rows where other kernels answer so many images otherwise, to the bit as TFLM."""
+    one = judged()
+    other = one.outputs.copy()
+    other[:changed] = np.eye(4)[(one.labels[:changed] + 1) % 4]
+    monkeypatch.setattr(
+        device_kernels, "_reference_outputs", lambda _: device_kernels._Other(np.arange(40), other, 40, 0)
+    )
+    return lost_on_devices(one, BOARDS)
+
+
+@pytest.mark.skipif(not tflm.is_here(), reason="tflite-micro has wheels for Linux x86-64 only")
+def test_the_tiny_file_is_tried_by_tflm() -> None:
+    board, esp = lost_on_devices(judged(), BOARDS)
+    assert (board.profile, esp.profile) == ("nucleo-l4r5zi", "esp32-s3")
+    assert board.conditions["images"] == board.conditions["of_images"] == board.conditions["tried_images"] == 40
+    assert board.conditions["stand_in_steps"] in {0, 1}
+    assert board.kind == "measured"
+
+
+@pytest.mark.skipif(not tflm.is_here(), reason="tflite-micro has wheels for Linux x86-64 only")
+def test_where_tflm_takes_long_litert_stands_for_it_and_the_drop_is_an_estimate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(device_kernels, "_TFLM_MACS", 1)
+    board, _ = lost_on_devices(judged(), BOARDS)
+    assert (board.conditions["images"], board.conditions["tried_images"], board.kind) == (40, 1, "estimated")
+
+
+def test_answers_that_all_stay_leave_the_drop_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    board, esp = pretended(monkeypatch, 0)
+    assert (board.value, board.kind, board.conditions["low"], board.conditions["high"]) == (
+        0.25,
+        "measured",
+        0.25,
+        0.25,
+    )
+    assert (esp.value, esp.kind) == (0.25, "estimated")  # nobody says that ESP-NN rounds as TFLM does
+    assert not list(notes([board, esp]))
+
+
+def test_answers_that_change_are_lost_on_a_board_and_unknown_where_its_kernels_are_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    board, esp = pretended(monkeypatch, 10)
+    assert board.value == pytest.approx(0.5)
+    assert board.conditions["kernel_agreement"] == 0.75
+    assert esp.value is None
+    assert esp.reason == (
+        "esp32-s3 runs esp-nn, which isn't on this host, and the answers hang on the kernels: by TFLM's reference "
+        "kernels 75.0% of 40 images get LiteRT's answer"
+    )
+    steps = board.conditions["kernel_steps"]
+    assert list(notes([board, esp])) == [
+        "tiny.int8.tflite: its answers hang on how kernels round: by TFLM's reference kernels 25.0% of 40 images get "
+        f"another one than by LiteRT's XNNPACK, which measures accuracy here, with outputs up to {steps} of 255 steps "
+        "apart"
+    ]
+
+
+def test_without_the_interpreter_the_accuracy_on_a_board_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tflm, "is_here", lambda: False)
+    board, _ = lost_on_devices(judged(), BOARDS)
+    assert board.value is None
+    assert board.reason.startswith(
+        "the accuracy on nucleo-l4r5zi isn't known, since TFLM's reference kernels couldn't be tried: "
+    )
