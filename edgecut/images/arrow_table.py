@@ -100,8 +100,9 @@ def _own_picture(schema: pa.Schema, features: dict[str, dict[str, object]], path
     pictures = [name for name, feature in features.items() if feature.get("_type") == "Image" and name in schema.names]
     pictures = pictures or [field.name for field in schema if _holds_pictures(field.type)]
     picture = _the_one(pictures, _PICTURE_NAMES)
-    if picture is None or not _holds_pictures(schema.field(picture).type):
-        what = "several columns of pictures" if len(pictures) > 1 else "no column of encoded pictures"
+    is_double = picture is not None and schema.names.count(picture) > 1
+    if picture is None or is_double or not _holds_pictures(schema.field(picture).type):
+        what = "several columns of pictures" if is_double or len(pictures) > 1 else "no column of encoded pictures"
         raise DataError(
             f"{where}: {path} has {what}; its columns are {_shown(schema)}, and one of bytes, or of a struct with "
             "bytes, is expected: call it image, or name it in data.image_column"
@@ -121,8 +122,9 @@ def _labelled(
     labels = [name for name, feature in features.items() if _class_names(feature) is not None and name in schema.names]
     labels = labels or [field.name for field in schema if field.name in _LABEL_NAMES]
     label = chosen[0] if chosen else _the_one(labels, _LABEL_NAMES)
-    if label is None:
-        what = "several columns of labels" if len(labels) > 1 else "no column of labels"
+    is_double = label is not None and schema.names.count(label) > 1
+    if label is None or is_double:
+        what = "several columns of labels" if is_double or len(labels) > 1 else "no column of labels"
         why = (
             f"has {what}; its columns are {_shown(schema)}, and one of whole numbers or names is expected: call it "
             "label, or name it in data.label_column"

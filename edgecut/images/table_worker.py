@@ -53,11 +53,8 @@ def _answer(header: Header, arrays: list[np.ndarray], readings: dict[int, Iterat
     os.chdir(header["folder"])  # so that a path is said as the user wrote it
     if header["do"] == "open":
         columns = columns_of(path, where, header["picture"], header["labels"])
-        if (
-            columns.kind is None
-            or header["kind"] is None
-            or (header["kind"] == "classes") > (columns.kind == "classes")
-        ):
+        lacks_classes = header["kind"] == "classes" and columns.kind != "classes"
+        if columns.kind is None or header["kind"] is None or lacks_classes:
             return {"columns": asdict(columns), "rows": row_count(path, columns, where), "names": None}, ()
         labels = read_labels(path, columns, header["kind"], where)
         return {"columns": asdict(columns), "rows": len(labels.rows), "names": labels.names}, (labels.rows,)

@@ -106,6 +106,23 @@ def test_a_chosen_column_is_there_and_holds_pictures(tmp_path: Path) -> None:
     )
 
 
+def test_two_columns_of_one_name_are_several(tmp_path: Path) -> None:
+    table = picture_table(declared=False)
+    pictures = write_parquet(tmp_path / "a.parquet", table.append_column("image", table["image"]))
+    image, label = "image (struct<bytes: binary, path: string>)", "label (int64)"
+    assert _fault(pictures) == (
+        f"data.train: {pictures} has several columns of pictures; its columns are {image}, {label}, {image}, and one "
+        "of bytes, or of a struct with bytes, is expected: call it image, or name it in data.image_column"
+    )
+    labels = write_parquet(tmp_path / "b.parquet", table.append_column("label", table["label"]))
+    assert _fault(labels) == (
+        f"data.train: {labels} has several columns of labels; its columns are {image}, {label}, {label}, and one of "
+        "whole numbers or names is expected: call it label, or name it in data.label_column; or set "
+        "data.target = 'features' (--target features)"
+    )
+    assert read_calibration(labels, FORM.shape).shape == (10, *FORM.shape)
+
+
 @pytest.mark.parametrize(
     ("column", "rows"),
     [
