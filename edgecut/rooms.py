@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from types import ModuleType
-from typing import Any
 
 HOMES = {
     "stem": "edgecut.stem.edit",
@@ -45,23 +45,33 @@ def make_callable(module: str) -> None:
 def public(module: str, name: str) -> Callable[..., object]:
     """A function of edgecut's that says what brings a package that isn't here, when it is loaded and when it is called.
 
-    Raises MissingRuntimeError for it.
+    The same object each time, which pickle finds as edgecut's own. Raises MissingRuntimeError for the package.
     """
-    function: Callable[..., object] = _told(lambda: getattr(import_module(module), name))()
-    return _told(function)
+    with _missing_named():
+        function: Callable[..., object] = getattr(import_module(module), name)
+    return _naming_missing(function)
 
 
-def _told(function: Callable[..., Any]) -> Callable[..., Any]:
+@functools.cache
+def _naming_missing(function: Callable[..., object]) -> Callable[..., object]:
     @functools.wraps(function)
     def call(*args: object, **kwargs: object) -> object:
-        try:
+        with _missing_named():
             return function(*args, **kwargs)
-        except ModuleNotFoundError as error:
-            from edgecut.records.packages import missing  # only now: `import edgecut` costs nothing
 
-            absent = missing(error.name)
-            if absent is None:
-                raise
-            raise absent from error
-
+    call.__module__ = __name__.partition(".")[0]
     return call
+
+
+@contextlib.contextmanager
+def _missing_named() -> Iterator[None]:
+    """A package that isn't here, as the error that says what brings it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        from edgecut.records.packages import missing  # only now: `import edgecut` costs nothing
+
+        absent = missing(error.name)
+        if absent is None:
+            raise
+        raise absent from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import pickle
 from pathlib import Path
 
 import edgecut
@@ -21,6 +22,11 @@ def test_a_type_checker_knows_every_public_name_from_where_it_is() -> None:
     homes = {**edgecut._HOMES, **{name: rooms.HOMES[name] for name in edgecut._CALLABLE_ROOMS}}
     assert told_to_type_checkers() == homes
     assert set(edgecut.__all__) == {"__version__", *homes}
+
+
+def test_a_public_function_is_one_object_which_goes_to_other_processes() -> None:
+    assert edgecut.build is edgecut.build
+    assert pickle.loads(pickle.dumps(edgecut.build)) is edgecut.build
 
 
 def test_a_type_checker_knows_no_other_name() -> None:
