@@ -95,7 +95,8 @@ def open_tar(path: Path, where: str, request: LabelRequest) -> TarShard:
     if faults:
         raise several(DataError, shortened([f"{where}: {path}: {fault}" for fault in faults], where))
     pictured = {key: sample for key, sample in samples.items() if sample.picture is not None}
-    classes, unlabelled = _classes(pictured, path, where) if labelled else (None, "has classes at most, as a tar does")
+    of_tables = f"tells classes alone; {request.kind} are read from an .npz, .parquet or .arrow"
+    classes, unlabelled = _classes(pictured, path, where) if labelled else (None, of_tables)
     pictures = [sample.picture for sample in pictured.values() if sample.picture is not None]
     places = np.array([picture[1:] for picture in pictures], np.int64).reshape(-1, 2)
     names = tuple(picture[0] for picture in pictures)

@@ -18,7 +18,7 @@ from edgecut.images.dataset import Dataset, chosen_files, index_data, read_calib
 from edgecut.images.faults import data_faults
 from edgecut.images.shards import files_of, is_folder_of_pictures, is_sharded, shard_files, shard_notes
 from edgecut.images.targets import target_of
-from edgecut.records.recipe import Data
+from edgecut.records.recipe import Data, Target
 from tests.images.shard_files import (
     FORM,
     NAMES,
@@ -227,6 +227,13 @@ def test_what_is_wrong_with_the_labels_of_a_tar_is_said_by_the_plan(
     train = write_tar(tmp_path / "a.tar", tar_members(PICTURES) | members)
     assert _planned(train) == [f"data.train: {train}{fault}"]
     assert _fault(train) == f"data.train: {train}{fault}"
+
+
+@pytest.mark.parametrize("target", ["values", "tags"])
+def test_a_tar_tells_neither_values_nor_tags(tmp_path: Path, target: Target) -> None:
+    train = write_tar(tmp_path / "a.tar", tar_members(PICTURES))
+    (fault,) = data_faults(Data(train=train, target=target), None)
+    assert fault == f"data.train: {train} tells classes alone; {target} are read from an .npz, .parquet or .arrow"
 
 
 def test_pictures_without_labels_calibrate_and_are_asked_about(tmp_path: Path) -> None:
