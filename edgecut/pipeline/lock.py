@@ -56,7 +56,7 @@ def lock_path(recipe_file: Path) -> Path:
     return recipe_file.with_name(f"{recipe_file.stem}.lock.toml")
 
 
-def stays(path: Path, now: Lock) -> tuple[str, ...]:
+def changed_tables(path: Path, now: Lock) -> tuple[str, ...]:
     """The tables of the recipe that a lock at `path` holds otherwise, () where there is none that could be read.
 
     What flags change for one build is no reason to lock the recipe anew.

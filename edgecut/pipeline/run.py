@@ -19,7 +19,7 @@ from edgecut.handoff.signatures import sign as sign_bundle
 from edgecut.handoff.signatures import signing
 from edgecut.pipeline.bundle import complete, restored
 from edgecut.pipeline.cached import WORK, Cache, build_store, file_store, named
-from edgecut.pipeline.lock import check_lock, input_hashes, lock_of, lock_path, stays
+from edgecut.pipeline.lock import changed_tables, check_lock, input_hashes, lock_of, lock_path
 from edgecut.pipeline.output_names import with_own_names
 from edgecut.pipeline.plan import Plan, plan, read_paths
 from edgecut.pipeline.values import Body, Checked, Done
@@ -115,7 +115,7 @@ def run(
 
 def _locked_anew(lock: Path, now: Lock, by_flags: bool) -> str:
     """Writes the lock of a recipe, unless flags changed the recipe for this build alone; why it wasn't written."""
-    changed = stays(lock, now) if by_flags else ()
+    changed = changed_tables(lock, now) if by_flags else ()
     if changed:
         return (
             f"{lock}: stays as it is, since flags changed the recipe's {', '.join(changed)} for this build alone; "

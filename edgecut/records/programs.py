@@ -20,14 +20,15 @@ _TIMEOUT_S = 20
 class Program(NamedTuple):
     """A program that is run where it is here. name: on the PATH, as are others that do the same.
 
-    packages: of Debian and Ubuntu, which bring it; none where pip does. asked: the word that makes it tell its version.
+    packages: of Debian and Ubuntu, which bring it; none where pip does. version_flag: what makes it tell its version,
+    "" where nothing does.
     """
 
     name: str
     use: str
     packages: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
-    asked: str = "--version"
+    version_flag: str = "--version"
 
 
 class ProgramState(NamedTuple):
@@ -45,10 +46,10 @@ ARM_GCC = Program(
 )
 QEMU_ARM = Program("qemu-system-arm", "runs C for Cortex-M: --runner qemu, export --package", ("qemu-system-arm",))
 VELA = Program("vela", "simulates an Ethos-U: --runner vela")
-SSH = Program("ssh", "measures on another machine: --runner ssh://", ("openssh-client",), asked="-V")
+SSH = Program("ssh", "measures on another machine: --runner ssh://", ("openssh-client",), version_flag="-V")
 ADB = Program("adb", "measures on an Android device: --runner adb", ("adb",))
-SSH_KEYGEN = Program("ssh-keygen", "signs and verifies by OpenSSH keys", ("openssh-client",), asked="")
-MINISIGN = Program("minisign", "signs and verifies by minisign keys", ("minisign",), asked="-v")
+SSH_KEYGEN = Program("ssh-keygen", "signs and verifies by OpenSSH keys", ("openssh-client",), version_flag="")
+MINISIGN = Program("minisign", "signs and verifies by minisign keys", ("minisign",), version_flag="-v")
 PROGRAMS = (GIT, CC, ARM_GCC, QEMU_ARM, VELA, SSH, ADB, SSH_KEYGEN, MINISIGN)
 
 
@@ -88,16 +89,16 @@ def needed(program: Program) -> str:
 def program_state(program: Program) -> ProgramState:
     """Where it is, and what it says of its version. It is run."""
     path = program_path(program)
-    if path is None or not program.asked:
+    if path is None or not program.version_flag:
         return ProgramState(path)
     try:
         done = subprocess.run(
-            [path, program.asked], stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT_S, check=False
+            [path, program.version_flag], stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return ProgramState(path, runs=False)
-    said = _VERSION.search((done.stdout + done.stderr).decode(errors="replace"))
-    return ProgramState(path, said[0] if said else None, runs=done.returncode == 0)
+    version = _VERSION.search((done.stdout + done.stderr).decode(errors="replace"))
+    return ProgramState(path, version[0] if version else None, runs=done.returncode == 0)
 
 
 def _pip() -> str:

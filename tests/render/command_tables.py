@@ -343,7 +343,7 @@ COMMANDS: Mapping[str, Callable[[], Sequence[RenderableType]]] = MappingProxyTyp
     "cut": lambda: step_parts(STEP),
     "doctor": lambda: [
         package_table({p.name: None if p.whole == "" != p.light else "1.2.3" for p in PACKAGES}),
-        program_table({p.name: ProgramState("/bin/p" if p.asked else None, "1.2.3") for p in PROGRAMS}),
+        program_table({p.name: ProgramState("/bin/p" if p.version_flag else None, "1.2.3") for p in PROGRAMS}),
     ],
     "explain": lambda: explanation_tables(EXPLANATION, verbose=True),
     "head": lambda: [step_table([STEP.model_copy(update={"seconds": 12.3, "notes": ("12 classes of photos",)})])],
