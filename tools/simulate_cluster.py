@@ -257,6 +257,7 @@ class Bench:
     count: int
     store: object
     progress: object
+    teaches: bool = False
 
     def has_body(self, size: Size | None, channels: int | None) -> bool:
         """Nothing is kept of an earlier search."""

@@ -116,8 +116,12 @@ def put_targets(store: Store, first: int, targets: np.ndarray) -> None:
 
 
 def has_targets(store: Store, first: int) -> bool:
-    """Whether they are there."""
-    return store.get(_TARGETS, first=first) is not None
+    """Whether they are there, with their file, which is read for it."""
+    file = store.open(_TARGETS, _ROWS, first=first)
+    if file is None:
+        return False
+    file.close()
+    return True
 
 
 def targets_of(store: Store, count: int, outputs: int) -> np.ndarray:

@@ -15,6 +15,7 @@ from edgecut.search.parts import (
     Passed,
     Probe,
     drop_input,
+    has_targets,
     known_pass,
     known_score,
     put_score,
@@ -113,7 +114,9 @@ class _Input:
 
     def begin(self) -> Sequence[Step]:
         """What isn't known yet and can begin."""
-        known = {part: known_pass(self._store, part) for part in self._passes}
+        # A search in one process, and one that ended between the two, leave a part without its targets.
+        taught = [part for part in self._passes if not self._bench.teaches or has_targets(self._store, part.first)]
+        known = {part: known_pass(self._store, part) for part in taught}
         self._parts = {part: passed for part, passed in known.items() if passed is not None}
         if self._missing and not self._bench.has_body(self.task.size, self.task.channels):
             return [Edit(self.task.size, self.task.channels)]

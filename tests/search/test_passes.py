@@ -153,6 +153,14 @@ def test_the_sources_features_are_told_part_by_part_and_once_for_all_inputs(
     assert total_bytes(tmp_path / "parts") == 0
 
 
+def test_a_search_of_one_process_goes_on_over_workers_which_then_tell_the_targets(small: Small, tmp_path: Path) -> None:
+    alone = _bench(small, tmp_path, in_parts=False, target="features")
+    with pytest.raises(ConnectionError):
+        dict(score_inputs(alone, Hands(alone, kind=Probe, most=1), INPUTS[:1]))
+    over_workers = _bench(small, tmp_path, in_parts=True, target="features")
+    assert list(dict(score_inputs(over_workers, Hands(over_workers), INPUTS[:1]))) == [INPUTS[0]]
+
+
 def test_rows_projected_in_parts_are_those_projected_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     features = np.random.default_rng(0).normal(3, 2, (50, 300)).astype(np.float32)
     features[:, 7] = 4
