@@ -7,16 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.once import made_once
 from tools.make_sounds import KEYWORDS, hum, keywords
 
 
 @pytest.fixture(scope="session")
 def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with keywords.keras, .npz and .txt, hum.keras and .npz."""
-    folder = tmp_path_factory.mktemp("sounds")
-    keyword_net(folder)
-    hum_net(folder)
-    return folder
+
+    def make(folder: Path) -> None:
+        keyword_net(folder)
+        hum_net(folder)
+
+    return made_once(tmp_path_factory, "sounds", make)
 
 
 def keyword_net(folder: Path) -> None:

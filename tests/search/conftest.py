@@ -7,15 +7,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.once import made_once
+
 CLASSES = 3
 
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """(model file, image file): 16x16 in colour, 90 training and 60 held-out images of 3 classes."""
+    folder = made_once(tmp_path_factory, "small", write_small)
+    return folder / "small.keras", folder / "images.npz"
+
+
+def write_small(folder: Path) -> None:
+    """small.keras and images.npz."""
     import keras  # the tests of choosing need no TensorFlow
 
-    folder = tmp_path_factory.mktemp("small")
     keras.utils.set_random_seed(0)
     layers = keras.layers
     x = inputs = keras.Input((16, 16, 3))
@@ -36,4 +43,3 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     np.savez(
         folder / "images.npz", x_train=pixels[:90], y_train=labels[:90], x_test=pixels[90:], y_test=labels[90:]
     )  # fmt: skip
-    return folder / "small.keras", folder / "images.npz"
