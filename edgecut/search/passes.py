@@ -31,6 +31,7 @@ from edgecut.search.parts import (
     features_of,
     has_targets,
     put_pass,
+    put_score,
     put_targets,
 )
 from edgecut.search.request import PART, words
@@ -96,13 +97,15 @@ def pass_part(bench: Workbench, task: Pass) -> Passed:
 
 
 def probe(bench: Workbench, task: Probe) -> float:
-    """The leave-one-out score of a linear head on the features of a cut."""
+    """The leave-one-out score of a linear head on the features of a cut, which is also left in the store."""
     with threadpool_limits(1, user_api="blas"):
         features = features_of(bench.store, task, bench.count)
         seen = features if task.exact else project(features)
-        return leave_one_out(
+        score = leave_one_out(
             seen, bench.probe_targets(), bench.outputs, PENALTIES[::2], SCORES[bench.request.scored_by]
         )
+    put_score(bench.store, task, score)
+    return score
 
 
 def to_refit(columns: Columns, cheap: Mapping[int, float]) -> tuple[int, ...]:

@@ -18,7 +18,6 @@ from edgecut.search.parts import (
     has_targets,
     known_pass,
     known_score,
-    put_score,
 )
 from edgecut.search.passes import Probes, to_refit
 from edgecut.search.request import PART
@@ -133,7 +132,6 @@ class _Input:
         if isinstance(task, Pass):
             self._parts[task] = cast("Passed", answer)
             return self._next() if len(self._parts) == len(self._passes) else ()
-        put_score(self._store, task, cast("float", answer))
         (self._exact if task.exact else self._cheap)[task.cut] = cast("float", answer)
         waits = len(self._exact if task.exact else self._cheap) < sum(x.exact == task.exact for x in self._probes)
         return () if waits else self._next()
