@@ -131,11 +131,17 @@ def golden_vectors(artifact_path: Path, camera_pixels: np.ndarray | None, model_
 
     camera_pixels: (k, height, width, channels) uint8, what the device's camera gives, None without a camera.
     model_inputs: rows (k, ...), the same as the float model takes them; quantized by the file's own scales.
-    Raises RunError if the file can't be run.
+    Raises RunError if the file can't be run, or puts out what isn't finite, against which nothing can be held.
     """
     runner = FileRunner(artifact_path)
     inputs = quantize_rows(model_inputs, runner.inputs, str(artifact_path))
     expected = runner.predict_raw_each(inputs)
+    for spec, values in zip(runner.outputs, expected, strict=True):
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise RunError(
+                f"{artifact_path.name}: output {spec.name!r} holds nan or infinity for an input of the golden vectors, "
+                "against which no device can be held; cut the model before the layer that puts it out"
+            )
     others = FileRunner(artifact_path, kernels="plain").predict_raw_each(inputs)
     kernels = _KERNELS[artifact_path.suffix]
     outputs = tuple(

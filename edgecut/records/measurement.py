@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Literal, NotRequired, TypedDict, Unpack
@@ -137,7 +138,11 @@ class Origin(Place):
 
 
 def measured(metric: Metric, artifact: str, values: Sequence[float], **origin: Unpack[Origin]) -> Measurement:
-    """A measurement whose value is the median of `values`."""
+    """A measurement whose value is the median of `values`; a missing one where they aren't finite, as JSON has none."""
+    if not all(map(math.isfinite, values)):
+        conditions = {key: value for key, value in origin.get("conditions", {}).items() if _is_json(value)}
+        finite: Origin = {**origin, "conditions": conditions}
+        return missing(metric, artifact, "what it is computed from isn't finite (nan or infinity)", **finite)
     raw = tuple(values) if len(values) > 1 else ()
     return Measurement(
         metric=metric, artifact=artifact, value=statistics.median(values), values=raw, **_told(metric, origin)
@@ -148,6 +153,10 @@ def missing(metric: Metric, artifact: str, reason: str, **origin: Unpack[Origin]
     """A measurement that could not be had, and why."""
     told = _told(metric, {**origin, "kind": "unknown"})
     return Measurement(metric=metric, artifact=artifact, value=None, reason=reason, **told)
+
+
+def _is_json(value: object) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 class Told(TypedDict):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgecut.errors import RunError
 from edgecut.export.readback import read_artifact
 from edgecut.handoff.bundle import arena_of, byte_table, device_artifact, write_bundle
 from edgecut.handoff.seal import VARIES, Release, manifest_of
@@ -25,6 +26,8 @@ from edgecut.records.profile_files import find_profile
 from edgecut.records.recipe import Recipe, make_recipe, read_recipe
 from edgecut.records.report import Report, SourceFacts
 from edgecut.runtime.files import FileRunner
+from edgecut.tflite.flatbuffer import parse
+from edgecut.tflite.patch import patched
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 FILES = ("float32.tflite", "int8.tflite", "float32.onnx", "int8.onnx")
@@ -62,6 +65,20 @@ def camera(count: int = 3) -> np.ndarray:
 
 def vectors_of(path: Path) -> Vectors:
     return golden_vectors(path, camera(), model_input(camera(), "tf", "normalized"))
+
+
+def test_outputs_that_are_not_finite_are_no_golden_vectors(tmp_path: Path) -> None:
+    content = (FIXTURES / "tiny.float32.tflite").read_bytes()
+    graph = parse(content, "tiny")
+    weights = next(op for op in graph.operators if op.name == "FULLY_CONNECTED").inputs[1]
+    path = tmp_path / "a.tflite"
+    path.write_bytes(patched(content, {weights: np.full(graph.tensors[weights].shape, np.nan, np.float32)}, {}))
+    with pytest.raises(RunError) as caught:
+        vectors_of(path)
+    assert str(caught.value) == (
+        f"a.tflite: output {FileRunner(path).outputs[0].name!r} holds nan or infinity for an input of the golden "
+        "vectors, against which no device can be held; cut the model before the layer that puts it out"
+    )
 
 
 def bundle(
