@@ -112,9 +112,11 @@ def _row(judged: Judged, other: _Other | str, profile: Profile) -> Measurement:
         "stand_in_steps": other.steps,
     }
     if metric is None or (not _is_equal(profile) and share != 1):
+        steps = f"outputs are up to {conditions['kernel_steps']} of 255 steps from LiteRT's"
+        told = steps if share is None else f"{share:.1%} of {len(other.places)} images get LiteRT's answer"
         why = (
             f"{profile.id} runs {kernels}, which isn't on this host, and the answers hang on the kernels: by "
-            f"{REFERENCE} {0 if share is None else share:.1%} of {len(other.places)} images get LiteRT's answer"
+            f"{REFERENCE} {told}"
         )
         return missing(
             "accuracy_drop", name, why, where="host", method=REFERENCE, profile=profile.id, conditions=conditions
@@ -150,7 +152,7 @@ def _reference_outputs(judged: Judged) -> _Other:
     tried = _in_tflm(judged, plain, rows[:few])
     steps = _steps(judged, outputs[:few], tried)
     if steps <= 1:
-        return _Other(places, outputs, few, steps)
+        return _Other(places, np.concatenate([tried, outputs[few:]]), few, steps)
     if few < min(total, _FEWEST):
         raise RunError(f"LiteRT's own kernels differ from it by {steps} steps, and it runs {few} images in its time")
     return _Other(places[:few], tried, few, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,32 @@ def test_answers_that_change_are_lost_on_a_board_and_unknown_where_its_kernels_a
         f"another one than by LiteRT's XNNPACK, which measures accuracy here, with outputs up to {steps} of 255 steps "
         "apart"
     ]
+
+
+def test_what_tflm_puts_out_is_judged_wherever_it_ran(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = judged()
+    step = one.file.artifact.outputs[0].scale or 1.0
+
+    def by_a_step(_judged: Judged, runner: FileRunner, rows: np.ndarray) -> np.ndarray:
+        return predict_file(runner, rows, one.feed, title="", progress=SILENT) + np.float32(step)
+
+    monkeypatch.setattr(device_kernels, "_in_tflm", by_a_step)
+    plain = predict_file(FileRunner(TINY, kernels="plain"), PIXELS, one.feed, title="", progress=SILENT)
+    other = device_kernels._reference_outputs(one)
+    assert (other.tried, other.steps) == (40, 1)
+    np.testing.assert_array_equal(other.outputs, plain + np.float32(step))
+
+
+def test_values_have_no_answers_and_their_distance_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = judged()
+    values = replace(one, answer=Answer("values", metric="r2"), labels=one.outputs)
+    other = device_kernels._Other(np.arange(40), one.outputs + np.float32(one.file.artifact.outputs[0].scale), 40, 0)
+    monkeypatch.setattr(device_kernels, "_reference_outputs", lambda _: other)
+    _, esp = lost_on_devices(values, BOARDS)
+    assert esp.reason == (
+        "esp32-s3 runs esp-nn, which isn't on this host, and the answers hang on the kernels: by TFLM's reference "
+        "kernels outputs are up to 1 of 255 steps from LiteRT's"
+    )
 
 
 def test_without_the_interpreter_the_accuracy_on_a_board_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
