@@ -12,6 +12,7 @@ from edgecut.errors import DataError, StemError
 from edgecut.graph.callgraph import Calls
 from edgecut.graph.calls import calls
 from edgecut.graph.features import Forward, forward_of, poolable, pooled_model, predict_each
+from edgecut.images.by_parts import PartReader
 from edgecut.images.dataset import Dataset, check_classes, index_data
 from edgecut.images.device import PictureForm
 from edgecut.images.feed import ArrayFeed, Feed, PictureFeed
@@ -51,7 +52,7 @@ class Workbench:
         self._source: Source | None = None
         self._body: tuple[Size | None, int | None, Body] | None = None
         self._dataset: tuple[Size | None, int | None, Dataset] | None = None
-        self._whole: tuple[PictureForm | None, np.ndarray] | None = None
+        self._reader: PartReader | None = None
         self._targets: np.ndarray | None = None
 
     @property
@@ -122,7 +123,7 @@ class Workbench:
         feed = self._feed(size, channels)
         form = picture_form(self.request.recipe, feed) if isinstance(feed, PictureFeed) else None
         if self._in_parts and not (self._dataset is not None and self._dataset[:2] == (size, channels)):
-            return self._read(form, which)
+            return self._part(which, form)
         return np.asarray(self.images(size, channels).train.pixels)[which]
 
     @property
@@ -138,7 +139,7 @@ class Workbench:
             own = source_feed(recipe, source, self._feed(size, channels))
             self._teacher = own, forward_of(feature_model(source))
         feed, forward = self._teacher
-        rows = self._read(source_form(feed) if isinstance(feed, PictureFeed) else None, which)
+        rows = self._part(which, source_form(feed) if isinstance(feed, PictureFeed) else None)
         return np.concatenate([first for (first,) in predict_each(forward, rows, feed.values)])
 
     def probe_targets(self) -> np.ndarray:
@@ -162,25 +163,12 @@ class Workbench:
         title = f"forward pass {words(size, channels)}"
         return predict_each(self._forward[2], rows, feed.values, title=title, progress=self.progress)
 
-    def _read(self, form: PictureForm | None, which: np.ndarray | slice) -> np.ndarray:
-        """Some of the training images in a form, or of the arrays; nothing else is read but of an .npz, which is whole.
-
-        It has no places to begin at where it is compressed, so that each part would read all before it.
-        """
-        source, dataset = self._indexed()
-        if not source.is_array:  # read once, so that keeping them would only hash the whole folder for each part
-            return self._read_of(source, form, dataset.train.pixels[which], None)
-        if self._whole is None or self._whole[0] != form:
-            self._whole = None
-            self._whole = form, self._read_of(source, form, dataset.train.pixels, file_store("search"))
-        return self._whole[1][which]
-
-    def _read_of(
-        self, source: PictureSource, form: PictureForm | None, chosen: np.ndarray, store: Store | None
-    ) -> np.ndarray:
-        if form is None:
-            return source.rows(chosen, store=store, progress=self.progress)
-        return source.read(chosen, form, store=store, progress=self.progress)
+    def _part(self, which: np.ndarray | slice, form: PictureForm | None) -> np.ndarray:
+        """Some of the training images in a form, or of the arrays."""
+        if self._reader is None:
+            source, dataset = self._indexed()
+            self._reader = PartReader(source, dataset.train.pixels, file_store("search"), self.progress)
+        return self._reader.part(which, form)
 
     def _indexed(self) -> tuple[PictureSource, Dataset]:
         if self._index is None:
