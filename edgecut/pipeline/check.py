@@ -239,7 +239,8 @@ def _check(
             lost = reference.baseline - scores[answer.metric]
             if feed is not None:
                 shown = pixels[chosen.judging] if chosen.chooses else pixels
-                judged.append(Judged(file, shown, feed, place, ours, answer, reference.labels, lost))
+                before = reference.before[place]
+                judged.append(Judged(file, shown, feed, place, ours, answer, reference.labels, lost, before, by))
             yield _drop(name, method, lost, drop, conditions)
         for metric, value in values.items():
             more = _interval(value, conditions["images"]) if metric == "accuracy" else {}
@@ -256,8 +257,13 @@ def _interval(share: float, images: int) -> dict[str, float]:
 
 
 def _drop(name: str, method: str, value: float, drop: Drop, conditions: Conditions) -> Measurement:
-    """What a file lost, with its standard error, and whether that is more than chance."""
-    more = {"standard_error": drop.error, "beyond_chance": is_loss(drop, conditions["images"])}
+    """What a file lost, with its standard error and interval, and whether that is more than chance."""
+    more = {
+        "standard_error": drop.error,
+        "low": drop.low,
+        "high": drop.high,
+        "beyond_chance": is_loss(drop, conditions["images"]),
+    }
     return measured("accuracy_drop", name, [value], where="host", method=method, conditions={**conditions, **more})
 
 

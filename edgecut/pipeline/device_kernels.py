@@ -19,6 +19,8 @@ from edgecut.images.feed import Feed
 from edgecut.images.rows import columns
 from edgecut.pipeline.run_file import fed, predict_file_outputs
 from edgecut.pipeline.values import WrittenFile
+from edgecut.records.artifact import Artifact
+from edgecut.records.document import Record
 from edgecut.records.measurement import Measurement, measured, missing
 from edgecut.records.precision import taken_by
 from edgecut.records.profile import Profile
@@ -38,7 +40,7 @@ class Judged:
     """What a file puts out by LiteRT for the images that judge it.
 
     pixels: (n, ...), as `feed` has them. outputs: (n, ...), float32, of the output at `place`, which `answer` and
-    labels judge. drop: what it loses against the float model.
+    labels judge. drop: what it loses against the float model, whose outputs `floats` (n, ...) `by` decides.
     """
 
     file: WrittenFile
@@ -49,6 +51,38 @@ class Judged:
     answer: Answer
     labels: np.ndarray
     drop: float
+    floats: np.ndarray
+    by: Answer
+
+
+class KernelLoss(Record):
+    """What is lost by other kernels than this host's.
+
+    of_all: between what all images lose, of which those that judge are a sample; of_judging: between what these lose,
+    as far as those that were tried tell. Both with 95 %.
+    """
+
+    drop: float
+    of_all: tuple[float, float]
+    of_judging: tuple[float, float]
+
+
+class KernelTrial(Record):
+    """A file's answers by TFLM's reference kernels against those by LiteRT; `reason` says why there are none.
+
+    images: of the of_images that judge. tried_images: how many of them TFLM ran itself; stand_in_steps: by how much
+    what stands for it on the others differs from it on these. kernel_agreement: the part of answers that stay;
+    kernel_steps: the largest difference, in steps of the output. loss: None where no labels judge.
+    """
+
+    reason: str = ""
+    images: int = 0
+    of_images: int = 0
+    tried_images: int = 0
+    stand_in_steps: int = 0
+    kernel_agreement: float | None = None
+    kernel_steps: int = 0
+    loss: KernelLoss | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,18 +99,51 @@ class _Other:
     steps: int
 
 
+def takers(artifact: Artifact, profiles: Sequence[Profile]) -> list[Profile]:
+    """The devices that take an int8 file and run other kernels than this host."""
+    integers = {spec.dtype for spec in (*artifact.inputs, *artifact.outputs)} == {"int8"}
+    if artifact.format != "tflite" or not integers:
+        return []
+    return [p for p in profiles if p.runtime.name not in _HERE and taken_by(p, artifact.format, artifact.precision)]
+
+
 def lost_on_devices(judged: Judged, profiles: Sequence[Profile]) -> tuple[Measurement, ...]:
     """For each device that takes an int8 file and runs other kernels: the accuracy_drop there, or why it's unknown."""
-    artifact = judged.file.artifact
-    takers = [p for p in profiles if p.runtime.name not in _HERE and taken_by(p, artifact.format, artifact.precision)]
-    integers = {spec.dtype for spec in (*artifact.inputs, *artifact.outputs)} == {"int8"}
-    if artifact.format != "tflite" or not integers or not takers:
-        return ()
+    own = takers(judged.file.artifact, profiles)
+    return rows_of(try_kernels(judged), judged.file.artifact.name, own) if own else ()
+
+
+def try_kernels(judged: Judged) -> KernelTrial:
+    """What an int8 file answers by TFLM's reference kernels, or why they couldn't be tried."""
     try:
-        found: _Other | str = _reference_outputs(judged)
+        other = _reference_outputs(judged)
     except (RunError, MissingRuntimeError) as exc:
-        found = str(exc)
-    return tuple(_row(judged, found, profile) for profile in takers)
+        return KernelTrial(reason=str(exc))
+    answer, metric, places = judged.answer, judged.answer.metric, other.places
+    here, labels = judged.outputs[places], judged.labels[places]
+    loss = None
+    if metric is not None:
+        shift = answer.drops(here, other.outputs, labels)[metric]
+        whole = answer.drops(judged.floats[places], other.outputs, labels, by=judged.by)[metric]
+        loss = KernelLoss(
+            drop=judged.drop + shift.value,
+            of_all=(whole.low, whole.high),
+            of_judging=(judged.drop + shift.low, judged.drop + shift.high),
+        )
+    return KernelTrial(
+        images=len(places),
+        of_images=len(judged.labels),
+        tried_images=other.tried,
+        stand_in_steps=other.steps,
+        kernel_agreement=answer.agreement(here, other.outputs),
+        kernel_steps=_steps(judged, here, other.outputs),
+        loss=loss,
+    )
+
+
+def rows_of(trial: KernelTrial, name: str, profiles: Sequence[Profile]) -> tuple[Measurement, ...]:
+    """The accuracy_drop of the file `name` on each of the devices, by their kernels; or why it's unknown."""
+    return tuple(_row(trial, name, profile) for profile in profiles)
 
 
 def notes(rows: Sequence[Measurement]) -> Iterator[str]:
@@ -93,27 +160,24 @@ def notes(rows: Sequence[Measurement]) -> Iterator[str]:
             )
 
 
-def _row(judged: Judged, other: _Other | str, profile: Profile) -> Measurement:
-    name, kernels = judged.file.artifact.name, profile.runtime.kernels or profile.runtime.name
-    if isinstance(other, str):
-        why = f"the accuracy on {profile.id} isn't known, since {REFERENCE} couldn't be tried: {other}"
+def _row(trial: KernelTrial, name: str, profile: Profile) -> Measurement:
+    kernels, share = profile.runtime.kernels or profile.runtime.name, trial.kernel_agreement
+    if trial.reason:
+        why = f"the accuracy on {profile.id} isn't known, since {REFERENCE} couldn't be tried: {trial.reason}"
         return missing("accuracy_drop", name, why, where="host", method=REFERENCE, profile=profile.id)
-    answer, metric = judged.answer, judged.answer.metric
-    here, labels, total = judged.outputs[other.places], judged.labels[other.places], len(judged.labels)
-    share = answer.agreement(here, other.outputs)
     conditions: dict[str, object] = {
         "kernels": REFERENCE,
         "device_kernels": kernels,
-        "images": len(other.places),
-        "of_images": total,
+        "images": trial.images,
+        "of_images": trial.of_images,
         "kernel_agreement": share,
-        "kernel_steps": _steps(judged, here, other.outputs),
-        "tried_images": other.tried,
-        "stand_in_steps": other.steps,
+        "kernel_steps": trial.kernel_steps,
+        "tried_images": trial.tried_images,
+        "stand_in_steps": trial.stand_in_steps,
     }
-    if metric is None or (not _is_equal(profile) and share != 1):
-        steps = f"outputs are up to {conditions['kernel_steps']} of 255 steps from LiteRT's"
-        told = steps if share is None else f"{share:.1%} of {len(other.places)} images get LiteRT's answer"
+    if trial.loss is None or (not _is_equal(profile) and share != 1):
+        steps = f"outputs are up to {trial.kernel_steps} of 255 steps from LiteRT's"
+        told = steps if share is None else f"{share:.1%} of {trial.images} images get LiteRT's answer"
         why = (
             f"{profile.id} runs {kernels}, which isn't on this host, and the answers hang on the kernels: by "
             f"{REFERENCE} {told}"
@@ -121,18 +185,17 @@ def _row(judged: Judged, other: _Other | str, profile: Profile) -> Measurement:
         return missing(
             "accuracy_drop", name, why, where="host", method=REFERENCE, profile=profile.id, conditions=conditions
         )
-    shift = answer.drops(here, other.outputs, labels)[metric]
-    value, band = judged.drop + shift.value, 0.0 if len(other.places) == total else 2 * shift.error
-    whole = other.tried == total and _is_equal(profile)
+    whole = trial.tried_images == trial.of_images and _is_equal(profile)
+    low, high = trial.loss.of_all if whole else trial.loss.of_judging
     return measured(
         "accuracy_drop",
         name,
-        [value],
+        [trial.loss.drop],
         where="host",
         method=REFERENCE,
         profile=profile.id,
         kind="measured" if whole else "estimated",
-        conditions={**conditions, "low": value - band, "high": value + band},
+        conditions={**conditions, "low": low, "high": high},
     )
 
 

@@ -27,6 +27,23 @@ def wilson(hits: int, trials: int) -> tuple[float, float]:
     return low, 1.0 if hits == trials else (middle + half) / (1 + spread)
 
 
+def paired_interval(differences: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval of the mean of paired differences (n,) of hits, each -1, 0 or 1.
+
+    As of two images more, of which one is lost and one gained, so that it has a width where none differs (Bonett and
+    Price, Adjusted Wald Confidence Interval for a Difference of Binomial Proportions Based on Paired Data, Journal of
+    Educational and Behavioral Statistics 37, 2012).
+    """
+    more = np.append(np.asarray(differences, np.float64), (1.0, -1.0))
+    middle, half = float(more.mean()), _Z95 * paired_error(more)
+    return max(-1.0, middle - half), min(1.0, middle + half)
+
+
+def unseen(trials: int) -> float:
+    """The largest part of all that is, with 95 %, not seen in so many trials: 3 / trials of many ("rule of three")."""
+    return float(1 - 0.05 ** (1 / max(1, trials)))
+
+
 def mcnemar(only_first: int, only_second: int) -> float:
     """The two-sided probability that two classifiers of equal quality differ so much: McNemar's exact test.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgecut.bench.judge import judge
 from edgecut.bench.runners import tflm
 from edgecut.export.readback import read_artifact
 from edgecut.images.arrays import ArrayInput
@@ -16,9 +17,10 @@ from edgecut.pipeline import device_kernels
 from edgecut.pipeline.device_kernels import Judged, lost_on_devices, notes
 from edgecut.pipeline.run_file import predict_file
 from edgecut.pipeline.values import WrittenFile
-from edgecut.records.measurement import Measurement
+from edgecut.records.measurement import Measurement, measured
 from edgecut.records.profile_files import find_profile
 from edgecut.records.progress import SILENT
+from edgecut.records.recipe import make_recipe
 from edgecut.runtime.files import FileRunner
 from edgecut.score.answer import Answer
 from tests.quantized import images
@@ -34,7 +36,8 @@ def judged(outputs: np.ndarray | None = None) -> Judged:
     own = predict_file(FileRunner(TINY), PIXELS, feed, title="", progress=SILENT)
     file = WrittenFile(TINY, read_artifact(TINY, name=TINY.name, precision="int8"))
     answer = Answer("classes", metric="accuracy")
-    return Judged(file, PIXELS, feed, 0, own if outputs is None else outputs, answer, own.argmax(axis=1), 0.25)
+    ours = own if outputs is None else outputs
+    return Judged(file, PIXELS, feed, 0, ours, answer, own.argmax(axis=1), 0.0, own, answer)
 
 
 def pretended(monkeypatch: pytest.MonkeyPatch, changed: int) -> tuple[Measurement, ...]:
@@ -68,21 +71,34 @@ def test_where_tflm_takes_long_litert_stands_for_it_and_the_drop_is_an_estimate(
 
 def test_answers_that_all_stay_leave_the_drop_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     board, esp = pretended(monkeypatch, 0)
-    assert (board.value, board.kind, board.conditions["low"], board.conditions["high"]) == (
-        0.25,
-        "measured",
-        0.25,
-        0.25,
-    )
-    assert (esp.value, esp.kind) == (0.25, "estimated")  # nobody says that ESP-NN rounds as TFLM does
+    assert (board.value, board.kind) == (0, "measured")
+    assert (esp.value, esp.kind) == (0, "estimated")  # nobody says that ESP-NN rounds as TFLM does
     assert not list(notes([board, esp]))
+
+
+def test_no_change_on_forty_images_leaves_room_for_one_on_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = pretended(monkeypatch, 0)
+    bands = [(row.conditions["low"], row.conditions["high"]) for row in rows]
+    assert bands == [pytest.approx((-0.066, 0.066), abs=0.001)] * 2
+    recipe = make_recipe({"source": {"model": "m.keras"}, "budget": {"accuracy_drop": 0.03}}, {}, where="test")
+    host = measured("accuracy_drop", TINY.name, [0.0], where="host", method="LiteRT")
+    checks = judge(recipe, BOARDS[:2], [judged().file.artifact], [host, *rows])
+    told = {c.profile: (c.state, c.reason) for c in checks if c.metric == "accuracy_drop"}
+    assert told == {
+        None: ("meets", ""),
+        "nucleo-l4r5zi": ("meets", ""),  # tried on every image that judges, as on this host
+        "esp32-s3": (
+            "unknown",
+            "by TFLM's reference kernels on 40 of 40 images it is -0.066 to 0.066, with 95 %",
+        ),
+    }
 
 
 def test_answers_that_change_are_lost_on_a_board_and_unknown_where_its_kernels_are_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     board, esp = pretended(monkeypatch, 10)
-    assert board.value == pytest.approx(0.5)
+    assert board.value == pytest.approx(0.25)
     assert board.conditions["kernel_agreement"] == 0.75
     assert esp.value is None
     assert esp.reason == (
@@ -113,7 +129,8 @@ def test_what_tflm_puts_out_is_judged_wherever_it_ran(monkeypatch: pytest.Monkey
 
 def test_values_have_no_answers_and_their_distance_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     one = judged()
-    values = replace(one, answer=Answer("values", metric="r2"), labels=one.outputs)
+    answer = Answer("values", metric="r2")
+    values = replace(one, answer=answer, by=answer, labels=one.outputs)
     other = device_kernels._Other(np.arange(40), one.outputs + np.float32(one.file.artifact.outputs[0].scale), 40, 0)
     monkeypatch.setattr(device_kernels, "_reference_outputs", lambda _: other)
     _, esp = lost_on_devices(values, BOARDS)

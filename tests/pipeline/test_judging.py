@@ -182,7 +182,7 @@ def test_accuracy_on_a_board_is_judged_by_its_kernels(on_board: Measurement, sta
     here, there = judge(recipe(accuracy_drop=0.02), [board()], [FILE], rows)
     assert (here.profile, here.state, here.basis, here.value) == (None, "meets", "measured", 0.01)
     assert (there.profile, there.state, there.basis) == ("b", state, basis)
-    told = "by TFLM's reference kernels on 200 of 1000 images it is -0.005 to 0.025"
+    told = "by TFLM's reference kernels on 200 of 1000 images it is -0.005 to 0.025, with 95 %"
     assert there.reason == (told if state == "unknown" else "")
 
 

@@ -8,7 +8,7 @@ import pytest
 from edgecut.records.recipe import Target
 from edgecut.score.answer import Answer, answer_of, one_judged
 from edgecut.score.distance import distances, sqnr, sqnr_varying
-from edgecut.score.intervals import fraction_error, paired_error, resampled_error
+from edgecut.score.intervals import fraction_error, paired_error, paired_interval, resampled_error, unseen
 
 TWO = np.array([0, 1, 1, 0])
 FIVE = np.array([0, 4, 2, 1])
@@ -145,3 +145,21 @@ def test_errors_of_samples() -> None:
     assert fraction_error(0.5, 100) == 0.05
     many = np.random.default_rng(0).normal(size=400)
     assert resampled_error(lambda rows: float(many[rows].mean()), 400) == pytest.approx(0.05, rel=0.2)
+
+
+def test_no_difference_on_few_images_says_little_of_others() -> None:
+    # Bonett and Price 2012, equation 2, whose estimate of no difference in n is 0 +- 1.96 sqrt(2) / (n + 2).
+    for count, high in ((1, 0.924), (40, 0.066), (200, 0.0137)):
+        assert paired_interval(np.zeros(count)) == pytest.approx((-high, high), abs=0.0005)
+    assert paired_interval(np.ones(3)) == (pytest.approx(-0.101, abs=0.001), 1)
+    assert (unseen(1), unseen(300)) == (pytest.approx(0.95), pytest.approx(0.00994, abs=1e-5))
+
+
+def test_a_drop_has_an_interval_where_the_outputs_are_equal() -> None:
+    classes = Answer("classes", metric="accuracy")
+    rows, labels = np.eye(2)[[0, 1, 0, 1]], np.array([0, 1, 0, 1])
+    none = classes.drops(rows, rows, labels)["accuracy"]
+    assert (none.value, none.error, (none.low, none.high)) == (0, 0, paired_interval(np.zeros(4)))
+    values = Answer("values", metric="r2")
+    none = values.drops(rows, rows, np.eye(2)[labels])["r2"]
+    assert (none.value, none.error, none.high) == (0, 0, unseen(4))
