@@ -13,7 +13,7 @@ from edgecut.records.measurement import Measurement, measured, missing
 from edgecut.records.profile import Calibrated, LatencyFacts, Profile, Work
 from edgecut.tflite import x_cube_ai
 from edgecut.tflite.arena import cortex_m_arena_bytes, cortex_m_error, esp_nn_arena_bytes
-from edgecut.tflite.flatbuffer import Operator, TfliteGraph, each
+from edgecut.tflite.flatbuffer import Operator, TfliteGraph, per_operator
 from edgecut.tflite.layers import called
 from edgecut.tflite.ops import macs_by_class, not_modelled, weight_scheme
 from edgecut.tflite.scratch import esp_nn_plain_requests, esp_nn_s3_requests
@@ -177,7 +177,7 @@ def unknown_scratch(graph: TfliteGraph, profile: Profile) -> str:
         return f"the scratch of {profile.runtime.kernels}'s kernels isn't known"
     if profile.cpu.core.lower() not in ESP_NN_CORES:
         return f"the scratch of ESP-NN's kernels on {core} isn't known"
-    sizes = zip(graph.operators, each(graph, _esp_nn(profile)), strict=True)
+    sizes = zip(graph.operators, per_operator(graph, _esp_nn(profile)), strict=True)
     unknown = next((operator for operator, size in sizes if size is None), None)
     return "" if unknown is None else f"the scratch of ESP-NN's kernel for {called(graph, unknown)} isn't known"
 

@@ -12,7 +12,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, each
+from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, per_operator
 from edgecut.tflite.kinds import BY_EXPONENTIAL, REARRANGES, RENAMES
 from edgecut.tflite.ops import COUNTED, operator_macs
 
@@ -36,7 +36,7 @@ def work(graph: TfliteGraph, internal_bytes: int | None = None, flash_bytes: int
     far: bytes of activations that operators move beyond internal_bytes, none without it.
     """
     found: Counter[str] = Counter()
-    for amounts in each(graph, _amounts):
+    for amounts in per_operator(graph, _amounts):
         for kind, amount in amounts:
             found[kind] += amount
     if flash_bytes is None or flash_bytes >= sum(t.size_bytes for t in graph.tensors if t.is_constant):

@@ -10,7 +10,7 @@ from edgecut.records.artifact import Artifact, sha256_of
 from edgecut.records.recipe import Precision
 from edgecut.runtime.onnx_graph import OnnxGraph
 from edgecut.runtime.specs import file_format, read_graph, tensor_specs
-from edgecut.tflite.flatbuffer import Operator, TfliteGraph, each
+from edgecut.tflite.flatbuffer import Operator, TfliteGraph, per_operator
 from edgecut.tflite.ops import COUNTED, macs, operator_counts, operator_macs
 
 
@@ -56,7 +56,7 @@ def guess_precision(path: Path) -> Precision:
 def tflite_precision(graph: TfliteGraph) -> Precision:
     """The precision of most of a graph's multiply-accumulates; without any, that of its activations."""
     votes: Counter[Precision] = Counter()
-    for precision, count in zip(each(graph, _vote), each(graph, operator_macs), strict=True):
+    for precision, count in zip(per_operator(graph, _vote), per_operator(graph, operator_macs), strict=True):
         if precision is not None:
             votes[precision] += count or 0
     if votes:

@@ -41,7 +41,7 @@ class Renumbered:
             tuple(new[place] for place in inputs),
             tuple(new[place] for place in outputs),
         )
-        self._graph.said.update({rule: rows[:ready] for rule, rows in before.said.items()})
+        self._graph.results.update({rule: rows[:ready] for rule, rows in before.results.items()})
         return self._graph
 
 

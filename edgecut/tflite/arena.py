@@ -9,7 +9,7 @@ from itertools import chain
 from operator import attrgetter
 from typing import Literal, NamedTuple, cast
 
-from edgecut.tflite.flatbuffer import Operator, TfliteGraph, each
+from edgecut.tflite.flatbuffer import Operator, TfliteGraph, per_operator
 from edgecut.tflite.kinds import CONVOLUTIONS
 from edgecut.tflite.lifetimes import UNUSED, Buffer, Scratch, lifetimes
 from edgecut.tflite.persistent import persistent_bytes
@@ -78,7 +78,7 @@ def preparing_bytes(graph: TfliteGraph, *, wide: bool = False) -> int:
     bits; then within 60 bytes of the interpreter on operators of 1 to 24 tensors.
     """
     rule = _prepared_wide if wide else _prepared
-    return max((most for part in (graph, *graph.others) for most in each(part, rule)), default=0)
+    return max((most for part in (graph, *graph.others) for most in per_operator(part, rule)), default=0)
 
 
 def live_bytes(graph: TfliteGraph) -> int:
@@ -113,7 +113,7 @@ def esp_nn_arena_bytes(
     scratch: of the chip. It was read from ESP-NN's source and not confirmed on a device; the tail is the Cortex-M's.
     On an ESP32-S3 ESP-NN copies the weights of a convolution into the arena, which is often far above the activations.
     """
-    if any(sizes is None for part in (graph, *graph.others) for sizes in each(part, scratch)):
+    if any(sizes is None for part in (graph, *graph.others) for sizes in per_operator(part, scratch)):
         return None
     return _device_bytes(graph, cast("Scratch", scratch))
 
@@ -133,7 +133,7 @@ def safe_arena_bytes(smallest_bytes: int | None, estimate_bytes: int | None, err
 def tail_bytes(graph: TfliteGraph) -> int:
     """What TFLM keeps beside the activations with 32-bit pointers; cortex_m_arena_bytes says how well."""
     parts = (graph, *graph.others)
-    filters = sum(sum(each(part, _filters)) for part in parts)
+    filters = sum(sum(per_operator(part, _filters)) for part in parts)
     operators = sum(len(part.operators) for part in parts)
     return 8 * filters + 150 * operators + 350 + sum(map(persistent_bytes, parts))
 

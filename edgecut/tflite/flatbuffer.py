@@ -127,8 +127,8 @@ class TfliteGraph:
     """The first subgraph of a file, in execution order. subgraphs: how many the file has.
 
     others: the subgraphs behind it, which IF, WHILE and CALL_ONCE run. arena_offsets: of the tensors of all subgraphs,
-    one after another, -1 where the runtime plans itself; () without the metadata that says so. said: what rules said of
-    the first operators, see `each`.
+    one after another, -1 where the runtime plans itself; () without the metadata that says so. results: what rules
+    gave for the first operators, see per_operator.
     """
 
     tensors: tuple[Tensor, ...]
@@ -140,15 +140,15 @@ class TfliteGraph:
     description: str = ""
     others: tuple[TfliteGraph, ...] = ()
     arena_offsets: tuple[int, ...] = ()
-    said: dict[Callable[..., object], list[Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    results: dict[Callable[..., object], list[Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
 
-def each(graph: TfliteGraph, rule: Callable[[TfliteGraph, Operator], T]) -> Sequence[T]:
-    """What a rule says of each operator of a graph, by the operator, its tensors and what comes before it.
+def per_operator(graph: TfliteGraph, rule: Callable[[TfliteGraph, Operator], T]) -> Sequence[T]:
+    """What a rule gives for each operator of a graph, by the operator, its tensors and what comes before it.
 
     A rule isn't asked twice of a graph, nor of operators that two parts of a model in a row (lowering/) begin with.
     """
-    rows: list[T] = graph.said.setdefault(rule, [])
+    rows: list[T] = graph.results.setdefault(rule, [])
     rows.extend(rule(graph, operator) for operator in graph.operators[len(rows) :])
     return rows
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from edgecut.tflite.flatbuffer import Operator, TfliteGraph, each
+from edgecut.tflite.flatbuffer import Operator, TfliteGraph, per_operator
 
 Scratch = Callable[[TfliteGraph, Operator], tuple[int, ...]]
 
@@ -113,7 +113,7 @@ def _run(clock: _Clock, place: int, callers: tuple[int, ...]) -> None:
 def _scratch(clock: _Clock, scratch: Scratch, before: int) -> list[Buffer]:
     buffers: list[Buffer] = []
     for place, part in enumerate(clock.graphs):
-        for operator, sizes in zip(part.operators, each(part, scratch), strict=True):
+        for operator, sizes in zip(part.operators, per_operator(part, scratch), strict=True):
             for size in sizes:
                 life = clock.nodes.get((place, operator.index), (UNUSED, UNUSED))
                 buffers.append(Buffer(before + len(buffers), size, *life, operator=operator))

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable
 
-from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, each
+from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, per_operator
 from edgecut.tflite.kinds import CONVOLUTIONS, NO_MACS
 
 Macs = Callable[[TfliteGraph, Operator], int]
@@ -14,7 +14,7 @@ Macs = Callable[[TfliteGraph, Operator], int]
 
 def macs(graph: TfliteGraph) -> int | None:
     """The multiply-accumulates of one inference, None if an operator isn't modelled."""
-    counts = each(graph, operator_macs)
+    counts = per_operator(graph, operator_macs)
     known = [count for count in counts if count is not None]
     return sum(known) if len(known) == len(counts) else None
 
@@ -22,7 +22,7 @@ def macs(graph: TfliteGraph) -> int | None:
 def macs_by_class(graph: TfliteGraph) -> dict[str, int]:
     """The multiply-accumulates of the modelled operators as {"conv": n, "depthwise": n, "dense": n}."""
     totals = {"conv": 0, "depthwise": 0, "dense": 0}
-    for operator, count in zip(graph.operators, each(graph, operator_macs), strict=True):
+    for operator, count in zip(graph.operators, per_operator(graph, operator_macs), strict=True):
         if count and operator.name in COUNTED:
             totals[COUNTED[operator.name][0]] += count
     return totals
@@ -45,7 +45,7 @@ def operator_macs(graph: TfliteGraph, operator: Operator) -> int | None:
 
 def not_modelled(graph: TfliteGraph) -> tuple[str, ...]:
     """The names of operators whose multiply-accumulates aren't modelled, sorted, each once."""
-    counts = each(graph, operator_macs)
+    counts = per_operator(graph, operator_macs)
     return tuple(sorted({op.name for op, count in zip(graph.operators, counts, strict=True) if count is None}))
 
 

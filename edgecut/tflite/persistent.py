@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgecut.tflite.flatbuffer import Operator, TfliteGraph, each
+from edgecut.tflite.flatbuffer import Operator, TfliteGraph, per_operator
 
 Rule = Callable[[TfliteGraph, Operator], int]
 
@@ -16,7 +16,7 @@ def persistent_bytes(graph: TfliteGraph) -> int:
     nothing, or that hasn't the inputs and outputs of its kind.
     """
     variables = sum(_up(tensor.size_bytes) for tensor in graph.tensors if tensor.is_variable)
-    return variables + _resources(graph) + sum(each(graph, _kept))
+    return variables + _resources(graph) + sum(per_operator(graph, _kept))
 
 
 def _kept(graph: TfliteGraph, operator: Operator) -> int:

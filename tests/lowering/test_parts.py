@@ -8,7 +8,7 @@ from operator import is_
 
 from edgecut.lowering.lower import lowering
 from edgecut.lowering.saved_dataflow import saved_dataflow
-from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, each
+from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph, per_operator
 from tests.saved_models import functional, layer
 
 CONV = {"filters": 4, "kernel_size": [3, 3], "padding": "same"}
@@ -39,7 +39,7 @@ def test_a_part_does_not_depend_on_the_parts_before_it() -> None:
         place = order.randrange(len(tensors))
         graph = together(tensors[place])
         assert graph == alone[place]
-        assert each(graph, _with_tensors) == [_with_tensors(graph, operator) for operator in graph.operators]
+        assert per_operator(graph, _with_tensors) == [_with_tensors(graph, operator) for operator in graph.operators]
     ends = tensors[3], tensors[-1]
     assert together(*ends) == lowering(flow.calls, "int8")(*ends)
     assert together(tensors[-1]) == alone[-1]
@@ -56,7 +56,7 @@ def test_a_rule_is_not_asked_again_of_what_parts_in_a_row_begin_with() -> None:
         return operator.index
 
     for call in list(flow)[1:]:
-        assert each(lower(*call.outputs), rule) == list(range(list(flow).index(call)))
+        assert per_operator(lower(*call.outputs), rule) == list(range(list(flow).index(call)))
     assert asked == [0, 1, 2, 3, 4]
 
 
