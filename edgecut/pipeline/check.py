@@ -35,9 +35,9 @@ from edgecut.records.recipe import Recipe
 from edgecut.runtime.files import FileRunner
 from edgecut.score.answer import AGREEMENTS, Answer, Drop
 from edgecut.score.distance import distances
-from edgecut.score.given import judged_output
 from edgecut.score.intervals import wilson
 from edgecut.score.metrics import MetricName, metric_of
+from edgecut.score.threshold import judged_output
 
 VECTORS = 4  # golden vectors in a bundle
 _SEEDED = 8  # inputs that a file is checked on without images

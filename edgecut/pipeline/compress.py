@@ -20,7 +20,7 @@ from edgecut.pipeline.values import Done, Fitted, timed, training_labels
 from edgecut.records.facts import StepFacts, TrainingFacts
 from edgecut.records.progress import Progress
 from edgecut.records.recipe import Compress, Recipe
-from edgecut.score.given import judged_output
+from edgecut.score.threshold import judged_output
 
 
 def compress_model(fitted: Fitted, images: Dataset | None, recipe: Recipe, progress: Progress) -> Done[Fitted]:
@@ -44,7 +44,7 @@ def compress_model(fitted: Fitted, images: Dataset | None, recipe: Recipe, progr
             notes=tuple(_left_out(result)),
             losses=losses,
         )
-    traced_anew = replace(fitted, started=None)  # its folder is gone when the uncompressed files are written
+    traced_anew = replace(fitted, float_file=None)  # its folder is gone when the uncompressed files are written
     value = Fitted(result.model, fitted.feed, compressed=result, before=traced_anew, uncompressed=before)
     return Done(value, (step,))
 

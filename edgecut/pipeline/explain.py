@@ -72,7 +72,7 @@ def _float_file(fitted: Fitted, files: Sequence[WrittenFile]) -> bytes | None:
     file = kinds.get(("tflite", "float32"))
     if file is not None:
         return read_content(file.path)
-    return None if fitted.started is None else fitted.started.content
+    return None if fitted.float_file is None else fitted.float_file.content
 
 
 def _auto_helps(recipe: Recipe, file: WrittenFile) -> bool:

@@ -23,7 +23,7 @@ from edgecut.runtime.files import FileRunner
 from edgecut.tflite.cut import cut_tensors
 
 
-def started(body: keras.Model, head: Head, scratch: Path) -> FloatFile | None:
+def float_file(body: keras.Model, head: Head, scratch: Path) -> FloatFile | None:
     """The float file of a pooled body with a head whose numbers a fit replaces, traced into a folder of its own.
 
     They are seeded, and none is zero, since the converter leaves out what adds nothing. None where the converter

@@ -19,7 +19,7 @@ from edgecut.records.operating import DEFAULT, GIVEN, Decision
 from edgecut.records.recipe import Data
 from edgecut.runtime.activation import last_activation
 from edgecut.score.answer import answer_for
-from edgecut.score.given import with_threshold
+from edgecut.score.threshold import with_threshold
 
 
 def file_legend(path: Path, artifact: Artifact, data: Data) -> Legend:

@@ -20,7 +20,7 @@ from edgecut.head.train import HeadShape, Trained, TrainingPlan, finetune, fit
 from edgecut.images.dataset import Dataset
 from edgecut.images.feed import Feed
 from edgecut.images.rows import columns
-from edgecut.pipeline.features import features_of, head_weights, runner_of, started, with_weights
+from edgecut.pipeline.features import features_of, float_file, head_weights, runner_of, with_weights
 from edgecut.pipeline.images import source_images, with_features
 from edgecut.pipeline.losses import lost_by_head
 from edgecut.pipeline.run_file import predict_file
@@ -84,7 +84,7 @@ def refit_on_int8(
     if recipe.head is None or images is None or fitted.body is None:
         return int8_model(fitted.model, fitted.feed), None
     model, calibration = int8_model(fitted.model, fitted.feed), fitted.feed.calibration(images.train, recipe.data)
-    start = fitted.started
+    start = fitted.float_file
     if start is not None and model is fitted.model and not is_recurrent(model):
         saved_model, weights = start.saved_model, (start.kernel, start.bias)
     else:
@@ -144,7 +144,7 @@ def _learned(
     if head is None:
         raise HeadError("head: the recipe has none to learn")
     pooled = attach_pool(body.model.value, head.pool)
-    file = started(pooled, head, scratch / "started")
+    file = float_file(pooled, head, scratch / "float_file")
     features = features_of(pooled, file, images.train.pixels, body.feed, scratch, progress)
     probe = fit_probe(features, labels, head, recipe.data)
     model = head_behind(pooled, head.classes, (), head.activation, **_weights(head, probe))

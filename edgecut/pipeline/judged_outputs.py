@@ -14,8 +14,8 @@ from edgecut.pipeline.images import class_names
 from edgecut.records.progress import Progress
 from edgecut.records.recipe import Recipe
 from edgecut.score.answer import Answer, answer_for, one_judged
-from edgecut.score.given import judged_output, with_threshold
 from edgecut.score.metrics import MetricName
+from edgecut.score.threshold import judged_output, with_threshold
 
 
 def answers_of(model: keras.Model, recipe: Recipe, images: Dataset | None) -> tuple[Answer, ...]:

@@ -11,7 +11,7 @@ from edgecut.pipeline.judged_outputs import answers_of, validation_outputs
 from edgecut.records.progress import Progress
 from edgecut.records.recipe import Recipe
 from edgecut.score.answer import Answer, Drop
-from edgecut.score.given import judged_output
+from edgecut.score.threshold import judged_output
 
 ERRORS = 2
 """So many standard errors of the paired difference are chance, and so many images."""

@@ -18,7 +18,7 @@ from edgecut.records.data import Data
 from edgecut.records.document import closest
 from edgecut.records.json_value import JsonObject
 from edgecut.records.recipe import CustomPreprocess, LayerRef, Recipe, Stem
-from edgecut.score.given import one_sided
+from edgecut.score.threshold import one_sided
 
 Shape = Sequence[int | None]
 

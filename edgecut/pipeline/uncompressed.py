@@ -32,8 +32,8 @@ from edgecut.records.progress import Progress
 from edgecut.records.recipe import Bench, Recipe
 from edgecut.runtime.files import FileRunner
 from edgecut.score.answer import Answer
-from edgecut.score.given import judged_output
 from edgecut.score.metrics import MetricName
+from edgecut.score.threshold import judged_output
 from edgecut.whole import scratch_folder
 
 WORD = "uncompressed"

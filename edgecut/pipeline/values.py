@@ -137,7 +137,7 @@ class Body:
 class FloatFile:
     """The float .tflite file of a model, and the SavedModel that it was converted from.
 
-    kernel, bias: of the head in both. The model's own head may be another, fitted on what the file's body puts out.
+    kernel, bias: of the head in the SavedModel. The file's is another once one was fitted on what its body puts out.
     """
 
     content: bytes
@@ -152,7 +152,7 @@ class Fitted:
 
     body, probe, features: of a head that was fitted in closed form, the pooled body in front of it, whose layers are
     the model's, the fit, and the training images' features (n, d) that it was fitted on; the head of an int8 file is
-    fitted anew on the int8 body. started: the file whose body gave the features, with the head that it started from.
+    fitted anew on the int8 body. float_file: the file whose body gave the features.
     compressed, before: of a compressed model, how it was trained, and what it was before; uncompressed: what that put
     out for the validation images, () without images.
     """
@@ -162,7 +162,7 @@ class Fitted:
     body: keras.Model | None = None
     probe: Probe | None = None
     features: np.ndarray | None = None
-    started: FloatFile | None = None
+    float_file: FloatFile | None = None
     compressed: Compressed | None = None
     before: Fitted | None = None
     uncompressed: tuple[np.ndarray, ...] = ()

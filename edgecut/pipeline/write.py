@@ -83,9 +83,9 @@ def content_of(
         if content is not None:
             check_against_model(content, model, precision, _calibration(fitted, images, recipe))
             return Done(Converted(content))
-    if precision == "float32" and fitted.started is not None:
-        check_against_model(fitted.started.content, model, precision)
-        return Done(Converted(fitted.started.content))
+    if precision == "float32" and fitted.float_file is not None:
+        check_against_model(fitted.float_file.content, model, precision)
+        return Done(Converted(fitted.float_file.content))
     saved_model = traced_once(model, scratch / ("float" if model is fitted.model else precision), precision)
     calibration = _calibration(fitted, images, recipe) if needs_images(precision) else None
     return Done(Converted(converted(saved_model, model, precision, calibration)))

@@ -12,7 +12,7 @@ from edgecut.export.tflite import convert, write_saved_model
 from edgecut.graph.predict import predict
 from edgecut.head.attach import attach_pool, head_behind
 from edgecut.images.feed import PictureFeed
-from edgecut.pipeline.features import features_of, head_weights, started, with_weights
+from edgecut.pipeline.features import features_of, float_file, head_weights, with_weights
 from edgecut.records.progress import SILENT
 from edgecut.records.recipe import Head
 
@@ -33,7 +33,7 @@ def pooled(*layers: keras.Layer) -> keras.Model:
 
 def test_the_float_file_with_the_fitted_head_is_the_one_that_is_converted_anew(tmp_path: Path) -> None:
     body, random = pooled(keras.layers.ReLU()), np.random.default_rng(1)
-    file = started(body, HEAD, tmp_path / "started")
+    file = float_file(body, HEAD, tmp_path / "float_file")
     assert file is not None
     kernel, bias = random.normal(size=(6, 4)).astype("float32"), random.normal(size=4).astype("float32")
     model = head_behind(body, 4, kernel=kernel, bias=bias)
@@ -44,7 +44,7 @@ def test_the_float_file_with_the_fitted_head_is_the_one_that_is_converted_anew(t
 
 def test_features_are_the_float_files(tmp_path: Path) -> None:
     body = pooled(keras.layers.ReLU())
-    file = started(body, HEAD, tmp_path / "started")
+    file = float_file(body, HEAD, tmp_path / "float_file")
     features = features_of(body, file, PIXELS, FEED, tmp_path, SILENT)
     assert features.dtype == np.float32
     np.testing.assert_allclose(features, predict(body, PIXELS, FEED.values), rtol=1e-5, atol=1e-6)
@@ -60,6 +60,6 @@ class Unconverted(keras.layers.Layer):
 
 def test_what_the_converter_refuses_gives_its_features_in_keras(tmp_path: Path) -> None:
     body = pooled(Unconverted())
-    assert started(body, HEAD, tmp_path / "started") is None
+    assert float_file(body, HEAD, tmp_path / "float_file") is None
     features = features_of(body, None, PIXELS, FEED, tmp_path, SILENT)
     np.testing.assert_array_equal(features, predict(body, PIXELS, FEED.values))

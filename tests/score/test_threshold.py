@@ -7,7 +7,7 @@ import pytest
 from edgecut.errors import RequestError
 from edgecut.records.recipe import Data
 from edgecut.score.answer import answer_of
-from edgecut.score.given import with_threshold
+from edgecut.score.threshold import with_threshold
 
 OUTPUTS = {"softmax": ((2,), "softmax"), "sigmoid": ((1,), "sigmoid"), "linear": ((1,), "linear")}
 
