@@ -140,9 +140,8 @@ def portable(request: Request) -> bytes:
     source = recipe.source
     if not source.model.startswith(PREFIX):
         source = source.model_copy(update={"model": str(Path(source.model).absolute())})
-    named = {
-        key: str(Path(path).absolute()) for key in ("train", "val", "labels") if (path := getattr(recipe.data, key))
-    }
+    paths = {key: getattr(recipe.data, key) for key in ("train", "val", "labels")}  # labels may be names, too
+    named = {key: str(Path(path).absolute()) for key, path in paths.items() if isinstance(path, str)}
     recipe = recipe.model_copy(update={"source": source, "data": recipe.data.model_copy(update=named)})
     plain = replace(request, recipe=recipe, out=request.out.absolute(), spread=HERE, time_limit_s=None)
     return pickle.dumps(plain)
