@@ -33,8 +33,14 @@ def c_name(source: str) -> str:
 
 
 def c_paths(name: str, folder: Path) -> tuple[Path, ...]:
-    """The files of a model's C in a folder: the model that it is generated from, the text, and its header."""
-    return tuple(folder / file for file in (f"{name}.tflite", f"{name}_run.c", f"{name}_run.h"))
+    """The files of a model's C in a folder: the model that it is generated from, and its texts and headers."""
+    own = folder / f"{name}.tflite", folder / f"{name}_run.c", folder / f"{name}_run.h"
+    return (*own, *_extra_paths(name, folder))
+
+
+def _extra_paths(name: str, folder: Path) -> tuple[Path, ...]:
+    """The files that some C has beside it: what its outputs mean, and the way from a camera's frame."""
+    return tuple(folder / f"{name}_{what}.{suffix}" for what in ("outputs", "camera") for suffix in ("h", "c"))
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,8 @@ NO_EXTRAS = Extras()
 
 def write_c(content: bytes, name: str, folder: Path, where: str, extras: Extras = NO_EXTRAS) -> Generated:
     """Write NAME.tflite, NAME_run.c and NAME_run.h, or a package of them; nothing if the content can't be C.
+
+    What an earlier C of that name had beside it, and this one hasn't, is removed: it tells of other outputs or frames.
 
     where: what sentences call the content. Raises ExportError with a line for each operator without a kernel, or for a
     camera of a model that takes no picture; OutputError if the folder can't be made.
@@ -89,6 +97,10 @@ def write_c(content: bytes, name: str, folder: Path, where: str, extras: Extras 
         path = folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, text)
+    for source in (Path(file) for file in texts if Path(file).name == f"{name}_run.c"):
+        for path in _extra_paths(name, folder / source.parent):
+            if str(path.relative_to(folder)) not in texts:
+                path.unlink(missing_ok=True)
     return made
 
 

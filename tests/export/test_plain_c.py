@@ -38,6 +38,25 @@ def test_what_is_there_is_replaced_only_by_force(tmp_path: Path, capsys: pytest.
     assert run(capsys, "export", str(INT8), "--format", "c", "-o", str(tmp_path), "--force").code == 0
 
 
+def test_what_an_earlier_c_said_of_its_outputs_goes_by_force_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels, folder = tmp_path / "labels.txt", tmp_path / "c"
+    labels.write_text("cat\ndog\nnone\nother\n")
+    words = ["export", str(INT8), "--format", "c", "-o", str(folder)]
+    assert run(capsys, *words, "--labels", str(labels)).code == 0
+    assert {path.name for path in folder.iterdir()} > {"tiny_outputs.h", "tiny_outputs.c"}
+    for name in ("tiny.tflite", "tiny_run.c", "tiny_run.h"):
+        (folder / name).unlink()
+    answer = run(capsys, *words)
+    assert (answer.code, answer.err) == (
+        2,
+        f"edgecut: error: {folder / 'tiny_outputs.h'}: exists; pass --force to replace it\n",
+    )
+    assert run(capsys, *words, "--force").code == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["tiny.tflite", "tiny_run.c", "tiny_run.h"]
+
+
 def test_a_file_is_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "c").write_text("")
     answer = run(capsys, "export", str(INT8), "--format", "c", "-o", str(tmp_path / "c"))
