@@ -43,8 +43,9 @@ def with_threshold(
             answer = replace(answer, threshold=data.threshold)
         return (*answers[:k], answer, *answers[k + 1 :])
     shown = ", ".join(f"{shape} by {activation or 'no activation'}" for shape, activation in outputs)
+    key = "data.positive" if data.threshold is None else "data.threshold"
     raise RequestError(
-        "data.threshold: is of one score for two classes, of tags, or of a softmax over two classes, and the model "
+        f"{key}: is of one score for two classes, of tags, or of a softmax over two classes, and the model "
         f"puts out {shown}; leave it out"
     )
 

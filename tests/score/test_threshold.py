@@ -29,3 +29,15 @@ def test_a_softmax_is_decided_by_the_positive_classs_score() -> None:
         (answer_of("classes", *outputs[0]),), outputs, Data(threshold=0.9, positive="bad"), ("bad", "good")
     )
     assert (answer.kind, answer.column, answer.threshold) == ("binary", 0, 0.9)
+
+
+@pytest.mark.parametrize("key", ["threshold", "positive"])
+def test_the_key_that_no_output_can_have_is_named(key: str) -> None:
+    outputs = [((4,), "softmax")]
+    data = Data.model_validate({key: 0.5 if key == "threshold" else "dog"})
+    with pytest.raises(RequestError) as caught:
+        with_threshold((answer_of("classes", *outputs[0]),), outputs, data, ("cat", "dog", "none", "other"))
+    assert str(caught.value) == (
+        f"data.{key}: is of one score for two classes, of tags, or of a softmax over two classes, and the model "
+        "puts out (4,) by softmax; leave it out"
+    )
