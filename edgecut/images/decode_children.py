@@ -35,10 +35,14 @@ Picture = Path | Encoded
 
 
 class _Answer(NamedTuple):
-    """pixels: the pictures in the device's form, none where no form was asked for. faults: of the others."""
+    """pixels: the pictures in the device's form, none where no form was asked for. faults: of the others.
+
+    end: why the pictures behind these aren't read, "" where they are.
+    """
 
     pixels: np.ndarray
     faults: list[str]
+    end: str = ""
 
 
 def decode_all(
@@ -49,13 +53,15 @@ def decode_all(
     Raises DataError at the end that names every picture that can't be decoded, in order; of many the first.
     """
     faults: list[str] = []
+    ends: list[str] = []
     with progress.task("reading images", count) as advance:
-        for pixels, wrong in _answers(pictures, count, form, where):
+        for pixels, wrong, end in _answers(pictures, count, form, where):
             faults += wrong
+            ends += [end] if end else []
             yield pixels
             advance(len(pixels) + len(wrong))
     if faults:
-        raise several(DataError, shortened(faults, where))
+        raise several(DataError, [*shortened(faults, where), *ends])
 
 
 def decode_faults(files: Sequence[Path], where: str) -> list[str]:
@@ -64,8 +70,9 @@ def decode_faults(files: Sequence[Path], where: str) -> list[str]:
     Those that don't begin as a picture does are decoded, and where there are few and small ones all.
     """
     chosen = files if decodes_quickly(files) else [path for path in files if not _begins_as_picture(path)]
-    faults = [fault for answer in _answers(chosen, len(chosen), None, where) for fault in answer.faults]
-    return shortened(faults, where)
+    answers = list(_answers(chosen, len(chosen), None, where))
+    faults = [fault for answer in answers for fault in answer.faults]
+    return [*shortened(faults, where), *(answer.end for answer in answers if answer.end)]
 
 
 def decodes_quickly(files: Sequence[Path]) -> bool:
@@ -93,10 +100,8 @@ def _answers(pictures: Iterable[Picture], count: int, form: PictureForm | None, 
             yield alone
             deaths += died
             if deaths == _DEATHS:
-                yield _Answer(
-                    np.empty((0, *form.shape) if form else 0, np.uint8),
-                    [f"{where}: {deaths} pictures ended the child processes that decoded them; no more were read"],
-                )
+                end = f"{where}: {deaths} pictures ended the child processes that decoded them; no more were read"
+                yield _Answer(np.empty((0, *form.shape) if form else 0, np.uint8), [], end)
                 return
 
 

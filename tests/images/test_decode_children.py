@@ -104,7 +104,10 @@ def test_of_many_pictures_that_end_their_child_the_first_are_tried(
     pixels, error = _read(paths)
     assert len(pixels) == 2
     assert [line.split(" ")[1] for line in error.split("\n")] == [str(paths[1]), str(paths[3]), "2"]
-    assert error.split("\n")[-1] == "data: 2 pictures ended the child processes that decoded them; no more were read"
+    end = "data: 2 pictures ended the child processes that decoded them; no more were read"
+    assert error.split("\n")[-1] == end
+    monkeypatch.setattr(decode_children, "_SHOWN", 1)
+    assert decode_faults(paths, "data")[1:] == ["data: 1 more files can't be decoded", end]
 
 
 def test_where_no_child_can_be_had_no_picture_is_blamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
