@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from edgecut.graph.layer_call import LayerCall
@@ -46,6 +46,14 @@ class Parts:
         for tensor in ends:
             mask |= self.needs[tensor]
         return Part(self, mask, tuple(ends))
+
+    def in_turn(self, tensors: Iterable[Tensor]) -> list[Tensor]:
+        """Tensors in an order in which those that need the same calls at first are next to each other."""
+        return sorted(tensors, key=self._needed)
+
+    def _needed(self, tensor: Tensor) -> str:
+        """The calls that a tensor needs, the first one first, as digits."""
+        return bin(self.needs[tensor])[:1:-1]
 
     def first_change(self, one: Part, other: Part) -> int:
         """The first position at which two parts may become something else; behind all where they are the same."""

@@ -60,6 +60,30 @@ def test_a_rule_is_not_asked_again_of_what_parts_in_a_row_begin_with() -> None:
     assert asked == [0, 1, 2, 3, 4]
 
 
+def test_tensors_in_turn_go_along_one_branch_after_the_other() -> None:
+    """The calls of a model alternate between its branches, and each change of the branch is made anew."""
+    flow = saved_dataflow(
+        functional([
+            layer("InputLayer", "image", batch_shape=[None, 8, 8, 3]),
+            layer("Conv2D", "left1", "image", **CONV), layer("Conv2D", "right1", "image", **CONV),
+            layer("Conv2D", "left2", "left1", **CONV), layer("Conv2D", "right2", "right1", **CONV),
+            layer("Conv2D", "left3", "left2", **CONV), layer("Conv2D", "right3", "right2", **CONV),
+            layer("Add", "sum", "left3", "right3"),
+        ])
+    )  # fmt: skip
+    lower, asked = lowering(flow.calls, "int8"), list[Operator]()
+
+    def rule(_graph: TfliteGraph, operator: Operator) -> None:
+        asked.append(operator)
+
+    tensors = lower.parts.in_turn(tensor for call in flow for tensor in call.outputs)
+    for tensor in tensors:
+        per_operator(lower(tensor), rule)
+    names = [flow.tensor_name[tensor] for tensor in tensors]
+    assert names == ["image", "right1", "right2", "right3", "left1", "left2", "left3", "sum"]
+    assert len(asked) == 13  # three a branch, and all seven for the sum; 19 in the order of the calls
+
+
 def test_what_a_padding_leaves_unread_is_renumbered_once_for_parts_in_a_row() -> None:
     """A padding that two convolutions take over is read by none, so that all behind it have other numbers."""
     strided = {**CONV, "strides": [2, 2], "padding": "valid"}
