@@ -68,7 +68,7 @@ def inspect_model(
 def _read(output: Output, source: Source) -> tuple[Dataflow, Mapping[str, tuple[str, ...]]]:
     """The model's calls, as saved or by TensorFlow, and the nodes of an .onnx file that each layer is of."""
     from edgecut.graph.layer_call import UnsaidError
-    from edgecut.source.onnx.calls import read_calls
+    from edgecut.source.onnx.calls import NOT_PROVEN, read_calls
     from edgecut.source.saved import read_dataflow
 
     try:
@@ -76,7 +76,7 @@ def _read(output: Output, source: Source) -> tuple[Dataflow, Mapping[str, tuple[
             return read_dataflow(source), {}
         with output.progress().task("making layers"):
             told = read_calls(source)
-        for note in told.notes:
+        for note in (*told.notes, f"{source.model}: {NOT_PROVEN}"):
             output.note(note)
         return told.flow, told.nodes
     except UnsaidError as exc:

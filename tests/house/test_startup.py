@@ -117,12 +117,14 @@ def test_light_commands_work_in_a_process_without_tensorflow(said: dict[str, Ans
 
 def test_the_cuts_of_an_onnx_file_are_told_without_tensorflow(tmp_path: Path) -> None:
     """Keras makes its layers in a child process, which must not find TensorFlow; it is hidden from both."""
-    words = ("inspect", str(FIXTURES / "tiny.float32.onnx"), "--cuts", "--profile", "nucleo-l4r5zi", "--json")
+    file = str(FIXTURES / "tiny.float32.onnx")
+    words = ("inspect", file, "--cuts", "--profile", "nucleo-l4r5zi", "--json")
     child = run(tmp_path, *words, blocked=HEAVY - {"keras"})
     assert child.returncode == 0
     assert " ".join(child.stderr.split()) == (
         "edgecut: takes one input at a time; the model made of it takes any number (dynamic_axes or dynamic_shapes of "
-        "torch.onnx.export leave the batch open)"
+        "torch.onnx.export leave the batch open) "
+        f"edgecut: {file}: the import isn't proven on inputs here; `edgecut import`, a cut and a build do it"
     )
     assert next(point["legal_start"] for point in json.loads(child.stdout)["cut_points"])
 

@@ -15,6 +15,7 @@ from edgecut.sandbox.child import ChildDied, run_job
 from edgecut.sandbox.limits import read_limits
 
 WORKER = "edgecut.source.onnx.calls_worker"
+NOT_PROVEN = "the import isn't proven on inputs here; `edgecut import`, a cut and a build do it"
 _JOBS = 4  # of the limit's time: the file is run inside, twice at most, in a child of its own
 
 
