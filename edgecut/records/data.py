@@ -65,7 +65,7 @@ class Data(Record):
             if key not in ("image_column", "label_column") or not name:
                 raise ValueError(f"expected image_column=NAME or label_column=NAME, found {part!r}")
             columns.setdefault(key, []).append(name)
-        values = {key: names[0] if len(names) == 1 else names for key, names in columns.items()}
+        values = {key: names[0] if len(names) == 1 else tuple(names) for key, names in columns.items()}
         for key, value in values.items():
             if data.get(key, value) != value:
                 raise ValueError(f"train says {key} {value!r}, and {key} is {data[key]!r}; say it once")

@@ -19,7 +19,7 @@ from edgecut.images.encoded import LabelRequest
 from edgecut.images.faults import data_faults
 from edgecut.images.table_shard import open_table
 from edgecut.images.targets import target_of
-from edgecut.records.recipe import Data
+from edgecut.records.recipe import Data, make_recipe
 from tests.images.shard_files import FORM, PICTURES, picture_table, write_arrow, write_parquet
 
 pa = pytest.importorskip("pyarrow", reason="pip install 'edgecut[parquet]'")
@@ -76,6 +76,8 @@ def test_columns_stand_behind_the_path_too(tmp_path: Path) -> None:
     said = Data(train="a/x?y.parquet?image_column=thumb&label_column=u&label_column=v")
     assert said == Data(train="a/x?y.parquet", image_column="thumb", label_column=("u", "v"))
     assert Data(train="a/what?.png").train == "a/what?.png"
+    tables = {"source": {"model": "m.keras"}, "data": {"train": "x.parquet?label_column=u&label_column=v"}}
+    assert make_recipe(tables, {}, where="test").data == Data(train="x.parquet", label_column=("u", "v"))
 
 
 @pytest.mark.parametrize(
