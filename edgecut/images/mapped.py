@@ -6,6 +6,7 @@ import contextlib
 import errno
 import io
 import itertools
+import json
 import mmap
 import os
 import platform
@@ -108,8 +109,8 @@ def earlier(store: Store, facts: Mapping[str, object]) -> Iterator[tuple[np.ndar
             continue
         with states:
             known = np.load(states)
-        shape, descr = own["form"]
-        array = _opened(store, own, Form(tuple(shape), np.dtype(descr if len(descr) > 1 else descr[0][1])))
+        shape, ((_, dtype),) = own["form"]
+        array = _opened(store, own, Form(tuple(shape), np.dtype(dtype)))
         if array is not None and len(array) == len(known):
             yield known, array
 
@@ -165,8 +166,9 @@ def forget(rows: np.ndarray) -> None:
 
 def _list(store: Store, own: Mapping[str, object], facts: Mapping[str, object]) -> None:
     """Let an array be found by what its rows depend on. Raises OSError."""
-    others = [entry for entry in _listed(store, facts) if entry != own]
-    store.put(_LIST, {"arrays": [own, *others][:_LISTED]}, None, **facts, **_reader())
+    listed = json.loads(json.dumps(own))  # as the store gives it back, in which tuples are lists
+    others = [entry for entry in _listed(store, facts) if entry != listed]
+    store.put(_LIST, {"arrays": [listed, *others][:_LISTED]}, None, **facts, **_reader())
 
 
 def _listed(store: Store, facts: Mapping[str, object]) -> list[dict[str, Any]]:

@@ -72,6 +72,16 @@ def _assert_read_right(folder: Path, store: Store, decoded: list[str]) -> None:
         np.testing.assert_array_equal(one.labels, other.labels)
 
 
+def test_an_array_that_is_stored_again_is_found_once(tmp_path: Path, store: Store) -> None:
+    source, form = tmp_path / "source", mapped.Form((2, 3), np.dtype(np.uint8))
+    source.write_bytes(b"pictures")
+    rows = mapped.Rows(np.ones((2, 16), np.uint8), {"pictures": "of a form"})
+    for _ in range(2):
+        shutil.rmtree(store.folder / "files", ignore_errors=True)
+        mapped.stored(store, form, [np.zeros((2, 3), np.uint8)], source=source, facts={}, rows=rows)
+    assert [array.shape for _, array in mapped.earlier(store, rows.facts)] == [(2, 3)]
+
+
 def test_one_more_picture_is_decoded_alone(folder: Path, store: Store, decoded: list[str]) -> None:
     """Also where it moves others between the training and the held-out part."""
     _read(folder, store)
