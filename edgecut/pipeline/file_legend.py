@@ -69,7 +69,8 @@ def _decided(path: Path, artifact: Artifact, side: Side, data: Data, names: Sequ
     plain = tuple(answer_for(side.recipe, shape, activation) for shape, activation in outputs)
     answers = with_threshold(plain, outputs, data, names)
     rows = [np.zeros((1, *shape), np.float32) for shape, _ in outputs]
-    place = next(k for k, answer in enumerate(answers) if answer is not plain[k])
+    # None where the positive class is the one that a score says anyway.
+    place = next((k for k, answer in enumerate(answers) if answer is not plain[k]), None)
     decisions = chooser(data, names, answers, None, None).decisions(artifact, answers, rows)
     return tuple(
         d.model_copy(update={"rule": GIVEN if d.place == place and data.threshold is not None else DEFAULT})

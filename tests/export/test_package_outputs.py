@@ -11,7 +11,9 @@ import pytest
 from edgecut.export.c_source import outputs_files
 from edgecut.export.package_example import Meaning, main_c, sketch
 from edgecut.export.plain_c import meaning_of
+from edgecut.pipeline import file_legend
 from edgecut.records.artifact import Artifact
+from edgecut.records.data import Data
 from edgecut.records.legend import Legend
 from edgecut.records.operating import Decision, OperatingPoint
 from tests.command_line import run
@@ -93,6 +95,14 @@ def test_the_example_decides_as_the_legend_says(case: str, kind: str, tmp_path: 
     subprocess.run([*command, "-o", str(tmp_path / "once")], check=True)
     answer = subprocess.run([str(tmp_path / "once")], check=True, capture_output=True, text=True)
     assert answer.stdout == said + "\n"
+
+
+def test_a_positive_class_that_the_score_says_anyway_changes_no_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_legend, "last_activation", lambda *_: "sigmoid")
+    data = Data(labels=("cat", "dog"), positive="dog")
+    legend = file_legend.file_legend(INT8, net(1), data)
+    assert legend.labels == ("cat", "dog")
+    assert [(own.rule, own.thresholds) for own in legend.decisions] == [("default", 0.5)]
 
 
 def test_without_names_and_thresholds_there_is_nothing_of_them() -> None:
