@@ -67,7 +67,13 @@ def _accuracies(report: Report) -> Iterator[dict[str, object]]:
             ends = accuracy_interval(row)
             interval = "unknown" if ends is None else f"{ends[0]:.4f} to {ends[1]:.4f}"
             images = row.conditions.get("images", "unknown")
-            yield {"file": row.artifact, "value": f"{row.value:.4f}", "interval": interval, "images": images}
+            yield {
+                "file": row.artifact,
+                "value": f"{row.value:.4f}",
+                "interval": interval,
+                "images": images,
+                "by": row.method,
+            }
 
 
 def limits(report: Report) -> Iterator[str]:

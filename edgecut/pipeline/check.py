@@ -33,6 +33,7 @@ from edgecut.records.progress import Progress
 from edgecut.records.proof import Proof
 from edgecut.records.recipe import Recipe
 from edgecut.runtime.files import FileRunner
+from edgecut.runtime.session import runtime_words
 from edgecut.score.answer import AGREEMENTS, Answer, Drop
 from edgecut.score.distance import distances
 from edgecut.score.intervals import wilson
@@ -193,7 +194,7 @@ def _held_out(feed: Feed) -> str:
 
 
 def _method(file: WrittenFile) -> str:
-    return "LiteRT" if file.artifact.format == "tflite" else "ONNX Runtime"
+    return runtime_words(file.artifact.format, file.artifact.precision)
 
 
 def _check(

@@ -31,6 +31,7 @@ from edgecut.records.profile import Profile
 from edgecut.records.progress import Progress
 from edgecut.records.recipe import Bench, Recipe
 from edgecut.runtime.files import FileRunner
+from edgecut.runtime.session import runtime_words
 from edgecut.score.answer import Answer
 from edgecut.score.metrics import MetricName
 from edgecut.score.threshold import judged_output
@@ -142,7 +143,8 @@ def _measure(
     try:
         if exam is not None:
             own = exam.file(path, progress)
-            rows += [measured(key, path.name, [v], where="host", method="LiteRT") for key, v in own.scores.items()]
+            by = runtime_words("tflite", Path(path.stem).suffix[1:])
+            rows += [measured(key, path.name, [v], where="host", method=by) for key, v in own.scores.items()]
         return [*rows, *Local().measure(path, settings, artifact=path.name, profile=host)], own
     except RunError as exc:
         return [*rows, missing("latency", path.name, str(exc), where="host", method="LiteRT")], own

@@ -158,7 +158,9 @@ def _basis(m: Measurement) -> str:
     """The kind of a figure and on what it rests."""
     seen = m.conditions.get("inputs")
     if isinstance(seen, str) and (count := number_in(m.conditions, "images")):
-        return f"{m.kind} on {count:.0f} {seen}"
+        return f"{m.kind} on {count:.0f} {seen} by {m.method}"
+    if isinstance(kernels := m.conditions.get("kernels"), str):
+        return f"{m.kind} on {m.conditions.get('images')} of {m.conditions.get('of_images')} images by {kernels}"
     rests = rests_on(m)
     return rests if m.kind in rests or rests == "" else f"{m.kind}, {rests}"
 

@@ -24,6 +24,12 @@ Feeds = Mapping[str, np.ndarray] | Mapping[int, np.ndarray] | Mapping[Key, np.nd
 _NAMES = {"tflite": "LiteRT", "onnx": "ONNX Runtime"}
 
 
+def runtime_words(format_: Format, precision: str) -> str:
+    """What runs a file on this host by default, with its kernels: XNNPACK takes none of 16-bit integers."""
+    is_delegated = format_ == "tflite" and precision != "int16x8"
+    return f"{_NAMES[format_]} with XNNPACK" if is_delegated else _NAMES[format_]
+
+
 class Session:
     """A file in its runtime. inputs, outputs: the tensors' keys in its order, indices in .tflite, names in .onnx."""
 

@@ -20,6 +20,7 @@ from edgecut.records.measurement import measured as measured_value
 from edgecut.records.precision import taken_by
 from edgecut.records.recipe import Precision
 from edgecut.runtime.files import FileRunner
+from edgecut.runtime.session import runtime_words
 from edgecut.score.intervals import fraction_error, resampled_error
 from edgecut.score.metrics import SCORES, MetricName
 from edgecut.search import costs
@@ -111,8 +112,9 @@ def priced(request: Request, made: Made, path: Path, choice: Choice) -> tuple[Fr
     rows = costs.measured(path, artifact, recipe, profiles)
     conditions = {"images": made.judging, "inputs": "held-out images that chose nothing"}
     scores: dict[Metric, float] = {request.scored_by: made.accuracy, "accuracy_drop": made.drop}
+    by = runtime_words(artifact.format, artifact.precision)
     rows += [
-        measured_value(metric, artifact.name, [value], where="host", method="LiteRT", conditions=conditions)
+        measured_value(metric, artifact.name, [value], where="host", method=by, conditions=conditions)
         for metric, value in scores.items()
     ]
     devices = costs.device_costs(recipe, profiles, artifact, rows)

@@ -20,7 +20,7 @@ from onnx import helper
 from edgecut.errors import RequestError, RunError, SourceError
 from edgecut.records.artifact import TensorSpec
 from edgecut.runtime.files import FileRunner, dequantize, quantize
-from edgecut.runtime.session import first_line
+from edgecut.runtime.session import first_line, runtime_words
 from edgecut.sandbox.child import the_child
 from edgecut.sandbox.limits import Limits, read_limits
 from edgecut.sandbox.wire import receive, send
@@ -293,3 +293,9 @@ def test_texts_and_empty_arrays_pass_the_wire() -> None:
     header, values = message
     assert (header, [value.tolist() for value in values]) == ({"x": 1}, [["a", "bcd"], [], 2.5, [b"x"]])
     assert values[1].shape == (0, 3)
+
+
+def test_what_runs_a_file_is_told_with_its_kernels() -> None:
+    told = [runtime_words("tflite", precision) for precision in ("int8", "float32", "int16x8")]
+    assert told == ["LiteRT with XNNPACK", "LiteRT with XNNPACK", "LiteRT"]
+    assert runtime_words("onnx", "int8") == "ONNX Runtime"
