@@ -4,7 +4,8 @@ Runs `edgecut search` on mobilenet_v1_imagenet.keras and cifar10.npz of the fold
 cuts all along the model on every training image's own features, at every size, and compares their held-out accuracy
 with the cheap probe's; then builds each device's recommended point and compares the bundle with the front.
 What is done is kept in OUT: --minutes ends a run early, and the next one goes on.
-With --kills: a small model is searched once undisturbed, and once killed N times at random moments and restarted.
+With --kills: a small model is searched once undisturbed, and once killed N times and restarted, each time with another
+random number of results kept.
 With --scheduler: once undisturbed, and once over `dask scheduler` and two `dask worker`, processes of their own, of
 which the scheduler is killed when half of the passes are done; then all are begun again, and so is the search.
 """
@@ -190,7 +191,7 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 
 
 def kill_failures(out: Path, kills: int) -> list[str]:
-    """Whether a search that is killed at random moments and restarted ends with the front of an undisturbed one."""
+    """Whether a search that is killed and restarted, again and again, ends with the front of an undisturbed one."""
     out.mkdir(parents=True, exist_ok=True)
     model, images = _small(out)
     command = [
@@ -198,25 +199,23 @@ def kill_failures(out: Path, kills: int) -> list[str]:
         "16x16,14x14,12x12,10x10", "--channels", "1,3", "--precisions", "int8", "--profile", "nucleo-l4r5zi",
         "--top", "2", "-q",
     ]  # fmt: skip
-    whole, ready = (_seconds([*command, "-o", str(out / "whole")]) for _ in range(2))
-    chance, moments, different = random.Random(0), list[str](), 0
-    while len(moments) < kills:
+    whole = _seconds([*command, "-o", str(out / "whole")])
+    count = _kept(out / "whole")
+    moments = sorted(random.Random(0).sample(range(1, count), min(kills, count - 1)))
+    for moment in moments:
         child = subprocess.Popen([*command, "-o", str(out / "killed")], stdout=subprocess.DEVNULL)
-        moment = chance.uniform(0.5 * ready, whole)
-        try:
-            child.wait(timeout=moment)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-            kept = len(list((out / "killed" / "cache").glob("[a-z]*.json")))
-            moments.append(f"{moment:.1f} s ({kept} kept)")
-        else:
-            different += _differs(out)
-            shutil.rmtree(out / "killed")
-    _seconds([*command, "-o", str(out / "killed")])
-    different += _differs(out)
-    print(f"undisturbed: {whole:.1f} s, with all kept {ready:.1f} s; killed after {', '.join(moments)}")
-    return ["a front or a file is another one"] * bool(different)
+        while child.poll() is None and _kept(out / "killed") < moment:
+            time.sleep(0.01)
+        child.kill()
+        child.wait()
+    rest = _seconds([*command, "-o", str(out / "killed")])
+    print(f"undisturbed: {whole:.1f} s; killed with {moments} of {count} results kept; the rest then took {rest:.1f} s")
+    return ["a front or a file is another one"] * _differs(out)
+
+
+def _kept(out: Path) -> int:
+    """How many results a search has kept that stay until its end."""
+    return sum(len(list((out / "cache").glob(f"{kind}-*.json"))) for kind in ("sweep", "costs", "made", "built"))
 
 
 def scheduler_failures(out: Path) -> list[str]:
@@ -302,7 +301,9 @@ def _seconds(command: list[str]) -> float:
 
 
 def _small(folder: Path, count: int = 200) -> tuple[Path, Path]:
-    """A model of two convolutions, and images of three colours, in a folder."""
+    """A model of three convolutions, and images of three colours, in a folder that loses the searches it has."""
+    for name in ("whole", "killed"):
+        shutil.rmtree(folder / name, ignore_errors=True)
     import_keras_quietly()
     import keras
 
