@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import compress, count
-from operator import is_not
+from operator import attrgetter, is_not
 
 from edgecut.tflite.flatbuffer import Operator, Tensor, TfliteGraph
+
+_INDEX = attrgetter("index")
 
 
 class Renumbered:
@@ -23,11 +27,12 @@ class Renumbered:
     def graph(
         self, tensors: Sequence[Tensor], operators: Sequence[Operator], inputs: Sequence[int], outputs: Sequence[int]
     ) -> TfliteGraph:
-        """The graph of these tensors, numbered in this order; inputs, outputs: by the numbers that they had.
+        """The graph of these tensors, which ascend, numbered from 0; inputs, outputs: by the numbers that they had.
 
         An operator has no tensor that is behind one of a later operator, unless both have it.
         """
-        new = {tensor.index: number for number, tensor in enumerate(tensors)}
+        # Of few tensors' numbers the new one is needed: a table of all takes longer than looking these up.
+        new = partial(bisect_left, tensors, key=_INDEX)
         alike = _alike(self._last[0], tensors)
         numbered = tensors[alike].index if alike < len(tensors) else math.inf
         ready = _alike(self._last[1], operators)
@@ -36,17 +41,16 @@ class Renumbered:
         self._last = tensors, operators
         before = self._graph
         self._graph = TfliteGraph(
-            (*before.tensors[:alike], *[_tensor(tensor, new) for tensor in tensors[alike:]]),
+            (*before.tensors[:alike], *map(_tensor, tensors[alike:], count(alike))),
             (*before.operators[:ready], *[_operator(operators[k], k, new) for k in range(ready, len(operators))]),
-            tuple(new[place] for place in inputs),
-            tuple(new[place] for place in outputs),
+            tuple(map(new, inputs)),
+            tuple(map(new, outputs)),
         )
         self._graph.results.update({rule: rows[:ready] for rule, rows in before.results.items()})
         return self._graph
 
 
-def _tensor(tensor: Tensor, new: dict[int, int]) -> Tensor:
-    number = new[tensor.index]
+def _tensor(tensor: Tensor, number: int) -> Tensor:
     if number == tensor.index:
         return tensor
     # As dataclasses.replace makes it, with the sizes that were counted already: a large net's cuts make 70,000.
@@ -55,8 +59,8 @@ def _tensor(tensor: Tensor, new: dict[int, int]) -> Tensor:
     return result
 
 
-def _operator(operator: Operator, number: int, new: dict[int, int]) -> Operator:
-    inputs, outputs = (tuple([new[place] for place in side]) for side in (operator.inputs, operator.outputs))
+def _operator(operator: Operator, number: int, new: Callable[[int], int]) -> Operator:
+    inputs, outputs = (tuple(map(new, side)) for side in (operator.inputs, operator.outputs))
     if (number, inputs, outputs) == (operator.index, operator.inputs, operator.outputs):
         return operator
     return replace(operator, index=number, inputs=inputs, outputs=outputs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from edgecut.tflite.flatbuffer import Operator, TfliteGraph, per_operator
@@ -44,8 +44,8 @@ class _Clock:
     graphs: tuple[TfliteGraph, ...]
     first: tuple[list[int], ...]
     last: tuple[list[int], ...]
+    nodes: tuple[dict[int, tuple[int, int]], ...]
     now: int = -1
-    nodes: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
 
 
 def lifetimes(graph: TfliteGraph, scratch: Scratch | None = None) -> tuple[Buffer, ...]:
@@ -76,36 +76,38 @@ def lifetimes(graph: TfliteGraph, scratch: Scratch | None = None) -> tuple[Buffe
 def moments(graph: TfliteGraph) -> tuple[tuple[int, int], ...]:
     """The first and last moment of each operator of the first subgraph: several where it runs others."""
     clock = _ran(graph)
-    return tuple(clock.nodes[0, operator.index] for operator in graph.operators)
+    return tuple(clock.nodes[0][operator.index] for operator in graph.operators)
 
 
 def _ran(graph: TfliteGraph) -> _Clock:
     graphs = (graph, *graph.others)
     # One place more is that of -1, a tensor that isn't there.
     first, last = (tuple([UNUSED] * (len(part.tensors) + 1) for part in graphs) for _ in range(2))
-    clock = _Clock(graphs, first, last)
+    clock = _Clock(graphs, first, last, tuple({} for _ in graphs))
     _run(clock, 0, ())
     return clock
 
 
 def _run(clock: _Clock, place: int, callers: tuple[int, ...]) -> None:
     """Mark what a subgraph does: AllocationInfoBuilder::MarkAllocationLifetimes of micro_allocation_info.cc."""
-    graph, first, last = clock.graphs[place], clock.first[place], clock.last[place]
+    graph, first, last, nodes = clock.graphs[place], clock.first[place], clock.last[place], clock.nodes[place]
     for index in (*graph.inputs, *graph.outputs):
         first[index] = last[index] = clock.now
     for operator in graph.operators:
-        clock.now += 1
-        start = clock.now
+        start = clock.now = clock.now + 1
         for index in operator.outputs:
-            first[index] = last[index] = start
+            first[index] = start
         for option in CALLS.get(operator.name, ()):
             called = operator.options.get(option)
             if isinstance(called, int) and 0 <= called < len(clock.graphs) and called not in (*callers, place):
                 clock.now += 1
                 _run(clock, called, (*callers, place))
-        for index in (*operator.inputs, *operator.outputs):
-            last[index] = clock.now
-        clock.nodes[place, operator.index] = (start, clock.now)
+        now = clock.now
+        for index in operator.inputs:
+            last[index] = now
+        for index in operator.outputs:
+            last[index] = now
+        nodes[operator.index] = start, now
     for index in graph.outputs:
         last[index] = clock.now + (place == 0)
 
@@ -115,7 +117,7 @@ def _scratch(clock: _Clock, scratch: Scratch, before: int) -> list[Buffer]:
     for place, part in enumerate(clock.graphs):
         for operator, sizes in zip(part.operators, per_operator(part, scratch), strict=True):
             for size in sizes:
-                life = clock.nodes.get((place, operator.index), (UNUSED, UNUSED))
+                life = clock.nodes[place].get(operator.index, (UNUSED, UNUSED))
                 buffers.append(Buffer(before + len(buffers), size, *life, operator=operator))
     return buffers
 
