@@ -10,18 +10,18 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from edgecut.errors import MissingRuntimeError, RequestError, RunError
 from edgecut.records.packages import DASK, absent
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client, Future, as_completed
     from distributed.security import Security
 
 Task = TypeVar("Task")
@@ -33,7 +33,15 @@ GivenUp = Callable[[Task, RunError], Answer]
 _CONNECT_S = 10.0
 # How old the number of workers may be, in seconds.
 _COUNTED_S = 1.0
+# How long tasks wait where no worker is there, in seconds, unless Dask's own setting says it: as long as a scheduler
+# waits for a worker that is silent (distributed.scheduler.worker-ttl), since one that died is mostly started again.
+_ABSENT_S = 300.0
+_NO_WORKERS = "distributed.scheduler.no-workers-timeout"
 _LOOPBACK = "127.0.0.1"
+
+
+class WorkersGoneError(RunError):
+    """The scheduler, or all of its workers, are gone, with the tasks that they had begun."""
 
 
 @dataclass(frozen=True)
@@ -128,13 +136,18 @@ class Dask:
     """The workers of a Dask scheduler do them, as many at a time as there are workers.
 
     A task whose worker dies begins anew on another one; one that ends four workers is given up (Dask's
-    distributed.scheduler.allowed-failures). function and tasks are pickled, and so are the answers.
+    distributed.scheduler.allowed-failures). Where no worker is left, tasks wait for 300 s, or as long as Dask's
+    distributed.scheduler.no-workers-timeout says. function and tasks are pickled, and so are the answers.
     """
 
     def __init__(self, client: Client) -> None:
         """client: connected."""
+        import dask
+        from dask.utils import parse_timedelta
+
         self._client = client
         self.address = str(client.scheduler_info()["address"])
+        self._absent_s = float(parse_timedelta(dask.config.get(_NO_WORKERS, None)) or _ABSENT_S)
 
     def each(
         self,
@@ -144,41 +157,62 @@ class Dask:
     ) -> Iterator[tuple[Task, Answer]]:
         """Each task with its answer, in the order in which they are done.
 
-        Tasks are sent, and answers fetched, in batches: as many as are free, or done, at the time. Raises RunError for
-        a task that is given up, unless given_up answers for it, and where the scheduler is gone.
+        Tasks are sent, and answers fetched, in batches: as many as are free, or done, at the time. given_up answers for
+        a task that is given up, and for all that are left where the scheduler or all workers are gone; without it both
+        raise RunError.
         """
-        from distributed import as_completed
-        from distributed.client import Future
-
-        rest, running, places, counted_s = iter(tasks), dict[Future, Task](), 1, -math.inf
-        done = as_completed(loop=self._client.loop, with_results=True, raise_errors=False)
+        rest, running = iter(tasks), cast("dict[Future, Task]", {})
         try:
-            while True:
-                if time.monotonic() - counted_s > _COUNTED_S:  # a round trip, which many short tasks would wait for
-                    places, counted_s = max(1, self._places()), time.monotonic()
-                if ready := list(_next(rest, places - len(running))):
-                    # A task is no pure function of its pickled form: what it reads may have changed since.
-                    futures = self._client.map(function, ready, pure=False)
-                    running.update(zip(futures, ready, strict=True))
-                    done.update(futures)
-                if not running:
-                    return
-                for future, answer in done.next_batch():
-                    task = running.pop(future)
-                    yield task, answer if future.status == "finished" else self._failed(future, task, given_up)
+            yield from self._answers(function, rest, running, given_up)
+        except WorkersGoneError as exc:
+            if given_up is None:
+                raise
+            for task in (*running.values(), *(task for task in rest if task is not None)):
+                yield task, given_up(task, exc)
         finally:
             for future in running:
                 future.cancel()
 
-    def _places(self) -> int:
+    def _answers(
+        self,
+        function: Callable[[Task], Answer],
+        rest: Iterator[Task | None],
+        running: dict[Future, Task],
+        given_up: GivenUp[Task, Answer] | None,
+    ) -> Iterator[tuple[Task, Answer]]:
+        """The answers that come. running: what is sent and has none, kept here. Raises WorkersGoneError."""
+        from distributed import as_completed
+
+        count, counted_s, absent_s = 0, -math.inf, math.inf
+        done = as_completed(loop=self._client.loop, with_results=True, raise_errors=False)
+        while True:
+            if (now := time.monotonic()) - counted_s > _COUNTED_S:  # a round trip, too long for each short task
+                count, counted_s = self._count(), now
+                absent_s = math.inf if count else min(absent_s, now)
+            if now - absent_s > self._absent_s:
+                raise self._absent(len(running), self._absent_s)
+            if ready := list(_next(rest, max(1, count) - len(running))):
+                # A task is no pure function of its pickled form: what it reads may have changed since.
+                futures = self._client.map(function, ready, pure=False)
+                running.update(zip(futures, ready, strict=True))
+                done.update(futures)
+            if not running:
+                return
+            for future, answer in _batch(done):
+                # A task without an answer stays among what runs until it is known that one stands for it.
+                answered = answer if future.status == "finished" else self._failed(future, running, given_up)
+                yield running.pop(future), answered
+
+    def _count(self) -> int:
         try:
             return len(self._client.nthreads())
         except OSError as exc:  # Dask's CommClosedError
             raise self._lost() from exc
 
-    def _failed(self, future: Future, task: Task, given_up: GivenUp[Task, Answer] | None) -> Answer:
+    def _failed(self, future: Future, running: Mapping[Future, Task], given_up: GivenUp[Task, Answer] | None) -> Answer:
         """What stands for the answer of a task that has none. Raises what the task raised."""
         from distributed import KilledWorker
+        from distributed.scheduler import NoWorkerError
 
         try:
             return cast("Answer", future.result())
@@ -189,12 +223,23 @@ class Dask:
             )
             if given_up is None:
                 raise error from exc
-            return given_up(task, error)
+            return given_up(running[future], error)
+        except NoWorkerError as exc:  # a scheduler whose own limit is the shorter one
+            raise self._absent(len(running), float(exc.timeout)) from exc
         except concurrent.futures.CancelledError as exc:
             raise self._lost() from exc
 
-    def _lost(self) -> RunError:
-        return RunError(
+    def _absent(self, count: int, limit_s: float) -> WorkersGoneError:
+        """count: the tasks that were sent."""
+        tasks = "1 task that was sent is" if count == 1 else f"{count} tasks that were sent are"
+        return WorkersGoneError(
+            f"workers: the scheduler at {self.address!r} has had no worker for {limit_s:g} s, and {tasks} lost; "
+            "start workers again, with more memory if that was what ended them, then run the same command again "
+            f"(Dask's {_NO_WORKERS} is how long is waited)"
+        )
+
+    def _lost(self) -> WorkersGoneError:
+        return WorkersGoneError(
             f"workers: the connection to the scheduler at {self.address!r} is lost; start it and its "
             "workers again, then run the same command again"
         )
@@ -310,6 +355,16 @@ def _security(tls: Tls) -> Security:
             "it, and of its key are expected"
         ) from exc
     return security
+
+
+def _batch(done: as_completed) -> list[tuple[Future, Any]]:
+    """The futures that are done, with their answers first; none where that takes longer than workers stay counted."""
+    # as_completed's own wait has no end while none is done.
+    with done.thread_condition:
+        if not done.has_ready():
+            done.thread_condition.wait(_COUNTED_S)
+    batch = cast("list[tuple[Future, Any]]", done.next_batch(block=False))
+    return sorted(batch, key=lambda pair: pair[0].status != "finished")  # an error must not take answers along
 
 
 def _next(tasks: Iterator[Task | None], count: int) -> Iterator[Task]:

@@ -17,7 +17,7 @@ from edgecut.errors import StemError
 from edgecut.images.feed import kind_of
 from edgecut.images.targets import target_of
 from edgecut.pipeline.run import environment
-from edgecut.pipeline.workers import Here, Spread, Tls, Workers, workers
+from edgecut.pipeline.workers import Here, Spread, Tls, Workers, WorkersGoneError, workers
 from edgecut.records.artifact import sha256_of
 from edgecut.records.front import CutScore, Front, FrontPoint
 from edgecut.records.keywords import check_keywords
@@ -162,6 +162,11 @@ class _Search:
                 for turn in range(_ROUNDS):
                     self._build(hands, self._choices(turn))
             return self._write(finished=not self.late)
+        except WorkersGoneError as exc:
+            kept = (
+                f"{str(self.request.out)!r} keeps what was scored and built so far, and the same command goes on there"
+            )
+            raise WorkersGoneError(f"{exc}; {kept}") from exc
         except KeyboardInterrupt as exc:
             raise SearchInterrupted(self._write(finished=False)) from exc
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import shutil
@@ -21,7 +22,7 @@ import pytest
 
 import edgecut
 from edgecut.errors import MissingRuntimeError, RequestError, RunError
-from edgecut.pipeline.workers import Dask, Spread, Tls, spread_faults, workers
+from edgecut.pipeline.workers import Dask, Spread, Tls, WorkersGoneError, spread_faults, workers
 from edgecut.search import tasks
 from edgecut.search.parts import marked
 
@@ -30,9 +31,13 @@ pytestmark = pytest.mark.tensorflow
 Small = tuple[Path, Path]
 
 
+LIMIT = "distributed.scheduler.no-workers-timeout"
+
+
 @pytest.fixture(scope="module")
 def two() -> Iterator[Dask]:
-    with workers(Spread(count=2)) as hands:
+    """Two processes, for which no test waits for ever should they be gone."""
+    with dask.config.set({LIMIT: "2 minutes"}), workers(Spread(count=2)) as hands:
         assert isinstance(hands, Dask)
         yield hands
 
@@ -79,6 +84,22 @@ def test_a_task_that_ends_every_worker_is_given_up_alone() -> None:
         said = dict(hands.each(dies, [1, 2, 3], lambda task, exc: str(exc)))
     assert (said[1], said[3]) == (1, 3)
     assert str(said[2]).startswith("workers: a task ended each of the workers that began it (")
+
+
+def test_a_search_whose_workers_are_all_gone_says_what_is_kept(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Gone:
+        def each(self, *_: object) -> Iterator[None]:
+            raise WorkersGoneError("workers: gone")
+
+    monkeypatch.setattr("edgecut.search.run.workers", lambda spread: contextlib.nullcontext(Gone()))
+    with pytest.raises(WorkersGoneError) as caught:
+        edgecut.search(*small, ["nucleo-l4r5zi"], out=tmp_path / "out", preprocess="tf", sizes=((16, 16),))
+    assert str(caught.value) == (
+        f"workers: gone; {str(tmp_path / 'out')!r} keeps what was scored and built so far, and the same command goes "
+        "on there"
+    )
 
 
 def test_an_interrupt_from_the_terminal_is_this_processs_own(two: Dask) -> None:
