@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 import os
 import shutil
 import sys
@@ -17,7 +16,7 @@ import click
 
 from edgecut.cli.failures import Failures
 from edgecut.records.deprecated import OldWordWarning
-from edgecut.records.escapes import csv_text, json_literals, terminal_line
+from edgecut.records.escapes import csv_text, json_literals, terminal_line, with_nulls
 from edgecut.records.progress import SILENT, Progress
 from edgecut.sandbox.limits import limits_of
 from edgecut.whole import naming
@@ -103,7 +102,7 @@ class Output:
 
 def json_text(data: Mapping[str, object]) -> str:
     """The document as indented JSON. JSON has no infinity and no NaN: they are null."""
-    return json_literals(json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False))
+    return json_literals(json.dumps(with_nulls(data)[0], indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def with_csv(function: Callable[..., int | None]) -> Callable[..., int | None]:
@@ -184,11 +183,3 @@ def _write(action: Callable[[], None]) -> None:
             sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _finite(data: object) -> object:
-    if isinstance(data, Mapping):
-        return {key: _finite(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [_finite(value) for value in data]
-    return None if isinstance(data, float) and not math.isfinite(data) else data

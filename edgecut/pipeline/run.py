@@ -24,6 +24,7 @@ from edgecut.pipeline.output_names import with_own_names
 from edgecut.pipeline.plan import Plan, plan, read_paths
 from edgecut.pipeline.values import Body, Checked, Done
 from edgecut.records.environment import Environment
+from edgecut.records.finite import finite
 from edgecut.records.keywords import check_keywords
 from edgecut.records.lock import Lock, lock_text
 from edgecut.records.profile import Profile
@@ -196,7 +197,7 @@ def _report(cache: Cache, body: Body, done: Done[Checked], no_place: str) -> Rep
     )
     # Where a training's last bits depend on the number of threads.
     trained = {"threads": threads()} if plan.recipe.trains else {}
-    return Report(
+    report = Report(
         edgecut=__version__,
         status=overall(checks),
         recipe=request.to_dict(),
@@ -213,3 +214,4 @@ def _report(cache: Cache, body: Body, done: Done[Checked], no_place: str) -> Rep
         decisions=checked.decisions,
         uses=file_uses(cache.folder, checked.artifacts, plan.profiles),
     )
+    return finite(report, "report.json")

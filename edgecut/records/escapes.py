@@ -8,8 +8,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 # Unicode's control characters but tab and line end, the marks that turn the direction of what follows (UAX #9), line
@@ -120,3 +121,14 @@ def c_string(text: str) -> str:
 
 def _line(text: str) -> str:
     return harmless(" ".join(text.splitlines()) if len(text.splitlines()) > 1 else text.rstrip("\r\n"))
+
+
+def with_nulls(data: object, place: str = "") -> tuple[object, tuple[str, ...]]:
+    """JSON-ready data with None in the place of numbers that aren't finite, and these places, as dotted paths."""
+    if isinstance(data, Mapping):
+        rows = {key: with_nulls(value, f"{place}.{key}" if place else str(key)) for key, value in data.items()}
+        return {key: value for key, (value, _) in rows.items()}, tuple(p for _, found in rows.values() for p in found)
+    if isinstance(data, list | tuple):
+        parts = [with_nulls(value, f"{place}[{k}]") for k, value in enumerate(data)]
+        return [value for value, _ in parts], tuple(p for _, found in parts for p in found)
+    return (None, (place,)) if isinstance(data, float) and not math.isfinite(data) else (data, ())

@@ -19,6 +19,7 @@ from edgecut.images.targets import target_of
 from edgecut.pipeline.run import environment
 from edgecut.pipeline.workers import Here, Spread, Tls, Workers, WorkersGoneError, workers
 from edgecut.records.artifact import sha256_of
+from edgecut.records.finite import finite
 from edgecut.records.front import CutScore, Front, FrontPoint
 from edgecut.records.keywords import check_keywords
 from edgecut.records.measurement import Measurement
@@ -340,13 +341,14 @@ class _Search:
         from edgecut.render.front import render_front
 
         cuts = [score for scores in self.scores.values() for score in scores]
-        front = front_of(
+        told = front_of(
             self.request,
             Findings(cuts, self.candidates, self.built, self.images, self.outputs),
             environment=environment(),
             notes=(*shadow_notes(self.request.profiles), *self.left_out, *self.late),
             finished=finished,
         )
+        front = finite(told, "front.json")
         for r in front.recommendations:
             write_whole(self.request.out / r.recipe, r.recipe_text.encode())
         write_whole(self.request.out / "front.json", _text(front).encode())
@@ -356,7 +358,7 @@ class _Search:
 
 def _text(front: Front) -> str:
     """The front as JSON. What was kept comes back with its keys sorted; so are those of what is new."""
-    return json.dumps(front.to_dict(), sort_keys=True, indent=1)
+    return json.dumps(front.to_dict(), sort_keys=True, indent=1, allow_nan=False)
 
 
 def _with_inputs(request: Request, bench: Workbench) -> Request:
