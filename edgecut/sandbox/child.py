@@ -75,9 +75,11 @@ class Child:
     ) -> tuple[Header, list[np.ndarray], str]:
         """(the answer's header, its arrays, what was written to stderr meanwhile). The child is told the limits, too.
 
-        Raises ChildDied if there is none, MissingRuntimeError if it died of a package that isn't here.
+        Raises ChildDied if there is none any more, MissingRuntimeError if it died of a package that isn't here.
         """
         with self._lock:
+            if self.ended:
+                raise ChildDied("the child process that was to run it has ended; run the same command again")
             close, self.unused = self.unused, []
             os.ftruncate(self._noise.fileno(), 0)
             stdin, stdout = self._process.stdin, self._process.stdout
