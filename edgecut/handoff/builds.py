@@ -80,8 +80,11 @@ def label_names(side: Side) -> tuple[str, ...]:
         artifact = side.artifacts[0]
         counts = frozenset(spec.shape[-1] for spec in artifact.outputs if spec.shape)
         return class_names(side.folder / artifact.path, counts)
+    path = side.folder / "labels.txt"
+    if not path.is_file():  # whoever opened a pipe would wait
+        return ()
     try:
-        text = (side.folder / "labels.txt").read_bytes().decode()
+        text = path.read_bytes().decode()
     except (OSError, UnicodeDecodeError):
         return ()
     return tuple(text.split("\n")[:-1])

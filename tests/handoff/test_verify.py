@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from edgecut.errors import RequestError
-from edgecut.handoff.builds import read_side
+from edgecut.handoff.builds import label_names, read_side
 from edgecut.handoff.compare import compare
 from edgecut.handoff.rederived import Rederived
 from edgecut.handoff.verify import VerifyResult, verify
@@ -326,6 +326,13 @@ def test_a_pipe_in_the_place_of_a_document_is_not_waited_for(name: str, folder: 
     os.mkfifo(folder / name)
     with pytest.raises(RequestError, match="is a damaged bundle" if name == "report.json" else "has no manifest.json"):
         read_side(folder, "none")
+
+
+def test_a_pipe_in_the_place_of_the_labels_names_nothing_and_is_not_waited_for(folder: Path) -> None:
+    (folder / "labels.txt").unlink()
+    os.mkfifo(folder / "labels.txt")
+    side = read_side(folder, "none")
+    assert (label_names(side), side.faults) == ((), ("labels.txt: is missing",))
 
 
 def test_a_path_that_leaves_the_bundle_is_a_fault(folder: Path) -> None:
