@@ -107,6 +107,11 @@ def takers(artifact: Artifact, profiles: Sequence[Profile]) -> list[Profile]:
     return [p for p in profiles if p.runtime.name not in _HERE and taken_by(p, artifact.format, artifact.precision)]
 
 
+def tries_kernels(profiles: Sequence[Profile]) -> bool:
+    """Whether any of the devices runs other kernels than this host."""
+    return any(profile.runtime.name not in _HERE for profile in profiles)
+
+
 def lost_on_devices(judged: Judged, profiles: Sequence[Profile]) -> tuple[Measurement, ...]:
     """For each device that takes an int8 file and runs other kernels: the accuracy_drop there, or why it's unknown."""
     own = takers(judged.file.artifact, profiles)

@@ -9,7 +9,9 @@ import numpy as np
 from edgecut.export.readback import read_artifact
 from edgecut.graph.predict import predict
 from edgecut.pipeline.build import edit, write
+from edgecut.pipeline.device_kernels import Judged, KernelTrial, rows_of, takers, tries_kernels, try_kernels
 from edgecut.pipeline.explain import explain_files
+from edgecut.pipeline.judged_outputs import answers_of
 from edgecut.pipeline.plan import plan
 from edgecut.pipeline.run_file import predict_file
 from edgecut.records.document import Record
@@ -35,7 +37,7 @@ class Made(Record):
     """A choice's file, and how well it does: on the images that choose, and on the others, which judge.
 
     error: the standard error of chosen_by. drop: what the judging score lost against the float model's. explanation:
-    of a quantized file.
+    of a quantized file. kernels: what it loses by a microcontroller's, where a limit asks for that.
     """
 
     file: str
@@ -47,6 +49,7 @@ class Made(Record):
     drop: float
     judging: int
     explanation: Explanation | None = None
+    kernels: KernelTrial | None = None
 
 
 def name_of(choice: Choice) -> str:
@@ -81,9 +84,16 @@ def make(bench: Workbench, choice: Choice) -> tuple[Made, bytes]:
         )
         explanations = explain_files(fitted, dataset, [file], recipe, progress).value
         content = file.path.read_bytes()
-    choosing, judging = halves(len(scores), recipe.data.seed)
-    score = SCORES[request.scored_by]
-    chosen_by, accuracy = (round(score(scores[part], labels[part]), 9) for part in (choosing, judging))
+        choosing, judging = halves(len(scores), recipe.data.seed)
+        score = SCORES[request.scored_by]
+        chosen_by, accuracy = (round(score(scores[part], labels[part]), 9) for part in (choosing, judging))
+        drop = round(score(floats[judging], labels[judging]) - accuracy, 9)
+        kernels = None
+        if by_kernels(request) and takers(file.artifact, request.profiles):
+            answer = answers_of(fitted.model, recipe, dataset)[0]
+            shown = dataset.val.pixels[judging]
+            rows = (scores[judging], answer, labels[judging], drop, floats[judging], answer)
+            kernels = _tried(Judged(file, shown, fitted.feed, 0, *rows), request.scored_by)
     made = Made(
         file=file.path.name,
         precision=file.artifact.precision,
@@ -91,11 +101,24 @@ def make(bench: Workbench, choice: Choice) -> tuple[Made, bytes]:
         chosen_by=chosen_by,
         error=standard_error(request.scored_by, scores[choosing], labels[choosing]),
         accuracy=accuracy,
-        drop=round(score(floats[judging], labels[judging]) - accuracy, 9),
+        drop=drop,
         judging=len(judging),
         explanation=explanations[0] if explanations else None,
+        kernels=kernels,
     )
     return made, content
+
+
+def by_kernels(request: Request) -> bool:
+    """Whether choices are tried by a microcontroller's kernels, too: where what they lose there has a limit."""
+    return request.recipe.budget.accuracy_drop is not None and tries_kernels(request.profiles)
+
+
+def _tried(judged: Judged, scored_by: MetricName) -> KernelTrial:
+    metric = judged.answer.metric
+    if metric != scored_by:
+        return KernelTrial(reason=f"the search scores by {scored_by}, and answers are judged by {metric or 'nothing'}")
+    return try_kernels(judged)
 
 
 def priced(request: Request, made: Made, path: Path, choice: Choice) -> tuple[FrontPoint, list[Measurement]]:
@@ -117,6 +140,8 @@ def priced(request: Request, made: Made, path: Path, choice: Choice) -> tuple[Fr
         measured_value(metric, artifact.name, [value], where="host", method=by, conditions=conditions)
         for metric, value in scores.items()
     ]
+    if made.kernels is not None:
+        rows += rows_of(made.kernels, artifact.name, takers(artifact, profiles))
     devices = costs.device_costs(recipe, profiles, artifact, rows)
     device = devices[0] if devices else None
     file = read(path)

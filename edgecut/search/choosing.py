@@ -142,9 +142,10 @@ def _give(device: DeviceCost) -> list[str]:
         if _excess(check) <= 1:
             continue
         if check.metric == "accuracy_drop":
+            where = f" on {check.profile}" if check.profile else ""
             found.append(
-                f"accuracy_drop is {check.value:.3f}, and the limit is {check.limit:.3f}; raise it, or allow another "
-                "of --precisions"
+                f"accuracy_drop{where} is {check.value:.3f}, and the limit is {check.limit:.3f}; raise it, or allow "
+                "another of --precisions"
             )
             continue
         limit, value = float(check.limit), float(check.value or 0)

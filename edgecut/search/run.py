@@ -28,7 +28,7 @@ from edgecut.records.profile_files import find_profile, shadow_notes
 from edgecut.records.progress import SILENT, Progress
 from edgecut.records.recipe import Budget, Data, Recipe, Source
 from edgecut.search import choosing
-from edgecut.search.building import Made, name_of, priced
+from edgecut.search.building import Made, by_kernels, name_of, priced
 from edgecut.search.fronts import Built, Findings, choice_of, front_of, inputs, named
 from edgecut.search.inputs import Workbench, own_size
 from edgecut.search.parts import Pass, drop_targets, marked
@@ -291,7 +291,7 @@ class _Search:
                     continue
                 path = self.request.out / "models" / built.made.file
                 write_whole(path, built.content)
-                self.store.put("made", {**built.made.to_dict(), "sha256": sha256_of(path)}, **asdict(task))
+                self.store.put("made", {**built.made.to_dict(), "sha256": sha256_of(path)}, None, **self._key(task))
                 if isinstance(hands, Here):
                     self._measure(task)
                 ready.append(task)
@@ -301,9 +301,12 @@ class _Search:
                 if task in ready:
                     self._measure(task)
 
+    def _key(self, task: Choice) -> dict[str, object]:
+        return {**asdict(task), "by_kernels": by_kernels(self.request)}
+
     def _made(self, task: Choice) -> Made | None:
         """The choice if it is there already, its file as it was written."""
-        found = self.store.get("made", **asdict(task))
+        found = self.store.get("made", None, **self._key(task))
         if found is None:
             return None
         sha256 = found.pop("sha256")

@@ -9,12 +9,14 @@ import keras
 import numpy as np
 import pytest
 
+from edgecut.bench.runners import tflm
 from edgecut.cache.store import Store
 from edgecut.handoff.recipe_text import recipe_toml, resolved
+from edgecut.pipeline.device_kernels import KernelLoss, KernelTrial
 from edgecut.pipeline.run import build
 from edgecut.records.profile_files import find_profile
 from edgecut.records.recipe import Precision, make_recipe, read_recipe
-from edgecut.search.building import make
+from edgecut.search.building import make, priced
 from edgecut.search.inputs import Workbench, outputs_of
 from edgecut.search.request import Choice, Request, recipe_for
 
@@ -77,3 +79,38 @@ def test_a_choice_is_what_its_recipe_builds(
     artifact = next(artifact for artifact in report.artifacts if artifact.format == "tflite")
     assert (tmp_path / "dist" / artifact.path).read_bytes() == content
     assert (artifact.precision, made.precision) == (precision, precision)
+
+
+def test_what_a_choice_loses_by_a_boards_kernels_is_judged_as_a_build_judges_it(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(files)
+    recipe = make_recipe(
+        {"source": {"model": "m.keras", "preprocess": "tf"}, "data": {"train": "classes.npz"}},
+        {"budget.accuracy_drop": 0.5}, where="test",
+    )  # fmt: skip
+    boards = (find_profile("nucleo-l4r5zi"), find_profile("esp32-s3"))
+    request = Request(recipe, boards, ((12, 12),), (3,), ("int8",), tmp_path)
+    choice = Choice("c2", (12, 12), 3, "int8")
+    made, content = make(Workbench(request, Store(tmp_path / "store", {})), choice)
+    (tmp_path / made.file).write_bytes(content)
+    assert made.kernels is not None
+    if tflm.is_here():
+        assert (made.kernels.reason, made.kernels.of_images, made.kernels.tried_images) == ("", made.judging, 10)
+
+    def states(trial: KernelTrial) -> dict[str, list[tuple[str | None, str, str]]]:
+        point, _ = priced(request, made.model_copy(update={"kernels": trial}), tmp_path / made.file, choice)
+        return {
+            device.profile: [(c.profile, c.state, c.reason) for c in device.checks if c.metric == "accuracy_drop"]
+            for device in point.devices
+        }
+
+    same = KernelLoss(drop=made.drop, of_all=(made.drop, made.drop), of_judging=(made.drop - 0.6, made.drop + 0.6))
+    alike = KernelTrial(images=10, of_images=10, tried_images=10, kernel_agreement=1.0, loss=same)
+    few = f"by TFLM's reference kernels on 10 of 10 images it is {same.of_judging[0]:.3f} to {same.of_judging[1]:.3f}"
+    assert states(alike) == {
+        "nucleo-l4r5zi": [(None, "meets", ""), ("nucleo-l4r5zi", "meets", "")],
+        "esp32-s3": [(None, "meets", ""), ("esp32-s3", "unknown", f"{few}, with 95 %")],
+    }
+    untried = states(KernelTrial(reason="it isn't here"))
+    assert [[state for _, state, _ in checks] for checks in untried.values()] == [["meets", "unknown"]] * 2
