@@ -53,6 +53,9 @@ def open_samples(path: Path, split: Split, where: str, request: LabelRequest) ->
     Raises DataError; MissingRuntimeError without pyarrow.
     """
     files = files_of(path, split)
+    for file in files:
+        if not file.is_file():
+            raise DataError(f"{where}: {file} is no file (a pipe, or a link to nothing); replace or remove it")
     states = tuple((state.st_size, state.st_mtime_ns, state.st_ctime_ns) for state in map(Path.stat, files))
     return _opened(files, states, where, request)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -332,6 +334,18 @@ def test_classes_that_the_labels_do_not_name_are_refused(tmp_path: Path) -> None
     write_parquet(tmp_path / "b" / "y.parquet", changed)
     assert _planned(str(Path(other).parent)) == [
         f"data.train: {other} and {Path(other).parent / 'y.parquet'} list other classes; write both with the same ones"
+    ]
+
+
+@pytest.mark.parametrize("name", ["b.parquet", "b.arrow", "b.tar"])
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("nowhere")], ids=["pipe", "dead link"])
+def test_a_shard_that_is_no_file_is_named_and_not_waited_for(
+    tmp_path: Path, name: str, make: Callable[[Path], None]
+) -> None:
+    path = tmp_path / name
+    make(path)
+    assert _planned(str(tmp_path)) == [
+        f"data.train: {path} is no file (a pipe, or a link to nothing); replace or remove it"
     ]
 
 
