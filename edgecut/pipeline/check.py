@@ -45,12 +45,16 @@ _SEEDED = 8  # inputs that a file is checked on without images
 
 
 class Conditions(TypedDict):
-    """What a file was run on. output: which one is measured, of several. fed: a form that isn't the model's."""
+    """What a file was run on. output: which one is measured, of several. fed: a form that isn't the model's.
+
+    constant: the file puts out the same for all of them, and the float model doesn't.
+    """
 
     images: int
     inputs: str
     output: NotRequired[str]
     fed: NotRequired[str]
+    constant: NotRequired[bool]
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,7 @@ def check_files(
             changed=False,
             proof=_bytes_proof(files, rows).model_copy(update={"inputs": reference.conditions["images"]}),
             after=StepFacts.model_validate({f"float_{metric}": scores.get(metric)}),
-            notes=(*_notes(reference, scores), *overshoots(decisions)),
+            notes=(*_notes(reference, scores), *_constant(rows), *overshoots(decisions)),
             losses=tuple(_losses(files, rows, metric)),
         )
     return Done(Found((*rows, *on_devices), tuple(decisions)), (step,), tuple(kernel_notes(on_devices)))
@@ -229,6 +233,8 @@ def _check(
         conditions = reference.of_output(place)
         if takes_bytes:
             conditions = {**conditions, "fed": "the camera's bytes xor 0x80"}
+        if _is_constant(ours) and not _is_constant(floats):
+            conditions = {**conditions, "constant": True}
         agreement = answer.agreement(floats, ours, reference.answers[place])
         if agreement is not None and answer.agreement_metric is not None:
             values[answer.agreement_metric] = agreement
@@ -276,6 +282,21 @@ def _losses(files: Sequence[WrittenFile], found: Sequence[Measurement], metric: 
         drop = Drop(m.value or 0.0, number_in(m.conditions, "standard_error") or 0.0)
         words = f"{file.format} {file.precision}, against the float model"
         yield sentence(words, metric, (score + drop.value, score), drop, int(number_in(m.conditions, "images") or 0))
+
+
+def _is_constant(outputs: np.ndarray) -> bool:
+    """Whether several rows (n, ...) are all the same."""
+    return len(outputs) > 1 and bool((outputs == outputs[0]).all())
+
+
+def _constant(rows: Sequence[Measurement]) -> Iterator[str]:
+    """A note on each output of a file that doesn't depend on what goes in."""
+    constant = {(m.artifact, m.conditions.get("output")): m.conditions for m in rows if m.conditions.get("constant")}
+    for (name, output), conditions in constant.items():
+        yield (
+            f"{name}: {'the output' if output is None else f'output {output!r}'} is the same for all "
+            f"{conditions['images']} {conditions['inputs']}, and the float model's isn't: what it answers says nothing"
+        )
 
 
 def _unjudged(reference: _Reference) -> str:
