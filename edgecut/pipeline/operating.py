@@ -12,7 +12,7 @@ from edgecut.records.artifact import Artifact, TensorSpec
 from edgecut.records.operating import DEFAULT, GIVEN, Decision, OperatingPoint
 from edgecut.records.recipe import Data
 from edgecut.score.answer import Answer
-from edgecut.score.operating import best_threshold, between_codes, least_code, operating_point
+from edgecut.score.operating import best_threshold, between_codes, least_code, one_sided_code, operating_point
 
 _HALF = 0.5
 
@@ -115,12 +115,18 @@ class Chooser:
         if not is_judged:
             width = y.shape[-1] if answer.kind == "tags" else 1
             thresholds = np.broadcast_to(np.asarray(answer.threshold), (width,)).tolist()
-            return [OperatingPoint(threshold=t, code=least_code(t, spec)) for t in thresholds]
+            codes = [least_code(t, spec) for t in thresholds]
+            return [
+                OperatingPoint(threshold=t, code=code, reason=one_sided_code(code, spec))
+                for t, code in zip(thresholds, codes, strict=True)
+            ]
         held, positive = answer.held(y), self._positive(answer)
         points = []
         for column, (threshold, reason) in enumerate(self._choices(answer, y, spec)):
             measured = operating_point(held[self.judging, column], positive[self.judging, column], threshold)
-            points.append(measured.model_copy(update={"code": least_code(threshold, spec), "reason": reason}))
+            code = least_code(threshold, spec)
+            reason = reason or one_sided_code(code, spec)
+            points.append(measured.model_copy(update={"code": code, "reason": reason}))
         return points
 
     def _choices(self, answer: Answer, y: np.ndarray, spec: TensorSpec | None) -> Iterator[tuple[float, str]]:

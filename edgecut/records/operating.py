@@ -13,7 +13,7 @@ class OperatingPoint(Record):
     label: what a yes says: a class, or a tag; "" where nothing names it. code: of a quantized output, the least integer
     above the threshold. positives, negatives: images that are it, and that aren't. precision, recall, fpr (the
     false-positive rate): None where no image tells; their intervals hold in 95 of 100 cases (Wilson). reason: why the
-    rule could not choose it, "" if it did.
+    rule could not choose it, or that all values of a quantized output lie on one side of it; "" otherwise.
     """
 
     label: str = ""

@@ -43,6 +43,19 @@ def least_code(threshold: float, spec: TensorSpec) -> int | None:
     return int(limits.min + np.count_nonzero(_real(codes, spec) <= threshold))
 
 
+def one_sided_code(code: int | None, spec: TensorSpec) -> str:
+    """That a quantized output can't part what is above a threshold from what isn't, in words; "" where it can.
+
+    code: of least_code.
+    """
+    if code is None:
+        return ""
+    limits = np.iinfo(spec.dtype)
+    if code > limits.max:
+        return f"no {spec.dtype} value of {spec.name!r} is above it"
+    return f"every {spec.dtype} value of {spec.name!r} is above it" if code == limits.min else ""
+
+
 def between_codes(threshold: float, spec: TensorSpec) -> float:
     """The same decision for a quantized output, said by the number midway between two of its values."""
     code = least_code(threshold, spec)

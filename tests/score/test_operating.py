@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edgecut.records.artifact import TensorSpec
 from edgecut.runtime.files import dequantize
-from edgecut.score.operating import best_threshold, between_codes, least_code, operating_point
+from edgecut.score.operating import best_threshold, between_codes, least_code, one_sided_code, operating_point
 
 SCORES = st.lists(st.tuples(st.integers(0, 12), st.booleans()), min_size=2, max_size=40)
 
@@ -85,6 +85,14 @@ def test_an_integer_decides_as_its_real_value(dtype: str, scale: float, zero: in
     if limits.min < code <= limits.max:
         between = np.float32(between_codes(threshold, output))
         assert ((dequantize(codes, output) > between) == above).all()
+
+
+@pytest.mark.parametrize(
+    ("threshold", "words"),
+    [(0.9999, "no int8 value of 'score' is above it"), (-0.1, "every int8 value of 'score' is above it"), (0.99, "")],
+)
+def test_a_threshold_that_an_integer_output_is_all_on_one_side_of_is_told(threshold: float, words: str) -> None:
+    assert one_sided_code(least_code(threshold, spec()), spec()) == words
 
 
 def test_an_output_of_floats_has_no_integer() -> None:
