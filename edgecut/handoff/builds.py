@@ -61,14 +61,14 @@ def _there(folder: Path, artifact: Artifact) -> Artifact:
     return there.model_copy(update={"precision": guess_precision(folder / artifact.path)})
 
 
-def fault_notes(side: Side) -> list[str]:
-    """That a bundle isn't what it says of itself, and that what was compared is what is there."""
+def fault_notes(side: Side, done: str) -> list[str]:
+    """That a bundle isn't what it says of itself, and that what was `done` was done with what is there."""
     if not side.faults:
         return []
     more = f", and {len(side.faults) - 1} more" if len(side.faults) > 1 else ""
     return [
         f"{side.path}: isn't as it was built ({side.faults[0]}{more}; `edgecut verify {side.path}` names all); "
-        "compared is what is there now"
+        f"{done} is what is there now"
     ]
 
 

@@ -57,7 +57,7 @@ def compare(
     pairs = paired(*sides)
     changes: list[Change] = []
     outputs: list[OutputChange] = []
-    notes = [note for side in sides for note in fault_notes(side)]
+    notes = [note for side in sides for note in fault_notes(side, "compared")]
     notes += [] if pairs else ["no file of the one side has the format and precision of one on the other"]
     with progress.task("comparing", len(pairs)) as advance:
         for one, other in pairs:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from edgecut.errors import DataError, RequestError
-from edgecut.handoff.builds import Side, label, label_names, read_side
+from edgecut.handoff.builds import Side, fault_notes, label, label_names, read_side
 from edgecut.handoff.bundle import device_artifact
 from edgecut.handoff.stimuli import array_inputs, camera_order, check_range, outputs_of, takes_pictures
 from edgecut.handoff.thresholds import answers_of, chosen_words, decisions_of
@@ -152,6 +152,7 @@ def _takes(side: Side, artifact: Artifact) -> str:
 def _notes(
     side: Side, artifact: Artifact, reading: Reading, preprocess: Preprocess | None, answers: Sequence[Answer]
 ) -> Iterator[str]:
+    yield from fault_notes(side, "run")
     others = [a.name for a in side.artifacts if a is not artifact]
     if others and reading.artifact is None:
         yield f"{label(artifact)} was run; --artifact NAME runs another: {', '.join(others)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -67,6 +68,22 @@ def test_pictures_through_a_bundle_give_what_its_golden_vectors_say(
         )
         assert [score["value"] for score in output["scores"]] == sorted(map(float, y), reverse=True)
     assert answer.err == ("edgecut: tflite int8 was run; --artifact NAME runs another: bell.float32.tflite\n")
+
+
+def test_a_bundle_that_is_not_as_built_is_run_and_told(
+    folder: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(folder, tmp_path / "dist")
+    model = tmp_path / "dist/models/bell.int8.tflite"
+    content = bytearray(model.read_bytes())
+    content[content.index(b"MLIR")] ^= 1  # of the description alone
+    model.write_bytes(content)
+    answer = run(capsys, "run", str(tmp_path / "dist"), str(photos))
+    assert answer.code == 0
+    assert answer.err.splitlines()[0] == (
+        f"edgecut: {tmp_path}/dist: isn't as it was built (models/bell.int8.tflite: is not the file that the "
+        f"manifest lists (its SHA-256 differs); `edgecut verify {tmp_path}/dist` names all); run is what is there now"
+    )
 
 
 def test_a_cameras_bytes_on_standard_input_give_the_same(
