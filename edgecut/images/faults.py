@@ -10,7 +10,7 @@ from edgecut.images.classes import folder_class_faults, number_faults, own_names
 from edgecut.images.listing import array_file_fault, class_count_fault, class_names_of, folder_faults, kind_fault
 from edgecut.images.npz import Header, read_headers
 from edgecut.images.parts import names_part, pair_faults, pair_names
-from edgecut.images.shards import is_sharded
+from edgecut.images.shards import is_sharded, shard_files
 from edgecut.records.recipe import Data
 
 
@@ -31,6 +31,7 @@ def data_faults(
         faults += faults_of(exc)
     fault = None if names is None or classes is None else class_count_fault("data.labels", names, classes)
     faults += [] if fault is None else [fault]
+    faults += column_faults(data)
     if data.target != "classes":
         from edgecut.images.targets import target_faults
 
@@ -48,6 +49,23 @@ def data_faults(
         else:
             faults += number_faults(Path(path), where, data, names, classes)
     return faults
+
+
+def column_faults(data: Data) -> list[str]:
+    """That columns are named of what has none: a folder of pictures, an .npz, tars."""
+    keys = [key for key in ("image_column", "label_column") if getattr(data, key) is not None]
+    path = Path(data.train or "")
+    if (
+        not keys
+        or data.train is None
+        or not path.exists()
+        or any(x.suffix.lower() != ".tar" for x in shard_files(path))
+    ):
+        return []
+    return [
+        f"data.{key}: {getattr(data, key)!r} is of a Parquet or Arrow file, and {path} has no columns; leave it out"
+        for key in keys
+    ]
 
 
 def shard_faults(

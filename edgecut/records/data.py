@@ -65,6 +65,8 @@ class Data(Record):
             if key not in ("image_column", "label_column") or not name:
                 raise ValueError(f"expected image_column=NAME or label_column=NAME, found {part!r}")
             columns.setdefault(key, []).append(name)
+        if len(columns.get("image_column", ())) > 1:
+            raise ValueError(f"train says image_column {' and '.join(map(repr, columns['image_column']))}; say it once")
         values = {key: names[0] if len(names) == 1 else tuple(names) for key, names in columns.items()}
         for key, value in values.items():
             if data.get(key, value) != value:

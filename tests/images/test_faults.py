@@ -54,6 +54,13 @@ def test_nothing_is_wrong_with_good_data(tmp_path: Path) -> None:
     assert data_faults(Data(train=train, val=val), 2) == []
 
 
+@pytest.mark.parametrize("key", ["image_column", "label_column"])
+def test_a_column_of_what_has_none_is_refused(tmp_path: Path, key: str) -> None:
+    expected = "data.{}: 'x' is of a Parquet or Arrow file, and {} has no columns; leave it out"
+    for train in (_folders(tmp_path / "train", "a", "b"), _npz(tmp_path, x_train=X, y_train=Y)):
+        assert _both(train=train, **{key: "x"}) == expected.format(key, train)
+
+
 def test_no_data_is_not_a_fault_of_the_data() -> None:
     assert data_faults(Data(), 2) == []
     assert _refusal() == "data.train: is missing; a folder of class folders or an .npz is expected"
