@@ -22,4 +22,4 @@ def test_crafted_files_that_need_no_tensorflow_do_no_harm(tmp_path: Path) -> Non
     said = attacked(tmp_path, "--light", "--every", "12")
     assert said.splitlines()[-1].endswith(" files, 0 failed")
     kinds = {line.split()[0] for line in said.splitlines()[1:-1]}
-    assert kinds == {"onnx", "tflite", "npz", "labels", "recipe", "profile", "bundle"}
+    assert kinds == {"onnx", "tflite", "npz", "labels", "recipe", "profile", "bundle", "picture", "shard"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgecut.errors import RequestError
-from edgecut.pipeline.lock import check_lock, lock_of, stays
+from edgecut.pipeline.lock import changed_tables, check_lock, lock_of
 from edgecut.records.lock import lock_text
 from edgecut.records.profile import Profile
 from edgecut.records.profile_files import find_profile, shadow_notes
@@ -70,9 +70,9 @@ def test_flags_that_a_lock_doesnt_have_are_left_out_or_locked(tmp_path: Path) ->
     other = make_recipe({}, {"name": "m", "source.model": "m.keras", "cut.to": "a"}, where="here")
     lock, now = lock_of({}, recipe, []), lock_of({}, other, [])
     path = tmp_path / "recipe.lock.toml"
-    assert stays(path, now) == ()
+    assert changed_tables(path, now) == ()
     path.write_text(lock_text(lock))
-    assert (stays(path, now), stays(path, lock)) == (("cut",), ())
+    assert (changed_tables(path, now), changed_tables(path, lock)) == (("cut",), ())
     with pytest.raises(RequestError) as error:
         check_lock(path, now, by_flags=True)
     assert str(error.value).endswith(
